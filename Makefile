@@ -1,0 +1,58 @@
+# Needs make and a Python of 3.11 or newer; everything else goes into .venv.
+SHELL := /bin/sh
+PY := .venv/bin/python
+FIND_PYTHON := for p in python3.11 python3.12 python3 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done
+EMBEDDED := $(PY) -m scrm.embedded --fresh --data
+COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header pyproject.toml --extra embedded
+
+.PHONY: run test check bench lock clean lint fast
+
+run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
+	@exec $(PY) -m scrm.run
+
+test: .venv/test.stamp  ## all tests; ARGS="-k inbox" chooses
+	@$(EMBEDDED) var/test -- $(PY) -m pytest -n 2 $(ARGS)
+
+check: .venv/test.stamp  ## within a minute: style, types, import law, fast tests
+	@$(EMBEDDED) var/check -- $(MAKE) --no-print-directory lint fast
+
+lint:
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/lint-imports
+	@find templates -name '*.html' | xargs .venv/bin/djade --check --target-version 5.2
+	@.venv/bin/mypy scrm crm listening routing responses
+
+fast:
+	@$(PY) -m pytest -n 2 -q -m "not slow and not live" $(ARGS)
+
+bench: .venv/test.stamp
+	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script; done'
+
+lock: .venv/test.stamp  ## after a change of dependencies in pyproject.toml
+	@$(COMPILE) -o requirements.lock
+	@$(COMPILE) --group dev -o requirements-dev.lock
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf var/test var/check var/bench var/static
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@echo "Cleaned. The data in var/ was kept."
+
+.venv/run.stamp: requirements.lock .venv/bin/python
+.venv/test.stamp: requirements-dev.lock .venv/bin/python
+.venv/%.stamp:
+	@echo "Installing from $<"
+	@uv=$$(command -v uv || echo .venv/bin/uv); \
+		$$uv pip install -q --python $(PY) --require-hashes -r $<
+	@touch $@
+
+.venv/bin/python:
+	@python=$$($(FIND_PYTHON)); if [ -z "$$python" ]; then \
+		echo "scrm needs Python 3.11 or newer; none was found on PATH." >&2; exit 1; fi; \
+	rm -rf .venv; echo "Making .venv with $$($$python --version)"; \
+	if command -v uv >/dev/null; then uv venv -q --python "$$python" .venv; \
+	else "$$python" -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check \
+		--no-input --root-user-action=ignore uv; fi

@@ -1,0 +1,44 @@
+"""Who may open a page at all. What they see on it is `visible_to`'s business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from crm.models import User
+
+P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+class StaffRequest(HttpRequest):
+    """A request by a member of staff: what every view behind the login is given."""
+
+    user: User
+
+
+def _only(may: Callable[[User], bool]) -> Callable[[Page[P]], Page[P]]:
+    def decorate(view: Page[P]) -> Page[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not (isinstance(request.user, User) and may(request.user)):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def admin_only(view: Page[P]) -> Page[P]:
+    """403 for everyone but admins."""
+    return _only(lambda user: user.is_admin)(view)
+
+
+def supervisor_only(view: Page[P]) -> Page[P]:
+    """403 for everyone but supervisors and admins."""
+    return _only(lambda user: user.sees_everything)(view)

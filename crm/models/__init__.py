@@ -1,0 +1,21 @@
+from crm.models.account import Account
+from crm.models.attachment import Attachment
+from crm.models.contact import Contact
+from crm.models.conversation import Conversation
+from crm.models.interaction import Interaction
+from crm.models.job import Job
+from crm.models.profile import Profile, ProfileLink, ProfileName
+from crm.models.user import User
+
+__all__ = [
+    "Account",
+    "Attachment",
+    "Contact",
+    "Conversation",
+    "Interaction",
+    "Job",
+    "Profile",
+    "ProfileLink",
+    "ProfileName",
+    "User",
+]

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import uuid
+
+import pghistory
+from django.db import models
+from django.utils import timezone
+
+from crm.models.user import User
+from scrm.channels.base import Channel, Credentials
+from scrm.channels.registry import channel
+from scrm.secrets import EncryptedJSONField
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def active(self) -> AccountQuerySet:
+        return self.filter(is_active=True)
+
+
+@pghistory.track(
+    model_name="AccountChange",
+    fields=["name", "network", "self_key", "is_active", "paused_at", "owner"],
+    append_only=True,
+)
+class Account(models.Model):
+    """Our own presence on a channel. Secrets are encrypted and never tracked."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField("channel", max_length=30)
+    network = models.CharField(max_length=60)
+    name = models.CharField(max_length=200)
+    self_key = models.CharField(max_length=300, blank=True)
+    address = models.CharField(max_length=500, blank=True)
+    secrets = EncryptedJSONField(default=dict)
+    config = models.JSONField(default=dict, blank=True)
+    owner = models.ForeignKey(User, models.PROTECT, related_name="accounts")
+    is_active = models.BooleanField(default=True)
+    paused_at = models.DateTimeField("all sending paused since", null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["network", "self_key"], name="account_once_a_network")
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def channel(self) -> Channel:
+        return channel(self.kind)
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(
+            network=self.network,
+            self_key=self.self_key,
+            address=self.address,
+            secrets=self.secrets,
+            config=self.config,
+        )

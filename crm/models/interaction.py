@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Func, Q
+from django.utils import timezone
+
+from crm.models.account import Account
+from crm.models.conversation import Conversation
+from crm.models.profile import Profile
+from crm.models.user import User
+from crm.triggers import append_only
+
+
+class InteractionQuerySet(models.QuerySet["Interaction"]):
+    def on_timeline_of(self, *, profiles: models.QuerySet[Profile]) -> InteractionQuerySet:
+        """All that was said with these profiles, and what we said to many about their cases."""
+        ours = self.filter(profile__in=profiles).values("pk")
+        to_many = self.filter(
+            Q(deliveries__response__case__profile__in=profiles)
+            | Q(deliveries__response__issue__cases__profile__in=profiles),
+            direction=Interaction.Direction.OUT,
+        ).values("pk")
+        return self.filter(Q(pk__in=ours) | Q(pk__in=to_many)).order_by("-sort_at", "-pk")
+
+    def readable_by(self, user: User) -> InteractionQuerySet:
+        """All but the text of restricted conversations whose departments are not theirs."""
+        if user.sees_everything:
+            return self
+        open_ones = Conversation.objects.filter(restricted=False).values("pk")
+        mine = Conversation.objects.filter(
+            case_links__case__department__memberships__user=user
+        ).values("pk")
+        return self.filter(Q(conversation__in=open_ones) | Q(conversation__in=mine))
+
+
+class Interaction(models.Model):
+    """The ledger: one thing said or done, in or out. Points at a profile, never at a contact.
+
+    scope, key: the item's identity on its network; offline items carry a UUID as their key.
+    profile: the outside party; none only where we spoke to many.
+    staff: who of us said it, or wrote it down.
+    """
+
+    class Direction(models.TextChoices):
+        IN = "in", "from them"
+        OUT = "out", "from us"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    scope = models.CharField(max_length=600)
+    key = models.CharField(max_length=1000)
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="interactions")
+    profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="interactions")
+    account = models.ForeignKey(Account, models.PROTECT, null=True, related_name="+")
+    staff = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    direction = models.CharField(max_length=3, choices=Direction.choices)
+    channel = models.CharField(max_length=30)
+    kind = models.CharField(max_length=30)
+    visibility = models.CharField(max_length=10)
+    in_reply_to = models.CharField(max_length=1000, blank=True)
+    revises = models.ForeignKey("self", models.PROTECT, null=True, related_name="revisions")
+    title = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    url = models.CharField(max_length=2000, blank=True)
+    occurred_at = models.DateTimeField(null=True)
+    recorded_at = models.DateTimeField(default=timezone.now)
+    sort_at = models.GeneratedField(  # the earlier of both; PostgreSQL's LEAST passes over NULL
+        expression=Func(F("occurred_at"), F("recorded_at"), function="LEAST"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
+
+    objects = InteractionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["scope", "key"], name="interaction_once"),
+            models.CheckConstraint(
+                condition=Q(profile__isnull=False) | Q(direction="out"),
+                name="inbound_has_a_profile",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["conversation", "sort_at"], name="interaction_conversation"),
+            models.Index(fields=["profile", "-sort_at"], name="interaction_profile"),
+            models.Index(
+                fields=["scope", "in_reply_to"],
+                name="interaction_reply",
+                condition=~Q(in_reply_to=""),
+            ),
+        ]
+        triggers = append_only("title", "text", "html", "url")
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.kind} {self.pk}"
+
+    @property
+    def is_ours(self) -> bool:
+        return self.direction == self.Direction.OUT

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models.contact import Contact
+from crm.models.user import User
+
+
+class ProfileQuerySet(models.QuerySet["Profile"]):
+    def of_contact(self, contact: Contact) -> ProfileQuerySet:
+        """The profiles that are this contact, by current links."""
+        return self.filter(links__contact=contact, links__ended_at=None)
+
+
+class Profile(models.Model):
+    """One outside party on one network. The key never changes; handle and name may."""
+
+    network = models.CharField(max_length=60)
+    key = models.CharField(max_length=500)
+    handle = models.CharField(max_length=300, blank=True)
+    name = models.CharField(max_length=300, blank=True)
+    url = models.CharField(max_length=1000, blank=True)
+    reach = models.BigIntegerField(null=True, blank=True)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+
+    objects = ProfileQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["network", "key"], name="profile_once_a_network")
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.handle or self.key
+
+    def get_absolute_url(self) -> str:
+        return reverse("crm:profile", args=[self.pk])
+
+    @property
+    def initials(self) -> str:
+        letters = [word[0] for word in str(self).split() if word[0].isalnum()]
+        return "".join(letters[:2]).upper() or "?"
+
+    @property
+    def link(self) -> ProfileLink | None:
+        """The current claim of who this is, if any."""
+        return next((link for link in self.links.all() if link.ended_at is None), None)
+
+    @property
+    def contact(self) -> Contact | None:
+        return self.link.contact if self.link else None
+
+    @transaction.atomic
+    def link_to(
+        self,
+        contact: Contact,
+        *,
+        by: User | None,
+        evidence: str,
+        confidence: float = 1.0,
+        now: datetime | None = None,
+    ) -> ProfileLink:
+        """Claim that this profile is that contact; an earlier claim ends, and is kept."""
+        now = now or timezone.now()
+        Profile.objects.select_for_update().get(pk=self.pk)
+        self.links.filter(ended_at=None).update(ended_at=now, ended_by=by)
+        return self.links.create(
+            contact=contact,
+            evidence=evidence,
+            confidence=confidence,
+            confirmed_by=by,
+            made_at=now,
+        )
+
+    def unlink(self, *, by: User, now: datetime | None = None) -> None:
+        """End the current claim. Nothing is lost: interactions point at profiles."""
+        self.links.filter(ended_at=None).update(ended_at=now or timezone.now(), ended_by=by)
+
+
+class ProfileName(models.Model):
+    """A handle and name that a profile went by before."""
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="past_names")
+    handle = models.CharField(max_length=300, blank=True)
+    name = models.CharField(max_length=300, blank=True)
+    until = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-until", "-pk"]
+
+    def __str__(self) -> str:
+        return self.name or self.handle
+
+
+class ProfileLink(models.Model):
+    """The claim that a profile is a contact, with its evidence; undone by ending it."""
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="links")
+    contact = models.ForeignKey(Contact, models.PROTECT, related_name="links")
+    evidence = models.CharField(max_length=500)
+    confidence = models.FloatField(default=1.0)
+    confirmed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    made_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile"],
+                condition=models.Q(ended_at=None),
+                name="one_current_link_a_profile",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile} is {self.contact}"

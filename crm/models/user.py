@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pghistory
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.utils import timezone
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(
+        self, email: str, password: str | None = None, *, name: str = "", role: str = ""
+    ) -> User:
+        """A member of staff; without a password nobody can log in as them yet."""
+        user = self.model(email=email.strip().lower(), name=name, role=role)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def active(self) -> models.QuerySet[User]:
+        return self.filter(is_active=True)
+
+
+@pghistory.track(
+    model_name="UserChange", fields=["email", "name", "role", "is_active"], append_only=True
+)
+class User(AbstractBaseUser):
+    """A member of staff. What they may see in an inbox comes from routing's memberships."""
+
+    class Role(models.TextChoices):
+        STAFF = "", "Staff"
+        SUPERVISOR = "supervisor", "Supervisor"
+        ADMIN = "admin", "Admin"
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=200)
+    role = models.CharField(max_length=20, choices=Role.choices, blank=True, default=Role.STAFF)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+    objects = UserManager()
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == self.Role.ADMIN
+
+    @property
+    def sees_everything(self) -> bool:
+        """Admins and supervisors look into every department."""
+        return self.role in {self.Role.ADMIN, self.Role.SUPERVISOR}
+
+    @property
+    def initials(self) -> str:
+        return "".join(word[0] for word in str(self).split()[:2]).upper()

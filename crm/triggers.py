@@ -1,0 +1,58 @@
+"""Tables that only grow: triggers that hold for raw SQL too (G17).
+
+The one way past them is a transaction that set `scrm.erasing` to `on`, as the erasure and
+retention jobs do; and even they may only blank what is named, never delete a row.
+"""
+
+from __future__ import annotations
+
+import pgtrigger
+
+_ERASING = "current_setting('scrm.erasing', true) = 'on'"
+
+
+def append_only(*blankable: str) -> list[pgtrigger.Trigger]:
+    """Refuse DELETE, and UPDATE of anything but `blankable` columns under an erasure."""
+    return [_no_delete(), _no_update(allowed=blankable)]
+
+
+def frozen(*columns: str, unless: str = "FALSE") -> list[pgtrigger.Trigger]:
+    """Refuse DELETE, and UPDATE of these columns but under an erasure or where `unless` holds."""
+    changed = " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in columns)
+    return [
+        _no_delete(),
+        pgtrigger.Trigger(
+            name="frozen",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Update,
+            func=_refuse(f"({changed}) AND NOT ({unless}) AND NOT COALESCE({_ERASING}, FALSE)")
+            + " RETURN NEW;",
+        ),
+    ]
+
+
+def _no_delete() -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name="no_delete",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Delete,
+        func=_refuse("TRUE") + " RETURN OLD;",
+    )
+
+
+def _no_update(*, allowed: tuple[str, ...]) -> pgtrigger.Trigger:
+    keys = ", ".join(f"'{name}'" for name in allowed)
+    same = f"(to_jsonb(NEW) - ARRAY[{keys}]::text[]) = (to_jsonb(OLD) - ARRAY[{keys}]::text[])"
+    return pgtrigger.Trigger(
+        name="no_update",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        func=_refuse(f"NOT (COALESCE({_ERASING}, FALSE) AND {same})") + " RETURN NEW;",
+    )
+
+
+def _refuse(condition: str) -> str:
+    return (
+        f"IF {condition} THEN RAISE EXCEPTION '% is append-only: % refused', "
+        "TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation'; END IF;"
+    )

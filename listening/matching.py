@@ -1,0 +1,257 @@
+"""What topics hit in a text: words and phrases, whole, blind to case and accents. Pure.
+
+A term is read as words and the gaps between them: "AT&T" is `at` `&` `t`, "@acme" is `@` `acme`.
+It hits where its words stand whole, in order, with the same gaps; any white space is one space.
+In scripts without word breaks each character is a word, so there a substring hits. Signs at the
+edge of a term count: "#acme" hits only with its sign, "acme" hits in #acme, @acme and acme.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
+from typing import Literal
+from unicodedata import category, normalize
+
+from scrm.words import UNBROKEN, fold
+
+MAX_TERMS, MAX_TERM = 500, 200
+
+Where = Literal["title", "text"]
+
+# Combining marks are no \w, yet the words of many scripts are written with them. The class is spelt
+# out for the basic plane alone: only then does `re` look a character up instead of trying ranges.
+_BASIC = "".join(map(chr, range(0x80, 0x10000)))
+_MARKS = "".join(c for c in _BASIC if category(c)[0] == "M")
+_LETTERS = re.sub(rf"[\W{UNBROKEN}]", "", _BASIC) + re.sub(f"[{UNBROKEN}]", "", _MARKS)
+_WORD = re.compile(
+    rf"((?:[a-z0-9_{_LETTERS}]+|(?![{UNBROKEN}])[^\W\x00-\uffff]+)+|[{UNBROKEN}][{_MARKS}]*)"
+)
+_ASCII_WORD = re.compile(r"([a-z0-9_]+)")
+_LONE = re.compile(f"[{UNBROKEN}]")
+_TYPOGRAPHY = str.maketrans("‘’‐‑–—", "''----")  # noqa: RUF001
+
+
+@dataclass(frozen=True, slots=True)
+class TopicQuery:
+    """One topic's terms. At least one of `any_of`, all of `all_of`, none of `none_of` occur in
+    title and text together. Without any_of and all_of nothing matches."""
+
+    key: int
+    any_of: tuple[str, ...] = ()
+    all_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Code-point offsets into the original title or text; `end` is exclusive."""
+
+    field: Where
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`spans` cover every place of the query's any_of and all_of terms, sorted and disjoint."""
+
+    key: int
+    spans: tuple[Span, ...]
+
+
+def compile(queries: Iterable[TopicQuery]) -> Matcher:
+    return Matcher(tuple(queries))
+
+
+def validate_terms(terms: list[str]) -> list[str]:
+    """What is wrong with these terms, a sentence each; empty when all is well."""
+    errors = [error for term in terms if (error := _term_error(term))]
+    if len(terms) > MAX_TERMS:
+        errors.append(f"There are {len(terms):,} terms; a list can have at most {MAX_TERMS}.")
+    return errors
+
+
+def _term_error(term: str) -> str:
+    if not term.strip():
+        return "A term is blank. Type a word or phrase, or take it away."
+    if len(term) > MAX_TERM:
+        return f"“{term[:40]}…” is {len(term):,} characters long; a term can have {MAX_TERM}."
+    if not any(c.isalnum() for c in fold(term)):
+        return f"“{term}” has no letter or digit, so it cannot be found as a word."
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """`gaps` stand before, between and after `words`, so there is one more of them."""
+
+    words: list[str]
+    gaps: list[str]
+
+    def fits(self, parts: list[str], at: int) -> bool:
+        """Whether this term stands in `parts` (gap, word, gap, …) with its first word at `at`."""
+        last = at + 2 * len(self.words) - 2
+        if parts[at : last + 1 : 2] != self.words:
+            return False
+        if [_gap(gap) for gap in parts[at + 1 : last : 2]] != self.gaps[1:-1]:
+            return False
+        before, after = parts[at - 1].translate(_TYPOGRAPHY), parts[last + 1].translate(_TYPOGRAPHY)
+        return (
+            before.endswith(self.gaps[0])
+            and after.startswith(self.gaps[-1])
+            and _is_free(self.gaps[0], before, parts[at - 2] if at > 1 else "")
+            and _is_free(self.gaps[-1], after, parts[last + 2] if last + 2 < len(parts) else "")
+        )
+
+
+def _is_free(sign: str, gap: str, beyond: str) -> bool:
+    """Whether a sign at a term's edge touches no word beyond: joe@acme is not @acme."""
+    return not sign or len(gap) > len(sign) or not beyond or bool(_LONE.match(beyond))
+
+
+def _gap(gap: str) -> str:
+    return re.sub(r"\s+", " ", gap.translate(_TYPOGRAPHY))
+
+
+def _split(folded: str) -> list[str]:
+    """gap, word, gap, …, gap: words at odd places."""
+    return (_ASCII_WORD if folded.isascii() else _WORD).split(folded)
+
+
+def _term(text: str) -> _Term:
+    parts = _split(fold(text).strip())
+    return _Term(parts[1::2], [_gap(gap) for gap in parts[::2]])
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One title or text, split once; places in the original are worked out only for a hit."""
+
+    field: Where
+    original: str
+
+    @cached_property
+    def parts(self) -> list[str]:
+        return _split(fold(self.original))
+
+    @cached_property
+    def starts(self) -> list[int]:
+        return [0, *accumulate(map(len, self.parts))]
+
+    @cached_property
+    def origins(self) -> list[tuple[int, int]]:
+        return _origins(self.original)
+
+    def span(self, term: _Term, at: int) -> Span:
+        start = self.starts[at] - len(term.gaps[0])
+        end = self.starts[at + 2 * len(term.words) - 1] + len(term.gaps[-1])
+        if self.original.isascii():
+            return Span(self.field, start, end)
+        return Span(self.field, self.origins[start][0], self.origins[end - 1][1])
+
+
+def _origins(text: str) -> list[tuple[int, int]]:
+    """For each code point of `fold(text)` the start and end of where it came from in `text`."""
+    bounds = [0, *(i for i, c in enumerate(text) if i and (c < "\x80" or not _joins(c))), len(text)]
+    origins: list[tuple[int, int]] = []
+    for start, end in pairwise(bounds):
+        piece = text[start:end]
+        origins += [(start, end)] * (len(piece) if piece.isascii() else _width(piece))
+    return origins
+
+
+@lru_cache(maxsize=4096)
+def _width(piece: str) -> int:
+    return len(fold(piece))
+
+
+@lru_cache(maxsize=4096)
+def _joins(c: str) -> bool:
+    """Whether `c` may melt into what stands before it: a mark, a vowel or final of Hangul."""
+    first = normalize("NFKD", c)[0]
+    return category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or not fold(c)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A query in numbers of terms."""
+
+    key: int
+    any_of: frozenset[int]
+    all_of: frozenset[int]
+    none_of: frozenset[int]
+
+    def holds(self, found: Set[int]) -> bool:
+        return (
+            self.none_of.isdisjoint(found)
+            and self.all_of <= found
+            and not (self.any_of and self.any_of.isdisjoint(found))
+        )
+
+
+class Matcher:
+    """All queries at once: a text's words are looked up among the first words of all terms."""
+
+    def __init__(self, queries: tuple[TopicQuery, ...]) -> None:
+        numbers: dict[str, int] = {}
+        plans = [_plan(query, numbers) for query in queries]
+        self._terms = [_term(text) for text in numbers]
+        self._plans = plans
+        self._by_word: defaultdict[str, list[int]] = defaultdict(list)
+        for number, term in enumerate(self._terms):
+            if term.words:
+                self._by_word[term.words[0]].append(number)
+        self._wanted: defaultdict[int, list[int]] = defaultdict(list)
+        for place, plan in enumerate(plans):
+            for number in plan.any_of | plan.all_of:
+                self._wanted[number].append(place)
+
+    def match(self, title: str, text: str) -> list[Hit]:
+        """The queries that match, in the order they were given."""
+        found: defaultdict[int, list[tuple[_Reading, int]]] = defaultdict(list)
+        for reading in (_Reading("title", title), _Reading("text", text)):
+            for number, at in self._hits(reading.parts):
+                found[number].append((reading, at))
+        places = sorted({place for number in found for place in self._wanted.get(number, ())})
+        plans = (self._plans[place] for place in places)
+        return [
+            Hit(plan.key, self._spans(plan, found)) for plan in plans if plan.holds(found.keys())
+        ]
+
+    def _hits(self, parts: list[str]) -> Iterator[tuple[int, int]]:
+        for at in range(1, len(parts), 2):
+            for number in self._by_word.get(parts[at], ()):
+                if self._terms[number].fits(parts, at):
+                    yield number, at
+
+    def _spans(
+        self, plan: _Plan, found: Mapping[int, list[tuple[_Reading, int]]]
+    ) -> tuple[Span, ...]:
+        hit = (plan.any_of | plan.all_of) & found.keys()
+        return _merged(
+            reading.span(self._terms[number], at) for number in hit for reading, at in found[number]
+        )
+
+
+def _plan(query: TopicQuery, numbers: dict[str, int]) -> _Plan:
+    def numbered(terms: tuple[str, ...]) -> frozenset[int]:
+        return frozenset(numbers.setdefault(term, len(numbers)) for term in terms)
+
+    return _Plan(query.key, numbered(query.any_of), numbered(query.all_of), numbered(query.none_of))
+
+
+def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Title before text, by place; overlapping ones as one."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.field != "title", span.start, span.end)):
+        last = merged[-1] if merged else None
+        if last and last.field == span.field and span.start < last.end:
+            merged[-1] = Span(last.field, last.start, max(last.end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)

@@ -1,0 +1,17 @@
+from listening.models.mention import Match, Mention, Sighting
+from listening.models.poll import Poll, SetApart
+from listening.models.seen import Seen
+from listening.models.source import Source
+from listening.models.topic import Topic, TopicRevision
+
+__all__ = [
+    "Match",
+    "Mention",
+    "Poll",
+    "Seen",
+    "SetApart",
+    "Sighting",
+    "Source",
+    "Topic",
+    "TopicRevision",
+]

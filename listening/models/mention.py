@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.db.models import F, Func, Q
+from django.utils import timezone
+
+from crm.models import Interaction
+from crm.triggers import frozen
+from listening.models.poll import Poll
+from listening.models.source import Source
+from listening.models.topic import TopicRevision
+from scrm.channels.base import Author
+
+RISKY = 2
+"""Attempts that ended without a word, after which an item is processed alone."""
+HOPELESS = 5
+"""… and after which it is set apart."""
+
+
+class MentionQuerySet(models.QuerySet["Mention"]):
+    def unprocessed(self) -> MentionQuerySet:
+        return self.filter(processed_at=None)
+
+    def due(self, now: datetime) -> MentionQuerySet:
+        """Unprocessed, and claimed by nobody who may still be alive."""
+        return self.unprocessed().filter(Q(lease_until=None) | Q(lease_until__lt=now))
+
+    def backlog_of(self, source: Source) -> MentionQuerySet:
+        """What a source showed that was said before its cases were to begin."""
+        return self.filter(sightings__source=source, backlog=True)
+
+    def bring_in(self) -> int:
+        """Let these become work after all → how many."""
+        return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
+
+    def claim(self, *, now: datetime, lease: timedelta, most: int = 500) -> list[Mention]:
+        """Take the oldest due mentions; the attempt is counted before the work begins.
+
+        What killed its worker before is taken alone, so that it can only take itself down.
+        """
+        with transaction.atomic():
+            due = self.due(now).select_for_update(skip_locked=True, of=("self",)).order_by("pk")
+            claimed = list(due[:most])
+            risky = [mention for mention in claimed if mention.attempt >= RISKY]
+            claimed = risky[:1] or claimed
+            Mention.objects.filter(pk__in=[mention.pk for mention in claimed]).update(
+                attempt=F("attempt") + 1, lease_until=now + lease
+            )
+        return claimed
+
+
+class Mention(models.Model):
+    """One item found online, as found. Its facts are frozen; only the work on it moves.
+
+    scope, key: see `scrm.channels.base.Item`. backlog: older than a day when its source was
+    added, or undated then: stored and matched, but no case unless somebody asks.
+    processed_at, attempt, lease_until: the state of the work. interaction: its ledger row.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    scope = models.CharField(max_length=600)
+    key = models.CharField(max_length=1000)
+    poll = models.ForeignKey(Poll, models.PROTECT, related_name="mentions")
+    author_network = models.CharField(max_length=600)
+    author_key = models.CharField(max_length=1000)
+    author_handle = models.CharField(max_length=300, blank=True)
+    author_name = models.CharField(max_length=300, blank=True)
+    author_url = models.CharField(max_length=1000, blank=True)
+    author_reach = models.BigIntegerField(null=True)
+    kind = models.CharField(max_length=30)
+    visibility = models.CharField(max_length=10)
+    thread_key = models.CharField(max_length=1000, blank=True)
+    in_reply_to = models.CharField(max_length=1000, blank=True)
+    title = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    url = models.CharField(max_length=2000, blank=True)
+    language = models.CharField(max_length=20, blank=True)
+    raw = models.BinaryField(default=bytes)
+    occurred_at = models.DateTimeField(null=True)
+    recorded_at = models.DateTimeField(default=timezone.now)
+    sort_at = models.GeneratedField(
+        expression=Func(F("occurred_at"), F("recorded_at"), function="LEAST"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
+
+    backlog = models.BooleanField(default=False)
+    processed_at = models.DateTimeField(null=True)
+    attempt = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    interaction = models.OneToOneField(
+        Interaction, models.PROTECT, null=True, related_name="mention"
+    )
+
+    objects = MentionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "key"], name="mention_once")]
+        indexes = [
+            models.Index(fields=["id"], name="mention_unprocessed", condition=Q(processed_at=None)),
+        ]
+        triggers = frozen(
+            "scope", "key", "author_network", "author_key", "title", "text", "html", "raw",
+            "occurred_at", "recorded_at", "in_reply_to", "thread_key", "visibility",
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key}"
+
+    @property
+    def author(self) -> Author:
+        return Author(
+            network=self.author_network,
+            key=self.author_key,
+            handle=self.author_handle,
+            name=self.author_name,
+            url=self.author_url,
+            reach=self.author_reach,
+        )
+
+
+class Sighting(models.Model):
+    """Which source found a mention, at which visit."""
+
+    mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
+    source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
+    poll = models.ForeignKey(Poll, models.PROTECT, related_name="sightings")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["mention", "source"], name="sighting_once_a_source")
+        ]
+        indexes = [models.Index(fields=["source", "-mention"], name="sighting_of_source")]
+
+
+class Match(models.Model):
+    """A mention hit a topic's revision. spans: [["text", start, end], …] in code points."""
+
+    mention = models.ForeignKey(Mention, models.PROTECT, related_name="matches")
+    revision = models.ForeignKey(TopicRevision, models.PROTECT, related_name="matches")
+    spans = models.JSONField(default=list)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["mention", "revision"], name="match_once")]

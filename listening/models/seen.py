@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from hashlib import sha256
+
+from django.db import connection, models
+from django.utils import timezone
+
+Place = tuple[str, str]
+"""(scope, key) of an item."""
+
+
+class SeenManager(models.Manager["Seen"]):
+    def claim(self, places: set[Place]) -> set[Place]:
+        """Mark places as seen; those that nobody had seen before come back.
+
+        Two statements whatever the number. Rows are written in key order, so that two visits
+        with the same keys wait for one another and never deadlock.
+        """
+        by_hash = {(scope, digest(key)): (scope, key) for scope, key in places}
+        wanted = sorted(by_hash)
+        fresh = set(wanted) - self._known(wanted)
+        if not fresh:
+            return set()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO listening_seen (scope, key_hash, first_seen_at) "
+                "SELECT scope, key_hash, now() "
+                "FROM unnest(%s::text[], %s::bytea[]) AS new (scope, key_hash) "
+                "ORDER BY scope, key_hash ON CONFLICT DO NOTHING RETURNING scope, key_hash",
+                _columns(sorted(fresh)),
+            )
+            return {by_hash[scope, bytes(key_hash)] for scope, key_hash in cursor.fetchall()}
+
+    def _known(self, wanted: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+        """Asking first is cheapest: most of what a feed lists was there last time."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT seen.scope, seen.key_hash FROM listening_seen seen "
+                "JOIN unnest(%s::text[], %s::bytea[]) AS asked (scope, key_hash) "
+                "ON seen.scope = asked.scope AND seen.key_hash = asked.key_hash",
+                _columns(wanted),
+            )
+            return {(scope, bytes(key_hash)) for scope, key_hash in cursor.fetchall()}
+
+
+class Seen(models.Model):
+    """What was found once, kept after the raw text is gone, so that it never comes as new."""
+
+    scope = models.CharField(max_length=600)
+    key_hash = models.BinaryField(max_length=32)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+
+    objects = SeenManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "key_hash"], name="seen_once")]
+
+
+def digest(key: str) -> bytes:
+    return sha256(key.encode()).digest()
+
+
+def _columns(pairs: list[tuple[str, bytes]]) -> list[list[object]]:
+    return [[scope for scope, _ in pairs], [key_hash for _, key_hash in pairs]]

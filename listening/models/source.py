@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pghistory
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, User
+from scrm.channels.base import Channel, ChannelError, Json, Visit
+from scrm.channels.registry import channel
+
+if TYPE_CHECKING:
+    from listening.models.poll import Poll
+
+_LONGEST_PAUSE = timedelta(hours=6)
+
+
+class SourceQuerySet(models.QuerySet["Source"]):
+    def due(self, now: datetime) -> SourceQuerySet:
+        """Active, their time has come, and no visit that may still be alive is under way."""
+        return self.filter(is_active=True, next_poll_at__lte=now).filter(
+            Q(lease_until=None) | Q(lease_until__lt=now)
+        )
+
+
+@pghistory.track(
+    model_name="SourceChange",
+    fields=["name", "address", "stance", "is_active", "rhythm", "owner", "account"],
+    append_only=True,
+)
+class Source(models.Model):
+    """One thing visited again and again.
+
+    stance: for us (every item is kept and routed) or about us (only what a topic matches).
+    cursor: where the last visit ended, in the listener's own words. cases_since: what was
+    said before stays out of the inbox. current_poll fences off a visit that woke up late.
+    """
+
+    class Stance(models.TextChoices):
+        FOR_US = "for us", "For us: every item becomes work"
+        ABOUT_US = "about us", "About us: only what a topic matches becomes work"
+
+    kind = models.CharField("channel", max_length=30)
+    address = models.CharField(max_length=1000)
+    name = models.CharField(max_length=200)
+    stance = models.CharField(max_length=10, choices=Stance.choices, default=Stance.ABOUT_US)
+    account = models.ForeignKey(
+        Account, models.PROTECT, null=True, blank=True, related_name="sources"
+    )
+    owner = models.ForeignKey(User, models.PROTECT, related_name="sources")
+    is_active = models.BooleanField(default=True)
+    rhythm = models.PositiveIntegerField("seconds between visits", default=300)
+    created_at = models.DateTimeField(default=timezone.now)
+    cases_since = models.DateTimeField()
+
+    cursor = models.JSONField(default=dict)
+    next_poll_at = models.DateTimeField(default=timezone.now)
+    current_poll = models.ForeignKey("Poll", models.PROTECT, null=True, related_name="+")
+    lease_until = models.DateTimeField(null=True)
+    last_ok_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    objects = SourceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "address", "account"],
+                nulls_distinct=False,
+                name="source_once_an_address",
+            )
+        ]
+        indexes = [models.Index(fields=["next_poll_at"], name="source_due")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("listening:source", args=[self.pk])
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        self.cases_since = self.cases_since or self.created_at - timedelta(days=1)
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    @property
+    def channel(self) -> Channel:
+        return channel(self.kind)
+
+    @transaction.atomic
+    def begin(self, *, now: datetime) -> Poll | None:
+        """Claim the visit, if it is due and nobody else is at it. Commits before the fetch."""
+        due = Source.objects.due(now).filter(pk=self.pk)
+        mine = due.select_for_update(skip_locked=True, of=("self",)).first()
+        if mine is None:
+            return None
+        mine.polls.filter(outcome="running").update(
+            outcome="failed", ended_at=now, error="This visit ended without a word."
+        )
+        poll = mine.polls.create(started_at=now)
+        mine.current_poll = poll
+        mine.lease_until = now + timedelta(seconds=settings.POLL_LEASE_SECONDS)
+        mine.save(update_fields=["current_poll", "lease_until"])
+        self.refresh_from_db()
+        return poll
+
+    def went_well(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
+        """Give the claim back, keep the cursor, come again in a while. Under the fence."""
+        self.cursor, self.last_ok_at = dict(cursor), now
+        self.failures, self.error = 0, ""
+        self._come_again(max(self.rhythm, next_after or 0), now)
+
+    def went_wrong(self, error: ChannelError, *, now: datetime) -> None:
+        """Give the claim back and say why; the cursor stays. Under the fence."""
+        self.failures, self.error = self.failures + 1, error.message
+        self._come_again(self.pause_after_failure(error), now)
+
+    def _come_again(self, seconds: float, now: datetime) -> None:
+        self.lease_until = None
+        self.next_poll_at = now + timedelta(seconds=seconds)
+        self.save(
+            update_fields=[
+                "cursor", "last_ok_at", "failures", "error", "lease_until", "next_poll_at",
+            ]
+        )  # fmt: skip
+
+    def pause_after_failure(self, error: ChannelError) -> float:
+        """Seconds until the next try: as asked, else doubling from the rhythm to 6 hours."""
+        longest = _LONGEST_PAUSE.total_seconds()
+        if error.retry_after is not None:
+            return min(max(error.retry_after, self.rhythm), 24 * 3600)
+        if error.permanent:
+            return longest
+        return min(self.rhythm * 2.0 ** min(self.failures, 16), longest)
+
+    def poll_now(self, *, now: datetime | None = None) -> None:
+        self.next_poll_at = now or timezone.now()
+        self.save(update_fields=["next_poll_at"])
+
+    @property
+    def visit(self) -> Visit:
+        """What the listener is given for the next visit."""
+        credentials = self.account.credentials if self.account else None
+        return Visit(address=self.address, cursor=self.cursor, credentials=credentials)

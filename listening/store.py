@@ -1,0 +1,168 @@
+"""One visit to a source: claim, fetch without a transaction, store under the fence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from listening.models.mention import Mention
+from listening.models.poll import Poll, SetApart
+from listening.models.seen import Seen
+from listening.models.source import Source
+from scrm.channels.base import Batch, ChannelError, Item
+
+_log = structlog.get_logger(__name__)
+_CHUNK = 2000
+
+
+def visit(source: Source) -> Poll | None:
+    """Visit once, if it is due and nobody else is at it → the finished visit."""
+    poll = source.begin(now=timezone.now())
+    if poll is None:
+        return None
+    try:
+        batch = _listen(source)
+        with transaction.atomic():
+            _keep(poll, batch, now=timezone.now())
+    except ChannelError as error:
+        _fail(poll, error)
+    except Exception as error:  # a broken listener must not stop the other sources
+        _log.exception("visit failed", source=source.pk)
+        _fail(poll, ChannelError(f"scrm could not read what came: {error!r}"[:500]))
+    return poll
+
+
+def _listen(source: Source) -> Batch:
+    listener = source.channel.listener
+    if listener is None:
+        raise ChannelError(f"{source.channel.label} cannot be listened to.", permanent=True)
+    return listener.listen(source.visit)
+
+
+def _keep(poll: Poll, batch: Batch, *, now: datetime) -> None:
+    """Items and cursor in one transaction, or nothing: a visit that was overtaken is void."""
+    source = poll.fence()
+    if source is None:
+        return
+    SetApart.objects.bulk_create(
+        SetApart(poll=poll, raw=each.raw, reason=each.reason, at=now) for each in batch.apart
+    )
+    poll.found, poll.size = len(batch.items), batch.size
+    poll.new = store(poll, source, batch.items, now=now) if batch.items else 0
+    poll.apart = poll.set_apart.count()
+    poll.end(Poll.Outcome.UNCHANGED if batch.unchanged else Poll.Outcome.OK, now=now)
+    source.went_well(cursor=batch.cursor, next_after=batch.next_after, now=now)
+
+
+def _fail(poll: Poll, error: ChannelError) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        source = poll.fence()
+        if source:
+            poll.end(Poll.Outcome.FAILED, now=now, error=error.message)
+            source.went_wrong(error, now=now)
+
+
+def store(poll: Poll, source: Source, items: Sequence[Item], *, now: datetime) -> int:
+    """Store the items that are new and note every sighting → how many were new.
+
+    Runs inside the caller's fenced transaction. Items that the database refuses are found by
+    halving and set apart with their raw bytes; the others are stored all the same.
+    """
+    by_place = {(item.scope, item.key): item for item in items}
+    ordered = [by_place[place] for place in sorted(by_place)]
+    return sum(
+        _store_or_halve(poll, source, ordered[start : start + _CHUNK], now)
+        for start in range(0, len(ordered), _CHUNK)
+    )
+
+
+def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:
+    try:
+        with transaction.atomic():
+            return _store(poll, source, items, now)
+    except OperationalError:  # deadlock, lost connection: not the items' fault
+        raise
+    except (DatabaseError, ValueError, OverflowError) as error:
+        if len(items) == 1:
+            SetApart.objects.create(poll=poll, raw=items[0].raw, reason=str(error)[:2000], at=now)
+            return 0
+        half = len(items) // 2
+        return _store_or_halve(poll, source, items[:half], now) + _store_or_halve(
+            poll, source, items[half:], now
+        )
+
+
+def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:
+    fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
+    Mention.objects.bulk_create(
+        _mention(poll, source, item, now) for item in items if (item.scope, item.key) in fresh
+    )
+    sighted = _sight(poll, source, items, now)
+    if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
+        # Heard before as mere talk about us, now known to be meant for us: look again.
+        Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False).update(
+            processed_at=None
+        )
+    return len(fresh)
+
+
+def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:
+    return Mention(
+        scope=item.scope,
+        key=item.key,
+        poll=poll,
+        author_network=item.author.network,
+        author_key=item.author.key,
+        author_handle=item.author.handle[:300],
+        author_name=item.author.name[:300],
+        author_url=item.author.url[:1000],
+        author_reach=item.author.reach,
+        kind=item.kind,
+        visibility=item.visibility,
+        thread_key=item.thread_key,
+        in_reply_to=item.in_reply_to,
+        title=item.title,
+        text=item.text,
+        html=item.html,
+        url=item.url[:2000],
+        language=item.language[:20],
+        raw=item.raw,
+        occurred_at=item.occurred_at,
+        recorded_at=now,
+        backlog=_is_backlog(source, item),
+    )
+
+
+def _is_backlog(source: Source, item: Item) -> bool:
+    """Older than what was asked for; undated items are old only at the first visit."""
+    if item.occurred_at is None:
+        return source.last_ok_at is None
+    return item.occurred_at < source.cases_since
+
+
+def _sight(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
+    """Note which mentions this source shows for the first time → their ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO listening_sighting (mention_id, source_id, poll_id, at) "
+            "SELECT mention.id, %s, %s, %s FROM listening_mention mention "
+            "JOIN unnest(%s::text[], %s::text[]) AS found (scope, key) "
+            "ON mention.scope = found.scope AND mention.key = found.key "
+            "WHERE NOT EXISTS (SELECT FROM listening_sighting seen "
+            "WHERE seen.mention_id = mention.id AND seen.source_id = %s) "
+            "ORDER BY mention.id ON CONFLICT DO NOTHING RETURNING mention_id",
+            [
+                source.pk,
+                poll.pk,
+                now,
+                [item.scope for item in items],
+                [item.key for item in items],
+                source.pk,
+            ],
+        )
+        return [pk for (pk,) in cursor.fetchall()]

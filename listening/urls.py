@@ -1,0 +1,20 @@
+from django.urls import path
+
+from listening.views import discovery, source, topic
+
+app_name = "listening"
+urlpatterns = [
+    path("topics/", topic.topics, name="topics"),
+    path("topics/new/", topic.new, name="topic_new"),
+    path("topics/<int:pk>/", topic.topic, name="topic"),
+    path("topics/<int:pk>/edit/", topic.edit, name="topic_edit"),
+    path("topics/<int:pk>/pause/", topic.pause, name="topic_pause"),
+    path("sources/", source.sources, name="sources"),
+    path("sources/new/", discovery.new, name="source_new"),
+    path("sources/<int:pk>/", source.source, name="source"),
+    path("sources/<int:pk>/edit/", source.edit, name="source_edit"),
+    path("sources/<int:pk>/pause/", source.pause, name="source_pause"),
+    path("sources/<int:pk>/poll/", source.poll, name="source_poll"),
+    path("sources/<int:pk>/bring-in/", source.bring_in, name="source_bring_in"),
+    path("set-apart/<int:pk>/replay/", source.replay, name="replay"),
+]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from crm.models import User
+from crm.triggers import append_only
+from routing.models import Case, Issue
+
+
+class Decision(models.Model):
+    """What a human decided to do about a case or an issue, and why. Never changed."""
+
+    class Outcome(models.TextChoices):
+        NONE = "none", "No response"
+        MICRO = "micro", "Reply to one (micro)"
+        MACRO = "macro", "Statement to many (macro)"
+        BOTH = "both", "Both"
+
+    case = models.ForeignKey(Case, models.PROTECT, null=True, related_name="decisions")
+    issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="decisions")
+    outcome = models.CharField(max_length=5, choices=Outcome.choices)
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    why = models.TextField(blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(case__isnull=False) | Q(issue__isnull=False),
+                name="decision_about_something",
+            )
+        ]
+        triggers = append_only("why")
+
+    def __str__(self) -> str:
+        return self.get_outcome_display()

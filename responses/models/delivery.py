@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from crm.models import Account, Conversation, Interaction, Profile, User
+from responses.models.response import Response
+from routing.models.case import Stale
+from scrm.channels.base import Outgoing
+from scrm.live import publish
+from scrm.nudge import nudge
+
+if TYPE_CHECKING:
+    pass
+
+MOST_ATTEMPTS = 5
+
+
+class Sending(models.TextChoices):
+    QUEUED = "queued", "Waiting to leave"
+    SENDING = "sending", "Leaving"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+    UNKNOWN = "unknown", "Unknown: it may or may not have left"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def visible_to(self, user: User) -> DeliveryQuerySet:
+        return self.filter(response__in=Response.objects.visible_to(user).values("pk"))
+
+    def due(self, now: datetime) -> DeliveryQuerySet:
+        """Released, not paused, and their time has come but not long gone."""
+        return self.filter(
+            state=Sending.QUEUED,
+            response__state="released",
+            send_after__lte=now,
+            send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
+            account__paused_at=None,
+            account__is_active=True,
+        )
+
+    def overdue(self, now: datetime) -> DeliveryQuerySet:
+        """Should have left long ago, in an outage: a human decides whether they still may."""
+        return self.filter(
+            state=Sending.QUEUED,
+            response__state="released",
+            send_after__lte=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
+        )
+
+    def to_check(self, now: datetime) -> DeliveryQuerySet:
+        """What needs a human: failed, unknown, or overdue; not what was replaced since."""
+        troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN])
+        overdue = Q(pk__in=self.overdue(now).values("pk"))
+        return self.filter(troubled | overdue, replaced_by=None, settled_at=None)
+
+    def to_settle(self, now: datetime) -> DeliveryQuerySet:
+        """Unknown, and it is time to ask the network again."""
+        return self.filter(state=Sending.UNKNOWN, settle_after__lte=now)
+
+    def give_up_on_the_dead(self, now: datetime) -> int:
+        """A sender that let its lease lapse died on the way: nobody knows what left."""
+        return self.filter(state=Sending.SENDING, lease_until__lt=now).update(
+            state=Sending.UNKNOWN,
+            lease_until=None,
+            settle_after=now,
+            error="The sender stopped on the way; it may have left.",
+        )
+
+
+class Delivery(models.Model):
+    """One response on its way to one place from one account: the outbox row.
+
+    uuid is the idempotence key, stored before the first try. A row leaves `queued` only by
+    compare-and-set, and never comes back to it unless the text surely did not leave.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    response = models.ForeignKey(Response, models.PROTECT, related_name="deliveries")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="deliveries")
+    destination = models.CharField(max_length=500, blank=True)
+    profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="deliveries")
+    conversation = models.ForeignKey(Conversation, models.PROTECT, null=True, related_name="+")
+    replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
+    state = models.CharField(max_length=10, choices=Sending.choices, default=Sending.QUEUED)
+    send_after = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    attempt_id = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    settle_after = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField("a human dealt with it", null=True)
+    scope = models.CharField(max_length=600, blank=True)
+    sent_key = models.CharField(max_length=1000, blank=True)
+    sent_at = models.DateTimeField(null=True)
+    url = models.CharField(max_length=2000, blank=True)
+    error = models.TextField(blank=True)
+    interaction = models.ForeignKey(
+        Interaction, models.PROTECT, null=True, related_name="deliveries"
+    )
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["response", "account", "destination"],
+                condition=Q(replaces=None),
+                name="delivery_once_a_place",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="sent") | Q(sent_at__isnull=False, interaction__isnull=False),
+                name="sent_is_in_the_ledger",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["send_after"], name="delivery_due", condition=Q(state="queued")),
+            models.Index(
+                fields=["lease_until"], name="delivery_leaving", condition=Q(state="sending")
+            ),
+            models.Index(
+                fields=["scope", "sent_key"], name="delivery_sent", condition=~Q(sent_key="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.response} by {self.account} to {self.destination or 'everyone'}"
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What the speaker is given; the same at every try."""
+        answered = self.response.in_reply_to
+        same_network = answered is not None and answered.scope == self.account.network
+        return Outgoing(
+            nonce=str(self.uuid),
+            text=self.response.text,
+            subject=self.response.subject,
+            destination=self.destination,
+            handle=self.profile.handle if self.profile else "",
+            in_reply_to=answered.key if answered and same_network else "",
+            thread_key=self.conversation.thread_key if self.conversation else "",
+            visibility=self.response.visibility,  # type: ignore[arg-type]
+        )
+
+    def claim(self, *, now: datetime) -> bool:
+        """Take it for one try. False if it is not due, or somebody else has it."""
+        attempt = uuid.uuid4()
+        won = Delivery.objects.filter(
+            pk__in=Delivery.objects.due(now).filter(pk=self.pk).values("pk"),
+            state=Sending.QUEUED,
+        ).update(
+            state=Sending.SENDING,
+            attempts=F("attempts") + 1,
+            attempt_id=attempt,
+            lease_until=now + timedelta(seconds=settings.SEND_LEASE_SECONDS),
+            error="",
+        )
+        if won:
+            self.refresh_from_db()
+            self._tell()
+        return bool(won)
+
+    def back_to_queue(self, *, after: float, error: str, now: datetime) -> None:
+        """It surely did not leave: try again later."""
+        self._settle(state=Sending.QUEUED, send_after=now + timedelta(seconds=after), error=error)
+
+    def fail(self, error: str) -> None:
+        """It did not leave and will not as it is: a human deals with it."""
+        self._settle(state=Sending.FAILED, error=error)
+
+    def doubt(self, error: str, *, now: datetime) -> None:
+        """It may have left: look it up before anything else is done."""
+        self._settle(state=Sending.UNKNOWN, error=error, settle_after=now)
+        nudge("scrm.pipeline.settle", self.pk)
+
+    def _settle(self, **values: object) -> None:
+        """Leave `sending` or `unknown` under the fence of this attempt."""
+        values.setdefault("settle_after", None)
+        Delivery.objects.filter(
+            pk=self.pk,
+            attempt_id=self.attempt_id,
+            state__in=[Sending.SENDING, Sending.UNKNOWN],
+        ).update(lease_until=None, **values)
+        self.refresh_from_db()
+        self._tell()
+
+    def _tell(self) -> None:
+        publish(f"department:{self.response.department_id}", "delivery", self.pk)
+
+    # What a human does with a sending that went wrong
+
+    @transaction.atomic
+    def send_again(self, *, by: User, now: datetime | None = None) -> Delivery:
+        """A new sending that replaces this one; `by` has seen the old one. Raises Stale."""
+        now = now or timezone.now()
+        old = Delivery.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        if old.state not in {Sending.FAILED, Sending.UNKNOWN} or hasattr(old, "replaced_by"):
+            raise Stale("This was dealt with already. Nothing was sent twice.")
+        again = Delivery.objects.create(
+            response=old.response,
+            account=old.account,
+            destination=old.destination,
+            profile=old.profile,
+            conversation=old.conversation,
+            replaces=old,
+            send_after=now,
+        )
+        old.response.note(f"Sent again on {old.account}.", by=by, now=now)
+        nudge("scrm.pipeline.deliver", again.pk)
+        return again
+
+    @transaction.atomic
+    def send_late(self, *, by: User, now: datetime | None = None) -> None:
+        """Let what was overdue leave after all."""
+        now = now or timezone.now()
+        if not Delivery.objects.overdue(now).filter(pk=self.pk).update(send_after=now):
+            raise Stale("This is no longer waiting.")
+        self.response.note("Sent late, after an outage.", by=by, now=now)
+        nudge("scrm.pipeline.deliver", self.pk)
+
+    @transaction.atomic
+    def put_away(self, *, by: User, now: datetime | None = None) -> None:
+        """A human has dealt with it elsewhere: it stays in the record, not in the list."""
+        now = now or timezone.now()
+        Delivery.objects.filter(pk=self.pk).update(settled_at=now)
+        self.response.note(f"Dealt with elsewhere: {self.error}", by=by, now=now)
+        self.refresh_from_db()

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from crm.models import Interaction, User
+from responses.models.delivery import Delivery
+from responses.models.response import Response
+
+
+class Feedback(models.Model):
+    """Something they said that answers something we said, and what it came to."""
+
+    class Outcome(models.TextChoices):
+        UNKNOWN = "", "Not judged yet"
+        THANKS = "thanks", "Thanks"
+        ANGRY = "angry", "Angry"
+        NEUTRAL = "neutral", "Neutral"
+
+    interaction = models.OneToOneField(Interaction, models.PROTECT, related_name="feedback")
+    response = models.ForeignKey(Response, models.PROTECT, related_name="feedback")
+    delivery = models.ForeignKey(Delivery, models.PROTECT, related_name="feedback")
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
+    judged_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "feedback"
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"Feedback to {self.response}"

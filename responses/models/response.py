@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Interaction, User
+from crm.triggers import frozen
+from responses.models.decision import Decision
+from responses.models.rule import ResponseRule
+from responses.rules import Draft, Verdict, content_hash, judge
+from routing.models import Case, CaseEvent, Department, Issue, Membership
+from routing.models.case import Stale
+from scrm.live import publish
+from scrm.nudge import nudge
+
+if TYPE_CHECKING:
+    pass
+
+
+class State(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    HELD = "held", "Held for approval"
+    RELEASED = "released", "Released"
+    REFUSED = "refused", "Refused"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Refused(Exception):
+    """A response cannot take this step; the sentence says why. Nothing was changed."""
+
+
+class ResponseQuerySet(models.QuerySet["Response"]):
+    def visible_to(self, user: User) -> ResponseQuerySet:
+        """Responses of cases they may see, of their departments, and their own."""
+        if user.sees_everything:
+            return self
+        return self.filter(
+            Q(case__in=Case.objects.visible_to(user).values("pk"))
+            | Q(department__memberships__user=user)
+            | Q(author=user)
+        ).distinct()
+
+    def held(self) -> ResponseQuerySet:
+        return self.filter(state=State.HELD)
+
+    def approvable_by(self, user: User) -> ResponseQuerySet:
+        """Held ones in front of a lead of their department, a supervisor or an admin."""
+        if user.sees_everything:
+            return self.held()
+        led = Membership.objects.filter(user=user, role=Membership.Role.LEAD)
+        return self.held().filter(department__in=led.values("department"))
+
+
+class Response(models.Model):
+    """What we say. Always by a named person; its words are frozen once it left the draft.
+
+    uuid: the form's own, so that one click is one response. department: in whose name.
+    in_reply_to: the interaction that it answers. verdict: what the rules said, in words.
+    """
+
+    class Audience(models.TextChoices):
+        ONE = "one", "One person"
+        FEW = "few", "A named few"
+        MANY = "many", "Many"
+
+    class Visibility(models.TextChoices):
+        PRIVATE = "private", "Private: only they see it"
+        PUBLIC = "public", "Public: anyone can see it"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True)
+    decision = models.ForeignKey(Decision, models.PROTECT, related_name="responses")
+    case = models.ForeignKey(Case, models.PROTECT, null=True, related_name="responses")
+    issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="responses")
+    department = models.ForeignKey(Department, models.PROTECT, related_name="responses")
+    author = models.ForeignKey(User, models.PROTECT, related_name="responses")
+    in_reply_to = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
+    corrects = models.ForeignKey("self", models.PROTECT, null=True, related_name="corrections")
+    audience = models.CharField(max_length=4, choices=Audience.choices)
+    visibility = models.CharField(max_length=7, choices=Visibility.choices)
+    subject = models.CharField(max_length=300, blank=True)
+    text = models.TextField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
+    verdict = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now)
+    released_at = models.DateTimeField(null=True)
+
+    objects = ResponseQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["-created_at"], name="response_history")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(audience="many", visibility="public") | ~Q(audience="many"),
+                name="to_many_is_public",
+            ),
+            models.CheckConstraint(
+                condition=Q(case__isnull=False) | Q(issue__isnull=False),
+                name="response_about_something",
+            ),
+        ]
+        triggers = frozen(
+            "text", "subject", "audience", "visibility", "author_id", unless="OLD.state = 'draft'"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_audience_display()}: {self.text[:60]}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("responses:response", args=[self.pk])
+
+    @property
+    def is_macro(self) -> bool:
+        return self.audience == self.Audience.MANY
+
+    @property
+    def content_hash(self) -> str:
+        """What an approval signs: the words, who may see them, and where they go."""
+        places = self.deliveries.values_list("account_id", "destination")
+        return content_hash(self.text, self.subject, self.audience, self.visibility, places)
+
+    @property
+    def is_approved(self) -> bool:
+        last = self.approvals.order_by("-pk").first()
+        return bool(last and last.approved and last.content_hash == self.content_hash)
+
+    def judge(self, *, now: datetime) -> Verdict:
+        """Ask the business rules. Pure decision over the facts of this moment."""
+        return judge(self._draft(now), ResponseRule.objects.in_force())
+
+    def _draft(self, now: datetime) -> Draft:
+        local = timezone.localtime(now)
+        case = self.case
+        link = case.profile.link if case else None
+        delivery = self.deliveries.select_related("account").first()
+        return Draft(
+            audience=self.audience,
+            visibility=self.visibility,
+            channel=delivery.account.kind if delivery else "",
+            text=f"{self.subject}\n{self.text}".strip(),
+            length=len(self.text),
+            department=self.department.name,
+            author=str(self.author),
+            author_is_lead=self.department.is_led_by(self.author),
+            issue=self.issue_id is not None,
+            priority=case.priority if case else "",
+            contact_kind=link.contact.kind if link else "",
+            topics=frozenset(_topics(case)),
+            hour=local.hour,
+            weekday=local.strftime("%A").lower(),
+        )
+
+    # Verbs
+
+    @transaction.atomic
+    def send(self, *, by: User, now: datetime | None = None) -> Response:
+        """Let the rules speak, then release it, hold it, or refuse it, in words."""
+        now = now or timezone.now()
+        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        if mine.state != State.DRAFT:
+            raise Stale("This was sent already. Nothing was sent twice.")
+        verdict = mine.judge(now=now)
+        mine.verdict = [_reason(reason) for reason in verdict.reasons]
+        if verdict.outcome in {"refuse", "move"}:
+            raise Refused(" ".join(r.sentence for r in verdict.reasons if r.verdict != "allow"))
+        if verdict.outcome == "hold":
+            mine._to(State.HELD)
+            mine.note("Held for approval.", by=by, now=now)
+        else:
+            mine._release(by=by, now=now)
+        self.refresh_from_db()
+        return self
+
+    @transaction.atomic
+    def approve(self, *, by: User, now: datetime | None = None) -> None:
+        """Sign these words and let them go. Nobody signs their own, but a lone team lead."""
+        now = now or timezone.now()
+        mine = self._held()
+        own = mine.author_id == by.pk
+        if own and not mine._sole_lead(by):
+            raise Refused("Nobody approves their own words. Ask another team lead.")
+        verdict = mine.judge(now=now)
+        if verdict.outcome in {"refuse", "move"}:
+            raise Refused(" ".join(r.sentence for r in verdict.reasons if r.verdict != "allow"))
+        mine.approvals.create(
+            content_hash=mine.content_hash, approved=True, self_approved=own, by=by, at=now
+        )
+        mine._release(by=by, now=now)
+        self.refresh_from_db()
+
+    @transaction.atomic
+    def send_back(self, *, by: User, why: str, now: datetime | None = None) -> None:
+        """Give it back to its author as a draft, with the reason."""
+        now = now or timezone.now()
+        mine = self._held()
+        mine.approvals.create(
+            content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now
+        )
+        mine._to(State.DRAFT)
+        mine.note(f"Sent back: {why}", by=by, now=now)
+        self.refresh_from_db()
+
+    @transaction.atomic
+    def edit(self, *, text: str, subject: str = "", by: User) -> None:
+        """Change the words of a draft or a held text; what was signed before is void."""
+        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        if mine.state == State.HELD:
+            mine._to(State.DRAFT)
+        if mine.state != State.DRAFT:
+            raise Stale("It has left already, so its words stay. Write a correction instead.")
+        mine.text, mine.subject = text, subject
+        mine.save(update_fields=["text", "subject"])
+        mine.note("The words were changed.", by=by, now=timezone.now())
+        self.refresh_from_db()
+
+    @transaction.atomic
+    def cancel(self, *, by: User) -> None:
+        """Stop it, as far as nothing has left. Raises Stale once the first sending began."""
+        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
+            raise Stale("There is nothing left to cancel.")
+        mine.deliveries.filter(state="queued").update(state="cancelled")
+        if mine.deliveries.exclude(state="cancelled").exists():
+            raise Stale("It is on its way already. Write a correction instead.")
+        mine._to(State.CANCELLED)
+        mine.note("Cancelled before it left.", by=by, now=timezone.now())
+        self.refresh_from_db()
+
+    def _held(self) -> Response:
+        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        if mine.state != State.HELD:
+            raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
+        return mine
+
+    def _sole_lead(self, user: User) -> bool:
+        return list(self.department.leads()) == [user]
+
+    def _to(self, state: State) -> None:
+        self.state = state
+        self.save(update_fields=["state", "verdict", "released_at"])
+        publish(f"department:{self.department_id}", "response", self.pk)
+
+    def _release(self, *, by: User, now: datetime) -> None:
+        """Put its sendings into the outbox; the undo window starts with this click."""
+        self.released_at = now
+        self._to(State.RELEASED)
+        wait = settings.UNDO_SECONDS
+        self.deliveries.filter(state="queued").update(send_after=now + timedelta(seconds=wait))
+        for pk in self.deliveries.filter(state="queued").values_list("pk", flat=True):
+            nudge("scrm.pipeline.deliver", pk, after=wait)
+        self.note("Released.", by=by, now=now)
+
+    def note(self, why: str, *, by: User, now: datetime) -> None:
+        """Write what happened to this response into its case's history."""
+        if self.case:
+            self.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, now=now, response=self.pk)
+
+
+def _topics(case: Case | None) -> list[str]:
+    if case is None:
+        return []
+    mine = Q(interaction__conversation__case_links__case=case)
+    mention = Interaction._meta.get_field("mention").related_model
+    names = mention._default_manager.filter(mine).values_list(  # type: ignore[union-attr]
+        "matches__revision__topic__name", flat=True
+    )
+    return [name for name in names if name]
+
+
+def _reason(reason: Any) -> dict[str, Any]:
+    return {
+        "rule": reason.rule,
+        "name": reason.name,
+        "verdict": reason.verdict,
+        "sentence": reason.sentence,
+        "move_to": reason.move_to,
+    }

@@ -1,0 +1,160 @@
+"""Send at most once, and write down what became of it (G1).
+
+`deliver` tries; `settle` looks up what nobody knows; `mark_sent` is the one place where a
+sending becomes a fact: its state, its ledger row, its case and its feedback in one commit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from crm.record import Entry, lock_workspace, record
+from responses.feedback import adopt
+from responses.models import Delivery
+from responses.models.delivery import MOST_ATTEMPTS, Sending
+from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
+
+_log = structlog.get_logger(__name__)
+HEARD_WITHIN = timedelta(hours=48)
+SETTLE_AGAIN = timedelta(minutes=10)
+
+
+def deliver(delivery: Delivery) -> None:
+    """Try once, if it is due and nobody else is at it. The network is outside any commit."""
+    if not delivery.claim(now=timezone.now()):
+        return
+    try:
+        receipt = _speaker(delivery).send(delivery.account.credentials, delivery.outgoing)
+    except ChannelError as error:
+        _failed(delivery, error)
+    except Exception as error:  # whatever it was, it may have left: never simply try again
+        _log.exception("send failed", delivery=delivery.pk)
+        delivery.doubt(f"scrm could not tell whether it left: {error!r}", now=timezone.now())
+    else:
+        mark_sent(delivery, receipt, now=timezone.now())
+
+
+def _failed(delivery: Delivery, error: ChannelError) -> None:
+    now = timezone.now()
+    if error.uncertain:
+        delivery.doubt(error.message, now=now)
+    elif error.permanent or delivery.attempts >= MOST_ATTEMPTS:
+        delivery.fail(error.message)
+    else:
+        wait = error.retry_after or 5 * 3.0**delivery.attempts
+        delivery.back_to_queue(after=wait, error=error.message, now=now)
+
+
+def settle(delivery: Delivery) -> None:
+    """Ask the network whether an unknown sending left; what it cannot tell, a human can."""
+    if delivery.state != Sending.UNKNOWN:
+        return
+    now = timezone.now()
+    try:
+        found = _speaker(delivery).find(delivery.account.credentials, delivery.outgoing)
+    except ChannelError as error:
+        _log.info("look-up failed", delivery=delivery.pk, error=error.message)
+        Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN).update(
+            settle_after=now + SETTLE_AGAIN
+        )
+        return
+    if isinstance(found, Receipt):
+        mark_sent(delivery, found, now=now)
+    elif found is Lookup.ABSENT and delivery.attempts < MOST_ATTEMPTS:
+        delivery.back_to_queue(after=0, error="It had not left; trying again.", now=now)
+    else:
+        Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN).update(settle_after=None)
+
+
+def _speaker(delivery: Delivery) -> Speaker:
+    speaker = delivery.account.channel.speaker
+    if speaker is None:
+        raise ChannelError(f"{delivery.account.channel.label} cannot send.", permanent=True)
+    return speaker
+
+
+@transaction.atomic
+def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
+    """It left: state, ledger row, case and feedback in one commit. A second call is a no-op.
+
+    Returns whether this call made it so.
+    """
+    lock_workspace()  # before the row's lock, in the order that all writers of the ledger keep
+    mine = (
+        Delivery.objects.select_for_update(of=("self",))
+        .select_related("response__case", "account", "profile")
+        .get(pk=delivery.pk)
+    )
+    if mine.state == Sending.SENT:
+        return False
+    row = record([_entry(mine, receipt, now)], now=now)[0]
+    mine.state, mine.sent_at, mine.interaction_id = Sending.SENT, now, row.interaction
+    mine.scope, mine.sent_key, mine.url = receipt.scope, receipt.key, receipt.url
+    mine.lease_until, mine.settle_after, mine.error = None, None, ""
+    mine.save()
+    case = mine.response.case
+    if case and not mine.response.is_macro:
+        case.wait(answered_at=now)
+    adopt(mine, now=now)
+    delivery.refresh_from_db()
+    delivery._tell()
+    return True
+
+
+def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
+    response, profile = delivery.response, delivery.profile
+    return Entry(
+        scope=receipt.scope,
+        key=receipt.key,
+        author=Author(network=profile.network, key=profile.key) if profile else None,
+        direction="out",
+        channel=delivery.account.kind,
+        kind="statement" if response.is_macro else "reply",
+        visibility=response.visibility,  # type: ignore[arg-type]
+        title=response.subject,
+        text=response.text,
+        url=receipt.url,
+        occurred_at=now,
+        thread_key=receipt.thread_key,
+        in_reply_to=delivery.outgoing.in_reply_to,
+        account=delivery.account_id,
+        staff=response.author_id,
+        conversation=delivery.conversation_id,
+    )
+
+
+def heard_ourselves(items: list[Item], *, accounts: list[int], now: datetime) -> None:
+    """Our own posts came by: settle the sendings that they prove."""
+    if not items:
+        return
+    doubtful = (
+        Delivery.objects.filter(
+            account__in=accounts,
+            state__in=[Sending.SENDING, Sending.UNKNOWN],
+            send_after__gte=now - HEARD_WITHIN,
+        )
+        .select_related("response__in_reply_to", "account", "profile", "conversation")
+        .order_by("pk")
+    )
+    waiting = list(doubtful)
+    for item in items:
+        proven = [delivery for delivery in waiting if _is(delivery, item)]
+        if len(proven) == 1:
+            waiting.remove(proven[0])
+            receipt = Receipt(item.scope, item.key, item.thread_key, item.url)
+            mark_sent(proven[0], receipt, now=now)
+
+
+def _is(delivery: Delivery, item: Item) -> bool:
+    """Same account's network, same words, same place: nothing weaker proves a sending."""
+    said = delivery.outgoing
+    return (
+        delivery.account.network == item.scope
+        and said.text.strip() == item.text.strip()
+        and said.in_reply_to == item.in_reply_to
+        and said.visibility == item.visibility
+    )

@@ -1,0 +1,320 @@
+"""Take in what was recorded: which case it belongs to, in which department, and why.
+
+Decided one by one in the order in which things were said, written in bulk: the number of
+statements does not depend on the number of arrivals.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from crm.models import Conversation, Profile
+from routing.models import Case, CaseConversation, CaseEvent, Department, RoutingRule, SlaPolicy
+from routing.models.case import LIVING, Status
+from routing.rules import Facts, Router, Verdict, after_inbound
+from scrm.live import publish
+
+SAME_MATTER = timedelta(days=7)
+"""A party's new exchange within this time of their last word joins their living case."""
+
+Kind = CaseEvent.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What an answer to one of our responses brings along: whose it was, and about what."""
+
+    department: int
+    issue: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One inbound interaction, recorded, with all that routing may go by.
+
+    contact: who the profile is known to be, if anyone. case: where a human already said that
+    it belongs. said_at: aware, when it was said, for the order of a batch.
+    """
+
+    interaction: int
+    conversation: int
+    profile: int
+    contact: int | None
+    said_at: datetime
+    facts: Facts
+    hint: Hint | None = None
+    case: int | None = None
+    by: int | None = None
+
+
+@transaction.atomic
+def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
+    """Route arrivals → interaction id: case id. Runs under the ledger's lock."""
+    if not arrivals:
+        return {}
+    desk = _Desk.open(arrivals, now)
+    ordered = sorted(arrivals, key=lambda arrival: (arrival.said_at, arrival.interaction))
+    placed = {arrival.interaction: desk.place(arrival) for arrival in ordered}
+    desk.write()
+    return {interaction: case.pk for interaction, case in placed.items()}
+
+
+@dataclass
+class _Desk:
+    """All that is needed to place a batch, loaded once; what changed, written once."""
+
+    now: datetime
+    router: Router
+    departments: dict[int, Department]
+    hours: dict[tuple[int, str], float]
+    by_conversation: dict[int, Case]
+    by_party: dict[tuple[str, int], list[Case]]
+    cases: dict[int, Case]
+    last_handler: dict[int, int]
+    created: list[Case] = field(default_factory=list)
+    touched: dict[int, Case] = field(default_factory=dict)
+    moved: list[int] = field(default_factory=list)
+    links: list[CaseConversation] = field(default_factory=list)
+    events: list[CaseEvent] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, arrivals: Sequence[Arrival], now: datetime) -> _Desk:
+        parties = _parties(arrivals)
+        cases = _lock_cases(arrivals, parties, now)
+        current = CaseConversation.objects.filter(
+            conversation__in=[arrival.conversation for arrival in arrivals], ended_at=None
+        )
+        by_party: dict[tuple[str, int], list[Case]] = defaultdict(list)
+        for case in cases.values():
+            if case.status in LIVING:
+                by_party[parties.get(case.profile_id, ("profile", case.profile_id))].append(case)
+        departments = {department.pk: department for department in Department.objects.all()}
+        fallback = next(pk for pk, each in departments.items() if each.is_fallback)
+        return cls(
+            now=now,
+            router=Router(RoutingRule.objects.in_force(), fallback),
+            departments=departments,
+            hours=SlaPolicy.objects.hours(),
+            by_conversation={
+                link.conversation_id: cases[link.case_id]
+                for link in current
+                if link.case_id in cases
+            },
+            by_party=by_party,
+            cases=cases,
+            last_handler=_last_handlers(parties),
+        )
+
+    def place(self, arrival: Arrival) -> Case:
+        """The case of one arrival: its conversation's, its party's, or a new one."""
+        known = self.cases.get(arrival.case or 0) or self.by_conversation.get(arrival.conversation)
+        if known:
+            return self._continue(known, arrival)
+        verdict = self.router.route(arrival.facts)
+        living = self._living_case(arrival, verdict)
+        if living:
+            self._link(living, arrival)
+            self._hear(living, arrival, Kind.JOINED, "They wrote elsewhere about an open case.")
+            return living
+        return self._open(arrival, verdict)
+
+    def _continue(self, case: Case, arrival: Arrival) -> Case:
+        what = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
+        if what == "new":
+            fresh = self._open(arrival, self.router.route(arrival.facts), continues=case)
+            self.moved.append(arrival.conversation)
+            return fresh
+        if arrival.conversation not in self.by_conversation:
+            self._link(case, arrival)
+        if what == "reopen":
+            self._hear(case, arrival, Kind.REOPENED, f"They wrote; it was {case.status}.")
+            case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
+        else:
+            self._hear(case, arrival, Kind.HEARD, "")
+        if case.due_at is None and case.status != Status.NOISE:
+            case.due_at = self._due(case)
+        return case
+
+    def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
+        """The one case that this party lives in, unless the rules say another department."""
+        living = [
+            case
+            for case in self.by_party.get(_party(arrival), [])
+            if case.last_inbound_at and case.last_inbound_at > self.now - SAME_MATTER
+        ]
+        if len(living) != 1:
+            return None
+        agrees = verdict.revision is None or verdict.department == living[0].department_id
+        return living[0] if agrees else None
+
+    def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
+        department, why = verdict.department, verdict.why
+        if verdict.revision is None and arrival.hint:
+            department, why = arrival.hint.department, arrival.hint.why
+        case = Case(
+            profile_id=arrival.profile,
+            department_id=department,
+            assignee_id=self._assignee(arrival, verdict),
+            priority=verdict.priority,
+            tags=list(verdict.tags),
+            issue_id=arrival.hint.issue if arrival.hint else None,
+            continues=continues,
+            opened_at=self.now,
+            last_inbound_id=arrival.interaction,
+            last_inbound_at=arrival.said_at,
+        )
+        case.due_at = self._due(case)
+        self.created.append(case)
+        self._link(case, arrival)
+        self.by_party[_party(arrival)].append(case)
+        self._log(
+            case, arrival, Kind.ROUTED, why, revision=verdict.revision,
+            why_not=[list(pair) for pair in verdict.why_not],
+            topics=sorted(arrival.facts.topics),
+        )  # fmt: skip
+        return case
+
+    def _assignee(self, arrival: Arrival, verdict: Verdict) -> int | None:
+        if verdict.assign == "person":
+            return verdict.person
+        return self.last_handler.get(arrival.profile) if verdict.assign == "last" else None
+
+    def _due(self, case: Case) -> datetime | None:
+        hours = self.hours.get((case.department_id, case.priority))
+        return SlaPolicy.due(self.now, hours)
+
+    def _hear(self, case: Case, arrival: Arrival, kind: str, why: str) -> None:
+        case.last_inbound_id = arrival.interaction
+        case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
+        if kind == Kind.JOINED and case.status in {Status.WAITING, Status.SNOOZED}:
+            case.status, case.snoozed_until = Status.OPEN, None
+        if case.issue_id is None and arrival.hint:
+            case.issue_id = arrival.hint.issue
+        if case.pk:
+            self.touched[case.pk] = case
+        self._log(case, arrival, kind, why)
+
+    def _link(self, case: Case, arrival: Arrival) -> None:
+        self.by_conversation[arrival.conversation] = case
+        self.links.append(
+            CaseConversation(case=case, conversation_id=arrival.conversation, since=self.now)
+        )
+
+    def _log(
+        self,
+        case: Case,
+        arrival: Arrival,
+        kind: str,
+        why: str,
+        *,
+        revision: int | None = None,
+        **data: Any,
+    ) -> None:
+        self.events.append(
+            CaseEvent(
+                case=case,
+                kind=kind,
+                at=self.now,
+                by_id=arrival.by,
+                revision_id=revision,
+                interaction_id=arrival.interaction,
+                why=why,
+                data=data,
+            )
+        )
+
+    def write(self) -> None:
+        """Seven statements, whatever the number of arrivals."""
+        Case.objects.bulk_create(self.created)
+        _update(self.touched.values())
+        CaseConversation.objects.filter(conversation__in=self.moved, ended_at=None).update(
+            ended_at=self.now
+        )
+        for link in self.links:
+            link.case_id = link.case.pk
+        for event in self.events:
+            event.case_id = event.case.pk
+        CaseConversation.objects.bulk_create(self.links)
+        CaseEvent.objects.bulk_create(self.events)
+        restricted = [
+            link.conversation_id
+            for link in self.links
+            if self.departments[link.case.department_id].is_restricted
+        ]
+        Conversation.objects.filter(pk__in=restricted).update(restricted=True)
+        latest = {event.case.department_id: event.case.pk for event in self.events}
+        for department, case in sorted(latest.items()):
+            publish(f"department:{department}", "case", case)
+
+
+def _party(arrival: Arrival) -> tuple[str, int]:
+    return ("contact", arrival.contact) if arrival.contact else ("profile", arrival.profile)
+
+
+def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
+    """Profile id → party, for the authors and all other profiles of the same contacts."""
+    parties = {arrival.profile: _party(arrival) for arrival in arrivals}
+    contacts = {contact for kind, contact in parties.values() if kind == "contact"}
+    linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
+    for profile, contact in linked.values_list("pk", "links__contact"):
+        if contact in contacts:
+            parties[profile] = ("contact", contact)
+    return parties
+
+
+def _lock_cases(
+    arrivals: Sequence[Arrival], parties: dict[int, tuple[str, int]], now: datetime
+) -> dict[int, Case]:
+    """Every case that an arrival may belong to, locked in the order of their numbers."""
+    conversations = [arrival.conversation for arrival in arrivals]
+    current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
+    named = [arrival.case for arrival in arrivals if arrival.case]
+    recent = Q(profile__in=list(parties), status__in=LIVING, last_inbound_at__gt=now - SAME_MATTER)
+    cases = Case.objects.select_for_update(of=("self",)).filter(
+        Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
+    )
+    return {case.pk: case for case in cases.order_by("pk")}
+
+
+def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
+    """Profile id → the colleague who last handled this party."""
+    handled = (
+        Case.objects.filter(profile__in=list(parties), assignee__is_active=True)
+        .order_by("pk")
+        .values_list("profile_id", "assignee_id")
+    )
+    by_party = {parties[profile]: assignee for profile, assignee in handled}
+    return {profile: by_party[party] for profile, party in parties.items() if party in by_party}
+
+
+def _update(cases: Iterable[Case]) -> None:
+    """One statement for all cases that heard something."""
+    rows = list(cases)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE routing_case SET status = heard.status, issue_id = heard.issue_id, "
+            "last_inbound_id = heard.interaction_id, last_inbound_at = heard.at, "
+            "due_at = heard.due_at, done_at = heard.done_at, snoozed_until = heard.snoozed "
+            "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], "
+            "%s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]) "
+            "AS heard (id, status, issue_id, interaction_id, at, due_at, done_at, snoozed) "
+            "WHERE routing_case.id = heard.id",
+            [
+                [case.pk for case in rows],
+                [str(case.status) for case in rows],
+                [case.issue_id for case in rows],
+                [case.last_inbound_id for case in rows],
+                [case.last_inbound_at for case in rows],
+                [case.due_at for case in rows],
+                [case.done_at for case in rows],
+                [case.snoozed_until for case in rows],
+            ],
+        )

@@ -1,0 +1,18 @@
+from routing.models.case import Case, CaseConversation
+from routing.models.department import Department, Membership
+from routing.models.event import CaseEvent
+from routing.models.issue import Issue
+from routing.models.rule import RoutingRule, RuleRevision
+from routing.models.target import SlaPolicy
+
+__all__ = [
+    "Case",
+    "CaseConversation",
+    "CaseEvent",
+    "Department",
+    "Issue",
+    "Membership",
+    "RoutingRule",
+    "RuleRevision",
+    "SlaPolicy",
+]

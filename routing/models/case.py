@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Conversation, Interaction, Profile, User
+from routing.models.department import Department, Membership
+from routing.models.event import CaseEvent
+from routing.models.issue import Issue
+from routing.models.rule import Priority
+from scrm.live import publish
+
+Kind = CaseEvent.Kind
+
+
+class Stale(Exception):
+    """Somebody else was faster, or something new came in: what happened, in words."""
+
+
+class Status(models.TextChoices):
+    NEW = "new", "New"
+    OPEN = "open", "Open"
+    WAITING = "waiting", "Waiting for them"
+    SNOOZED = "snoozed", "Snoozed"
+    DONE = "done", "Done"
+    NOISE = "noise", "Noise"
+
+
+ACTIVE = (Status.NEW, Status.OPEN)
+LIVING = (*ACTIVE, Status.WAITING, Status.SNOOZED)
+
+
+class CaseQuerySet(models.QuerySet["Case"]):
+    def visible_to(self, user: User) -> CaseQuerySet:
+        """Their departments' cases, and those they handed over until these are done."""
+        if user.sees_everything:
+            return self
+        handed = CaseEvent.objects.filter(case=OuterRef("pk"), kind=Kind.HANDED_OVER, by=user)
+        member = Membership.objects.filter(department=OuterRef("department"), user=user)
+        closed = [Status.DONE, Status.NOISE]
+        return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=closed)))
+
+    def workable_by(self, user: User) -> CaseQuerySet:
+        """Those that a user may not only read but act on."""
+        if user.sees_everything:
+            return self
+        roles = [Membership.Role.AGENT, Membership.Role.LEAD]
+        member = Membership.objects.filter(
+            department=OuterRef("department"), user=user, role__in=roles
+        )
+        return self.filter(Exists(member))
+
+    def active(self) -> CaseQuerySet:
+        return self.filter(status__in=ACTIVE)
+
+    def living(self) -> CaseQuerySet:
+        return self.filter(status__in=LIVING)
+
+    def unclaimed(self) -> CaseQuerySet:
+        return self.filter(assignee=None)
+
+    def of(self, user: User) -> CaseQuerySet:
+        return self.filter(assignee=user)
+
+    def wake(self, *, now: datetime) -> int:
+        """Open again what was snoozed until now → how many."""
+        with transaction.atomic():
+            due = list(
+                self.select_for_update(skip_locked=True, of=("self",)).filter(
+                    status=Status.SNOOZED, snoozed_until__lte=now
+                )[:500]
+            )
+            self.filter(pk__in=[case.pk for case in due]).update(
+                status=Status.OPEN, snoozed_until=None
+            )
+            CaseEvent.objects.bulk_create(
+                CaseEvent(case=case, kind=Kind.WOKEN, at=now, why="Its time had come.")
+                for case in due
+            )
+            for case in due:
+                case.tell()
+        return len(due)
+
+
+class Case(models.Model):
+    """One matter with one outside party, as work. Its number is its key.
+
+    last_inbound is what staleness is judged by: who acts must have seen it.
+    """
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="cases")
+    department = models.ForeignKey(Department, models.PROTECT, related_name="cases")
+    assignee = models.ForeignKey(User, models.PROTECT, null=True, related_name="cases")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
+    priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
+    tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="cases")
+    continues = models.ForeignKey("self", models.PROTECT, null=True, related_name="continued_by")
+    opened_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(null=True)
+    first_response_at = models.DateTimeField(null=True)
+    last_inbound = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
+    last_inbound_at = models.DateTimeField(null=True)
+    snoozed_until = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    objects = CaseQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["department", "-last_inbound_at", "-id"],
+                name="case_active",
+                condition=Q(status__in=["new", "open"]),
+            ),
+            models.Index(
+                fields=["assignee", "-last_inbound_at", "-id"],
+                name="case_mine",
+                condition=Q(status__in=["new", "open", "waiting", "snoozed"]),
+            ),
+            models.Index(
+                fields=["snoozed_until"], name="case_snoozed", condition=Q(status="snoozed")
+            ),
+            models.Index(fields=["profile", "-opened_at"], name="case_of_profile"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="done", done_at__isnull=False) | ~Q(status="done"),
+                name="done_has_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.profile}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("routing:case", args=[self.pk])
+
+    @property
+    def is_closed(self) -> bool:
+        return self.status in {Status.DONE, Status.NOISE}
+
+    @property
+    def conversations(self) -> models.QuerySet[Conversation]:
+        return Conversation.objects.filter(case_links__case=self, case_links__ended_at=None)
+
+    def log(
+        self,
+        kind: str,
+        *,
+        by: User | None,
+        why: str = "",
+        now: datetime | None = None,
+        interaction: Interaction | None = None,
+        **data: Any,
+    ) -> CaseEvent:
+        """Write what happened into the case's history and tell whoever looks at it."""
+        self.tell()
+        return self.events.create(
+            kind=kind,
+            by=by,
+            why=why,
+            at=now or timezone.now(),
+            interaction=interaction,
+            data=data,
+        )
+
+    def tell(self) -> None:
+        publish(f"department:{self.department_id}", "case", self.pk)
+
+    # Verbs. Each compares only what it depends on, by compare-and-set.
+
+    @transaction.atomic
+    def claim(self, *, by: User, seen: int | None = None) -> None:
+        """Take it. seen: the assignee's id on the page, None for nobody. Raises Stale."""
+        if self.assignee_id == by.pk:
+            return
+        self._swap(
+            {"assignee_id": seen},
+            assignee_id=by.pk,
+            status=Status.OPEN if self.status == Status.NEW else self.status,
+        )
+        self.log(Kind.CLAIMED, by=by)
+
+    @transaction.atomic
+    def give_back(self, *, by: User) -> None:
+        self._swap({"assignee_id": self.assignee_id}, assignee_id=None)
+        self.log(Kind.RELEASED, by=by)
+
+    @transaction.atomic
+    def hand_over(self, *, to: Department, by: User, why: str, person: User | None = None) -> None:
+        """Pass it on with a reason and its whole context."""
+        before = self.department
+        self._swap(
+            {"department_id": before.pk}, department_id=to.pk, assignee_id=person and person.pk
+        )
+        self._restrict(to)
+        self.log(
+            Kind.HANDED_OVER, by=by, why=why, from_=before.name, to=to.name,
+            person=str(person) if person else "",
+        )  # fmt: skip
+        publish(f"department:{before.pk}", "case", self.pk)
+
+    def note(self, text: str, *, by: User) -> CaseEvent:
+        """Write something down that never leaves the house."""
+        return self.log(Kind.NOTED, by=by, why=text)
+
+    @transaction.atomic
+    def snooze(self, *, until: datetime, by: User, seen: int | None) -> None:
+        self.check_seen(seen)
+        self._swap({}, status=Status.SNOOZED, snoozed_until=until)
+        self.log(Kind.SNOOZED, by=by, until=until.isoformat())
+
+    @transaction.atomic
+    def finish(
+        self, *, by: User, seen: int | None, why: str = "", now: datetime | None = None
+    ) -> None:
+        """Done. Refused with Stale if they said something that `by` has not seen."""
+        self.check_seen(seen)
+        now = now or timezone.now()
+        self._swap({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
+        self.log(Kind.DONE, by=by, why=why, now=now)
+
+    @transaction.atomic
+    def set_aside(self, *, by: User, why: str = "") -> None:
+        """Noise: never deleted, and can be taken back."""
+        self._swap({}, status=Status.NOISE, due_at=None)
+        self.log(Kind.NOISE, by=by, why=why)
+
+    @transaction.atomic
+    def reopen(self, *, by: User | None, why: str) -> None:
+        self._swap({}, status=Status.OPEN, done_at=None, snoozed_until=None)
+        self.log(Kind.REOPENED, by=by, why=why)
+
+    @transaction.atomic
+    def wait(self, *, answered_at: datetime) -> None:
+        """We answered: now it is their turn."""
+        values: dict[str, Any] = {"due_at": None}
+        if self.first_response_at is None:
+            values["first_response_at"] = answered_at
+        if self.status in ACTIVE:
+            values["status"] = Status.WAITING
+        self._swap({}, **values)
+        self.tell()
+
+    @transaction.atomic
+    def hear(self, interaction: Interaction, *, now: datetime, why: str) -> None:
+        """Something said elsewhere turns out to belong here: open it again."""
+        link = CaseConversation.objects.filter(
+            conversation=interaction.conversation_id, ended_at=None
+        )
+        if not link.exists():
+            self.add_conversation(interaction.conversation, by=None, why=why)
+        values: dict[str, Any] = {}
+        if self.last_inbound_id is None or self.last_inbound_id < interaction.pk:
+            values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
+        if self.status in {Status.WAITING, Status.SNOOZED, Status.DONE}:
+            values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
+        if values:
+            self._swap({}, **values)
+        self.log(Kind.REOPENED, by=None, why=why, now=now, interaction=interaction)
+
+    @transaction.atomic
+    def group(self, issue: Issue | None, *, by: User) -> None:
+        """Count it to an issue, or to none."""
+        before = self.issue
+        self._swap({}, issue_id=issue and issue.pk)
+        why = f"Part of “{issue}”." if issue else f"No longer part of “{before}”."
+        self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
+
+    @transaction.atomic
+    def add_conversation(self, conversation: Conversation, *, by: User | None, why: str) -> None:
+        """Count an exchange to this case from now on; its former case keeps the history."""
+        now = timezone.now()
+        CaseConversation.objects.filter(conversation=conversation, ended_at=None).exclude(
+            case=self
+        ).update(ended_at=now)
+        CaseConversation.objects.get_or_create(
+            case=self, conversation=conversation, ended_at=None, defaults={"since": now}
+        )
+        self.log(Kind.JOINED, by=by, why=why, now=now, conversation=conversation.pk)
+
+    def check_seen(self, seen: int | None) -> None:
+        """Raises Stale if they wrote something that is not on the page; locks the case."""
+        current = (
+            Case.objects.select_for_update(of=("self",))
+            .values_list("last_inbound_id", flat=True)
+            .get(pk=self.pk)
+        )
+        if current != seen:
+            raise Stale("They wrote again while you were looking. Nothing was changed.")
+
+    def _swap(self, expected: dict[str, Any], **values: Any) -> None:
+        """Compare and set; tell the loser who won."""
+        if not Case.objects.filter(pk=self.pk, **expected).update(**values):
+            now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
+            raise Stale(
+                f"This case is with {now.assignee or 'nobody'} in {now.department} now. "
+                "Nothing was changed."
+            )
+        self.refresh_from_db()
+
+    def _restrict(self, department: Department) -> None:
+        self.conversations.update(restricted=department.is_restricted)
+
+
+class CaseConversation(models.Model):
+    """Which exchange belongs to which case; at most one case at a time."""
+
+    case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="case_links")
+    since = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=Q(ended_at=None),
+                name="one_case_a_conversation",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation} in {self.case}"

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from crm.models import Interaction, User
+from crm.triggers import append_only
+from routing.models.rule import RuleRevision
+
+
+class CaseEvent(models.Model):
+    """One thing that happened to a case: by whom or by which rule, and why. Never changed."""
+
+    class Kind(models.TextChoices):
+        ROUTED = "routed", "Routed"
+        HEARD = "heard", "New message"
+        JOINED = "joined", "Conversation joined"
+        REOPENED = "reopened", "Reopened"
+        CLAIMED = "claimed", "Taken"
+        RELEASED = "released", "Given back"
+        HANDED_OVER = "handed over", "Handed over"
+        NOTED = "noted", "Note, stays inside"
+        SNOOZED = "snoozed", "Snoozed"
+        WOKEN = "woken", "Woke up"
+        DONE = "done", "Done"
+        NOISE = "noise", "Set aside as noise"
+        DECIDED = "decided", "Decided"
+        ANSWERED = "answered", "Answered"
+        GROUPED = "grouped", "Issue"
+        OPENED = "opened", "Looked at"
+        LEFT = "left", "Left"
+
+    case = models.ForeignKey("Case", models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revision = models.ForeignKey(RuleRevision, models.PROTECT, null=True, related_name="+")
+    interaction = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
+    why = models.TextField(blank=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["case", "at"], name="event_of_case")]
+        ordering = ["at", "pk"]
+        triggers = append_only("why", "data")
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.why}"

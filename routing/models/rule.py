@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pghistory
+from django.contrib.postgres.fields import ArrayField
+from django.db import models, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import User
+from crm.triggers import append_only
+from routing.models.department import Department
+from routing.rules import SCHEMA, Rule
+from scrm import conditions
+
+
+class Priority(models.TextChoices):
+    URGENT = "urgent", "Urgent"
+    HIGH = "high", "High"
+    NORMAL = "normal", "Normal"
+    LOW = "low", "Low"
+
+
+class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
+    def in_force(self) -> list[Rule]:
+        """Active rules in their order, as the pure router takes them. One statement."""
+        active = self.filter(is_active=True, current__isnull=False)
+        return [
+            rule.current.pure(rule.name)
+            for rule in active.select_related("current").order_by("position", "pk")
+            if rule.current
+        ]
+
+
+@pghistory.track(
+    model_name="RoutingRuleChange",
+    fields=["name", "owner", "position", "is_active", "current"],
+    append_only=True,
+)
+class RoutingRule(models.Model):
+    """Where work goes. Tried in order; the first whose conditions hold decides."""
+
+    name = models.CharField(max_length=120, unique=True)
+    owner = models.ForeignKey(User, models.PROTECT, related_name="routing_rules")
+    position = models.PositiveIntegerField(default=0)
+    is_active = models.BooleanField(default=True)
+    current = models.OneToOneField(
+        "RuleRevision", models.PROTECT, null=True, related_name="current_of"
+    )
+
+    objects = RoutingRuleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("routing:rule", args=[self.pk])
+
+    @transaction.atomic
+    def revise(
+        self,
+        *,
+        conditions: Any,
+        department: Department,
+        by: User,
+        assign: str = "nobody",
+        person: User | None = None,
+        priority: str = Priority.NORMAL,
+        tags: tuple[str, ...] = (),
+        now: datetime | None = None,
+    ) -> RuleRevision:
+        """Decide like this from now on. Raises ConditionErrors for conditions that do not parse."""
+        parsed = _parse(conditions)
+        RoutingRule.objects.select_for_update().get(pk=self.pk)
+        last = self.revisions.order_by("-number").first()
+        self.current = self.revisions.create(
+            number=last.number + 1 if last else 1,
+            conditions=parsed.to_json(),
+            department=department,
+            assign=assign,
+            person=person,
+            priority=priority,
+            tags=list(tags),
+            made_by=by,
+            made_at=now or timezone.now(),
+        )
+        self.save(update_fields=["current"])
+        return self.current
+
+
+def _parse(data: Any) -> conditions.Condition:
+    return conditions.parse(data, SCHEMA)
+
+
+class RuleRevision(models.Model):
+    """A rule as somebody left it. Never changed, so that every decision can be explained."""
+
+    class Assign(models.TextChoices):
+        NOBODY = "nobody", "Nobody: whoever takes it"
+        PERSON = "person", "A named person"
+        LAST = "last", "Whoever handled this contact last"
+
+    rule = models.ForeignKey(RoutingRule, models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField()
+    conditions = models.JSONField()
+    department = models.ForeignKey(Department, models.PROTECT, related_name="+")
+    assign = models.CharField(max_length=10, choices=Assign.choices, default=Assign.NOBODY)
+    person = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
+    tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "number"], name="rule_revision_number"),
+            models.CheckConstraint(
+                condition=~models.Q(assign="person") | models.Q(person__isnull=False),
+                name="a_person_is_named",
+            ),
+        ]
+        ordering = ["-number"]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.rule} (revision {self.number})"
+
+    @property
+    def sentence(self) -> str:
+        return conditions.sentence(_parse(self.conditions))
+
+    def pure(self, name: str) -> Rule:
+        return Rule(
+            revision=self.pk,
+            name=name,
+            condition=_parse(self.conditions),
+            department=self.department_id,
+            assign=self.assign,  # type: ignore[arg-type]
+            person=self.person_id,
+            priority=self.priority,
+            tags=tuple(self.tags),
+        )

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models
+
+from routing.models.department import Department
+
+
+class SlaPolicyQuerySet(models.QuerySet["SlaPolicy"]):
+    def hours(self) -> dict[tuple[int, str], float]:
+        """(department, priority) → hours, for all targets at once."""
+        return {
+            (department, priority): hours
+            for department, priority, hours in self.values_list(
+                "department_id", "priority", "hours"
+            )
+        }
+
+
+class SlaPolicy(models.Model):
+    """Within how many hours a department answers a case of a priority for the first time."""
+
+    department = models.ForeignKey(Department, models.CASCADE, related_name="targets")
+    priority = models.CharField(max_length=10)
+    hours = models.FloatField()
+
+    objects = SlaPolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "response target"
+        constraints = [
+            models.UniqueConstraint(fields=["department", "priority"], name="target_once"),
+            models.CheckConstraint(condition=models.Q(hours__gt=0), name="target_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.department}, {self.priority}: {self.hours} h"
+
+    @staticmethod
+    def due(start: datetime, hours: float | None) -> datetime | None:
+        return start + timedelta(hours=hours) if hours else None

@@ -1,0 +1,159 @@
+"""Where a case goes, and whether something new belongs to an old case. Pure.
+
+The first rule that holds wins; every other rule says why it did not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from scrm.conditions import Condition, Field, Schema, explain
+from scrm.conditions import compile as predicate
+
+Assign = Literal["nobody", "person", "last"]
+Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]
+Inbound = Literal["keep", "reopen", "new"]
+
+STANCES = ("for us", "about us", "offline")
+KINDS = (
+    "post", "comment", "message", "call", "letter", "survey answer", "comment card", "other",
+)  # fmt: skip
+VISIBILITIES = ("public", "private")
+NORMAL = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known when something comes in. None and "" mean: not known.
+
+    topics: names of all topics that matched. reach: followers or readers of the author.
+    known: whether the author's profile is linked to a contact; contact_kind: of which kind.
+    """
+
+    topics: frozenset[str] = frozenset()
+    channel: str = ""
+    network: str = ""
+    source: str = ""
+    stance: str = ""
+    kind: str = ""
+    visibility: str = ""
+    reach: int | None = None
+    known: bool = False
+    contact_kind: str = ""
+    handle: str = ""
+    text: str = ""
+    language: str = ""
+
+
+SCHEMA: Schema = {
+    field.name: field
+    for field in (
+        Field("topics", "set", "topic"),
+        Field("channel", "choice", "channel"),
+        Field("network", "choice", "network"),
+        Field("source", "choice", "source"),
+        Field("stance", "choice", "stance", STANCES),
+        Field("kind", "choice", "kind", KINDS),
+        Field("visibility", "choice", "visibility", VISIBILITIES),
+        Field("reach", "number", "reach"),
+        Field("known", "bool", "a known contact"),
+        Field("contact_kind", "choice", "kind of contact"),
+        Field("handle", "text", "handle"),
+        Field("text", "text", "text"),
+        Field("language", "choice", "language"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One revision of a rule. `person`: who gets it, where `assign` is "person"."""
+
+    revision: int
+    name: str
+    condition: Condition
+    department: int
+    assign: Assign = "nobody"
+    person: int | None = None
+    priority: str = NORMAL
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where it goes and why. `revision` None and `rule` "": the fallback department.
+
+    why_not: name and sentence for each other rule, in the order of the rules.
+    """
+
+    department: int
+    assign: Assign
+    person: int | None
+    priority: str
+    tags: tuple[str, ...]
+    revision: int | None
+    rule: str
+    why: str
+    why_not: tuple[tuple[str, str], ...]
+
+
+class Router:
+    """An ordered set of rules, read once for a whole batch."""
+
+    def __init__(self, rules: Iterable[Rule], fallback: int) -> None:
+        self._rules = [(rule, predicate(rule.condition)) for rule in rules]
+        self._fallback = fallback
+
+    def route(self, facts: Facts) -> Verdict:
+        known = _known(facts)
+        place = next((i for i, (_, holds) in enumerate(self._rules) if holds(known)), None)
+        tried = [rule for rule, _ in self._rules[:place]]
+        failed = tuple((rule.name, explain(rule.condition, known).sentence) for rule in tried)
+        if place is None:
+            why = "No rule applied, so it went to the fallback department."
+            return Verdict(self._fallback, "nobody", None, NORMAL, (), None, "", why, failed)
+        rule = self._rules[place][0]
+        after = tuple(
+            (late.name, f"came after “{rule.name}”") for late, _ in self._rules[place + 1 :]
+        )
+        return Verdict(
+            department=rule.department,
+            assign=rule.assign,
+            person=rule.person if rule.assign == "person" else None,
+            priority=rule.priority,
+            tags=rule.tags,
+            revision=rule.revision,
+            rule=rule.name,
+            why=explain(rule.condition, known).sentence or "This rule always applies.",
+            why_not=failed + after,
+        )
+
+
+def route(facts: Facts, rules: Iterable[Rule], fallback: int) -> Verdict:
+    return Router(rules, fallback).route(facts)
+
+
+def _known(facts: Facts) -> Mapping[str, object]:
+    return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
+
+
+def after_inbound(
+    status: Status, done_at: datetime | None, now: datetime, reopen_days: int = 30
+) -> Inbound:
+    """What something new in a conversation does to the conversation's current case.
+
+    keep: it joins the case, whose status stays: new and open are in work already, and noise
+      stays noise. reopen: it joins the case, which becomes open again: waiting and snoozed, and
+      done up to and including `reopen_days` ago. new: it makes a new case that names the old one.
+    A done case without `done_at` is reopened. `done_at` and `now` are aware.
+    """
+    if status in ("waiting", "snoozed"):
+        return "reopen"
+    if status != "done":
+        return "keep"
+    if done_at is None or now - done_at <= timedelta(days=reopen_days):
+        return "reopen"
+    return "new"

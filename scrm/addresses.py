@@ -1,0 +1,141 @@
+"""Web addresses taken apart, and which networks are not the public Internet.
+
+`ipaddress.is_global` is no guide: it holds multicast, NAT64 of a metadata service and 6to4 of
+loopback to be global.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_network,
+)
+from typing import Literal
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+Network = IPv4Network | IPv6Network
+Kind = Literal[
+    "refused", "unreachable", "not found", "slow", "large", "redirects", "tls", "malformed"
+]
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+\Z")
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
+
+_DENIED_V4 = tuple(
+    IPv4Network(cidr)
+    for cidr in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # the platform service of one large cloud
+        "169.254.0.0/16",  # link-local, metadata services
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarking
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+    )
+)
+_DENIED_V6 = tuple(
+    IPv6Network(cidr)
+    for cidr in (
+        "::/3",  # unspecified, loopback, IPv4-compatible, NAT64 64:ff9b::/96 and 64:ff9b:1::/48
+        "2001::/23",  # protocol assignments, Teredo
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4
+        "3fff::/20",  # documentation
+        "4000::/2",  # not assigned
+        "8000::/1",  # not assigned, unique local, link-local, site-local, multicast
+    )
+)
+
+
+def denied(address: IPv4Address | IPv6Address) -> bool:
+    """Whether `address` is outside the public Internet, or hides one that is."""
+    if isinstance(address, IPv4Address):
+        return any(address in network for network in _DENIED_V4)
+    if address.ipv4_mapped is not None:
+        return denied(address.ipv4_mapped)
+    return any(address in network for network in _DENIED_V6)
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Networks from "10.1.0.0/16, fd00:1::/64". Raises ValueError that names the bad one."""
+    return tuple(ip_network(part) for part in text.replace(",", " ").split())
+
+
+class HttpError(Exception):
+    """Nothing usable came back. `message` is a plain sentence, `kind` says which trouble."""
+
+    def __init__(self, message: str, kind: Kind) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A checked URL, in the parts that a connection needs."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return self.scheme, self.host, self.port
+
+    @classmethod
+    def of(cls, url: str) -> Target:
+        url = url.strip()
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            host = _ascii_host(parts.hostname or "")
+        except ValueError as error:
+            raise HttpError(f"{url} is not a valid address: {error}.", "malformed") from error
+        if parts.scheme not in ("http", "https"):
+            raise HttpError(f"{url} is not a web address: it must be http or https.", "malformed")
+        if "@" in parts.netloc:
+            raise HttpError("An address must not hold a user name or password.", "malformed")
+        if _NOT_IN_URL.search(url) or not host:
+            raise HttpError(f"{url} is not a valid address.", "malformed")
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        path = quote(path, safe="!#$%&'()*+,/:;=?@[]~")
+        named = f"[{host}]" if ":" in host else host
+        place = named if parts.port is None else f"{named}:{port}"
+        return cls(f"{parts.scheme}://{place}{path}", parts.scheme, host, port, path)
+
+    def follow(self, location: str) -> Target:
+        # Header bytes arrive as Latin-1; what servers write there is UTF-8.
+        text = location.encode("latin-1", "replace").decode("utf-8", "replace")
+        try:
+            return Target.of(urljoin(self.url, text.strip().replace(" ", "%20")))
+        except ValueError as error:
+            message = f"{self.url} redirects to an address that is not valid."
+            raise HttpError(message, "malformed") from error
+
+
+def _ascii_host(host: str) -> str:
+    """`host` as it goes on the wire. Raises ValueError."""
+    if "%" in host:
+        raise ValueError("the name of the host holds a percent sign")
+    if ":" in host:
+        return str(IPv6Address(host))
+    name = host if host.isascii() else host.encode("idna").decode("ascii")
+    if name and not _HOST.match(name):
+        raise ValueError("the name of the host holds characters that no host has")
+    return name.lower()

@@ -1,0 +1,256 @@
+"""One batch of mentions, from raw to routed, in one transaction; or by halves to the culprit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from crm.models import Account, Interaction
+from crm.record import Entry, Recorded, lock_workspace, record
+from listening.models import Mention, SetApart, Sighting, TopicRevision
+from listening.models.mention import HOPELESS
+from listening.topics import Hits, keep_matches
+from responses import feedback, outbox
+from responses.feedback import Answered, Heard
+from routing.arrivals import Arrival, Hint, take_in
+from routing.rules import Facts
+from scrm.channels.base import Item
+
+_log = structlog.get_logger(__name__)
+_TRIES = 3
+
+
+def process_or_halve(mentions: Sequence[Mention], hits: Hits) -> None:
+    """Process a claimed batch; what breaks it is found by halving and set apart (G5)."""
+    if mentions[0].attempt >= HOPELESS:
+        _set_apart(mentions[0], f"Its worker died {mentions[0].attempt} times.")
+        return
+    try:
+        _retrying(mentions, hits)
+    except OperationalError:  # the database's trouble, not the items': the tick comes back
+        raise
+    except Exception as error:
+        if len(mentions) == 1:
+            _log.exception("set apart", mention=mentions[0].pk)
+            _set_apart(mentions[0], f"{type(error).__name__}: {error}")
+            return
+        half = len(mentions) // 2
+        process_or_halve(mentions[:half], hits)
+        process_or_halve(mentions[half:], hits)
+
+
+def _retrying(mentions: Sequence[Mention], hits: Hits) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            process_batch(mentions, hits, now=timezone.now())
+        except OperationalError:  # deadlock or serialisation failure: the same batch again
+            if not left:
+                raise
+        else:
+            return
+
+
+@transaction.atomic
+def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
+    """Identify, record, route, link feedback. Statements are constant in the batch's size."""
+    lock_workspace()
+    mentions = _still_ours(claimed)
+    hits = {mention.pk: hits[mention.pk] for mention in mentions}
+    keep_matches(hits)
+    context = _Context.load(mentions, hits)
+    kept = [mention for mention in mentions if context.keeps(mention)]
+    own = [mention for mention in kept if context.is_ours(mention)]
+    outbox.heard_ourselves(
+        [_item(mention) for mention in own], accounts=list(context.ours.values()), now=now
+    )
+    recorded = record([context.entry(mention) for mention in kept], now=now)
+    inbound = {
+        mention.pk: (mention, row)
+        for mention, row in zip(kept, recorded, strict=True)
+        if not context.is_ours(mention)
+    }
+    answers = feedback.answered(_heard(mention, row) for mention, row in inbound.values())
+    take_in([context.arrival(*pair, answers) for pair in inbound.values()], now=now)
+    feedback.link(answers, now=now)
+    _finish(mentions, {m.pk: r.interaction for m, r in zip(kept, recorded, strict=True)}, now)
+
+
+def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
+    """Those whose claim has not lapsed and gone to somebody else; the fence of the batch."""
+    fenced = {mention.pk: mention.attempt + 1 for mention in claimed}
+    rows = Mention.objects.select_for_update().filter(pk__in=fenced, processed_at=None)
+    return [row for row in rows.order_by("pk") if row.attempt == fenced[row.pk]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Where a mention was seen; the source that is for us wins."""
+
+    source: str
+    channel: str
+    stance: str
+    account: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """All that a batch needs to know, by a fixed number of look-ups."""
+
+    seen: dict[int, _Seen]
+    hits: Hits
+    topics: dict[int, str]
+    ours: dict[tuple[str, str], int]
+    answers_us: set[tuple[str, str]]
+
+    @classmethod
+    def load(cls, mentions: Sequence[Mention], hits: Hits) -> _Context:
+        sightings = Sighting.objects.filter(mention__in=[m.pk for m in mentions])
+        by_stance = sightings.select_related("source").order_by("source__stance", "pk")
+        revisions = {hit.key for found in hits.values() for hit in found}
+        parents = {mention.in_reply_to for mention in mentions} - {""}
+        said = Interaction.objects.filter(
+            scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
+        )
+        return cls(
+            seen={
+                each.mention_id: _Seen(
+                    each.source.name, each.source.kind, each.source.stance, each.source.account_id
+                )
+                for each in by_stance
+            },
+            hits=hits,
+            topics=dict(
+                TopicRevision.objects.filter(pk__in=revisions).values_list("pk", "topic__name")
+            ),
+            ours={
+                (network, key): pk
+                for pk, network, key in Account.objects.values_list("pk", "network", "self_key")
+                if key
+            },
+            answers_us=set(said.values_list("scope", "key")),
+        )
+
+    def is_ours(self, mention: Mention) -> bool:
+        return (mention.author_network, mention.author_key) in self.ours
+
+    def keeps(self, mention: Mention) -> bool:
+        """For us, matched by a topic, or an answer to us; but nothing from before we came."""
+        if mention.backlog:
+            return False
+        return bool(
+            self.seen[mention.pk].stance == "for us"
+            or self.hits[mention.pk]
+            or (mention.scope, mention.in_reply_to) in self.answers_us
+        )
+
+    def entry(self, mention: Mention) -> Entry:
+        ours = self.ours.get((mention.author_network, mention.author_key))
+        seen = self.seen[mention.pk]
+        return Entry(
+            scope=mention.scope,
+            key=mention.key,
+            author=None if ours else mention.author,
+            direction="out" if ours else "in",
+            channel=seen.channel,
+            kind=mention.kind,
+            visibility=mention.visibility,  # type: ignore[arg-type]
+            title=mention.title,
+            text=mention.text,
+            html=mention.html,
+            url=mention.url,
+            occurred_at=mention.occurred_at,
+            thread_key=mention.thread_key,
+            in_reply_to=mention.in_reply_to,
+            account=ours or seen.account,
+        )
+
+    def arrival(self, mention: Mention, row: Recorded, answers: dict[int, Answered]) -> Arrival:
+        answer = answers.get(row.interaction)
+        return Arrival(
+            interaction=row.interaction,
+            conversation=row.conversation,
+            profile=row.profile or 0,
+            contact=row.contact,
+            said_at=mention.sort_at,
+            facts=self.facts(mention, row),
+            hint=_hint(answer) if answer else None,
+        )
+
+    def facts(self, mention: Mention, row: Recorded) -> Facts:
+        seen = self.seen[mention.pk]
+        return Facts(
+            topics=frozenset(self.topics[hit.key] for hit in self.hits[mention.pk]),
+            channel=seen.channel,
+            network=mention.author_network,
+            source=seen.source,
+            stance=seen.stance,
+            kind=mention.kind,
+            visibility=mention.visibility,
+            reach=mention.author_reach,
+            known=row.contact is not None,
+            contact_kind=row.contact_kind,
+            handle=mention.author_handle,
+            text=f"{mention.title}\n{mention.text}".strip(),
+            language=mention.language,
+        )
+
+
+def _hint(answer: Answered) -> Hint:
+    what = "statement" if answer.macro else "reply"
+    return Hint(answer.department, answer.issue, f"It answers a {what} of this department.")
+
+
+def _heard(mention: Mention, row: Recorded) -> Heard:
+    return Heard(
+        interaction=row.interaction,
+        conversation=row.conversation,
+        scope=mention.scope,
+        in_reply_to=mention.in_reply_to,
+        visibility=mention.visibility,
+    )
+
+
+def _item(mention: Mention) -> Item:
+    return Item(
+        scope=mention.scope,
+        key=mention.key,
+        author=mention.author,
+        text=mention.text,
+        url=mention.url,
+        visibility=mention.visibility,  # type: ignore[arg-type]
+        thread_key=mention.thread_key,
+        in_reply_to=mention.in_reply_to,
+    )
+
+
+def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) -> None:
+    """Processed: one statement for the whole batch."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "
+            "interaction_id = done.interaction_id "
+            "FROM unnest(%s::bigint[], %s::bigint[]) AS done (id, interaction_id) "
+            "WHERE listening_mention.id = done.id",
+            [now, [m.pk for m in mentions], [ledger.get(m.pk) for m in mentions]],
+        )
+
+
+@transaction.atomic
+def _set_apart(mention: Mention, reason: str) -> None:
+    now = timezone.now()
+    Mention.objects.filter(pk=mention.pk).update(processed_at=now, lease_until=None)
+    SetApart.objects.update_or_create(
+        mention=mention,
+        defaults={
+            "poll_id": mention.poll_id,
+            "raw": bytes(mention.raw),
+            "reason": reason[:2000],
+            "at": now,
+            "replayed_at": None,
+        },
+    )

@@ -1,0 +1,53 @@
+"""The queue. Messages are nudges: rows say what is due, so early ack and no results."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
+
+from django.conf import settings
+
+from scrm.logs import configure
+
+SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
+
+app = Celery("scrm", broker=settings.REDIS_URL, include=["scrm.pipeline"])
+app.conf.update(
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_time_limit=90,
+    task_soft_time_limit=75,
+    task_default_queue="process",
+    task_routes={
+        "scrm.pipeline.tick": {"queue": "tick"},
+        "scrm.pipeline.community": {"queue": "tick"},
+        "scrm.pipeline.poll": {"queue": "poll"},
+        "scrm.pipeline.process": {"queue": "process"},
+        "scrm.pipeline.deliver": {"queue": "deliver"},
+        "scrm.pipeline.settle": {"queue": "deliver"},
+    },
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=2000,
+    worker_send_task_events=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options=SOCKET,
+    redis_socket_timeout=SOCKET["socket_timeout"],
+    redis_socket_connect_timeout=SOCKET["socket_connect_timeout"],
+    beat_max_loop_interval=1,
+    beat_schedule={
+        name: {"task": f"scrm.pipeline.{name}", "schedule": each, "options": {"expires": each * 5}}
+        for name, each in (("tick", settings.TICK_SECONDS), ("community", settings.SANDBOX_SECONDS))
+        if each
+    },
+)
+
+
+@setup_logging.connect
+def _log(**_: object) -> None:
+    configure()

@@ -1,0 +1,277 @@
+"""RSS and Atom: polite visits to a feed, and finding a site's feeds from its address."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from scrm import http
+from scrm.channels import feed_child
+from scrm.channels.base import (
+    Apart,
+    Author,
+    Batch,
+    Channel,
+    ChannelError,
+    Credentials,
+    Found,
+    Item,
+    Json,
+    Visit,
+)
+
+NETWORK = "feed"
+VISIT_SECONDS = 30.0
+DISCOVER_SECONDS = 45.0
+MAX_BYTES = 10 * http.MEGABYTE
+MAX_STAY_AWAY = 3_600.0
+"""A cache header or `<ttl>` may not make us deaf for longer than this many seconds."""
+MAX_RETRY_AFTER = 7 * 86_400.0
+
+_ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.5"
+_WELL_KNOWN = ("/feed", "/feed/", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml")
+_MAX_FOUND, _MAX_SHOWN, _MAX_TRIED = 3, 20, 6
+_HTML = re.compile(
+    rb"(?i)[\s\xef\xbb\xbf]*(<\?xml[^>]{0,200}>\s*)?(<!--.{0,2000}?-->\s*)?<(!doctype\s+html|html)\b",
+    re.S,
+)
+_SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]*://")
+_MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
+
+
+class FeedListener:
+    def listen(self, visit: Visit) -> Batch:
+        """One conditional GET. The cursor holds where the feed is, and what it last said.
+
+        `scope` stays what it was at the first visit, or a feed that moves would seem all new.
+        """
+        cursor = visit.cursor if visit.cursor.get("asked") == visit.address else {}
+        response = _get(
+            str(cursor.get("address") or visit.address),
+            headers=_conditions(cursor),
+            deadline=VISIT_SECONDS,
+        )
+        address = response.moved_to or str(cursor.get("address") or visit.address)
+        fresh = {
+            "asked": visit.address,
+            "address": address,
+            "scope": cursor.get("scope") or scope(address),
+            "etag": response.headers.get("etag", ""),
+            "modified": response.headers.get("last-modified", ""),
+            "hash": hashlib.sha256(response.body).hexdigest(),
+        }
+        if response.status == 304:
+            return Batch(cursor=cursor, unchanged=True, next_after=_stay_away(response))
+        _refuse(response)
+        if fresh["hash"] == cursor.get("hash"):
+            return Batch(cursor=fresh, unchanged=True, next_after=_stay_away(response))
+        facts = _read_feed(response)
+        items = tuple(_items(facts, str(fresh["scope"])))
+        apart = tuple(Apart(_bytes(each["raw"]), each["reason"]) for each in facts["apart"])
+        stay_away = _stay_away(response, facts["ttl"])
+        return Batch(items, fresh, False, stay_away, apart, len(response.body))
+
+    def discover(
+        self,
+        address: str,
+        credentials: Credentials | None = None,  # noqa: ARG002 - feeds know no accounts
+    ) -> list[Found]:
+        """The feed at an address, or up to three that the page there leads to."""
+        until = time.monotonic() + DISCOVER_SECONDS
+        response = _first_answer(address.strip(), until)
+        _refuse(response)
+        if not _is_html(response):
+            return [_found(response, response.moved_to or _asked(response, address))]
+        linked = _linked(response, until)
+        found = linked or _well_known(response.url, until)
+        if not found:
+            raise ChannelError(
+                f"{response.url} is a web page that links to no feed, and none is in the usual "
+                "places. Give the address of the feed itself.",
+                permanent=True,
+            )
+        return found
+
+
+def scope(address: str) -> str:
+    """The space in which a feed's ids are unique: its address, by http or https alike."""
+    parts = urlsplit(address.strip())
+    port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
+    query = f"?{parts.query}" if parts.query else ""
+    return f"feed:{(parts.hostname or '').rstrip('.')}{port}{parts.path or '/'}{query}"
+
+
+def _get(address: str, *, headers: Mapping[str, str], deadline: float) -> http.Response:
+    try:
+        return http.fetch(
+            address,
+            headers={"Accept": _ACCEPT, **headers},
+            max_bytes=MAX_BYTES,
+            deadline=deadline,
+        )
+    except http.HttpError as error:
+        raise ChannelError(error.message) from error
+
+
+def _conditions(cursor: Json) -> dict[str, str]:
+    pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "modified"))
+    return {header: str(cursor[name]) for header, name in pairs if cursor.get(name)}
+
+
+def _refuse(response: http.Response) -> None:
+    """Raise ChannelError in words for an answer that holds no feed."""
+    status, url = response.status, response.url
+    if status in (429, 503):
+        what = "asks us to come less often" if status == 429 else "is not available at the moment"
+        raise ChannelError(f"{url} {what} ({status}).", retry_after=_retry_after(response))
+    if status == 410:
+        raise ChannelError(f"{url} says that this feed is gone for good (410).", permanent=True)
+    if status in (401, 403):
+        raise ChannelError(f"{url} does not let us in ({status}): it may ask for a password.")
+    if status == 404:
+        raise ChannelError(f"There is nothing at {url} (404).")
+    if status != 200:
+        raise ChannelError(f"{url} answers with an error ({status}).")
+    if not response.body.strip():
+        raise ChannelError(f"{url} answers with nothing: the page is empty.", permanent=True)
+
+
+def _read_feed(response: http.Response) -> dict[str, Any]:
+    facts = _parse("feed", response)
+    if facts["version"]:
+        return facts
+    if _is_html(response):
+        what = "answers with a web page, not a feed. Give the address of the site to find its feed"
+    else:
+        what = "answers with something that is not a feed, or too damaged to be read as one"
+    raise ChannelError(f"{response.url} {what}.", permanent=True)
+
+
+def _parse(op: Any, response: http.Response) -> dict[str, Any]:
+    content_type = response.headers.get("content-type", "")
+    return feed_child.parse(op, response.body, base=response.url, content_type=content_type)
+
+
+def _is_html(response: http.Response) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared = kind in ("text/html", "application/xhtml+xml")
+    return bool(_HTML.match(response.body[:4096])) or (
+        declared and not re.search(rb"<(rss|feed|rdf:RDF)\b", response.body[:4096])
+    )
+
+
+def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
+    for entry in facts["entries"]:
+        moment = entry["occurred_at"]
+        author = Author(
+            network=NETWORK,
+            key=f"{space.removeprefix('feed:')}#{entry['author']}",
+            name=entry["author"],
+            url=entry["author_url"] or facts["link"],
+        )
+        yield Item(
+            scope=space,
+            key=entry["key"],
+            author=author,
+            text=entry["text"],
+            title=entry["title"],
+            html=entry["html"],
+            url=entry["url"],
+            occurred_at=datetime.fromisoformat(moment) if moment else None,
+            in_reply_to=entry["in_reply_to"],
+            language=entry["language"],
+            raw=_bytes(entry["raw"]),
+        )
+
+
+def _bytes(raw: str) -> bytes:
+    return raw.encode("utf-8", "replace")
+
+
+def _stay_away(response: http.Response, ttl_minutes: str = "") -> float | None:
+    """Seconds until the feed may hold something new, as its server says, or None."""
+    max_age = _MAX_AGE.search(response.headers.get("cache-control", ""))
+    asked = [float(max_age[1])] if max_age else []
+    if re.fullmatch(r"[0-9]{1,6}", ttl_minutes):
+        asked.append(float(ttl_minutes) * 60)
+    longest = min(max(asked, default=0.0), MAX_STAY_AWAY)
+    return longest or None
+
+
+def _retry_after(response: http.Response) -> float | None:
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    seconds = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _first_answer(address: str, until: float) -> http.Response:
+    """The answer at what a human typed: without a scheme, https is tried and then http."""
+    if _SCHEME.match(address):
+        return _get(address, headers={}, deadline=_left(until))
+    try:
+        return _get(f"https://{address}", headers={}, deadline=_left(until) / 2)
+    except ChannelError:
+        return _get(f"http://{address}", headers={}, deadline=_left(until))
+
+
+def _asked(response: http.Response, address: str) -> str:
+    """What to visit next time: what was asked for, since only permanent moves are followed."""
+    if _SCHEME.match(address.strip()):
+        return address.strip()
+    return f"{urlsplit(response.url).scheme}://{address.strip()}"
+
+
+def _found(response: http.Response, address: str) -> Found:
+    facts = _read_feed(response)
+    items = tuple(_items(facts, scope(address)))[:_MAX_SHOWN]
+    return Found(address, facts["title"] or address, facts["version"], items)
+
+
+def _linked(page: http.Response, until: float) -> list[Found]:
+    """The feeds that the page names. Raises the last trouble if every one of them fails."""
+    found: list[Found] = []
+    trouble: ChannelError | None = None
+    for address, _ in _parse("page", page)["links"][:_MAX_TRIED]:
+        try:
+            found.append(_try(address, until))
+        except ChannelError as error:
+            trouble = error
+        if len(found) == _MAX_FOUND:
+            break
+    if trouble is not None and not found:
+        raise ChannelError(f"The page names a feed, but: {trouble.message}") from trouble
+    return found
+
+
+def _well_known(page: str, until: float) -> list[Found]:
+    for path in _WELL_KNOWN:
+        try:
+            return [_try(urljoin(page, path), until)]
+        except ChannelError:
+            continue
+    return []
+
+
+def _try(address: str, until: float) -> Found:
+    response = _get(address, headers={}, deadline=min(_left(until), 10.0))
+    _refuse(response)
+    return _found(response, response.moved_to or address)
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)
+
+
+CHANNEL = Channel(kind="feed", label="Feed", listener=FeedListener())

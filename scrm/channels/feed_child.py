@@ -1,0 +1,102 @@
+"""One bounded child that parses for this process, started on first use and kept.
+
+A child costs 0.3 s to start, so it serves feed after feed; one that exceeds its CPU, memory or
+time is killed and the next feed gets a new one. It ends when this process does, because its
+standard input closes; a fork lets go of its parent's child for the same reason.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from scrm.channels.base import ChannelError
+
+CPU_SECONDS = 3.0
+WALL_SECONDS = 20.0
+MEMORY_BYTES = 1024**3
+_ROOT = Path(__file__).parents[2]
+
+
+class _Child:
+    """The process, its pipes, and the lock that lets one thread at a time ask."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, head: bytes, body: bytes) -> bytes:
+        """The child's answer; without a line end if the child died over it."""
+        child = self._running()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        watchdog = threading.Timer(WALL_SECONDS, child.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            child.stdin.write(head + body)
+            child.stdin.flush()
+            line = child.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        finally:
+            watchdog.cancel()
+        if not line.endswith(b"\n"):
+            # Reaped here, or the next feed might still meet the dying child.
+            child.kill()
+            child.wait()
+        return line
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "scrm.channels.feed_parse", str(MEMORY_BYTES)],
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self.process
+
+    def let_go(self) -> None:
+        """After a fork: the child belongs to the parent; only our copies of its pipes close."""
+        process, self.process, self.lock = self.process, None, threading.Lock()
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            # The raw file: closing the buffer would first write what the parent began to say.
+            cast(io.BufferedWriter, process.stdin).raw.close()
+            process.stdout.close()
+            process.returncode = 0
+
+
+_own = _Child()
+os.register_at_fork(after_in_child=_own.let_go)
+
+
+def parse(
+    op: Literal["feed", "page"], body: bytes, *, base: str, content_type: str
+) -> dict[str, Any]:
+    """What `feed_parse.parse_feed` or `parse_page` says of `body`. Raises ChannelError."""
+    request = {
+        "op": op,
+        "length": len(body),
+        "seconds": CPU_SECONDS,
+        "base": base,
+        "type": content_type,
+    }
+    with _own.lock:
+        line = _own.ask(json.dumps(request).encode() + b"\n", body)
+    if not line.endswith(b"\n"):
+        raise ChannelError(
+            f"This address sends something that takes over {CPU_SECONDS:g} seconds of computing "
+            "or too much memory to read; nothing of it was kept."
+        )
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise ChannelError(f"What this address sends cannot be read: {answer['error']}.")
+    return answer

@@ -1,0 +1,226 @@
+"""Feeds and pages taken apart, in a process that may be killed: `feed_child` runs this module.
+
+A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) and `length` bytes;
+the answer is a line of JSON. Nothing here reaches the network or knows an item from before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from html import escape
+from html.parser import HTMLParser
+from typing import Any, BinaryIO
+from urllib.parse import urljoin
+
+import feedparser
+
+from scrm.text import clean, plain, safe_url, storable
+
+MAX_ENTRIES = 2_000
+MAX_RAW_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_HTML, _MAX_NAME, _MAX_KEY = 300_000, 500, 500
+_REFERENCE = re.compile(rb"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
+_FEED_TYPES = {"application/rss+xml", "application/atom+xml"}
+_MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
+
+# feedparser resolves ids against the address of the feed, so that a feed that moves from http to
+# https would seem all new. This process does nothing else, so its set may be changed for good.
+feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
+
+
+def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
+    """The facts of a feed: `{"version", "title", "link", "ttl", "entries", "apart"}`.
+
+    Each entry has key, title, text, html, url, author, author_url, language, in_reply_to, raw
+    (str) and occurred_at (ISO 8601 or None). `version` is "" for what is not a feed.
+    """
+    headers = {"content-location": base, "content-type": content_type}
+    try:
+        parsed = _parse(body, headers)
+    except (ValueError, OverflowError):
+        # A reference to a surrogate or beyond Unicode stops feedparser: it costs only itself.
+        parsed = _parse(_REFERENCE.sub(_character, body), headers)
+    entries, apart = [], []
+    for entry in parsed.entries[:MAX_ENTRIES]:
+        raw = json.dumps(entry, default=str, separators=(",", ":"))[:MAX_RAW_BYTES]
+        try:
+            entries.append({**_entry(entry, parsed, base), "raw": raw})
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            apart.append({"raw": raw, "reason": f"This entry cannot be read: {error}"})
+    feed = parsed.feed
+    return {
+        "version": parsed.version or ("unknown" if parsed.entries else ""),
+        "title": _name(feed.get("title")),
+        "link": safe_url(_text(feed.get("link"))),
+        "ttl": _name(feed.get("ttl")),
+        "entries": entries,
+        "apart": apart,
+    }
+
+
+def parse_page(
+    body: bytes,
+    base: str = "",
+    content_type: str = "",  # noqa: ARG001 - feed links are ASCII in every charset of the web
+) -> dict[str, Any]:
+    """`{"links": [[address, title], …]}`: the feeds that an HTML page names, absolute."""
+    finder = _FeedLinks(base)
+    finder.feed(body[:_MAX_PAGE].decode("utf-8", "replace"))
+    return {"links": finder.links[:_MAX_LINKS]}
+
+
+def _parse(body: bytes, headers: dict[str, str]) -> Any:
+    return feedparser.parse(
+        body, response_headers=headers, resolve_relative_uris=True, sanitize_html=False
+    )
+
+
+def _character(reference: re.Match[bytes]) -> bytes:
+    """The reference itself if it names a character, else nothing."""
+    digits = reference[1].lower()
+    number = int(digits[1:], 16) if digits.startswith(b"x") else int(digits)
+    return reference[0] if 0 < number < 0xD800 or 0xDFFF < number < 0x110000 else b""
+
+
+def _entry(entry: Any, parsed: Any, base: str) -> dict[str, Any]:
+    content = next((c for c in entry.get("content", ()) if c.get("value")), None)
+    detail = content or entry.get("summary_detail") or {}
+    html = _markup(detail, parsed)
+    title = _name(_markup(entry.get("title_detail") or {}, parsed))
+    link = _text(entry.get("link"))
+    author, author_url = _author(entry, parsed)
+    language = detail.get("language") or parsed.feed.get("language")
+    reply = entry.get("thr_in-reply-to")
+    return {
+        "key": _key(_text(entry.get("id")) or link or _digest(title, html)),
+        "title": title,
+        "text": plain(html),
+        "html": clean(html),
+        "url": _joined(base, link) if link else "",
+        "author": author,
+        "author_url": safe_url(author_url),
+        "language": _text(language).strip()[:35],
+        "in_reply_to": _key(_text(reply.get("ref"))) if isinstance(reply, Mapping) else "",
+        "occurred_at": _moment(entry),
+    }
+
+
+def _markup(detail: Any, parsed: Any) -> str:
+    """A text as HTML. Only Atom declares plain text in earnest; RSS puts HTML anywhere."""
+    value = _text(detail.get("value"))[:_MAX_HTML]
+    plain_text = detail.get("type") == "text/plain" and _text(parsed.version).startswith("atom")
+    return escape(value) if plain_text else value
+
+
+def _author(entry: Any, parsed: Any) -> tuple[str, str]:
+    """Name and link of whoever wrote the entry. An Atom feed's author wrote all its entries."""
+    sources = [entry, parsed.feed] if _text(parsed.version).startswith("atom") else [entry]
+    for source in sources:
+        detail = source.get("author_detail") or {}
+        if name := _name(detail.get("name") or source.get("author")):
+            return name, _text(detail.get("href"))
+    return _name(parsed.feed.get("title")), ""
+
+
+def _moment(entry: Any) -> str | None:
+    """When the entry came out, in UTC; None where that is missing or absurd."""
+    for name in ("published_parsed", "updated_parsed", "created_parsed"):
+        parts = entry.get(name)
+        if parts and 1970 <= parts[0] <= 9999:
+            year, month, day, hour, minute, second = parts[:6]
+            # A leap second is the last second of its minute to Python.
+            return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).isoformat()
+    return None
+
+
+def _key(key: str) -> str:
+    """`key`, or its hash where it is too long for an index."""
+    key = key.strip()
+    return key if len(key) <= _MAX_KEY else "sha256:" + _digest(key)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
+def _name(value: object) -> str:
+    return " ".join(plain(_text(value)[: _MAX_NAME * 10]).split())[:_MAX_NAME]
+
+
+def _text(value: object) -> str:
+    return storable(value) if isinstance(value, str) else ""
+
+
+class _FeedLinks(HTMLParser):
+    """Collects `<link rel="alternate">` to feeds, resolved against `<base>`."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self.base = base
+        self.links: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "base":
+            self.base = _joined(self.base, found.get("href", "")) or self.base
+        elif tag == "link" and "alternate" in found.get("rel", "").lower().split():
+            kind = found.get("type", "").partition(";")[0].strip().lower()
+            address = _joined(self.base, found.get("href", ""))
+            if kind in _FEED_TYPES and address and address not in dict(self.links):
+                self.links.append((address, _name(found.get("title"))))
+
+
+def _joined(base: str, reference: str) -> str:
+    try:
+        return safe_url(urljoin(base, reference.strip()))
+    except ValueError:
+        return ""
+
+
+_OPERATIONS = {"feed": parse_feed, "page": parse_page}
+
+
+def _answer(request: dict[str, Any], body: bytes) -> bytes:
+    """The answer's line. Whatever a parser raises on hostile bytes becomes a reason."""
+    try:
+        result = _OPERATIONS[request["op"]](body, request["base"], request["type"])
+        line = json.dumps(result).encode()
+        if len(line) <= MAX_ANSWER_BYTES:
+            return line
+        reason = "it holds too much"
+    except MemoryError:
+        reason = "it needs too much memory"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except Exception as error:  # the parser's faults are the feed's faults: kept as the reason
+        reason = f"the parser gave up ({type(error).__name__}: {str(error)[:200]})"
+    return json.dumps({"error": reason}).encode()
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
+    """Answer until the other side closes. A request over its CPU seconds kills the process."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    while line := requests.readline():
+        request = json.loads(line)
+        body = requests.read(request["length"])
+        # The kernel's own timer: no Python handler has to run, so C code cannot outlast it.
+        signal.setitimer(signal.ITIMER_PROF, request["seconds"])
+        answer = _answer(request, body)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        answers.write(answer + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))

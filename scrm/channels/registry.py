@@ -1,0 +1,25 @@
+"""Kind → channel, imported on first use so that an SDK loads only where it is needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from scrm.channels.base import Channel
+
+_KINDS = {
+    "feed": "scrm.channels.feed",
+    "manual": "scrm.channels.manual",
+    "sandbox": "scrm.channels.sandbox.channel",
+}
+
+
+def kinds() -> tuple[str, ...]:
+    return tuple(_KINDS)
+
+
+@cache
+def channel(kind: str) -> Channel:
+    """The channel of a kind. Raises KeyError for a kind that does not exist."""
+    found: Channel = import_module(_KINDS[kind]).CHANNEL
+    return found

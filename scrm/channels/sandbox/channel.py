@@ -1,0 +1,241 @@
+"""The near side: how scrm hears the sandbox's networks and speaks on them."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import cast
+from uuid import uuid4
+
+from django.db.backends.utils import CursorWrapper
+
+from scrm.channels.base import (
+    Author,
+    Batch,
+    Channel,
+    ChannelError,
+    Credentials,
+    Found,
+    Idempotence,
+    Item,
+    Lookup,
+    Outgoing,
+    Receipt,
+    Visibility,
+    Visit,
+)
+from scrm.channels.sandbox.models import Fault, Post
+from scrm.channels.sandbox.remote import (
+    BLOG,
+    MAIL,
+    MICROBLOG,
+    SITE,
+    Call,
+    publish,
+    select,
+    take_fault,
+    url_of,
+    wire,
+)
+
+MAX_LENGTH = 500
+MAX_ITEMS = 500
+OVERLAP = 50
+"""Rows commit out of order, so each visit reads the last few numbers again."""
+
+_IDEMPOTENCE: dict[str, Idempotence] = {MAIL: "key", MICROBLOG: "lookup", BLOG: "lookup"}
+_NETWORK = {"search": MICROBLOG, "mentions": MICROBLOG, "inbox": MAIL, "comments": BLOG}
+_TITLE = {
+    "search": "Public posts on the sandbox microblog",
+    "mentions": "Mentions, replies and messages to us on the sandbox microblog",
+    "inbox": "Our sandbox mailbox",
+    "comments": "Comments on our sandbox blog",
+}
+
+
+class SandboxSpeaker:
+    def idempotence(self, credentials: Credentials) -> Idempotence:
+        default = _IDEMPOTENCE.get(credentials.network, "none")
+        return cast(Idempotence, credentials.config.get("idempotence", default))
+
+    def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
+        if credentials.network == MICROBLOG and len(outgoing.text) > MAX_LENGTH:
+            raise ChannelError(
+                f"The text has {len(outgoing.text)} characters; {MAX_LENGTH} are the most.",
+                permanent=True,
+            )
+        with wire() as cursor:
+            fault = _meet_fault(cursor, credentials.network, "send")
+            post = publish(cursor, self._post(credentials, outgoing))
+        if fault and fault.mode == "answer lost":
+            raise ChannelError("The sandbox did not answer in time.", uncertain=True)
+        return _receipt(post)
+
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
+        if self.idempotence(credentials) == "none":
+            return Lookup.CANNOT_TELL
+        with wire() as cursor:
+            _meet_fault(cursor, credentials.network, "find")
+            clause = "WHERE nonce = %s AND nonce <> '' AND network = %s ORDER BY seq LIMIT 1"
+            found = select(cursor, clause, [outgoing.nonce, credentials.network])
+        return _receipt(found[0]) if found else Lookup.ABSENT
+
+    def _post(self, credentials: Credentials, outgoing: Outgoing) -> Post:
+        """Under class "key" the nonce is the post's key, as a Message-ID or record key is."""
+        keyed = self.idempotence(credentials) == "key"
+        private = outgoing.visibility == "private"
+        mail = credentials.network == MAIL
+        handle = credentials.address.lstrip("@") or credentials.self_key
+        return Post(
+            network=credentials.network,
+            key=outgoing.nonce if keyed else uuid4().hex,
+            thread_key=outgoing.thread_key,
+            parent_key=outgoing.in_reply_to,
+            author_key=credentials.self_key,
+            author_handle=handle,
+            author_name=credentials.config.get("name", handle),
+            author_url="" if mail else f"{SITE}/@{handle}",
+            title="" if credentials.network == MICROBLOG else outgoing.subject,
+            text=outgoing.text,
+            visibility="private" if mail else outgoing.visibility,
+            to_key=outgoing.destination if private or mail else "",
+            nonce=outgoing.nonce,
+        )
+
+
+class SandboxListener:
+    def listen(self, visit: Visit) -> Batch:
+        """At most 500 items. The last few are heard again each time: the caller dedupes."""
+        what, _, words = visit.address.partition(":")
+        network = _NETWORK.get(what)
+        if network is None:
+            raise ChannelError(f"The sandbox has nothing at “{visit.address}”.", permanent=True)
+        us = _self(visit.credentials, network)
+        if not us.key and what != "search":
+            raise ChannelError(f"“{what}” needs one of our accounts on {network}.", permanent=True)
+        seen = int(visit.cursor.get("seq", 0))
+        with wire() as cursor:
+            fault = _meet_fault(cursor, network, "listen")
+            times = 2 if fault and fault.mode == "duplicate" else 1
+            posts = select(
+                cursor,
+                "WHERE network = %s AND seq > %s ORDER BY seq LIMIT %s",
+                [network, seen - OVERLAP * times, MAX_ITEMS // times],
+            )
+        wanted = words.casefold().split()
+        items = tuple(_item(post, us) for post in posts if _is_wanted(post, what, wanted, us))
+        items *= times
+        cursor_now = {"seq": max([seen, *(post.seq for post in posts)])}
+        size = sum(len(item.raw) for item in items)
+        return Batch(items=items, cursor=cursor_now, unchanged=not items, size=size)
+
+    def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
+        """All that an account can hear; without one, what is public; a search as typed first."""
+        network = credentials.network if credentials else MICROBLOG
+        offers = [each for each, at in _NETWORK.items() if at == network]
+        if credentials is None:
+            offers = ["search"]
+        found = [Found(each, _TITLE[each], network) for each in offers]
+        if address.startswith("search:") and "search" in offers:
+            words = address.removeprefix("search:").strip()
+            found.insert(0, Found(address, f"{_TITLE['search']} with: {words}", network))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Self:
+    """We, as one network knows us; nobody where the key is ""."""
+
+    key: str = ""
+    handle: str = ""
+
+    def is_party(self, post: Post) -> bool:
+        return self.key != "" and self.key in (post.author_key, post.to_key)
+
+    def is_named(self, text: str) -> bool:
+        names = "|".join(re.escape(name) for name in (self.key, self.handle) if name)
+        return bool(names and re.search(rf"(?i)(?<!\w)@(?:{names})(?!\w)", text))
+
+    def is_addressed(self, post: Post) -> bool:
+        by_us = post.author_key == self.key
+        return not by_us and (self.is_party(post) or self.is_named(post.text))
+
+
+def _self(credentials: Credentials | None, network: str) -> _Self:
+    if credentials is None or credentials.network != network:
+        return _Self()
+    if network == MAIL:
+        return _Self(credentials.self_key.lower())
+    return _Self(credentials.self_key, credentials.address.lstrip("@"))
+
+
+def _is_wanted(post: Post, what: str, words: list[str], us: _Self) -> bool:
+    public = post.visibility == "public"
+    if what == "search":
+        text = post.text.casefold()
+        return public and (not words or any(word in text for word in words))
+    if what == "mentions":
+        return us.is_party(post) or (public and us.is_named(post.text))
+    return what == "comments" or us.is_party(post)
+
+
+def _item(post: Post, us: _Self) -> Item:
+    return Item(
+        scope=post.network,
+        key=post.key,
+        author=Author(
+            post.network,
+            post.author_key,
+            handle=post.author_handle,
+            name=post.author_name,
+            url=post.author_url,
+            reach=post.author_reach,
+        ),
+        text=post.text,
+        title=post.title,
+        url=url_of(post.network, post.key),
+        kind=_kind(post),
+        visibility=cast(Visibility, post.visibility),
+        occurred_at=post.created_at,
+        thread_key=post.thread_key,
+        in_reply_to=post.parent_key,
+        to_us=us.is_addressed(post),
+        raw=_raw(post, ours=post.author_key == us.key),
+    )
+
+
+def _kind(post: Post) -> str:
+    if post.visibility == "private":
+        return "message"
+    return "comment" if post.network == BLOG and post.parent_key else "post"
+
+
+def _raw(post: Post, *, ours: bool) -> bytes:
+    """Compact JSON of the row; a nonce is shown only to whoever made it."""
+    facts = {each.attname: getattr(post, each.attname) for each in Post._meta.concrete_fields}
+    if not ours:
+        del facts["nonce"]
+    return json.dumps(facts, default=str, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _receipt(post: Post) -> Receipt:
+    return Receipt(post.network, post.key, post.thread_key, url_of(post.network, post.key))
+
+
+def _meet_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
+    """Suffer the next fault, if one waits; what needs the caller's hand is returned."""
+    fault = take_fault(cursor, network, call)
+    if fault and fault.mode == "down":
+        raise ChannelError("The sandbox network is down; it will be tried again.")
+    if fault and fault.mode == "refused":
+        raise ChannelError("The sandbox network refused this.", permanent=True)
+    if fault and fault.mode == "slow":
+        time.sleep(fault.seconds)
+    return fault
+
+
+CHANNEL = Channel(
+    kind="sandbox", label="Sandbox", listener=SandboxListener(), speaker=SandboxSpeaker()
+)

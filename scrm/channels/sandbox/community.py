@@ -1,0 +1,246 @@
+"""What the people of the sandbox do: by order of a test or the sample, or by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from random import Random
+from uuid import uuid4
+from zlib import crc32
+
+from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
+
+from scrm.channels.sandbox import phrases
+from scrm.channels.sandbox.models import Post
+from scrm.channels.sandbox.people import CROWD, PEOPLE, Persona, persona
+from scrm.channels.sandbox.remote import (
+    BLOG,
+    MAIL,
+    MICROBLOG,
+    SITE,
+    Call,
+    Mode,
+    Value,
+    publish,
+    select,
+    wire,
+)
+
+US = {MICROBLOG: "skywardair", MAIL: "care@skyward.example", BLOG: "skyward-blog"}
+"""Under which keys the people write to us."""
+
+MAX_PER_STEP = 5
+MAX_ANSWERS = 3
+"""How often one person answers us in one thread before they let it rest."""
+MAX_COMMENTS = 6
+_MAX_ECHOES = 4
+_PATIENCE = timedelta(minutes=1)
+_INTEREST = timedelta(days=2)
+
+_UNANSWERED = """
+    WHERE to_key = ANY(%s) AND created_at <= %s AND seq IN (
+        SELECT max(seq) FILTER (WHERE nonce <> '') FROM sandbox_post WHERE created_at > %s
+        GROUP BY network, thread_key, CASE nonce WHEN '' THEN author_key ELSE to_key END
+        HAVING max(seq) FILTER (WHERE nonce <> '') > coalesce(max(seq) FILTER (WHERE nonce = ''), 0)
+        AND count(*) FILTER (WHERE nonce = '' AND parent_key <> '' AND to_key <> ALL(%s)) < %s)
+    ORDER BY seq
+"""
+"""The last word to a person in a thread, where it is ours."""
+_OPEN_STATEMENT = """
+    WHERE network = %s AND parent_key = '' AND nonce <> '' AND created_at > %s AND created_at <= %s
+      AND %s > (SELECT count(*) FROM sandbox_post reply WHERE reply.network = sandbox_post.network
+                AND reply.thread_key = sandbox_post.key AND reply.nonce = '')
+    ORDER BY seq DESC LIMIT 1
+"""
+_LIVELY = """
+    WHERE network = %s AND visibility = 'public' AND parent_key = '' AND nonce = ''
+      AND created_at > %s
+      AND %s > (SELECT count(*) FROM sandbox_post reply WHERE reply.network = sandbox_post.network
+                AND reply.thread_key = sandbox_post.key AND reply.parent_key <> '')
+    ORDER BY seq DESC LIMIT 10
+"""
+
+
+def post(
+    network: str,
+    author_key: str,
+    text: str,
+    *,
+    in_reply_to: str = "",
+    to: str = "",
+    title: str = "",
+    at: datetime | None = None,
+    handle: str = "",
+    name: str = "",
+    reach: int | None = None,
+    key: str = "",
+    nonce: str = "",
+) -> str:
+    """Somebody says something over there; the key of it.
+
+    author_key: a persona's key, handle or address, or anybody else's stable key. `to` makes it
+    private. A `nonce` marks it as said by us, as if it had gone out through the channel.
+    """
+    drafted = Post(
+        network=network,
+        key=key or uuid4().hex,
+        parent_key=in_reply_to,
+        to_key=to,
+        title=title,
+        text=text,
+        nonce=nonce,
+        created_at=at or timezone.now(),
+        **_author(network, author_key, handle=handle, name=name, reach=reach),
+    )
+    with wire() as cursor:
+        return publish(cursor, drafted).key
+
+
+def fail(
+    network: str, mode: Mode, *, times: int = 1, call: Call | None = None, seconds: float = 0.0
+) -> None:
+    """Let the next `times` calls go wrong; by default sends, or visits where that is the point.
+
+    answer lost: stored, but the caller is not told. down, refused: nothing stored. slow: works
+    after `seconds`. duplicate: a visit brings home what it brought before, and all of it twice.
+    """
+    call = call or ("listen" if mode == "duplicate" else "send")
+    with wire() as cursor:
+        cursor.execute(
+            "INSERT INTO sandbox_fault (network, call, mode, remaining, seconds) "
+            "VALUES (%s, %s, %s, %s, %s)",
+            [network, call, mode, times, seconds],
+        )
+
+
+def reset() -> None:
+    """Empty the sandbox. Numbers go on from where they were, so that no cursor runs ahead."""
+    with wire() as cursor:
+        cursor.execute("DELETE FROM sandbox_post")
+        cursor.execute("DELETE FROM sandbox_fault")
+
+
+def step(now: datetime, rng: Random) -> list[str]:
+    """What happens in about a minute; the keys of what was said, at most MAX_PER_STEP."""
+    with wire() as cursor:
+        ways = rng.choices(list(_WAYS), list(_WAYS.values()), k=rng.choice((1, 1, 2)))
+        said = [way(cursor, now, rng) for way in ways]
+        said += _answer_back(cursor, now, rng)
+        said += _comment(cursor, now, rng)
+    return [each.key for each in said]
+
+
+def _author(
+    network: str, author_key: str, *, handle: str = "", name: str = "", reach: int | None = None
+) -> dict[str, str | int | None]:
+    """The author's columns; what is not given comes from the persona, if it is one."""
+    person = persona(author_key)
+    key = author_key
+    if person:
+        key = person.mail if network == MAIL and person.mail else person.key
+        name = name or person.name
+        reach = person.reach if reach is None and network == MICROBLOG else reach
+    handle = handle or key
+    return {
+        "author_key": key,
+        "author_handle": handle,
+        "author_name": name or handle,
+        "author_url": "" if network == MAIL else f"{SITE}/@{handle}",
+        "author_reach": reach,
+    }
+
+
+def _say(
+    cursor: CursorWrapper,
+    now: datetime,
+    rng: Random,
+    network: str,
+    who: Persona,
+    text: str,
+    *,
+    to: str = "",
+    title: str = "",
+    answers: Post | None = None,
+) -> Post:
+    """Publish under a key that follows from `now` and `rng` alone."""
+    drafted = Post(
+        network=network,
+        key=f"{int(now.timestamp()):x}{rng.getrandbits(48):012x}",
+        parent_key=answers.key if answers else "",
+        to_key=to,
+        title=title,
+        text=text,
+        created_at=now,
+        **_author(network, who.key),
+    )
+    return publish(cursor, drafted)
+
+
+def _aloud(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    moods = (phrases.COMPLAINTS, phrases.PRAISE, phrases.QUESTIONS)
+    mood = rng.choices(moods, (6, 2, 2))[0]
+    return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), phrases.say(mood, rng))
+
+
+def _idly(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    text = phrases.say(phrases.NOISE, rng)
+    return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), text)
+
+
+def _echo(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    lively = select(cursor, _LIVELY, [MICROBLOG, now - _INTEREST, _MAX_ECHOES])
+    if not lively:
+        return _aloud(cursor, now, rng)
+    heard = rng.choice(lively)
+    who = rng.choice([each for each in CROWD if each.key != heard.author_key])
+    return _say(cursor, now, rng, MICROBLOG, who, phrases.say(phrases.ECHOES, rng), answers=heard)
+
+
+def _message(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    text = phrases.say(phrases.MESSAGES, rng)
+    return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), text, to=US[MICROBLOG])
+
+
+def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    who = rng.choice([each for each in CROWD if each.mail])
+    # One draw fills both, so that subject and body speak of the same flight.
+    title, body = phrases.fill("\n".join(rng.choice(phrases.MAILS)), rng).split("\n")
+    text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
+    return _say(cursor, now, rng, MAIL, who, text, to=US[MAIL], title=title)
+
+
+def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
+    """Those whom we answered, some time later; one in four never does."""
+    keys = [each.key for each in PEOPLE] + [each.mail for each in PEOPLE if each.mail]
+    values: list[Value] = [keys, now - _PATIENCE, now - _INTEREST, keys, MAX_ANSWERS]
+    answers = select(cursor, _UNANSWERED, values)
+    willing = [each for each in answers if crc32(each.key.encode()) % 4]
+    said = []
+    for ours in [each for each in willing if rng.random() < 0.4][:2]:
+        who = persona(ours.to_key)
+        assert who is not None
+        moods = (phrases.THANKS, phrases.ANGER, phrases.FOLLOW_UPS)
+        text = phrases.say(rng.choices(moods, (5, 3, 2))[0], rng)
+        to = ours.author_key if ours.visibility == "private" else ""
+        said.append(_say(cursor, now, rng, ours.network, who, text, to=to, answers=ours))
+    return said
+
+
+def _comment(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
+    """A reader of our newest statement that is not yet talked out."""
+    values: list[Value] = [BLOG, now - _INTEREST, now, MAX_COMMENTS]
+    found = select(cursor, _OPEN_STATEMENT, values)
+    if not found or rng.random() > 0.3:
+        return []
+    text = phrases.say(phrases.COMMENTS, rng)
+    return [_say(cursor, now, rng, BLOG, rng.choice(CROWD), text, answers=found[0])]
+
+
+_WAYS: dict[Callable[[CursorWrapper, datetime, Random], Post], int] = {
+    _aloud: 50,
+    _idly: 15,
+    _echo: 14,
+    _message: 9,
+    _mail: 12,
+}

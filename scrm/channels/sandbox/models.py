@@ -1,0 +1,62 @@
+"""The sandbox's own tables. Other code may look at them; only `remote.py` writes them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class Post(models.Model):
+    """One thing said over there.
+
+    author_key: on mail the lower-cased address. to_key: whom it addresses: the recipient of
+      what is private, the author of what a public reply answers, else "".
+    nonce: given by whoever spoke through the channel, so "" for the community.
+    """
+
+    seq = models.BigAutoField(primary_key=True)
+    network = models.TextField()
+    key = models.TextField()
+    thread_key = models.TextField()
+    parent_key = models.TextField(default="")
+    author_key = models.TextField()
+    author_handle = models.TextField(default="")
+    author_name = models.TextField(default="")
+    author_url = models.TextField(default="")
+    author_reach = models.BigIntegerField(null=True)
+    title = models.TextField(default="")
+    text = models.TextField()
+    visibility = models.TextField(default="")
+    to_key = models.TextField(default="")
+    nonce = models.TextField(default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["network", "key"], name="sandbox_post_key"),
+            models.CheckConstraint(
+                condition=Q(visibility__in=["public", "private"]), name="sandbox_post_visibility"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["network", "seq"], name="sandbox_post_seq"),
+            models.Index(fields=["network", "thread_key", "seq"], name="sandbox_post_thread"),
+            models.Index(fields=["nonce"], name="sandbox_post_nonce", condition=~Q(nonce="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.network} {self.key}"
+
+
+class Fault(models.Model):
+    """What goes wrong at the next `remaining` calls of a kind ("send", "find", "listen")."""
+
+    network = models.TextField()
+    call = models.TextField()
+    mode = models.TextField()
+    remaining = models.IntegerField(default=1)
+    seconds = models.FloatField(default=0.0)
+
+    def __str__(self) -> str:
+        return f"{self.network} {self.call}: {self.mode}, {self.remaining} left"

@@ -1,0 +1,136 @@
+"""The far side: what the network stores, and the only way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Literal
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db.backends.utils import CursorWrapper
+
+from scrm.channels.base import ChannelError
+from scrm.channels.sandbox.models import Fault, Post
+from scrm.text import storable
+
+MICROBLOG = "sandbox.microblog"
+MAIL = "sandbox.mail"
+BLOG = "sandbox.blog"
+SITE = "https://sandbox.example"
+
+Call = Literal["send", "find", "listen"]
+Mode = Literal["answer lost", "down", "refused", "slow", "duplicate"]
+
+Value = str | int | datetime | list[str]
+
+_COLUMNS = tuple(each.attname for each in Post._meta.concrete_fields)
+_NEW = tuple(name for name in _COLUMNS if name != "seq")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sandbox_post "  # noqa: S608 - the model's names
+_INSERT = (
+    f"INSERT INTO sandbox_post ({', '.join(_NEW)}) "  # noqa: S608 - the model's names
+    f"VALUES ({', '.join(['%s'] * len(_NEW))}) "
+    "ON CONFLICT (network, key) DO NOTHING"
+)
+_TAKE_FAULT = """
+    UPDATE sandbox_fault SET remaining = remaining - 1 WHERE id = (
+        SELECT id FROM sandbox_fault WHERE network = %s AND call = %s AND remaining > 0
+        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id, network, call, mode, remaining, seconds
+"""
+
+
+@contextmanager
+def wire() -> Iterator[CursorWrapper]:
+    """A connection of its own for one call, in autocommit: our rollback cannot reach it.
+
+    Opened afresh each time, so it needs no care over forks, threads and lost connections.
+    """
+    connection = connections[DEFAULT_DB_ALIAS].copy()
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        raise ChannelError("The sandbox network cannot be reached.") from error
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    except (OperationalError, InterfaceError) as error:
+        raise ChannelError("The sandbox network hung up.", uncertain=True) from error
+    finally:
+        connection.close()
+
+
+def select(cursor: CursorWrapper, clause: str, values: Sequence[Value]) -> list[Post]:
+    """The posts that `clause` (WHERE … ORDER BY …) finds, as unattached rows."""
+    cursor.execute(_SELECT + clause, values)
+    return [Post.from_db(None, _COLUMNS, row) for row in cursor.fetchall()]
+
+
+def by_key(cursor: CursorWrapper, network: str, key: str) -> Post | None:
+    found = select(cursor, "WHERE network = %s AND key = %s", [network, key]) if key else []
+    return found[0] if found else None
+
+
+def take_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
+    """The next fault that waits for such a call; it is used up by one."""
+    cursor.execute(_TAKE_FAULT, [network, call])
+    row = cursor.fetchone()
+    return Fault(*row) if row else None
+
+
+def publish(cursor: CursorWrapper, post: Post) -> Post:
+    """Store `post`, placed in its thread; if its key is there already, that one stands.
+
+    A visibility of "" becomes what the recipient, the network or the parent implies.
+    Raises ChannelError (permanent) for what the network does not take.
+    """
+    parent = by_key(cursor, post.network, post.parent_key)
+    if post.parent_key and parent is None and post.network != MAIL:
+        raise ChannelError("The post that this answers is not there.", permanent=True)
+    post.visibility = post.visibility or _implied_visibility(post, parent)
+    post.to_key = post.to_key or (parent.author_key if parent else "")
+    _refuse_misaddressed(post, parent)
+    if post.network == MAIL:
+        post.author_key, post.to_key = post.author_key.lower(), post.to_key.lower()
+        post.title = post.title or _re(parent)
+    post.thread_key = _thread_key(post, parent)
+    post.title, post.text = storable(post.title), storable(post.text)
+    cursor.execute(_INSERT, [getattr(post, name) for name in _NEW])
+    if cursor.rowcount:
+        return post
+    return by_key(cursor, post.network, post.key) or post
+
+
+def url_of(network: str, key: str) -> str:
+    return f"{SITE}/{network.removeprefix('sandbox.')}/{key}"
+
+
+def _implied_visibility(post: Post, parent: Post | None) -> str:
+    if post.network == MAIL or post.to_key or (parent and parent.visibility == "private"):
+        return "private"
+    return "public"
+
+
+def _refuse_misaddressed(post: Post, parent: Post | None) -> None:
+    if post.visibility == "public":
+        if parent and parent.visibility == "private":
+            raise ChannelError("A private message cannot be answered in public.", permanent=True)
+    elif post.network == BLOG:
+        raise ChannelError("On a blog everything is public.", permanent=True)
+    elif not post.to_key:
+        raise ChannelError("A private message needs somebody to go to.", permanent=True)
+    elif post.network == MAIL and not ("@" in post.to_key and "@" in post.author_key):
+        raise ChannelError("Mail goes from one mail address to another.", permanent=True)
+
+
+def _re(parent: Post | None) -> str:
+    return f"Re: {parent.title.removeprefix('Re: ')}" if parent and parent.title else ""
+
+
+def _thread_key(post: Post, parent: Post | None) -> str:
+    """All private messages between two people on the microblog are one thread."""
+    if post.network == MICROBLOG and post.visibility == "private":
+        return "dm:" + ":".join(sorted((post.author_key, post.to_key)))
+    if parent:
+        return parent.thread_key
+    return (post.thread_key if post.network == MAIL else "") or post.key

@@ -1,0 +1,156 @@
+"""Conditions as the rows of a form: what a browser posts → JSON, and back. Pure.
+
+A form posts `cond-match` (all, any, none) and per row `cond-0-field`, `-op` and `-value`; a row
+without a field is left out. A group inside the group travels whole, as JSON in `cond-0-group`,
+and `cond-0-drop` takes it away. `templates/_condition_rows.html` draws the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from scrm.conditions import OPERATORS, ConditionErrors, Schema, parse, sentence
+
+MATCHES = ("all", "any", "none")
+SPARE = 2
+"""Blank rows that a page offers below the filled ones."""
+_FIELD = re.compile(r"cond-(\d{1,3})-(?:field|group)")
+_TRUTH = {"yes": True, "true": True, "no": False, "false": False}
+_LISTS = {"is one of", "has any", "has all", "has none"}
+
+
+@dataclass(slots=True)
+class Row:
+    """One row as typed. group: the JSON of a nested group, said: that group in words."""
+
+    field: str = ""
+    op: str = ""
+    value: str = ""
+    group: str = ""
+    said: str = ""
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Rows:
+    """All rows with what the page needs to draw them. errors: those of no single row."""
+
+    schema: Schema
+    match: str = "all"
+    rows: list[Row] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Row]:
+        """The filled rows, then the blank ones to fill."""
+        yield from self.rows
+        for _ in range(SPARE):
+            yield Row()
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        return [(name, each.label) for name, each in self.schema.items()]
+
+    @property
+    def operators(self) -> list[str]:
+        types = {each.type for each in self.schema.values()}
+        return list(
+            dict.fromkeys(op for type in OPERATORS if type in types for op in OPERATORS[type])
+        )
+
+    @property
+    def values(self) -> list[str]:
+        """What may be typed where a field has a closed list, as suggestions."""
+        closed = [value for each in self.schema.values() for value in each.choices]
+        return list(dict.fromkeys([*closed, "yes", "no"]))
+
+    def say(self, errors: ConditionErrors) -> None:
+        """Put each error at the row that it concerns."""
+        for error in errors.errors:
+            place = error.path[1] if len(error.path) > 1 else None
+            if isinstance(place, int) and place < len(self.rows):
+                self.rows[place].errors.append(error.message)
+            else:
+                self.errors.append(error.message)
+
+
+def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, object], Rows]:
+    """What was posted, as the JSON to parse and as the rows to show again."""
+    places = sorted({int(found[1]) for name in data if (found := _FIELD.fullmatch(name))})
+    posted = [_posted(data, place, schema) for place in places]
+    rows = [row for row in posted if row.field or row.group]
+    match = data.get("cond-match", "all")
+    match = match if match in MATCHES else "all"
+    return {match: [_json(row, schema) for row in rows]}, Rows(schema, match, rows)
+
+
+def rows_from_json(data: object, schema: Schema) -> Rows:
+    """A stored condition as rows; a leaf alone is a group of one."""
+    data = data if isinstance(data, dict) else {}
+    match = next((kind for kind in MATCHES if kind in data), "")
+    members = data[match] if match else [data] if data else []
+    return Rows(schema, match or "all", [_row(member, schema) for member in members])
+
+
+def _posted(data: Mapping[str, str], place: int, schema: Schema) -> Row:
+    def typed(part: str) -> str:
+        return data.get(f"cond-{place}-{part}", "").strip()
+
+    group = "" if typed("drop") else typed("group")
+    return Row(typed("field"), typed("op"), typed("value"), group, _said(group, schema))
+
+
+def _said(group: str, schema: Schema) -> str:
+    try:
+        return sentence(parse(json.loads(group), schema)) if group else ""
+    except (ValueError, RecursionError, ConditionErrors):
+        return group
+
+
+def _json(row: Row, schema: Schema) -> object:
+    if row.group:
+        try:
+            return json.loads(row.group)
+        except (ValueError, RecursionError):
+            return row.group
+    return {"field": row.field, "op": row.op, "value": _value(row, schema)}
+
+
+def _value(row: Row, schema: Schema) -> object:
+    """The typed text in its field's type; what does not fit stays text, for `parse` to refuse."""
+    known = schema.get(row.field)
+    if known and known.type == "bool":
+        return _TRUTH.get(row.value.lower(), row.value)
+    if known and known.type == "number":
+        return _number(row.value)
+    if row.op in _LISTS:
+        return [part.strip() for part in row.value.split(",") if part.strip()]
+    return row.value
+
+
+def _number(typed: str) -> int | float | str:
+    plain = typed.replace(",", "").replace(" ", "")
+    for read in (int, float):
+        try:
+            return read(plain)
+        except ValueError:
+            continue
+    return typed
+
+
+def _row(member: object, schema: Schema) -> Row:
+    if isinstance(member, dict) and "field" in member:
+        return Row(str(member["field"]), str(member["op"]), _typed(member["value"]))
+    group = json.dumps(member, ensure_ascii=False)
+    return Row(group=group, said=_said(group, schema))
+
+
+def _typed(value: object) -> str:
+    """A value as a human types it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

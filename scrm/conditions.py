@@ -1,0 +1,397 @@
+"""The condition language that routing rules and response rules share. Pure.
+
+JSON: a group is `{"all": [..]}`, `{"any": [..]}` or `{"none": [..]}`; a leaf is
+`{"field": "topics", "op": "has any", "value": ["Brand"]}`. An empty "all", alone, always holds.
+
+An operator with "not", "none" or "does not" is the exact denial of its positive twin. A fact that
+is missing, None or not of its field's type satisfies no positive operator, so it satisfies every
+negative one. Text is compared folded (see `fold`); choices and sets are compared exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+from scrm.text import storable
+from scrm.words import UNBROKEN, fold
+
+MAX_DEPTH, MAX_LEAVES, MAX_STRING, MAX_NUMBER, MAX_SHOWN = 8, 200, 500, 10**15, 60
+
+FieldType = Literal["text", "choice", "set", "number", "bool"]
+Value = str | int | float | bool | tuple[str, ...]
+Facts = Mapping[str, object]
+Predicate = Callable[[Facts], bool]
+Path = tuple[str | int, ...]
+
+OPERATORS: Mapping[FieldType, tuple[str, ...]] = {
+    "text": ("is", "is not", "contains", "does not contain"),
+    "choice": ("is", "is not", "is one of"),
+    "set": ("has any", "has all", "has none"),
+    "number": ("at least", "at most"),
+    "bool": ("is",),
+}
+_POSITIVE = {"is not": "is", "does not contain": "contains", "has none": "has any"}
+_LISTED = {"is one of", "has any", "has all", "has none"}
+_KINDS: tuple[Literal["all", "any", "none"], ...] = ("all", "any", "none")
+_FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
+    "text": str, "choice": str, "set": Set, "number": (int, float), "bool": bool,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One fact a condition may ask for. `choices`: the values allowed, () for any string.
+
+    label: lower case, as it stands in a sentence: "reach", "topic", "a known contact".
+    """
+
+    name: str
+    type: FieldType
+    label: str
+    choices: tuple[str, ...] = ()
+
+
+Schema = Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One question about one fact. `value` fits the operator: lists are tuples of strings."""
+
+    field: Field
+    op: str
+    value: Value
+
+    def to_json(self) -> dict[str, object]:
+        value = list(self.value) if isinstance(self.value, tuple) else self.value
+        return {"field": self.field.name, "op": self.op, "value": value}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`all`, `any` or `none` of its members. `none` is exactly the denial of `any`."""
+
+    kind: Literal["all", "any", "none"]
+    members: tuple[Condition, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        return {self.kind: [member.to_json() for member in self.members]}
+
+
+Condition = Leaf | Group
+
+
+def _line(text: str) -> str:
+    return " ".join(fold(text).split())
+
+
+def _reads(value: str) -> Callable[[Any], bool]:
+    wanted = _line(value)
+    return lambda fact: _line(fact) == wanted
+
+
+def _contains(value: str) -> Callable[[Any], bool]:
+    """Found at the start of a word, or anywhere where the script has no word breaks."""
+    wanted = _line(value)
+    anywhere = re.match(rf"\W|[{UNBROKEN}]", wanted)
+    start = "" if anywhere else rf"(?:(?<!\w)|(?<=[{UNBROKEN}]))"
+    search = re.compile(start + re.escape(wanted)).search
+    return lambda fact: wanted in (line := _line(fact)) and search(line) is not None
+
+
+# Truth
+
+
+_TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] = {
+    ("text", "is"): _reads,
+    ("text", "contains"): _contains,
+    ("choice", "is"): lambda value: lambda fact: fact == value,
+    ("choice", "is one of"): lambda value: lambda fact: fact in value,
+    ("set", "has any"): lambda value: lambda fact: not fact.isdisjoint(value),
+    ("set", "has all"): lambda value: lambda fact: all(each in fact for each in value),
+    ("number", "at least"): lambda value: lambda fact: fact >= value,
+    ("number", "at most"): lambda value: lambda fact: fact <= value,
+    ("bool", "is"): lambda value: lambda fact: fact is value,
+}
+
+
+def _fact(leaf: Leaf, facts: Facts) -> Any:
+    """The fact that `leaf` asks for, or None where it is not known."""
+    fact = facts.get(leaf.field.name)
+    return fact if isinstance(fact, _FACTS[leaf.field.type]) else None
+
+
+@lru_cache(maxsize=4096)
+def _question(leaf: Leaf) -> Predicate:
+    test = _TESTS[leaf.field.type, _POSITIVE.get(leaf.op, leaf.op)](leaf.value)
+    negative = leaf.op in _POSITIVE
+
+    def holds(facts: Facts) -> bool:
+        fact = _fact(leaf, facts)
+        return (fact is not None and test(fact)) != negative
+
+    return holds
+
+
+def compile(condition: Condition) -> Predicate:
+    """The condition as one predicate over facts: field name → value."""
+    if isinstance(condition, Leaf):
+        return _question(condition)
+    tests = tuple(compile(member) for member in condition.members)
+    if condition.kind == "all":
+        return lambda facts: all(test(facts) for test in tests)
+    wanted = condition.kind == "any"
+    return lambda facts: any(test(facts) for test in tests) == wanted
+
+
+# Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionError:
+    """path: keys and positions down to the place, e.g. ("all", 0, "value")."""
+
+    path: Path
+    message: str
+
+
+class ConditionErrors(Exception):
+    """Everything that is wrong with a condition, each with its place and a sentence."""
+
+    def __init__(self, errors: tuple[ConditionError, ...]) -> None:
+        super().__init__(" ".join(error.message for error in errors))
+        self.errors = errors
+
+
+def parse(data: object, schema: Schema) -> Condition:
+    """Read a condition from JSON. Raises ConditionErrors, and nothing else, on any JSON."""
+    reader = _Reader(schema)
+    condition = reader.read(data, ())
+    if reader.errors or condition is None:
+        raise ConditionErrors(tuple(reader.errors))
+    return condition
+
+
+class _Reader:
+    """One reading: gathers errors, and answers None where there is nothing to go on with."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.errors: list[ConditionError] = []
+        self.leaves = 0
+
+    def wrong(self, path: Path, message: str) -> Condition | None:
+        """Note it, and have no condition to go on with."""
+        self.errors.append(ConditionError(path, message))
+        return None
+
+    def read(self, data: object, path: Path) -> Condition | None:
+        if isinstance(data, dict) and any(kind in data for kind in _KINDS):
+            return self.group(data, path)
+        self.leaves += 1
+        if self.leaves > MAX_LEAVES:
+            self.wrong(path, f"A rule can have at most {MAX_LEAVES} conditions. Split it in two.")
+            raise ConditionErrors(tuple(self.errors))
+        if isinstance(data, dict):
+            return self.leaf(data, path)
+        return self.wrong(path, "A condition needs a field, an operator and a value.")
+
+    def group(self, data: dict[str, object], path: Path) -> Condition | None:
+        kind = next(kind for kind in _KINDS if kind in data)
+        members, inside = data[kind], (*path, kind)
+        if len(data) > 1:
+            return self.wrong(path, f"A group has only its list, “{kind}”; take the rest out.")
+        if not isinstance(members, list):
+            return self.wrong(inside, f"“{kind}” needs a list of conditions.")
+        if len(path) // 2 >= MAX_DEPTH:
+            return self.wrong(path, f"Groups can be nested at most {MAX_DEPTH} deep.")
+        if not members and (path or kind != "all"):
+            self.leaves += 1
+            return self.wrong(inside, "This group is empty: add a condition or take it away.")
+        read = [self.read(member, (*inside, place)) for place, member in enumerate(members)]
+        return Group(kind, tuple(each for each in read if each is not None))
+
+    def leaf(self, data: dict[str, object], path: Path) -> Condition | None:
+        if data.keys() != {"field", "op", "value"}:
+            return self.wrong(path, "A condition needs a field, an operator, a value, and no more.")
+        name, op = data["field"], data["op"]
+        field = self.schema.get(name) if isinstance(name, str) else None
+        if field is None:
+            return self.wrong((*path, "field"), f"There is no field {_quoted(name)}.")
+        if not isinstance(op, str) or op not in OPERATORS[field.type]:
+            known = _listed(OPERATORS[field.type], "or")
+            return self.wrong((*path, "op"), f"{field.label.capitalize()} can be asked: {known}.")
+        before, value = len(self.errors), cast(Any, data["value"])
+        if field.type == "bool":
+            self.boolean(value, (*path, "value"))
+        elif field.type == "number":
+            self.number(value, (*path, "value"))
+        elif op in _LISTED:
+            value = self.strings(value, field, (*path, "value"))
+        else:
+            self.string(value, field, (*path, "value"))
+        return Leaf(field, op, value) if len(self.errors) == before else None
+
+    def boolean(self, value: object, path: Path) -> None:
+        if not isinstance(value, bool):
+            self.wrong(path, "Choose yes or no.")
+
+    def number(self, value: object, path: Path) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.wrong(path, "Give a number.")
+        elif not -MAX_NUMBER <= value <= MAX_NUMBER:
+            self.wrong(path, f"Give a number between {-MAX_NUMBER:,} and {MAX_NUMBER:,}.")
+
+    def strings(self, value: object, field: Field, path: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            self.wrong(path, "Give a list with at least one value.")
+            return ()
+        if len(value) > MAX_LEAVES:
+            self.wrong(path, f"Give at most {MAX_LEAVES} values.")
+            return ()
+        for place, each in enumerate(value):
+            self.string(each, field, (*path, place))
+        return tuple(value)
+
+    def string(self, value: object, field: Field, path: Path) -> None:
+        if not isinstance(value, str):
+            self.wrong(path, "Give a text.")
+        elif len(value) > MAX_STRING:
+            self.wrong(path, f"This is {len(value):,} characters long; {MAX_STRING} is the most.")
+        elif storable(value) != value:
+            self.wrong(path, "This has characters that cannot be stored. Type it again.")
+        elif not fold(value).strip():
+            self.wrong(path, "Give a value; this one is blank.")
+        elif field.choices and value not in field.choices:
+            known = _listed(field.choices, "or")
+            self.wrong(path, f"{_quoted(value)} is not a {field.label}. Choose {known}.")
+
+
+def _quoted(value: object) -> str:
+    return f"“{storable(value)[:40]}”" if isinstance(value, str) else "like that"
+
+
+# Words
+
+
+def _listed(values: tuple[str, ...], link: str) -> str:
+    return f" {link} ".join(values)
+
+
+def _asked(leaf: Leaf) -> str:
+    """What a leaf wants of its field, without the label: "at least 10,000"."""
+    value = leaf.value
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, tuple):
+        return _listed(value, "and" if leaf.op == "has all" else "or")
+    if isinstance(value, str):
+        return f"“{value}”" if leaf.field.type == "text" else value
+    return f"{leaf.op} {value:,}"
+
+
+def sentence(condition: Condition) -> str:
+    """The condition in plain English: "topic is Brand and reach at least 10,000"."""
+    if isinstance(condition, Leaf):
+        return _leaf_sentence(condition)
+    if not condition.members:
+        return "always" if condition.kind != "any" else "never"
+    parts = [
+        f"({sentence(each)})" if isinstance(each, Group) and each.kind != "none" else sentence(each)
+        for each in condition.members
+    ]
+    if condition.kind == "none":
+        return f"not ({' or '.join(parts)})"
+    return (" and " if condition.kind == "all" else " or ").join(parts)
+
+
+def _leaf_sentence(leaf: Leaf) -> str:
+    label, asked = leaf.field.label, _asked(leaf)
+    if leaf.field.type == "bool":
+        return label if leaf.value else f"not {label}"
+    if leaf.field.type == "number":
+        return f"{label} {asked}"
+    if leaf.op in ("contains", "does not contain"):
+        return f"{label} {leaf.op} {asked}"
+    return f"{label} is {'not ' if leaf.op in _POSITIVE else ''}{asked}"
+
+
+def _finding(leaf: Leaf, facts: Facts) -> str:
+    """What a leaf found: "reach is 320, not at least 10,000"; "topic is Brand"."""
+    fact, label, asked = _fact(leaf, facts), leaf.field.label, _asked(leaf)
+    met = _question(leaf)(facts) != (leaf.op in _POSITIVE)
+    if fact is None:
+        return f"{label} is unknown" if not asked else f"{label} is unknown, not {asked}"
+    if leaf.field.type == "bool":
+        return label if fact else f"not {label}"
+    if leaf.field.type == "number":
+        return f"{label} is {fact:,}, {'' if met else 'not '}{asked}"
+    if leaf.op in ("contains", "does not contain"):
+        return f"{label} {'contains' if met else 'does not contain'} {asked}"
+    found = _found(leaf, fact, met)
+    return f"{label} is {found}" if met else f"{label} is {found}, not {asked}"
+
+
+def _found(leaf: Leaf, fact: Any, met: bool) -> str:
+    if isinstance(fact, str):
+        shown = fact if len(fact) <= MAX_SHOWN else fact[: MAX_SHOWN - 1] + "…"
+        return f"“{shown}”" if leaf.field.type == "text" else shown or "blank"
+    asked = leaf.value if isinstance(leaf.value, tuple) else ()
+    named = [each for each in asked if each in fact] if met else sorted(map(str, fact))
+    return _listed(tuple(named), "and") or "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a condition holds or not.
+
+    leaves: the leaves that decided, in order. Where it does not hold, the first is the one to
+      name: it failed or, under a `none`, it held. sentence: what these leaves found.
+    """
+
+    holds: bool
+    leaves: tuple[Leaf, ...]
+    sentence: str
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """The first leaf that decided against it; None where it holds."""
+        return None if self.holds or not self.leaves else self.leaves[0]
+
+
+def explain(condition: Condition, facts: Facts) -> Explanation:
+    """`explain(c, facts).holds` is always `compile(c)(facts)`."""
+    if isinstance(condition, Leaf):
+        return Explanation(_question(condition)(facts), (condition,), _finding(condition, facts))
+    found: list[Explanation] = []
+    for member in condition.members:
+        found.append(explain(member, facts))
+        if condition.kind == "all" and not found[-1].holds:
+            return found[-1]
+    if condition.kind == "all":
+        return _together(True, found)
+    held = [one for one in found if one.holds]
+    if condition.kind == "any":
+        return _together(True, held) if held else _none_of(found)
+    if not held:
+        return _together(True, found)
+    return Explanation(False, held[0].leaves, f"{held[0].sentence}, which is ruled out")
+
+
+def _together(holds: bool, found: list[Explanation]) -> Explanation:
+    leaves = tuple(leaf for each in found for leaf in each.leaves)
+    return Explanation(holds, leaves, " and ".join(each.sentence for each in found))
+
+
+def _none_of(found: list[Explanation]) -> Explanation:
+    if not found:
+        return Explanation(False, (), "no condition was given")
+    if len(found) == 1:
+        return found[0]
+    return Explanation(
+        False, found[0].leaves, f"none of {len(found)} holds, the first: {found[0].sentence}"
+    )

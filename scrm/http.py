@@ -1,0 +1,349 @@
+"""The only door out: every request and every mail connection of scrm leaves through here.
+
+The address is checked when the connection is made, and the connection goes to the checked
+address: a name that changes its answer between two look-ups gains nothing. Whoever needs a
+private network allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+import certifi
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
+
+from scrm.addresses import HttpError, Network, Target, denied, networks
+
+__all__ = ["HttpError", "Response", "connect", "fetch", "guarded_session"]
+
+MEGABYTE = 1024 * 1024
+MAX_BYTES = 10 * MEGABYTE
+MAX_HEADER_BYTES = 64 * 1024
+SECONDS = 30.0
+"""How long a whole exchange may take, from the look-up of the name to the last byte."""
+
+allow: tuple[Network, ...] = networks(os.environ.get("SCRM_ALLOW_CIDRS", ""))
+"""Networks that may be reached although they are private or reserved."""
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_PERMANENT = {301, 308}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer, wholly read.
+
+    url: where it came from, after redirects. moved_to: the address to remember instead of the
+      one asked for, reached by permanent redirects alone, or "".
+    headers: case-insensitive. body: decompressed.
+    """
+
+    status: int
+    url: str
+    moved_to: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    max_bytes: int = MAX_BYTES,
+    deadline: float = SECONDS,
+    max_redirects: int = 5,
+) -> Response:
+    """Ask `url`, follow its redirects (GET and HEAD only), read the whole answer.
+
+    `deadline` is in seconds and covers everything. Any status is an answer. Raises HttpError.
+    """
+    until = time.monotonic() + deadline
+    target, sent = Target.of(url), dict(headers or {})
+    moved_to, permanently = "", True
+    for _ in range(max_redirects + 1):
+        status, received, content = _exchange(target, method, sent, body, max_bytes, until)
+        location = received.get("location", "")
+        if status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+            return Response(status, target.url, moved_to, received, content)
+        onward = target.follow(location)
+        if onward.origin != target.origin:
+            sent = {k: v for k, v in sent.items() if k.lower() not in ("authorization", "cookie")}
+        permanently = permanently and status in _PERMANENT
+        moved_to = onward.url if permanently else moved_to
+        target = onward
+    raise HttpError(f"{url} redirects more than {max_redirects} times.", "redirects")
+
+
+def connect(host: str, port: int, *, timeout: float) -> socket.socket:
+    """A TCP connection to a checked address of `host`, within `timeout` seconds."""
+    until = time.monotonic() + timeout
+    found = _checked(host, port, until)
+    failure: OSError | None = None
+    for tried, (family, address) in enumerate(found):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(_left(until, host) / (len(found) - tried))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(_left(until, host))
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+        except HttpError:
+            sock.close()
+            raise
+    if isinstance(failure, TimeoutError):
+        raise _slow(host) from failure
+    raise HttpError(f"{host} cannot be reached: {_why(failure)}.", "unreachable") from failure
+
+
+def guarded_session() -> requests.Session:
+    """A `requests` session for SDKs, behind the same guard and the same bounds."""
+    session = requests.Session()
+    session.trust_env = False
+    session.max_redirects = 5
+    session.headers.update(_standard_headers())
+    session.mount("http://", _GuardedAdapter())
+    session.mount("https://", _GuardedAdapter())
+    return session
+
+
+def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:
+    """Every address of `host`, if all of them may be reached. Raises HttpError."""
+    found = _resolve(host, port, until)
+    for _, address in found:
+        reached = ip_address(address[0].partition("%")[0])
+        if denied(reached) and not _allowed(reached):
+            raise HttpError(
+                f"{host} leads to a private or reserved address ({reached}), where scrm does not "
+                "go. An administrator can allow that network in SCRM_ALLOW_CIDRS.",
+                "refused",
+            )
+    return found
+
+
+def _allowed(address: IPv4Address | IPv6Address) -> bool:
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return any(inner in network for network in allow)
+
+
+def _resolve(host: str, port: int, until: float) -> list[tuple[int, Any]]:
+    """Look `host` up, in a thread because the system's resolver knows no deadline."""
+    answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
+    threading.Thread(target=_look_up, args=(host, port, answers), daemon=True).start()
+    try:
+        answer = answers.get(timeout=_left(until, host))
+    except queue.Empty:
+        raise HttpError(f"Looking up the name {host} took too long.", "slow") from None
+    if isinstance(answer, list) and answer:
+        return [(family, address) for family, *_, address in answer]
+    raise HttpError(f"There is no host named {host}.", "not found")
+
+
+def _look_up(host: str, port: int, answers: queue.SimpleQueue[Any]) -> None:
+    try:
+        answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        answers.put(error)
+
+
+def _exchange(
+    target: Target,
+    method: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    max_bytes: int,
+    until: float,
+) -> tuple[int, Mapping[str, str], bytes]:
+    """One request, one answer, no redirect."""
+    connection = _connection(target)
+    connection.until, connection.max_bytes = until, max_bytes
+    sent = {**_standard_headers(), "Connection": "close", **headers}
+    try:
+        connection.request(method, target.path, body=body, headers=sent, preload_content=False)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, _read(answer, max_bytes, target.host)
+    except (ssl.SSLError, urllib3.exceptions.SSLError) as error:
+        message = f"{target.host} has no valid certificate or speaks no TLS: {_why(error)}."
+        raise HttpError(message, "tls") from error
+    except (OSError, urllib3.exceptions.ProtocolError) as error:
+        raise _broken(target.host, error) from error
+    except (http.client.HTTPException, urllib3.exceptions.HTTPError, ValueError) as error:
+        message = f"{target.host} answers with something that is not HTTP: {_why(error)}."
+        raise HttpError(message, "malformed") from error
+    finally:
+        connection.close()
+
+
+def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
+    """The body, decompressed piece by piece so that a small bomb cannot grow large."""
+    content = bytearray()
+    while piece := answer.read(64 * 1024, decode_content=True):
+        content += piece
+        if len(content) > max_bytes:
+            raise _large(host, max_bytes)
+    return bytes(content)
+
+
+class _Capped(io.RawIOBase):
+    """A socket's bytes as a stream that ends at a moment and after a number of bytes."""
+
+    def __init__(self, sock: socket.socket, host: str, until: float) -> None:
+        self._sock, self._host, self._until = sock, host, until
+        self._raw = sock.makefile("rb", buffering=0)
+        self._budget = MAX_HEADER_BYTES
+        self._max_bytes = 0
+
+    def allow_body(self, max_bytes: int) -> None:
+        self._budget += max_bytes
+        self._max_bytes = max_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._budget <= 0:
+            raise _large(self._host, self._max_bytes)
+        self._sock.settimeout(_left(self._until, self._host))
+        try:
+            got = self._raw.readinto(buffer)
+        except TimeoutError as error:
+            raise _slow(self._host) from error
+        self._budget -= got or 0
+        return got
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _CappedReply(http.client.HTTPResponse):
+    """An answer whose headers and body are read through `_Capped`."""
+
+    def __init__(
+        self, host: str, until: float, max_bytes: int, sock: socket.socket, **options: Any
+    ) -> None:
+        super().__init__(sock, **options)
+        self.fp.close()
+        self._capped = _Capped(sock, host, until)
+        self._max_bytes = max_bytes
+        self.fp = io.BufferedReader(self._capped)
+
+    def begin(self) -> None:
+        super().begin()
+        self._capped.allow_body(self._max_bytes)
+
+
+class _GuardedHTTPConnection(HTTPConnection):
+    """Connects to checked addresses only. `until`: a moment of `time.monotonic`, or None."""
+
+    until: float | None = None
+    max_bytes = MAX_BYTES
+
+    def _new_conn(self) -> socket.socket:
+        return connect(self._dns_host, self.port, timeout=self._seconds())
+
+    def request(self, *args: Any, **options: Any) -> None:
+        until = time.monotonic() + self._seconds()
+        self.timeout = self._seconds()
+        self.response_class = partial(  # type: ignore[assignment]
+            _CappedReply, self.host, until, self.max_bytes
+        )
+        super().request(*args, **options)
+
+    def _seconds(self) -> float:
+        return SECONDS if self.until is None else _left(self.until, self.host)
+
+
+class _GuardedHTTPSConnection(_GuardedHTTPConnection, HTTPSConnection):
+    pass
+
+
+class _GuardedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _GuardedHTTPConnection
+
+
+class _GuardedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedHTTPSConnection
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _GuardedHTTPPool,
+            "https": _GuardedHTTPSPool,
+        }
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        target = Target.of(request.url or "")
+        response = super().send(request, **{**options, "proxies": None})
+        if not options.get("stream"):
+            with response:
+                response._content = _read(response.raw, MAX_BYTES, target.host)
+        return response
+
+
+def _connection(target: Target) -> _GuardedHTTPConnection:
+    if target.scheme == "https":
+        return _GuardedHTTPSConnection(target.host, target.port, ssl_context=_tls())
+    return _GuardedHTTPConnection(target.host, target.port)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.load_default_certs()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _standard_headers() -> dict[str, str]:
+    contact = os.environ.get("SCRM_CONTACT_URL", "")
+    agent = f"scrm/0.1 (+{contact})" if contact else "scrm/0.1"
+    return {"User-Agent": agent, "Accept-Encoding": "gzip, deflate"}
+
+
+def _left(until: float, host: str) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise _slow(host)
+    return left
+
+
+def _slow(host: str) -> HttpError:
+    return HttpError(f"{host} is too slow: the answer was not complete in time.", "slow")
+
+
+def _large(host: str, max_bytes: int) -> HttpError:
+    what = f"more than {max_bytes / MEGABYTE:g} MB" if max_bytes else "headers without end"
+    return HttpError(f"{host} sends {what}, which is too large.", "large")
+
+
+def _broken(host: str, error: Exception) -> HttpError:
+    return HttpError(f"{host} broke off the connection: {_why(error)}.", "unreachable")
+
+
+def _why(error: BaseException | None) -> str:
+    reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
+    return str(reason).rstrip(".") or type(error).__name__

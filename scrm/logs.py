@@ -1,0 +1,39 @@
+"""Logs: one JSON object a line with the request's id; in development, coloured words."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+
+import structlog
+from django.conf import settings
+
+
+def configure() -> None:
+    """Send structlog and the standard library's loggers through one formatter."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[structlog.types.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if settings.DEBUG
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "tweepy"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

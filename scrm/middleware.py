@@ -1,0 +1,59 @@
+"""What wraps every page: a request id on each log line, and a login that fits into htmx."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+
+_log = structlog.get_logger("scrm.request")
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def request_log(view: View) -> View:
+    """Give each request an id that every log line under it carries, and log its end."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request_id = uuid.uuid4().hex
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        start = time.perf_counter()
+        response = view(request)
+        response["X-Request-Id"] = request_id
+        took = round((time.perf_counter() - start) * 1000)
+        _log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            ms=took,
+        )
+        return response
+
+    return middleware
+
+
+def login_inside_htmx(view: View) -> View:
+    """A login page must not appear inside a pane: send the whole browser there instead."""
+    login = resolve_url(settings.LOGIN_URL)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        location = response.get("Location", "")
+        if request.headers.get("HX-Request") and location.startswith(login):
+            here = request.headers.get("HX-Current-URL", "/")
+            return HttpResponse(status=204, headers={"HX-Redirect": f"{login}?next={_path(here)}"})
+        return response
+
+    return middleware
+
+
+def _path(url: str) -> str:
+    """The path of a URL of ours, quoted for a query string."""
+    from_root = "/" + url.split("://", 1)[-1].partition("/")[2]
+    return from_root.replace("?", "%3F").replace("&", "%26").replace("#", "%23")

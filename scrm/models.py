@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.utils import timezone
+
+
+class Heartbeat(models.Model):
+    """When a part of the machine was last alive, by its name."""
+
+    name = models.CharField(max_length=30, primary_key=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%F %T}"
+
+    @classmethod
+    def beat(cls, name: str, *, now: datetime) -> None:
+        cls.objects.update_or_create(name=name, defaults={"at": now})

@@ -1,0 +1,79 @@
+"""The forward hops: tick → poll → process → deliver. Rows say what is due; these move it on.
+
+process: match (no transaction), then in one: identify, record, route, link feedback.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from crm.models import Account
+from listening.models import Mention, Source
+from listening.store import visit
+from listening.topics import find_matches
+from responses import feedback, outbox
+from responses.models import Delivery
+from routing.models import Case
+from scrm.batch import process_or_halve
+from scrm.channels.sandbox import community
+from scrm.models import Heartbeat
+from scrm.nudge import nudge
+
+MOST = 500
+
+
+@shared_task(name="scrm.pipeline.tick")
+def tick() -> None:
+    """Sweep up all that is due, whatever nudges were lost."""
+    now = timezone.now()
+    for pk in Source.objects.due(now).values_list("pk", flat=True)[:MOST]:
+        nudge("scrm.pipeline.poll", pk)
+    if Mention.objects.due(now).exists():
+        nudge("scrm.pipeline.process")
+    Delivery.objects.give_up_on_the_dead(now)
+    for pk in Delivery.objects.due(now).values_list("pk", flat=True)[:MOST]:
+        nudge("scrm.pipeline.deliver", pk)
+    for pk in Delivery.objects.to_settle(now).values_list("pk", flat=True)[:MOST]:
+        nudge("scrm.pipeline.settle", pk)
+    Case.objects.wake(now=now)
+    feedback.relink(now=now)
+    Heartbeat.beat("tick", now=now)
+
+
+@shared_task(name="scrm.pipeline.poll")
+def poll(source: int) -> None:
+    if visit(Source.objects.get(pk=source)):
+        nudge("scrm.pipeline.process")
+
+
+@shared_task(name="scrm.pipeline.process")
+def process() -> int:
+    """Take up to 500 mentions from raw to routed → how many; calls itself while more wait."""
+    lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
+    mentions = Mention.objects.claim(now=timezone.now(), lease=lease, most=MOST)
+    if mentions:
+        process_or_halve(mentions, find_matches(mentions))
+        nudge("scrm.pipeline.process")
+    return len(mentions)
+
+
+@shared_task(name="scrm.pipeline.deliver")
+def deliver(delivery: int) -> None:
+    outbox.deliver(Delivery.objects.select_related("account").get(pk=delivery))
+
+
+@shared_task(name="scrm.pipeline.settle")
+def settle(delivery: int) -> None:
+    outbox.settle(Delivery.objects.select_related("account").get(pk=delivery))
+
+
+@shared_task(name="scrm.pipeline.community")
+def play() -> None:
+    """Let the sandbox's people go on with their lives, if we have an account among them."""
+    if Account.objects.active().filter(kind="sandbox").exists():
+        community.step(timezone.now(), random.Random())  # noqa: S311

@@ -1,0 +1,197 @@
+"""Child processes that do not outlive their parent, and the ending of those that did."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+LINUX = sys.platform == "linux"
+MARK = "SCRM_PROCESS_MARK"
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A system user that a child runs as; `passes` lets it through directories closed to it."""
+
+    uid: int
+    gid: int
+    passes: bool = False
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    output: IO[bytes] | int | None = None,
+    death_signal: int = signal.SIGTERM,
+    identity: Identity | None = None,
+    session: bool = True,
+) -> subprocess.Popen[bytes]:
+    """Start a child that gets `death_signal` when the *thread* that called this ends.
+
+    Call it from the main thread. With `session` the child leads a process group of its own;
+    without, it stays in the terminal's foreground and keeps standard input.
+    """
+    # What a signal's handler raises while Popen forks would be lost, or would lose the child.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        return subprocess.Popen(
+            list(command),
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if session else None,
+            stdout=output,
+            stderr=subprocess.STDOUT if output is not None else None,
+            start_new_session=session,
+            preexec_fn=_before_exec(death_signal, identity),  # noqa: PLW1509 - takes no lock
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _before_exec(death_signal: int, identity: Identity | None) -> Callable[[], None]:
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        if identity is not None:
+            _become(identity)
+        if LINUX:
+            # After the change of user, which clears it.
+            _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(1)
+        for signum in STOPPING:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+    return before_exec
+
+
+def _become(identity: Identity) -> None:
+    passes = identity.passes and LINUX
+    if passes:
+        # So that neither the change of user nor access(2) sets the capability aside.
+        _libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+    os.setgroups([identity.gid])
+    os.setgid(identity.gid)
+    os.setuid(identity.uid)
+    if passes:
+        # Reading is enough, but containers often withhold that one.
+        _keep(_CAP_DAC_READ_SEARCH) or _keep(_CAP_DAC_OVERRIDE)
+
+
+def _keep(capability: int) -> bool:
+    """Give up every capability but this one, and hand it on to the program that is run next."""
+    bit = 1 << capability
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    if _libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)) != 0:
+        return False
+    return bool(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0)
+
+
+def started_at(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if there is none."""
+    stat = _stat(pid)
+    return None if stat is None else int(stat[19])
+
+
+def alive(pid: int) -> bool:
+    """True unless the process is gone or only waits to be reaped."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] != "Z"
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        # The name, in brackets, may hold spaces and brackets itself.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that inherited the mark, however many forks and sessions away; never ourselves."""
+    wanted = f"{MARK}={mark}".encode()
+    return [pid for pid in _pids() if pid != os.getpid() and wanted in _environ(pid)]
+
+
+def working_in(directory: Path, program: str) -> list[int]:
+    """Processes of that program whose working directory this is."""
+    place = str(directory.resolve())
+    return [
+        pid
+        for pid in _pids()
+        if _link(pid, "cwd") == place and Path(_link(pid, "exe")).name.startswith(program)
+    ]
+
+
+def _pids() -> list[int]:
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if alive(int(each.name))]
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _link(pid: int, name: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/{name}").readlink())
+    except OSError:
+        return ""
+
+
+def send(pids: Iterable[int], signum: int, *, group: bool = False) -> None:
+    for pid in pids:
+        try:
+            if group:
+                os.killpg(pid, signum)
+            else:
+                os.kill(pid, signum)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def end(pids: Sequence[int], *, first: int = signal.SIGTERM, within: float) -> None:
+    """Ask these processes to end, and kill those that still run after `within` seconds."""
+    send(pids, first)
+    if not gone(pids, within=within):
+        send([pid for pid in pids if alive(pid)], signal.SIGKILL)
+        gone(pids, within=2)
+
+
+def end_marked(mark: str, *, within: float) -> None:
+    """End all that inherited the mark, also what was forked meanwhile."""
+    for _ in range(3):
+        if not (pids := marked(mark)):
+            return
+        end(pids, within=within)
+
+
+def gone(pids: Sequence[int], *, within: float) -> bool:
+    """Wait until none of these processes runs; False when time ran out."""
+    deadline = time.monotonic() + within
+    while any(alive(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,268 @@
+"""`make run`: everything that scrm needs, under one supervisor, on one address.
+
+Ctrl-C stops all of it. State and logs live under var/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psycopg2
+
+from scrm import processes
+from scrm.embedded import ServiceError, keys, locked, services
+from scrm.supervisor import Command, Supervisor
+
+PYTHON = sys.executable
+IMPATIENT = 2.0
+"""Seconds after a signal in which another one changes nothing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and where; `make run` uses `plan()`."""
+
+    processes: Mapping[str, Command]
+    migrate: Command
+    sample: Command | None
+    logins: Command
+    host: str = "127.0.0.1"
+    port: int = 8000
+    var: Path = Path("var")
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def loopback(self) -> str:
+        """Where we reach it ourselves."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "localhost") else self.host
+
+    @property
+    def state(self) -> Path:
+        return self.var / "run.json"
+
+
+def plan(env: Mapping[str, str] = os.environ) -> Plan:
+    """The plan of `make run`; HOST, PORT and SAMPLE change it."""
+    host, port = env.get("HOST", "127.0.0.1"), env.get("PORT", "8000")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ServiceError(f"PORT must be a number from 1 to 65535, not {port!r}.")
+    manage, celery = (PYTHON, "manage.py"), (PYTHON, "-m", "celery", "-A", "scrm")
+    quiet = ("--without-gossip", "--without-mingle")
+    uvicorn = (
+        PYTHON,
+        "-m",
+        "uvicorn",
+        "scrm.asgi:application",
+        "--host",
+        host,
+        "--port",
+        port,
+    )
+    stopping = ("--workers", "2", "--timeout-graceful-shutdown", "3", "--no-access-log")
+    listen = (
+        "worker",
+        "-n",
+        "listen@%h",
+        "-Q",
+        "celery,poll,process",
+        "-c",
+        "2",
+        *quiet,
+    )
+    send = ("worker", "-n", "send@%h", "-Q", "tick,deliver", "-c", "2", *quiet)
+    beat = ("beat", "--scheduler", "celery.beat:Scheduler", "--pidfile=")
+    return Plan(
+        processes={
+            "web": (*uvicorn, *stopping),
+            "worker": (*celery, *listen),
+            "sender": (*celery, *send),
+            "beat": (*celery, *beat),
+        },
+        migrate=(*manage, "migrate", "--noinput", "--verbosity", "1"),
+        sample=None if env.get("SAMPLE") == "0" else (*manage, "load_sample"),
+        logins=(*manage, "logins"),
+        host=host,
+        port=int(port),
+    )
+
+
+def write_state(plan: Plan, mark: str, children: Sequence[int]) -> None:
+    """Note who runs, so that the next start can find what a killed supervisor left behind."""
+    state = {
+        "pid": os.getpid(),
+        "url": plan.url,
+        "mark": mark,
+        "children": {str(pid): processes.started_at(pid) for pid in children},
+    }
+    new = plan.state.with_suffix(".new")
+    new.write_text(json.dumps(state))
+    new.rename(plan.state)
+
+
+def read_state(plan: Plan) -> dict[str, object]:
+    try:
+        state = json.loads(plan.state.read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def end_leftovers(plan: Plan) -> None:
+    """End what an earlier supervisor left: never by pid alone, since pids are given anew."""
+    state = read_state(plan)
+    children = state.get("children")
+    known = children.items() if isinstance(children, dict) else ()
+    left = {int(pid) for pid, start in known if start and processes.started_at(int(pid)) == start}
+    if state.get("mark"):
+        left |= set(processes.marked(str(state["mark"])))
+    if left:
+        print(f"Ending {len(left)} processes that an earlier run left behind.", flush=True)
+        processes.end(sorted(left), within=3)
+
+
+def refuse_taken_port(plan: Plan) -> None:
+    family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((plan.host, plan.port))
+        except OSError as error:
+            raise ServiceError(
+                f"Port {plan.port} on {plan.host} cannot be used: {error.strerror}."
+                " Nothing was started. Stop the program that has it, or choose another port:"
+                f" make run PORT={plan.port + 1}"
+            ) from None
+
+
+def environment(plan: Plan, mark: str) -> dict[str, str]:
+    """What every child gets; whatever is set already stays."""
+    given = {
+        **keys(plan.var / "secrets.env"),
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "SCRM_PUBLIC_URL": plan.url,
+        "PYTHONUNBUFFERED": "1",
+        **os.environ,
+    }
+    return {**given, processes.MARK: mark}
+
+
+def empty(database_url: str) -> bool:
+    """True if nobody can log in yet."""
+    with (
+        closing(psycopg2.connect(database_url)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT EXISTS (SELECT FROM crm_user)")
+        return cursor.fetchone() == (False,)
+
+
+def once(command: Command, env: Mapping[str, str]) -> None:
+    """Run a command that must succeed before the rest can start."""
+    code = processes.spawn(command, env=env).wait()
+    if code != 0:
+        raise ServiceError(f"`{' '.join(command[1:])}` failed with code {code}; see above.")
+
+
+@contextmanager
+def only_one(plan: Plan) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(plan.var / "run.lock"))
+        except ServiceError:
+            state = read_state(plan)
+            raise ServiceError(
+                f"scrm is already running here: process {state.get('pid')}, {state.get('url')}."
+                " Stop it with Ctrl-C in its terminal, or use it."
+            ) from None
+        yield
+
+
+def supervise(plan: Plan) -> None:
+    """Run the plan until a signal comes; it arrives as KeyboardInterrupt."""
+    mark = secrets.token_hex(8)
+    env = environment(plan, mark)
+    with only_one(plan), ExitStack() as stack:
+        stack.callback(ignore_signals)
+        end_leftovers(plan)
+        refuse_taken_port(plan)
+        write_state(plan, mark, ())
+        here = stack.enter_context(services(plan.var))
+        env |= here.env
+        # Before the databases stop, nothing that was started may still use them.
+        stack.callback(processes.end_marked, mark, within=0.2)
+        once(plan.migrate, env)
+        if plan.sample is not None and empty(here.database_url):
+            once(plan.sample, env)
+        logins = processes.spawn(plan.logins, env=env, output=subprocess.PIPE)
+        supervisor = Supervisor(
+            plan.processes,
+            env,
+            servers=here.started,
+            address=(plan.loopback, plan.port),
+            logs=plan.var / "log",
+        )
+        stack.callback(supervisor.stop)
+        stack.callback(ignore_signals)
+        supervisor.run(
+            on_change=lambda children: write_state(plan, mark, children),
+            on_ready=lambda: greet(plan, logins),
+        )
+
+
+def greet(plan: Plan, logins: subprocess.Popen[bytes]) -> None:
+    words = logins.communicate()[0].decode(errors="replace").strip()
+    print(f"\nscrm is ready: {plan.url}\n", flush=True)
+    if logins.returncode == 0:
+        print(f"{words}\n", flush=True)
+    print("Ctrl-C stops it.\n", flush=True)
+
+
+def ignore_signals() -> None:
+    for signum in processes.STOPPING:
+        signal.signal(signum, signal.SIG_IGN)
+
+
+class Interrupt:
+    """Turns a signal into KeyboardInterrupt; impatient repetitions do not disturb the stopping."""
+
+    def __init__(self) -> None:
+        self.last = -IMPATIENT
+
+    def __call__(self, signum: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self.last > IMPATIENT:
+            self.last = now
+            raise KeyboardInterrupt(signal.Signals(signum).name)
+
+
+def main(what: Plan | None = None) -> int:
+    interrupt = Interrupt()
+    for signum in processes.STOPPING:
+        signal.signal(signum, interrupt)
+    try:
+        supervise(what or plan())
+    except ServiceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("scrm has stopped.", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""All settings, read from the environment once; a bad value stops the start with its name."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from environs import Env
+
+env = Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", "only-for-development" if DEBUG else None)
+SECRETS_KEYS = env.list("SCRM_SECRETS_KEYS")
+"""Fernet keys, newest first: the first encrypts, all decrypt."""
+PUBLIC_URL = env.str("SCRM_PUBLIC_URL", "http://localhost:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1"])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+ALLOW_CIDRS = tuple(ip_network(cidr) for cidr in env.list("SCRM_ALLOW_CIDRS", []))
+"""Private networks that may be visited all the same, such as an intranet's feed server."""
+SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
+
+REDIS_URL = env.str("REDIS_URL")
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
+DATABASES["default"]["TEST"] = {"NAME": os.environ.get("SCRM_TEST_DB")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "pgtrigger",
+    "pghistory",
+    "django_htmx",
+    "csp",
+    "allauth",
+    "allauth.account",
+    "scrm",
+    "scrm.channels.sandbox",
+    "crm",
+    "listening",
+    "routing",
+    "responses",
+]
+MIDDLEWARE = [
+    "scrm.middleware.request_log",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "scrm.middleware.login_inside_htmx",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "scrm.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "scrm.context.shell",
+            ],
+        },
+    }
+]
+
+# Who may come in: staff who were invited, by mail address and password.
+AUTH_USER_MODEL = "crm.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_ADAPTER = "crm.adapter.StaffOnly"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# In each process's memory: the login limiter must not fail when Redis does.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+SECURE = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", "UTC")
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / "var" / "media")))
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# What a human may change about the machine.
+UNDO_SECONDS = env.int("SCRM_UNDO_SECONDS", 10)
+SANDBOX_SECONDS = env.float("SCRM_SANDBOX_SECONDS", 60.0)
+"""How often the sandbox's people do something, where an account for it exists; 0 never."""
+TICK_SECONDS = env.float("SCRM_TICK_SECONDS", 2.0)
+SEND_LEASE_SECONDS = env.int("SCRM_SEND_LEASE_SECONDS", 120)
+"""Longer than the hard limit of the task that sends, so that a lapsed lease means death."""
+POLL_LEASE_SECONDS = env.int("SCRM_POLL_LEASE_SECONDS", 120)
+PROCESS_LEASE_SECONDS = env.int("SCRM_PROCESS_LEASE_SECONDS", 60)
+STALE_SEND_SECONDS = 15 * 60
+
+CELERY_BROKER_URL = REDIS_URL
+
+LOGGING_CONFIG = None

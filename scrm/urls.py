@@ -1,0 +1,23 @@
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+
+from scrm import health
+from scrm.context import nav
+
+
+def live(_request: HttpRequest) -> HttpResponse:
+    """The stream itself is answered by `scrm.asgi`; this names its address."""
+    return HttpResponse("The live stream needs the ASGI server.\n", status=501)
+
+
+urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("live/", live, name="live"),
+    path("nav/", nav, name="nav"),
+    path("account/", include("allauth.account.urls")),
+    path("", include("routing.urls")),
+    path("", include("responses.urls")),
+    path("", include("listening.urls")),
+    path("", include("crm.urls")),
+]

@@ -1,0 +1,8 @@
+"""Pages, synchronous, one request a thread."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
+application = get_wsgi_application()
