@@ -37,7 +37,7 @@ lock: .venv/test.stamp  ## after a change of dependencies in pyproject.toml
 
 clean:
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf var/test var/check var/bench var/static
+	@rm -rf var/test var/check var/bench
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "Cleaned. The data in var/ was kept."
 
@@ -46,7 +46,7 @@ clean:
 .venv/%.stamp:
 	@echo "Installing from $<"
 	@uv=$$(command -v uv || echo .venv/bin/uv); \
-		$$uv pip install -q --python $(PY) --require-hashes -r $<
+		$$uv pip install -q --compile-bytecode --python $(PY) --require-hashes -r $<
 	@touch $@
 
 .venv/bin/python:

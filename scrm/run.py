@@ -61,7 +61,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
     host, port = env.get("HOST", "127.0.0.1"), env.get("PORT", "8000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ServiceError(f"PORT must be a number from 1 to 65535, not {port!r}.")
-    manage, celery = (PYTHON, "manage.py"), (PYTHON, "-m", "celery", "-A", "scrm")
+    manage, celery = (PYTHON, "manage.py"), (PYTHON, "-m", "celery", "--quiet", "-A", "scrm")
     quiet = ("--without-gossip", "--without-mingle")
     uvicorn = (
         PYTHON,
@@ -94,7 +94,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
             "beat": (*celery, *beat),
         },
         migrate=(*manage, "migrate", "--noinput", "--verbosity", "1"),
-        sample=None if env.get("SAMPLE") == "0" else (*manage, "load_sample"),
+        sample=(*manage, "first_admin" if env.get("SAMPLE") == "0" else "load_sample"),
         logins=(*manage, "logins"),
         host=host,
         port=int(port),
@@ -204,7 +204,7 @@ def supervise(plan: Plan) -> None:
         here = stack.enter_context(services(plan.var))
         env |= here.env
         # Before the databases stop, nothing that was started may still use them.
-        stack.callback(processes.end_marked, mark, within=0.2)
+        stack.callback(processes.end_marked, mark, within=0.05)
         once(plan.migrate, env)
         if plan.sample is not None and empty(here.database_url):
             once(plan.sample, env)

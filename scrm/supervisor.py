@@ -20,7 +20,7 @@ from scrm.embedded import Server, ServiceError
 
 COLOURS = (36, 33, 35, 32, 34)
 LONGEST_LINE = 16 * 1024
-PATIENCE = 3.2
+PATIENCE = 3.1
 """Seconds between asking the processes to stop and killing them; the databases stop after that."""
 STEADY = 30
 """Seconds after which a process that dies is restarted without delay again."""

@@ -34,7 +34,7 @@ class Postgres(Server):
 
     program = "postgres"
     # Fast, then immediate, after which it replays its log at the next start.
-    stop_signals = ((signal.SIGINT, 1.2), (signal.SIGQUIT, 0.3))
+    stop_signals = ((signal.SIGINT, 1.0), (signal.SIGQUIT, 0.2))
 
     def __init__(self, data: Path, *, durable: bool = True) -> None:
         super().__init__(data, durable=durable)
