@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import feedparser
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from scrm import http
+from scrm.addresses import networks
+from scrm.channels import feed, feed_child
+from scrm.channels.base import Batch, ChannelError, Found, Visit
+from scrm.channels.feed_parse import parse_feed
+from scrm.channels.registry import channel
+from scrm.text import storable
+
+PAYLOADS = Path(__file__).parent / "payloads"
+RSS = (PAYLOADS / "blog.rss.xml").read_bytes()
+ATOM = (PAYLOADS / "blog.atom.xml").read_bytes()
+PAGE = (PAYLOADS / "page.html").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def httpserver_listen_address() -> tuple[str, int]:
+    return "127.0.0.1", 0
+
+
+@pytest.fixture(autouse=True)
+def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
+
+
+@pytest.fixture
+def server(httpserver: HTTPServer) -> HTTPServer:
+    return httpserver
+
+
+def publish(
+    server: HTTPServer, body: bytes, *, path: str = "/feed", status: int = 200, **headers: str
+) -> str:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    server.clear_all_handlers()
+    also(server, body, path=path, status=status, **named)
+    return server.url_for(path)
+
+
+def also(server: HTTPServer, body: bytes, *, path: str, status: int = 200, **headers: str) -> None:
+    content_type = headers.pop("Content-Type", "application/xml")
+    server.expect_request(path).respond_with_data(
+        body, status=status, headers=headers, content_type=content_type
+    )
+
+
+def visit(address: str, batch: Batch | None = None) -> Batch:
+    listener = channel("feed").listener
+    assert listener is not None
+    return listener.listen(Visit(address, cursor=batch.cursor if batch else {}))
+
+
+def discover(address: str) -> list[Found]:
+    return feed.FeedListener().discover(address)
+
+
+def rss(*entries: str, head: str = "") -> bytes:
+    items = "".join(f"<item>{entry}</item>" for entry in entries)
+    return f'<rss version="2.0"><channel><title>T</title>{head}{items}</channel></rss>'.encode()
+
+
+class TestEntriesBecomeItems:
+    def test_an_rss_entry_with_all_its_facts(self, server: HTTPServer) -> None:
+        address = publish(server, RSS)
+        space = "feed:" + address.removeprefix("http://")
+        first = visit(address).items[0]
+        assert (first.scope, first.key) == (space, "planetalk-1")
+        assert first.title == "Skyward Air puts a director off"
+        assert first.text == "He said: “no”\n\nSee more."
+        assert "onclick" not in first.html
+        assert "alert" not in first.html
+        assert first.url == "https://planetalk.example/2010/02/off"
+        assert first.occurred_at == datetime(2010, 2, 14, 2, 30, tzinfo=UTC)
+        assert first.language == "en-GB"
+        assert first.author.name == "Ann Reader"
+        assert first.author.key == f"{space.removeprefix('feed:')}#Ann Reader"
+        assert first.author.network == "feed"
+        assert first.author.url == "https://planetalk.example/"
+        assert (first.kind, first.visibility) == ("post", "public")
+        assert b"planetalk-1" in first.raw
+
+    def test_an_entry_that_lacks_nearly_everything(self, server: HTTPServer) -> None:
+        second = visit(publish(server, RSS)).items[1]
+        assert second.key
+        assert second.url == ""
+        assert second.occurred_at is None
+        assert second.author.name == "Plane Talk & more"
+        assert second.text == "No title, no id, no date"
+
+    def test_an_answer_names_what_it_answers_and_an_absurd_date_is_dropped(
+        self, server: HTTPServer
+    ) -> None:
+        third = visit(publish(server, RSS)).items[2]
+        assert third.in_reply_to == "planetalk-1"
+        assert third.occurred_at is None
+
+    def test_an_atom_entry_takes_the_author_and_language_of_its_feed(
+        self, server: HTTPServer
+    ) -> None:
+        (entry,) = visit(publish(server, ATOM)).items
+        assert entry.key == "tag:flugblatt.example,2010:1"
+        assert entry.title == "Sitze < Menschen"
+        assert entry.text == "Über Sitze"
+        assert entry.language == "de"
+        assert (entry.author.name, entry.author.url) == (
+            "Bea Muster",
+            "https://flugblatt.example/bea",
+        )
+        assert entry.occurred_at == datetime(2010, 2, 14, 8, 0, tzinfo=UTC)
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "iso-8859-1"])
+    def test_any_encoding_is_read(self, server: HTTPServer, encoding: str) -> None:
+        text = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>' + (
+            rss("<title>Zürich</title>").decode()
+        )
+        assert visit(publish(server, text.encode(encoding))).items[0].title == "Zürich"
+
+    def test_broken_xml_with_entries_is_read(self, server: HTTPServer) -> None:
+        body = rss("<title>a & b</title>", "<title>two</title><guid>2</guid><link>")
+        assert [item.title for item in visit(publish(server, body)).items] == ["a & b", "two"]
+
+    def test_a_bare_number_as_id_stays_the_same_wherever_the_feed_moves(self) -> None:
+        body = rss("<guid>17</guid>")
+        for base in ("http://example.org/a/feed", "https://example.org/b/feed"):
+            (entry,) = parse_feed(body, base)["entries"]
+            assert entry["key"] == "17"
+            assert entry["url"] == base.removesuffix("feed") + "17"
+
+    def test_one_poisoned_entry_is_set_apart_and_the_rest_is_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body = rss("<guid>1</guid>", "<guid>2</guid><pubDate>Mon, 01 Feb 2010</pubDate>")
+        real = feedparser.parse
+
+        def poison(*args: object, **options: object) -> object:
+            parsed = real(*args, **options)
+            parsed.entries[1]["published_parsed"] = (2010, 13, 45, 99, 99, 99)
+            return parsed
+
+        monkeypatch.setattr(feedparser, "parse", poison)
+        facts = parse_feed(body)
+        assert [entry["key"] for entry in facts["entries"]] == ["1"]
+        assert "cannot be read" in facts["apart"][0]["reason"]
+        assert '"id":"2"' in facts["apart"][0]["raw"]
+
+    def test_a_visit_brings_no_more_than_its_cap(self) -> None:
+        facts = parse_feed(rss(*(f"<guid>{n}</guid>" for n in range(2_100))))
+        assert len(facts["entries"]) == 2_000
+
+    def test_a_key_too_long_for_an_index_becomes_its_hash(self) -> None:
+        keys = [e["key"] for e in parse_feed(rss("<guid>" + "x" * 5_000 + "</guid>"))["entries"]]
+        assert keys[0].startswith("sha256:")
+        assert len(keys[0]) < 100
+
+    def test_a_reference_to_no_character_costs_only_itself(self, server: HTTPServer) -> None:
+        titles = ["a&#0;b", "a&#xD800;b", "a&#56320;b", "a&#x110000;b", "a&#99999999999999999;b"]
+        body = rss(*(f"<title>{title}</title>" for title in titles))
+        for item in visit(publish(server, body)).items:
+            assert storable(item.title) == item.title
+            assert (item.title[0], item.title[-1]) == ("a", "b")
+
+
+class TestVisits:
+    def test_an_unchanged_feed_is_asked_for_with_its_marks(self, server: HTTPServer) -> None:
+        address = publish(server, RSS, ETag='"v1"', Last_Modified="Sat, 13 Feb 2010 00:00:00 GMT")
+        first = visit(address)
+        server.clear_all_handlers()
+        server.expect_request(
+            "/feed",
+            headers={
+                "If-None-Match": '"v1"',
+                "If-Modified-Since": "Sat, 13 Feb 2010 00:00:00 GMT",
+            },
+        ).respond_with_data(status=304)
+        second = visit(address, first)
+        assert (second.unchanged, second.items) == (True, ())
+        assert second.cursor == first.cursor
+
+    def test_the_same_bytes_are_not_parsed_again(
+        self, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        address = publish(server, RSS)
+        first = visit(address)
+        assert not first.unchanged
+        assert first.size == len(RSS)
+        monkeypatch.setattr(feed_child, "parse", None)
+        assert visit(address, first).unchanged
+
+    def test_new_bytes_bring_all_entries(self, server: HTTPServer) -> None:
+        first = visit(publish(server, rss("<guid>1</guid>"), ETag="a"))
+        second = visit(publish(server, rss("<guid>1</guid>", "<guid>2</guid>"), ETag="b"), first)
+        assert [item.key for item in second.items] == ["1", "2"]
+        assert second.cursor["etag"] == "b"
+
+    def test_a_feed_that_moved_is_remembered_and_its_entries_stay_the_same(
+        self, server: HTTPServer
+    ) -> None:
+        address = publish(server, RSS)
+        first = visit(address)
+        publish(server, b"", status=301, Location="/new")
+        also(server, RSS.replace(b"A teaser", b"Another"), path="/new")
+        second = visit(address, first)
+        assert second.cursor["address"] == server.url_for("/new")
+        assert {i.scope for i in second.items} == {i.scope for i in first.items}
+        server.clear_all_handlers()
+        also(server, RSS, path="/new")
+        assert visit(address, second).items
+
+    def test_a_passing_redirect_is_not_remembered(self, server: HTTPServer) -> None:
+        address = publish(server, b"", status=302, Location="/elsewhere")
+        also(server, RSS, path="/elsewhere")
+        assert visit(address).cursor["address"] == address
+
+    def test_a_cursor_of_another_address_is_not_used(self, server: HTTPServer) -> None:
+        first = visit(publish(server, RSS, path="/one", ETag="x"))
+        other = publish(server, ATOM, path="/two")
+        assert visit(other, first).items[0].key.startswith("tag:flugblatt")
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({}, 900),
+            ({"Cache_Control": "public, max-age=1800"}, 1800),
+            ({"Cache_Control": "max-age=60"}, 900),
+            ({"Cache_Control": "max-age=999999999"}, 3600),
+        ],
+    )
+    def test_a_feed_says_when_to_come_again(
+        self, server: HTTPServer, headers: dict[str, str], seconds: float
+    ) -> None:
+        assert visit(publish(server, RSS, **headers)).next_after == seconds
+
+    def test_a_feed_that_says_nothing_is_visited_at_our_rhythm(self, server: HTTPServer) -> None:
+        assert visit(publish(server, ATOM)).next_after is None
+
+    def test_http_and_https_and_the_case_of_a_host_make_one_scope(self) -> None:
+        same = {
+            feed.scope(address)
+            for address in (
+                "http://Example.org/feed",
+                "https://example.org:443/feed#top",
+                "http://example.org:80/feed",
+                "https://EXAMPLE.ORG./feed",
+            )
+        }
+        assert same == {"feed:example.org/feed"}
+        assert feed.scope("https://www.example.org/feed") not in same
+        assert feed.scope("https://example.org/feed?a=1") not in same
+
+
+class TestTroubleInWords:
+    @pytest.mark.parametrize("status", [429, 503])
+    @pytest.mark.parametrize("asked", ["120", "date", "soon"])
+    def test_a_server_that_asks_for_patience_gets_it(
+        self, server: HTTPServer, status: int, asked: str
+    ) -> None:
+        moment = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
+        value = moment if asked == "date" else asked
+        with pytest.raises(ChannelError) as failure:
+            visit(publish(server, b"", status=status, Retry_After=value))
+        seconds = failure.value.retry_after
+        assert seconds is None if asked == "soon" else 110 < (seconds or 0) <= 120
+        assert not failure.value.permanent
+
+    @pytest.mark.parametrize(
+        ("status", "words", "permanent"),
+        [
+            (410, "gone for good", True),
+            (404, "nothing at", False),
+            (403, "does not let us in", False),
+            (500, r"error \(500\)", False),
+        ],
+    )
+    def test_an_error_status(
+        self, server: HTTPServer, status: int, words: str, permanent: bool
+    ) -> None:
+        with pytest.raises(ChannelError, match=words) as failure:
+            visit(publish(server, b"", status=status))
+        assert failure.value.permanent is permanent
+
+    @pytest.mark.parametrize(
+        ("body", "content_type", "words"),
+        [
+            (b"<!doctype html><html><p>Hi</p></html>", "text/html", "a web page, not a feed"),
+            (b"\n<HTML><p>Hi</p></HTML>", "text/xml", "a web page, not a feed"),
+            (b"<p>Hi</p>", "text/html; charset=utf-8", "a web page, not a feed"),
+            (b" \n", "text/xml", "page is empty"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0", "image/png", "not a feed"),
+            (b'{"version": "1"}', "application/json", "not a feed"),
+            (b"<svg/>", "image/svg+xml", "not a feed"),
+        ],
+    )
+    def test_what_is_not_a_feed(
+        self, server: HTTPServer, body: bytes, content_type: str, words: str
+    ) -> None:
+        with pytest.raises(ChannelError, match=words) as failure:
+            visit(publish(server, body, **{"Content-Type": content_type}))
+        assert failure.value.permanent
+
+    def test_an_address_that_cannot_be_reached(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        for ask in (visit, discover):
+            with pytest.raises(ChannelError, match="cannot be reached"):
+                ask(f"http://127.0.0.1:{port}/feed")
+
+    def test_a_private_address(self) -> None:
+        for ask in (visit, discover):
+            with pytest.raises(ChannelError, match="private or reserved"):
+                ask("http://10.0.0.1/feed")
+
+    def test_a_slow_server(self, server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(feed, "VISIT_SECONDS", 0.3)
+        monkeypatch.setattr(feed, "DISCOVER_SECONDS", 0.3)
+
+        def dawdle(_: Request) -> Response:
+            time.sleep(1)
+            return Response(RSS)
+
+        server.expect_request("/feed").respond_with_handler(dawdle)
+        for ask in (visit, discover):
+            with pytest.raises(ChannelError, match="too slow"):
+                ask(server.url_for("/feed"))
+
+    def test_a_huge_feed(self, server: HTTPServer) -> None:
+        address = publish(server, b" " * (feed.MAX_BYTES + 1))
+        for ask in (visit, discover):
+            with pytest.raises(ChannelError, match="more than 10 MB"):
+                ask(address)
+
+    def test_an_address_that_is_none(self) -> None:
+        for typed in ("", "   ", "ftp://example.org/", "http://[", "mailto:a@b.example", "\0"):
+            with pytest.raises(ChannelError):
+                discover(typed)
+
+
+class TestDiscovery:
+    def test_the_address_of_a_feed_itself(self, server: HTTPServer) -> None:
+        (found,) = discover(publish(server, RSS))
+        assert (found.address, found.title, found.kind) == (
+            server.url_for("/feed"),
+            "Plane Talk & more",
+            "rss20",
+        )
+        assert len(found.items) == 3
+
+    def test_an_address_typed_without_its_scheme(self, server: HTTPServer) -> None:
+        address = publish(server, RSS)
+        (found,) = discover(" " + address.removeprefix("http://"))
+        assert found.address == address
+
+    def test_a_page_leads_to_the_feeds_it_links(self, server: HTTPServer) -> None:
+        address = publish(server, PAGE, path="/blog", **{"Content-Type": "text/html"})
+        also(server, RSS, path="/sub/posts.xml")
+        also(server, ATOM, path="/comments.xml")
+        assert [(found.address, found.title) for found in discover(address)] == [
+            (server.url_for("/sub/posts.xml"), "Plane Talk & more"),
+            (server.url_for("/comments.xml"), "Flugblatt"),
+        ]
+
+    def test_a_page_without_links_is_tried_at_the_usual_places(self, server: HTTPServer) -> None:
+        address = publish(server, b"<html></html>", path="/", **{"Content-Type": "text/html"})
+        also(server, ATOM, path="/atom.xml")
+        (found,) = discover(address)
+        assert found.address == server.url_for("/atom.xml")
+
+    def test_a_page_that_leads_nowhere(self, server: HTTPServer) -> None:
+        address = publish(server, b"<html></html>", path="/", **{"Content-Type": "text/html"})
+        with pytest.raises(ChannelError, match="links to no feed"):
+            discover(address)
+
+    def test_a_page_whose_feed_is_broken(self, server: HTTPServer) -> None:
+        page = b'<html><link rel=alternate type=application/rss+xml href="/bad.xml"></html>'
+        address = publish(server, page, path="/", **{"Content-Type": "text/html"})
+        also(server, b"", path="/bad.xml", status=404)
+        with pytest.raises(ChannelError, match="names a feed, but: There is nothing at"):
+            discover(address)
+
+    def test_a_page_cannot_lead_into_a_private_network(self, server: HTTPServer) -> None:
+        link = '<html><link rel=alternate type=application/rss+xml href="http://169.254.169.254/">'
+        address = publish(server, link.encode(), path="/", **{"Content-Type": "text/html"})
+        with pytest.raises(ChannelError, match="private or reserved"):
+            discover(address)
+
+    def test_no_more_than_twenty_entries_are_shown(self, server: HTTPServer) -> None:
+        address = publish(server, rss(*(f"<guid>{n}</guid>" for n in range(50))))
+        assert len(discover(address)[0].items) == 20
