@@ -1,0 +1,397 @@
+"""The condition language: read, ask, explain, say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scrm.conditions import (
+    MAX_DEPTH,
+    MAX_LEAVES,
+    MAX_STRING,
+    OPERATORS,
+    Condition,
+    ConditionErrors,
+    Field,
+    FieldType,
+    Group,
+    Leaf,
+    Path,
+    Schema,
+    explain,
+    parse,
+    sentence,
+)
+from scrm.conditions import compile as predicate
+from scrm.words import fold
+
+SCHEMA: Schema = {
+    "text": Field("text", "text", "text"),
+    "stance": Field("stance", "choice", "stance", ("for us", "about us")),
+    "topics": Field("topics", "set", "topic"),
+    "reach": Field("reach", "number", "reach"),
+    "known": Field("known", "bool", "a known contact"),
+}
+WORDS = ("art", "party", "Zoë", "東京", "seat policy", "a.b")
+NAMES = ("Brand", "Brand, angry", "Seat policy")
+
+_values: Mapping[FieldType, st.SearchStrategy[Any]] = {
+    "text": st.sampled_from(WORDS),
+    "choice": st.sampled_from(("for us", "about us")),
+    "set": st.lists(st.sampled_from(NAMES), min_size=1, max_size=3),
+    "number": st.integers(-3, 3) | st.floats(-3, 3),
+    "bool": st.booleans(),
+}
+
+
+@st.composite
+def _leaf(draw: st.DrawFn) -> dict[str, object]:
+    field = draw(st.sampled_from(list(SCHEMA.values())))
+    op = draw(st.sampled_from(OPERATORS[field.type]))
+    value = draw(_values[field.type])
+    return {"field": field.name, "op": op, "value": [value] if op == "is one of" else value}
+
+
+def _group(members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, object]]:
+    some = st.lists(members, min_size=1, max_size=3)
+    return st.tuples(st.sampled_from(("all", "any", "none")), some).map(lambda pair: dict([pair]))
+
+
+conditions = (
+    st.recursive(_leaf(), _group, max_leaves=12).map(lambda data: parse(data, SCHEMA))
+    | st.just(Group("all"))
+)  # fmt: skip
+facts = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": st.none() | st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join),
+        "stance": st.sampled_from(("for us", "about us", "")),
+        "topics": st.frozensets(st.sampled_from(NAMES)),
+        "reach": st.none() | st.integers(-3, 3),
+        "known": st.booleans(),
+    },
+)
+json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=())),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(("all", "any", "none", "field", "op", "value", "x")), inner, max_size=4
+        )
+    ),
+)
+
+
+def _leaf_of(name: str, op: str, value: object) -> dict[str, object]:
+    return {"field": name, "op": op, "value": value}
+
+
+def _holds(name: str, op: str, value: object, **known: object) -> bool:
+    return predicate(parse(_leaf_of(name, op, value), SCHEMA))(known)
+
+
+def _errors(data: object) -> dict[Path, str]:
+    with pytest.raises(ConditionErrors) as caught:
+        parse(data, SCHEMA)
+    assert caught.value.errors
+    return {error.path: error.message for error in caught.value.errors}
+
+
+# Laws
+
+
+@given(conditions, facts)
+def test_an_explanation_agrees_with_the_predicate(condition: Condition, known: Any) -> None:
+    assert explain(condition, known).holds == predicate(condition)(known)
+
+
+@given(conditions)
+def test_what_is_written_reads_back_as_the_same(condition: Condition) -> None:
+    again = parse(condition.to_json(), SCHEMA)
+    assert again == condition
+    assert hash(again) == hash(condition)
+
+
+@given(st.lists(conditions, max_size=4), facts)
+def test_none_denies_any_and_de_morgan_holds(members: list[Condition], known: Any) -> None:
+    either, neither = Group("any", tuple(members)), Group("none", tuple(members))
+    denied = Group("all", tuple(Group("none", (member,)) for member in members))
+    assert predicate(neither)(known) != predicate(either)(known)
+    assert predicate(neither)(known) == predicate(denied)(known)
+
+
+def _is_under_odd_nones(condition: Condition, leaf: Leaf, odd: bool = False) -> set[bool]:
+    if isinstance(condition, Leaf):
+        return {odd} if condition == leaf else set()
+    inside = odd != (condition.kind == "none")
+    return {
+        each for member in condition.members for each in _is_under_odd_nones(member, leaf, inside)
+    }
+
+
+@given(conditions, facts)
+def test_the_named_leaf_fails_or_holds_under_none(condition: Condition, known: Any) -> None:
+    explanation = explain(condition, known)
+    if explanation.holds:
+        assert explanation.leaf is None
+    else:
+        assert explanation.leaf is not None
+        assert predicate(explanation.leaf)(known) in _is_under_odd_nones(
+            condition, explanation.leaf
+        )
+        assert explanation.sentence
+
+
+@given(_leaf().map(lambda data: parse(data, SCHEMA)), facts)
+def test_a_leaf_says_different_things_when_it_holds_and_when_not(leaf: Leaf, known: Any) -> None:
+    denied = explain(Group("none", (leaf,)), known)
+    assert denied.holds != explain(leaf, known).holds
+    assert denied.leaves == (leaf,)
+
+
+@given(json)
+@example({"all": [{"all": []}]})
+@example(_leaf_of("reach", "at least", float("nan")))
+@example(_leaf_of("reach", "at least", 10**400))
+def test_reading_any_json_gives_a_condition_or_errors(data: object) -> None:
+    try:
+        condition = parse(data, SCHEMA)
+    except ConditionErrors:
+        assert all(message.endswith(".") for message in _errors(data).values())
+    else:
+        assert parse(condition.to_json(), SCHEMA) == condition
+
+
+@given(conditions, json)
+def test_facts_of_the_wrong_type_are_unknown_facts(condition: Condition, junk: object) -> None:
+    wrong: dict[str, object] = {name: [junk] for name in SCHEMA}
+    assert predicate(condition)(wrong) == predicate(condition)({})
+    assert sentence(condition)
+
+
+# Operators
+
+
+@pytest.mark.parametrize(
+    ("needle", "text", "found"),
+    [
+        ("sue", "I will SUE you", True),
+        ("sue", "you will be sued", True),
+        ("sue", "an issue", False),
+        ("zoe", "Ask Zoë.", True),
+        ("seat policy", "the seat\n  policy", True),
+        ("京", "東京へ", True),
+        ("acme", "東京acme", True),
+        ("#seat", "my#seat", True),
+        ("a.b", "axb", False),
+        ("и", "й", False),
+    ],
+)
+def test_contains_begins_at_a_word_and_is_blind_to_case_and_accents(
+    needle: str, text: str, found: bool
+) -> None:
+    assert _holds("text", "contains", needle, text=text) == found
+    assert _holds("text", "does not contain", needle, text=text) != found
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "value", "fact", "held"),
+    [
+        ("text", "is", "zoe", " ZOË ", True),
+        ("text", "is", "zoe", "zoe b", False),
+        ("stance", "is", "for us", "for us", True),
+        ("stance", "is", "for us", "For us", False),
+        ("stance", "is one of", ["for us", "about us"], "about us", True),
+        ("topics", "has any", ["Brand", "Seat policy"], frozenset({"Seat policy"}), True),
+        ("topics", "has all", ["Brand", "Seat policy"], frozenset({"Seat policy"}), False),
+        ("topics", "has none", ["Brand"], frozenset({"Brand", "Seat policy"}), False),
+        ("reach", "at least", 10, 10, True),
+        ("reach", "at most", 10, 11, False),
+        ("known", "is", False, False, True),
+    ],
+)
+def test_operators_mean_what_they_say(
+    name: str, op: str, value: object, fact: object, held: bool
+) -> None:
+    assert _holds(name, op, value, **{name: fact}) == held
+
+
+def test_an_unknown_fact_satisfies_only_negative_operators() -> None:
+    assert not _holds("reach", "at most", 10)
+    assert not _holds("known", "is", False)
+    assert not _holds("stance", "is", "for us", stance=None)
+    assert _holds("stance", "is not", "for us", stance=None)
+    assert _holds("topics", "has none", ["Brand"])
+    assert _holds("text", "does not contain", "art")
+
+
+def test_an_empty_all_always_holds() -> None:
+    assert predicate(parse({"all": []}, SCHEMA))({})
+
+
+# Errors
+
+
+def test_every_error_is_listed_with_its_place() -> None:
+    data = {
+        "all": [
+            _leaf_of("reach", "at least", "many"),
+            {"any": []},
+            _leaf_of("mood", "is", "angry"),
+            _leaf_of("topics", "is", ["Brand"]),
+            _leaf_of("topics", "has any", ["", 7]),
+            {"none": [_leaf_of("stance", "is", "against us")]},
+            {"field": "reach"},
+            12,
+            {"any": "x"},
+            {"any": [], "x": 1},
+        ]
+    }
+    errors = _errors(data)
+    assert list(errors) == [
+        ("all", 0, "value"),
+        ("all", 1, "any"),
+        ("all", 2, "field"),
+        ("all", 3, "op"),
+        ("all", 4, "value", 0),
+        ("all", 4, "value", 1),
+        ("all", 5, "none", 0, "value"),
+        ("all", 6),
+        ("all", 7),
+        ("all", 8, "any"),
+        ("all", 9),
+    ]
+    assert errors["all", 2, "field"] == "There is no field “mood”."
+    assert errors["all", 3, "op"] == "Topic can be asked: has any or has all or has none."
+    assert errors["all", 5, "none", 0, "value"].endswith("Choose for us or about us.")
+
+
+def test_it_refuses_what_is_too_deep_too_many_or_too_long() -> None:
+    deep: dict[str, object] = _leaf_of("known", "is", True)
+    for _ in range(MAX_DEPTH):
+        deep = {"all": [deep]}
+    parse(deep, SCHEMA)
+    assert "nested" in next(iter(_errors({"all": [deep]}).values()))
+    leaves = [_leaf_of("known", "is", True)] * MAX_LEAVES
+    parse({"any": leaves}, SCHEMA)
+    assert "at most 200" in _errors({"any": [*leaves, *leaves]})["any", MAX_LEAVES]
+    assert "501" in _errors(_leaf_of("text", "is", "x" * (MAX_STRING + 1)))["value",]
+
+
+def test_depth_cannot_exhaust_the_stack() -> None:
+    bottomless: dict[str, object] = {"all": []}
+    for _ in range(100_000):
+        bottomless = {"any": [bottomless]}
+    assert len(_errors(bottomless)) == 1
+
+
+@pytest.mark.parametrize("value", ["", " \u200b", "a\x00b", "\ud800"])
+def test_it_refuses_a_value_that_is_blank_or_cannot_be_stored(value: str) -> None:
+    assert list(_errors(_leaf_of("text", "contains", value))) == [("value",)]
+
+
+def test_a_number_is_finite_and_no_boolean() -> None:
+    for value in (True, float("nan"), float("inf"), 10**400):
+        assert list(_errors(_leaf_of("reach", "at least", value))) == [("value",)]
+
+
+# Sentences
+
+
+BIG = _leaf_of("reach", "at least", 10_000)
+BRAND = _leaf_of("topics", "has any", ["Brand"])
+REFUND = _leaf_of("text", "contains", "refund")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"all": []}, "always"),
+        (
+            {"all": [BRAND, BIG]},
+            "topic is Brand and reach at least 10,000",
+        ),
+        (
+            {"all": [
+                {"any": [_leaf_of("known", "is", False), REFUND]},
+                {"none": [_leaf_of("topics", "has all", ["Brand", "Party"])]},
+            ]},
+            "(not a known contact or text contains “refund”) and not (topic is Brand and Party)",
+        ),
+        (_leaf_of("stance", "is one of", ["for us", "about us"]), "stance is for us or about us"),
+        (_leaf_of("topics", "has none", ["Brand"]), "topic is not Brand"),
+    ],
+)  # fmt: skip
+def test_a_condition_reads_as_plain_english(data: object, said: str) -> None:
+    assert sentence(parse(data, SCHEMA)) == said
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"all": [REFUND, BIG]}, "reach is 320, not at least 10,000"),
+        (
+            {"any": [BIG, BRAND]},
+            "none of 2 holds, the first: reach is 320, not at least 10,000",
+        ),
+        ({"none": [BIG, REFUND]}, "text contains “refund”, which is ruled out"),
+        (BRAND, "topic is Party and Seat policy, not Brand"),
+        (_leaf_of("stance", "is", "for us"), "stance is unknown, not for us"),
+        (_leaf_of("known", "is", True), "not a known contact"),
+        (_leaf_of("topics", "has none", ["Seat policy", "Brand"]), "topic is Seat policy"),
+        (_leaf_of("text", "does not contain", "refund"), "text contains “refund”"),
+        (_leaf_of("text", "is", "hi"), "text is “a refund”, not “hi”"),
+    ],
+)
+def test_it_says_what_decided_against(data: object, said: str) -> None:
+    known = {
+        "reach": 320, "text": "a refund", "known": False,
+        "topics": frozenset({"Party", "Seat policy"}),
+    }  # fmt: skip
+    explanation = explain(parse(data, SCHEMA), known)
+    assert not explanation.holds
+    assert explanation.sentence == said
+
+
+def test_it_says_what_decided_for() -> None:
+    known = {"reach": 12_000, "topics": frozenset({"Brand"}), "text": "hello"}
+    explanation = explain(parse({"all": [{"any": [REFUND, BRAND]}, BIG]}, SCHEMA), known)
+    assert explanation.sentence == "topic is Brand and reach is 12,000, at least 10,000"
+    assert [leaf.field.name for leaf in explanation.leaves] == ["topics", "reach"]
+
+
+# Folding
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_folding_twice_changes_nothing_more(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("İstanbul", "istanbul"),
+        ("Straße", "strasse"),
+        ("ﬁne", "fine"),
+        ("Ａｃｍｅ", "acme"),
+        ("й", "й"),
+        ("и\u0306", "й"),
+        ("한국", "한국"),
+        ("\u1112\u1161\u11ab", "한"),
+        ("ΆΣ", "ας".replace("ς", "σ")),
+        ("Acme™", "acme "),
+        ("Sky\u00adward", "skyward"),
+        ("ｶﾞ", "ガ"),
+    ],
+)
+def test_folding_keeps_what_is_a_letter_of_its_own(text: str, folded: str) -> None:
+    assert fold(text) == folded

@@ -1,0 +1,141 @@
+"""The first rule that holds decides where a case goes; the others say why they did not."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing.rules import SCHEMA, Facts, Inbound, Router, Rule, Status, after_inbound, route
+from scrm.conditions import compile as predicate
+from scrm.conditions import parse
+
+FALLBACK = 99
+NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
+
+
+def _rule(revision: int, condition: object, **rest: object) -> Rule:
+    parsed = parse(condition, SCHEMA)
+    return Rule(revision, f"rule {revision}", parsed, department=revision * 10, **rest)  # type: ignore[arg-type]
+
+
+def _about(topic: str) -> dict[str, object]:
+    return {"field": "topics", "op": "has any", "value": [topic]}
+
+
+LOUD = {"field": "reach", "op": "at least", "value": 10_000}
+ALWAYS: dict[str, object] = {"all": []}
+
+rules = st.lists(
+    st.builds(
+        _rule,
+        st.integers(1, 9),
+        st.sampled_from((_about("Brand"), _about("Seat policy"), LOUD, {"none": [LOUD]}, ALWAYS)),
+    ),
+    max_size=6,
+)
+facts = st.builds(
+    Facts,
+    topics=st.frozensets(st.sampled_from(("Brand", "Seat policy"))),
+    reach=st.none() | st.integers(0, 20_000),
+)
+
+
+def test_the_schema_names_every_fact_and_nothing_else() -> None:
+    assert list(SCHEMA) == [field.name for field in fields(Facts)]
+
+
+@given(facts, rules)
+def test_the_first_rule_that_holds_wins(known: Facts, ordered: list[Rule]) -> None:
+    mapping = {"topics": known.topics, "reach": known.reach}
+    first = next((rule for rule in ordered if predicate(rule.condition)(mapping)), None)
+    verdict = route(known, ordered, FALLBACK)
+    assert verdict.revision == (first.revision if first else None)
+    assert verdict.department == (first.department if first else FALLBACK)
+
+
+@given(facts, rules)
+def test_every_other_rule_says_why_not(known: Facts, ordered: list[Rule]) -> None:
+    verdict = route(known, ordered, FALLBACK)
+    others = [rule.name for rule in ordered]
+    if verdict.revision is not None:
+        others.remove(verdict.rule)
+    assert sorted(name for name, _ in verdict.why_not) == sorted(others)
+    assert verdict.why
+    assert all(sentence for _, sentence in verdict.why_not)
+
+
+@given(facts, rules, rules)
+def test_rules_after_the_winner_change_nothing(
+    known: Facts, ordered: list[Rule], later: list[Rule]
+) -> None:
+    always = _rule(5, ALWAYS)
+    with_later = route(known, [*ordered, always, *later], FALLBACK)
+    without = route(known, [*ordered, always], FALLBACK)
+    assert (with_later.revision, with_later.why) == (without.revision, without.why)
+
+
+def test_a_verdict_carries_what_the_rule_says() -> None:
+    rule = _rule(
+        3, _about("Seat policy"), assign="person", person=7, priority="high", tags=("seat",)
+    )
+    quiet, late = _rule(1, LOUD), _rule(4, ALWAYS)
+    known = Facts(topics=frozenset({"Brand", "Seat policy"}), reach=320)
+    verdict = Router([quiet, rule, late], FALLBACK).route(known)
+    assert (verdict.department, verdict.assign, verdict.person) == (30, "person", 7)
+    assert (verdict.priority, verdict.tags, verdict.revision) == ("high", ("seat",), 3)
+    assert verdict.why == "topic is Seat policy"
+    assert verdict.why_not == (
+        ("rule 1", "reach is 320, not at least 10,000"),
+        ("rule 4", "came after “rule 3”"),
+    )
+
+
+def test_a_person_counts_only_where_the_rule_names_one() -> None:
+    assert route(Facts(), [_rule(1, ALWAYS, assign="last", person=7)], FALLBACK).person is None
+
+
+def test_a_rule_without_conditions_always_applies() -> None:
+    assert route(Facts(), [_rule(1, ALWAYS)], FALLBACK).why == "This rule always applies."
+
+
+def test_without_a_rule_it_goes_to_the_fallback_department() -> None:
+    verdict = route(Facts(), [_rule(1, LOUD)], FALLBACK)
+    assert (verdict.department, verdict.assign, verdict.revision) == (FALLBACK, "nobody", None)
+    assert verdict.why_not == (("rule 1", "reach is unknown, not at least 10,000"),)
+
+
+def test_an_empty_fact_is_an_unknown_fact() -> None:
+    rule = _rule(1, {"field": "language", "op": "is", "value": "en"})
+    assert route(Facts(), [rule], FALLBACK).why_not[0][1] == "language is unknown, not en"
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "what"),
+    [
+        ("new", None, "keep"),
+        ("open", None, "keep"),
+        ("waiting", None, "reopen"),
+        ("snoozed", None, "reopen"),
+        ("noise", 400, "keep"),
+        ("done", 0, "reopen"),
+        ("done", 30, "reopen"),
+        ("done", -1, "reopen"),
+        ("done", 31, "new"),
+        ("done", None, "reopen"),
+    ],
+)
+def test_something_new_keeps_reopens_or_starts_a_case(
+    status: Status, days: int | None, what: Inbound
+) -> None:
+    done_at = None if days is None else NOW - timedelta(days=days)
+    assert after_inbound(status, done_at, NOW) == what
+
+
+@given(st.integers(0, 60), st.timedeltas(timedelta(0), timedelta(days=120)))
+def test_a_done_case_reopens_up_to_the_last_moment(days: int, ago: timedelta) -> None:
+    reopened = after_inbound("done", NOW - ago, NOW, reopen_days=days) == "reopen"
+    assert reopened == (ago <= timedelta(days=days))
