@@ -19,11 +19,15 @@ from scrm.channels.base import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text goes: from which account, and to whom; nobody named means the public."""
+    """Where a text goes: from which account, and to whom; nobody named means the public.
+
+    conversation: what it continues there, seen by whom the text will be; None opens a new one.
+    """
 
     account: Account
     profile: Profile | None = None
     conversation: Conversation | None = None
+    visibility: str = Response.Visibility.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +41,40 @@ class Words:
     seen: int | None = None
 
 
-def places_for(case: Case, *, by: User) -> list[Place]:
-    """Everywhere that `by` may answer this party: their profiles met by our accounts."""
+def places_for(case: Case, *, by: User) -> list[Place]:  # noqa: ARG001
+    """Every way in which `by` may answer this party: account, profile, public or private.
+
+    In public only where they said something in public that can be answered.
+    """
     link = case.profile.link
     profiles = list(Profile.objects.of_contact(link.contact)) if link else [case.profile]
-    conversations = {
-        interaction.profile_id: interaction.conversation
+    last = {
+        (interaction.profile_id, interaction.visibility): interaction.conversation
         for interaction in Interaction.objects.filter(
-            conversation__in=case.conversations, profile__in=profiles
+            conversation__in=case.conversations, profile__in=profiles, direction="in"
         )
         .select_related("conversation")
         .order_by("pk")
     }
     return [
-        Place(account, profile, conversations.get(profile.pk))
+        Place(account, profile, last.get((profile.pk, visibility)), visibility)
         for account in speaking_accounts(case.department)
         for profile in profiles
+        for visibility in sorted(visibilities(account), reverse=True)
         if profile.network == account.network
+        and (visibility == "private" or (profile.pk, visibility) in last)
     ]
+
+
+def visibilities(account: Account) -> tuple[str, ...]:
+    """In which ways an account can speak: its own limits, else its channel's."""
+    return tuple(account.config.get("visibilities", account.channel.visibilities))
+
+
+def max_length(account: Account) -> int | None:
+    """The most characters that a text from this account may have."""
+    limit: int | None = account.config.get("max_length", account.channel.max_length)
+    return limit
 
 
 def speaking_accounts(department: Department) -> list[Account]:
@@ -74,7 +94,7 @@ def reply(case: Case, words: Words, *, place: Place, by: User) -> Response:
     try:
         with transaction.atomic():
             case.check_seen(words.seen)
-            answered = _answered(case, place)
+            answered = _answered(place, words.visibility)
             response = Response.objects.create(
                 uuid=words.form,
                 decision=_decide(Decision.Outcome.MICRO, case=case, by=by),
@@ -87,6 +107,7 @@ def reply(case: Case, words: Words, *, place: Place, by: User) -> Response:
                 visibility=words.visibility,
                 subject=words.subject,
                 text=words.text,
+                created_at=timezone.now(),
             )
             _add(response, [place], answered)
             return response.send(by=by)
@@ -123,6 +144,7 @@ def state_publicly(
                 visibility=Response.Visibility.PUBLIC,
                 subject=words.subject,
                 text=words.text,
+                created_at=timezone.now(),
             )
             _add(response, [Place(account) for account in accounts], None)
             return response.send(by=by)
@@ -150,6 +172,7 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
                 subject=words.subject,
                 text=words.text,
                 state="released",
+                created_at=now,
                 released_at=now,
             )
             delivery = Delivery.objects.create(
@@ -159,6 +182,9 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
                 profile=case.profile,
             )
             mark_sent(delivery, Receipt(account.network, str(delivery.uuid)), now=now)
+            if delivery.interaction:
+                what = words.subject or "Said by hand"
+                case.add_conversation(delivery.interaction.conversation, by=by, why=what)
             return response
     except IntegrityError:
         return Response.objects.get(uuid=words.form)
@@ -181,7 +207,9 @@ def _decide(
     issue: Issue | None = None,
     why: str = "",
 ) -> Decision:
-    decision = Decision.objects.create(case=case, issue=issue, outcome=outcome, by=by, why=why)
+    decision = Decision.objects.create(
+        case=case, issue=issue, outcome=outcome, by=by, why=why, at=timezone.now()
+    )
     if case:
         case.log(CaseEvent.Kind.DECIDED, by=by, why=decision.get_outcome_display())
         if case.assignee_id is None:
@@ -189,11 +217,13 @@ def _decide(
     return decision
 
 
-def _answered(case: Case, place: Place) -> Interaction | None:
-    """What a reply replies to: their last words where it goes."""
+def _answered(place: Place, visibility: str) -> Interaction | None:
+    """What a reply replies to: their last words where it goes; in public, their public ones."""
     theirs = Interaction.objects.filter(profile=place.profile, direction="in")
     if place.conversation:
         theirs = theirs.filter(conversation=place.conversation)
+    if visibility == Response.Visibility.PUBLIC:
+        theirs = theirs.filter(visibility=visibility)
     return theirs.order_by("-pk").first()
 
 

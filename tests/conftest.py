@@ -1,0 +1,128 @@
+"""The cast: people named by their role, a department each, and the rows that tests start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from crm.models import Account, User
+from listening.models import Source, Topic
+from routing.models import Department, Membership, RoutingRule
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def service(db: None, admin: User) -> Department:
+    """Customer service: the cast's department, and where everything falls back to."""
+    return Department.objects.create(name="Customer service", owner=admin, is_fallback=True)
+
+
+@pytest.fixture
+def sales(admin: User) -> Department:
+    """Where the outsider works."""
+    return Department.objects.create(name="Sales", owner=admin)
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_user("admin@scrm.example", name="Ada Admin", role="admin")
+
+
+@pytest.fixture
+def supervisor(db: None) -> User:
+    return User.objects.create_user("sue@scrm.example", name="Sue Pervisor", role="supervisor")
+
+
+@pytest.fixture
+def agent(service: Department) -> User:
+    return _member("anna@scrm.example", "Anna Agent", service, Membership.Role.AGENT)
+
+
+@pytest.fixture
+def teammate(service: Department) -> User:
+    return _member("theo@scrm.example", "Theo Teammate", service, Membership.Role.AGENT)
+
+
+@pytest.fixture
+def lead(service: Department) -> User:
+    return _member("lea@scrm.example", "Lea Lead", service, Membership.Role.LEAD)
+
+
+@pytest.fixture
+def reader(service: Department) -> User:
+    return _member("rea@scrm.example", "Rea Reader", service, Membership.Role.READER)
+
+
+@pytest.fixture
+def outsider(sales: Department, service: Department) -> User:
+    return _member("otto@scrm.example", "Otto Outsider", sales, Membership.Role.AGENT)
+
+
+def _member(email: str, name: str, department: Department, role: str) -> User:
+    user = User.objects.create_user(email, name=name)
+    Membership.objects.create(user=user, department=department, role=role)
+    return user
+
+
+@pytest.fixture
+def as_() -> Callable[[User], Client]:
+    """A browser in which this person is logged in."""
+
+    def browser(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return browser
+
+
+@pytest.fixture
+def microblog(service: Department, admin: User) -> Account:
+    """Our account on the sandbox's microblog, which customer service may use."""
+    account = Account.objects.create(
+        kind="sandbox",
+        network="sandbox.microblog",
+        self_key="skywardair",
+        name="@SkywardAir",
+        owner=admin,
+    )
+    service.accounts.add(account)
+    return account
+
+
+@pytest.fixture
+def brand(admin: User) -> Topic:
+    topic = Topic.objects.create(name="Brand", owner=admin)
+    topic.revise(any_of=["skyward", "@skywardair"], all_of=[], none_of=[], by=admin)
+    return topic
+
+
+@pytest.fixture
+def make_source(admin: User) -> Callable[..., Source]:
+    def make(**facts: Any) -> Source:
+        facts = {"kind": "feed", "address": "https://blog.example/feed", "owner": admin} | facts
+        return Source.objects.create(**{"name": facts["address"], **facts})
+
+    return make
+
+
+@pytest.fixture
+def brand_rule(service: Department, brand: Topic, admin: User) -> RoutingRule:
+    rule = RoutingRule.objects.create(name="Brand", owner=admin)
+    rule.revise(
+        conditions={"all": [{"field": "topics", "op": "has any", "value": ["Brand"]}]},
+        department=service,
+        priority="high",
+        by=admin,
+    )
+    return rule
+
+
+@pytest.fixture
+def noon() -> datetime:
+    return datetime(2026, 3, 4, 12, tzinfo=UTC)
