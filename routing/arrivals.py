@@ -238,10 +238,6 @@ class _Desk:
         CaseConversation.objects.filter(conversation__in=self.moved, ended_at=None).update(
             ended_at=self.now
         )
-        for link in self.links:
-            link.case_id = link.case.pk
-        for event in self.events:
-            event.case_id = event.case.pk
         CaseConversation.objects.bulk_create(self.links)
         CaseEvent.objects.bulk_create(self.events)
         restricted = [

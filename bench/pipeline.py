@@ -1,0 +1,154 @@
+"""From the bytes of a feed to routed cases: entries per second, and statements per batch.
+
+Run by `make bench`. Prints `name value unit ratio goal`. The corpus is made here, from a fixed
+seed: short posts of which every tenth hits a topic; 100 topics; 20 routing rules.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+from threading import Thread
+from typing import Any
+from xml.sax.saxutils import escape
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
+os.environ["SCRM_ALLOW_CIDRS"] = "127.0.0.1/32"
+
+import django
+
+django.setup()
+
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from crm.models import User
+from listening.models import Mention, Source, Topic
+from listening.store import visit
+from listening.topics import find_matches
+from routing.models import Case, Department, RoutingRule
+from scrm.batch import process_or_halve
+
+RUNS = 5
+SIZES = (10, 100, 500)
+WORDS = "the a flight crew gate seat bag late lost nice thanks again why never city food".split()
+
+
+def corpus(run: str, size: int) -> bytes:
+    """An Atom feed of `size` fresh posts by 50 authors; every tenth hits a topic."""
+    rng = random.Random(f"{run} {size}")
+    entries = []
+    for number in range(size):
+        text = " ".join(rng.choices(WORDS, k=24))
+        if number % 10 == 0:
+            text += f" topic{rng.randrange(100)}"
+        entries.append(
+            f"<entry><id>{run}-{number}</id><title>{escape(text[:40])}</title>"
+            f"<author><name>Author {rng.randrange(50)}</name></author>"
+            f"<link href='https://blog.example/{run}/{number}'/>"
+            f"<updated>{timezone.now():%Y-%m-%dT%H:%M:%SZ}</updated>"
+            f"<content type='html'>&lt;p&gt;{text}&lt;/p&gt;</content></entry>"
+        )
+    head = "<feed xmlns='http://www.w3.org/2005/Atom'><title>Bench</title><id>bench</id>"
+    return (head + "".join(entries) + "</feed>").encode()
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """A real feed server on loopback: path → body."""
+    bodies: dict[str, bytes] = {}
+
+    class Feeds(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = bodies[self.path]
+            self.send_response(200)
+            self.send_header("Content-Type", "application/atom+xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Feeds)
+    Thread(target=httpd.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{httpd.server_port}", bodies
+    finally:
+        httpd.shutdown()
+
+
+def workspace() -> User:
+    call_command("migrate", verbosity=0)
+    admin, new = User.objects.get_or_create(email="bench@scrm.example", defaults={"role": "admin"})
+    if new:
+        home = Department.objects.create(name="Home", owner=admin, is_fallback=True)
+        for number in range(100):
+            topic = Topic.objects.create(name=f"Topic {number}", owner=admin)
+            topic.revise(any_of=[f"topic{number}"], all_of=[], none_of=["spam"], by=admin)
+        for number in range(20):
+            rule = RoutingRule.objects.create(name=f"Rule {number}", owner=admin, position=number)
+            leaf = {"field": "topics", "op": "has any", "value": [f"Topic {number * 5}"]}
+            rule.revise(conditions={"all": [leaf]}, department=home, by=admin)
+    return admin
+
+
+def process() -> int:
+    """One batch, as the task does it → its SQL statements."""
+    lease = timedelta(seconds=60)
+    mentions = Mention.objects.claim(now=timezone.now(), lease=lease)
+    with CaptureQueriesContext(connection) as queries:
+        process_or_halve(mentions, find_matches(mentions))
+    return len(queries)
+
+
+def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[float, int, int]:
+    """Poll and process one feed → (seconds, statements to store, statements to process)."""
+    run = f"{size}-{random.getrandbits(64):x}"
+    bodies[f"/{run}"] = corpus(run, size)
+    source = Source.objects.create(
+        kind="feed", address=f"{url}/{run}", name=run, owner=admin, last_ok_at=timezone.now()
+    )
+    before = Case.objects.count()
+    start = time.perf_counter()
+    with CaptureQueriesContext(connection) as stored:
+        poll = visit(source)
+    assert poll and poll.new == size, poll and poll.error
+    processed = process()
+    seconds = time.perf_counter() - start
+    assert not Mention.objects.unprocessed().exists()
+    assert Case.objects.count() > before
+    return seconds, len(stored), processed
+
+
+def main() -> None:
+    admin = workspace()
+    with server() as (url, bodies):
+        once(admin, url, bodies, 10)  # warm: imports, connections, the parser's child
+        results = {size: [once(admin, url, bodies, size) for _ in range(RUNS)] for size in SIZES}
+    base_store, base_process = results[SIZES[0]][0][1:]
+    for size, runs in results.items():
+        rate = size / median(seconds for seconds, _, _ in runs)
+        print(f"entries_to_cases_{size} {rate:.0f} entries/s - -")
+        for name, base, counts in (
+            ("store", base_store, {stored for _, stored, _ in runs}),
+            ("process", base_process, {processed for _, _, processed in runs}),
+        ):
+            shown = "/".join(str(count) for count in sorted(counts))
+            ratio = max(counts) / base
+            print(f"statements_to_{name}_{size} {shown} statements {ratio:.2f} 1.00")
+
+
+if __name__ == "__main__":
+    main()
