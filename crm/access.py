@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from crm.models import User
 
 P = ParamSpec("P")
-Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 class StaffRequest(HttpRequest):
@@ -21,10 +20,13 @@ class StaffRequest(HttpRequest):
     user: User
 
 
+Page = Callable[Concatenate[StaffRequest, P], HttpResponse]
+
+
 def _only(may: Callable[[User], bool]) -> Callable[[Page[P]], Page[P]]:
     def decorate(view: Page[P]) -> Page[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: StaffRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not (isinstance(request.user, User) and may(request.user)):
                 raise PermissionDenied
             return view(request, *args, **kwargs)

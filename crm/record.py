@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 
@@ -14,6 +14,9 @@ from crm.threads import Parent, Person, conversation_key
 from scrm.channels.base import Author, Visibility
 
 _LOCK = 0x5C12
+Place = tuple[str, str]
+"""(scope, key) of an entry."""
+_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ class Recorded:
     new: bool
 
 
+def tellable(moment: datetime | None) -> datetime | None:
+    """`moment`, but two days within the calendar's ends, so that every time zone can show it."""
+    return moment and min(max(moment, _FIRST), _LAST)
+
+
 def lock_workspace() -> None:
     """Take the one lock under which ledger rows are written; held until the commit."""
     with connection.cursor() as cursor:
@@ -70,11 +78,13 @@ def record(entries: Sequence[Entry], *, now: datetime) -> list[Recorded]:
     ledger already is not written again.
     """
     lock_workspace()
-    profiles = _profiles([entry.author for entry in entries if entry.author], now)
     known = _known(entries)
-    keys = _conversation_keys(entries, known)
-    conversations = _conversations(entries, keys, now)
-    written = _interactions(entries, known, profiles, conversations, keys, now)
+    ordered = _in_order(entries, known)
+    profiles = _profiles([entry.author for entry in ordered if entry.author], now)
+    keys = _conversation_keys(ordered, known)
+    fresh = [entry for entry in ordered if (entry.scope, entry.key) not in known]
+    conversations = _conversations(fresh, keys, now)
+    written = _interactions(fresh, profiles, conversations, keys, now)
     links = _links(profiles.values())
     return [
         _recorded(entry, known.get((entry.scope, entry.key)), written, links) for entry in entries
@@ -84,7 +94,7 @@ def record(entries: Sequence[Entry], *, now: datetime) -> list[Recorded]:
 def _recorded(
     entry: Entry,
     before: Interaction | None,
-    written: dict[tuple[str, str], Interaction],
+    written: dict[Place, Interaction],
     links: dict[int, ProfileLink],
 ) -> Recorded:
     row = before or written[entry.scope, entry.key]
@@ -148,22 +158,48 @@ def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
     keys = {entry.key for entry in entries} | {entry.in_reply_to for entry in entries} - {""}
     rows = Interaction.objects.filter(
         scope__in={entry.scope for entry in entries}, key__in=keys
-    ).select_related("conversation")
+    ).select_related("conversation", "profile")
     return {(row.scope, row.key): row for row in rows}
 
 
+def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list[Entry]:
+    """Each once: oldest first, undated last, but whatever is answered before its answers.
+
+    Where we answered without saying whom, it was whoever we answered.
+    """
+    by_place = {(entry.scope, entry.key): entry for entry in entries}
+    ordered: dict[Place, Entry] = {}
+    for entry in sorted(by_place.values(), key=_age):
+        chain: dict[Place, Entry] = {}
+        above: Entry | None = entry
+        while above and (place := (above.scope, above.key)) not in ordered and place not in chain:
+            chain[place] = above
+            above = by_place.get((above.scope, above.in_reply_to))
+        for place, each in reversed(chain.items()):
+            parent = (each.scope, each.in_reply_to)
+            answered = _author(ordered.get(parent), known.get(parent))
+            ordered[place] = replace(each, author=each.author or answered)
+    return list(ordered.values())
+
+
+def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
+    """Whose words these are, or to whom they were said: new in the batch or in the ledger."""
+    if entry and entry.author:
+        return entry.author
+    return Author(row.profile.network, row.profile.key) if row and row.profile else None
+
+
 def _conversation_keys(
-    entries: Sequence[Entry],
-    known: dict[tuple[str, str], Interaction],
-) -> dict[tuple[str, str], str]:
-    """(scope, key) of each entry without a conversation → the key of the one it belongs to."""
+    ordered: Sequence[Entry], known: dict[Place, Interaction]
+) -> dict[Place, str]:
+    """Place of each entry → the key of the conversation that it belongs to by the thread rule."""
     people = _people(row.conversation_id for row in known.values())
     parents = {
         (row.scope, row.key): (row.conversation.key, row.is_ours and row.profile_id is not None)
         for row in known.values()
     }
-    keys: dict[tuple[str, str], str] = {}
-    for entry in sorted(entries, key=_age):
+    keys: dict[Place, str] = {}
+    for entry in ordered:
         place = (entry.scope, entry.key)
         author = (entry.author.network, entry.author.key) if entry.author else None
         joined, addressed = parents.get((entry.scope, entry.in_reply_to), ("", False))
@@ -184,7 +220,7 @@ def _conversation_keys(
 
 
 def _age(entry: Entry) -> tuple[bool, float, str]:
-    """Sort key: oldest first, undated last, ties by key; a parent before its answer."""
+    """Sort key: oldest first, undated last, ties by key."""
     at = entry.occurred_at
     return (at is None, at.timestamp() if at else 0.0, entry.key)
 
@@ -205,11 +241,11 @@ def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Pe
 
 
 def _conversations(
-    entries: Sequence[Entry], keys: dict[tuple[str, str], str], now: datetime
+    fresh: Sequence[Entry], keys: dict[Place, str], now: datetime
 ) -> dict[tuple[str, str], int]:
     """Make or find the conversations of entries → ids by (scope, conversation key)."""
     first: dict[tuple[str, str], Entry] = {}
-    for entry in sorted(entries, key=_age):
+    for entry in fresh:
         if entry.conversation is None:
             first.setdefault((entry.scope, keys[entry.scope, entry.key]), entry)
     stored = Conversation.objects.bulk_create(
@@ -233,24 +269,19 @@ def _conversations(
 
 
 def _interactions(
-    entries: Sequence[Entry],
-    known: dict[tuple[str, str], Interaction],
+    fresh: Sequence[Entry],
     profiles: dict[Person, int],
     conversations: dict[tuple[str, str], int],
-    keys: dict[tuple[str, str], str],
+    keys: dict[Place, str],
     now: datetime,
-) -> dict[tuple[str, str], Interaction]:
-    fresh = {
-        (entry.scope, entry.key): entry
-        for entry in sorted(entries, key=_age)
-        if (entry.scope, entry.key) not in known
-    }
+) -> dict[Place, Interaction]:
     rows = Interaction.objects.bulk_create(
         Interaction(
             scope=entry.scope,
             key=entry.key,
-            conversation_id=entry.conversation or conversations[entry.scope, keys[place]],
-            profile_id=_profile(entry, known, profiles),
+            conversation_id=entry.conversation
+            or conversations[entry.scope, keys[entry.scope, entry.key]],
+            profile_id=profiles[entry.author.network, entry.author.key] if entry.author else None,
             account_id=entry.account,
             staff_id=entry.staff,
             direction=entry.direction,
@@ -263,19 +294,9 @@ def _interactions(
             text=entry.text,
             html=entry.html,
             url=entry.url[:2000],
-            occurred_at=entry.occurred_at,
+            occurred_at=tellable(entry.occurred_at),
             recorded_at=now,
         )
-        for place, entry in fresh.items()
+        for entry in fresh
     )
     return {(row.scope, row.key): row for row in rows}
-
-
-def _profile(
-    entry: Entry, known: dict[tuple[str, str], Interaction], profiles: dict[Person, int]
-) -> int | None:
-    """Who spoke or was addressed; where we answered without saying whom, whoever we answered."""
-    if entry.author:
-        return profiles[entry.author.network, entry.author.key]
-    answered = known.get((entry.scope, entry.in_reply_to))
-    return answered.profile_id if answered else None

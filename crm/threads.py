@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+
+from scrm.channels.base import bounded_key
 
 Person = tuple[str, str]
 """A profile's identity: (network, key)."""
@@ -38,7 +41,7 @@ def conversation_key(
     """
     root = thread_key or key
     if private:
-        return f"thread {root}"
+        return bounded_key(f"thread {root}")
     if parent and (author is None or parent.addressed or author in parent.people):
         return parent.conversation
-    return f"public {root} {' '.join(author or ())}".strip()
+    return bounded_key(f"public {json.dumps([root, *(author or ())], ensure_ascii=False)}")

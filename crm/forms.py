@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Account, Contact, Profile, User
+from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+
+
+class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Contact
+        fields = ("name", "kind", "about", "owner")
+        widgets = {"about": forms.Textarea(attrs={"rows": 3})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
+        self.fields["owner"].empty_label = _("nobody")  # type: ignore[attr-defined]
+
+
+class EvidenceForm(forms.Form):
+    """Why a profile is a contact; the claim is kept with it."""
+
+    evidence = forms.CharField(
+        label=_("How do you know?"),
+        max_length=500,
+        help_text=_("Kept with the link: “said so on the phone”, “same address in the mail”."),
+    )
+
+
+class LinkForm(EvidenceForm):
+    """A profile's side: which contact it is."""
+
+    contact = forms.ModelChoiceField(
+        label=_("Contact"),
+        queryset=Contact.objects.none(),
+        empty_label=None,
+        widget=forms.RadioSelect,
+    )
+    field_order = ("contact", "evidence")
+
+    def __init__(self, *args: Any, contacts: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["contact"].queryset = contacts  # type: ignore[attr-defined]
+
+
+class ProfileChoiceForm(EvidenceForm):
+    """A contact's side: which profile is them too."""
+
+    profile = forms.ModelChoiceField(
+        label=_("Profile"), queryset=Profile.objects.all(), widget=forms.HiddenInput
+    )
+
+
+class InviteForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("email", "name", "role")
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"].strip().lower()
+        if User.objects.filter(email=email).exists():
+            raise ValidationError(_t("Somebody here has this address already."))
+        return email
+
+
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("name", "role")
+
+    def clean_role(self) -> str:
+        role: str = self.cleaned_data["role"]
+        if self.instance.is_active and is_last_admin(self.instance) and role != User.Role.ADMIN:
+            raise ValidationError(_t("This is the last admin. Make somebody else admin first."))
+        return role
+
+
+def is_last_admin(user: User) -> bool:
+    """Whether nobody else could let people in. As stored, not as typed."""
+    admins = User.objects.active().filter(role=User.Role.ADMIN)
+    return set(admins.values_list("pk", flat=True)) == {user.pk}
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Channels without secrets: the sandbox, and what people do by hand."""
+
+    OFFLINE = "offline"
+    NETWORKS = (
+        (MICROBLOG, _("Sandbox: microblog")),
+        (MAIL, _("Sandbox: mail")),
+        (BLOG, _("Sandbox: blog")),
+        (OFFLINE, _("By hand: telephone, letter, in person")),
+    )
+    network = forms.ChoiceField(label=_("Where"), choices=NETWORKS)
+    self_key = forms.CharField(
+        label=_("Our name there"),
+        required=False,
+        max_length=300,
+        help_text=_("The handle or mail address by which others write to us. None by hand."),
+    )
+
+    class Meta:
+        model = Account
+        fields = ("network", "self_key", "name", "owner")
+        labels = {"name": _("Name on screen")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
+        self.fields["owner"].empty_label = None  # type: ignore[attr-defined]
+        if self.instance.pk:  # who we are there stands in the ledger
+            del self.fields["network"], self.fields["self_key"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.instance.pk or "network" not in data:
+            return data
+        key = (data.get("self_key") or "").strip(" @")
+        data["self_key"] = key = {MAIL: key.lower(), self.OFFLINE: ""}.get(data["network"], key)
+        if not key and data["network"] != self.OFFLINE:
+            self.add_error("self_key", _t("Say under which name others write to us there."))
+        twin = Account.objects.filter(network=data["network"], self_key=key).first()
+        if twin and not self.errors:
+            self.add_error("network", _t("“%(name)s” is this account already.") % {"name": twin})
+        return data
+
+    def save(self, commit: bool = True) -> Account:
+        if not self.instance.pk:
+            offline = self.cleaned_data["network"] == self.OFFLINE
+            self.instance.kind = "manual" if offline else "sandbox"
+            self.instance.address = self.cleaned_data["self_key"]
+        account: Account = super().save(commit)
+        return account

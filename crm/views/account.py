@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest, admin_only
+from crm.forms import AccountForm
+from crm.models import Account
+
+
+@admin_only
+@require_safe
+def accounts(request: StaffRequest) -> HttpResponse:
+    rows = Account.objects.select_related("owner")
+    return render(request, "crm/accounts.html", {"accounts": rows})
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    return _save(request, AccountForm(request.POST or None, initial={"owner": request.user}))
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def account(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Account, pk=pk)
+    return _save(request, AccountForm(request.POST or None, instance=row))
+
+
+@admin_only
+@require_POST
+def pause(request: StaffRequest, pk: int) -> HttpResponse:
+    """Hold all sending from this account, or let it go on, as the button said."""
+    row = get_object_or_404(Account, pk=pk)
+    row.paused_at = None if request.POST.get("to") == "active" else timezone.now()
+    row.save(update_fields=["paused_at"])
+    paused = _("Nothing goes out from here until you resume. What waits is kept.")
+    messages.success(request, paused if row.paused_at else _("Sending again."))
+    return redirect("crm:account", pk)
+
+
+def _save(request: StaffRequest, form: AccountForm) -> HttpResponse:
+    if form.is_valid():
+        row = form.save()
+        messages.success(request, _("Saved “%(account)s”.") % {"account": row})
+        return redirect("crm:account", row.pk)
+    context = {"form": form, "account": form.instance}
+    status = 422 if form.is_bound else 200
+    return render(request, "crm/account.html", context, status=status)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from smtplib import SMTPException
+
+import structlog
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest, admin_only
+from crm.adapter import mail_password_link, password_link
+from crm.forms import InviteForm, PersonForm, is_last_admin
+from crm.models import User
+
+_log = structlog.get_logger(__name__)
+
+
+@admin_only
+@require_safe
+def people(request: StaffRequest) -> HttpResponse:
+    rows = User.objects.prefetch_related("memberships__department").order_by("-is_active", "name")
+    return render(request, "crm/people.html", {"people": rows})
+
+
+@admin_only
+@require_safe
+def person(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(User, pk=pk)
+    return _page(request, row, PersonForm(instance=row))
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def invite(request: StaffRequest) -> HttpResponse:
+    form = InviteForm(request.POST or None)
+    if not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render(request, "crm/invite.html", {"form": form}, status=status)
+    facts = form.cleaned_data
+    row = User.objects.create_user(facts["email"], name=facts["name"], role=facts["role"])
+    return _with_link(request, row)
+
+
+@admin_only
+@require_POST
+@transaction.atomic
+def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    row = _locked(pk)
+    form = PersonForm(request.POST, instance=row)
+    if not form.is_valid():
+        row.refresh_from_db(fields=["role"])
+        return _page(request, row, form, status=422)
+    form.save()
+    messages.success(request, _("Saved."))
+    return redirect("crm:person", pk)
+
+
+@admin_only
+@require_POST
+@transaction.atomic
+def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
+    """Let nobody in as them any more; their open cases go back to the departments."""
+    row = _locked(pk)
+    refusal = _why_not(row, by=request.user)
+    if refusal:
+        messages.error(request, refusal)
+        return redirect("crm:person", pk)
+    row.is_active = False
+    row.set_unusable_password()  # ends their sessions and links for good, even if they come back
+    row.save(update_fields=["is_active", "password"])
+    messages.success(request, _given_back(row, by=request.user))
+    return redirect("crm:person", pk)
+
+
+@admin_only
+@require_POST
+def activate(request: StaffRequest, pk: int) -> HttpResponse:
+    """Let them in again, with a new password of their own choice."""
+    row = get_object_or_404(User, pk=pk)
+    row.is_active = True
+    row.save(update_fields=["is_active"])
+    messages.success(request, _("%(person)s may log in again.") % {"person": row})
+    return _with_link(request, row)
+
+
+@admin_only
+@require_POST
+def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
+    """A link with which they choose a new password; the old one holds until they do."""
+    return _with_link(request, get_object_or_404(User.objects.active(), pk=pk))
+
+
+def _locked(pk: int) -> User:
+    """This person, with all admins locked, so that two of them cannot remove each other."""
+    list(User.objects.filter(role=User.Role.ADMIN).order_by("pk").select_for_update())
+    return get_object_or_404(User.objects.select_for_update(), pk=pk)
+
+
+def _why_not(person: User, *, by: User) -> str:
+    if person == by:
+        return _("You cannot deactivate yourself. Another admin can.")
+    if is_last_admin(person):
+        return _("This is the last admin. Make somebody else admin first.")
+    return ""
+
+
+def _given_back(person: User, *, by: User) -> str:
+    """Give their living cases back; says so. Cases stand above: the accessor leads there."""
+    cases = list(person.cases.living().select_for_update(of=("self",)))
+    for case in cases:
+        case.give_back(by=by)
+    said = ngettext(
+        "%(person)s cannot log in any more. %(count)d case went back to its department.",
+        "%(person)s cannot log in any more. %(count)d cases went back to their departments.",
+        len(cases),
+    )
+    return said % {"person": person, "count": len(cases)}
+
+
+def _with_link(request: StaffRequest, person: User) -> HttpResponse:
+    """Show the link, for handing over, and mail it; a mail that fails is no reason to stop."""
+    link = password_link(person)
+    try:
+        mail_password_link(person, link=link, by=request.user)
+        mailed = True
+    except (SMTPException, OSError) as error:
+        _log.warning("invitation not mailed", error=str(error))
+        mailed = False
+    context = {"person": person, "link": link, "mailed": mailed}
+    response = render(request, "crm/password_link.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _page(request: StaffRequest, row: User, form: PersonForm, status: int = 200) -> HttpResponse:
+    context = {
+        "person": row,
+        "form": form,
+        "memberships": row.memberships.select_related("department"),
+        "open_cases": row.cases.living().count(),
+    }
+    return render(request, "crm/person.html", context, status=status)

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Account, User
+from listening.matching import MAX_TERMS, validate_terms
+from listening.models import Source, Topic
+from scrm.channels.base import Found
+from scrm.channels.registry import channel, kinds
+
+LISTS = ("any_of", "all_of", "none_of")
+
+
+class TermsField(forms.CharField):
+    """Words and phrases, one a line or with commas between → list, each once."""
+
+    widget = forms.Textarea(attrs={"rows": 6})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        terms: dict[str, None] = {}
+        errors: list[str] = []
+        for number, line in enumerate(str(value or "").splitlines(), start=1):
+            for term in filter(None, map(str.strip, line.split(","))):
+                terms[term] = None
+                errors += [
+                    _t("Line %(number)d: %(error)s") % {"number": number, "error": error}
+                    for error in validate_terms([term])
+                ]
+        if len(terms) > MAX_TERMS:
+            errors += validate_terms(list(terms))
+        if errors:
+            raise ValidationError(errors)
+        return list(terms)
+
+    def validate(self, value: Any) -> None:
+        """All is said in `to_python`, where the lines are still known."""
+
+
+class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
+    """seen: the revision that the words were read from; another one in between is a conflict."""
+
+    any_of = TermsField(label=_("Any of these"), required=False, strip=False)
+    all_of = TermsField(label=_("All of these"), required=False, strip=False)
+    none_of = TermsField(label=_("None of these"), required=False, strip=False)
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Topic
+        fields = ("name", "purpose", "owner")
+        labels = {"purpose": _("What it is for")}
+        help_texts = {"owner": _("Who answers for it.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_stale = False
+        _choose_owner(self)
+        self.fields["any_of"].help_text = _t(
+            "One word or phrase a line, or with commas between. Whole words; capitals and "
+            "accents do not matter; @name and #tag hit only with their sign."
+        )
+        current = self.instance.current
+        if current:
+            self.initial.update({each: getattr(current, each) for each in LISTS})
+            self.initial["seen"] = current.number
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not (data.get("any_of") or data.get("all_of")) and not self.errors:
+            self.add_error("any_of", _t("Give a word here or under “All of these”."))
+        current = self.instance.current
+        if current and data.get("seen") != current.number and self.words != words_of(self.instance):
+            self.is_stale = True
+            raise ValidationError(
+                _t(
+                    "%(who)s changed the words while you were writing. Nothing was saved; what "
+                    "you typed is still here. Open the topic in a second tab to compare, then "
+                    "save again to replace their words."
+                )
+                % {"who": current.made_by}
+            )
+        return data
+
+    @property
+    def words(self) -> dict[str, list[str]]:
+        return {each: self.cleaned_data.get(each, []) for each in LISTS}
+
+    def keep(self, *, by: User) -> Topic:
+        """Save; a new revision only where words changed."""
+        topic: Topic = self.save()
+        if self.words != words_of(topic):
+            words = self.words
+            topic.revise(
+                any_of=words["any_of"], all_of=words["all_of"], none_of=words["none_of"], by=by
+            )
+        return topic
+
+
+def words_of(topic: Topic) -> dict[str, list[str]]:
+    current = topic.current
+    return {each: getattr(current, each) if current else [] for each in LISTS}
+
+
+class AddressForm(forms.Form):
+    """Step 1: where to listen. An account is needed only for what is said to us there."""
+
+    address = forms.CharField(
+        label=_("Address"),
+        required=False,
+        max_length=1000,
+        help_text=_("A feed, or a site that has one: blog.example"),
+        widget=forms.TextInput(attrs={"autofocus": True, "inputmode": "url"}),
+    )
+    account = forms.ModelChoiceField(
+        label=_("Or what one of our accounts can hear"),
+        queryset=Account.objects.none(),
+        required=False,
+        empty_label=_("no account: a feed at the address above"),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        hearing = [kind for kind in kinds() if channel(kind).listener]
+        accounts = Account.objects.active().filter(kind__in=hearing)
+        self.fields["account"].queryset = accounts  # type: ignore[attr-defined]
+        if not accounts:
+            del self.fields["account"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not (data.get("address") or data.get("account") or self.errors):
+            self.add_error("address", _t("Type an address."))
+        return data
+
+    @property
+    def kind(self) -> str:
+        account = self.cleaned_data.get("account")
+        return account.kind if account else "feed"
+
+
+class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Source
+        fields = ("name", "stance", "rhythm", "owner")
+        widgets = {"stance": forms.RadioSelect}
+        help_texts = {"rhythm": _("300 is five minutes; at least 10.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rhythm = forms.IntegerField(
+            label=_("Seconds between visits"),
+            initial=300,
+            min_value=10,
+            max_value=7 * 86_400,
+            help_text=self.fields["rhythm"].help_text,
+        )
+        self.fields["rhythm"] = rhythm
+        _choose_owner(self)
+
+
+class SourceForm(SettingsForm):
+    """Step 2: which of the things found, and how to treat it."""
+
+    found = forms.ChoiceField(label=_("What to listen to"), widget=forms.RadioSelect)
+    days = forms.IntegerField(
+        label=_("Also make cases of what is younger than … days"),
+        min_value=0,
+        max_value=3650,
+        initial=1,
+        help_text=_("What is older is stored and matched, and can be brought in later."),
+    )
+    field_order = ("found", "name", "stance", "rhythm", "days", "owner")
+
+    def __init__(
+        self, *args: Any, found: list[Found], kind: str, account: Account | None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind, self.account = kind, account
+        choices = [(each.address, each.title or each.address) for each in found]
+        self.fields["found"].choices = choices  # type: ignore[attr-defined]
+        self.initial.setdefault("found", found[0].address)
+        self.initial.setdefault("name", found[0].title[:200])
+
+    def clean_found(self) -> str:
+        address: str = self.cleaned_data["found"]
+        double = Source.objects.filter(kind=self.kind, address=address, account=self.account)
+        if twin := double.first():
+            raise ValidationError(
+                _t("“%(name)s” listens to %(address)s already.")
+                % {"name": twin.name, "address": address}
+            )
+        return address
+
+    def keep(self) -> Source:
+        """Save the source, due at once."""
+        source: Source = self.save(commit=False)
+        now = timezone.now()
+        source.kind, source.account = self.kind, self.account
+        source.address = self.cleaned_data["found"]
+        source.cases_since = now - timedelta(days=self.cleaned_data["days"])
+        source.next_poll_at = now
+        source.save()
+        return source
+
+
+def _choose_owner(form: forms.ModelForm[Any]) -> None:
+    owner = form.fields["owner"]
+    owner.queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
+    owner.empty_label = None  # type: ignore[attr-defined]

@@ -1,0 +1,48 @@
+"""What a topic hit, marked in a text that is escaped. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+Spans = Iterable[Sequence[str | int]]
+"""As `Match.spans` keeps them: [["text", start, end], …], code points, ends exclusive."""
+_LEAD = 60
+
+
+def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
+    """`text` escaped, with <mark> around the spans of this field; any order, overlaps too."""
+    return _marked(text, _merged(spans, field, len(text)))
+
+
+def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) -> SafeString:
+    """The same of at most `most` code points, around the first hit."""
+    places = _merged(spans, field, len(text))
+    first = places[0][0] if places else 0
+    start = max(0, min(first - _LEAD, len(text) - most))
+    end = start + most
+    inside = [(max(a, start) - start, min(b, end) - start) for a, b in places if a < end]
+    body = _marked(text[start:end], [(a, b) for a, b in inside if a < b])
+    before, after = "… " if start else "", " …" if end < len(text) else ""
+    return mark_safe(f"{before}{body}{after}")  # noqa: S308 - escaped piece by piece
+
+
+def _merged(spans: Spans, field: str, length: int) -> list[tuple[int, int]]:
+    places: list[tuple[int, int]] = []
+    for start, end in sorted((int(s[1]), int(s[2])) for s in spans if s[0] == field):
+        start, end = max(start, 0), min(end, length)  # noqa: PLW2901
+        if places and start <= places[-1][1]:
+            places[-1] = (places[-1][0], max(places[-1][1], end))
+        elif start < end:
+            places.append((start, end))
+    return places
+
+
+def _marked(text: str, places: list[tuple[int, int]]) -> SafeString:
+    parts, last = [], 0
+    for start, end in places:
+        parts += [escape(text[last:start]), "<mark>", escape(text[start:end]), "</mark>"]
+        last = end
+    return mark_safe("".join([*parts, escape(text[last:])]))  # noqa: S308 - escaped above

@@ -1,0 +1,71 @@
+"""Mentions as a list shows them: marked, with their topics and case, text only if allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.utils.safestring import SafeString
+
+from crm.cases import cases_of
+from crm.models import Interaction, User
+from listening.highlight import excerpt
+from listening.models import Match, Mention, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """title, text: "" where the user may not read it. case: 0 for none that they may see."""
+
+    mention: Mention
+    readable: bool
+    title: SafeString | str
+    text: SafeString | str
+    topics: tuple[Topic, ...]
+    case: int
+
+
+def shown(mentions: Sequence[Mention], *, user: User) -> list[Shown]:
+    """In the order given; three statements whatever their number."""
+    ids = [mention.pk for mention in mentions]
+    readable = _readable(ids, user)
+    matches = Match.objects.filter(mention__in=ids).select_related("revision__topic")
+    hits: dict[int, list[Match]] = {pk: [] for pk in ids}
+    for match in matches.order_by("revision__topic__name"):
+        hits[match.mention_id].append(match)
+    conversations = dict(
+        Mention.objects.filter(pk__in=ids, interaction__isnull=False).values_list(
+            "pk", "interaction__conversation"
+        )
+    )
+    cases = cases_of(conversations.values(), user=user)
+    return [
+        _shown(each, hits[each.pk], each.pk in readable, cases.get(conversations.get(each.pk, 0)))
+        for each in mentions
+    ]
+
+
+def _shown(mention: Mention, matches: list[Match], readable: bool, case: int | None) -> Shown:
+    spans = [span for match in matches for span in match.spans]
+    return Shown(
+        mention=mention,
+        readable=readable,
+        title=excerpt(mention.title, spans, field="title", most=160) if readable else "",
+        text=excerpt(mention.text, spans) if readable else "",
+        topics=tuple({match.revision.topic: None for match in matches}),
+        case=case or 0,
+    )
+
+
+def _readable(ids: Sequence[int], user: User) -> set[int]:
+    """Public ones, and private ones whose conversation is theirs to read.
+
+    Private ones that no department has yet are for those who see everything.
+    """
+    told = Q(interaction__in=Interaction.objects.readable_by(user).values("pk"))
+    untold = Q(interaction=None) if user.sees_everything else Q(interaction=None) & _PUBLIC
+    return set(Mention.objects.filter(told | untold, pk__in=ids).values_list("pk", flat=True))
+
+
+_PUBLIC = Q(visibility="public")

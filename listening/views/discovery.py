@@ -1,0 +1,110 @@
+"""A new source in two steps on one address: what is there, then how to treat it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest, admin_only
+from listening.forms import AddressForm, SourceForm
+from listening.highlight import excerpt
+from listening.matching import Matcher
+from listening.models import Source, Topic, TopicRevision
+from scrm.channels.base import ChannelError, Found, Item
+from scrm.channels.registry import channel
+from scrm.nudge import nudge
+
+_SAMPLES = 5
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    where = AddressForm(request.POST or None, initial={"address": request.GET.get("address", "")})
+    if not where.is_valid():
+        status = 422 if where.is_bound else 200
+        return render(request, "listening/source_new.html", {"where": where}, status=status)
+    try:
+        found = _discover(where)
+    except ChannelError as error:
+        where.add_error("address", error.message)
+        return render(request, "listening/source_new.html", {"where": where}, status=422)
+    return _choose(request, where, found)
+
+
+def _discover(where: AddressForm) -> list[Found]:
+    account = where.cleaned_data.get("account")
+    listener = channel(where.kind).listener
+    if listener is None:
+        raise ChannelError(_("This account cannot be listened to."), permanent=True)
+    credentials = account.credentials if account else None
+    found = listener.discover(where.cleaned_data["address"], credentials)
+    if not found:
+        raise ChannelError(_("Nothing there can be listened to."), permanent=True)
+    return found
+
+
+def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> HttpResponse:
+    form = SourceForm(
+        request.POST if "found" in request.POST else None,
+        found=found,
+        kind=where.kind,
+        account=where.cleaned_data.get("account"),
+        initial={"owner": request.user},
+    )
+    if form.is_valid() and (source := _keep(form)):
+        nudge("scrm.pipeline.poll", source.pk)
+        messages.success(request, _("Listening. The first visit is under way."))
+        return redirect(source)
+    context = {"where": where, "form": form, "found": [_preview(each) for each in found]}
+    status = 422 if form.is_bound else 200
+    return render(request, "listening/source_choose.html", context, status=status)
+
+
+def _keep(form: SourceForm) -> Source | None:
+    """The source, or None with the error at its field where a colleague was faster."""
+    try:
+        with transaction.atomic():
+            return form.keep()
+    except IntegrityError:
+        form.add_error("found", _("Somebody has just added this one."))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One of the last items, and which topics it would hit."""
+
+    item: Item
+    text: SafeString
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    found: Found
+    samples: tuple[Sample, ...]
+
+
+def _preview(found: Found) -> Preview:
+    items = found.items[:_SAMPLES]
+    matcher = Matcher(tuple(Topic.objects.queries()))
+    names = dict(
+        TopicRevision.objects.filter(current_of__in=Topic.objects.active()).values_list(
+            "pk", "topic__name"
+        )
+    )
+    samples = []
+    for item in items:
+        hits = matcher.match(item.title, item.text)
+        spans = [(span.field, span.start, span.end) for hit in hits for span in hit.spans]
+        topics = tuple(names[hit.key] for hit in hits if hit.key in names)
+        samples.append(Sample(item, excerpt(item.text, spans, most=200), topics))
+    return Preview(found, tuple(samples))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib import messages
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from crm.access import StaffRequest, admin_only
+from listening.forms import SettingsForm
+from listening.models import Mention, SetApart, Source
+from listening.models.source import SourceQuerySet
+from listening.shown import Shown, shown
+from scrm.nudge import nudge
+
+_PAGE = 30
+_VISITS = 10
+_APART = 20
+
+
+@require_safe
+def sources(request: StaffRequest) -> HttpResponse:
+    return render(request, "listening/sources.html", {"sources": _with_health()})
+
+
+@require_safe
+def source(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(_with_health(), pk=pk)
+    return _page(request, row, SettingsForm(instance=row))
+
+
+@admin_only
+@require_POST
+def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(_with_health(), pk=pk)
+    form = SettingsForm(request.POST, instance=row)
+    if not form.is_valid():
+        return _page(request, row, form, status=422)
+    row.save(update_fields=list(SettingsForm.Meta.fields))
+    messages.success(request, _("Saved."))
+    return redirect(row)
+
+
+@admin_only
+@require_POST
+def pause(request: StaffRequest, pk: int) -> HttpResponse:
+    """Stop or go on visiting, as the button said."""
+    row = get_object_or_404(Source, pk=pk)
+    row.is_active = request.POST.get("to") == "active"
+    row.save(update_fields=["is_active"])
+    said = _("Visited again.") if row.is_active else _("Paused. Nobody visits it until you resume.")
+    messages.success(request, said)
+    return redirect(row)
+
+
+@admin_only
+@require_POST
+def poll(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Source, pk=pk)
+    row.poll_now()
+    nudge("scrm.pipeline.poll", row.pk)
+    messages.success(request, _("A visit is under way. Load this page again in a moment."))
+    return redirect(row)
+
+
+@admin_only
+@require_POST
+def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
+    """Let the backlog become work after all."""
+    row = get_object_or_404(Source, pk=pk)
+    count = Mention.objects.backlog_of(row).bring_in()
+    nudge("scrm.pipeline.process")
+    said = ngettext(
+        "%(count)d older item is being routed.", "%(count)d older items are being routed.", count
+    )
+    messages.success(request, said % {"count": count})
+    return redirect(row)
+
+
+@admin_only
+@require_POST
+def replay(request: StaffRequest, pk: int) -> HttpResponse:
+    """Process what was set apart once more."""
+    row = get_object_or_404(SetApart.objects.select_related("mention", "poll__source"), pk=pk)
+    if row.mention is None:
+        messages.error(request, _("This one was never stored, so it cannot be tried again."))
+        return redirect(row.poll.source)
+    Mention.objects.filter(pk=row.mention.pk).update(processed_at=None, attempt=0, lease_until=None)
+    SetApart.objects.filter(pk=pk).update(replayed_at=timezone.now())
+    nudge("scrm.pipeline.process")
+    messages.success(request, _("It is being tried again."))
+    return redirect(row.poll.source)
+
+
+def _with_health() -> SourceQuerySet:
+    """Sources with the new items of the last seven days, as `lately`, and a day, as `daily`."""
+    week = timezone.now() - timedelta(days=7)
+    lately = Coalesce(Sum("polls__new", filter=Q(polls__started_at__gte=week)), 0)
+    rows = Source.objects.select_related("owner", "account")
+    return rows.annotate(lately=lately, daily=lately / 7.0)
+
+
+def _page(
+    request: StaffRequest, row: Source, form: SettingsForm, status: int = 200
+) -> HttpResponse:
+    items, older = _items(request, row)
+    context = {
+        "source": row,
+        "form": form,
+        "visits": row.polls.all()[:_VISITS],
+        "items": items,
+        "older": older,
+        "backlog": Mention.objects.backlog_of(row).count(),
+        "apart": SetApart.objects.filter(poll__source=row).select_related("mention")[:_APART],
+    }
+    return render(request, "listening/source.html", context, status=status)
+
+
+def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
+    """A page of what it found, and the key of the next page, 0 at the end.
+
+    Pages follow the order in which items were found, which an index holds; within a page the
+    newest is first.
+    """
+    before = request.GET.get("before", "")
+    found = row.sightings.select_related("mention").order_by("-mention")
+    if before.isdecimal():
+        found = found.filter(mention__lt=int(before))
+    page = [each.mention for each in found[: _PAGE + 1]]
+    older = page[_PAGE - 1].pk if len(page) > _PAGE else 0
+    newest_first = sorted(page[:_PAGE], key=lambda each: (each.sort_at, each.pk), reverse=True)
+    return shown(newest_first, user=request.user), older

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest, admin_only
+from listening.forms import LISTS, TopicForm
+from listening.models import Mention, Topic, TopicRevision
+from listening.shown import shown
+
+_LAST = 50
+
+
+@require_safe
+def topics(request: StaffRequest) -> HttpResponse:
+    week = timezone.now() - timedelta(days=7)
+    lately = Count("revisions__matches", filter=Q(revisions__matches__at__gte=week))
+    rows = Topic.objects.select_related("owner", "current").annotate(lately=lately)
+    return render(request, "listening/topics.html", {"topics": rows})
+
+
+@require_safe
+def topic(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Topic.objects.select_related("owner", "current"), pk=pk)
+    hits = Mention.objects.filter(matches__revision__topic=row).order_by("-sort_at", "-pk")
+    context = {
+        "topic": row,
+        "items": shown(list(hits.distinct()[:_LAST]), user=request.user),
+        "history": _history(list(row.revisions.select_related("made_by"))),
+    }
+    return render(request, "listening/topic.html", context)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+@transaction.atomic
+def new(request: StaffRequest) -> HttpResponse:
+    form = TopicForm(request.POST or None, initial={"owner": request.user})
+    if form.is_valid():
+        row = form.keep(by=request.user)
+        messages.success(request, _("Listening for “%(topic)s” from now on.") % {"topic": row})
+        return redirect(row)
+    return _form(request, form)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+@transaction.atomic
+def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Topic.objects.select_for_update(of=("self",)), pk=pk)
+    form = TopicForm(request.POST or None, instance=row)
+    if form.is_valid():
+        form.keep(by=request.user)
+        messages.success(request, _("Saved. What matched before keeps its words."))
+        return redirect(row)
+    return _form(request, form)
+
+
+@admin_only
+@require_POST
+def pause(request: StaffRequest, pk: int) -> HttpResponse:
+    """Stop or go on listening for it, as the button said."""
+    row = get_object_or_404(Topic, pk=pk)
+    row.is_active = request.POST.get("to") == "active"
+    row.save(update_fields=["is_active"])
+    said = _("Listening again.") if row.is_active else _("Paused. Nothing new will match.")
+    messages.success(request, said)
+    return redirect(row)
+
+
+def _form(request: StaffRequest, form: TopicForm) -> HttpResponse:
+    status = 200
+    if form.is_bound:
+        status = 409 if form.is_stale else 422
+    if form.is_stale and form.instance.current:
+        form.data = data = request.POST.copy()
+        data["seen"] = str(form.instance.current.number)
+    return render(request, "listening/topic_form.html", {"form": form}, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one list of words gained and lost."""
+
+    label: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def _history(revisions: list[TopicRevision]) -> list[tuple[TopicRevision, list[Change]]]:
+    """Each revision, newest first, with what it changed."""
+    pairs = pairwise([*revisions, None])
+    return [(revision, _changes(revision, before)) for revision, before in pairs if revision]
+
+
+def _changes(revision: TopicRevision, before: TopicRevision | None) -> list[Change]:
+    labels = dict(zip(LISTS, [_("any of"), _("all of"), _("none of")], strict=True))
+    changes = []
+    for each, label in labels.items():
+        now, then = getattr(revision, each), getattr(before, each, [])
+        added = tuple(word for word in now if word not in then)
+        removed = tuple(word for word in then if word not in now)
+        if added or removed:
+            changes.append(Change(label, added, removed))
+    return changes

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, User
+from listening.models import Mention, SetApart, Source, Topic
+from listening.views import discovery
+from scrm.channels.base import Author, Channel, ChannelError, Found, Item
+
+FEED = "https://blog.example/feed"
+NEW = "/sources/new/"
+
+
+class FakeListener:
+    """Finds one feed with two posts, or says why not."""
+
+    error: ChannelError | None = None
+
+    def discover(self, address: str, credentials: object = None) -> list[Found]:
+        if self.error:
+            raise self.error
+        return [
+            Found(
+                FEED,
+                "Traveller's blog",
+                "rss",
+                (_post("1", "Skyward lost my bag"), _post("2", "Cake")),
+            )
+        ]
+
+    def listen(self, visit: object) -> Any:
+        raise AssertionError("nobody visits in a request")
+
+
+def _post(key: str, text: str) -> Item:
+    return Item(
+        "feed:x", key, Author("feed:x", "Ron"), text, occurred_at=datetime(2026, 3, 4, tzinfo=UTC)
+    )
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> FakeListener:
+    fake = FakeListener()
+    monkeypatch.setattr(discovery, "channel", lambda kind: Channel(kind, kind, listener=fake))
+    return fake
+
+
+@pytest.fixture
+def nudged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    calls: list[tuple[Any, ...]] = []
+    for module in ("discovery", "source"):
+        monkeypatch.setattr(f"listening.views.{module}.nudge", lambda *args: calls.append(args))
+    return calls
+
+
+@pytest.fixture
+def source(make_source: Callable[..., Source]) -> Source:
+    return make_source(name="Traveller's blog", address=FEED)
+
+
+@pytest.fixture
+def find(source: Source) -> Callable[..., Mention]:
+    def found(key: str, **facts: Any) -> Mention:
+        poll = source.polls.create()
+        facts = {"kind": "post", "visibility": "public", "text": f"Text {key}"} | facts
+        row = Mention.objects.create(
+            scope="feed:x", key=key, poll=poll, author_network="feed:x", author_key="Ron", **facts
+        )
+        row.sightings.create(source=source, poll=poll)
+        return row
+
+    return found
+
+
+def chosen(owner: User, **facts: Any) -> dict[str, Any]:
+    return {
+        "address": "blog.example", "found": FEED, "name": "Blog", "stance": "about us",
+        "rhythm": "60", "days": "1", "owner": owner.pk,
+    } | facts  # fmt: skip
+
+
+def verb(name: str, pk: int) -> str:
+    return reverse(f"listening:{name}", args=[pk])
+
+
+def test_an_address_leads_to_what_is_there_and_which_topics_it_would_hit(
+    admin: User, as_: Any, brand: Topic, listener: FakeListener
+) -> None:
+    response = as_(admin).post(NEW, {"address": "blog.example"})
+    assert response.status_code == 200
+    body = response.content.decode()
+    assert "<mark>Skyward</mark> lost my bag" in body
+    assert "matches: Brand" in body
+    assert "no match" in body
+    assert 'value="blog.example"' in body
+    assert not Source.objects.exists()
+
+
+def test_an_address_that_cannot_be_heard_says_why_at_the_field(
+    admin: User, as_: Any, listener: FakeListener
+) -> None:
+    listener.error = ChannelError("10.0.0.1 is a private address.", permanent=True)
+    response = as_(admin).post(NEW, {"address": "http://10.0.0.1/"})
+    assert response.status_code == 422
+    assert response.context["where"].errors["address"] == ["10.0.0.1 is a private address."]
+    assert 'value="http://10.0.0.1/"' in response.content.decode()
+
+
+def test_no_address_at_all_is_an_error_at_the_field(admin: User, as_: Any) -> None:
+    response = as_(admin).post(NEW, {"address": ""})
+    assert response.status_code == 422
+    assert response.context["where"].errors["address"] == ["Type an address."]
+
+
+def test_choosing_saves_the_source_and_sends_the_first_visit(
+    admin: User, as_: Any, listener: FakeListener, nudged: list[Any]
+) -> None:
+    before = timezone.now()
+    response = as_(admin).post(NEW, chosen(admin, stance="for us", days="3"))
+    source = Source.objects.get()
+    assert response.url == source.get_absolute_url()
+    assert (source.kind, source.address, source.stance) == ("feed", FEED, "for us")
+    assert abs(source.cases_since - (before - timedelta(days=3))) < timedelta(minutes=1)
+    assert Source.objects.due(timezone.now()).exists()
+    assert nudged == [("scrm.pipeline.poll", source.pk)]
+
+
+def test_a_wrong_setting_keeps_all_that_was_typed(
+    admin: User, as_: Any, listener: FakeListener
+) -> None:
+    response = as_(admin).post(NEW, chosen(admin, rhythm="5", name="My very own name"))
+    assert response.status_code == 422
+    assert response.context["form"].errors.keys() == {"rhythm"}
+    body = response.content.decode()
+    assert "My very own name" in body
+    assert 'value="blog.example"' in body
+
+
+def test_the_same_feed_twice_is_refused_by_its_name(
+    admin: User, as_: Any, listener: FakeListener, source: Source
+) -> None:
+    response = as_(admin).post(NEW, chosen(admin))
+    assert response.status_code == 422
+    assert "“Traveller&#x27;s blog” listens to" in response.content.decode()
+    assert Source.objects.count() == 1
+
+
+def test_a_sandbox_account_offers_what_it_can_hear(
+    admin: User, as_: Any, microblog: Account
+) -> None:
+    where = {"address": "", "account": microblog.pk}
+    body = as_(admin).post(NEW, where).content.decode()
+    assert 'value="mentions"' in body
+    as_(admin).post(NEW, chosen(admin, stance="for us") | where | {"found": "mentions"})
+    source = Source.objects.get()
+    assert (source.kind, source.account) == ("sandbox", microblog)
+
+
+def test_agents_may_look_but_not_touch(agent: User, as_: Any, source: Source) -> None:
+    browser: Client = as_(agent)
+    assert browser.get("/sources/").status_code == 200
+    assert "Settings" not in browser.get(source.get_absolute_url()).content.decode()
+    assert browser.get(NEW).status_code == 403
+    for name in ("source_edit", "source_pause", "source_poll", "source_bring_in"):
+        assert browser.post(verb(name, source.pk)).status_code == 403
+
+
+def test_the_list_says_how_each_source_is(agent: User, as_: Any, source: Source) -> None:
+    source.polls.create(new=4)
+    source.polls.create(new=9, started_at=timezone.now() - timedelta(days=8))
+    Source.objects.filter(pk=source.pk).update(failures=2, error="blog.example did not answer.")
+    response = as_(agent).get("/sources/")
+    (row,) = response.context["sources"]
+    assert row.lately == 4
+    assert "blog.example did not answer." in response.content.decode()
+
+
+def test_settings_are_saved_or_refused_with_what_was_typed(
+    admin: User, as_: Any, source: Source
+) -> None:
+    typed = {"name": "Renamed", "stance": "for us", "rhythm": "2", "owner": admin.pk}
+    response = as_(admin).post(verb("source_edit", source.pk), typed)
+    assert response.status_code == 422
+    assert 'value="Renamed"' in response.content.decode()
+    as_(admin).post(verb("source_edit", source.pk), typed | {"rhythm": "20"})
+    source.refresh_from_db()
+    assert (source.name, source.stance, source.rhythm) == ("Renamed", "for us", 20)
+
+
+def test_a_paused_source_is_not_due_and_a_second_click_is_no_toggle(
+    admin: User, as_: Any, source: Source
+) -> None:
+    browser, pause = as_(admin), verb("source_pause", source.pk)
+    browser.post(pause, {"to": "paused"})
+    browser.post(pause, {"to": "paused"})
+    assert not Source.objects.due(timezone.now()).exists()
+    browser.post(pause, {"to": "active"})
+    assert Source.objects.due(timezone.now()).exists()
+
+
+def test_visit_now_makes_it_due(admin: User, as_: Any, source: Source, nudged: list[Any]) -> None:
+    Source.objects.update(next_poll_at=timezone.now() + timedelta(hours=6))
+    as_(admin).post(verb("source_poll", source.pk))
+    assert Source.objects.due(timezone.now()).exists()
+    assert nudged == [("scrm.pipeline.poll", source.pk)]
+
+
+def test_the_backlog_becomes_work_only_when_asked(
+    admin: User, as_: Any, source: Source, find: Any, nudged: list[Any]
+) -> None:
+    old = find("old", backlog=True, processed_at=timezone.now())
+    fresh = find("fresh", processed_at=timezone.now())
+    body = as_(admin).get(source.get_absolute_url()).content.decode()
+    assert "before this source was added" in body
+    assert "Make a case of it" in body
+    as_(admin).post(verb("source_bring_in", source.pk))
+    assert list(Mention.objects.unprocessed()) == [old]
+    assert nudged == [("scrm.pipeline.process",)]
+    fresh.refresh_from_db()
+    assert fresh.processed_at
+
+
+def test_what_was_set_apart_is_tried_again(
+    admin: User, as_: Any, source: Source, find: Any, nudged: list[Any]
+) -> None:
+    mention = find("poison", processed_at=timezone.now(), attempt=5)
+    apart = SetApart.objects.create(poll=mention.poll, mention=mention, raw=b"", reason="Absurd.")
+    assert "Absurd." in as_(admin).get(source.get_absolute_url()).content.decode()
+    as_(admin).post(verb("replay", apart.pk))
+    mention.refresh_from_db()
+    apart.refresh_from_db()
+    assert (mention.processed_at, mention.attempt) == (None, 0)
+    assert apart.replayed_at
+
+
+def test_what_was_never_stored_cannot_be_tried_again_and_says_so(
+    admin: User, as_: Any, source: Source, nudged: list[Any]
+) -> None:
+    apart = SetApart.objects.create(poll=source.polls.create(), raw=b"x", reason="Not an entry.")
+    response = as_(admin).post(verb("replay", apart.pk), follow=True)
+    assert "never stored" in response.content.decode()
+    assert nudged == []
+
+
+def test_items_come_in_pages_without_loss_or_double(
+    agent: User, as_: Any, source: Source, find: Any
+) -> None:
+    for number in range(65):
+        find(str(number))
+    browser, address, seen = as_(agent), source.get_absolute_url(), []
+    older = 0
+    while True:
+        context = browser.get(address, {"before": older} if older else {}).context
+        seen += [item.mention.key for item in context["items"]]
+        if not (older := context["older"]):
+            break
+    assert sorted(seen, key=int) == [str(number) for number in range(65)]
+
+
+def test_private_items_without_a_department_are_for_those_who_see_everything(
+    agent: User, supervisor: User, as_: Any, source: Source, find: Any
+) -> None:
+    find("secret", visibility="private", text="For your eyes only")
+    address = source.get_absolute_url()
+    assert "For your eyes only" not in as_(agent).get(address).content.decode()
+    assert "For your eyes only" in as_(supervisor).get(address).content.decode()
+
+
+def test_a_page_of_items_costs_as_many_statements_for_one_as_for_thirty(
+    agent: User, as_: Any, source: Source, find: Any, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(30):
+        find(str(number))
+    browser = as_(agent)
+    with django_assert_max_num_queries(22):
+        browser.get(source.get_absolute_url())

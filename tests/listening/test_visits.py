@@ -1,0 +1,544 @@
+"""A visit: claimed, fetched without a transaction, stored with its cursor or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.template import Context, Template
+from django.test.utils import CaptureQueriesContext
+
+from listening.models import Mention, Poll, Seen, SetApart, Sighting, Source
+from listening.models.seen import Place, SeenManager
+from listening.store import visit
+from scrm.channels.base import Apart, Author, Batch, Channel, ChannelError, Item, Visit
+from tests.together import at_once
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+SCOPE = "feed:blog.example"
+HOUR = timedelta(hours=1)
+
+
+class Village:
+    """A listener that brings home what it is told to, in turn, and remembers its visits."""
+
+    def __init__(self) -> None:
+        self.answers: list[Batch | Exception | Callable[[], Batch]] = []
+        self.visits: list[Visit] = []
+
+    def says(self, *items: Item, **facts: Any) -> None:
+        self.answers.append(Batch(items=items, cursor={"seq": len(self.answers) + 1}, **facts))
+
+    def listen(self, visit: Visit) -> Batch:
+        self.visits.append(visit)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer() if callable(answer) else answer
+
+    def discover(self, address: str, credentials: object = None) -> list[Any]:
+        return []
+
+
+@pytest.fixture
+def village(monkeypatch: pytest.MonkeyPatch) -> Village:
+    village = Village()
+    channel = Channel(kind="feed", label="Feed", listener=village)
+    monkeypatch.setattr("listening.models.source.channel", lambda _kind: channel)
+    return village
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[time_machine.Coordinates]:
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def source(make_source: Callable[..., Source]) -> Source:
+    return make_source()
+
+
+def item(key: str, **facts: Any) -> Item:
+    author = Author("feed", "blog.example#Anna", name="Anna")
+    common = {"text": f"words {key}", "occurred_at": NOON, "raw": f"raw {key}".encode()}
+    return Item(**{"scope": SCOPE, "key": key, "author": author, **common, **facts})
+
+
+def go(source: Source) -> Poll | None:
+    """Visit it now, whenever it would have been due."""
+    Source.objects.filter(pk=source.pk).update(next_poll_at=NOON - HOUR)
+    done = visit(Source.objects.get(pk=source.pk))
+    source.refresh_from_db()
+    return done
+
+
+def stored() -> set[str]:
+    return set(Mention.objects.values_list("key", flat=True))
+
+
+# What comes home
+
+
+def test_items_and_cursor_are_stored_together(source: Source, village: Village) -> None:
+    village.says(item("1"), item("2"), size=77)
+    poll = go(source)
+    assert poll
+    assert (poll.outcome, poll.found, poll.new, poll.size) == ("ok", 2, 2, 77)
+    assert stored() == {"1", "2"}
+    assert source.cursor == {"seq": 1}
+    assert source.next_poll_at == NOON + timedelta(seconds=source.rhythm)
+    assert source.lease_until is None
+    assert Sighting.objects.filter(source=source, poll=poll).count() == 2
+
+
+def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Village) -> None:
+    village.says(item("1"))
+    village.says(item("2"))
+    go(source)
+    go(source)
+    assert [seen.cursor for seen in village.visits] == [{}, {"seq": 1}]
+
+
+def test_nothing_new_is_said_to_be_nothing_new(source: Source, village: Village) -> None:
+    village.says(unchanged=True)
+    poll = go(source)
+    assert poll
+    assert poll.outcome == "unchanged"
+    assert source.last_ok_at == NOON
+
+
+def test_a_network_that_asks_us_to_stay_away_is_obeyed(source: Source, village: Village) -> None:
+    village.says(next_after=7200)
+    go(source)
+    assert source.next_poll_at == NOON + 2 * HOUR
+
+
+def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Village) -> None:
+    village.says(item("1"), item("1"))
+    go(source)
+    assert stored() == {"1"}
+
+
+def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
+    source: Source, village: Village
+) -> None:
+    """Seen outlives the mention. Seen to fail with every listed item taken for fresh."""
+    Seen.objects.claim({(SCOPE, "old")})
+    village.says(item("old"), item("new"))
+    poll = go(source)
+    assert poll
+    assert poll.new == 1
+    assert stored() == {"new"}
+
+
+def test_statements_do_not_depend_on_the_number_of_items(source: Source, village: Village) -> None:
+    """Seen to fail with `Seen.claim` called for each item."""
+    counts = []
+    for size in (10, 100, 500):
+        village.says(*(item(f"{size}-{n}") for n in range(size)))
+        with CaptureQueriesContext(connection) as statements:
+            go(source)
+        counts.append(len(statements))
+    assert counts[0] == counts[1] == counts[2]
+
+
+# What dies on the way (G3)
+
+
+class PowerCut(BaseException):
+    """What no handler catches, as SIGKILL."""
+
+
+def test_dying_between_fetch_and_store_loses_nothing(
+    source: Source, village: Village, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with the cursor moved before the items are stored."""
+
+    def cut(*_: object, **__: object) -> None:
+        raise PowerCut
+
+    village.says(item("1"))
+    with monkeypatch.context() as patched:
+        patched.setattr("listening.store._keep", cut)
+        with pytest.raises(PowerCut):
+            go(source)
+    source.refresh_from_db()
+    assert source.cursor == {}
+    assert go(source) is None, "its lease still runs"
+    clock.shift(HOUR)
+    village.says(item("1"))
+    assert go(source)
+    assert stored() == {"1"}
+    assert village.visits[1].cursor == {}
+    outcomes = Poll.objects.order_by("pk").values_list("outcome", "error")
+    assert list(outcomes) == [("failed", "This visit ended without a word."), ("ok", "")]
+
+
+def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
+    source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with the transaction around `_keep` taken out."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("disk on fire")
+
+    village.says(item("1"))
+    village.says(item("1"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Source, "went_well", broken)
+        poll = go(source)
+    assert poll
+    assert (poll.outcome, source.cursor, stored()) == ("failed", {}, set())
+    assert "disk on fire" in source.error
+    go(source)
+    assert stored() == {"1"}
+
+
+def test_only_one_of_two_pollers_visits(source: Source) -> None:
+    assert source.begin(now=NOON)
+    again = Source.objects.get(pk=source.pk)
+    assert again.begin(now=NOON) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Village) -> None:
+    """G3, G8. Seen to fail with the lease left out of `due`."""
+    village.answers = [Batch(items=(item("1"),))] * 8
+    done = at_once(*(lambda: visit(Source.objects.get(pk=source.pk)) for _ in range(8)))
+    assert len([poll for poll in done if poll]) == 1
+    assert len(village.visits) == 1
+    assert Poll.objects.count() == Mention.objects.count() == 1
+
+
+def test_a_poller_that_wakes_after_its_lease_changes_nothing(
+    source: Source, village: Village, clock: Any
+) -> None:
+    """Seen to fail with the fence taken out: the late cursor overwrites the new one."""
+
+    def overslept() -> Batch:
+        clock.shift(HOUR)
+        village.says(item("new"))
+        go(source)
+        village.answers.clear()
+        return Batch(items=(item("late"),), cursor={"seq": "late"})
+
+    village.answers = [overslept]
+    poll = go(source)
+    assert poll
+    assert (poll.outcome, poll.new) == ("discarded", 0)
+    assert stored() == {"new"}
+    assert source.cursor != {"seq": "late"}
+
+
+def test_a_failure_that_wakes_after_its_lease_changes_nothing(
+    source: Source, village: Village, clock: Any
+) -> None:
+    def overslept() -> Batch:
+        clock.shift(HOUR)
+        village.says(item("new"))
+        go(source)
+        raise ChannelError("too late to matter")
+
+    village.answers = [overslept]
+    go(source)
+    assert (source.error, source.failures) == ("", 0)
+    assert stored() == {"new"}
+
+
+# What goes wrong
+
+
+def test_an_error_becomes_a_health_line_and_keeps_the_cursor(
+    source: Source, village: Village
+) -> None:
+    village.says(item("1"))
+    go(source)
+    village.answers.append(ChannelError("blog.example does not answer."))
+    poll = go(source)
+    assert poll
+    assert (poll.outcome, poll.error) == ("failed", "blog.example does not answer.")
+    assert (source.error, source.failures) == ("blog.example does not answer.", 1)
+    assert (source.cursor, source.last_ok_at) == ({"seq": 1}, NOON)
+    village.says()
+    go(source)
+    assert (source.error, source.failures) == ("", 0)
+
+
+def test_the_pause_doubles_up_to_six_hours(source: Source, village: Village) -> None:
+    pauses = []
+    for _ in range(12):
+        village.answers.append(ChannelError("no"))
+        go(source)
+        pauses.append((source.next_poll_at - NOON).total_seconds())
+    assert pauses[:6] == [600, 1200, 2400, 4800, 9600, 19200]
+    assert set(pauses[6:]) == {6 * 3600}
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(3600, 3600), (1, 300), (10**9, 24 * 3600)])
+def test_retry_after_is_honoured_within_reason(
+    source: Source, village: Village, asked: float, pause: float
+) -> None:
+    village.answers.append(ChannelError("busy", retry_after=asked))
+    go(source)
+    assert source.next_poll_at == NOON + timedelta(seconds=pause)
+
+
+def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
+    source: Source, village: Village
+) -> None:
+    village.answers.append(ChannelError("gone", permanent=True))
+    go(source)
+    assert source.next_poll_at == NOON + 6 * HOUR
+
+
+def test_a_broken_listener_stops_only_itself(
+    make_source: Callable[..., Source], village: Village
+) -> None:
+    """Seen to fail with only ChannelError caught."""
+    broken, sound = (
+        make_source(address="https://a.example"),
+        make_source(address="https://b.example"),
+    )
+    village.answers.append(RuntimeError("off by one"))
+    village.says(item("1"))
+    go(broken)
+    go(sound)
+    assert "off by one" in broken.error
+    assert broken.failures == 1
+    assert stored() == {"1"}
+
+
+def test_a_channel_that_cannot_listen_says_so(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = Channel(kind="manual", label="By hand")
+    monkeypatch.setattr("listening.models.source.channel", lambda _kind: deaf)
+    go(source)
+    assert source.error == "By hand cannot be listened to."
+
+
+# What poisons (G5)
+
+
+def test_nul_and_lone_surrogates_are_gone_before_they_reach_the_database(
+    source: Source, village: Village
+) -> None:
+    """Seen to fail with `storable` taken out of the seam."""
+    author = Author("feed", "a\0b", name="An\ud800na")
+    village.says(item("1\0", text="a\0b\udfffc", title="\ud83d", author=author))
+    poll = go(source)
+    assert poll
+    assert (poll.new, poll.apart) == (1, 0)
+    mention = Mention.objects.get()
+    assert (mention.key, mention.text, mention.title) == ("1", "abc", "")
+    assert (mention.author_key, mention.author_name) == ("ab", "Anna")
+
+
+def poison(key: str) -> Item:
+    return item(key, author=Author("feed", "x", reach=2**70), raw=b"\x00poison\xff")
+
+
+@pytest.mark.parametrize("bad", [{0}, {99}, {50, 51}, {3, 40, 77}])
+def test_a_poison_item_is_set_apart_and_the_others_are_stored(
+    source: Source, village: Village, bad: set[int]
+) -> None:
+    """Seen to fail with the halving taken out."""
+    village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
+    poll = go(source)
+    assert poll
+    assert (poll.outcome, poll.new, poll.apart) == ("ok", 100 - len(bad), len(bad))
+    assert stored() == {f"{n:03}" for n in range(100) if n not in bad}
+    for apart in SetApart.objects.all():
+        assert bytes(apart.raw) == b"\x00poison\xff"
+        assert "out of range" in apart.reason
+    assert source.cursor == {"seq": 1}
+
+
+def test_a_key_too_large_for_its_index_is_set_apart_too(source: Source, village: Village) -> None:
+    """PostgreSQL calls this a trouble of its own; seen to stop the source when it was believed."""
+    vast = "".join(chr(0x10000 + n * 977 % 0xF0000) for n in range(400))
+    village.says(item(vast, scope=vast[::-1]), item("1"))
+    poll = go(source)
+    assert poll
+    assert (poll.outcome, poll.new, poll.apart) == ("ok", 1, 1)
+    assert stored() == {"1"}
+
+
+def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
+    source: Source, village: Village
+) -> None:
+    village.says(item("1"), apart=(Apart(b"<entry", "no end"),))
+    poll = go(source)
+    assert poll
+    assert (poll.new, poll.apart) == (1, 1)
+    apart = SetApart.objects.get()
+    assert (bytes(apart.raw), apart.reason) == (b"<entry", "no end")
+
+
+EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime.min.replace(tzinfo=UTC),
+        datetime.min.replace(tzinfo=EAST),
+        datetime.max.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=WEST),
+        datetime(2999, 1, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, tzinfo=WEST),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
+def test_an_absurd_date_breaks_nothing(
+    source: Source, village: Village, moment: datetime, zone: str, settings: Any
+) -> None:
+    """Seen to fail with the date stored as it came: year 1 in the far east is before Christ."""
+    settings.TIME_ZONE = zone
+    village.says(item("absurd", occurred_at=moment), item("1"))
+    poll = go(source)
+    assert poll
+    assert (poll.new, poll.apart) == (2, 0)
+    mention = Mention.objects.get(key="absurd")
+    assert mention.occurred_at
+    assert abs(mention.occurred_at - moment) < timedelta(days=4)
+    assert mention.sort_at == min(mention.occurred_at, NOON)
+    page = Template("{{ m.occurred_at|date:'c' }} {{ m.sort_at|date:'Y-m-d H:i' }}")
+    assert page.render(Context({"m": mention}))
+    assert len(Mention.objects.claim(now=NOON, lease=HOUR)) == 2
+
+
+# What was said before we came
+
+
+def test_what_is_older_than_a_day_when_a_source_is_added_is_backlog(
+    source: Source, village: Village
+) -> None:
+    village.says(
+        item("old", occurred_at=source.created_at - timedelta(hours=25)),
+        item("fresh", occurred_at=source.created_at - timedelta(hours=23)),
+        item("undated", occurred_at=None),
+        item("ahead", occurred_at=source.created_at + 9 * HOUR),
+    )
+    go(source)
+    old = Mention.objects.filter(backlog=True).values_list("key", flat=True)
+    assert set(old) == {"old", "undated"}
+
+
+def test_what_has_no_date_is_new_once_we_have_been_there(source: Source, village: Village) -> None:
+    village.answers.append(ChannelError("not yet"))
+    village.says(item("listed at first", occurred_at=None))
+    village.says(item("later", occurred_at=None))
+    for _ in range(3):
+        go(source)
+    assert dict(Mention.objects.values_list("key", "backlog")) == {
+        "listed at first": True,
+        "later": False,
+    }
+
+
+def test_backlog_is_brought_in_on_demand(source: Source, village: Village) -> None:
+    village.says(item("old", occurred_at=NOON - timedelta(days=9)), item("fresh"))
+    go(source)
+    Mention.objects.update(processed_at=NOON, attempt=1)
+    assert Mention.objects.backlog_of(source).bring_in() == 1
+    assert [mention.key for mention in Mention.objects.due(NOON)] == ["old"]
+
+
+# Two sources, one item
+
+
+def test_a_second_source_sights_the_same_mention(
+    make_source: Callable[..., Source], village: Village
+) -> None:
+    one, two = make_source(address="https://a.example"), make_source(address="https://b.example")
+    for source in (one, two, two):
+        village.says(item("1"))
+        go(source)
+    assert Mention.objects.count() == 1
+    assert set(Sighting.objects.values_list("source", flat=True)) == {one.pk, two.pk}
+    assert Sighting.objects.count() == 2
+
+
+def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
+    make_source: Callable[..., Source], village: Village
+) -> None:
+    """Seen to fail without the second look; and to give up on it unless attempts start anew."""
+    talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
+    for source in (talk, ours):
+        village.says(item("1"))
+        go(source)
+        if source is talk:
+            assert not Mention.objects.due(NOON).exclude(processed_at=None).exists()
+            Mention.objects.update(processed_at=NOON, attempt=4)
+    mention = Mention.objects.get()
+    assert (mention.processed_at, mention.attempt) == (None, 0)
+
+
+def test_what_is_being_worked_on_is_left_to_its_worker(
+    make_source: Callable[..., Source], village: Village
+) -> None:
+    talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
+    village.says(item("1"))
+    go(talk)
+    Mention.objects.claim(now=NOON, lease=HOUR)
+    village.says(item("1"))
+    go(ours)
+    assert Mention.objects.get().attempt == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G4. Seen to deadlock with the sorting taken out of `Seen.claim`."""
+    keys = [(SCOPE, f"k{n}") for n in range(20_000)]
+    gate = Barrier(2)
+
+    def nothing_known_to_either(*_: object) -> set[object]:
+        gate.wait(30)
+        return set()
+
+    monkeypatch.setattr(SeenManager, "_known", nothing_known_to_either)
+    claimed = at_once(
+        lambda: Seen.objects.claim(dict.fromkeys(keys).keys()),
+        lambda: Seen.objects.claim(dict.fromkeys(reversed(keys)).keys()),
+    )
+    assert claimed[0].isdisjoint(claimed[1])
+    assert claimed[0] | claimed[1] == set(keys)
+    assert Seen.objects.count() == 20_000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_visits_whose_chunks_overlap_do_not_deadlock(
+    make_source: Callable[..., Source], village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to deadlock with the rows of each chunk written in the order of their hashes."""
+    items = [item(f"{n:03}") for n in range(600)]
+    first_stored, claim = Event(), SeenManager.claim
+
+    def in_turn(manager: SeenManager, places: set[Place]) -> set[Place]:
+        if (SCOPE, "000") not in places:
+            first_stored.wait(30)
+            return claim(manager, places)
+        fresh = claim(manager, places)
+        first_stored.set()
+        time.sleep(0.5)  # the other visit runs into what this one holds
+        return fresh
+
+    monkeypatch.setattr(SeenManager, "claim", in_turn)
+    monkeypatch.setattr("listening.store._CHUNK", 200)
+    sources = [make_source(address=f"https://{n}.example") for n in range(2)]
+    village.answers = [Batch(items=tuple(items)), Batch(items=tuple(items[100:]))]
+    at_once(*(lambda source=source: visit(source) for source in sources))
+    assert list(Poll.objects.values_list("outcome", "error")) == [("ok", "")] * 2
+    assert Mention.objects.count() == 600
