@@ -7,10 +7,11 @@ and `cond-0-drop` takes it away. `templates/_condition_rows.html` draws the rows
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scrm.conditions import OPERATORS, ConditionErrors, Schema, parse, sentence
 
@@ -31,7 +32,7 @@ class Row:
     value: str = ""
     group: str = ""
     said: str = ""
-    errors: list[str] = field(default_factory=list)
+    errors: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -40,8 +41,8 @@ class Rows:
 
     schema: Schema
     match: str = "all"
-    rows: list[Row] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    errors: list[str] = dataclasses.field(default_factory=list)
 
     def __iter__(self) -> Iterator[Row]:
         """The filled rows, then the blank ones to fill."""

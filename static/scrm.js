@@ -5,17 +5,27 @@
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto", style: "short" });
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
+const SHORT = { day: "d", hour: "h", minute: "m", second: "s" };
+
 function sayTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const seconds = (new Date(time.dateTime) - Date.now()) / 1000;
+    if (Number.isNaN(seconds)) continue;
     const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) || ["second", 1];
     time.title = new Date(time.dateTime).toLocaleString();
-    time.textContent = relative.format(Math.round(seconds / size), unit);
+    if ("due" in time.dataset) {
+      const left = `${Math.trunc(Math.abs(seconds) / size)} ${SHORT[unit]}`;
+      time.classList.toggle("late", seconds < 0);
+      time.textContent = seconds < 0 ? `${left} over` : `due ${left}`;
+    } else {
+      time.textContent = relative.format(Math.round(seconds / size), unit);
+    }
   }
 }
 
 document.addEventListener("DOMContentLoaded", () => sayTimes(document));
-document.addEventListener("htmx:afterSwap", (event) => sayTimes(event.target.ownerDocument));
+document.addEventListener("htmx:afterSwap", () => sayTimes(document));
+setInterval(() => sayTimes(document), 30000);
 
 // A second click on the same form waits for the first.
 document.addEventListener("submit", (event) => {

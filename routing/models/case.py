@@ -252,11 +252,7 @@ class Case(models.Model):
     @transaction.atomic
     def hear(self, interaction: Interaction, *, now: datetime, why: str) -> None:
         """Something said elsewhere turns out to belong here: open it again."""
-        link = CaseConversation.objects.filter(
-            conversation=interaction.conversation_id, ended_at=None
-        )
-        if not link.exists():
-            self.add_conversation(interaction.conversation, by=None, why=why)
+        self.count_in(interaction.conversation_id, now=now)
         values: dict[str, Any] = {}
         if self.last_inbound_id is None or self.last_inbound_id < interaction.pk:
             values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
@@ -273,6 +269,13 @@ class Case(models.Model):
         self._swap({}, issue_id=issue and issue.pk)
         why = f"Part of “{issue}”." if issue else f"No longer part of “{before}”."
         self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
+
+    def count_in(self, conversation: int, *, now: datetime) -> None:
+        """An exchange that belongs to no case belongs to this one from now on."""
+        CaseConversation.objects.get_or_create(
+            conversation_id=conversation, ended_at=None, defaults={"case": self, "since": now}
+        )
+        self._restrict(self.department)
 
     @transaction.atomic
     def add_conversation(self, conversation: Conversation, *, by: User | None, why: str) -> None:

@@ -1,0 +1,34 @@
+"""What staff type on routing's pages, checked and put into words where it is wrong."""
+
+from routing.forms.base import number
+from routing.forms.case import (
+    GroupForm,
+    HandOverForm,
+    InboxForm,
+    NoteForm,
+    NothingForm,
+    ReasonForm,
+    SnoozeForm,
+)
+from routing.forms.department import DepartmentForm, MemberForm
+from routing.forms.issue import CaseNumbersForm, IssueForm
+from routing.forms.offline import OfflineForm, find_profiles
+from routing.forms.rule import RuleForm
+
+__all__ = [
+    "CaseNumbersForm",
+    "DepartmentForm",
+    "GroupForm",
+    "HandOverForm",
+    "InboxForm",
+    "IssueForm",
+    "MemberForm",
+    "NoteForm",
+    "NothingForm",
+    "OfflineForm",
+    "ReasonForm",
+    "RuleForm",
+    "SnoozeForm",
+    "find_profiles",
+    "number",
+]

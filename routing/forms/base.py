@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from crm.models import User
+from routing.models import Department, Membership
+
+
+class PlainForm(forms.Form):
+    """Labels without a colon; ids that stay unique where several forms share a page."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
+        super().__init__(*args, **kwargs)
+
+
+def works_in(person: User, department: Department) -> bool:
+    """Whether the department may give them work."""
+    member = Membership.objects.filter(user=person, department=department)
+    return member.exclude(role=Membership.Role.READER).exists()
+
+
+def number(text: str) -> int | None:
+    """A key as an address or a hidden input carries it; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

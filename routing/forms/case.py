@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import User
+from routing.forms.base import PlainForm, works_in
+from routing.models import Department, Issue
+from routing.models.case import Status
+
+
+class InboxForm(PlainForm):
+    """The filters of the inbox, from its address."""
+
+    q = forms.CharField(required=False, max_length=200, label=__("Search"))
+    department = forms.ModelChoiceField(
+        Department.objects.none(), required=False, empty_label=__("All departments")
+    )
+    status = forms.ChoiceField(required=False, choices=[("", __("Any status")), *Status.choices])
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        departments = Department.objects.visible_to(user)
+        self.fields["department"].queryset = departments  # type: ignore[attr-defined]
+
+
+class NothingForm(PlainForm):
+    """For verbs that are one button."""
+
+
+class ReasonForm(PlainForm):
+    why = forms.CharField(required=False, max_length=500, label=__("Why (if it needs saying)"))
+
+
+class NoteForm(PlainForm):
+    text = forms.CharField(
+        max_length=10_000,
+        label=__("Note, stays inside"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": __("Write something, or leave the note out.")},
+    )
+
+
+class HandOverForm(PlainForm):
+    department = forms.ModelChoiceField(Department.objects.all(), label=__("To which department"))
+    person = forms.ModelChoiceField(
+        User.objects.none(),
+        required=False,
+        label=__("To whom there"),
+        empty_label=__("Nobody: whoever takes it"),
+    )
+    why = forms.CharField(
+        max_length=500,
+        label=__("Why"),
+        error_messages={"required": __("Say why, so that they need not ask.")},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = User.objects.active().filter(memberships__isnull=False).distinct()
+        self.fields["person"].queryset = people.order_by("name")  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        person, department = data.get("person"), data.get("department")
+        if person and department and not works_in(person, department):
+            self.add_error(
+                "person",
+                _("%(person)s does not work in %(department)s.")
+                % {"person": person, "department": department},
+            )
+        return data
+
+
+class SnoozeForm(PlainForm):
+    """Until a preset or an exact time → `cleaned_data["until"]`, aware and ahead."""
+
+    PRESETS = [
+        ("hour", __("In an hour")),
+        ("afternoon", __("In four hours")),
+        ("tomorrow", __("Tomorrow at 9:00")),
+        ("monday", __("On Monday at 9:00")),
+        ("", __("At the time below")),
+    ]
+    preset = forms.ChoiceField(
+        choices=PRESETS, required=False, label=__("Until"), initial="tomorrow"
+    )
+    until = forms.DateTimeField(
+        required=False,
+        label=__("Exact time"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        now = timezone.localtime()
+        if data.get("preset"):
+            data["until"] = _preset(data["preset"], now)
+        if "until" in self.errors:
+            return data
+        if data.get("until") is None:
+            self.add_error("until", _("Choose until when."))
+        elif data["until"] <= now:
+            self.add_error("until", _("This time has passed. Choose one that is ahead."))
+        return data
+
+
+def _preset(name: str, now: datetime) -> datetime:
+    """now: in the workspace's zone."""
+    if name in {"hour", "afternoon"}:
+        return now + timedelta(hours=1 if name == "hour" else 4)
+    days = 1 if name == "tomorrow" else 7 - now.weekday()
+    morning = datetime.combine(now.date() + timedelta(days=days), time(9))
+    return timezone.make_aware(morning)
+
+
+class GroupForm(PlainForm):
+    issue = forms.ModelChoiceField(
+        Issue.objects.filter(closed_at=None),
+        required=False,
+        label=__("Issue"),
+        empty_label=__("None"),
+    )

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import Conversation, User
+from routing.forms.base import PlainForm
+from routing.models import Department, Membership, SlaPolicy
+from routing.models.rule import Priority
+
+
+class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A department with its response targets, in hours for each priority.
+
+    is_fallback is no field of the model's here: the constraint would refuse what `save` moves.
+    """
+
+    is_fallback = forms.BooleanField(
+        required=False, label=__("Work that no rule claims comes here")
+    )
+
+    class Meta:
+        model = Department
+        fields = ["name", "colour", "owner", "is_restricted", "accounts"]
+        widgets = {
+            "colour": forms.TextInput(attrs={"type": "color"}),
+            "accounts": forms.CheckboxSelectMultiple,
+        }
+        labels = {
+            "colour": __("Colour"),
+            "is_restricted": __("Restricted: others see only that there is a conversation"),
+            "accounts": __("Accounts that its people may answer from"),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": ""} | kwargs)
+        self.fields["owner"].queryset = User.objects.active()  # type: ignore[attr-defined]
+        self.fields["is_fallback"].initial = self.instance.is_fallback
+        targets = self.instance.targets.all() if self.instance.pk else []
+        hours = {target.priority: f"{target.hours:g}" for target in targets}
+        for priority, label in Priority.choices:
+            self.fields[f"hours_{priority}"] = forms.FloatField(
+                required=False,
+                min_value=0.01,
+                max_value=8760,
+                initial=hours.get(priority),
+                label=_("First answer within (hours), priority %s") % label.lower(),
+            )
+
+    def clean_colour(self) -> str:
+        colour: str = self.cleaned_data["colour"]
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+            raise forms.ValidationError(_("A colour is # and six of 0 to 9, a to f: #5b6472."))
+        return colour
+
+    def clean_is_fallback(self) -> bool:
+        wanted: bool = self.cleaned_data["is_fallback"]
+        others = Department.objects.filter(is_fallback=True).exclude(pk=self.instance.pk)
+        if not wanted and not others.exists():
+            raise forms.ValidationError(
+                _("There must be one: make another department the one that gets it instead.")
+            )
+        return wanted
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> Department:
+        """Write it, move the fallback here if wanted, and restrict or open its exchanges."""
+        if self.cleaned_data["is_fallback"]:
+            others = Department.objects.exclude(pk=self.instance.pk)
+            others.filter(is_fallback=True).update(is_fallback=False)
+        self.instance.is_fallback = self.cleaned_data["is_fallback"]
+        department: Department = super().save(commit)
+        for priority in Priority.values:
+            self._target(department, priority, self.cleaned_data[f"hours_{priority}"])
+        if "is_restricted" in self.changed_data:
+            Conversation.objects.filter(
+                case_links__case__department=department, case_links__ended_at=None
+            ).update(restricted=department.is_restricted)
+        return department
+
+    def _target(self, department: Department, priority: str, hours: float | None) -> None:
+        if hours is None:
+            department.targets.filter(priority=priority).delete()
+        else:
+            SlaPolicy.objects.update_or_create(
+                department=department, priority=priority, defaults={"hours": hours}
+            )
+
+
+class MemberForm(PlainForm):
+    user = forms.ModelChoiceField(
+        User.objects.active().order_by("name"), label=__("Who"), empty_label=__("Choose a person")
+    )
+    role = forms.ChoiceField(choices=Membership.Role.choices, label=__("As"))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import User
+from routing.forms.base import PlainForm
+from routing.models import Case, Issue
+
+
+class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Issue
+        fields = ["name", "about", "owner"]
+        labels = {"name": __("Name"), "about": __("What it is about"), "owner": __("Owner")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": ""} | kwargs)
+        self.fields["owner"].queryset = User.objects.active()  # type: ignore[attr-defined]
+
+
+class CaseNumbersForm(PlainForm):
+    """Case numbers, as anyone would type them → `cleaned_data["cases"]`."""
+
+    numbers = forms.CharField(
+        label=__("Case numbers"),
+        max_length=2000,
+        help_text=__("For example: 12, 15 #18"),
+        error_messages={"required": __("Write at least one case number.")},
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_numbers(self) -> str:
+        text: str = self.cleaned_data["numbers"]
+        words = [word.lstrip("#") for word in re.split(r"[\s,;]+", text) if word]
+        if odd := [word for word in words if not re.fullmatch(r"\d{1,18}", word)]:
+            raise forms.ValidationError(
+                _("These are not case numbers: %(odd)s.") % {"odd": ", ".join(odd)}
+            )
+        wanted = {int(word) for word in words}
+        cases = list(Case.objects.workable_by(self.user).filter(pk__in=wanted).order_by("pk"))
+        if missing := sorted(wanted - {case.pk for case in cases}):
+            numbers = ", ".join(f"#{number}" for number in missing)
+            raise forms.ValidationError(
+                _("There are no such cases in your departments: %(numbers)s. Nothing was added.")
+                % {"numbers": numbers}
+            )
+        self.cleaned_data["cases"] = cases
+        return text

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import User
+from routing.forms.base import PlainForm, works_in
+from routing.models import Department, RoutingRule, RuleRevision
+from routing.models.rule import Priority
+from routing.rules import SCHEMA
+from scrm.condition_rows import Rows, rows_from_json, rows_from_post
+from scrm.conditions import ConditionErrors
+
+
+class RuleForm(PlainForm):
+    """A routing rule; its conditions are rows beside the form's own fields."""
+
+    name = forms.CharField(max_length=120, label=__("Name"))
+    owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
+    department = forms.ModelChoiceField(Department.objects.all(), label=__("Goes to"))
+    assign = forms.ChoiceField(choices=RuleRevision.Assign.choices, label=__("And there to"))
+    person = forms.ModelChoiceField(
+        User.objects.active().order_by("name"),
+        required=False,
+        label=__("The named person"),
+        empty_label=__("Nobody"),
+    )
+    priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"), initial="normal")
+    tags = forms.CharField(
+        required=False, max_length=500, label=__("Tags"), help_text=__("Separated by commas.")
+    )
+
+    def __init__(self, *args: Any, rule: RoutingRule | None = None, **kwargs: Any) -> None:
+        revision = rule.current if rule else None
+        if rule and revision:
+            kwargs["initial"] = {
+                "name": rule.name,
+                "owner": rule.owner_id,
+                "department": revision.department_id,
+                "assign": revision.assign,
+                "person": revision.person_id,
+                "priority": revision.priority,
+                "tags": ", ".join(revision.tags),
+            }
+        super().__init__(*args, **kwargs)
+        self.rule = rule
+        self.conditions: object = revision.conditions if revision else {"all": []}
+        self.rows: Rows = rows_from_json(self.conditions, SCHEMA)
+        if self.is_bound:
+            self.conditions, self.rows = rows_from_post(self.data.dict(), SCHEMA)  # type: ignore[attr-defined]
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        others = RoutingRule.objects.exclude(pk=self.rule.pk if self.rule else 0)
+        if others.filter(name=name).exists():
+            raise forms.ValidationError(_("Another rule has this name already."))
+        return name
+
+    def clean_tags(self) -> tuple[str, ...]:
+        words = (word.strip() for word in self.cleaned_data["tags"].split(","))
+        tags = tuple(dict.fromkeys(word for word in words if word))
+        if any(len(tag) > 60 for tag in tags):
+            raise forms.ValidationError(_("A tag has at most 60 characters."))
+        return tags
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if data.get("assign") != "person":
+            data["person"] = None
+        elif not data.get("person"):
+            self.add_error("person", _("Name the person, or choose another way to assign."))
+        elif data.get("department") and not works_in(data["person"], data["department"]):
+            self.add_error("person", _("This person does not work in that department."))
+        return data
+
+    @transaction.atomic
+    def keep(self, *, by: User) -> RoutingRule | None:
+        """Store it as a new revision; None where a condition is wrong, said at its row."""
+        data = self.cleaned_data
+        rule = self.rule or RoutingRule(position=_last_position() + 1)
+        rule.name, rule.owner = data["name"], data["owner"]
+        try:
+            with transaction.atomic():
+                rule.save()
+                rule.revise(
+                    conditions=self.conditions,
+                    department=data["department"],
+                    by=by,
+                    assign=data["assign"],
+                    person=data["person"],
+                    priority=data["priority"],
+                    tags=data["tags"],
+                )
+        except ConditionErrors as errors:
+            self.rows.say(errors)
+            return None
+        return rule
+
+
+def _last_position() -> int:
+    return RoutingRule.objects.aggregate(last=Max("position"))["last"] or 0

@@ -1,0 +1,166 @@
+"""What the page of a case tells: all that was said and done, why it is here, and the party."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import F, Max, Q, QuerySet
+
+from crm.models import Conversation, Interaction, Profile, User
+from listening.highlight import highlight
+from listening.models import Match
+from routing.models import Case, CaseEvent
+
+MOST = 200
+"""Messages on a page; older ones come with `?all=1`."""
+
+Kind = CaseEvent.Kind
+_QUIET = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline: something said (its hits marked, as safe HTML), or done."""
+
+    at: datetime
+    interaction: Interaction | None = None
+    event: CaseEvent | None = None
+    title: str = ""
+    text: str = ""
+    topics: tuple[str, ...] = ()
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    entries: list[Entry]
+    older: int
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """How the case came here: the event, which topics hit, and why no other rule got it."""
+
+    event: CaseEvent
+    why_not: list[tuple[str, str]]
+    matches: list[Match]
+
+
+def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
+    """Everything said in the case's conversations and done to it, oldest first."""
+    said = interactions_of(case).select_related("profile", "staff", "account", "conversation")
+    latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MOST])
+    older = 0 if everything or len(latest) < MOST else said.count() - len(latest)
+    readable = _readable(latest, user)
+    matches = _matches(latest)
+    entries = [_said(each, matches[each.pk], each.pk in readable) for each in latest]
+    events = case.events.exclude(kind__in=_QUIET).select_related("by", "revision__rule")
+    if case.department.is_restricted and not _works_there(case, user):
+        events = events.exclude(~Q(by=user), kind=Kind.NOTED)
+    since = min((entry.at for entry in entries), default=None) if older else None
+    entries += [
+        Entry(at=event.at, event=event) for event in events if since is None or event.at >= since
+    ]
+    return Timeline(sorted(entries, key=lambda entry: entry.at), older)
+
+
+def interactions_of(case: Case) -> QuerySet[Interaction]:
+    """What was said in its conversations, for former ones until they left the case."""
+    links = case.conversation_links.all()
+    here = Q(conversation__in=links.filter(ended_at=None).values("conversation"))
+    before = Q(
+        conversation__case_links__in=links.filter(ended_at__isnull=False),
+        recorded_at__lt=F("conversation__case_links__ended_at"),
+    )
+    return Interaction.objects.filter(here | before).distinct()
+
+
+def _works_there(case: Case, user: User) -> bool:
+    return user.sees_everything or case.department.memberships.filter(user=user).exists()
+
+
+def _said(interaction: Interaction, matches: list[Match], readable: bool) -> Entry:
+    hits = [] if interaction.is_ours or not readable else matches
+    spans = [span for match in hits for span in match.spans]
+    return Entry(
+        at=interaction.sort_at,
+        interaction=interaction,
+        title=highlight(interaction.title, spans, field="title"),
+        text=highlight(interaction.text, spans),
+        topics=tuple(sorted(match.revision.topic.name for match in hits)),
+        readable=readable,
+    )
+
+
+def _readable(interactions: Iterable[Interaction], user: User) -> set[int]:
+    known = [interaction.pk for interaction in interactions]
+    readable = Interaction.objects.readable_by(user).filter(pk__in=known)
+    return set(readable.values_list("pk", flat=True))
+
+
+def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match]]:
+    by_interaction: defaultdict[int, list[Match]] = defaultdict(list)
+    found = Match.objects.filter(mention__interaction__in=list(interactions))
+    for match in found.select_related("mention", "revision__topic").defer(
+        "mention__raw", "mention__html", "mention__text"
+    ):
+        by_interaction[match.mention.interaction_id or 0].append(match)
+    return by_interaction
+
+
+def why(case: Case, user: User) -> Why | None:
+    """Why it is here and not elsewhere; None where no rule was asked, or where the reasons
+    would quote what the user may not read."""
+    routed = case.events.filter(kind=Kind.ROUTED).select_related("revision__rule", "interaction")
+    event = routed.order_by("pk").last()
+    if event is None or event.interaction is None or not _readable([event.interaction], user):
+        return None
+    matches = _matches([event.interaction])[event.interaction.pk]
+    pairs = [(name, reason) for name, reason in event.data.get("why_not", [])]
+    return Why(event=event, why_not=pairs, matches=matches)
+
+
+def party(case: Case) -> QuerySet[Profile]:
+    """All profiles of whoever this case is with."""
+    contact = case.profile.contact
+    if contact is None:
+        return Profile.objects.filter(pk=case.profile_id)
+    return Profile.objects.of_contact(contact)
+
+
+def other_cases(case: Case, user: User) -> list[Case]:
+    """Other cases of the same party, each with `open_to_user`."""
+    visible = set(
+        Case.objects.visible_to(user).filter(profile__in=party(case)).values_list("pk", flat=True)
+    )
+    others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
+    rows = list(others.select_related("department").order_by("-opened_at")[:10])
+    for row in rows:
+        row.open_to_user = row.pk in visible  # type: ignore[attr-defined]
+    return rows
+
+
+def elsewhere(case: Case, user: User) -> list[Conversation]:
+    """Their other conversations, newest first; a restricted one shows only with whom it is."""
+    readable = Interaction.objects.readable_by(user).values("conversation")
+    rows = (
+        Conversation.objects.filter(interactions__profile__in=party(case))
+        .exclude(case_links__in=case.conversation_links.all())
+        .annotate(
+            last_at=Max("interactions__sort_at"),
+            department=Max("case_links__case__department__name"),
+        )
+        .order_by("-last_at")[:10]
+    )
+    conversations: list[Conversation] = list(rows)
+    mine = set(
+        readable.filter(conversation__in=[row.pk for row in conversations]).values_list(
+            "conversation", flat=True
+        )
+    )
+    for row in conversations:
+        row.readable = row.pk in mine  # type: ignore[attr-defined]
+    return conversations

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest, admin_only
+from routing.forms import DepartmentForm, MemberForm
+from routing.models import Department, Membership
+from routing.models.case import ACTIVE
+
+
+@admin_only
+@require_safe
+def departments(request: StaffRequest) -> HttpResponse:
+    rows = Department.objects.select_related("owner").annotate(
+        people=Count("memberships", distinct=True),
+        active=Count("cases", filter=Q(cases__status__in=ACTIVE), distinct=True),
+    )
+    return render(request, "routing/departments.html", {"departments": rows})
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    form = DepartmentForm(request.POST or None, initial={"owner": request.user})
+    if form.is_valid():
+        created = form.save()
+        messages.success(request, _("The department is there. Now add its people."))
+        return redirect(created)
+    status = 422 if form.is_bound else 200
+    return render(request, "routing/department.html", {"form": form}, status=status)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def department(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Department, pk=pk)
+    form = DepartmentForm(request.POST or None, instance=row)
+    if form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect(row)
+    return _page(request, row, form, MemberForm(), status=422 if form.is_bound else 200)
+
+
+@admin_only
+@require_POST
+def member(request: StaffRequest, pk: int) -> HttpResponse:
+    """Add somebody, change their part, or take them out."""
+    row = get_object_or_404(Department, pk=pk)
+    form = MemberForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, DepartmentForm(instance=row), form, status=422)
+    user, role = form.cleaned_data["user"], form.cleaned_data["role"]
+    if "remove" in request.POST:
+        Membership.objects.filter(department=row, user=user).delete()
+        messages.success(request, _("%s no longer works here.") % user)
+    else:
+        Membership.objects.update_or_create(department=row, user=user, defaults={"role": role})
+        said = {"person": user, "role": Membership.Role(role).label}
+        messages.success(request, _("%(person)s: %(role)s.") % said)
+    return redirect(row)
+
+
+def _page(
+    request: StaffRequest,
+    department: Department,
+    form: DepartmentForm,
+    member_form: MemberForm,
+    *,
+    status: int,
+) -> HttpResponse:
+    context = {
+        "department": Department.objects.get(pk=department.pk),
+        "form": form,
+        "member_form": member_form,
+        "members": department.memberships.select_related("user").order_by("user__name"),
+        "roles": Membership.Role.choices,
+    }
+    return render(request, "routing/department.html", context, status=status)

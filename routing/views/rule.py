@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest, admin_only
+from listening.models import Source, Topic
+from routing.forms import RuleForm, number
+from routing.models import Case, RoutingRule, RuleRevision
+from routing.trial import Trial, try_rules
+from scrm.channels.registry import kinds
+
+
+@admin_only
+@require_safe
+def rules(request: StaffRequest) -> HttpResponse:
+    """The order, and on request what it would make of a case."""
+    rows = RoutingRule.objects.select_related("owner", "current__department", "current__person")
+    asked = request.GET.get("case", "").strip().lstrip("#")
+    context = {"rules": rows, "number": asked, "trial": _trial(asked) if asked else None}
+    return render(request, "routing/rules.html", context)
+
+
+def _trial(asked: str) -> Trial | None:
+    case = Case.objects.filter(pk=number(asked) or 0).first()
+    return try_rules(case) if case else None
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    form = RuleForm(request.POST or None, initial={"owner": request.user})
+    if form.is_valid() and form.keep(by=request.user):
+        messages.success(request, _("The rule is in force, as the last one in the order."))
+        return redirect("routing:rules")
+    return _page(request, form, None, status=422 if form.is_bound else 200)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def rule(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(RoutingRule.objects.select_related("current"), pk=pk)
+    form = RuleForm(request.POST or None, rule=row)
+    if form.is_bound and request.POST.get("revision", "") != str(row.current_id or ""):
+        messages.error(request, _("Somebody changed this rule meanwhile: see its revisions below. "
+                                  "Nothing was saved; what you typed is still here."))  # fmt: skip
+        return _page(request, form, row, status=409)
+    if form.is_valid() and form.keep(by=request.user):
+        messages.success(request, _("Saved. What was routed before keeps its revision."))
+        return redirect(row)
+    return _page(request, form, row, status=422 if form.is_bound else 200)
+
+
+@admin_only
+@require_POST
+@transaction.atomic
+def move(request: StaffRequest, pk: int) -> HttpResponse:
+    """One place up or down; the order is written anew, so that no two share a place."""
+    order = list(RoutingRule.objects.select_for_update().order_by("position", "pk"))
+    row = get_object_or_404(RoutingRule, pk=pk)
+    here = order.index(row)
+    there = here + (1 if request.POST.get("to") == "down" else -1)
+    if 0 <= there < len(order):
+        order[here], order[there] = order[there], order[here]
+    for position, each in enumerate(order):
+        if each.position != position:
+            each.position = position
+            each.save(update_fields=["position"])
+    return redirect("routing:rules")
+
+
+@admin_only
+@require_POST
+def switch(request: StaffRequest, pk: int) -> HttpResponse:
+    """On or off, as the button said that was pressed."""
+    row = get_object_or_404(RoutingRule, pk=pk)
+    row.is_active = request.POST.get("to") == "on"
+    row.save(update_fields=["is_active"])
+    said = _("“%s” is in force.") if row.is_active else _("“%s” is off. It claims nothing.")
+    messages.success(request, said % row)
+    return redirect("routing:rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One revision and in words how it differs from the one before."""
+
+    revision: RuleRevision
+    differences: list[str]
+
+
+def _page(
+    request: StaffRequest, form: RuleForm, rule: RoutingRule | None, *, status: int
+) -> HttpResponse:
+    fields = list(form.visible_fields())
+    context = {
+        "form": form,
+        "first": fields[:2],
+        "last": fields[2:],
+        "rule": rule,
+        "rows": form.rows,
+        "known": _known(),
+        "history": _history(rule) if rule else [],
+    }
+    return render(request, "routing/rule.html", context, status=status)
+
+
+def _known() -> list[tuple[str, list[str]]]:
+    """Names of ours that a condition may ask for."""
+    return [
+        (_("Topics"), list(Topic.objects.values_list("name", flat=True))),
+        (_("Sources"), list(Source.objects.values_list("name", flat=True))),
+        (_("Channels"), list(kinds())),
+    ]
+
+
+def _history(rule: RoutingRule) -> list[Change]:
+    revisions = list(rule.revisions.select_related("department", "person", "made_by"))
+    changes = [Change(new, _differences(old, new)) for new, old in pairwise(revisions)]
+    return [*changes, *(Change(first, [_("The first one.")]) for first in revisions[-1:])]
+
+
+def _differences(old: RuleRevision, new: RuleRevision) -> list[str]:
+    pairs = {
+        _("when"): (old.sentence, new.sentence),
+        _("to"): (str(old.department), str(new.department)),
+        _("for"): (_given_to(old), _given_to(new)),
+        _("priority"): (old.get_priority_display(), new.get_priority_display()),
+        _("tags"): (", ".join(old.tags), ", ".join(new.tags)),
+    }
+    said = [
+        _("%(what)s: “%(old)s” became “%(new)s”")
+        % {"what": what, "old": before or _("nothing"), "new": after or _("nothing")}
+        for what, (before, after) in pairs.items()
+        if before != after
+    ]
+    return said or [_("Nothing but its number.")]
+
+
+def _given_to(revision: RuleRevision) -> str:
+    return str(revision.person) if revision.person else str(revision.get_assign_display())

@@ -1,0 +1,95 @@
+"""Cases to look at and to work on, made by the way that real ones take."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from crm.models import Interaction
+from crm.record import Entry, record
+from listening.models import Match, Mention, Poll, Source, Topic
+from routing.arrivals import Arrival, take_in
+from routing.models import Case, Department
+from routing.rules import Facts
+from scrm.channels.base import Author
+
+
+@pytest.fixture
+def say(service: Department) -> Callable[..., Interaction]:
+    """Somebody outside says something in public → its ledger row, routed into a case."""
+    numbers = itertools.count(1)
+
+    def said(text: str, *, by: str = "roncalder", at: datetime | None = None, **facts: Any) -> Any:
+        at = at or timezone.now()
+        author = Author("sandbox.microblog", by, handle=f"@{by}", name=by.title(), reach=1200)
+        entry = Entry(
+            scope="sandbox.microblog",
+            key=f"post-{next(numbers)}",
+            author=author,
+            channel="sandbox",
+            kind="post",
+            visibility="public",
+            text=text,
+            occurred_at=at,
+            **facts,
+        )
+        row = record([entry], now=at)[0]
+        arrival = Arrival(
+            interaction=row.interaction,
+            conversation=row.conversation,
+            profile=row.profile or 0,
+            contact=row.contact,
+            said_at=at,
+            facts=Facts(text=text, topics=frozenset({"Brand"}), reach=1200),
+        )
+        take_in([arrival], now=at)
+        return Interaction.objects.get(pk=row.interaction)
+
+    return said
+
+
+@pytest.fixture
+def make_case(say: Callable[..., Interaction]) -> Callable[..., Case]:
+    """A case as a first post opens it; `facts` are written over it."""
+
+    def make(text: str = "My bag is gone", *, by: str = "roncalder", **facts: Any) -> Case:
+        said = say(text, by=by, at=facts.pop("at", None) or timezone.now() - timedelta(hours=1))
+        Case.objects.filter(last_inbound=said).update(**facts)
+        return Case.objects.get(last_inbound=said)
+
+    return make
+
+
+@pytest.fixture
+def case(make_case: Callable[..., Case]) -> Case:
+    return make_case()
+
+
+@pytest.fixture
+def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
+    """A topic hit a ledger row's mention at these spans."""
+
+    def made(said: Interaction, topic: Topic, spans: list[list[Any]]) -> Match:
+        source = Source.objects.first() or make_source()
+        mention, _created = Mention.objects.get_or_create(
+            interaction=said,
+            defaults={
+                "scope": said.scope,
+                "key": said.key,
+                "poll": Poll.objects.create(source=source),
+                "author_network": said.scope,
+                "author_key": "x",
+                "kind": said.kind,
+                "visibility": said.visibility,
+                "text": said.text,
+                "processed_at": timezone.now(),
+            },
+        )
+        return Match.objects.create(mention=mention, revision=topic.current, spans=spans)
+
+    return made

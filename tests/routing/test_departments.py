@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from crm.models import Account, User
+from routing.models import Case, Department, Membership, SlaPolicy
+
+As = Callable[[User], Client]
+
+
+def typed(department: Department, **facts: Any) -> dict[str, Any]:
+    known = {"name": department.name, "colour": "#112233", "owner": department.owner_id}
+    return known | ({"is_fallback": "on"} if department.is_fallback else {}) | facts
+
+
+@pytest.mark.parametrize("path", ["/departments/", "/departments/new/", "/departments/{}/"])
+@pytest.mark.parametrize("who", ["agent", "lead", "supervisor"])
+def test_only_admins_come_here(
+    as_: As, service: Department, path: str, who: str, request: pytest.FixtureRequest
+) -> None:
+    client = as_(request.getfixturevalue(who))
+    assert client.get(path.format(service.pk)).status_code == 403
+    assert client.post(path.format(service.pk)).status_code == 403
+    assert client.post(f"/departments/{service.pk}/members/").status_code == 403
+
+
+def test_a_department_is_made_with_its_targets(
+    as_: As, admin: User, service: Department, microblog: Account
+) -> None:
+    form = {"name": "Legal", "colour": "#aabbcc", "owner": admin.pk, "accounts": [microblog.pk]}
+    as_(admin).post("/departments/new/", form | {"hours_urgent": "1.5", "hours_normal": "24"})
+    legal = Department.objects.get(name="Legal")
+    assert SlaPolicy.objects.hours() == {(legal.pk, "urgent"): 1.5, (legal.pk, "normal"): 24}
+    assert list(legal.accounts.all()) == [microblog]
+
+
+def test_an_emptied_target_is_none(as_: As, admin: User, service: Department) -> None:
+    service.targets.create(priority="high", hours=4)
+    page = as_(admin).get(f"/departments/{service.pk}/").content.decode()
+    assert 'name="hours_high" value="4"' in page
+    as_(admin).post(f"/departments/{service.pk}/", typed(service, hours_high=""))
+    assert not service.targets.exists()
+
+
+def test_the_fallback_moves_and_there_is_always_one(
+    as_: As, admin: User, service: Department, sales: Department
+) -> None:
+    as_(admin).post(f"/departments/{sales.pk}/", typed(sales, is_fallback="on"))
+    assert Department.objects.fallback() == sales
+    page = as_(admin).post(f"/departments/{sales.pk}/", typed(sales))
+    assert page.status_code == 422
+    assert "There must be one" in page.content.decode()
+    assert Department.objects.fallback() == sales
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("colour", "red;}"), ("name", ""), ("name", "Sales"), ("hours_low", "-1"), ("hours_low", "x")],
+)
+def test_errors_stand_at_their_fields_and_nothing_is_changed(
+    as_: As, admin: User, service: Department, sales: Department, field: str, value: str
+) -> None:
+    form = typed(service, name="Front desk") | {field: value}
+    page = as_(admin).post(f"/departments/{service.pk}/", form)
+    assert page.status_code == 422
+    assert set(page.context["form"].errors) == {field}
+    service.refresh_from_db()
+    assert service.name == "Customer service"
+
+
+def test_restricting_a_department_restricts_what_it_has(
+    as_: As, admin: User, service: Department, case: Case
+) -> None:
+    as_(admin).post(f"/departments/{service.pk}/", typed(service, is_restricted="on"))
+    assert case.conversations.get().restricted
+    as_(admin).post(f"/departments/{service.pk}/", typed(service))
+    assert not case.conversations.get().restricted
+
+
+def test_people_are_added_changed_and_taken_out(
+    as_: As, admin: User, outsider: User, service: Department
+) -> None:
+    client = as_(admin)
+    path = f"/departments/{service.pk}/members/"
+    client.post(path, {"user": outsider.pk, "role": "agent"})
+    assert service.memberships.get(user=outsider).role == "agent"
+    client.post(path, {"user": outsider.pk, "role": "lead"})
+    assert service.memberships.get(user=outsider).role == "lead"
+    client.post(path, {"user": outsider.pk, "role": "lead", "remove": "1"})
+    assert not Membership.objects.filter(user=outsider, department=service).exists()
+
+
+def test_a_role_that_does_not_exist_is_refused(
+    as_: As, admin: User, outsider: User, service: Department
+) -> None:
+    form = {"user": outsider.pk, "role": "king"}
+    page = as_(admin).post(f"/departments/{service.pk}/members/", form)
+    assert page.status_code == 422
+    assert f'<option value="{outsider.pk}" selected>' in page.content.decode()
