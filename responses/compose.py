@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -14,6 +15,7 @@ from responses.models import Decision, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
 from routing.models import Case, CaseEvent, Department, Issue
+from routing.models.case import Stale
 from scrm.channels.base import Receipt
 
 
@@ -41,8 +43,8 @@ class Words:
     seen: int | None = None
 
 
-def places_for(case: Case, *, by: User) -> list[Place]:  # noqa: ARG001
-    """Every way in which `by` may answer this party: account, profile, public or private.
+def places_for(case: Case) -> list[Place]:
+    """Every way in which staff may answer this party: account, profile, public or private.
 
     In public only where they said something in public that can be answered.
     """
@@ -88,31 +90,17 @@ def reply(case: Case, words: Words, *, place: Place, by: User) -> Response:
 
     Raises Stale if they wrote since, Refused in the words of the rules.
     """
-    existing = Response.objects.filter(uuid=words.form).first()
-    if existing:
-        return existing
-    try:
-        with transaction.atomic():
-            case.check_seen(words.seen)
-            answered = _answered(place, words.visibility)
-            response = Response.objects.create(
-                uuid=words.form,
-                decision=_decide(Decision.Outcome.MICRO, case=case, by=by),
-                case=case,
-                issue=case.issue,
-                department=case.department,
-                author=by,
-                in_reply_to=answered,
-                audience=Response.Audience.ONE,
-                visibility=words.visibility,
-                subject=words.subject,
-                text=words.text,
-                created_at=timezone.now(),
-            )
-            _add(response, [place], answered)
-            return response.send(by=by)
-    except IntegrityError:  # the other click of a double click was first
-        return Response.objects.get(uuid=words.form)
+
+    def write() -> Response:
+        case.check_seen(words.seen)
+        answered = _answered(place, words.visibility)
+        response = _write(
+            words, by=by, case=case, in_reply_to=answered, visibility=words.visibility
+        )
+        _add(response, [place], answered)
+        return response.send(by=by)
+
+    return _once(words.form, write)
 
 
 def state_publicly(
@@ -126,74 +114,83 @@ def state_publicly(
     corrects: Response | None = None,
 ) -> Response:
     """A statement to many (macro), in a department's name, about a case or an issue."""
-    existing = Response.objects.filter(uuid=words.form).first()
-    if existing:
-        return existing
-    issue = issue or (case.issue if case else None)
-    try:
-        with transaction.atomic():
-            response = Response.objects.create(
-                uuid=words.form,
-                decision=_decide(Decision.Outcome.MACRO, case=case, issue=issue, by=by),
-                case=case,
-                issue=issue,
-                department=department,
-                author=by,
-                corrects=corrects,
-                audience=Response.Audience.MANY,
-                visibility=Response.Visibility.PUBLIC,
-                subject=words.subject,
-                text=words.text,
-                created_at=timezone.now(),
-            )
-            _add(response, [Place(account) for account in accounts], None)
-            return response.send(by=by)
-    except IntegrityError:
-        return Response.objects.get(uuid=words.form)
+
+    def write() -> Response:
+        response = _write(
+            words,
+            by=by,
+            case=case,
+            issue=issue,
+            department=department,
+            corrects=corrects,
+            audience=Response.Audience.MANY,
+            visibility=Response.Visibility.PUBLIC,
+        )
+        _add(response, [Place(account) for account in accounts], None)
+        return response.send(by=by)
+
+    return _once(words.form, write)
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
     """Write down what a human said by phone, letter or in person. It is sent already."""
-    existing = Response.objects.filter(uuid=words.form).first()
+
+    def write() -> Response:
+        now = timezone.now()
+        response = _write(words, by=by, case=case, state="released", released_at=now)
+        delivery = Delivery.objects.create(
+            response=response,
+            account=account,
+            destination=case.profile.key,
+            profile=case.profile,
+        )
+        mark_sent(delivery, Receipt(account.network, str(delivery.uuid)), now=now)
+        return response
+
+    return _once(words.form, write)
+
+
+def _once(form: uuid.UUID, write: Callable[[], Response]) -> Response:
+    """One form is one response (G2): its UUID is looked up before anything is judged."""
+    existing = Response.objects.filter(uuid=form).first()
     if existing:
         return existing
-    now = timezone.now()
     try:
         with transaction.atomic():
-            response = Response.objects.create(
-                uuid=words.form,
-                decision=_decide(Decision.Outcome.MICRO, case=case, by=by),
-                case=case,
-                issue=case.issue,
-                department=case.department,
-                author=by,
-                audience=Response.Audience.ONE,
-                visibility=Response.Visibility.PRIVATE,
-                subject=words.subject,
-                text=words.text,
-                state="released",
-                created_at=now,
-                released_at=now,
-            )
-            delivery = Delivery.objects.create(
-                response=response,
-                account=account,
-                destination=case.profile.key,
-                profile=case.profile,
-            )
-            mark_sent(delivery, Receipt(account.network, str(delivery.uuid)), now=now)
-            if delivery.interaction:
-                what = words.subject or "Said by hand"
-                case.add_conversation(delivery.interaction.conversation, by=by, why=what)
-            return response
-    except IntegrityError:
-        return Response.objects.get(uuid=words.form)
+            return write()
+    except IntegrityError:  # the other click of a double click was first
+        first = Response.objects.filter(uuid=form).first()
+        if first is None:
+            raise
+        return first
+
+
+def _write(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
+    """The decision and its response: micro and private, unless `facts` say otherwise."""
+    issue = facts.pop("issue", None) or (case.issue if case else None)
+    audience = facts.setdefault("audience", Response.Audience.ONE)
+    outcome = Decision.Outcome.MACRO if audience == "many" else Decision.Outcome.MICRO
+    defaults = {"visibility": Response.Visibility.PRIVATE, "created_at": timezone.now()}
+    if case:
+        defaults["department"] = case.department
+    return Response.objects.create(
+        uuid=words.form,
+        decision=_decide(outcome, case=case, issue=issue, by=by),
+        case=case,
+        issue=issue,
+        author=by,
+        subject=words.subject,
+        text=words.text,
+        **(defaults | facts),
+    )
 
 
 @transaction.atomic
 def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decision:
     """No response, with a reason; the case is done."""
     case.check_seen(seen)
+    if case.is_closed:
+        raise Stale(f"This case is {case.get_status_display().lower()} already.")
     decision = _decide(Decision.Outcome.NONE, case=case, by=by, why=why)
     case.finish(by=by, seen=seen, why=f"No response: {why}")
     return decision

@@ -16,7 +16,6 @@ from crm.record import Entry, lock_workspace, record
 from responses.feedback import adopt
 from responses.models import Delivery
 from responses.models.delivery import MOST_ATTEMPTS, Sending
-from routing.models import Case, CaseConversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)
@@ -99,19 +98,12 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     mine.save()
     case = mine.response.case
     if case and not mine.response.is_macro:
-        _join(case, row.conversation, now=now)
+        case.count_in(row.conversation, now=now)
         case.wait(answered_at=now)
     adopt(mine, now=now)
     delivery.refresh_from_db()
     delivery._tell()
     return True
-
-
-def _join(case: Case, conversation: int, *, now: datetime) -> None:
-    """An exchange that we began about a case, by phone or message, belongs to it."""
-    if not CaseConversation.objects.filter(conversation=conversation, ended_at=None).exists():
-        CaseConversation.objects.create(case=case, conversation_id=conversation, since=now)
-        case.conversations.filter(pk=conversation).update(restricted=case.department.is_restricted)
 
 
 def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:

@@ -42,7 +42,10 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         if user.sees_everything:
             return self
         return self.filter(
-            Q(case__in=Case.objects.visible_to(user).values("pk"))
+            Q(
+                case__in=Case.objects.visible_to(user).values("pk"),
+                department__is_restricted=False,
+            )
             | Q(department__memberships__user=user)
             | Q(author=user)
         ).distinct()

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest
+from responses import signing
+from responses.forms import EditForm, SendBackForm
+from responses.models import Response
+from responses.models.response import Refused, State
+from responses.views.lookup import response_to_see, words_answered
+from routing.models.case import Stale
+
+
+@require_safe
+def approvals(request: StaffRequest) -> HttpResponse:
+    return _approvals(request)
+
+
+@require_POST
+def approve(request: StaffRequest, pk: int) -> HttpResponse:
+    response = _to_approve(request, pk)
+    shown = request.POST.get("shown", "")
+    return _try(
+        request,
+        lambda: signing.approve(response, shown=shown, by=request.user),
+        _("Approved; it leaves in a moment."),
+    )
+
+
+@require_POST
+def send_back(request: StaffRequest, pk: int) -> HttpResponse:
+    response = _to_approve(request, pk)
+    form = SendBackForm(request.POST)
+    if not form.is_valid():
+        return _approvals(request, form=form, at=pk, status=422)
+    why = form.cleaned_data["reason"]
+    return _try(
+        request,
+        lambda: response.send_back(by=request.user, why=why),
+        _("Sent back to %(author)s.") % {"author": response.author},
+        form=form,
+        at=pk,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    """Change the words of a draft or a held text; then keep it, send it, or approve it."""
+    response = response_to_see(request, pk)
+    if not signing.may_edit(response, request.user):
+        raise PermissionDenied
+    form = EditForm(response, request.POST or None)
+    if request.method != "POST":
+        return _edit(request, response, form)
+    if not form.is_valid():
+        return _edit(request, response, form, status=422)
+    try:
+        _rewrite(request, response, form)
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return _edit(request, response, form, status=422)
+    except Stale as stale:
+        return _stale(request, response, form, stale)
+    messages.success(request, _fate(response))
+    return redirect(response.case or response)
+
+
+@require_POST
+def send(request: StaffRequest, pk: int) -> HttpResponse:
+    """Let a draft go as it stands."""
+    response = response_to_see(request, pk)
+    if not signing.may_edit(response, request.user):
+        raise PermissionDenied
+    seen = request.POST.get("seen", "")
+    try:
+        with transaction.atomic():
+            if response.case:
+                response.case.check_seen(int(seen) if seen.isdecimal() else None)
+            response.send(by=request.user)
+    except Refused as refusal:
+        return _edit(request, response, EditForm(response), status=422, error=str(refusal))
+    except Stale as stale:
+        response.refresh_from_db()
+        return _edit(request, response, EditForm(response), status=409, error=str(stale))
+    messages.success(request, _fate(response))
+    return redirect(response.case or response)
+
+
+@require_POST
+def cancel(request: StaffRequest, pk: int) -> HttpResponse:
+    """Undo: stop what has not left yet."""
+    response = response_to_see(request, pk)
+    if not signing.may_edit(response, request.user):
+        raise PermissionDenied
+    try:
+        response.cancel(by=request.user)
+    except Stale as stale:
+        messages.error(request, str(stale))
+    else:
+        messages.success(request, _("Cancelled. Nothing left."))
+    return redirect(response.case or response)
+
+
+def _to_approve(request: StaffRequest, pk: int) -> Response:
+    response = response_to_see(request, pk)
+    if not signing.may_approve(response, request.user):
+        raise PermissionDenied
+    return response
+
+
+def _try(
+    request: StaffRequest,
+    act: Callable[[], None],
+    done: str,
+    form: SendBackForm | None = None,
+    at: int | None = None,
+) -> HttpResponse:
+    try:
+        act()
+    except Refused as refusal:
+        return _approvals(request, form=form, at=at, status=422, error=str(refusal))
+    except Stale as stale:
+        return _approvals(request, form=form, at=at, status=409, error=str(stale))
+    messages.success(request, done)
+    return redirect("responses:approvals")
+
+
+def _approvals(
+    request: StaffRequest,
+    form: SendBackForm | None = None,
+    at: int | None = None,
+    status: int = 200,
+    error: str = "",
+) -> HttpResponse:
+    """The queue. form, at: what was typed about one of them, and about which."""
+    held = Response.objects.approvable_by(request.user).order_by("created_at")
+    held = held.select_related("case__profile", "issue", "department", "author")
+    waiting = list(held.prefetch_related("deliveries__account", "deliveries__profile"))
+    answered = words_answered(waiting, request.user)
+    rows = [
+        {
+            "response": response,
+            "answers": answered.get(response.pk),
+            "may_sign": signing.may_sign(response, request.user),
+            "form": form if form and at == response.pk else SendBackForm(),
+            "open": form is not None and at == response.pk,
+        }
+        for response in waiting
+    ]
+    shown = {"rows": rows, "error": error}
+    return render(request, "responses/approvals.html", shown, status=status)
+
+
+def _rewrite(request: StaffRequest, response: Response, form: EditForm) -> None:
+    typed, by = form.cleaned_data, request.user
+    words = {"shown": typed["shown"], "text": typed["text"], "subject": typed["subject"]}
+    if request.POST.get("then") == "send":
+        signing.rewrite_and_send(response, **words, seen=typed["seen"], by=by)
+    else:
+        signing.rewrite(response, **words, by=by)
+
+
+def _edit(
+    request: StaffRequest, response: Response, form: EditForm, status: int = 200, error: str = ""
+) -> HttpResponse:
+    own = response.author_id == request.user.pk
+    shown = {
+        "response": response,
+        "answers": words_answered([response], request.user).get(response.pk),
+        "form": form,
+        "error": error,
+        "approves": not own and signing.may_approve(response, request.user),
+        "last": response.approvals.order_by("-pk").first(),
+        "open": response.state in {State.DRAFT, State.HELD},
+    }
+    return render(request, "responses/edit.html", shown, status=status)
+
+
+def _stale(request: StaffRequest, response: Response, form: EditForm, stale: Stale) -> HttpResponse:
+    response.refresh_from_db()
+    if response.case:
+        response.case.refresh_from_db()
+    form.look_again()
+    return _edit(request, response, form, status=409, error=str(stale))
+
+
+def _fate(response: Response) -> str:
+    says = {
+        State.HELD: _("Held for a team lead."),
+        State.RELEASED: _("On its way."),
+        State.DRAFT: _("Kept as a draft. It goes nowhere until it is sent."),
+    }
+    return says.get(State(response.state), response.get_state_display())

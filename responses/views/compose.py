@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest
+from crm.models import Account, Interaction
+from responses import compose
+from responses.forms import ByHandForm, Composing, NothingForm, ReplyForm, StatementForm
+from responses.models import Response
+from responses.models.response import Refused
+from responses.views.lookup import (
+    case_to_see,
+    case_to_work_on,
+    departments_to_speak_for,
+    may_work_on,
+)
+from routing.models import Case, Department, Issue
+from routing.models.case import Stale
+
+TABS = ("reply", "statement", "by-hand", "nothing")
+Act = Callable[[], Response | None]
+
+
+@require_safe
+def composer(request: StaffRequest, pk: int) -> HttpResponse:
+    """The form of one tab, as a partial or as a page."""
+    case = case_to_see(request, pk)
+    asked = request.GET.get("tab", "reply")
+    tab = asked if asked in TABS else "reply"
+    return _composer(request, case, tab, _form(request, case, tab))
+
+
+@require_POST
+def reply(request: StaffRequest, pk: int) -> HttpResponse:
+    case = case_to_work_on(request, pk)
+    form = ReplyForm(case, request.user, request.POST)
+
+    def act() -> Response:
+        words = form.words(visibility=form.chosen.visibility)
+        return compose.reply(case, words, place=form.chosen, by=request.user)
+
+    return _answer(request, case, "reply", form, act)
+
+
+@require_POST
+def statement(request: StaffRequest, pk: int) -> HttpResponse:
+    case = case_to_work_on(request, pk)
+    form = StatementForm(case.department, case.issue, case.last_inbound_id, request.POST)
+
+    def act() -> Response:
+        return _state(request, form, case.department, case=case)
+
+    return _answer(request, case, "statement", form, act)
+
+
+@require_POST
+def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
+    case = case_to_work_on(request, pk)
+    form = ByHandForm(case, request.POST)
+
+    def act() -> Response:
+        words = form.words(visibility="private")
+        return compose.log_by_hand(case, words, account=_hand(case), by=request.user)
+
+    return _answer(request, case, "by-hand", form, act)
+
+
+@require_POST
+def nothing(request: StaffRequest, pk: int) -> HttpResponse:
+    case = case_to_work_on(request, pk)
+    form = NothingForm(case, request.user, request.POST)
+
+    def act() -> None:
+        why, seen = form.cleaned_data["why"], form.cleaned_data["seen"]
+        compose.answer_nothing(case, by=request.user, why=why, seen=seen)
+
+    return _answer(request, case, "nothing", form, act)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def issue_statement(request: StaffRequest, pk: int) -> HttpResponse:
+    """A statement about an issue, in the name of one of the user's departments."""
+    issue = get_object_or_404(Issue, pk=pk)
+    departments = departments_to_speak_for(request.user)
+    if not departments:
+        raise PermissionDenied
+    asked = request.POST.get("department") or request.GET.get("department", "")
+    department = next((d for d in departments if str(d.pk) == asked), departments[0])
+    form = StatementForm(department, issue, None, request.POST or None)
+    shown = {"issue": issue, "form": form, "department": department, "departments": departments}
+    if request.method != "POST":
+        return render(request, "responses/issue_statement.html", shown)
+    if form.is_valid():
+        try:
+            response = _state(request, form, department, issue=issue)
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            _tell(request, response)
+            return redirect(issue)
+    return render(request, "responses/issue_statement.html", shown, status=422)
+
+
+@require_safe
+def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
+    """What we said in this case, and where each sending stands."""
+    case = case_to_see(request, pk)
+    said = Response.objects.visible_to(request.user).filter(case=case)
+    said = said.select_related("author", "case").order_by("-created_at")
+    said = said.prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
+    found = {"case": case, "responses": said, "now": timezone.now()}
+    template = "_case_responses" if request.headers.get("HX-Request") else "case_responses"
+    return render(request, f"responses/{template}.html", found)
+
+
+@transaction.atomic
+def _state(
+    request: StaffRequest,
+    form: StatementForm,
+    department: Department,
+    case: Case | None = None,
+    issue: Issue | None = None,
+) -> Response:
+    """Publish, once the author has seen all that was said in the case."""
+    words = form.words(visibility="public")
+    if case and not Response.objects.filter(uuid=words.form).exists():
+        case.check_seen(words.seen)
+    return compose.state_publicly(
+        words,
+        accounts=list(form.cleaned_data["accounts"]),
+        by=request.user,
+        department=department,
+        case=case,
+        issue=issue,
+        corrects=form.cleaned_data.get("corrects"),
+    )
+
+
+def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
+    if tab == "statement":
+        return StatementForm(case.department, case.issue, case.last_inbound_id)
+    if tab == "by-hand":
+        return ByHandForm(case)
+    if tab == "nothing":
+        return NothingForm(case, request.user)
+    return ReplyForm(case, request.user)
+
+
+def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
+    """Do it, or show the form again with what was typed and what stood in the way."""
+    if not form.is_valid():
+        return _composer(request, case, tab, form, status=422)
+    try:
+        response = act()
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return _composer(request, case, tab, form, status=422)
+    except Stale as stale:
+        return _look_again(request, case, tab, form, stale)
+    if response:
+        _tell(request, response)
+    else:
+        messages.success(request, _("Case done without a response."))
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": case.get_absolute_url()})
+    return redirect(case)
+
+
+def _look_again(
+    request: StaffRequest, case: Case, tab: str, form: Composing, stale: Stale
+) -> HttpResponse:
+    """Show what is new beside what was typed; the next press has seen it."""
+    case.refresh_from_db()
+    seen = form.cleaned_data["seen"] or 0
+    news = Interaction.objects.readable_by(request.user).filter(
+        conversation__in=case.conversations, direction="in", pk__gt=seen
+    )
+    form.look_again(case.last_inbound_id)
+    shown = news.select_related("profile").order_by("pk")
+    return _composer(request, case, tab, form, status=409, news=shown, stale=stale)
+
+
+def _composer(
+    request: StaffRequest, case: Case, tab: str, form: Composing, status: int = 200, **more: Any
+) -> HttpResponse:
+    shown = {
+        "case": case,
+        "tab": tab,
+        "form": form,
+        "workable": may_work_on(case, request.user),
+        **more,
+    }
+    template = "_composer" if request.headers.get("HX-Request") else "composer"
+    return render(request, f"responses/{template}.html", shown, status=status)
+
+
+def _tell(request: StaffRequest, response: Response) -> None:
+    """What became of it; while it waits to leave, with a way back."""
+    if response.state == "held":
+        why = " ".join(r["sentence"] for r in response.verdict if r["verdict"] == "hold")
+        messages.warning(request, _("Held for a team lead: %(why)s") % {"why": why})
+    elif response.deliveries.filter(state="queued").exists():
+        shown = {"response": response, "undo_seconds": settings.UNDO_SECONDS}
+        undo = render_to_string("responses/_undo.html", shown, request)
+        messages.success(request, undo)
+    else:
+        messages.success(request, _("Written down."))
+
+
+def _hand(case: Case) -> Account:
+    """The account under which what was said by hand is kept; made when first needed."""
+    account = Account.objects.active().filter(kind="manual").first()
+    if account:
+        return account
+    return Account.objects.get_or_create(
+        network="offline",
+        self_key="",
+        defaults={"kind": "manual", "name": "By hand", "owner": case.department.owner},
+    )[0]

@@ -1,0 +1,70 @@
+"""Whose is what: strangers get 404, those who may only look get 403."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404
+
+from crm.access import StaffRequest
+from crm.models import Interaction, User
+from responses.models import Delivery, Response
+from responses.signing import may_approve
+from routing.models import Case, Department, Membership
+
+
+def case_to_see(request: StaffRequest, pk: int) -> Case:
+    cases = Case.objects.visible_to(request.user)
+    return get_object_or_404(cases.select_related("profile", "department", "issue"), pk=pk)
+
+
+def may_work_on(case: Case, user: User) -> bool:
+    return Case.objects.workable_by(user).filter(pk=case.pk).exists()
+
+
+def case_to_work_on(request: StaffRequest, pk: int) -> Case:
+    case = case_to_see(request, pk)
+    if not may_work_on(case, request.user):
+        raise PermissionDenied
+    return case
+
+
+def departments_to_speak_for(user: User) -> list[Department]:
+    """Those in whose name a user may address the public."""
+    departments = Department.objects.all()
+    if not user.sees_everything:
+        roles = [Membership.Role.AGENT, Membership.Role.LEAD]
+        departments = departments.filter(memberships__user=user, memberships__role__in=roles)
+    return list(departments)
+
+
+def response_to_see(request: StaffRequest, pk: int) -> Response:
+    responses = Response.objects.visible_to(request.user).select_related(
+        "case__profile", "issue", "department", "author", "decision__by"
+    )
+    return get_object_or_404(responses, pk=pk)
+
+
+def words_answered(responses: Iterable[Response], user: User) -> dict[int, Interaction]:
+    """Response id → what it answers, where `user` may read it."""
+    answered = {each.pk: each.in_reply_to_id for each in responses if each.in_reply_to_id}
+    readable = Interaction.objects.readable_by(user).in_bulk(list(answered.values()))
+    return {pk: readable[said] for pk, said in answered.items() if said in readable}
+
+
+def may_deal_with(response: Response, user: User) -> bool:
+    """Act on its sendings and its feedback: whoever works on its case, else its leads."""
+    if may_approve(response, user):
+        return True
+    return response.case is not None and may_work_on(response.case, user)
+
+
+def delivery_to_act_on(request: StaffRequest, pk: int) -> Delivery:
+    deliveries = Delivery.objects.visible_to(request.user).select_related(
+        "response__case", "response__department", "account", "profile"
+    )
+    delivery = get_object_or_404(deliveries, pk=pk)
+    if not may_deal_with(delivery.response, request.user):
+        raise PermissionDenied
+    return delivery

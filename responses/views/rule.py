@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Max
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from crm.access import StaffRequest, admin_only
+from responses.forms import RuleForm
+from responses.models import ResponseRule
+from responses.rules import SCHEMA
+from scrm.condition_rows import Rows, rows_from_json, rows_from_post
+from scrm.conditions import ConditionErrors, parse
+
+
+@require_safe
+@admin_only
+def rules(request: StaffRequest) -> HttpResponse:
+    found = ResponseRule.objects.select_related("owner")
+    return render(request, "responses/rules.html", {"rules": found})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@admin_only
+def rule_new(request: StaffRequest) -> HttpResponse:
+    last = ResponseRule.objects.aggregate(last=Max("position"))["last"] or 0
+    fresh = ResponseRule(owner=request.user, position=last + 1, conditions={"all": []})
+    return _edit(request, fresh)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@admin_only
+def rule(request: StaffRequest, pk: int) -> HttpResponse:
+    return _edit(request, get_object_or_404(ResponseRule, pk=pk))
+
+
+def _edit(request: StaffRequest, rule: ResponseRule) -> HttpResponse:
+    if request.method != "POST":
+        rows = rows_from_json(rule.conditions, SCHEMA)
+        return _page(request, RuleForm(instance=rule), rows)
+    conditions, rows = rows_from_post(request.POST, SCHEMA)
+    sound = _is_sound(conditions, rows)
+    rule.conditions = conditions if sound else {"all": []}
+    form = RuleForm(request.POST, instance=rule)
+    if not (form.is_valid() and sound):
+        return _page(request, form, rows, status=422)
+    form.save()
+    messages.success(request, _("“%(rule)s” saved.") % {"rule": rule})
+    return redirect(rule)
+
+
+def _is_sound(conditions: object, rows: Rows) -> bool:
+    try:
+        parse(conditions, SCHEMA)
+    except ConditionErrors as errors:
+        rows.say(errors)
+        return False
+    return True
+
+
+def _page(request: StaffRequest, form: RuleForm, rows: Rows, status: int = 200) -> HttpResponse:
+    shown = {"form": form, "rows": rows, "rule": form.instance}
+    return render(request, "responses/rule.html", shown, status=status)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest
+from responses import outbox
+from responses.forms import MarkSentForm
+from responses.models import Delivery
+from responses.models.delivery import Sending
+from responses.views.lookup import delivery_to_act_on, may_deal_with
+from routing.models import CaseEvent
+from routing.models.case import Stale
+from scrm.channels.base import Receipt
+from scrm.nudge import nudge
+
+
+@require_safe
+def sendings(request: StaffRequest) -> HttpResponse:
+    return _sendings(request)
+
+
+@require_POST
+def check(request: StaffRequest, pk: int) -> HttpResponse:
+    """Ask the network now whether it left."""
+    delivery = delivery_to_act_on(request, pk)
+    unknown = Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN)
+    if unknown.update(settle_after=timezone.now()):
+        nudge("scrm.pipeline.settle", delivery.pk)
+        messages.success(request, _("Asking the network. Look again in a moment."))
+    else:
+        messages.error(request, _("Its fate is known by now. Nothing was changed."))
+    return redirect("responses:sendings")
+
+
+@require_POST
+def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
+    """A human has seen it there: write it down as sent."""
+    delivery = delivery_to_act_on(request, pk)
+    form = MarkSentForm(request.POST)
+    if not form.is_valid():
+        return _sendings(request, form=form, at=pk, status=422)
+    if not Delivery.objects.to_check(timezone.now()).filter(pk=pk).exists():
+        return _sendings(request, status=409, error=_("This was dealt with already."))
+    key = form.cleaned_data["key"] or f"by-hand:{delivery.uuid}"
+    receipt = Receipt(delivery.account.network, key, url=form.cleaned_data["url"])
+    outbox.mark_sent(delivery, receipt, now=timezone.now())
+    _note(request, delivery, "Marked as sent by hand.")
+    messages.success(request, _("Written down as sent."))
+    return redirect("responses:sendings")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def send_again(request: StaffRequest, pk: int) -> HttpResponse:
+    """A new sending in place of this one, after a look at the old."""
+    delivery = delivery_to_act_on(request, pk)
+    if request.method != "POST":
+        return render(request, "responses/send_again.html", {"delivery": delivery})
+    try:
+        delivery.send_again(by=request.user)
+    except Stale as stale:
+        return _sendings(request, status=409, error=str(stale))
+    _note(request, delivery, "Sent again.")
+    messages.success(request, _("Sending it again."))
+    return redirect("responses:sendings")
+
+
+@require_POST
+def send_late(request: StaffRequest, pk: int) -> HttpResponse:
+    delivery = delivery_to_act_on(request, pk)
+    try:
+        delivery.send_late(by=request.user)
+    except Stale as stale:
+        return _sendings(request, status=409, error=str(stale))
+    _note(request, delivery, "Sent late, after an outage.")
+    messages.success(request, _("Sending it now."))
+    return redirect("responses:sendings")
+
+
+@require_POST
+def put_away(request: StaffRequest, pk: int) -> HttpResponse:
+    delivery = delivery_to_act_on(request, pk)
+    delivery.put_away(by=request.user)
+    _note(request, delivery, "A sending that went wrong was put away.")
+    messages.success(request, _("Put away. It stays in the history."))
+    return redirect("responses:sendings")
+
+
+def _note(request: StaffRequest, delivery: Delivery, why: str) -> None:
+    if delivery.response.case:
+        kind = CaseEvent.Kind.ANSWERED
+        delivery.response.case.log(kind, by=request.user, why=why, delivery=delivery.pk)
+
+
+def _sendings(
+    request: StaffRequest,
+    form: MarkSentForm | None = None,
+    at: int | None = None,
+    status: int = 200,
+    error: str = "",
+) -> HttpResponse:
+    """What needs a human. form, at: what was typed about one of them, and about which."""
+    found = Delivery.objects.visible_to(request.user).to_check(timezone.now())
+    found = found.select_related(
+        "response__case__profile", "response__issue", "response__department",
+        "response__author", "account", "profile",
+    ).order_by("send_after", "pk")  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {
+            "delivery": delivery,
+            "may_act": may_deal_with(delivery.response, request.user),
+            "form": form if form and at == delivery.pk else MarkSentForm(),
+            "open": form is not None and at == delivery.pk,
+        }
+        for delivery in found
+    ]
+    shown = {"rows": rows, "error": error}
+    return render(request, "responses/sendings.html", shown, status=status)

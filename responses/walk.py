@@ -1,0 +1,131 @@
+"""From one response back to where it came from, and forth to what came of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from crm.models import Interaction, User
+from listening.models import Match, Mention, Poll, Sighting, Source
+from responses.models import Approval, Decision, Delivery, Feedback, Response
+from routing.models import Case, CaseConversation, CaseEvent, Issue, RuleRevision
+
+MOST_MENTIONS = 100
+"""Of an issue that hundreds raised, the walk shows the first ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One answer to what we said, and the case that it belongs to now."""
+
+    feedback: Feedback
+    case: Case | None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """All rows on the way. cases: its own, or those of the issue that it speaks to.
+
+    routed: how its own case came to its department, by rule_revision; both None without one.
+    matches carry their revision and topic, mentions their author's words as found.
+    """
+
+    response: Response
+    decision: Decision
+    approvals: Sequence[Approval]
+    deliveries: Sequence[Delivery]
+    feedback: Sequence[Echo]
+    case: Case | None
+    issue: Issue | None
+    cases: Sequence[Case]
+    routed: CaseEvent | None
+    rule_revision: RuleRevision | None
+    mentions: Sequence[Mention]
+    matches: Sequence[Match]
+    polls: Sequence[Poll]
+    sources: Sequence[Source]
+
+    @property
+    def found(self) -> list[tuple[Mention, list[Match]]]:
+        """Each mention with what it matched."""
+        hits: dict[int, list[Match]] = defaultdict(list)
+        for match in self.matches:
+            hits[match.mention_id].append(match)
+        return [(mention, hits[mention.pk]) for mention in self.mentions]
+
+
+def walk(response: Response, *, by: User | None = None) -> Walk:
+    """Twelve statements at most. Leaves out what `by` may not see; None sees all."""
+    cases = _cases(response, by)
+    case = next((each for each in cases if each.pk == response.case_id), None)
+    routed = _routed(case) if case else None
+    mentions = _mentions(cases, by)
+    sightings = list(
+        Sighting.objects.filter(mention__in=mentions)
+        .select_related("source", "poll__source")
+        .order_by("pk")
+    )
+    return Walk(
+        response=response,
+        decision=response.decision,
+        approvals=list(response.approvals.select_related("by").order_by("pk")),
+        deliveries=list(
+            response.deliveries.select_related("account", "profile", "interaction").order_by("pk")
+        ),
+        feedback=_echoes(response, by),
+        case=case,
+        issue=response.issue,
+        cases=cases,
+        routed=routed,
+        rule_revision=routed.revision if routed else None,
+        mentions=mentions,
+        matches=list(
+            Match.objects.filter(mention__in=mentions)
+            .select_related("revision__topic", "mention")
+            .order_by("pk")
+        ),
+        polls=list({each.poll_id: each.poll for each in sightings}.values()),
+        sources=list({each.source_id: each.source for each in sightings}.values()),
+    )
+
+
+def _cases(response: Response, by: User | None) -> list[Case]:
+    cases = Case.objects.visible_to(by) if by else Case.objects.all()
+    if response.case_id:
+        cases = cases.filter(pk=response.case_id)
+    else:
+        cases = cases.filter(issue=response.issue)
+    return list(cases.select_related("profile", "department").order_by("pk"))
+
+
+def _routed(case: Case) -> CaseEvent | None:
+    routed = case.events.filter(kind=CaseEvent.Kind.ROUTED).order_by("pk")
+    return routed.select_related("revision__rule", "revision__department").first()
+
+
+def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
+    links = CaseConversation.objects.filter(case__in=cases)
+    said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
+    said = said.filter(conversation__in=links.values("conversation"), direction="in")
+    mentions = Mention.objects.filter(interaction__in=said.values("pk"))
+    return list(mentions.select_related("poll__source").order_by("sort_at", "pk")[:MOST_MENTIONS])
+
+
+def _echoes(response: Response, by: User | None) -> list[Echo]:
+    said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
+    rows = list(
+        response.feedback.filter(interaction__in=said.values("pk"))
+        .select_related("interaction__profile", "judged_by")
+        .order_by("pk")
+    )
+    visible = Case.objects.visible_to(by) if by else Case.objects.all()
+    links = CaseConversation.objects.filter(
+        Q(ended_at=None),
+        conversation__in=[row.interaction.conversation_id for row in rows],
+        case__in=visible.values("pk"),
+    ).select_related("case__profile", "case__department")
+    cases = {link.conversation_id: link.case for link in links}
+    return [Echo(row, cases.get(row.interaction.conversation_id)) for row in rows]

@@ -1,0 +1,113 @@
+"""What the answering pages start from: a public complaint in customer service."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from crm.models import Account, Interaction, User
+from crm.record import Entry, record
+from responses.compose import Words, places_for, reply
+from responses.models import Response, ResponseRule
+from routing.arrivals import Arrival, take_in
+from routing.models import Case
+from routing.rules import Facts
+from scrm.channels.base import Author
+
+NETWORK = "sandbox.microblog"
+
+
+@pytest.fixture
+def hear(microblog: Account) -> Callable[..., Case]:
+    """They say something on the microblog → the case that it became."""
+
+    def say(text: str, **facts: Any) -> Case:
+        handle = facts.pop("handle", "@roncalder")
+        entry = Entry(
+            scope=NETWORK,
+            key=facts.pop("key", uuid.uuid4().hex),
+            author=Author(NETWORK, handle, handle, name="Ron Calder"),
+            channel="sandbox",
+            kind="post",
+            text=text,
+            **({"visibility": "public", "occurred_at": timezone.now()} | facts),
+        )
+        row = record([entry], now=timezone.now())[0]
+        arrival = Arrival(
+            interaction=row.interaction,
+            conversation=row.conversation,
+            profile=row.profile or 0,
+            contact=None,
+            said_at=timezone.now(),
+            facts=Facts(text=text),
+        )
+        return Case.objects.get(pk=take_in([arrival], now=timezone.now())[row.interaction])
+
+    return say
+
+
+@pytest.fixture
+def complaint(hear: Callable[..., Case]) -> Case:
+    return hear("@SkywardAir you threw me off a flight")
+
+
+@pytest.fixture
+def elsewhere(complaint: Case, sales: Any) -> Case:
+    """The same case after it was moved to another department."""
+    complaint.department = sales
+    complaint.save()
+    return complaint
+
+
+@pytest.fixture
+def answer(complaint: Case, agent: User) -> Callable[..., Response]:
+    """The agent answers the complaint → the response, released or held."""
+
+    def write(text: str = "We are so sorry.", by: User = agent) -> Response:
+        complaint.refresh_from_db()
+        words = Words(uuid.uuid4(), text, "public", seen=complaint.last_inbound_id)
+        return reply(complaint, words, place=places_for(complaint)[0], by=by)
+
+    return write
+
+
+@pytest.fixture
+def make_rule(admin: User) -> Callable[..., ResponseRule]:
+    """A rule on a word in the text; it holds the response unless told otherwise."""
+
+    def make(word: str, verdict: str = "hold", **facts: Any) -> ResponseRule:
+        conditions = {"all": [{"field": "text", "op": "contains", "value": word}]}
+        return ResponseRule.objects.create(
+            **{
+                "name": f"{verdict} {word}",
+                "owner": admin,
+                "conditions": conditions,
+                "verdict": verdict,
+                "reason": f"“{word}” needs a second pair of eyes.",
+            }
+            | facts
+        )
+
+    return make
+
+
+@pytest.fixture
+def held(answer: Callable[..., Response], make_rule: Callable[..., ResponseRule]) -> Response:
+    make_rule("sorry")
+    return answer()
+
+
+@pytest.fixture
+def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Interaction]:
+    """They answer in the same thread."""
+
+    def say(text: str, **facts: Any) -> Interaction:
+        first = Interaction.objects.get(pk=complaint.last_inbound_id)
+        hear(text, in_reply_to=first.key, thread_key=first.key, **facts)
+        return Interaction.objects.latest("pk")
+
+    return say

@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, Contact, Interaction, Profile, User
+from responses.models import Decision, Delivery, Response, ResponseRule
+from routing.models import Case, Issue
+
+As = Callable[[User], Client]
+
+
+def form(case: Case, **typed: Any) -> dict[str, Any]:
+    """What a browser posts from the reply tab, with these fields typed."""
+    case.refresh_from_db()
+    account, profile = Account.objects.get(name="@SkywardAir"), case.profile
+    fields = {
+        "form": uuid.uuid4(),
+        "seen": case.last_inbound_id,
+        "place": f"{account.pk}:{profile.pk}:public",
+        "text": "We are so sorry.",
+    }
+    return fields | typed
+
+
+def url(name: str, case: Case) -> str:
+    return reverse(f"responses:{name}", args=[case.pk])
+
+
+def test_it_offers_every_way_to_answer_this_person(complaint: Case, agent: User, as_: As) -> None:
+    page = as_(agent).get(url("composer", complaint)).content.decode()
+    assert "Reply publicly as @SkywardAir to @roncalder" in page
+    assert "Message privately as @SkywardAir to @roncalder" in page
+
+
+def test_it_is_a_partial_for_htmx_and_a_page_for_the_rest(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    browser = as_(agent)
+    assert b"<html" in browser.get(url("composer", complaint)).content
+    partial = browser.get(url("composer", complaint), headers={"HX-Request": "true"}).content
+    assert b"<html" not in partial
+    assert b'id="composer"' in partial
+
+
+@pytest.mark.parametrize("tab", ["reply", "statement", "by-hand", "nothing", "no such tab"])
+def test_every_tab_opens(complaint: Case, agent: User, as_: As, tab: str) -> None:
+    assert as_(agent).get(url("composer", complaint), {"tab": tab}).status_code == 200
+
+
+def test_a_reply_is_released_and_can_be_undone(complaint: Case, agent: User, as_: As) -> None:
+    browser = as_(agent)
+    done = browser.post(url("reply", complaint), form(complaint))
+    assert (done.status_code, done["Location"]) == (302, complaint.get_absolute_url())
+    response = Response.objects.get()
+    assert (response.state, response.visibility, response.author) == ("released", "public", agent)
+    assert response.deliveries.get().outgoing.in_reply_to == complaint.last_inbound.key
+    said = browser.get(url("case_responses", complaint)).content.decode()
+    assert "Leaves in 10 s" in said
+    browser.post(reverse("responses:cancel", args=[response.pk]))
+    response.refresh_from_db()
+    assert (response.state, response.deliveries.get().state) == ("cancelled", "cancelled")
+
+
+def test_a_private_message_is_not_sent_into_the_public_thread(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    typed = form(complaint)
+    typed["place"] = typed["place"].replace("public", "private")
+    as_(agent).post(url("reply", complaint), typed)
+    delivery = Delivery.objects.get()
+    assert delivery.outgoing.visibility == "private"
+    assert delivery.conversation is None
+
+
+def test_a_public_reply_never_answers_a_private_message(
+    complaint: Case, hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    tweet = complaint.last_inbound
+    assert hear("this is between us", visibility="private", thread_key="dm") == complaint
+    as_(agent).post(url("reply", complaint), form(complaint))
+    assert Response.objects.get().in_reply_to == tweet
+
+
+def test_a_blank_text_is_an_error_at_the_field_and_nothing_is_lost(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    typed = form(complaint, text="", subject="Your flight")
+    page = as_(agent).post(url("reply", complaint), typed)
+    assert page.status_code == 422
+    assert "text" in page.context["form"].errors
+    assert "Your flight" in page.content.decode()
+    assert str(typed["form"]) in page.content.decode()
+
+
+def test_a_text_that_is_too_long_for_its_account_is_refused_at_the_field(
+    complaint: Case, microblog: Account, agent: User, as_: As
+) -> None:
+    microblog.config = {"max_length": 10}
+    microblog.save()
+    page = as_(agent).post(url("reply", complaint), form(complaint, text="much too long a text"))
+    assert page.status_code == 422
+    assert "@SkywardAir takes 10 at most" in page.content.decode()
+    assert "much too long a text" in page.content.decode()
+
+
+def test_a_refusal_is_shown_in_the_words_of_the_rule_with_the_text_kept(
+    complaint: Case, make_rule: Callable[..., ResponseRule], agent: User, as_: As
+) -> None:
+    make_rule("passport", "refuse", reason="Never write passport numbers.")
+    page = as_(agent).post(url("reply", complaint), form(complaint, text="Your passport is 123"))
+    assert page.status_code == 422
+    assert "Never write passport numbers." in page.content.decode()
+    assert "Your passport is 123" in page.content.decode()
+    assert not Response.objects.exists()
+    assert not Decision.objects.exists()
+
+
+def test_a_held_reply_says_why(
+    complaint: Case, make_rule: Callable[..., ResponseRule], agent: User, as_: As
+) -> None:
+    make_rule("refund", reason="Refunds are for leads.")
+    browser = as_(agent)
+    browser.post(url("reply", complaint), form(complaint, text="You get a refund"))
+    assert Response.objects.get().state == "held"
+    said = browser.get(url("case_responses", complaint)).content.decode()
+    assert "Held for a team lead: Refunds are for leads." in said
+
+
+def test_what_came_meanwhile_is_shown_and_the_second_press_sends(
+    complaint: Case, thanks: Callable[[str], Interaction], agent: User, as_: As
+) -> None:
+    typed, browser = form(complaint), as_(agent)
+    thanks("and you lost my bag too")
+    page = browser.post(url("reply", complaint), typed)
+    assert page.status_code == 409
+    assert "and you lost my bag too" in page.content.decode()
+    assert "We are so sorry." in page.content.decode()
+    assert not Response.objects.exists()
+    again = typed | {"seen": page.context["form"]["seen"].value()}
+    assert browser.post(url("reply", complaint), again).status_code == 302
+    assert Response.objects.get().state == "released"
+
+
+def test_the_same_form_again_shows_the_first_result_even_after_news(
+    complaint: Case, thanks: Callable[[str], Interaction], agent: User, as_: As
+) -> None:
+    typed, browser = form(complaint), as_(agent)
+    first = browser.post(url("reply", complaint), typed)
+    thanks("thank you")
+    second = browser.post(url("reply", complaint), typed | {"text": "changed"})
+    assert (first.status_code, second.status_code) == (302, 302)
+    assert Response.objects.get().text == "We are so sorry."
+
+
+def test_htmx_is_sent_to_the_case(complaint: Case, agent: User, as_: As) -> None:
+    headers = {"HX-Request": "true"}
+    done = as_(agent).post(url("reply", complaint), form(complaint), headers=headers)
+    assert done["HX-Redirect"] == complaint.get_absolute_url()
+
+
+def test_a_statement_speaks_to_all_and_can_correct_an_earlier_one(
+    complaint: Case, microblog: Account, agent: User, as_: As
+) -> None:
+    complaint.group(Issue.objects.create(name="Seat policy", owner=agent), by=agent)
+    fields = {"accounts": [microblog.pk], "subject": "Seats", "text": "We change our policy."}
+    browser = as_(agent)
+    browser.post(url("statement", complaint), form(complaint) | fields)
+    first = Response.objects.get()
+    assert (first.audience, first.visibility, first.issue) == ("many", "public", complaint.issue)
+    fields |= {"corrects": first.pk, "text": "We change it for all."}
+    browser.post(url("statement", complaint), form(complaint) | fields)
+    assert Response.objects.latest("pk").corrects == first
+
+
+def test_a_statement_needs_a_place_to_appear(complaint: Case, agent: User, as_: As) -> None:
+    page = as_(agent).post(url("statement", complaint), form(complaint, text="To everyone"))
+    assert page.status_code == 422
+    assert "Choose where it should appear." in page.content.decode()
+    assert "To everyone" in page.content.decode()
+
+
+def test_a_statement_after_news_is_stale(
+    complaint: Case, microblog: Account, thanks: Callable[[str], Interaction], agent: User, as_: As
+) -> None:
+    typed = form(complaint, accounts=[microblog.pk])
+    thanks("all is well now")
+    assert as_(agent).post(url("statement", complaint), typed).status_code == 409
+
+
+def test_a_private_only_account_is_not_offered_for_statements(
+    complaint: Case, microblog: Account, agent: User, as_: As
+) -> None:
+    microblog.config = {"visibilities": ["private"]}
+    microblog.save()
+    page = as_(agent).get(url("composer", complaint), {"tab": "statement"}).content.decode()
+    assert "has no account that may speak in public" in page
+
+
+def test_what_was_said_by_hand_is_written_down_as_sent(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    typed = form(complaint, how="call", text="I told him that we are sorry.")
+    as_(agent).post(url("by_hand", complaint), typed)
+    delivery = Delivery.objects.select_related("account", "interaction").get()
+    assert (delivery.state, delivery.account.kind) == ("sent", "manual")
+    assert delivery.interaction.staff == agent
+    assert delivery.interaction.conversation in complaint.conversations
+    complaint.refresh_from_db()
+    assert complaint.status == "waiting"
+
+
+def test_by_hand_twice_uses_one_account(complaint: Case, agent: User, as_: As) -> None:
+    for text in ("first call", "second call"):
+        as_(agent).post(url("by_hand", complaint), form(complaint, how="call", text=text))
+    assert Account.objects.filter(kind="manual").count() == 1
+    assert Response.objects.count() == 2
+
+
+def test_no_response_needs_a_reason_and_offers_the_last_one_again(
+    complaint: Case, hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    browser = as_(agent)
+    assert browser.post(url("nothing", complaint), form(complaint, why=" ")).status_code == 422
+    browser.post(url("nothing", complaint), form(complaint, why="Only a joke"))
+    complaint.refresh_from_db()
+    assert (complaint.status, Decision.objects.get().why) == ("done", "Only a joke")
+    other = hear("hello", handle="@somebody")
+    page = browser.get(url("composer", other), {"tab": "nothing"}).content.decode()
+    assert "Only a joke" in page
+
+
+def test_no_response_after_news_is_stale_and_keeps_the_reason(
+    complaint: Case, thanks: Callable[[str], Interaction], agent: User, as_: As
+) -> None:
+    typed = form(complaint, why="Only a joke")
+    thanks("no, I mean it")
+    page = as_(agent).post(url("nothing", complaint), typed)
+    assert page.status_code == 409
+    assert "Only a joke" in page.content.decode()
+    assert "no, I mean it" in page.content.decode()
+    complaint.refresh_from_db()
+    assert complaint.status != "done"
+
+
+def test_where_no_account_fits_it_offers_to_answer_by_hand(
+    complaint: Case, microblog: Account, agent: User, as_: As
+) -> None:
+    microblog.is_active = False
+    microblog.save()
+    page = as_(agent).get(url("composer", complaint)).content.decode()
+    assert "has no account on their network" in page
+    assert "?tab=by-hand" in page
+
+
+def test_a_contact_can_be_answered_wherever_we_share_a_network(
+    complaint: Case, service: Any, agent: User, admin: User, as_: As
+) -> None:
+    ron = Contact.objects.create(name="Ron Calder")
+    mail = Profile.objects.create(network="sandbox.mail", key="ron@calder.example")
+    complaint.profile.link_to(ron, by=agent, evidence="said so")
+    mail.link_to(ron, by=agent, evidence="said so")
+    ours = Account.objects.create(
+        kind="sandbox", network="sandbox.mail", self_key="a@b.example", name="Mail", owner=admin,
+        config={"visibilities": ["private"]},
+    )  # fmt: skip
+    service.accounts.add(ours)
+    page = as_(agent).get(url("composer", complaint)).content.decode()
+    assert "Message privately as Mail to ron@calder.example" in page
+    assert "Reply publicly as Mail" not in page
+
+
+POSTS = ["reply", "statement", "by_hand", "nothing"]
+
+
+@pytest.mark.parametrize("name", [*POSTS, "composer", "case_responses"])
+def test_another_department_gets_404(complaint: Case, outsider: User, as_: As, name: str) -> None:
+    browser = as_(outsider)
+    ask = browser.post if name in POSTS else browser.get
+    assert ask(url(name, complaint)).status_code == 404
+
+
+def test_readers_may_look_but_not_act(complaint: Case, reader: User, as_: As) -> None:
+    browser = as_(reader)
+    assert "but not answer it" in browser.get(url("composer", complaint)).content.decode()
+    for name in POSTS:
+        assert browser.post(url(name, complaint), form(complaint)).status_code == 403
+    assert not Response.objects.exists()
+
+
+def test_an_issue_is_answered_in_the_name_of_a_department(
+    service: Any, microblog: Account, agent: User, as_: As
+) -> None:
+    issue = Issue.objects.create(name="Seat policy", owner=agent)
+    address = reverse("responses:issue_statement", args=[issue.pk])
+    browser = as_(agent)
+    assert browser.get(address).status_code == 200
+    typed = {"form": uuid.uuid4(), "accounts": [microblog.pk], "text": "We are looking into it."}
+    assert browser.post(address, typed | {"text": ""}).status_code == 422
+    assert browser.post(address, typed)["Location"] == issue.get_absolute_url()
+    assert Response.objects.get().department == service
+
+
+def test_a_reader_does_not_speak_about_an_issue(reader: User, admin: User, as_: As) -> None:
+    issue = Issue.objects.create(name="Seat policy", owner=admin)
+    address = reverse("responses:issue_statement", args=[issue.pk])
+    assert as_(reader).get(address).status_code == 403

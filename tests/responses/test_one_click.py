@@ -1,0 +1,38 @@
+"""G2: one click is one response, however often the browser posts it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, User
+from responses.models import Decision, Delivery, Response
+from routing.models import Case
+from tests.together import at_once
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_fifty_posts_of_one_form_at_once_are_one_response(
+    complaint: Case, microblog: Account, agent: User, as_: Callable[[User], Client]
+) -> None:
+    """Seen to fail without the UUID: fifty rows; without the look-up after: 49 errors."""
+    complaint.claim(by=agent)
+    typed = {
+        "form": uuid.uuid4(),
+        "seen": complaint.last_inbound_id,
+        "place": f"{microblog.pk}:{complaint.profile_id}:public",
+        "text": "We are so sorry.",
+    }
+    address = reverse("responses:reply", args=[complaint.pk])
+    browsers = [as_(agent) for _ in range(50)]
+    posts = [lambda browser=browser: browser.post(address, typed) for browser in browsers]
+    answers = at_once(*posts)
+    assert {(each.status_code, each["Location"]) for each in answers} == {
+        (302, complaint.get_absolute_url())
+    }
+    assert Response.objects.count() == Delivery.objects.count() == Decision.objects.count() == 1

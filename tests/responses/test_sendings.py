@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import User
+from responses.models import Delivery, Response
+from routing.models import Issue
+
+As = Callable[[User], Client]
+VERBS = ["check", "mark_sent", "send_again", "send_late", "put_away"]
+PAGE = "/sendings/"
+
+
+@pytest.fixture
+def sending(answer: Callable[..., Response]) -> Callable[..., Delivery]:
+    """The sending of an answer, brought into a state."""
+
+    def bring(state: str, **facts: Any) -> Delivery:
+        Delivery.objects.filter(response=answer()).update(state=state, **facts)
+        return Delivery.objects.get()
+
+    return bring
+
+
+def url(name: str, delivery: Delivery) -> str:
+    return reverse(f"responses:{name}", args=[delivery.pk])
+
+
+def test_a_failed_sending_is_listed_with_its_reason_in_words(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    sending("failed", error="The network said: text too rude.")
+    page = as_(agent).get(PAGE).content.decode()
+    assert "text too rude" in page
+    assert "We are so sorry." in page
+
+
+def test_what_waits_its_turn_is_not_listed(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    sending("queued")
+    assert "We are so sorry." not in as_(agent).get(PAGE).content.decode()
+
+
+def test_check_asks_the_network_now(sending: Callable[..., Delivery], agent: User, as_: As) -> None:
+    unknown = sending("unknown")
+    as_(agent).post(url("check", unknown))
+    assert list(Delivery.objects.to_settle(timezone.now())) == [unknown]
+
+
+def test_check_leaves_a_failed_sending_alone(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    as_(agent).post(url("check", sending("failed")))
+    assert Delivery.objects.get().settle_after is None
+
+
+def test_a_human_who_saw_it_there_marks_it_as_sent(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    unknown, browser = sending("unknown"), as_(agent)
+    browser.post(url("mark_sent", unknown), {"url": "https://there.example/1"})
+    unknown.refresh_from_db()
+    assert (unknown.state, unknown.url) == ("sent", "https://there.example/1")
+    assert unknown.sent_key == f"by-hand:{unknown.uuid}"
+    assert unknown.interaction.text == "We are so sorry."
+    assert browser.post(url("mark_sent", unknown), {}).status_code == 409
+
+
+def test_the_id_that_a_human_knows_is_kept_so_that_answers_find_it(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    unknown = sending("unknown")
+    as_(agent).post(url("mark_sent", unknown), {"key": "post-77"})
+    unknown.refresh_from_db()
+    assert (unknown.scope, unknown.sent_key) == ("sandbox.microblog", "post-77")
+
+
+def test_a_wrong_address_is_an_error_at_the_field_with_what_was_typed(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    page = as_(agent).post(url("mark_sent", sending("unknown")), {"url": "not an address"})
+    assert page.status_code == 422
+    assert "not an address" in page.content.decode()
+    assert Delivery.objects.get().state == "unknown"
+
+
+def test_what_is_on_its_way_is_not_marked_by_hand(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    assert as_(agent).post(url("mark_sent", sending("sending")), {}).status_code == 409
+    assert Delivery.objects.get().state == "sending"
+
+
+def test_sending_again_shows_the_old_one_first_and_happens_once(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    old, browser = sending("unknown", error="No answer came."), as_(agent)
+    page = browser.get(url("send_again", old)).content.decode()
+    assert "No answer came." in page
+    assert "they get it twice" in page
+    assert Delivery.objects.count() == 1
+    assert browser.post(url("send_again", old)).status_code == 302
+    assert browser.post(url("send_again", old)).status_code == 409
+    assert Delivery.objects.get(replaces=old).state == "queued"
+    assert old.response.case.events.filter(by=agent, why="Sent again.").exists()
+
+
+def test_what_is_overdue_leaves_late_when_a_human_says_so(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    overdue = sending("queued", send_after=timezone.now() - timedelta(hours=2))
+    browser = as_(agent)
+    assert "Overdue" in browser.get(PAGE).content.decode()
+    assert browser.post(url("send_late", overdue)).status_code == 302
+    assert list(Delivery.objects.due(timezone.now())) == [overdue]
+    assert browser.post(url("send_late", overdue)).status_code == 409
+
+
+def test_put_away_leaves_the_list_and_stays_in_the_record(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    browser = as_(agent)
+    browser.post(url("put_away", sending("failed")))
+    assert "We are so sorry." not in browser.get(PAGE).content.decode()
+    assert "We are so sorry." in browser.get(reverse("responses:history")).content.decode()
+
+
+def test_readers_may_look_but_not_act(
+    sending: Callable[..., Delivery], reader: User, as_: As
+) -> None:
+    unknown, browser = sending("unknown"), as_(reader)
+    page = browser.get(PAGE).content.decode()
+    assert "We are so sorry." in page
+    assert "Put away" not in page
+    for name in VERBS:
+        assert browser.post(url(name, unknown)).status_code == 403
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_another_department_gets_404(
+    sending: Callable[..., Delivery], outsider: User, as_: As, name: str
+) -> None:
+    assert as_(outsider).post(url(name, sending("unknown"))).status_code == 404
+
+
+def test_a_statement_without_a_case_is_for_leads(
+    sending: Callable[..., Delivery], agent: User, lead: User, as_: As
+) -> None:
+    delivery = sending("failed")
+    issue = Issue.objects.create(name="Seat policy", owner=lead)
+    Response.objects.filter(pk=delivery.response_id).update(case=None, issue=issue)
+    assert as_(agent).post(url("put_away", delivery)).status_code == 403
+    assert as_(lead).post(url("put_away", delivery)).status_code == 302
