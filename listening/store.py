@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg2.errors import ProgramLimitExceeded
 
+from crm.record import tellable
 from listening.models.mention import Mention
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
@@ -30,6 +32,8 @@ def visit(source: Source) -> Poll | None:
             _keep(poll, batch, now=timezone.now())
     except ChannelError as error:
         _fail(poll, error)
+    except OperationalError:  # our own database: the lease lapses and the visit is made again
+        raise
     except Exception as error:  # a broken listener must not stop the other sources
         _log.exception("visit failed", source=source.pk)
         _fail(poll, ChannelError(f"scrm could not read what came: {error!r}"[:500]))
@@ -85,9 +89,9 @@ def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: date
     try:
         with transaction.atomic():
             return _store(poll, source, items, now)
-    except OperationalError:  # deadlock, lost connection: not the items' fault
-        raise
     except (DatabaseError, ValueError, OverflowError) as error:
+        if is_passing(error):
+            raise
         if len(items) == 1:
             SetApart.objects.create(poll=poll, raw=items[0].raw, reason=str(error)[:2000], at=now)
             return 0
@@ -95,6 +99,13 @@ def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: date
         return _store_or_halve(poll, source, items[:half], now) + _store_or_halve(
             poll, source, items[half:], now
         )
+
+
+def is_passing(error: Exception) -> bool:
+    """A deadlock or a lost connection, not the fault of what was written; too large a row is."""
+    return isinstance(error, OperationalError | InterfaceError) and not isinstance(
+        error.__cause__, ProgramLimitExceeded
+    )
 
 
 def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:
@@ -105,9 +116,8 @@ def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> 
     sighted = _sight(poll, source, items, now)
     if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
         # Heard before as mere talk about us, now known to be meant for us: look again.
-        Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False).update(
-            processed_at=None
-        )
+        mere_talk = Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False)
+        mere_talk.exclude(processed_at=None).update(processed_at=None, attempt=0)
     return len(fresh)
 
 
@@ -132,7 +142,7 @@ def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:
         url=item.url[:2000],
         language=item.language[:20],
         raw=item.raw,
-        occurred_at=item.occurred_at,
+        occurred_at=tellable(item.occurred_at),
         recorded_at=now,
         backlog=_is_backlog(source, item),
     )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from crm.models import Account, Interaction
 from crm.record import Entry, Recorded, lock_workspace, record
 from listening.models import Mention, SetApart, Sighting, TopicRevision
 from listening.models.mention import HOPELESS
+from listening.store import is_passing
 from listening.topics import Hits, keep_matches
 from responses import feedback, outbox
 from responses.feedback import Answered, Heard
@@ -32,9 +33,9 @@ def process_or_halve(mentions: Sequence[Mention], hits: Hits) -> None:
         return
     try:
         _retrying(mentions, hits)
-    except OperationalError:  # the database's trouble, not the items': the tick comes back
-        raise
     except Exception as error:
+        if is_passing(error):  # the database's trouble, not the items': the tick comes back
+            raise
         if len(mentions) == 1:
             _log.exception("set apart", mention=mentions[0].pk)
             _set_apart(mentions[0], f"{type(error).__name__}: {error}")
@@ -48,8 +49,8 @@ def _retrying(mentions: Sequence[Mention], hits: Hits) -> None:
     for left in reversed(range(_TRIES)):
         try:
             process_batch(mentions, hits, now=timezone.now())
-        except OperationalError:  # deadlock or serialisation failure: the same batch again
-            if not left:
+        except Exception as error:  # deadlock or serialisation failure: the same batch again
+            if not (left and is_passing(error)):
                 raise
         else:
             return
@@ -116,6 +117,12 @@ class _Context:
         said = Interaction.objects.filter(
             scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
         )
+        ours = {
+            (network, key): pk
+            for pk, network, key in Account.objects.values_list("pk", "network", "self_key")
+            if key
+        }
+        own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
             seen={
                 each.mention_id: _Seen(
@@ -127,23 +134,20 @@ class _Context:
             topics=dict(
                 TopicRevision.objects.filter(pk__in=revisions).values_list("pk", "topic__name")
             ),
-            ours={
-                (network, key): pk
-                for pk, network, key in Account.objects.values_list("pk", "network", "self_key")
-                if key
-            },
-            answers_us=set(said.values_list("scope", "key")),
+            ours=ours,
+            answers_us=own | set(said.values_list("scope", "key")),
         )
 
     def is_ours(self, mention: Mention) -> bool:
         return (mention.author_network, mention.author_key) in self.ours
 
     def keeps(self, mention: Mention) -> bool:
-        """For us, matched by a topic, or an answer to us; but nothing from before we came."""
+        """Ours, for us, matched, or an answer to us; but nothing from before we came."""
         if mention.backlog:
             return False
         return bool(
-            self.seen[mention.pk].stance == "for us"
+            self.is_ours(mention)
+            or self.seen[mention.pk].stance == "for us"
             or self.hits[mention.pk]
             or (mention.scope, mention.in_reply_to) in self.answers_us
         )
@@ -243,7 +247,9 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
 @transaction.atomic
 def _set_apart(mention: Mention, reason: str) -> None:
     now = timezone.now()
-    Mention.objects.filter(pk=mention.pk).update(processed_at=now, lease_until=None)
+    mine = Mention.objects.unprocessed().filter(pk=mention.pk, attempt=mention.attempt + 1)
+    if not mine.update(processed_at=now, lease_until=None):
+        return
     SetApart.objects.update_or_create(
         mention=mention,
         defaults={

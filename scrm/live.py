@@ -22,7 +22,10 @@ from django.conf import settings
 from django.core import signing
 from django.db import transaction
 
+from scrm.patience import Patience
+
 _log = structlog.get_logger(__name__)
+_patience = Patience()
 CHANNEL = "scrm:live"
 TOKEN_SECONDS = 3600
 BEAT_SECONDS = 20
@@ -42,9 +45,12 @@ def publish(topic: str, event: str, pk: int) -> None:
 
 
 def _publish(message: str) -> None:
+    if _patience.is_over():
+        return
     try:
         _publisher().publish(CHANNEL, message)
     except redis.RedisError as error:
+        _patience.lose()
         _log.warning("live hint lost", error=str(error))
 
 

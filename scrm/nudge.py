@@ -12,7 +12,10 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from scrm.patience import Patience
+
 _log = structlog.get_logger(__name__)
+_patience = Patience()
 EXPIRES = 60
 
 
@@ -22,9 +25,12 @@ def nudge(task: str, *args: int | str, after: float = 0) -> None:
 
 
 def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
+    if _patience.is_over():
+        return
     try:
         current_app.send_task(
             task, args=args, countdown=after or None, expires=EXPIRES + after, retry=False
         )
     except (OperationalError, RedisError, OSError) as error:
+        _patience.lose()
         _log.warning("nudge lost", task=task, args=args, error=str(error))

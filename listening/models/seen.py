@@ -13,21 +13,22 @@ class SeenManager(models.Manager["Seen"]):
     def claim(self, places: set[Place]) -> set[Place]:
         """Mark places as seen; those that nobody had seen before come back.
 
-        Two statements whatever the number. Rows are written in key order, so that two visits
+        Two statements whatever the number. Rows are written in the order of their keys, also
+        from one call to the next of a visit that claims chunk by chunk, so that two visits
         with the same keys wait for one another and never deadlock.
         """
-        by_hash = {(scope, digest(key)): (scope, key) for scope, key in places}
-        wanted = sorted(by_hash)
-        fresh = set(wanted) - self._known(wanted)
+        by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}
+        known = self._known(list(by_hash))
+        fresh = [pair for pair in by_hash if pair not in known]
         if not fresh:
             return set()
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO listening_seen (scope, key_hash, first_seen_at) "
                 "SELECT scope, key_hash, now() "
-                "FROM unnest(%s::text[], %s::bytea[]) AS new (scope, key_hash) "
-                "ORDER BY scope, key_hash ON CONFLICT DO NOTHING RETURNING scope, key_hash",
-                _columns(sorted(fresh)),
+                "FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS new (scope, key_hash, n) "
+                "ORDER BY n ON CONFLICT DO NOTHING RETURNING scope, key_hash",
+                _columns(fresh),
             )
             return {by_hash[scope, bytes(key_hash)] for scope, key_hash in cursor.fetchall()}
 

@@ -120,12 +120,18 @@ def _markup(detail: Any, parsed: Any) -> str:
     return escape(value) if plain_text else value
 
 
+_MAIL_AND_NAME = re.compile(r"\S+@\S+ \((.+)\)$")
+
+
 def _author(entry: Any, parsed: Any) -> tuple[str, str]:
     """Name and link of whoever wrote the entry. An Atom feed's author wrote all its entries."""
     sources = [entry, parsed.feed] if _text(parsed.version).startswith("atom") else [entry]
     for source in sources:
         detail = source.get("author_detail") or {}
-        if name := _name(detail.get("name") or source.get("author")):
+        # feedparser cuts an address's domain short after four letters, and calls the rest a name.
+        written = _MAIL_AND_NAME.match(_text(source.get("author")))
+        name = written[1] if written else detail.get("name") or source.get("author")
+        if name := _name(name):
             return name, _text(detail.get("href"))
     return _name(parsed.feed.get("title")), ""
 

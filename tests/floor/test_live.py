@@ -1,0 +1,204 @@
+"""The live bus: a hint on commit, to those who watch its topic, and never a trouble of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from django.core import signing
+from django.db import transaction
+
+from scrm import live
+
+Sent = list[dict[str, Any]]
+
+
+@pytest.fixture
+def hints(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What would have gone to Redis."""
+    sent: list[Any] = []
+    monkeypatch.setattr(live, "_publish", lambda message: sent.append(json.loads(message)))
+    return sent
+
+
+@pytest.fixture
+def no_redis(settings: Any) -> Iterator[None]:
+    """A port at which nobody listens."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    live._publisher.cache_clear()
+    yield
+    live._publisher.cache_clear()
+
+
+# Publishing
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> None:
+    """Seen to fail with the hint sent straight away."""
+    with transaction.atomic():
+        live.publish("department:1", "case", 7)
+        assert hints == []
+    assert hints == [{"topic": "department:1", "event": "case", "id": 7}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
+    with transaction.atomic():
+        live.publish("department:1", "case", 7)
+        transaction.set_rollback(True)
+    assert hints == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_the_work_goes_on(no_redis: None) -> None:
+    """G6. Seen to fail with RedisError let through and the hook not robust."""
+    with transaction.atomic():
+        live.publish("department:1", "case", 7)
+
+
+# The stream
+
+
+class Browser:
+    """One open stream: a line that can be read and hung up."""
+
+    def __init__(self, token: str) -> None:
+        self.scope = {"type": "http", "path": "/live/", "query_string": f"token={token}".encode()}
+        self.sent: Sent = []
+        self.left = asyncio.Event()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    async def receive(self) -> dict[str, Any]:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    def opens(self) -> asyncio.Task[None]:
+        return asyncio.create_task(live.stream(self.scope, self.receive, self.send))
+
+    @property
+    def heard(self) -> str:
+        return b"".join(message.get("body", b"") for message in self.sent).decode()
+
+
+def refused(token: str) -> bool:
+    browser = Browser(token)
+    asyncio.run(live.stream(browser.scope, browser.receive, browser.send))
+    return [message.get("status") for message in browser.sent] == [403, None]
+
+
+def test_a_stranger_is_turned_away() -> None:
+    """Seen to fail with the token read without its signature."""
+    assert refused("")
+    assert refused("made-up")
+    assert refused(signing.dumps(["department:1"], salt="another"))
+    assert refused(live.token(["department:1"]) + "x")
+
+
+def test_a_token_does_not_outlive_its_hour() -> None:
+    with time_machine.travel("2026-03-04T12:00:00Z", tick=False):
+        token = live.token(["department:1"])
+    with time_machine.travel("2026-03-04T13:00:02Z", tick=False):
+        assert refused(token)
+
+
+async def shout_until(heard: Any, topic: str) -> None:
+    """Publish until somebody heard it: a subscription takes its time."""
+    for _ in range(100):
+        await asyncio.to_thread(
+            live._publish, json.dumps({"topic": topic, "event": "case", "id": 7})
+        )
+        await asyncio.sleep(0.05)
+        if heard():
+            return
+    raise AssertionError("nobody heard it")
+
+
+def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
+    """Through real Redis. Seen to fail with every browser told everything."""
+    mine, theirs = f"department:{uuid.uuid4()}", f"department:{uuid.uuid4()}"
+
+    async def scene() -> tuple[Browser, Browser, Browser]:
+        watcher, outsider = Browser(live.token([mine, "x"])), Browser(live.token([theirs]))
+        also = Browser(live.token([mine]))
+        streams = [browser.opens() for browser in (watcher, outsider, also)]
+        await shout_until(lambda: "data: 7" in watcher.heard and "data: 7" in also.heard, mine)
+        assert len(live._hub.queues) == 3
+        for browser in (watcher, outsider, also):
+            browser.left.set()
+        await asyncio.wait_for(asyncio.gather(*streams), 5)
+        assert live._hub.queues == {}
+        return watcher, outsider, also
+
+    watcher, outsider, _ = asyncio.run(scene())
+    start = watcher.sent[0]
+    assert start["status"] == 200
+    assert (b"content-type", b"text/event-stream") in start["headers"]
+    assert "event: case\ndata: 7\n\n" in watcher.heard
+    assert "data:" not in outsider.heard
+    assert outsider.heard.startswith(": here")
+
+
+def test_one_subscription_serves_all_browsers_of_a_process() -> None:
+    async def scene() -> int:
+        browsers = [Browser(live.token(["x"])) for _ in range(5)]
+        streams = [browser.opens() for browser in browsers]
+        await asyncio.sleep(0.05)
+        readers = {task for task in asyncio.all_tasks() if "_read" in repr(task.get_coro())}
+        for browser in browsers:
+            browser.left.set()
+        await asyncio.wait_for(asyncio.gather(*streams), 5)
+        return len(readers)
+
+    assert asyncio.run(scene()) == 1
+
+
+def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
+
+    async def scene() -> str:
+        browser = Browser(live.token([str(uuid.uuid4())]))
+        stream = browser.opens()
+        await asyncio.sleep(0.2)
+        browser.left.set()
+        await asyncio.wait_for(stream, 5)
+        return browser.heard
+
+    assert asyncio.run(scene()).count(": here") > 2
+
+
+def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
+    async def scene() -> list[str]:
+        hub = live._Hub()
+        hub.reader = asyncio.create_task(asyncio.sleep(9))
+        with hub.watch(frozenset({"x"})) as queue:
+            for pk in range(live._WAITING + 5):
+                hub._spread(json.dumps({"topic": "x", "event": "case", "id": pk}).encode())
+            hub.reader.cancel()
+            return [queue.get_nowait() for _ in range(queue.qsize())]
+
+    waiting = asyncio.run(scene())
+    assert len(waiting) == live._WAITING
+    assert waiting[0] == "event: case\ndata: 5\n\n"
+
+
+def test_a_stream_stays_open_while_redis_is_gone(no_redis: None) -> None:
+    """G6."""
+
+    async def scene() -> Browser:
+        browser = Browser(live.token(["x"]))
+        stream = browser.opens()
+        await asyncio.sleep(0.3)
+        assert not stream.done()
+        browser.left.set()
+        await asyncio.wait_for(stream, 5)
+        return browser
+
+    assert asyncio.run(scene()).sent[0]["status"] == 200
