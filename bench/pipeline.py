@@ -42,7 +42,7 @@ from scrm.batch import process_or_halve
 
 RUNS = 5
 SIZES = (10, 100, 500)
-WORDS = "the a flight crew gate seat bag late lost nice thanks again why never city food".split()
+WORDS = "the a flight crew gate seat bag late lost nice thanks again why never city food".split()  # noqa: SIM905
 
 
 def corpus(run: str, size: int) -> bytes:

@@ -15,7 +15,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("live/", live, name="live"),
     path("nav/", nav, name="nav"),
-    path("account/", include("allauth.account.urls")),
+    path("account/", include("crm.login_urls")),
     path("", include("routing.urls")),
     path("", include("responses.urls")),
     path("", include("listening.urls")),

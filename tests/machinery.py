@@ -1,0 +1,193 @@
+"""The real machine for a test: workers and beat as processes, on the test database.
+
+    with Machine(tmp_path, env={"SCRM_TICK_SECONDS": "0.5"}) as machine:
+        machine.kill("worker")          # SIGKILL, its pool too
+        machine.start("worker")
+        machine.redis.kill()            # or stop(), freeze(), thaw()
+        machine.redis.start()           # at the same address, empty
+        machine.until(lambda: Case.objects.count() == 3, within=20)
+
+It has a Redis of its own, which this process talks to as well meanwhile. The test must commit
+what it writes: `@pytest.mark.django_db(transaction=True)`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from django.conf import settings
+from django.db import connection
+from django.test import override_settings
+from django.utils import timezone
+
+from scrm import live, processes
+from scrm.celery import app
+from scrm.embedded import Redis
+from scrm.models import Heartbeat
+from scrm.run import plan
+
+T = TypeVar("T")
+STOP_WITHIN = 2.0
+
+
+def eventually(check: Callable[[], T], *, within: float = 15, every: float = 0.05) -> T:
+    """Ask until it is true, and return what it said; AssertionError when time is up."""
+    deadline = time.monotonic() + within
+    while not (answer := check()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {within} s"
+        time.sleep(every)
+    return answer
+
+
+class Machine:
+    """The processes of `make run` but the web, by their names there: worker, sender, beat."""
+
+    def __init__(
+        self,
+        place: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        run: tuple[str, ...] = ("worker", "sender", "beat"),
+    ) -> None:
+        commands = plan({}).processes
+        self.commands = {name: commands[name] for name in run}
+        self.place = place
+        self.given = dict(env or {})
+        self.redis = Redis(place / "redis")
+        self.mark = secrets.token_hex(8)
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Machine:
+        with ExitStack() as stack:
+            stack.callback(self.redis.stop)
+            self.redis.start(within=15)
+            stack.enter_context(nudging(self.redis.url))
+            stack.callback(self.stop)
+            for name in self.commands:
+                self.start(name)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        if error is not None:
+            print(self.words(), file=sys.stderr)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "SCRM_UNDO_SECONDS": "0",
+            "SCRM_TICK_SECONDS": "0.5",
+            "SCRM_SANDBOX_SECONDS": "0",
+            "PYTHONUNBUFFERED": "1",
+            **self.given,
+            "REDIS_URL": self.redis.url,
+            processes.MARK: self.mark,
+        }
+
+    def start(self, name: str) -> None:
+        """Start it, again if it ended. Does not wait until it works."""
+        with self.log(name).open("ab") as log:
+            self.children[name] = processes.spawn(
+                self.commands[name], env=self.env, cwd=settings.BASE_DIR, output=log
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to it and to all its pool: nothing is tidied up."""
+        child = self.children.pop(name)
+        processes.send([child.pid], signal.SIGKILL, group=True)
+        child.wait()
+
+    def restart(self, name: str) -> None:
+        self.kill(name)
+        self.start(name)
+
+    def until(self, check: Callable[[], T], *, within: float = 30) -> T:
+        """Wait as `eventually` does, starting again whatever ends meanwhile, as `make run` does.
+
+        A worker that loses Redis while it reconnects to it gives up and ends.
+        """
+        return eventually(lambda: self._revive() or check(), within=within)
+
+    def _revive(self) -> None:
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                self.start(name)
+
+    def pids(self) -> list[int]:
+        """Everything that runs, pool processes included."""
+        return processes.marked(self.mark)
+
+    def stop(self) -> None:
+        """End all of it, gently first; none is left."""
+        leaders = [child.pid for child in self.children.values()]
+        processes.end(leaders, within=STOP_WITHIN)
+        processes.end_marked(self.mark, within=0.2)
+        for child in self.children.values():
+            child.wait()
+        self.children.clear()
+
+    def wait(self, *, within: float = 30) -> None:
+        """Until a tick that was sent after this call has been carried out."""
+        since = timezone.now()
+        eventually(lambda: Heartbeat.objects.filter(name="tick", at__gt=since), within=within)
+
+    def queued(self) -> int:
+        """How many nudges wait in Redis."""
+        with redis.Redis.from_url(self.redis.url) as client:
+            return sum(int(client.llen(queue)) for queue in ("process", "poll", "deliver", "tick"))
+
+    def log(self, name: str) -> Path:
+        return self.place / f"{name}.log"
+
+    def words(self) -> str:
+        """The last words of every process."""
+        logs = {name: self.log(name) for name in self.commands if self.log(name).exists()}
+        return "\n".join(
+            f"--- {name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-60:])
+            for name, log in logs.items()
+        )
+
+
+def database_url() -> str:
+    """Where the test's own database is, for another process."""
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+@contextmanager
+def nudging(url: str) -> Iterator[None]:
+    """Let what this process nudges and publishes go to that Redis."""
+    before = app.conf.broker_url
+    with override_settings(REDIS_URL=url):
+        _connect(url)
+        try:
+            yield
+        finally:
+            _connect(before)
+
+
+def _connect(url: str) -> None:
+    app.conf.broker_url = url
+    app._after_fork()  # it lets go of its connections, so that the next one goes to the new place
+    live._publisher.cache_clear()

@@ -1,0 +1,283 @@
+"""G12: every URL by every role, from one table. A URL that the table misses fails the build.
+
+Seen to fail: with `visible_to` returning everything, with `admin_only` letting everyone
+through, with `LoginRequiredMiddleware` taken out, and with a URL added.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+from pytest_django.plugin import DjangoDbBlocker
+
+from crm.models import Account, Attachment, Contact, Interaction, Profile, User
+from crm.record import Entry, record
+from listening.models import Mention, Poll, SetApart, Source, Topic
+from responses.compose import Words, log_by_hand
+from responses.models import Delivery, Feedback, Response, ResponseRule
+from routing.arrivals import Arrival, take_in
+from routing.models import Case, Department, Issue, Membership, RoutingRule
+from routing.rules import Facts
+from scrm.channels.base import Author
+
+pytestmark = pytest.mark.django_db  # without it pytest-django makes no test database at all
+
+ROLES = ("stranger", "outsider", "reader", "agent", "lead", "supervisor", "admin")
+"""The outsider is an agent of another department."""
+
+# One letter per role, in the order of ROLES: `.` may, `L` is sent to the login, `3` is told
+# that the page is not for their role, `4` is not told that it exists.
+ANYONE = "......."
+STAFF = "L......"
+WORKERS = "L.3...."  # whoever acts somewhere; a reader only reads
+READ = "L4....."  # the case's department
+WORK = "L44...."  # … but not its readers
+ANSWER = "L43...."  # the same, told in words
+SIGN = "L433..."  # team leads of the department, and above
+OWN = "L4444.."  # the issue's owner, and who sees everything
+ADMIN = "L33333."
+NOT_IN_IT = "L444444"  # the request names no case that is in the issue
+
+GET = {
+    ANYONE: "healthz readyz account_login account_reset_password account_signup "
+    "account_reset_password_done account_reset_password_from_key account_inactive "
+    "account_reset_password_from_key_done account_logout",
+    STAFF: "nav routing:inbox routing:issues routing:issue routing:issue_new routing:new "
+    "responses:approvals responses:sendings responses:history listening:topics "
+    "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
+    "crm:attachment account_change_password live",
+    WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement",
+    READ: "routing:case responses:composer responses:case_responses responses:response",
+    ANSWER: "responses:edit responses:send_again",
+    ADMIN: "routing:departments routing:department routing:department_new routing:rules "
+    "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
+    "listening:topic_new listening:topic_edit listening:source_new crm:people crm:invite "
+    "crm:person crm:accounts crm:account crm:account_new",
+}
+POST = {
+    WORK: "routing:claim routing:give_back routing:hand_over routing:note routing:snooze "
+    "routing:done routing:noise routing:reopen routing:group",
+    ANSWER: "responses:reply responses:statement responses:by_hand responses:nothing "
+    "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
+    "responses:send_again responses:send_late responses:put_away responses:judge",
+    SIGN: "responses:approve responses:send_back",
+    STAFF: "routing:new routing:issue_new routing:issue routing:issue_add",
+    WORKERS: "crm:contact_new crm:contact_edit crm:contact_link crm:link crm:unlink "
+    "responses:issue_statement",
+    OWN: "routing:issue_close",
+    NOT_IN_IT: "routing:issue_remove",
+    ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
+    "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
+    "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
+    "listening:source_edit listening:source_pause listening:source_poll "
+    "listening:source_bring_in listening:replay crm:invite crm:person_edit crm:deactivate "
+    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause",
+}
+# allauth's own, for people without a password: for us it only redirects.
+ALLAUTH = {"account_set_password"}
+
+
+def table(pages: dict[str, str]) -> list[tuple[str, str]]:
+    return [(name, rights) for rights, names in pages.items() for name in names.split()]
+
+
+@dataclass(frozen=True)
+class World:
+    people: dict[str, User | None]
+    ids: dict[str, Any]
+
+
+def names(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from names(pattern.url_patterns, inner)
+        else:
+            yield f"{prefix}{pattern.name}", pattern
+
+
+def test_the_table_names_every_url() -> None:
+    known = {name for name, _ in (*table(GET), *table(POST))} | ALLAUTH
+    there = {name for name, _ in names(get_resolver().url_patterns)}
+    assert there - known == set()
+    assert known - there == set()
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """One of each thing, in customer service, made once; each request is rolled back."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield build()
+        transaction.set_rollback(True)
+
+
+def build() -> World:
+    admin = User.objects.create_user("ada@scrm.example", name="Ada", role="admin")
+    service = Department.objects.create(name="Service", owner=admin, is_fallback=True)
+    sales = Department.objects.create(name="Sales", owner=admin)
+    people: dict[str, User | None] = {
+        "stranger": None,
+        "admin": admin,
+        "supervisor": User.objects.create_user("s@scrm.example", name="Sue", role="supervisor"),
+    }
+    for role, department, part in (
+        ("outsider", sales, "agent"),
+        ("reader", service, "reader"),
+        ("agent", service, "agent"),
+        ("lead", service, "lead"),
+    ):
+        user = User.objects.create_user(f"{role}@scrm.example", name=role.title())
+        Membership.objects.create(user=user, department=department, role=part)
+        people[role] = user
+    return World(people, {**things(admin, service), **work(people, service, admin)})
+
+
+def things(admin: User, service: Department) -> dict[str, Any]:
+    topic = Topic.objects.create(name="Brand", owner=admin)
+    topic.revise(any_of=["skyward"], all_of=[], none_of=[], by=admin)
+    source = Source.objects.create(
+        kind="feed", address="https://blog.example/feed", name="Blog", owner=admin
+    )
+    rule = RoutingRule.objects.create(name="All", owner=admin)
+    rule.revise(conditions={"all": []}, department=service, by=admin)
+    response_rule = ResponseRule.objects.create(
+        name="Hold", owner=admin, conditions={"all": []}, verdict="allow", reason="Fine."
+    )
+    poll = Poll.objects.create(source=source)
+    mention = Mention.objects.create(
+        scope="feed:x", key="1", poll=poll, author_network="feed", author_key="a",
+        kind="post", visibility="public", processed_at=timezone.now(),
+    )  # fmt: skip
+    apart = SetApart.objects.create(poll=poll, mention=mention, raw=b"x", reason="Broken.")
+    return {
+        "topic": topic.pk,
+        "source": source.pk,
+        "routing:rule": rule.pk,
+        "responses:rule": response_rule.pk,
+        "apart": apart.pk,
+        "contact": Contact.objects.create(name="Ron Calder").pk,
+        "issue": Issue.objects.create(name="Seat policy", owner=admin).pk,
+        "department": service.pk,
+    }
+
+
+def work(people: dict[str, User | None], service: Department, admin: User) -> dict[str, Any]:
+    agent = people["agent"]
+    assert agent
+    account = Account.objects.create(kind="manual", network="offline", name="By hand", owner=admin)
+    service.accounts.add(account)
+    case = heard("Your captain threw me off.")
+    log_by_hand(case, Words(uuid.uuid4(), "We called.", "private"), account=account, by=agent)
+    case.issue_id = Issue.objects.get().pk
+    case.save()
+    said = Delivery.objects.get()
+    response = Response.objects.create(
+        decision=said.response.decision, case=case, department=service, author=agent,
+        audience="one", visibility="private", text="Sorry.", state="held",
+    )  # fmt: skip
+    failed = Delivery.objects.create(
+        response=response, account=account, state="failed", error="No.", send_after=timezone.now()
+    )
+    answer = Interaction.objects.filter(direction="in").get()
+    feedback = Feedback.objects.create(interaction=answer, response=said.response, delivery=said)
+    scan = Attachment.objects.create(
+        interaction=answer, name="scan.png", content_type="image/png", size=3,
+        file=ContentFile(b"png", name="scan.png"),
+    )  # fmt: skip
+    return {
+        "case": case.pk,
+        "response": response.pk,
+        "delivery": failed.pk,
+        "feedback": feedback.pk,
+        "attachment": scan.uuid,
+        "profile": Profile.objects.get(key="roncalder").pk,
+        "person": people["reader"].pk,  # type: ignore[union-attr]
+        "account": account.pk,
+    }
+
+
+def heard(text: str) -> Case:
+    now = timezone.now()
+    author = Author("sandbox.microblog", "roncalder", name="Ron Calder")
+    entry = Entry("sandbox.microblog", "1", author, "sandbox", "post", "public", text)
+    row = record([entry], now=now)[0]
+    arrival = Arrival(row.interaction, row.conversation, row.profile or 0, None, now, Facts())
+    return Case.objects.get(pk=take_in([arrival], now=now)[row.interaction])
+
+
+THING_OF = {
+    "cases/": "case", "responses/": "response", "sendings/": "delivery", "feedback/": "feedback",
+    "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
+    "set-apart/": "apart", "contacts/": "contact", "profiles/": "profile", "people/": "person",
+    "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
+    "attachments/": "attachment",
+}  # fmt: skip
+
+
+def address(name: str, ids: dict[str, Any]) -> str:
+    pattern = dict(names(get_resolver().url_patterns))[name]
+    route = str(pattern.pattern)
+    thing = next((id_ for start, id_ in THING_OF.items() if route.startswith(start)), "")
+    wanted = pattern.pattern.converters
+    if "uidb36" in str(pattern.pattern):
+        return reverse(name, kwargs={"uidb36": "1", "key": "no-key"})
+    return reverse(name, kwargs=dict.fromkeys(wanted, ids.get(thing)))
+
+
+def outcome(answer: HttpResponse) -> str:
+    if answer.status_code in {302, 303} and answer["Location"].startswith("/account/login"):
+        return "L"
+    if answer.status_code in {403, 404}:
+        return str(answer.status_code)[-1]
+    assert answer.status_code < 500 or answer.status_code in {501, 503}, answer.status_code
+    return "."
+
+
+def tried(world: World, call: Callable[[Client], HttpResponse]) -> str:
+    found = ""
+    for role in ROLES:
+        with transaction.atomic():
+            client = Client()
+            user = world.people[role]
+            if user:
+                client.force_login(user)
+            found += outcome(call(client))
+            transaction.set_rollback(True)
+    return found
+
+
+@pytest.mark.parametrize(("name", "rights"), table(GET))
+def test_who_may_look(world: World, name: str, rights: str) -> None:
+    url = address(name, world.ids)
+    assert tried(world, lambda client: client.get(url)) == rights  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize(("name", "rights"), table(POST))
+def test_who_may_act(world: World, name: str, rights: str) -> None:
+    url = address(name, world.ids)
+    assert tried(world, lambda client: client.post(url)) == rights  # type: ignore[arg-type,return-value]
+
+
+def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
+    with transaction.atomic():
+        agent, admin = world.people["agent"], world.people["admin"]
+        assert agent
+        assert admin
+        case = Case.objects.get(pk=world.ids["case"])
+        case.hand_over(to=Department.objects.get(name="Sales"), by=agent, why="A group booking.")
+        assert case in Case.objects.visible_to(agent)
+        assert case not in Case.objects.workable_by(agent)
+        case.finish(by=admin, seen=case.last_inbound_id, now=timezone.now() + timedelta(hours=1))
+        assert case not in Case.objects.visible_to(agent)
+        transaction.set_rollback(True)
