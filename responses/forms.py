@@ -61,7 +61,7 @@ class ReplyForm(Composing):
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
 
-    def __init__(self, case: Case, user: User, data: Any = None) -> None:
+    def __init__(self, case: Case, data: Any = None) -> None:
         super().__init__(data, initial={"seen": case.last_inbound_id})
         self.places = {_name(place): place for place in places_for(case)}
         field: Any = self.fields["place"]

@@ -45,7 +45,7 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def reply(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)
-    form = ReplyForm(case, request.user, request.POST)
+    form = ReplyForm(case, request.POST)
 
     def act() -> Response:
         words = form.words(visibility=form.chosen.visibility)
@@ -155,7 +155,7 @@ def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
         return ByHandForm(case)
     if tab == "nothing":
         return NothingForm(case, request.user)
-    return ReplyForm(case, request.user)
+    return ReplyForm(case)
 
 
 def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:

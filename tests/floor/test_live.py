@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.core import signing
 from django.db import transaction
+from structlog.testing import capture_logs
 
 from scrm import live
 
@@ -58,8 +59,9 @@ def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_the_work_goes_on(no_redis: None) -> None:
     """G6. Seen to fail with RedisError let through and the hook not robust."""
-    with transaction.atomic():
+    with capture_logs() as log, transaction.atomic():
         live.publish("department:1", "case", 7)
+    assert [line["event"] for line in log] == ["live hint lost"]
 
 
 # The stream
@@ -90,6 +92,7 @@ class Browser:
 
 def refused(token: str) -> bool:
     browser = Browser(token)
+    browser.left.set()
     asyncio.run(live.stream(browser.scope, browser.receive, browser.send))
     return [message.get("status") for message in browser.sent] == [403, None]
 

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from crm.models import User
+from scrm.sample.logins import Login, keep, new_password
+from scrm.sample.people import by_hand, found_departments
+
+
+class Command(BaseCommand):
+    help = "Make an empty database usable: one admin, four departments, an account by hand."
+
+    def add_arguments(self, parser: object) -> None:
+        parser.add_argument("--email", default="admin@scrm.example")  # type: ignore[attr-defined]
+
+    @transaction.atomic
+    def handle(self, *_args: object, email: str, **_options: object) -> None:
+        if User.objects.exists():
+            raise CommandError("Somebody can log in already. Nothing was changed.")
+        password = new_password()
+        admin = User.objects.create_user(email, password, name="Admin", role="admin")
+        by_hand(admin, found_departments(admin))
+        keep([Login("admin", admin.email, password)])
+        self.stdout.write(f"{admin.email} can log in now.")

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand
+
+from scrm.sample.logins import kept
+
+
+class Command(BaseCommand):
+    help = "Print the logins that were made at the first start."
+
+    def handle(self, *_args: object, **_options: object) -> None:
+        logins = kept()
+        if not logins:
+            self.stdout.write("No logins are kept here: people log in with their own.")
+            return
+        role = max(len(login.role) for login in logins)
+        email = max(len(login.email) for login in logins)
+        for login in logins:
+            self.stdout.write(f"{login.role:<{role}}  {login.email:<{email}}  {login.password}")

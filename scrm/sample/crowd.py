@@ -1,0 +1,176 @@
+"""Three weeks of everyday work around the story: what people say, and what the staff do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from crm.models import User
+from responses.compose import Place, answer_nothing, places_for
+from responses.models import Delivery, Feedback
+from routing.models import Case, Department, Membership
+from scrm.channels.sandbox import phrases
+from scrm.channels.sandbox.people import CROWD
+from scrm.channels.sandbox.remote import MAIL, MICROBLOG
+from scrm.sample import words
+from scrm.sample.clock import at
+from scrm.sample.people import SALES, SERVICE, TECHNICAL
+from scrm.sample.setup import DIRECTOR
+from scrm.sample.stage import Stage
+
+US = {MICROBLOG: "skywardair", MAIL: "care@skyward.example"}
+_FIRST = ("Lena", "Omar", "Hugo", "Ayşe", "Kofi", "Greta", "Ravi", "Inés", "Pavel", "Zoë")
+_LAST = ("Berg", "Mwangi", "Costa", "Yildiz", "Larsen", "Iyer", "Nowak", "Ortega")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    key: str
+    name: str
+    reach: int
+
+
+PASSERS_BY = tuple(
+    Voice(f"passer{n:02}", f"{_FIRST[n % 10]} {_LAST[n // 10]}", 17 * (n % 29) + 3)
+    for n in range(80)
+)
+"""Eighty people whom nobody knows."""
+
+
+def talk(stage: Stage, start: datetime, end: datetime, *, number: int) -> None:
+    """So many things are said between two moments."""
+    for _ in range(number):
+        with at(start + (end - start) * stage.rng.random()):
+            stage.rng.choices(tuple(_WAYS), tuple(_WAYS.values()))[0](stage)
+
+
+def _aloud(stage: Stage) -> None:
+    moods = (phrases.COMPLAINTS, phrases.PRAISE, phrases.QUESTIONS, phrases.NOISE)
+    mood = stage.rng.choices(moods, (11, 3, 3, 2))[0]
+    who = stage.rng.choice(PASSERS_BY)
+    text = phrases.say(mood, stage.rng)
+    stage.say(MICROBLOG, who.key, text, name=who.name, reach=who.reach)
+
+
+def _mail(stage: Stage) -> None:
+    who = stage.rng.choice([each for each in CROWD if each.mail])
+    title, body = phrases.fill("\n".join(stage.rng.choice(phrases.MAILS)), stage.rng).split("\n")
+    text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
+    stage.say(MAIL, who.key, text, to=US[MAIL], title=title)
+
+
+def _message(stage: Stage) -> None:
+    who = stage.rng.choice(CROWD)
+    stage.say(MICROBLOG, who.key, phrases.say(phrases.MESSAGES, stage.rng), to=US[MICROBLOG])
+
+
+_WAYS: dict[Callable[[Stage], None], int] = {_aloud: 19, _mail: 3, _message: 2}
+
+
+def work(stage: Stage, *, share: float) -> None:
+    """The staff deal with a share of what waits for them, the oldest first."""
+    waiting = Case.objects.active().exclude(profile__links__contact__name="Ron Calder")
+    for case in waiting.order_by("last_inbound_at").select_related("department", "profile"):
+        if stage.rng.random() < share:
+            _handle(stage, case)
+    stage.deliver()
+    _answer_back(stage)
+    _judge(stage)
+
+
+def _handle(stage: Stage, case: Case) -> None:
+    person = stage.rng.choice(_agents(case.department))
+    if case.assignee_id is None:
+        case.claim(by=person)
+    if case.first_response_at:
+        case.finish(by=person, seen=case.last_inbound_id, why="Answered, and all is said.")
+    else:
+        stage.rng.choices(tuple(_DEEDS), tuple(_DEEDS.values()))[0](stage, case, person)
+
+
+def _agents(department: Department) -> list[User]:
+    able = department.memberships.exclude(role=Membership.Role.READER)
+    return [each.user for each in able.select_related("user").order_by("pk")]
+
+
+def _answer(stage: Stage, case: Case, person: User) -> None:
+    text = stage.rng.choice(words.REPLIES[case.department.name])
+    by = person.email.split("@")[0]
+    place = _heard_at(case)
+    if place is None:
+        stage.say_by_hand(case, text, by=by)
+        return
+    stage.reply(case, place, text, by=by)
+
+
+def _heard_at(case: Case) -> Place | None:
+    """Where they spoke to us last, as far as this department speaks there."""
+    heard = case.last_inbound.conversation_id if case.last_inbound else None
+    places = places_for(case)
+    return next((p for p in places if p.conversation and p.conversation.pk == heard), None)
+
+
+def _say_nothing(stage: Stage, case: Case, person: User) -> None:
+    why = stage.rng.choice(words.NOTHING)
+    answer_nothing(case, by=person, why=why, seen=case.last_inbound_id)
+
+
+def _hand_over(stage: Stage, case: Case, person: User) -> None:
+    name = stage.rng.choice([SERVICE, SALES, TECHNICAL])
+    if name != case.department.name:
+        to = stage.workspace.departments[name]
+        case.hand_over(to=to, by=person, why=stage.rng.choice(words.HANDOVERS))
+
+
+def _note(stage: Stage, case: Case, person: User) -> None:
+    case.note(stage.rng.choice(words.NOTES), by=person)
+
+
+def _snooze(stage: Stage, case: Case, person: User) -> None:
+    until = timezone.now() + timedelta(hours=stage.rng.choice((6, 20, 44)))
+    case.snooze(until=until, by=person, seen=case.last_inbound_id)
+
+
+def _set_aside(stage: Stage, case: Case, person: User) -> None:
+    case.set_aside(by=person, why=stage.rng.choice(words.NOISE))
+
+
+_DEEDS: dict[Callable[[Stage, Case, User], None], int] = {
+    _answer: 50, _say_nothing: 18, _hand_over: 7, _note: 7, _snooze: 4, _set_aside: 14,
+}  # fmt: skip
+
+
+def _answer_back(stage: Stage) -> None:
+    """Some of those whom we answered a few hours ago have a last word."""
+    now = timezone.now()
+    unanswered = Delivery.objects.filter(
+        state="sent", sent_at__gt=now - timedelta(hours=1), feedback=None, response__audience="one"
+    ).exclude(destination=DIRECTOR)
+    for delivery in unanswered.filter(scope__in=[MICROBLOG, MAIL]).select_related("profile"):
+        if delivery.profile and stage.rng.random() < 0.5:
+            mood = stage.rng.choices((phrases.THANKS, phrases.ANGER, phrases.FOLLOW_UPS), (6, 3, 1))
+            private = delivery.response.visibility == "private"
+            with at(now + timedelta(minutes=stage.rng.randrange(5, 50))):
+                stage.say(
+                    delivery.scope,
+                    delivery.destination,
+                    phrases.say(mood[0], stage.rng),
+                    in_reply_to=delivery.sent_key,
+                    to=US[delivery.scope] if private else "",
+                    name=delivery.profile.name,
+                )
+
+
+def _judge(stage: Stage) -> None:
+    """Somebody reads what came back and says what it was."""
+    thanked = ("thank", "gracias", "good now", "Appreciated", "Thanks", "ありがとう")
+    for feedback in Feedback.objects.filter(outcome="").select_related("interaction", "response"):
+        if stage.rng.random() < 0.7:
+            text = feedback.interaction.text
+            glad = any(word in text for word in thanked)
+            feedback.outcome = Feedback.Outcome.THANKS if glad else Feedback.Outcome.ANGRY
+            feedback.judged_by_id = feedback.response.author_id
+            feedback.save(update_fields=["outcome", "judged_by"])

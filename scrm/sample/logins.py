@@ -1,0 +1,47 @@
+"""The ways in that were made at the first start, kept beside the data for whoever runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+_SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "te", "vo", "zi")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    role: str
+    email: str
+    password: str
+
+
+def new_password() -> str:
+    """Three words of four syllables, such as "kubasame-…": 45 bits, easy to type."""
+    words = ("".join(secrets.choice(_SYLLABLES) for _ in range(4)) for _ in range(3))
+    return "-".join(words)
+
+
+def keep(logins: Iterable[Login]) -> None:
+    """Write them down for this machine's owner alone."""
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump([asdict(login) for login in logins], file, indent=1)
+
+
+def kept() -> list[Login]:
+    try:
+        return [Login(**each) for each in json.loads(_path().read_text())]
+    except FileNotFoundError:
+        return []
+
+
+def _path() -> Path:
+    return Path(settings.MEDIA_ROOT).parent / "logins.json"

@@ -1,0 +1,118 @@
+"""Who works at Skyward Air, and in which department. All invented."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from django.contrib.auth.hashers import make_password
+
+from crm.models import Account, User
+from routing.models import Department, Membership, SlaPolicy
+from scrm.sample.logins import Login, new_password
+
+SERVICE, SALES, MARKETING, TECHNICAL = (
+    "Customer service", "Sales", "Marketing", "Technical support",
+)  # fmt: skip
+FALLBACK = SERVICE
+
+_COLOURS = {SERVICE: "#2f6fdd", SALES: "#1d8a5f", MARKETING: "#b3541e", TECHNICAL: "#7a4fc4"}
+_HOURS = {
+    SERVICE: {"urgent": 1, "high": 4, "normal": 8, "low": 24},
+    SALES: {"urgent": 2, "high": 4, "normal": 12, "low": 48},
+    MARKETING: {"urgent": 2, "high": 8, "normal": 24, "low": 72},
+    TECHNICAL: {"urgent": 1, "high": 4, "normal": 12, "low": 48},
+}
+"""Within how many hours each priority is answered for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """role: admin, supervisor or "" for the workspace; part: what they are in the department."""
+
+    name: str
+    role: str = ""
+    department: str = ""
+    part: str = "agent"
+
+    @property
+    def first_name(self) -> str:
+        return self.name.split()[0].lower()
+
+    @property
+    def email(self) -> str:
+        return f"{self.first_name}@skyward.example"
+
+    @property
+    def title(self) -> str:
+        return f"{self.part}, {self.department}" if self.department else self.role
+
+
+STAFF = (
+    Hire("Ada Lindqvist", "admin"),
+    Hire("Sunita Rao", "supervisor"),
+    Hire("Carla Mendes", department=SERVICE, part="lead"),
+    Hire("Ben Osei", department=SERVICE),
+    Hire("Mia Novak", department=SERVICE),
+    Hire("Rita Gomez", department=SERVICE, part="reader"),
+    Hire("Paul Weber", department=SALES, part="lead"),
+    Hire("Elena Petrova", department=SALES),
+    Hire("Nora Haddad", department=MARKETING, part="lead"),
+    Hire("Tim Byrne", department=MARKETING),
+    Hire("Dev Kapoor", department=TECHNICAL, part="lead"),
+    Hire("Lucy Chen", department=TECHNICAL),
+)
+
+
+def hire() -> tuple[dict[str, User], list[Login]]:
+    """Everybody by their first name, with passwords that no other workspace has."""
+    logins = [Login(each.title, each.email, new_password()) for each in STAFF]
+    with ThreadPoolExecutor() as pool:  # each hash takes a core a third of a second
+        hashes = pool.map(make_password, [login.password for login in logins])
+    people = {
+        each.first_name: User.objects.create(
+            email=each.email, name=each.name, role=each.role, password=hash
+        )
+        for each, hash in zip(STAFF, hashes, strict=True)
+    }
+    return people, logins
+
+
+def found_departments(owner: User) -> dict[str, Department]:
+    """The four that every workspace begins with, with their response targets."""
+    departments = {
+        name: Department.objects.create(
+            name=name,
+            owner=owner,
+            colour=colour,
+            is_fallback=name == FALLBACK,
+            position=position,
+        )
+        for position, (name, colour) in enumerate(_COLOURS.items())
+    }
+    SlaPolicy.objects.bulk_create(
+        SlaPolicy(department=departments[name], priority=priority, hours=hours)
+        for name, targets in _HOURS.items()
+        for priority, hours in targets.items()
+    )
+    return departments
+
+
+def seat(people: dict[str, User], departments: dict[str, Department]) -> None:
+    for each in STAFF:
+        if each.department:
+            Membership.objects.create(
+                user=people[each.first_name],
+                department=departments[each.department],
+                role=each.part,
+            )
+
+
+def by_hand(owner: User, departments: dict[str, Department]) -> Account:
+    """Phone, letter, in person: the account that every department may use."""
+    account = Account.objects.create(
+        kind="manual", network="offline", self_key="by-hand", name="By hand", owner=owner
+    )
+    for department in departments.values():
+        department.accounts.add(account)
+    return account

@@ -1,0 +1,307 @@
+"""How Skyward Air has set itself up: accounts, topics, rules, sources, and whom it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from crm.models import Account, Contact, Profile, User
+from listening.models import Source, Topic
+from responses.models import ResponseRule
+from routing.models import Department, RoutingRule
+from scrm.channels.sandbox.people import persona
+from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.sample.logins import Login
+from scrm.sample.people import (
+    MARKETING,
+    SALES,
+    SERVICE,
+    TECHNICAL,
+    by_hand,
+    found_departments,
+    hire,
+    seat,
+)
+
+Json = dict[str, Any]
+DIRECTOR = "roncalder"
+DIRECTOR_PHONE = "+15550142"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything by the name that the story calls it."""
+
+    people: dict[str, User]
+    departments: dict[str, Department]
+    accounts: dict[str, Account]
+    logins: list[Login]
+
+
+def furnish(*, since: datetime) -> Workspace:
+    """An organisation that is ready to hear and to answer, as if from `since` on."""
+    people, logins = hire()
+    departments = found_departments(people["ada"])
+    seat(people, departments)
+    accounts = _accounts(people, departments)
+    _topics(people, since)
+    _routing_rules(people, departments, since)
+    _response_rules(people, since)
+    _sources(people, accounts, since)
+    _contacts(people, since)
+    return Workspace(people, departments, accounts, logins)
+
+
+def _accounts(people: dict[str, User], departments: dict[str, Department]) -> dict[str, Account]:
+    ada, nora = people["ada"], people["nora"]
+    sandbox = {"kind": "sandbox", "owner": ada}
+    accounts = {
+        "microblog": Account.objects.create(
+            **sandbox,
+            network=MICROBLOG,
+            self_key="skywardair",
+            address="@SkywardAir",
+            name="@SkywardAir",
+            config={"name": "Skyward Air", "max_length": 500},
+        ),
+        "mail": Account.objects.create(
+            **sandbox,
+            network=MAIL,
+            self_key="care@skyward.example",
+            address="care@skyward.example",
+            name="care@skyward.example",
+            config={"name": "Skyward Air Customer Care", "visibilities": ["private"]},
+        ),
+        "blog": Account.objects.create(
+            **sandbox | {"owner": nora},
+            network=BLOG,
+            self_key="skyward-blog",
+            name="Skyward Blog",
+            config={"name": "Skyward Air", "visibilities": ["public"]},
+        ),
+        # As many networks are: when their answer is lost, nobody can look up what left.
+        "deals": Account.objects.create(
+            **sandbox | {"owner": nora},
+            network=MICROBLOG,
+            self_key="skywarddeals",
+            address="@SkywardDeals",
+            name="@SkywardDeals",
+            config={"name": "Skyward Deals", "max_length": 500, "idempotence": "none"},
+        ),
+        "phone": by_hand(ada, departments),
+    }
+    for department in departments.values():
+        department.accounts.add(accounts["microblog"], accounts["mail"])
+    departments[MARKETING].accounts.add(accounts["blog"], accounts["deals"])
+    departments[SERVICE].accounts.add(accounts["blog"])
+    return accounts
+
+
+_TOPICS: dict[str, tuple[str, str, list[str], list[str]]] = {
+    # name: (owner, purpose, any of, none of)
+    "Skyward Air": (
+        "nora",
+        "Everything that names us, whatever it is about.",
+        ["skyward", "@skywardair", "#skywardair"],
+        [],
+    ),
+    "Seat policy": (
+        "carla",
+        "Who has to pay for a second seat, and how we tell them.",
+        ["seat policy", "second seat", "too big", "too big to fly", "put off the flight", "row 7A"],
+        [],
+    ),
+    "Baggage": (
+        "carla",
+        "Lost, late and broken bags.",
+        ["luggage", "baggage", "suitcase", "lost my", "broken handle", "koffer", "maleta",
+         "valise", "чемодан"],
+        ["selling"],
+    ),
+    "App and check-in": (
+        "dev",
+        "The app, boarding passes, and logging in.",
+        ["app", "boarding pass", "check-in", "log in", "アプリ"],
+        [],
+    ),
+    "Fares and groups": (
+        "paul",
+        "People who want to buy.",
+        ["group fares", "fly from", "go on sale", "direct flight", "business fare",
+         "offers for groups", "thinking of booking"],
+        [],
+    ),
+    "Thanks": (
+        "nora",
+        "Praise, to pass on to the crews.",
+        ["thank you", "thanks", "impressed", "hats off", "credit where"],
+        ["wonderful", "so much for"],
+    ),
+}  # fmt: skip
+
+
+def _topics(people: dict[str, User], since: datetime) -> None:
+    for name, (owner, purpose, any_of, none_of) in _TOPICS.items():
+        topic = Topic.objects.create(
+            name=name, purpose=purpose, owner=people[owner], created_at=since
+        )
+        topic.revise(any_of=any_of, all_of=[], none_of=none_of, by=people[owner], now=since)
+
+
+def _has(*topics: str) -> Json:
+    return {"field": "topics", "op": "has any", "value": list(topics)}
+
+
+def _is(field: str, value: str | bool) -> Json:
+    return {"field": field, "op": "is", "value": value}
+
+
+def _routing_rules(
+    people: dict[str, User], departments: dict[str, Department], since: datetime
+) -> None:
+    at_least = {"field": "reach", "op": "at least", "value": 100_000}
+    rules: list[tuple[str, str, Json, str, str, str, tuple[str, ...]]] = [
+        # name, owner, conditions, department, assign, priority, tags
+        ("Wide reach about seats", "carla", {"all": [_has("Seat policy"), at_least]},
+         SERVICE, "nobody", "urgent", ("influencer",)),
+        ("Seat policy", "carla", {"all": [_has("Seat policy")]},
+         SERVICE, "last", "high", ("seats",)),
+        ("Press and partners", "nora",
+         {"any": [_is("contact_kind", "press"), _is("contact_kind", "partner")]},
+         MARKETING, "last", "high", ()),
+        ("App and check-in", "dev", {"all": [_has("App and check-in")]},
+         TECHNICAL, "nobody", "normal", ("app",)),
+        ("People who want to buy", "paul", {"all": [_has("Fares and groups")]},
+         SALES, "nobody", "normal", ()),
+        ("Bags", "carla", {"all": [_has("Baggage")]}, SERVICE, "last", "normal", ("bags",)),
+        ("Survey answers and cards", "nora",
+         {"any": [_is("kind", "survey answer"), _is("kind", "comment card")]},
+         MARKETING, "nobody", "low", ()),
+        ("Praise", "nora",
+         {"all": [_has("Thanks"), _is("stance", "about us")]},
+         MARKETING, "nobody", "low", ("praise",)),
+    ]  # fmt: skip
+    for position, (name, owner, conditions, place, assign, priority, tags) in enumerate(rules):
+        rule = RoutingRule.objects.create(name=name, owner=people[owner], position=position)
+        rule.revise(
+            conditions=conditions,
+            department=departments[place],
+            assign=assign,
+            priority=priority,
+            tags=tags,
+            by=people[owner],
+            now=since,
+        )
+
+
+def _says(*words: str) -> Json:
+    return {"any": [{"field": "text", "op": "contains", "value": word} for word in words]}
+
+
+def _response_rules(people: dict[str, User], since: datetime) -> None:
+    ResponseRule.objects.create(
+        name="Statements need a team lead",
+        owner=people["nora"],
+        position=0,
+        conditions={"all": [_is("audience", "many"), _is("author_is_lead", False)]},
+        verdict="hold",
+        reason="What goes out to many is read by a team lead first.",
+        created_at=since,
+    )
+    ResponseRule.objects.create(
+        name="Never promise compensation in public",
+        owner=people["sunita"],
+        position=2,
+        conditions={
+            "all": [_is("visibility", "public"), _says("compensate", "compensation", "we will pay")]
+        },
+        verdict="refuse",
+        reason="Compensation is never promised in public. Offer it in private.",
+        created_at=since,
+    )
+
+
+def keep_private_matters_private(people: dict[str, User], *, since: datetime) -> ResponseRule:
+    """The rule that was missing when the first statement went out."""
+    return ResponseRule.objects.create(
+        name="Private matters stay private",
+        owner=people["sunita"],
+        position=1,
+        conditions={
+            "all": [
+                _is("visibility", "public"),
+                _says("booking", "second seat", "phone number", "your address", "passport"),
+            ]
+        },
+        verdict="hold",
+        reason="This may tell the world what somebody booked. A team lead reads it first.",
+        created_at=since,
+    )
+
+
+def _sources(people: dict[str, User], accounts: dict[str, Account], since: datetime) -> None:
+    sources = [
+        ("search:skyward", "Talk about us", "about us", accounts["microblog"], "nora", 20),
+        ("mentions", "Mentions of @SkywardAir", "for us", accounts["microblog"], "carla", 10),
+        ("inbox", "care@skyward.example", "for us", accounts["mail"], "carla", 15),
+        ("comments", "Comments on our blog", "for us", accounts["blog"], "nora", 15),
+    ]
+    for address, name, stance, account, owner, rhythm in sources:
+        Source.objects.create(
+            kind="sandbox",
+            address=address,
+            name=name,
+            stance=stance,
+            account=account,
+            owner=people[owner],
+            rhythm=rhythm,
+            created_at=since,
+            next_poll_at=since,
+        )
+
+
+_CONTACTS: dict[str, tuple[str, str]] = {
+    # persona: (kind, about)
+    DIRECTOR: ("influencer", "Film director. Flies with us twice a month."),
+    "amara_flies": ("influencer", "Travel writer."),
+    "aisle_seat_al": ("press", "Writes “Aisle Seat”, a column on airlines."),
+    "tombecker71": ("customer", ""),
+    "misaki_s": ("customer", "Runs a guest house; books for her guests."),
+    "ingrid_ak": ("partner", "Our ground crew in Gothenburg."),
+    "priyanair": ("prospect", "Choir of thirty, asked for an offer."),
+    "lukasz_w": ("customer", ""),
+}
+
+
+def _contacts(people: dict[str, User], since: datetime) -> None:
+    carla = people["carla"]
+    for key, (kind, about) in _CONTACTS.items():
+        person = persona(key)
+        assert person is not None
+        contact = Contact.objects.create(
+            name=person.name, kind=kind, about=about, owner=carla, created_at=since
+        )
+        _link(MICROBLOG, key, person.name, contact, "Confirmed by message.", since, by=carla)
+        if person.mail:
+            _link(MAIL, person.mail, person.name, contact, "Same name.", since, confidence=0.7)
+        if key == DIRECTOR:
+            evidence = "Called back on the number in his booking."
+            _link("phone", DIRECTOR_PHONE, person.name, contact, evidence, since, by=carla)
+
+
+def _link(
+    network: str,
+    key: str,
+    name: str,
+    contact: Contact,
+    evidence: str,
+    since: datetime,
+    *,
+    by: User | None = None,
+    confidence: float = 1.0,
+) -> None:
+    profile = Profile.objects.create(
+        network=network, key=key, handle=key, name=name, first_seen_at=since
+    )
+    profile.link_to(contact, by=by, evidence=evidence, confidence=confidence, now=since)

@@ -1,0 +1,127 @@
+"""What people can do in the sample's story, in the product's own verbs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from django.conf import settings
+from django.utils import timezone
+
+from crm.models import Profile
+from listening.models import Source
+from listening.store import visit
+from responses import compose, outbox
+from responses.compose import Place, Words
+from responses.models import Delivery, Response
+from routing import offline
+from routing.models import Case, Issue
+from routing.offline import Touchpoint
+from scrm.channels.sandbox import community
+from scrm.channels.sandbox.models import Post
+from scrm.pipeline import MOST, process
+from scrm.sample.clock import at
+from scrm.sample.setup import Workspace
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The workspace, and a die that always falls alike."""
+
+    workspace: Workspace
+    rng: Random
+
+    def say(self, network: str, author: str, text: str, **facts: object) -> str:
+        """Somebody outside says something → its key."""
+        return community.post(network, author, text, at=timezone.now(), **facts)  # type: ignore[arg-type]
+
+    def listen(self) -> None:
+        """Visit every source that has something to say, and take in what came."""
+        latest = dict(Post.objects.order_by("seq").values_list("network", "seq"))
+        for source in Source.objects.select_related("account").order_by("pk"):
+            network = source.account.network if source.account else ""
+            if latest.get(network, 0) > source.cursor.get("seq", 0):
+                source.poll_now()
+                visit(source)
+        while process() == MOST:
+            pass
+
+    def case_of(self, network: str, key: str) -> Case:
+        """The newest case of somebody."""
+        return Case.objects.filter(profile__network=network, profile__key=key).latest("opened_at")
+
+    def place(self, case: Case, account: str) -> Place:
+        """Where the party of a case was heard on one of our accounts' networks."""
+        ours = self.workspace.accounts[account]
+        places = compose.places_for(case)
+        return next(p for p in places if p.account == ours and p.conversation)
+
+    def reply(self, case: Case, place: Place, text: str, *, by: str, subject: str = "") -> Response:
+        """A micro response; it leaves with the next `deliver`."""
+        case.refresh_from_db()
+        words = Words(uuid.uuid4(), text, place.visibility, subject, seen=case.last_inbound_id)
+        return compose.reply(case, words, place=place, by=self.workspace.people[by])
+
+    def say_by_hand(self, case: Case, text: str, *, by: str) -> Response:
+        """A micro response that somebody gave by telephone or letter."""
+        words = Words(uuid.uuid4(), text, "private")
+        account = self.workspace.accounts["phone"]
+        return compose.log_by_hand(case, words, account=account, by=self.workspace.people[by])
+
+    def state(
+        self,
+        issue: Issue,
+        accounts: Sequence[str],
+        subject: str,
+        text: str,
+        *,
+        by: str,
+        department: str,
+        corrects: Response | None = None,
+    ) -> Response:
+        """A macro response; it leaves with the next `deliver`, if the rules let it."""
+        return compose.state_publicly(
+            Words(uuid.uuid4(), text, "public", subject),
+            accounts=[self.workspace.accounts[name] for name in accounts],
+            by=self.workspace.people[by],
+            department=self.workspace.departments[department],
+            issue=issue,
+            corrects=corrects,
+        )
+
+    def deliver(self) -> None:
+        """Let all that waits leave, once the time to undo it is over."""
+        moment = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS + 1)
+        with at(moment):
+            for delivery in Delivery.objects.due(moment).select_related("account"):
+                outbox.deliver(delivery)
+
+    def log(
+        self,
+        kind: str,
+        text: str,
+        *,
+        by: str,
+        name: str = "",
+        phone: str = "",
+        profile: Profile | None = None,
+    ) -> Case:
+        """Write an offline touchpoint down."""
+        touchpoint = Touchpoint(
+            uuid.uuid4(), kind, text, name, phone, profile, said_at=timezone.now()
+        )
+        return offline.log(touchpoint, by=self.workspace.people[by])
+
+
+def date_what_we_said() -> None:
+    """Over there our posts carry the day of their sending, not that of the loading."""
+    sent = dict(Delivery.objects.filter(state="sent").values_list("uuid", "sent_at"))
+    for post in Post.objects.exclude(nonce=""):
+        Post.objects.filter(pk=post.pk).update(created_at=sent.get(uuid.UUID(post.nonce), _old()))
+
+
+def _old() -> datetime:
+    return timezone.now() - timedelta(days=3)

@@ -1,0 +1,140 @@
+"""The sample workspace: the story, told through the product's own verbs in a few seconds."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from crm.models import Account, Interaction, User
+from listening.models import Mention, SetApart, Source
+from responses.models import Delivery, Feedback, Response
+from routing.models import Case, Department, Issue, Membership
+
+FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.PASSWORD_HASHERS = FAST
+
+
+def run(command: str) -> list[str]:
+    words = StringIO()
+    call_command(command, stdout=words)
+    return words.getvalue().splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
+    """One load for all that is asked of it, because a load takes seconds."""
+    run("load_sample")
+    everything_was_taken_in()
+    nothing_happens_in_the_future()
+    the_directors_one_case_has_three_micro_responses()
+    the_issue_holds_his_case_and_the_crowds()
+    the_statement_was_approved_and_corrected()
+    every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent()
+    every_state_can_be_seen()
+    everybody_can_log_in()
+    assert (tmp_path / "logins.json").stat().st_mode & 0o777 == 0o600
+
+
+def everything_was_taken_in() -> None:
+    assert Mention.objects.count() > 100
+    assert not Mention.objects.unprocessed().exists()
+    assert not Mention.objects.filter(backlog=True).exists()
+    assert not SetApart.objects.exists()
+    assert not Source.objects.exclude(error="").exists()
+    assert not Case.objects.exclude(events__kind="routed").exists()
+
+
+def nothing_happens_in_the_future() -> None:
+    now = timezone.now()
+    assert not Interaction.objects.filter(sort_at__gt=now).exists()
+    assert not Case.objects.filter(opened_at__gt=now).exists()
+    first = Interaction.objects.earliest("sort_at").sort_at
+    assert 20 <= (now - first).days <= 22
+
+
+def the_directors_one_case_has_three_micro_responses() -> None:
+    case = Case.objects.get(profile__links__contact__name="Ron Calder")
+    assert [each.audience for each in case.responses.all()] == ["one"] * 3
+    assert case.status == "done"
+    kinds = Interaction.objects.filter(conversation__in=case.conversations, direction="in")
+    assert {"post", "message", "call"} == set(kinds.values_list("kind", flat=True))
+
+
+def the_issue_holds_his_case_and_the_crowds() -> None:
+    issue = Issue.objects.get()
+    assert issue.name == "Seat policy"
+    assert issue.cases.count() > 20
+    assert issue.cases.filter(profile__links__contact__name="Ron Calder").count() == 1
+
+
+def the_statement_was_approved_and_corrected() -> None:
+    first = Response.objects.get(corrections__isnull=False)
+    assert first.approvals.get().by.name == "Nora Haddad"
+    about_it = first.feedback.filter(interaction__profile__key="roncalder")
+    assert "second seat" in about_it.get().interaction.text
+    assert "second seat" not in first.corrections.get().text
+
+
+def every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent() -> None:
+    sent = Delivery.objects.filter(state="sent")
+    assert sent.values("interaction").distinct().count() == sent.count()
+    assert Interaction.objects.filter(direction="out").count() == sent.count()
+    assert Feedback.objects.count() > 10
+    assert not Feedback.objects.exclude(delivery__state="sent").exists()
+    answers = Interaction.objects.filter(direction="in", feedback=None).exclude(in_reply_to="")
+    ours = Interaction.objects.filter(direction="out").values("key")
+    assert not answers.filter(in_reply_to__in=ours).exists()
+
+
+def every_state_can_be_seen() -> None:
+    assert set(Delivery.objects.values_list("state", flat=True)) >= {"sent", "failed", "unknown"}
+    assert set(Response.objects.values_list("state", flat=True)) >= {"held", "released"}
+    assert set(Case.objects.values_list("status", flat=True)) == {
+        "new", "open", "waiting", "snoozed", "done", "noise",
+    }  # fmt: skip
+    assert set(Feedback.objects.values_list("outcome", flat=True)) >= {"thanks", "angry"}
+    assert Department.objects.filter(cases__status="new").distinct().count() > 1
+
+
+def everybody_can_log_in() -> None:
+    lines = run("logins")
+    assert len(lines) == User.objects.count() == 12
+    for line in lines:
+        email, password = line.split()[-2:]
+        assert User.objects.get(email=email).check_password(password)
+
+
+def test_it_refuses_a_database_with_people_in_it(db: None) -> None:
+    User.objects.create_user("somebody@scrm.example")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        run("load_sample")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        run("first_admin")
+    assert User.objects.count() == 1
+
+
+def test_without_the_sample_there_is_a_first_admin_with_departments(db: None) -> None:
+    run("first_admin")
+    admin = User.objects.get()
+    assert admin.is_admin
+    assert run("logins")[0].split()[:2] == ["admin", admin.email]
+    assert admin.check_password(run("logins")[0].split()[-1])
+    assert Department.objects.fallback().name == "Customer service"
+    assert Department.objects.count() == 4
+    assert Account.objects.get().channel.by_hand
+    assert not Membership.objects.exists()
+
+
+def test_no_logins_are_said_to_be_none() -> None:
+    assert run("logins") == ["No logins are kept here: people log in with their own."]
