@@ -16,8 +16,11 @@ def append_only(*blankable: str) -> list[pgtrigger.Trigger]:
     return [_no_delete(), _no_update(allowed=blankable)]
 
 
-def frozen(*columns: str, unless: str = "FALSE") -> list[pgtrigger.Trigger]:
-    """Refuse DELETE, and UPDATE of these columns but under an erasure or where `unless` holds."""
+def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
+    """Refuse DELETE, UPDATE of these columns but under an erasure or where `unless` holds.
+
+    never: an UPDATE that is refused whatever it changes.
+    """
     changed = " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in columns)
     return [
         _no_delete(),
@@ -25,7 +28,9 @@ def frozen(*columns: str, unless: str = "FALSE") -> list[pgtrigger.Trigger]:
             name="frozen",
             when=pgtrigger.Before,
             operation=pgtrigger.Update,
-            func=_refuse(f"({changed}) AND NOT ({unless}) AND NOT COALESCE({_ERASING}, FALSE)")
+            func=_refuse(
+                f"({never}) OR (({changed}) AND NOT ({unless}) AND NOT COALESCE({_ERASING}, FALSE))"
+            )
             + " RETURN NEW;",
         ),
     ]

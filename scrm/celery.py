@@ -36,7 +36,7 @@ app.conf.update(
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options=SOCKET,
+    broker_transport_options=SOCKET | {"max_retries": 0},
     redis_socket_timeout=SOCKET["socket_timeout"],
     redis_socket_connect_timeout=SOCKET["socket_connect_timeout"],
     beat_max_loop_interval=1,

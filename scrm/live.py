@@ -35,7 +35,7 @@ _WAITING = 100
 
 @cache
 def _publisher() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
 
 
 def publish(topic: str, event: str, pk: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from urllib.parse import quote
 
 import structlog
 from django.conf import settings
@@ -54,6 +55,6 @@ def login_inside_htmx(view: View) -> View:
 
 
 def _path(url: str) -> str:
-    """The path of a URL of ours, quoted for a query string."""
-    from_root = "/" + url.split("://", 1)[-1].partition("/")[2]
-    return from_root.replace("?", "%3F").replace("&", "%26").replace("#", "%23")
+    """The path and query of a URL of ours, quoted for a query string; never another host."""
+    from_root = url.split("://", 1)[-1].partition("/")[2]
+    return "/" + quote(from_root.lstrip("/"), safe="/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,32 @@ from django.test import Client
 from crm.models import Account, User
 from listening.models import Source, Topic
 from routing.models import Department, Membership, RoutingRule
+from scrm import live, nudge
+from scrm.patience import Patience
 
-PASSWORD = "correct horse battery"
+ROOT = Path(__file__).parent
+# Left out of `make check`, so that it stays within a minute; `make test` runs everything.
+SLOW = {
+    "test_access.py", "test_batch.py", "channels/test_sandbox.py",
+    "channels/test_sandbox_community.py", "channels/test_sandbox_listening.py",
+    "channels/test_feed_hostile.py", "crm/test_login.py", "floor/test_http_bounds.py",
+    "listening/test_visits.py", "machine/test_services.py", "responses/test_approvals.py",
+    "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
+    "responses/test_sendings.py", "routing/test_case.py", "routing/test_inbox.py",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if str(item.path.relative_to(ROOT)) in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test inherits the rest that another one gave to a Redis that was gone."""
+    monkeypatch.setattr(nudge, "_patience", Patience())
+    monkeypatch.setattr(live, "_patience", Patience())
 
 
 @pytest.fixture

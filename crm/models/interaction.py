@@ -91,7 +91,8 @@ class Interaction(models.Model):
                 condition=~Q(in_reply_to=""),
             ),
         ]
-        triggers = append_only("title", "text", "html", "url")
+        # A trigger sees the generated `sort_at` as NULL; it cannot be written anyway.
+        triggers = append_only("title", "text", "html", "url", "sort_at")
 
     def __str__(self) -> str:
         return f"{self.direction} {self.kind} {self.pk}"

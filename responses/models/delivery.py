@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models, transaction
@@ -15,9 +14,6 @@ from routing.models.case import Stale
 from scrm.channels.base import Outgoing
 from scrm.live import publish
 from scrm.nudge import nudge
-
-if TYPE_CHECKING:
-    pass
 
 MOST_ATTEMPTS = 5
 

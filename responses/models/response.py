@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
@@ -19,9 +19,6 @@ from routing.models import Case, CaseEvent, Department, Issue, Membership
 from routing.models.case import Stale
 from scrm.live import publish
 from scrm.nudge import nudge
-
-if TYPE_CHECKING:
-    pass
 
 
 class State(models.TextChoices):
@@ -109,7 +106,13 @@ class Response(models.Model):
             ),
         ]
         triggers = frozen(
-            "text", "subject", "audience", "visibility", "author_id", unless="OLD.state = 'draft'"
+            "text",
+            "subject",
+            "audience",
+            "visibility",
+            "author_id",
+            unless="OLD.state = 'draft'",
+            never="NEW.state = 'draft' AND OLD.state NOT IN ('draft', 'held')",
         )
 
     def __str__(self) -> str:

@@ -77,7 +77,6 @@ def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
     assert broker.sent == []
 
 
-@pytest.mark.xfail(strict=True, reason="kombu tries for 6 s unless max_retries=0 in SOCKET")
 @pytest.mark.parametrize("kind", ["gone", "frozen"])
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_a_nudge_is_lost_quickly_and_says_so(

@@ -182,7 +182,7 @@ def test_a_stranger_who_got_the_pid_of_a_leftover_is_spared(tmp_path: Path) -> N
 
 def test_a_damaged_state_file_does_not_stop_the_start(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"pid": 1')
-    end_leftovers(plan_in(tmp_path))
+    assert end_leftovers(plan_in(tmp_path)) is None
 
 
 def plan_in(var: Path) -> Plan:

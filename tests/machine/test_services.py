@@ -115,6 +115,7 @@ def test_a_data_directory_reached_through_a_closed_one_is_used(tmp_path: Path) -
     closed.mkdir(mode=0o700)
     server = Redis(closed / "redis")
     server.start()
+    assert redis.Redis.from_url(server.url).ping()
     server.stop()
 
 
