@@ -17,7 +17,7 @@ import pytest
 
 from scrm import processes
 from scrm.embedded import ServiceError
-from scrm.run import Plan, end_leftovers, plan
+from scrm.run import Plan, end_leftovers, plan, read_state
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 GIVEN = ("DATABASE_URL", "REDIS_URL")
@@ -182,7 +182,8 @@ def test_a_stranger_who_got_the_pid_of_a_leftover_is_spared(tmp_path: Path) -> N
 
 def test_a_damaged_state_file_does_not_stop_the_start(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"pid": 1')
-    assert end_leftovers(plan_in(tmp_path)) is None
+    end_leftovers(plan_in(tmp_path))
+    assert read_state(plan_in(tmp_path)) == {}
 
 
 def plan_in(var: Path) -> Plan:

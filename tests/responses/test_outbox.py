@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import signal
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from functools import reduce
-from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
 from crm.models import Account, Interaction, User
@@ -27,6 +23,7 @@ from scrm import pipeline
 from scrm.channels.base import ChannelError, Receipt
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
+from tests.killing import killed_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MICROBLOG = "sandbox.microblog"
@@ -92,35 +89,13 @@ def sweep(*, lapse: bool = True) -> None:
             outbox.deliver(delivery)
 
 
+def fresh(delivery: Delivery) -> Delivery:
+    return Delivery.objects.select_related("account").get(pk=delivery.pk)
+
+
 def posts(delivery: Delivery) -> int:
     """How often the network really has it."""
     return Post.objects.filter(nonce=str(delivery.uuid)).count()
-
-
-def die(delivery: Delivery, where: str, when: str) -> int:
-    """Send it in a process that is killed before or after a step → the signal it died of."""
-    connections.close_all()  # a forked child must not share a socket to the database
-    child = os.fork()
-    if child == 0:
-        arm(where, when)
-        outbox.deliver(Delivery.objects.select_related("account").get(pk=delivery.pk))
-        os._exit(0)
-    return os.WTERMSIG(os.waitpid(child, 0)[1])
-
-
-def arm(where: str, when: str) -> None:
-    """Replace a step, "module:owner.name", by one that kills its process."""
-    module, _, path = where.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = reduce(getattr, owners, importlib.import_module(module))
-    step = getattr(owner, name)
-
-    def deadly(*args: Any, **kwargs: Any) -> None:
-        if when == "after":
-            step(*args, **kwargs)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(owner, name, deadly)
 
 
 @pytest.mark.parametrize("idempotence", ["key", "lookup", "none"])
@@ -137,7 +112,7 @@ def test_it_survives_kill_9_at_every_step(
     microblog.save()
     delivery = answer()
 
-    assert die(delivery, where, when) == signal.SIGKILL
+    assert killed_at(where, when, lambda: outbox.deliver(fresh(delivery))) == signal.SIGKILL
     sweep()
 
     delivery.refresh_from_db()
@@ -212,7 +187,7 @@ def test_ten_senders_at_once_send_one(answer: Callable[..., Delivery]) -> None:
 
     def send() -> None:
         try:
-            outbox.deliver(Delivery.objects.select_related("account").get(pk=delivery.pk))
+            outbox.deliver(fresh(delivery))
         finally:
             connection.close()
 

@@ -1,0 +1,91 @@
+"""G3, G8: a visit and a batch that are killed at any step lose nothing and double nothing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from crm.models import Account, Interaction
+from listening.models import Mention, Poll, Source
+from listening.store import visit
+from routing.models import Case, CaseConversation, CaseEvent
+from scrm import pipeline
+from scrm.channels.sandbox import community
+from tests.killing import killed_at
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+ITEMS = 12
+
+VISIT = [
+    ("listening.models:Source.begin", "before"),
+    ("listening.models:Source.begin", "after"),
+    ("scrm.channels.sandbox.channel:SandboxListener.listen", "after"),
+    ("listening.models:Seen.objects.claim", "after"),
+    ("listening.store:_store", "after"),
+    ("listening.models:Source.went_well", "after"),
+]
+BATCH = [
+    ("scrm.pipeline:find_matches", "before"),
+    ("scrm.pipeline:find_matches", "after"),
+    ("scrm.batch:keep_matches", "after"),
+    ("scrm.batch:record", "after"),
+    ("routing.arrivals:_update", "before"),
+    ("scrm.batch:take_in", "after"),
+    ("scrm.batch:_finish", "after"),
+    ("scrm.batch:process_batch", "after"),
+]
+
+
+@pytest.fixture
+def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
+    source = make_source(kind="sandbox", address="mentions", account=microblog, stance="for us")
+    for number in range(ITEMS):
+        community.post("sandbox.microblog", f"person{number}", f"@SkywardAir bag {number}?")
+    return source
+
+
+def lapse() -> None:
+    """Time goes by: whoever died no longer holds a claim."""
+    past = timezone.now()
+    Source.objects.update(lease_until=None, next_poll_at=past)
+    Mention.objects.update(lease_until=None)
+
+
+def assert_all_once() -> None:
+    assert Mention.objects.count() == ITEMS
+    assert not Mention.objects.unprocessed().exists()
+    assert Interaction.objects.count() == ITEMS
+    assert Case.objects.count() == ITEMS
+    assert CaseEvent.objects.filter(kind="routed").count() == ITEMS
+    assert CaseConversation.objects.count() == ITEMS
+
+
+@pytest.mark.parametrize(("where", "when"), VISIT)
+def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -> None:
+    """Seen to fail with `_keep` outside a transaction: seen, but never stored."""
+    assert killed_at(where, when, lambda: visit(mentions)) == signal.SIGKILL
+    found = Mention.objects.count()
+    assert found in {0, ITEMS}
+
+    lapse()
+    visit(Source.objects.get())
+    pipeline.process()
+
+    assert_all_once()
+    assert not Poll.objects.filter(outcome="running").exists()
+
+
+@pytest.mark.parametrize(("where", "when"), BATCH)
+def test_a_killed_batch_is_processed_again(mentions: Source, where: str, when: str) -> None:
+    """Seen to fail with neither the batch nor `take_in` in a transaction: cases without a cause."""
+    visit(mentions)
+    assert killed_at(where, when, pipeline.process) == signal.SIGKILL
+    assert Case.objects.count() in {0, ITEMS}
+
+    lapse()
+    pipeline.process()
+
+    assert_all_once()
