@@ -36,7 +36,6 @@ from django.utils import timezone
 from crm.models import User
 from listening.models import Mention, Source, Topic
 from listening.store import visit
-from listening.topics import find_matches
 from routing.models import Case, Department, RoutingRule
 from scrm.batch import process_or_halve
 
@@ -109,7 +108,7 @@ def process() -> int:
     lease = timedelta(seconds=60)
     mentions = Mention.objects.claim(now=timezone.now(), lease=lease)
     with CaptureQueriesContext(connection) as queries:
-        process_or_halve(mentions, find_matches(mentions))
+        process_or_halve(mentions)
     return len(queries)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
-from psycopg2.errors import ProgramLimitExceeded
 
 from crm.record import tellable
 from listening.models.mention import Mention
@@ -16,6 +15,7 @@ from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
 from listening.models.source import Source
 from scrm.channels.base import Batch, ChannelError, Item
+from scrm.passing import again, is_passing
 
 _log = structlog.get_logger(__name__)
 _CHUNK = 2000
@@ -28,13 +28,12 @@ def visit(source: Source) -> Poll | None:
         return None
     try:
         batch = _listen(source)
-        with transaction.atomic():
-            _keep(poll, batch, now=timezone.now())
+        again(lambda: _keep(poll, batch, now=timezone.now()))
     except ChannelError as error:
         _fail(poll, error)
-    except OperationalError:  # our own database: the lease lapses and the visit is made again
-        raise
     except Exception as error:  # a broken listener must not stop the other sources
+        if is_passing(error):  # our own database: the lease lapses and the visit is made again
+            raise
         _log.exception("visit failed", source=source.pk)
         _fail(poll, ChannelError(f"scrm could not read what came: {error!r}"[:500]))
     return poll
@@ -47,6 +46,7 @@ def _listen(source: Source) -> Batch:
     return listener.listen(source.visit)
 
 
+@transaction.atomic
 def _keep(poll: Poll, batch: Batch, *, now: datetime) -> None:
     """Items and cursor in one transaction, or nothing: a visit that was overtaken is void."""
     source = poll.fence()
@@ -99,13 +99,6 @@ def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: date
         return _store_or_halve(poll, source, items[:half], now) + _store_or_halve(
             poll, source, items[half:], now
         )
-
-
-def is_passing(error: Exception) -> bool:
-    """A deadlock or a lost connection, not the fault of what was written; too large a row is."""
-    return isinstance(error, OperationalError | InterfaceError) and not isinstance(
-        error.__cause__, ProgramLimitExceeded
-    )
 
 
 def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:

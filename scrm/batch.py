@@ -14,25 +14,25 @@ from crm.models import Account, Interaction
 from crm.record import Entry, Recorded, lock_workspace, record
 from listening.models import Mention, SetApart, Sighting, TopicRevision
 from listening.models.mention import HOPELESS
-from listening.store import is_passing
-from listening.topics import Hits, keep_matches
+from listening.topics import Hits, find_matches, keep_matches
 from responses import feedback, outbox
 from responses.feedback import Answered, Heard
 from routing.arrivals import Arrival, Hint, take_in
 from routing.rules import Facts
 from scrm.channels.base import Item
+from scrm.passing import again, is_passing
 
 _log = structlog.get_logger(__name__)
-_TRIES = 3
 
 
-def process_or_halve(mentions: Sequence[Mention], hits: Hits) -> None:
-    """Process a claimed batch; what breaks it is found by halving and set apart (G5)."""
+def process_or_halve(mentions: Sequence[Mention]) -> None:
+    """Match and process a claimed batch; what breaks it is found by halving and set apart (G5)."""
     if mentions[0].attempt >= HOPELESS:
         _set_apart(mentions[0], f"Its worker died {mentions[0].attempt} times.")
         return
     try:
-        _retrying(mentions, hits)
+        hits = find_matches(mentions)
+        again(lambda: process_batch(mentions, hits, now=timezone.now()))
     except Exception as error:
         if is_passing(error):  # the database's trouble, not the items': the tick comes back
             raise
@@ -41,19 +41,8 @@ def process_or_halve(mentions: Sequence[Mention], hits: Hits) -> None:
             _set_apart(mentions[0], f"{type(error).__name__}: {error}")
             return
         half = len(mentions) // 2
-        process_or_halve(mentions[:half], hits)
-        process_or_halve(mentions[half:], hits)
-
-
-def _retrying(mentions: Sequence[Mention], hits: Hits) -> None:
-    for left in reversed(range(_TRIES)):
-        try:
-            process_batch(mentions, hits, now=timezone.now())
-        except Exception as error:  # deadlock or serialisation failure: the same batch again
-            if not (left and is_passing(error)):
-                raise
-        else:
-            return
+        process_or_halve(mentions[:half])
+        process_or_halve(mentions[half:])
 
 
 @transaction.atomic

@@ -15,7 +15,6 @@ from django.utils import timezone
 from crm.models import Account
 from listening.models import Mention, Source
 from listening.store import visit
-from listening.topics import find_matches
 from responses import feedback, outbox
 from responses.models import Delivery
 from routing.models import Case
@@ -57,7 +56,7 @@ def process() -> int:
     lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
     mentions = Mention.objects.claim(now=timezone.now(), lease=lease, most=MOST)
     if mentions:
-        process_or_halve(mentions, find_matches(mentions))
+        process_or_halve(mentions)
         nudge("scrm.pipeline.process")
     return len(mentions)
 

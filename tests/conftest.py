@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.test import Client
 
@@ -26,6 +27,13 @@ SLOW = {
     "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
     "responses/test_sendings.py", "routing/test_case.py", "routing/test_inbox.py",
 }  # fmt: skip
+
+
+# A machine that is busy with something else is no fault of a test.
+hypothesis.settings.register_profile(
+    "scrm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("scrm")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -83,7 +83,7 @@ def work(mentions: Sequence[Mention] | None = None) -> list[Mention]:
     """Process what is due, as the task does, in one go."""
     mentions = claim() if mentions is None else mentions
     if mentions:
-        process_or_halve(mentions, find_matches(mentions))
+        process_or_halve(mentions)
     return list(mentions)
 
 
@@ -363,8 +363,7 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
     """Seen to fail with `_still_ours` taken out: everything is heard twice."""
     hear(talk, *(item(f"{n:03}", by=f"p{n % 7}") for n in range(100)))
     claimed = claim()
-    hits = find_matches(claimed)
-    at_once(*(lambda: process_or_halve(claimed, hits) for _ in range(3)))
+    at_once(*(lambda: process_or_halve(claimed) for _ in range(3)))
     assert CaseEvent.objects.count() == Interaction.objects.count() == 100
     assert Case.objects.count() == 7
 
@@ -429,7 +428,7 @@ def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
 def test_a_deadlock_is_tried_again(
     talk: Source, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """Seen to fail with `_retrying` taken out."""
+    """Seen to fail without `again`."""
     troubles = [OperationalError("deadlock detected")] * times
     record = batch.record
 
@@ -443,6 +442,24 @@ def test_a_deadlock_is_tried_again(
     work()
     assert Case.objects.count() == 1
     assert not SetApart.objects.exists()
+
+
+def test_what_matching_cannot_read_is_set_apart_alone(
+    talk: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with the matching done before the halving."""
+    match = batch.find_matches
+
+    def stumble(mentions: Sequence[Mention]) -> Any:
+        if any(mention.key == "2" for mention in mentions):
+            raise ValueError("no such word")
+        return match(mentions)
+
+    monkeypatch.setattr(batch, "find_matches", stumble)
+    hear(talk, item("1"), item("2", by="ben"), item("3", by="cleo"))
+    work()
+    assert recorded() == {"1", "3"}
+    assert SetApart.objects.get().reason == "ValueError: no such word"
 
 
 def test_the_databases_own_trouble_sets_nothing_apart(
@@ -466,7 +483,7 @@ def test_the_databases_own_trouble_sets_nothing_apart(
 def test_a_backend_terminated_in_the_middle_loses_nothing(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G7. Seen to fail with `_retrying` taken out: nothing is done until the lease lapses."""
+    """G7. Seen to fail without `again`: nothing is done until the lease lapses."""
     kills = [True]
     take_in = batch.take_in
 

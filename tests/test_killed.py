@@ -28,8 +28,8 @@ VISIT = [
     ("listening.models:Source.went_well", "after"),
 ]
 BATCH = [
-    ("scrm.pipeline:find_matches", "before"),
-    ("scrm.pipeline:find_matches", "after"),
+    ("scrm.batch:find_matches", "before"),
+    ("scrm.batch:find_matches", "after"),
     ("scrm.batch:keep_matches", "after"),
     ("scrm.batch:record", "after"),
     ("routing.arrivals:_update", "before"),

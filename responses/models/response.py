@@ -35,7 +35,7 @@ class Refused(Exception):
 
 class ResponseQuerySet(models.QuerySet["Response"]):
     def visible_to(self, user: User) -> ResponseQuerySet:
-        """Responses of cases they may see, of their departments, and their own."""
+        """Those of cases they may see, of their departments, their own, and what all may read."""
         if user.sees_everything:
             return self
         return self.filter(
@@ -45,6 +45,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
             )
             | Q(department__memberships__user=user)
             | Q(author=user)
+            | Q(audience="many", state=State.RELEASED)
         ).distinct()
 
     def held(self) -> ResponseQuerySet:
