@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from crm.models import Account, Conversation, Interaction, Profile, User
+from crm.record import lock_workspace
 from responses.models import Decision, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
@@ -93,14 +94,14 @@ def reply(case: Case, words: Words, *, place: Place, by: User) -> Response:
 
     def write() -> Response:
         case.check_seen(words.seen)
-        answered = _answered(place, words.visibility)
+        answered = _answered(case, place, words.visibility)
         response = _write(
             words, by=by, case=case, in_reply_to=answered, visibility=words.visibility
         )
         _add(response, [place], answered)
         return response.send(by=by)
 
-    return _once(words.form, write)
+    return _once(words, write)
 
 
 def state_publicly(
@@ -129,7 +130,7 @@ def state_publicly(
         _add(response, [Place(account) for account in accounts], None)
         return response.send(by=by)
 
-    return _once(words.form, write)
+    return _once(words, write)
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
@@ -137,6 +138,7 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
 
     def write() -> Response:
         now = timezone.now()
+        lock_workspace()  # before any row, as all writers of the ledger do
         response = _write(words, by=by, case=case, state="released", released_at=now)
         delivery = Delivery.objects.create(
             response=response,
@@ -147,22 +149,23 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
         mark_sent(delivery, Receipt(account.network, str(delivery.uuid)), now=now)
         return response
 
-    return _once(words.form, write)
+    return _once(words, write)
 
 
-def _once(form: uuid.UUID, write: Callable[[], Response]) -> Response:
+def _once(words: Words, write: Callable[[], Response]) -> Response:
     """One form is one response (G2): its UUID is looked up before anything is judged."""
-    existing = Response.objects.filter(uuid=form).first()
-    if existing:
-        return existing
-    try:
-        with transaction.atomic():
-            return write()
-    except IntegrityError:  # the other click of a double click was first
-        first = Response.objects.filter(uuid=form).first()
-        if first is None:
-            raise
-        return first
+    existing = Response.objects.filter(uuid=words.form).first()
+    if existing is None:
+        try:
+            with transaction.atomic():
+                return write()
+        except IntegrityError:  # the other click of a double click was first
+            existing = Response.objects.filter(uuid=words.form).first()
+            if existing is None:
+                raise
+    if existing.text != words.text or existing.state == "cancelled":
+        raise Stale("This form was sent before, with other words, or was undone. Press again.")
+    return existing
 
 
 def _write(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
@@ -172,7 +175,8 @@ def _write(words: Words, *, by: User, case: Case | None, **facts: Any) -> Respon
     outcome = Decision.Outcome.MACRO if audience == "many" else Decision.Outcome.MICRO
     defaults = {"visibility": Response.Visibility.PRIVATE, "created_at": timezone.now()}
     if case:
-        defaults["department"] = case.department
+        up_to_date = case.last_inbound_id == words.seen
+        defaults |= {"department": case.department, "seen_id": words.seen if up_to_date else None}
     return Response.objects.create(
         uuid=words.form,
         decision=_decide(outcome, case=case, issue=issue, by=by),
@@ -214,9 +218,11 @@ def _decide(
     return decision
 
 
-def _answered(place: Place, visibility: str) -> Interaction | None:
-    """What a reply replies to: their last words where it goes; in public, their public ones."""
-    theirs = Interaction.objects.filter(profile=place.profile, direction="in")
+def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
+    """What a reply replies to: their last words in this case where it goes; in public, public."""
+    theirs = Interaction.objects.filter(
+        conversation__in=case.conversations, profile=place.profile, direction="in"
+    )
     if place.conversation:
         theirs = theirs.filter(conversation=place.conversation)
     if visibility == Response.Visibility.PUBLIC:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import models, transaction
 from django.db.models import Q
 
 from crm.models import Interaction
+from crm.record import lock_workspace
+from listening.models import Mention
 from responses.models import Delivery, Feedback
 from responses.models.delivery import Sending
+from scrm.nudge import nudge
 
 UNRESOLVED_FOR = timedelta(hours=48)
 
@@ -24,6 +29,7 @@ class Heard:
     scope: str
     in_reply_to: str
     visibility: str
+    said_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Answered:
     case: int | None
     issue: int | None
     macro: bool
+    sent_at: datetime
 
 
 def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
@@ -51,8 +58,8 @@ def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
         | Q(interaction__conversation__in=private)
     )
     by_key: dict[tuple[str, str], Answered] = {}
-    by_thread: dict[int, Answered] = {}
-    for row in sent.select_related("response", "interaction").order_by("sent_at"):
+    by_thread: defaultdict[int, list[Answered]] = defaultdict(list)
+    for row in sent.select_related("response", "interaction").order_by("-sent_at"):
         answer = Answered(
             delivery=row.pk,
             response=row.response_id,
@@ -60,18 +67,27 @@ def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
             case=row.response.case_id,
             issue=row.response.issue_id,
             macro=row.response.is_macro,
+            sent_at=row.sent_at or row.send_after,
         )
         by_key[row.scope, row.sent_key] = answer
         if row.interaction:
-            by_thread[row.interaction.conversation_id] = answer
-    found = {}
-    for each in heard:
-        hit = by_key.get((each.scope, each.in_reply_to)) if each.in_reply_to else None
-        if hit is None and each.visibility == "private":
-            hit = by_thread.get(each.conversation)
-        if hit:
-            found[each.interaction] = hit
-    return found
+            by_thread[row.interaction.conversation_id].append(answer)
+    found = {each.interaction: _answer(each, by_key, by_thread) for each in heard}
+    return {interaction: answer for interaction, answer in found.items() if answer}
+
+
+def _answer(
+    heard: Heard,
+    by_key: dict[tuple[str, str], Answered],
+    by_thread: dict[int, list[Answered]],
+) -> Answered | None:
+    named = by_key.get((heard.scope, heard.in_reply_to)) if heard.in_reply_to else None
+    if named or heard.visibility == "public":
+        return named
+    before = (
+        each for each in by_thread.get(heard.conversation, ()) if each.sent_at <= heard.said_at
+    )
+    return next(before, None)
 
 
 def link(answers: dict[int, Answered], *, now: datetime) -> None:
@@ -91,45 +107,41 @@ def link(answers: dict[int, Answered], *, now: datetime) -> None:
 
 
 def adopt(delivery: Delivery, *, now: datetime) -> None:
-    """Feedback that came before the send was committed finds its response now."""
-    orphans = Interaction.objects.filter(
-        scope=delivery.scope, in_reply_to=delivery.sent_key, direction="in", feedback=None
-    )
-    _take_in(delivery, orphans, now=now)
+    """Feedback that came before the send was committed finds its response now.
+
+    Runs under the ledger's lock. What was no more than talk about us then, and was not kept,
+    is looked at again: it answers us.
+    """
+    place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
+    _take_in(delivery, Interaction.objects.filter(**place), now=now)
+    mere_talk = Mention.objects.filter(**place, interaction=None, backlog=False)
+    if mere_talk.exclude(processed_at=None).update(processed_at=None, attempt=0):
+        nudge("scrm.pipeline.process")
 
 
-def relink(*, now: datetime) -> int:
-    """What still answers nothing though it names something we sent → how many were linked."""
+def relink(*, now: datetime) -> None:
+    """What still answers nothing, though it names something that we sent, is linked."""
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
         ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None
     )
-    deliveries = Delivery.objects.filter(
-        state=Sending.SENT,
-        sent_at__gte=since,
-        sent_key__in=orphans.values("in_reply_to"),
-    ).select_related("response__case")
-    return sum(
-        _take_in(
-            delivery,
-            orphans.filter(scope=delivery.scope, in_reply_to=delivery.sent_key),
-            now=now,
-        )
-        for delivery in deliveries
+    answered = Delivery.objects.filter(
+        state=Sending.SENT, sent_at__gte=since, sent_key__in=orphans.values("in_reply_to")
     )
+    for delivery in answered.select_related("response__case"):
+        with transaction.atomic():
+            lock_workspace()
+            place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
+            _take_in(delivery, orphans.filter(**place), now=now)
 
 
-def _take_in(delivery: Delivery, orphans: Iterable[Interaction], *, now: datetime) -> int:
-    found = list(orphans)
+def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: datetime) -> None:
+    found = list(heard.filter(direction="in", feedback=None))
     Feedback.objects.bulk_create(
-        [
-            Feedback(interaction=each, response=delivery.response, delivery=delivery, at=now)
-            for each in found
-        ],
-        ignore_conflicts=True,
+        Feedback(interaction=each, response=delivery.response, delivery=delivery, at=now)
+        for each in found
     )
     case = delivery.response.case
-    if found and case and not delivery.response.is_macro:
+    if case and not delivery.response.is_macro:
         for each in found:
             case.hear(each, now=now, why="They answered before our sending was confirmed.")
-    return len(found)

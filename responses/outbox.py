@@ -12,10 +12,12 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from crm.models import Interaction, User
 from crm.record import Entry, lock_workspace, record
 from responses.feedback import adopt
 from responses.models import Delivery
 from responses.models.delivery import MOST_ATTEMPTS, Sending
+from responses.models.response import Refused
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)
@@ -99,11 +101,24 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     case = mine.response.case
     if case and not mine.response.is_macro:
         case.count_in(row.conversation, now=now)
-        case.wait(answered_at=now)
+        case.wait(answered_at=now, seen=mine.response.seen_id)
     adopt(mine, now=now)
     delivery.refresh_from_db()
     delivery._tell()
     return True
+
+
+@transaction.atomic
+def confirm_sent(delivery: Delivery, *, by: User, url: str = "") -> None:
+    """A human has seen it there: write it down as sent. Raises Stale, Refused."""
+    now = timezone.now()
+    lock_workspace()
+    mine = delivery.take_in_hand(now=now)
+    key = url or f"by-hand:{mine.uuid}"
+    if Interaction.objects.filter(scope=mine.account.network, key=key).exists():
+        raise Refused("This address is in the record already, as something else that was said.")
+    mark_sent(mine, Receipt(mine.account.network, key, url=url), now=now)
+    mine.response.note("Marked as sent by hand.", by=by, now=now)
 
 
 def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:

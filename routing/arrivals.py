@@ -15,8 +15,16 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q
 
-from crm.models import Conversation, Profile
-from routing.models import Case, CaseConversation, CaseEvent, Department, RoutingRule, SlaPolicy
+from crm.models import Conversation, Profile, User
+from routing.models import (
+    Case,
+    CaseConversation,
+    CaseEvent,
+    Department,
+    Membership,
+    RoutingRule,
+    SlaPolicy,
+)
 from routing.models.case import LIVING, Status
 from routing.rules import Facts, Router, Verdict, after_inbound
 from scrm.live import publish
@@ -79,6 +87,8 @@ class _Desk:
     by_party: dict[tuple[str, int], list[Case]]
     cases: dict[int, Case]
     last_handler: dict[int, int]
+    workers: set[tuple[int, int]]
+    everywhere: set[int]
     created: list[Case] = field(default_factory=list)
     touched: dict[int, Case] = field(default_factory=dict)
     moved: list[int] = field(default_factory=list)
@@ -111,6 +121,8 @@ class _Desk:
             by_party=by_party,
             cases=cases,
             last_handler=_last_handlers(parties),
+            workers=set(Membership.objects.working().values_list("department_id", "user_id")),
+            everywhere=set(User.objects.active().exclude(role="").values_list("pk", flat=True)),
         )
 
     def place(self, arrival: Arrival) -> Case:
@@ -162,7 +174,7 @@ class _Desk:
         case = Case(
             profile_id=arrival.profile,
             department_id=department,
-            assignee_id=self._assignee(arrival, verdict),
+            assignee_id=self._assignee(arrival, verdict, department),
             priority=verdict.priority,
             tags=list(verdict.tags),
             issue_id=arrival.hint.issue if arrival.hint else None,
@@ -182,10 +194,16 @@ class _Desk:
         )  # fmt: skip
         return case
 
-    def _assignee(self, arrival: Arrival, verdict: Verdict) -> int | None:
+    def _assignee(self, arrival: Arrival, verdict: Verdict, department: int) -> int | None:
         if verdict.assign == "person":
-            return verdict.person
-        return self.last_handler.get(arrival.profile) if verdict.assign == "last" else None
+            return self._able(verdict.person, department)
+        last = self.last_handler.get(arrival.profile) if verdict.assign == "last" else None
+        return self._able(last, department)
+
+    def _able(self, person: int | None, department: int) -> int | None:
+        """The person, if they may work there; a case is nobody's rather than theirs in vain."""
+        able = person in self.everywhere or (department, person) in self.workers
+        return person if able else None
 
     def _due(self, case: Case) -> datetime | None:
         hours = self.hours.get((case.department_id, case.priority))
@@ -193,6 +211,7 @@ class _Desk:
 
     def _hear(self, case: Case, arrival: Arrival, kind: str, why: str) -> None:
         case.last_inbound_id = arrival.interaction
+        case.assignee_id = self._able(case.assignee_id, case.department_id)
         case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
         if kind == Kind.JOINED and case.status in {Status.WAITING, Status.SNOOZED}:
             case.status, case.snoozed_until = Status.OPEN, None
@@ -298,10 +317,13 @@ def _update(cases: Iterable[Case]) -> None:
         cursor.execute(
             "UPDATE routing_case SET status = heard.status, issue_id = heard.issue_id, "
             "last_inbound_id = heard.interaction_id, last_inbound_at = heard.at, "
-            "due_at = heard.due_at, done_at = heard.done_at, snoozed_until = heard.snoozed "
+            "due_at = heard.due_at, done_at = heard.done_at, snoozed_until = heard.snoozed, "
+            "assignee_id = heard.assignee_id "
             "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], "
-            "%s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]) "
-            "AS heard (id, status, issue_id, interaction_id, at, due_at, done_at, snoozed) "
+            "%s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], "
+            "%s::bigint[]) "
+            "AS heard (id, status, issue_id, interaction_id, at, due_at, done_at, snoozed, "
+            "assignee_id) "
             "WHERE routing_case.id = heard.id",
             [
                 [case.pk for case in rows],
@@ -312,5 +334,6 @@ def _update(cases: Iterable[Case]) -> None:
                 [case.due_at for case in rows],
                 [case.done_at for case in rows],
                 [case.snoozed_until for case in rows],
+                [case.assignee_id for case in rows],
             ],
         )

@@ -205,6 +205,7 @@ def _heard(mention: Mention, row: Recorded) -> Heard:
         scope=mention.scope,
         in_reply_to=mention.in_reply_to,
         visibility=mention.visibility,
+        said_at=mention.sort_at,
     )
 
 

@@ -30,7 +30,7 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
             return self
         open_ones = Conversation.objects.filter(restricted=False).values("pk")
         mine = Conversation.objects.filter(
-            case_links__case__department__memberships__user=user
+            case_links__ended_at=None, case_links__case__department__memberships__user=user
         ).values("pk")
         return self.filter(Q(conversation__in=open_ones) | Q(conversation__in=mine))
 

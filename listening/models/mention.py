@@ -16,7 +16,7 @@ from scrm.channels.base import Author
 
 RISKY = 2
 """Attempts that ended without a word, after which an item is processed alone."""
-HOPELESS = 5
+HOPELESS = 10
 """… and after which it is set apart."""
 
 

@@ -35,6 +35,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Released, not paused, and their time has come but not long gone."""
         return self.filter(
             state=Sending.QUEUED,
+            settled_at=None,
             response__state="released",
             send_after__lte=now,
             send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
@@ -46,6 +47,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Should have left long ago, in an outage: a human decides whether they still may."""
         return self.filter(
             state=Sending.QUEUED,
+            settled_at=None,
             response__state="released",
             send_after__lte=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
         )
@@ -54,11 +56,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """What needs a human: failed, unknown, or overdue; not what was replaced since."""
         troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN])
         overdue = Q(pk__in=self.overdue(now).values("pk"))
-        return self.filter(troubled | overdue, replaced_by=None, settled_at=None)
+        return self.filter(troubled | overdue, settled_at=None)
 
     def to_settle(self, now: datetime) -> DeliveryQuerySet:
         """Unknown, and it is time to ask the network again."""
-        return self.filter(state=Sending.UNKNOWN, settle_after__lte=now)
+        return self.filter(state=Sending.UNKNOWN, settled_at=None, settle_after__lte=now)
 
     def give_up_on_the_dead(self, now: datetime) -> int:
         """A sender that let its lease lapse died on the way: nobody knows what left."""
@@ -176,12 +178,13 @@ class Delivery(models.Model):
         nudge("scrm.pipeline.settle", self.pk)
 
     def _settle(self, **values: object) -> None:
-        """Leave `sending` or `unknown` under the fence of this attempt."""
+        """Leave `sending` or `unknown`, under the fence of this attempt, unless a human did."""
         values.setdefault("settle_after", None)
         Delivery.objects.filter(
             pk=self.pk,
             attempt_id=self.attempt_id,
             state__in=[Sending.SENDING, Sending.UNKNOWN],
+            settled_at=None,
         ).update(lease_until=None, **values)
         self.refresh_from_db()
         self._tell()
@@ -195,9 +198,9 @@ class Delivery(models.Model):
     def send_again(self, *, by: User, now: datetime | None = None) -> Delivery:
         """A new sending that replaces this one; `by` has seen the old one. Raises Stale."""
         now = now or timezone.now()
-        old = Delivery.objects.select_for_update(of=("self",)).get(pk=self.pk)
-        if old.state not in {Sending.FAILED, Sending.UNKNOWN} or hasattr(old, "replaced_by"):
-            raise Stale("This was dealt with already. Nothing was sent twice.")
+        old = self.take_in_hand(now=now)
+        if old.state not in {Sending.FAILED, Sending.UNKNOWN}:
+            raise Stale("This has not been tried yet. Nothing was sent twice.")
         again = Delivery.objects.create(
             response=old.response,
             account=old.account,
@@ -224,6 +227,15 @@ class Delivery(models.Model):
     def put_away(self, *, by: User, now: datetime | None = None) -> None:
         """A human has dealt with it elsewhere: it stays in the record, not in the list."""
         now = now or timezone.now()
-        Delivery.objects.filter(pk=self.pk).update(settled_at=now)
-        self.response.note(f"Dealt with elsewhere: {self.error}", by=by, now=now)
+        old = self.take_in_hand(now=now)
+        if old.state == Sending.QUEUED:
+            Delivery.objects.filter(pk=self.pk).update(state=Sending.CANCELLED)
+        self.response.note(f"Dealt with elsewhere: {old.error}", by=by, now=now)
         self.refresh_from_db()
+
+    def take_in_hand(self, *, now: datetime) -> Delivery:
+        """Lock it; from now on the machine leaves it alone. Raises Stale if that is done."""
+        mine = Delivery.objects.to_check(now).filter(pk=self.pk)
+        if not mine.update(settled_at=now, settle_after=None):
+            raise Stale("This was dealt with already. Nothing was sent twice.")
+        return Delivery.objects.select_related("response", "account").get(pk=self.pk)

@@ -63,7 +63,9 @@ class Response(models.Model):
     """What we say. Always by a named person; its words are frozen once it left the draft.
 
     uuid: the form's own, so that one click is one response. department: in whose name.
-    in_reply_to: the interaction that it answers. verdict: what the rules said, in words.
+    in_reply_to: the interaction that it answers. seen: their last words that the author had
+    read, so that what they wrote since does not count as answered. verdict: what the rules
+    said, in words.
     """
 
     class Audience(models.TextChoices):
@@ -82,6 +84,7 @@ class Response(models.Model):
     department = models.ForeignKey(Department, models.PROTECT, related_name="responses")
     author = models.ForeignKey(User, models.PROTECT, related_name="responses")
     in_reply_to = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
+    seen = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     corrects = models.ForeignKey("self", models.PROTECT, null=True, related_name="corrections")
     audience = models.CharField(max_length=4, choices=Audience.choices)
     visibility = models.CharField(max_length=7, choices=Visibility.choices)
@@ -190,7 +193,7 @@ class Response(models.Model):
         now = now or timezone.now()
         mine = self._held()
         own = mine.author_id == by.pk
-        if own and not mine._sole_lead(by):
+        if not mine.may_be_signed_by(by):
             raise Refused("Nobody approves their own words. Ask another team lead.")
         verdict = mine.judge(now=now)
         if verdict.outcome in {"refuse", "move"}:
@@ -245,8 +248,9 @@ class Response(models.Model):
             raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
         return mine
 
-    def _sole_lead(self, user: User) -> bool:
-        return list(self.department.leads()) == [user]
+    def may_be_signed_by(self, user: User) -> bool:
+        """Nobody signs their own words, but the lone lead of the department."""
+        return self.author_id != user.pk or list(self.department.leads()) == [user]
 
     def _to(self, state: State) -> None:
         self.state = state
@@ -264,7 +268,8 @@ class Response(models.Model):
         self.note("Released.", by=by, now=now)
 
     def note(self, why: str, *, by: User, now: datetime) -> None:
-        """Write what happened to this response into its case's history."""
+        """Write what happened into its own history and its case's."""
+        self.events.create(by=by, why=why, at=now)
         if self.case:
             self.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, now=now, response=self.pk)
 

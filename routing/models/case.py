@@ -184,7 +184,10 @@ class Case(models.Model):
         self._swap(
             {"assignee_id": seen},
             assignee_id=by.pk,
-            status=Status.OPEN if self.status == Status.NEW else self.status,
+            status=models.Case(
+                models.When(status=Status.NEW, then=models.Value(Status.OPEN)),
+                default=models.F("status"),
+            ),
         )
         self.log(Kind.CLAIMED, by=by)
 
@@ -239,28 +242,32 @@ class Case(models.Model):
         self.log(Kind.REOPENED, by=by, why=why)
 
     @transaction.atomic
-    def wait(self, *, answered_at: datetime) -> None:
-        """We answered: now it is their turn."""
-        values: dict[str, Any] = {"due_at": None}
-        if self.first_response_at is None:
-            values["first_response_at"] = answered_at
-        if self.status in ACTIVE:
-            values["status"] = Status.WAITING
+    def wait(self, *, answered_at: datetime, seen: int | None) -> None:
+        """We answered what we had seen: now it is their turn, unless they wrote again."""
+        self._lock()
+        values: dict[str, Any] = {"first_response_at": self.first_response_at or answered_at}
+        if self.last_inbound_id == seen:
+            values["due_at"] = None
+            if self.status in ACTIVE:
+                values["status"] = Status.WAITING
         self._swap({}, **values)
         self.tell()
 
     @transaction.atomic
     def hear(self, interaction: Interaction, *, now: datetime, why: str) -> None:
-        """Something said elsewhere turns out to belong here: open it again."""
+        """Something said elsewhere turns out to belong here: open it again, if it rests."""
+        self._lock()
         self.count_in(interaction.conversation_id, now=now)
         values: dict[str, Any] = {}
         if self.last_inbound_id is None or self.last_inbound_id < interaction.pk:
             values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
-        if self.status in {Status.WAITING, Status.SNOOZED, Status.DONE}:
+        resting = self.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
+        if resting:
             values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
         if values:
             self._swap({}, **values)
-        self.log(Kind.REOPENED, by=None, why=why, now=now, interaction=interaction)
+        kind = Kind.REOPENED if resting else Kind.HEARD
+        self.log(kind, by=None, why=why, now=now, interaction=interaction)
 
     @transaction.atomic
     def group(self, issue: Issue | None, *, by: User) -> None:
@@ -277,18 +284,6 @@ class Case(models.Model):
         )
         self._restrict(self.department)
 
-    @transaction.atomic
-    def add_conversation(self, conversation: Conversation, *, by: User | None, why: str) -> None:
-        """Count an exchange to this case from now on; its former case keeps the history."""
-        now = timezone.now()
-        CaseConversation.objects.filter(conversation=conversation, ended_at=None).exclude(
-            case=self
-        ).update(ended_at=now)
-        CaseConversation.objects.get_or_create(
-            case=self, conversation=conversation, ended_at=None, defaults={"since": now}
-        )
-        self.log(Kind.JOINED, by=by, why=why, now=now, conversation=conversation.pk)
-
     def check_seen(self, seen: int | None) -> None:
         """Raises Stale if they wrote something that is not on the page; locks the case."""
         current = (
@@ -298,6 +293,11 @@ class Case(models.Model):
         )
         if current != seen:
             raise Stale("They wrote again while you were looking. Nothing was changed.")
+
+    def _lock(self) -> None:
+        """Hold the row until the commit and see it as it is."""
+        Case.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        self.refresh_from_db()
 
     def _swap(self, expected: dict[str, Any], **values: Any) -> None:
         """Compare and set; tell the loser who won."""

@@ -62,6 +62,13 @@ class Department(models.Model):
         )
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def working(self) -> MembershipQuerySet:
+        """Of people who may act there: active, and not merely readers."""
+        roles = [Membership.Role.AGENT, Membership.Role.LEAD]
+        return self.filter(user__is_active=True, role__in=roles)
+
+
 @pghistory.track(
     pghistory.InsertEvent(),
     pghistory.UpdateEvent(),
@@ -81,6 +88,8 @@ class Membership(models.Model):
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     department = models.ForeignKey(Department, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.AGENT)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "department"], name="member_once")]

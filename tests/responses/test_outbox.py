@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -18,7 +19,9 @@ from listening.store import visit
 from responses import outbox
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Feedback, Response
+from responses.models.response import Refused
 from routing.models import Case
+from routing.models.case import Stale
 from scrm import pipeline
 from scrm.channels.base import ChannelError, Receipt
 from scrm.channels.sandbox import community
@@ -356,3 +359,130 @@ def test_errors_carry_what_the_outbox_must_decide() -> None:
         False,
         False,
     )
+
+
+# What a human took in hand, the machine leaves alone
+
+
+@pytest.fixture
+def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) -> Delivery:
+    """It broke before the network had it, and the network cannot be asked for now."""
+    delivery = answer()
+    with monkeypatch.context() as broken:
+        broken.setattr(type(delivery.account.channel.speaker), "send", lambda *_: 1 / 0)
+        outbox.deliver(delivery)
+    community.fail(MICROBLOG, "down", call="find")
+    outbox.settle(delivery)
+    delivery.refresh_from_db()
+    assert delivery.state == "unknown"
+    return delivery
+
+
+def later() -> None:
+    """The time has come at which the network would be asked again."""
+    Delivery.objects.exclude(settle_after=None).update(settle_after=timezone.now())
+    sweep()
+
+
+def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
+    """Seen to fail with the old one still due to be settled: it was sent twice."""
+    running = fresh(unknown)
+    again = unknown.send_again(by=agent)
+    running.back_to_queue(after=0, error="Absent, says a look-up from before.", now=timezone.now())
+    later()
+
+    again.refresh_from_db()
+    unknown.refresh_from_db()
+    assert (again.state, unknown.state) == ("sent", "unknown")
+    assert Post.objects.exclude(nonce="").count() == 1
+
+
+def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
+    unknown.put_away(by=agent)
+    later()
+    assert posts(unknown) == 0
+    assert not Delivery.objects.to_check(timezone.now()).exists()
+    assert unknown.response.events.get(why__startswith="Dealt with").by == agent
+
+
+def test_what_is_on_its_way_cannot_be_put_away(
+    answer: Callable[..., Delivery], agent: User
+) -> None:
+    delivery = answer()
+    with pytest.raises(Stale):
+        delivery.put_away(by=agent)
+    sweep()
+    delivery.refresh_from_db()
+    assert delivery.state == "sent"
+
+
+def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
+    theirs = Post.objects.get(nonce="")
+    with pytest.raises(Refused, match="in the record"):
+        outbox.confirm_sent(unknown, by=agent, url=theirs.key)
+    outbox.confirm_sent(unknown, by=agent, url="https://sandbox.example/ours")
+    unknown.refresh_from_db()
+    assert unknown.state == "sent"
+
+
+def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
+    answer: Callable[..., Delivery], mentions: Source, complaint: Case
+) -> None:
+    """Seen to fail with wait() not looking at what the author had seen."""
+    delivery = answer()
+    community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
+    hear(mentions)
+    sweep()
+    delivery.refresh_from_db()
+    complaint.refresh_from_db()
+    assert delivery.state == "sent"
+    assert complaint.status in {"new", "open"}
+    assert complaint.first_response_at is not None
+
+
+def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
+    answer: Callable[..., Delivery],
+    mentions: Source,
+    microblog: Account,
+    make_source: Callable[..., Source],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Heard by a search only, before our send was committed: no topic, no parent, not kept."""
+    talk = make_source(
+        kind="sandbox", address="search:dare", account=microblog, name="Talk"
+    )
+    delivery = answer()
+    late: list[Any] = []
+    with monkeypatch.context() as between:
+        between.setattr(outbox, "mark_sent", lambda d, receipt, now: late.append(receipt))
+        outbox.deliver(delivery)
+        community.post(MICROBLOG, "tilda", "how dare you", in_reply_to=late[0].key)
+        between.setattr(outbox, "heard_ourselves", lambda *_, **__: None)
+        hear(talk)
+    assert not Interaction.objects.filter(text="how dare you").exists()
+
+    outbox.mark_sent(delivery, late[0], now=timezone.now())
+    pipeline.process()
+
+    assert Feedback.objects.get().interaction.text == "how dare you"
+
+
+def test_what_they_wrote_before_we_did_is_no_feedback(
+    answer: Callable[..., Delivery], mentions: Source, complaint: Case
+) -> None:
+    """In a private thread there is no key to go by, only who spoke first."""
+    community.post(MICROBLOG, "roncalder", "privately, then", to="skywardair")
+    hear(mentions)
+    place = next(each for each in places_for(complaint) if each.visibility == "private")
+    complaint.refresh_from_db()
+    words = Words(uuid.uuid4(), "Gladly.", "private", seen=complaint.last_inbound_id)
+    owner = complaint.department.owner
+    early = community.post(
+        MICROBLOG, "roncalder", "are you there?", to="skywardair", at=timezone.now()
+    )
+    outbox.deliver(reply(complaint, words, place=place, by=owner).deliveries.get())
+    hear(mentions)
+    assert not Feedback.objects.filter(interaction__key=early).exists()
+    community.post(MICROBLOG, "roncalder", "thank you", to="skywardair")
+    hear(mentions)
+    assert Feedback.objects.get().interaction.text == "thank you"

@@ -345,7 +345,7 @@ def test_the_target_of_department_and_priority_says_when_it_is_due(
 def test_what_was_answered_is_due_again_when_they_write(service: Department) -> None:
     SlaPolicy.objects.create(department=service, priority="normal", hours=8)
     case = hear()
-    case.wait(answered_at=NOW)
+    case.wait(answered_at=NOW, seen=case.last_inbound_id)
     assert case.due_at is None
     assert hear(now=NOW + DAY).due_at == NOW + DAY + timedelta(hours=8)
 
@@ -436,3 +436,62 @@ def test_what_joins_a_restricted_case_is_restricted_too(
     hear(text="I will sue", thread="one")
     hear(text="are you there?", thread="two")
     assert set(Conversation.objects.values_list("restricted", flat=True)) == {True}
+
+
+# Nobody's rather than somebody's in vain
+
+
+def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
+    service: Department, make_rule: RuleMaker, agent: User
+) -> None:
+    """Seen to fail without `_able`."""
+    make_rule("bag", service, assign="person", person=agent)
+    agent.is_active = False
+    agent.save()
+    assert hear(text="my bag").assignee is None
+
+
+def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
+    service: Department, sales: Department, make_rule: RuleMaker, agent: User
+) -> None:
+    """Seen to fail without `_able`."""
+    old = hear(text="first")
+    old.claim(by=agent)
+    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    make_rule("fares", sales, assign="last")
+    later = hear("anna", "fares?", now=NOW + 40 * DAY, thread="another")
+    assert (later.department, later.assignee) == (sales, None)
+
+
+def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
+    """Seen to fail without `_able`."""
+    old = hear()
+    old.claim(by=agent)
+    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    agent.is_active = False
+    agent.save()
+    again = hear(now=NOW + DAY)
+    assert (again.pk, again.status, again.assignee) == (old.pk, Status.OPEN, None)
+
+
+def test_a_former_department_does_not_read_on(
+    service: Department, legal: Department, make_rule: RuleMaker, agent: User
+) -> None:
+    """Seen to fail with the ended links counted too."""
+    old = hear()
+    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    make_rule("lawyer", legal)
+    fresh = hear(text="my lawyer writes", now=NOW + 40 * DAY)
+    assert (fresh.department, fresh.continues) == (legal, old)
+    assert not Interaction.objects.readable_by(agent).filter(pk=fresh.last_inbound_id).exists()
+
+
+def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
+    """Seen to fail with the status of the page written back: what they wrote was hidden."""
+    case = hear()
+    Case.objects.filter(pk=case.pk).update(status=Status.WAITING)
+    case.refresh_from_db()
+    hear(now=NOW + DAY)
+    case.claim(by=agent)
+    case.refresh_from_db()
+    assert case.status == Status.OPEN

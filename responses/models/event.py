@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from crm.models import User
+from crm.triggers import append_only
+from responses.models.response import Response
+
+
+class ResponseEvent(models.Model):
+    """One thing that happened to a response: by whom, and why. Never changed."""
+
+    response = models.ForeignKey(Response, models.PROTECT, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    why = models.TextField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+        triggers = append_only("why")
+
+    def __str__(self) -> str:
+        return self.why
