@@ -1,4 +1,4 @@
-"""One address: the live stream runs on the event loop, pages on one thread beside it."""
+"""One address: the live stream runs on the event loop, pages on a few threads beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scrm.wsgi import application as pages  # sets Django up before the stream r
 from scrm.live import stream  # isort: skip
 
 configure()
-_pages: Any = WSGIMiddleware(cast("Any", pages), workers=1)
+_pages: Any = WSGIMiddleware(cast("Any", pages), workers=4)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
