@@ -212,6 +212,8 @@ def _decide(
         case=case, issue=issue, outcome=outcome, by=by, why=why, at=timezone.now()
     )
     if case:
+        if case.is_closed and outcome == Decision.Outcome.MICRO:
+            case.reopen(by=by, why=f"Answered again; it was {case.status}.")
         case.log(CaseEvent.Kind.DECIDED, by=by, why=decision.get_outcome_display())
         if case.assignee_id is None:
             case.claim(by=by)

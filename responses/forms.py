@@ -44,6 +44,7 @@ class Composing(forms.Form):
         """Show what was typed beside what is new, so that the next press counts."""
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen or "")
+        data["form"] = str(uuid.uuid4())  # nothing was stored: the next press is a first one
         self.data = data
 
     def check_length(self, accounts: Iterable[Account]) -> None:

@@ -30,6 +30,8 @@ def configure() -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # Refusals are in the request log by their status; only faults need a traceback.
+    logging.getLogger("django.request").setLevel(logging.ERROR)
     for noisy in (
         "celery.worker.strategy",
         "celery.worker.request",

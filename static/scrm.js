@@ -33,3 +33,13 @@ document.addEventListener("submit", (event) => {
   event.target.dataset.sent = "1";
   setTimeout(() => delete event.target.dataset.sent, 3000);
 });
+
+// An offer that ends by itself, such as Undo, leaves the page when it is over.
+function endOffers() {
+  for (const offer of document.querySelectorAll("[data-expires]:not([data-ending])")) {
+    offer.dataset.ending = "1";
+    setTimeout(() => (offer.closest(".messages li") || offer).remove(), offer.dataset.expires * 1000);
+  }
+}
+document.addEventListener("DOMContentLoaded", endOffers);
+document.addEventListener("htmx:afterSettle", endOffers);

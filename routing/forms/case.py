@@ -78,7 +78,7 @@ class HandOverForm(PlainForm):
 
 
 class SnoozeForm(PlainForm):
-    """Until a preset or an exact time → `cleaned_data["until"]`, aware and ahead."""
+    """Until an exact time, or else a preset → `cleaned_data["until"]`, aware and ahead."""
 
     PRESETS = [
         ("hour", __("In an hour")),
@@ -99,7 +99,7 @@ class SnoozeForm(PlainForm):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         now = timezone.localtime()
-        if data.get("preset"):
+        if data.get("preset") and data.get("until") is None and "until" not in self.errors:
             data["until"] = _preset(data["preset"], now)
         if "until" in self.errors:
             return data

@@ -28,7 +28,7 @@ from scrm.channels.base import (
 
 NETWORK = "feed"
 VISIT_SECONDS = 30.0
-DISCOVER_SECONDS = 45.0
+DISCOVER_SECONDS = 10.0
 MAX_BYTES = 10 * http.MEGABYTE
 MAX_STAY_AWAY = 3_600.0
 """A cache header or `<ttl>` may not make us deaf for longer than this many seconds."""

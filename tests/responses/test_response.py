@@ -130,3 +130,13 @@ def test_an_answer_to_something_that_has_changed_is_stale(
         complaint.finish(by=agent, seen=seen)
     complaint.refresh_from_db()
     assert complaint.status != "done"
+
+
+def test_answering_what_a_colleague_finished_opens_it_again(
+    complaint: Case, answer: Callable[..., Response], agent: User
+) -> None:
+    """Else the answer, and what comes back, would lie in a case that nobody looks at."""
+    complaint.finish(by=agent, seen=complaint.last_inbound_id)
+    answer()
+    complaint.refresh_from_db()
+    assert complaint.status == "open"
