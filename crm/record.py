@@ -60,8 +60,11 @@ class Recorded:
 
 
 def tellable(moment: datetime | None) -> datetime | None:
-    """`moment`, but two days within the calendar's ends, so that every time zone can show it."""
-    return moment and min(max(moment, _FIRST), _LAST)
+    """`moment` in UTC, two days within the calendar's ends, so that every time zone can show it.
+
+    UTC, because PostgreSQL refuses an offset of 16 hours or more.
+    """
+    return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
 
 def lock_workspace() -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db import models, transaction
 from django.db.models import Q
@@ -67,7 +68,7 @@ def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
             case=row.response.case_id,
             issue=row.response.issue_id,
             macro=row.response.is_macro,
-            sent_at=row.sent_at or row.send_after,
+            sent_at=cast("datetime", row.sent_at),  # sent, so the database holds it
         )
         by_key[row.scope, row.sent_key] = answer
         if row.interaction:

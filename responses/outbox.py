@@ -109,12 +109,12 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def confirm_sent(delivery: Delivery, *, by: User, url: str = "") -> None:
+def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") -> None:
     """A human has seen it there: write it down as sent. Raises Stale, Refused."""
     now = timezone.now()
     lock_workspace()
     mine = delivery.take_in_hand(now=now)
-    key = url or f"by-hand:{mine.uuid}"
+    key = key or url or f"by-hand:{mine.uuid}"
     if Interaction.objects.filter(scope=mine.account.network, key=key).exists():
         raise Refused("This address is in the record already, as something else that was said.")
     mark_sent(mine, Receipt(mine.account.network, key, url=url), now=now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import transaction
 
 from crm.models import User
 from responses.models import Response
-from routing.models import CaseEvent
+from routing.models import Case, CaseEvent
 from routing.models.case import Stale
 
 
@@ -15,13 +17,30 @@ def may_approve(response: Response, user: User) -> bool:
 
 
 def may_edit(response: Response, user: User) -> bool:
-    return response.author_id == user.pk or may_approve(response, user)
+    """Whoever approves it; its author, while they may still speak there."""
+    own = response.author_id == user.pk
+    return may_approve(response, user) or (own and _may_speak(response, user))
+
+
+def _may_speak(response: Response, user: User) -> bool:
+    if response.case_id:
+        return Case.objects.workable_by(user).filter(pk=response.case_id).exists()
+    return response.department.memberships.working().filter(user=user).exists()
 
 
 def may_sign(response: Response, user: User) -> bool:
     """Approve it, and not merely everybody else's."""
-    own = response.author_id == user.pk
-    return may_approve(response, user) and (not own or list(response.department.leads()) == [user])
+    return may_approve(response, user) and response.may_be_signed_by(user)
+
+
+def signable(held: Collection[Response], user: User) -> set[int]:
+    """Those that an approver of them all may sign.
+
+    Of the rule only department and author differ, so it is asked once for each such pair.
+    """
+    pairs = {(each.department_id, each.author_id): each for each in held}
+    may = {pair: each.may_be_signed_by(user) for pair, each in pairs.items()}
+    return {each.pk for each in held if may[each.department_id, each.author_id]}
 
 
 @transaction.atomic
@@ -48,7 +67,7 @@ def rewrite_and_send(
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=response.pk)
     response.send(by=by)
     if response.state == "held" and response.author_id != by.pk and may_approve(response, by):
-        response.approve(by=by)
+        response.approve(by=by, why=f"Edited by {by}.")
 
 
 @transaction.atomic

@@ -132,7 +132,7 @@ class Response(models.Model):
     @property
     def content_hash(self) -> str:
         """What an approval signs: the words, who may see them, and where they go."""
-        places = self.deliveries.values_list("account_id", "destination")
+        places = [(each.account_id, each.destination) for each in self.deliveries.all()]
         return content_hash(self.text, self.subject, self.audience, self.visibility, places)
 
     @property
@@ -188,7 +188,7 @@ class Response(models.Model):
         return self
 
     @transaction.atomic
-    def approve(self, *, by: User, now: datetime | None = None) -> None:
+    def approve(self, *, by: User, why: str = "", now: datetime | None = None) -> None:
         """Sign these words and let them go. Nobody signs their own, but a lone team lead."""
         now = now or timezone.now()
         mine = self._held()
@@ -199,7 +199,12 @@ class Response(models.Model):
         if verdict.outcome in {"refuse", "move"}:
             raise Refused(" ".join(r.sentence for r in verdict.reasons if r.verdict != "allow"))
         mine.approvals.create(
-            content_hash=mine.content_hash, approved=True, self_approved=own, by=by, at=now
+            content_hash=mine.content_hash,
+            approved=True,
+            self_approved=own,
+            by=by,
+            reason=why,
+            at=now,
         )
         mine._release(by=by, now=now)
         self.refresh_from_db()

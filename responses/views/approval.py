@@ -15,8 +15,9 @@ from responses import signing
 from responses.forms import EditForm, SendBackForm
 from responses.models import Response
 from responses.models.response import Refused, State
-from responses.views.lookup import response_to_see, words_answered
+from responses.views.lookup import oldest, response_to_see, words_answered
 from routing.models.case import Stale
+from scrm.numbers import number
 
 
 @require_safe
@@ -79,11 +80,10 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
-    seen = request.POST.get("seen", "")
     try:
         with transaction.atomic():
             if response.case:
-                response.case.check_seen(int(seen) if seen.isdecimal() else None)
+                response.case.check_seen(number(request.POST.get("seen", "")))
             response.send(by=request.user)
     except Refused as refusal:
         return _edit(request, response, EditForm(response), status=422, error=str(refusal))
@@ -141,21 +141,23 @@ def _approvals(
     error: str = "",
 ) -> HttpResponse:
     """The queue. form, at: what was typed about one of them, and about which."""
-    held = Response.objects.approvable_by(request.user).order_by("created_at")
+    held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
     held = held.select_related("case__profile", "issue", "department", "author")
-    waiting = list(held.prefetch_related("deliveries__account", "deliveries__profile"))
+    held = held.prefetch_related("deliveries__account", "deliveries__profile")
+    waiting, more = oldest(held)
     answered = words_answered(waiting, request.user)
+    mine = signing.signable(waiting, request.user)
     rows = [
         {
             "response": response,
             "answers": answered.get(response.pk),
-            "may_sign": signing.may_sign(response, request.user),
+            "may_sign": response.pk in mine,
             "form": form if form and at == response.pk else SendBackForm(),
             "open": form is not None and at == response.pk,
         }
         for response in waiting
     ]
-    shown = {"rows": rows, "error": error}
+    shown = {"rows": rows, "more": more, "error": error}
     return render(request, "responses/approvals.html", shown, status=status)
 
 

@@ -120,7 +120,12 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     said = Response.objects.visible_to(request.user).filter(case=case)
     said = said.select_related("author", "case").order_by("-created_at")
     said = said.prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
-    found = {"case": case, "responses": said, "now": timezone.now()}
+    found = {
+        "case": case,
+        "responses": said,
+        "workable": may_work_on(case, request.user),
+        "now": timezone.now(),
+    }
     template = "_case_responses" if request.headers.get("HX-Request") else "case_responses"
     return render(request, f"responses/{template}.html", found)
 

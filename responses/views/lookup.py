@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
 
 from crm.access import StaffRequest
 from crm.models import Interaction, User
 from responses.models import Delivery, Response
-from responses.signing import may_approve
 from routing.models import Case, Department, Membership
+
+MOST = 100
+M = TypeVar("M", bound=Model)
 
 
 def case_to_see(request: StaffRequest, pk: int) -> Case:
@@ -55,9 +59,25 @@ def words_answered(responses: Iterable[Response], user: User) -> dict[int, Inter
 
 def may_deal_with(response: Response, user: User) -> bool:
     """Act on its sendings and its feedback: whoever works on its case, else its leads."""
-    if may_approve(response, user):
-        return True
-    return response.case is not None and may_work_on(response.case, user)
+    return response.pk in dealt_with_by([response], user)
+
+
+def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
+    """The ids of those that `user` may deal with: two statements, however many they are."""
+    if user.sees_everything:
+        return {each.pk for each in responses}
+    leads = user.memberships.filter(role=Membership.Role.LEAD)
+    led = set(leads.values_list("department", flat=True))
+    asked = {each.case_id for each in responses if each.case_id}
+    workable = Case.objects.workable_by(user).filter(pk__in=asked)
+    cases = set(workable.values_list("pk", flat=True))
+    return {each.pk for each in responses if each.department_id in led or each.case_id in cases}
+
+
+def oldest(rows: QuerySet[M]) -> tuple[list[M], int]:
+    """What a page shows of a list in its order, and how many more there are."""
+    shown = list(rows[:MOST])
+    return shown, rows.count() - len(shown) if len(shown) == MOST else 0
 
 
 def delivery_to_act_on(request: StaffRequest, pk: int) -> Delivery:

@@ -14,10 +14,9 @@ from responses import outbox
 from responses.forms import MarkSentForm
 from responses.models import Delivery
 from responses.models.delivery import Sending
-from responses.views.lookup import delivery_to_act_on, may_deal_with
-from routing.models import CaseEvent
+from responses.models.response import Refused
+from responses.views.lookup import dealt_with_by, delivery_to_act_on, oldest
 from routing.models.case import Stale
-from scrm.channels.base import Receipt
 from scrm.nudge import nudge
 
 
@@ -46,12 +45,13 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
     form = MarkSentForm(request.POST)
     if not form.is_valid():
         return _sendings(request, form=form, at=pk, status=422)
-    if not Delivery.objects.to_check(timezone.now()).filter(pk=pk).exists():
-        return _sendings(request, status=409, error=_("This was dealt with already."))
-    key = form.cleaned_data["key"] or f"by-hand:{delivery.uuid}"
-    receipt = Receipt(delivery.account.network, key, url=form.cleaned_data["url"])
-    outbox.mark_sent(delivery, receipt, now=timezone.now())
-    _note(request, delivery, "Marked as sent by hand.")
+    try:
+        outbox.confirm_sent(delivery, by=request.user, **form.cleaned_data)
+    except Refused as refusal:
+        form.add_error("url", str(refusal))
+        return _sendings(request, form=form, at=pk, status=422)
+    except Stale as stale:
+        return _sendings(request, status=409, error=str(stale))
     messages.success(request, _("Written down as sent."))
     return redirect("responses:sendings")
 
@@ -66,7 +66,6 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
         delivery.send_again(by=request.user)
     except Stale as stale:
         return _sendings(request, status=409, error=str(stale))
-    _note(request, delivery, "Sent again.")
     messages.success(request, _("Sending it again."))
     return redirect("responses:sendings")
 
@@ -78,7 +77,6 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
         delivery.send_late(by=request.user)
     except Stale as stale:
         return _sendings(request, status=409, error=str(stale))
-    _note(request, delivery, "Sent late, after an outage.")
     messages.success(request, _("Sending it now."))
     return redirect("responses:sendings")
 
@@ -86,16 +84,12 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def put_away(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
-    delivery.put_away(by=request.user)
-    _note(request, delivery, "A sending that went wrong was put away.")
+    try:
+        delivery.put_away(by=request.user)
+    except Stale as stale:
+        return _sendings(request, status=409, error=str(stale))
     messages.success(request, _("Put away. It stays in the history."))
     return redirect("responses:sendings")
-
-
-def _note(request: StaffRequest, delivery: Delivery, why: str) -> None:
-    if delivery.response.case:
-        kind = CaseEvent.Kind.ANSWERED
-        delivery.response.case.log(kind, by=request.user, why=why, delivery=delivery.pk)
 
 
 def _sendings(
@@ -111,14 +105,16 @@ def _sendings(
         "response__case__profile", "response__issue", "response__department",
         "response__author", "account", "profile",
     ).order_by("send_after", "pk")  # fmt: skip
+    waiting, more = oldest(found)
+    workable = dealt_with_by([delivery.response for delivery in waiting], request.user)
     rows: list[dict[str, Any]] = [
         {
             "delivery": delivery,
-            "may_act": may_deal_with(delivery.response, request.user),
+            "may_act": delivery.response_id in workable,
             "form": form if form and at == delivery.pk else MarkSentForm(),
             "open": form is not None and at == delivery.pk,
         }
-        for delivery in found
+        for delivery in waiting
     ]
-    shown = {"rows": rows, "error": error}
+    shown = {"rows": rows, "more": more, "error": error}
     return render(request, "responses/sendings.html", shown, status=status)

@@ -1,6 +1,5 @@
 """What staff type on routing's pages, checked and put into words where it is wrong."""
 
-from routing.forms.base import number
 from routing.forms.case import (
     GroupForm,
     HandOverForm,
@@ -30,5 +29,4 @@ __all__ = [
     "RuleForm",
     "SnoozeForm",
     "find_profiles",
-    "number",
 ]

@@ -21,8 +21,3 @@ def works_in(person: User, department: Department) -> bool:
     """Whether the department may give them work."""
     member = Membership.objects.filter(user=person, department=department)
     return member.exclude(role=Membership.Role.READER).exists()
-
-
-def number(text: str) -> int | None:
-    """A key as an address or a hidden input carries it; None for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

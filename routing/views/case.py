@@ -15,6 +15,7 @@ from crm.access import StaffRequest
 from routing import forms, timeline
 from routing.models import Case
 from routing.models.case import Stale, Status
+from scrm.numbers import number
 
 
 @require_safe
@@ -118,7 +119,7 @@ def _workable(request: StaffRequest, pk: int) -> Case:
 
 def _number(request: StaffRequest, name: str) -> int | None:
     """What the page showed when the button was pressed; nothing for nobody."""
-    return forms.number(request.POST.get(name, ""))
+    return number(request.POST.get(name, ""))
 
 
 def _do(

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
+from crm.cases import give_back
+from crm.models import User
 from routing.forms import DepartmentForm, MemberForm
-from routing.models import Department, Membership
+from routing.models import Case, Department, Membership
 from routing.models.case import ACTIVE
 
 
@@ -49,6 +53,7 @@ def department(request: StaffRequest, pk: int) -> HttpResponse:
 
 @admin_only
 @require_POST
+@transaction.atomic
 def member(request: StaffRequest, pk: int) -> HttpResponse:
     """Add somebody, change their part, or take them out."""
     row = get_object_or_404(Department, pk=pk)
@@ -58,12 +63,25 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
     user, role = form.cleaned_data["user"], form.cleaned_data["role"]
     if "remove" in request.POST:
         Membership.objects.filter(department=row, user=user).delete()
-        messages.success(request, _("%s no longer works here.") % user)
+        said = _("%s no longer works here.") % user
     else:
         Membership.objects.update_or_create(department=row, user=user, defaults={"role": role})
-        said = {"person": user, "role": Membership.Role(role).label}
-        messages.success(request, _("%(person)s: %(role)s.") % said)
+        said = _("%(person)s: %(role)s.") % {"person": user, "role": Membership.Role(role).label}
+    messages.success(request, f"{said} {_given_back(row, user, by=request.user)}".strip())
     return redirect(row)
+
+
+def _given_back(department: Department, user: User, *, by: User) -> str:
+    """Give back what they may no longer work on; says how many."""
+    workable = Case.objects.workable_by(user).values("pk")
+    count = give_back(
+        Case.objects.living().of(user).filter(department=department).exclude(pk__in=workable),
+        by=by,
+    )
+    said = ngettext(
+        "%d case went back to the department.", "%d cases went back to the department.", count
+    )
+    return said % count if count else ""
 
 
 def _page(

@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from routing.forms import CaseNumbersForm, IssueForm, number
+from routing.forms import CaseNumbersForm, IssueForm
 from routing.models import Case, Issue
 from routing.models.case import LIVING
+from scrm.numbers import number
 
 
 @require_safe
@@ -69,9 +70,11 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
     """Close it, or open it again: its owner's, a supervisor's or an admin's to say."""
     theirs = Issue.objects.all() if request.user.sees_everything else request.user.issues.all()
     issue = get_object_or_404(theirs, pk=pk)
-    issue.closed_at = None if issue.closed_at else timezone.now()
-    issue.save(update_fields=["closed_at"])
-    said = _("Closed. Its cases stay as they are.") if issue.closed_at else _("Open again.")
+    closing = "close" in request.POST
+    theirs.filter(pk=pk, closed_at__isnull=closing).update(
+        closed_at=timezone.now() if closing else None
+    )
+    said = _("Closed. Its cases stay as they are.") if closing else _("Open again.")
     messages.success(request, said)
     return redirect(issue)
 

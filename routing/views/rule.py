@@ -12,10 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.access import StaffRequest, admin_only
 from listening.models import Source, Topic
-from routing.forms import RuleForm, number
+from routing.forms import RuleForm
 from routing.models import Case, RoutingRule, RuleRevision
 from routing.trial import Trial, try_rules
 from scrm.channels.registry import kinds
+from scrm.numbers import number
 
 
 @admin_only

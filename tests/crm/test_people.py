@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection, transaction
 from django.test import Client
 
 from crm import adapter
@@ -152,3 +155,44 @@ def test_the_list_names_departments_and_who_has_not_come_yet(
     body = as_(admin).get("/people/").content.decode()
     assert "Customer service · Agent" in body
     assert "invited" in body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deactivation_waits_for_who_works_on_their_case(
+    admin: User, agent: User, service: Department, as_: Any
+) -> None:
+    """Seen to fail with FOR UPDATE on people: a deadlock, and one of the two got an error."""
+    profile = Profile.objects.create(network="x", key="1")
+    case = Case.objects.create(profile=profile, department=service, assignee=agent, status="open")
+    browser = as_(admin)
+
+    def deactivate() -> Any:
+        try:
+            return browser.post(f"/people/{agent.pk}/deactivate/")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Case.objects.filter(pk=case.pk).update(tags=["seat"])
+            going = pool.submit(deactivate)
+            _wait_until_somebody_waits_for_us()
+            case.note("A line that names them.", by=agent)
+        assert going.result().status_code == 302
+    case.refresh_from_db()
+    assert (case.assignee, case.events.count()) == (None, 2)
+
+
+def _wait_until_somebody_waits_for_us() -> None:
+    blocked = (
+        "SELECT EXISTS (SELECT FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+    )
+    until = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < until:
+            cursor.execute(blocked)
+            if cursor.fetchone() == (True,):
+                return
+            time.sleep(0.01)
+    raise AssertionError("Nobody waited.")

@@ -102,6 +102,25 @@ def held(answer: Callable[..., Response], make_rule: Callable[..., ResponseRule]
 
 
 @pytest.fixture
+def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Response]]:
+    """So many people, each with a case and an answer of its own."""
+
+    def write(count: int, by: User = agent) -> list[Response]:
+        cases = [hear("@SkywardAir and me", handle=f"@{uuid.uuid4().hex}") for _ in range(count)]
+        return [
+            reply(
+                case,
+                Words(uuid.uuid4(), "We are so sorry.", "public", seen=case.last_inbound_id),
+                place=places_for(case)[0],
+                by=by,
+            )
+            for case in cases
+        ]
+
+    return write
+
+
+@pytest.fixture
 def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Interaction]:
     """They answer in the same thread."""
 

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from crm.models import Interaction, User
 from responses.models import Response, ResponseRule
-from routing.models import Case, Department, Membership
+from responses.views import lookup
+from routing.models import Case, Department, Issue, Membership
 
 As = Callable[[User], Client]
 
@@ -177,7 +180,8 @@ def test_an_approver_edits_and_approves_and_both_names_are_kept(
     as_(lead).post(url("edit", held), changed(held, "Deeply sorry."))
     held.refresh_from_db()
     assert (held.state, held.text, held.author) == ("released", "Deeply sorry.", agent)
-    assert held.approvals.get().by == lead
+    signed_by = held.approvals.get()
+    assert (signed_by.by, signed_by.reason) == (lead, "Edited by Lea Lead.")
     assert held.case.events.filter(by=lead, why__contains="changed the words of Anna").exists()
 
 
@@ -254,6 +258,111 @@ def test_an_author_no_longer_reads_what_became_restricted(
     sales.is_restricted = True
     sales.save()
     held.case.hand_over(to=sales, by=lead, why="A matter for them")
-    assert "threw me off" not in browser.get(url("edit", held)).content.decode()
+    assert browser.get(url("edit", held)).status_code == 403
+    assert "threw me off" not in browser.get(held.get_absolute_url()).content.decode()
     approvals = as_(lead).get(reverse("responses:approvals")).content.decode()
     assert "threw me off" not in approvals
+
+
+def _leave(response: Response, sales: Department) -> None:
+    response.author.memberships.all().delete()
+
+
+def _hand_over(response: Response, sales: Department) -> None:
+    assert response.case
+    response.case.hand_over(to=sales, by=response.author, why="Theirs")
+
+
+def _become_reader(response: Response, sales: Department) -> None:
+    response.author.memberships.update(role="reader")
+
+
+def _state_to_all_and_leave(response: Response, sales: Department) -> None:
+    issue = Issue.objects.create(name="Seat policy", owner=response.author)
+    Response.objects.filter(pk=response.pk).update(case=None, issue=issue)
+    response.author.memberships.update(role="reader")
+
+
+@pytest.mark.parametrize(
+    "lose_rights", [_leave, _hand_over, _become_reader, _state_to_all_and_leave]
+)
+def test_an_author_who_lost_the_rights_sends_and_changes_nothing(
+    held: Response, lead: User, sales: Department, as_: As, lose_rights: Callable[..., None]
+) -> None:
+    """Seen to fail with the author's name as the only question: it was released."""
+    held.send_back(by=lead, why="Shorter.")
+    typed = changed(held, "We pay.")
+    lose_rights(held, sales)
+    browser = as_(held.author)
+    for name in ("send", "edit", "cancel"):
+        assert browser.post(url(name, held), typed).status_code == 403
+    held.refresh_from_db()
+    assert (held.state, held.text) == ("draft", "We are so sorry.")
+
+
+def test_the_author_of_a_statement_without_a_case_sends_it(
+    held: Response, lead: User, as_: As
+) -> None:
+    held.send_back(by=lead, why="Shorter.")
+    held.edit(text="We pay.", by=held.author)
+    issue = Issue.objects.create(name="Seat policy", owner=lead)
+    Response.objects.filter(pk=held.pk).update(case=None, issue=issue)
+    as_(held.author).post(url("send", held))
+    held.refresh_from_db()
+    assert held.state == "released"
+
+
+def test_who_may_no_longer_change_it_is_not_offered_to(
+    held: Response, lead: User, sales: Department, as_: As
+) -> None:
+    page = reverse("responses:case_responses", args=[held.case_id])
+    stop, edit = url("cancel", held), url("edit", held)
+    browser = as_(held.author)
+    assert stop in browser.get(page).content.decode()
+    _hand_over(held, sales)
+    assert stop not in browser.get(page).content.decode()
+    held.send_back(by=lead, why="Shorter.")
+    assert edit not in browser.get(page).content.decode()
+
+
+def test_an_endless_number_is_no_sign_of_having_read(held: Response, lead: User, as_: As) -> None:
+    """Seen to fail with int() of whatever came: 500."""
+    held.send_back(by=lead, why="Shorter.")
+    assert as_(held.author).post(url("send", held), {"seen": "9" * 5000}).status_code == 409
+
+
+@pytest.mark.parametrize("who", ["lead", "supervisor"])
+def test_the_queue_asks_as_little_for_thirteen_as_for_three(
+    answer_many: Callable[..., list[Response]],
+    make_rule: Callable[..., ResponseRule],
+    who: str,
+    request: pytest.FixtureRequest,
+    as_: As,
+) -> None:
+    """Seen to fail with the hash and the signer's right asked row by row."""
+    make_rule("sorry")
+    by, asked = request.getfixturevalue(who), []
+    browser = as_(by)
+    for theirs, own in ((2, 1), (5, 5)):
+        answer_many(theirs)
+        answer_many(own, by=by)
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(reverse("responses:approvals"))
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+def test_the_queue_ends_after_a_hundred_and_says_how_many_wait(
+    answer_many: Callable[..., list[Response]],
+    make_rule: Callable[..., ResponseRule],
+    lead: User,
+    as_: As,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookup, "MOST", 2)
+    make_rule("sorry")
+    first, second, third = answer_many(3)
+    page = as_(lead).get(reverse("responses:approvals")).content.decode()
+    assert page.index(url("approve", first)) < page.index(url("approve", second))
+    assert url("approve", third) not in page
+    assert "… and 1 more" in page

@@ -153,8 +153,19 @@ def test_the_same_form_again_shows_the_first_result_even_after_news(
     typed, browser = form(complaint), as_(agent)
     first = browser.post(url("reply", complaint), typed)
     thanks("thank you")
-    second = browser.post(url("reply", complaint), typed | {"text": "changed"})
+    second = browser.post(url("reply", complaint), typed)
     assert (first.status_code, second.status_code) == (302, 302)
+    assert Response.objects.get().text == "We are so sorry."
+
+
+def test_the_same_form_with_other_words_is_refused_and_the_words_are_kept(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    typed, browser = form(complaint), as_(agent)
+    browser.post(url("reply", complaint), typed)
+    page = browser.post(url("reply", complaint), typed | {"text": "changed"})
+    assert page.status_code == 409
+    assert "changed" in page.content.decode()
     assert Response.objects.get().text == "We are so sorry."
 
 

@@ -448,9 +448,7 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Heard by a search only, before our send was committed: no topic, no parent, not kept."""
-    talk = make_source(
-        kind="sandbox", address="search:dare", account=microblog, name="Talk"
-    )
+    talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()
     late: list[Any] = []
     with monkeypatch.context() as between:

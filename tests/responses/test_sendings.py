@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User
 from responses.models import Delivery, Response
-from routing.models import Issue
+from responses.views import lookup
+from routing.models import Case, Issue
 
 As = Callable[[User], Client]
 VERBS = ["check", "mark_sent", "send_again", "send_late", "put_away"]
@@ -69,18 +72,28 @@ def test_a_human_who_saw_it_there_marks_it_as_sent(
     browser.post(url("mark_sent", unknown), {"url": "https://there.example/1"})
     unknown.refresh_from_db()
     assert (unknown.state, unknown.url) == ("sent", "https://there.example/1")
-    assert unknown.sent_key == f"by-hand:{unknown.uuid}"
     assert unknown.interaction.text == "We are so sorry."
     assert browser.post(url("mark_sent", unknown), {}).status_code == 409
+
+
+def test_what_has_no_address_there_is_marked_as_sent_by_hand(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    unknown = sending("unknown")
+    as_(agent).post(url("mark_sent", unknown), {"url": ""})
+    unknown.refresh_from_db()
+    assert unknown.sent_key == f"by-hand:{unknown.uuid}"
 
 
 def test_the_id_that_a_human_knows_is_kept_so_that_answers_find_it(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
     unknown = sending("unknown")
-    as_(agent).post(url("mark_sent", unknown), {"key": "post-77"})
+    there = "https://there.example/1"
+    as_(agent).post(url("mark_sent", unknown), {"url": there, "key": "post-77"})
     unknown.refresh_from_db()
     assert (unknown.scope, unknown.sent_key) == ("sandbox.microblog", "post-77")
+    assert unknown.url == there
 
 
 def test_a_wrong_address_is_an_error_at_the_field_with_what_was_typed(
@@ -110,7 +123,6 @@ def test_sending_again_shows_the_old_one_first_and_happens_once(
     assert browser.post(url("send_again", old)).status_code == 302
     assert browser.post(url("send_again", old)).status_code == 409
     assert Delivery.objects.get(replaces=old).state == "queued"
-    assert old.response.case.events.filter(by=agent, why="Sent again.").exists()
 
 
 def test_what_is_overdue_leaves_late_when_a_human_says_so(
@@ -159,3 +171,77 @@ def test_a_statement_without_a_case_is_for_leads(
     Response.objects.filter(pk=delivery.response_id).update(case=None, issue=issue)
     assert as_(agent).post(url("put_away", delivery)).status_code == 403
     assert as_(lead).post(url("put_away", delivery)).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "facts"),
+    [
+        ("mark_sent", "unknown", {}),
+        ("send_again", "failed", {}),
+        ("send_late", "queued", {"send_after": timezone.now() - timedelta(hours=2)}),
+        ("put_away", "failed", {}),
+    ],
+)
+def test_one_click_is_one_line_in_the_history_of_the_case(
+    sending: Callable[..., Delivery], agent: User, as_: As, verb: str, state: str, facts: Any
+) -> None:
+    """Seen to fail with the view writing down again what the verb wrote: two lines."""
+    delivery = sending(state, **facts)
+    lines = delivery.response.case.events.filter(kind="answered")
+    before = lines.count()
+    as_(agent).post(url(verb, delivery))
+    assert lines.count() == before + 1
+
+
+def test_what_was_put_away_is_not_put_away_again(
+    sending: Callable[..., Delivery], agent: User, as_: As
+) -> None:
+    failed, browser = sending("failed"), as_(agent)
+    assert browser.post(url("put_away", failed)).status_code == 302
+    assert browser.post(url("put_away", failed)).status_code == 409
+
+
+def test_the_address_of_other_words_is_refused_at_the_field(
+    sending: Callable[..., Delivery], hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    taken = "https://there.example/theirs"
+    hear("Me too", key=taken)
+    page = as_(agent).post(url("mark_sent", sending("unknown")), {"url": taken})
+    assert page.status_code == 422
+    assert "in the record already" in page.content.decode()
+    assert taken in page.content.decode()
+    assert Delivery.objects.get().state == "unknown"
+
+
+@pytest.mark.parametrize("who", ["agent", "lead", "supervisor", "reader"])
+def test_the_page_asks_as_little_for_thirteen_as_for_three(
+    answer_many: Callable[..., list[Response]],
+    who: str,
+    request: pytest.FixtureRequest,
+    as_: As,
+) -> None:
+    """Seen to fail with the right to act asked row by row."""
+    browser, asked = as_(request.getfixturevalue(who)), []
+    for more in (3, 10):
+        answer_many(more)
+        Delivery.objects.update(state="failed")
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(PAGE)
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+def test_the_list_ends_after_a_hundred_and_says_how_many_wait(
+    answer_many: Callable[..., list[Response]],
+    agent: User,
+    as_: As,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookup, "MOST", 2)
+    answer_many(3)
+    Delivery.objects.update(state="failed")
+    first, second, third = Delivery.objects.order_by("send_after")
+    page = as_(agent).get(PAGE).content.decode()
+    assert page.index(url("put_away", first)) < page.index(url("put_away", second))
+    assert url("put_away", third) not in page
+    assert "… and 1 more" in page

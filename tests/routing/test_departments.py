@@ -101,3 +101,37 @@ def test_a_role_that_does_not_exist_is_refused(
     page = as_(admin).post(f"/departments/{service.pk}/members/", form)
     assert page.status_code == 422
     assert f'<option value="{outsider.pk}" selected>' in page.content.decode()
+
+
+@pytest.mark.parametrize("how", [{"role": "agent", "remove": "1"}, {"role": "reader"}])
+def test_who_no_longer_works_there_gives_their_cases_back(
+    as_: As, admin: User, agent: User, service: Department, make_case: Callable[..., Case],
+    sales: Department, how: dict[str, str],
+) -> None:  # fmt: skip
+    """Seen to fail with the membership changed alone: the case stayed theirs."""
+    Membership.objects.create(user=agent, department=sales)
+    mine = make_case(by="ron", assignee=agent)
+    done = make_case(by="rita", assignee=agent, status="noise")
+    elsewhere = make_case(by="rosa", assignee=agent, department=sales)
+    path = f"/departments/{service.pk}/members/"
+    page = as_(admin).post(path, {"user": agent.pk} | how, follow=True)
+    assert "1 case went back" in page.content.decode()
+    for case in (mine, done, elsewhere):
+        case.refresh_from_db()
+    assert (mine.assignee, done.assignee, elsewhere.assignee) == (None, agent, agent)
+    assert mine.events.get(kind="released").by == admin
+
+
+@pytest.mark.parametrize("who", ["agent", "supervisor"])
+def test_who_may_still_work_on_them_keeps_their_cases(
+    as_: As, admin: User, service: Department, make_case: Callable[..., Case], who: str,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    user = request.getfixturevalue(who)
+    case = make_case(assignee=user)
+    role = "lead" if who == "agent" else "reader"
+    path = f"/departments/{service.pk}/members/"
+    page = as_(admin).post(path, {"user": user.pk, "role": role}, follow=True)
+    assert "went back" not in page.content.decode()
+    case.refresh_from_db()
+    assert case.assignee == user

@@ -88,12 +88,25 @@ def test_cases_of_other_departments_are_counted_but_not_named(
 
 def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> None:
     client = as_(agent)
-    client.post(f"/issues/{seats.pk}/close/")
+    client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
     seats.refresh_from_db()
     assert seats.closed_at
-    client.post(f"/issues/{seats.pk}/close/")
+    assert 'name="open"' in html(client.get(f"/issues/{seats.pk}/"))
+    client.post(f"/issues/{seats.pk}/close/", {"open": "1"})
     seats.refresh_from_db()
     assert seats.closed_at is None
+    assert 'name="close"' in html(client.get(f"/issues/{seats.pk}/"))
+
+
+def test_a_second_click_on_close_changes_nothing(as_: As, agent: User, seats: Issue) -> None:
+    """Seen to fail with a switch: the second click opened it again."""
+    client = as_(agent)
+    client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
+    seats.refresh_from_db()
+    first = seats.closed_at
+    client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
+    seats.refresh_from_db()
+    assert seats.closed_at == first is not None
 
 
 def test_others_cannot_close_it(as_: As, teammate: User, seats: Issue) -> None:

@@ -1,0 +1,25 @@
+"""What an address carries: keys, and places in a list that is ordered by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.utils.dateparse import parse_datetime
+
+
+def number(text: str) -> int | None:
+    """A key as an address or a hidden input carries it, up to 18 digits; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def place(mark: str) -> tuple[datetime, int] | None:
+    """“moment,key” of a page's last row → both, the moment in UTC; None for no mark of ours."""
+    at, _comma, key = mark.partition(",")
+    try:
+        moment = parse_datetime(at)
+    except ValueError:
+        return None
+    pk = number(key)
+    if moment is None or moment.tzinfo is None or not 1 < moment.year < 9999 or pk is None:
+        return None
+    return moment.astimezone(UTC), pk
