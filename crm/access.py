@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
+from crm.cases import works
 from crm.models import User
 
 P = ParamSpec("P")
@@ -44,3 +45,8 @@ def admin_only(view: Page[P]) -> Page[P]:
 def supervisor_only(view: Page[P]) -> Page[P]:
     """403 for everyone but supervisors and admins."""
     return _only(lambda user: user.sees_everything)(view)
+
+
+def worker_only(view: Page[P]) -> Page[P]:
+    """403 for those who only read, wherever they belong."""
+    return _only(works)(view)

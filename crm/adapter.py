@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from smtplib import SMTPException
+from typing import Any
+
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
@@ -12,6 +16,8 @@ from django.utils.translation import gettext as _
 
 from crm.models import User
 
+_log = structlog.get_logger(__name__)
+
 
 class StaffOnly(DefaultAccountAdapter):
     """Accounts come from invitations alone."""
@@ -23,6 +29,24 @@ class StaffOnly(DefaultAccountAdapter):
         """On our public address, whatever host the request named."""
         uid, _dash, token = key.partition("-")
         return password_url(uid, token)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """A mail that fails does not tell a stranger whom it was for."""
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (SMTPException, OSError) as error:
+            _log.warning("mail not sent", error=type(error).__name__)
+
+    def is_safe_url(self, url: str) -> bool:
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:  # no address at all: urlparse refuses it
+            return False
+
+
+def mail_facts(_request: HttpRequest) -> dict[str, bool]:
+    """For every page: whether there is a mail server, so that no page promises a mail in vain."""
+    return {"has_mail_server": not settings.EMAIL_BACKEND.endswith(".dummy.EmailBackend")}
 
 
 def password_url(uid: str, token: str) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from crm.cases import cases_of
 from crm.models import Conversation, Interaction, Profile, User
+from scrm.numbers import number
 
 PAGE = 50
 
@@ -34,7 +35,7 @@ def timeline(
     before: such a key, as it stands in the address; anything else begins at the newest.
     """
     rows = Interaction.objects.on_timeline_of(profiles=profiles)
-    anchor = Interaction.objects.filter(pk=int(before)).first() if before.isdecimal() else None
+    anchor = Interaction.objects.filter(pk=number(before) or 0).first()
     if anchor:
         same = Q(sort_at=anchor.sort_at, pk__lt=anchor.pk)
         rows = rows.filter(Q(sort_at__lt=anchor.sort_at) | same)

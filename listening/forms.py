@@ -27,9 +27,11 @@ class TermsField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        text = str(value or "")
+        self.run_validators(text)  # NUL is seen in the text, not in the list that becomes of it
         terms: dict[str, None] = {}
         errors: list[str] = []
-        for number, line in enumerate(str(value or "").splitlines(), start=1):
+        for number, line in enumerate(text.splitlines(), start=1):
             for term in filter(None, map(str.strip, line.split(","))):
                 terms[term] = None
                 errors += [

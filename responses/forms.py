@@ -195,7 +195,10 @@ class SendBackForm(forms.Form):
 
 class MarkSentForm(forms.Form):
     url = forms.URLField(
-        label=_("Its address, if it has one"), required=False, assume_scheme="https"
+        label=_("Its address, if it has one"),
+        max_length=2000,
+        required=False,
+        assume_scheme="https",
     )
     key = forms.CharField(label=_("Its id there, if you know it"), max_length=400, required=False)
 

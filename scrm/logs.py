@@ -7,6 +7,19 @@ import logging.config
 
 import structlog
 from django.conf import settings
+from django.http import HttpRequest
+
+from scrm.middleware import route
+
+
+def without_address(record: logging.LogRecord) -> bool:
+    """Django's own lines about a request name its route too: an address may hold a key."""
+    request = getattr(record, "request", None)
+    if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
+        record.args = tuple(
+            route(request) if each == request.path else each for each in record.args
+        )
+    return True
 
 
 def configure() -> None:
@@ -23,6 +36,7 @@ def configure() -> None:
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     handler = logging.StreamHandler()
+    handler.addFilter(without_address)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

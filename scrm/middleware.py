@@ -30,13 +30,19 @@ def request_log(view: View) -> View:
         _log.info(
             "request",
             method=request.method,
-            path=request.path,
+            route=route(request),
             status=response.status_code,
             ms=took,
         )
         return response
 
     return middleware
+
+
+def route(request: HttpRequest) -> str:
+    """The pattern that answered, never the address itself: that may hold a key; "-" for none."""
+    match = request.resolver_match
+    return f"/{match.route}" if match else "-"
 
 
 def login_inside_htmx(view: View) -> View:

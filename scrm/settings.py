@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from csp.constants import NONE, SELF
-from environs import Env
+from environs import Env, EnvError
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -76,6 +76,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "scrm.context.shell",
+                "crm.adapter.mail_facts",
             ],
         },
     }
@@ -101,7 +102,20 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# Mail leaves by EMAIL_URL alone; without it nothing is sent, and pages say so.
+MAIL = env.dj_email_url("EMAIL_URL", "dummy:")
+if "EMAIL_BACKEND" not in MAIL:
+    raise EnvError(
+        'Environment variable "EMAIL_URL" invalid: begin it with submission:// or smtp://'
+    )
+EMAIL_BACKEND = MAIL["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = MAIL["EMAIL_HOST"], MAIL["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL["EMAIL_HOST_USER"], MAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL["EMAIL_USE_SSL"], MAIL["EMAIL_USE_TLS"]
+EMAIL_TIMEOUT = MAIL["EMAIL_TIMEOUT"] or 10
+DEFAULT_FROM_EMAIL = MAIL.get("DEFAULT_FROM_EMAIL", "scrm@localhost")
+
 # In each process's memory: the login limiter must not fail when Redis does.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

@@ -53,11 +53,12 @@ GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
     "account_reset_password_done account_reset_password_from_key account_inactive "
     "account_reset_password_from_key_done account_logout",
-    STAFF: "nav routing:inbox routing:issues routing:issue routing:issue_new routing:new "
+    STAFF: "nav routing:inbox routing:issues routing:issue "
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:attachment account_change_password live",
-    WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement",
+    WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
+    "routing:issue_new",
     READ: "routing:case responses:composer responses:case_responses responses:response",
     ANSWER: "responses:edit responses:send_again",
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
@@ -72,9 +73,9 @@ POST = {
     "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge",
     SIGN: "responses:approve responses:send_back",
-    STAFF: "routing:new routing:issue_new routing:issue routing:issue_add",
+    STAFF: "routing:issue",
     WORKERS: "crm:contact_new crm:contact_edit crm:contact_link crm:link crm:unlink "
-    "responses:issue_statement",
+    "responses:issue_statement routing:new routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
     NOT_IN_IT: "routing:issue_remove",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "

@@ -14,6 +14,8 @@ from crm.cases import works
 from crm.forms import ContactForm, ProfileChoiceForm
 from crm.models import Contact, Profile, ProfileLink
 from crm.timeline import timeline
+from scrm.numbers import number
+from scrm.text import storable
 
 _MOST = 50
 _FEW = 10
@@ -21,7 +23,7 @@ _FEW = 10
 
 @require_safe
 def contacts(request: StaffRequest) -> HttpResponse:
-    words, kind = request.GET.get("q", "").strip(), request.GET.get("kind", "")
+    words, kind = typed_words(request, "q"), request.GET.get("kind", "")
     found = named(words).filter(kind=kind) if kind in Contact.Kind.values else named(words)
     rows = list(found.prefetch_related("links__profile")[: _MOST + 1])
     context = {
@@ -47,8 +49,8 @@ def contact(request: StaffRequest, pk: int) -> HttpResponse:
 def new(request: StaffRequest) -> HttpResponse:
     """A contact, and if a profile is named, the claim that it is them."""
     _refuse_readers(request)
-    given = request.GET.get("profile", "")
-    profile = get_object_or_404(Profile, pk=int(given)) if given.isdecimal() else None
+    given = number(request.GET.get("profile", ""))
+    profile = None if given is None else get_object_or_404(Profile, pk=given)
     named_so = {"name": str(profile)[:200] if profile else "", "owner": request.user}
     form = ContactForm(request.POST or None, initial=named_so)
     if not form.is_valid():
@@ -83,6 +85,11 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
     profile.link_to(row, by=request.user, evidence=form.cleaned_data["evidence"])
     messages.success(request, _("%(profile)s is linked.") % {"profile": profile})
     return redirect(row)
+
+
+def typed_words(request: StaffRequest, name: str) -> str:
+    """What is searched for, as PostgreSQL takes it."""
+    return storable(request.GET.get(name, "")).strip()
 
 
 def named(words: str) -> QuerySet[Contact]:
@@ -128,7 +135,7 @@ def _page(
 ) -> HttpResponse:
     profiles = Profile.objects.of_contact(row)
     touches, older = timeline(profiles, user=request.user, before=request.GET.get("before", ""))
-    find = request.GET.get("find", "").strip()
+    find = typed_words(request, "find")
     cases = request.user.cases.model.objects.visible_to(request.user)
     context = {
         "contact": row,

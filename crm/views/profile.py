@@ -13,7 +13,8 @@ from crm.cases import works
 from crm.forms import LinkForm
 from crm.models import Contact, Profile
 from crm.timeline import timeline
-from crm.views.contact import named
+from crm.views.contact import named, typed_words
+from scrm.numbers import number
 
 _FEW = 10
 
@@ -21,7 +22,7 @@ _FEW = 10
 @require_safe
 def profile(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Profile.objects.prefetch_related("links__contact"), pk=pk)
-    find = request.GET.get("find", "").strip()
+    find = typed_words(request, "find")
     found = named(find)[:_FEW] if find else Contact.objects.none()
     form = LinkForm(contacts=found) if found else None
     return _page(request, row, form)
@@ -74,9 +75,8 @@ def _seen(row: Profile) -> str:
 
 def _narrowed(form: LinkForm, request: StaffRequest) -> LinkForm:
     """The same form with only the contact that was chosen, not a list of all."""
-    chosen = request.POST.get("contact", "")
-    pk = int(chosen) if chosen.isdecimal() else 0
-    form.fields["contact"].queryset = Contact.objects.filter(pk=pk)  # type: ignore[attr-defined]
+    chosen = Contact.objects.filter(pk=number(request.POST.get("contact", "")) or 0)
+    form.fields["contact"].queryset = chosen  # type: ignore[attr-defined]
     return form
 
 
@@ -95,7 +95,7 @@ def _page(
         "past_names": row.past_names.all(),
         "past_links": row.links.exclude(ended_at=None).select_related("contact", "ended_by"),
         "cases": cases.filter(profile=row).order_by("-opened_at")[:_FEW],
-        "find": request.GET.get("find", ""),
+        "find": typed_words(request, "find"),
         "form": form,
         "works": works(request.user),
     }

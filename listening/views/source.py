@@ -18,6 +18,7 @@ from listening.models import Mention, SetApart, Source
 from listening.models.source import SourceQuerySet
 from listening.shown import Shown, shown
 from scrm.nudge import nudge
+from scrm.numbers import number
 
 _PAGE = 30
 _VISITS = 10
@@ -128,10 +129,10 @@ def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
     Pages follow the order in which items were found, which an index holds; within a page the
     newest is first.
     """
-    before = request.GET.get("before", "")
+    before = number(request.GET.get("before", ""))
     found = row.sightings.select_related("mention").order_by("-mention")
-    if before.isdecimal():
-        found = found.filter(mention__lt=int(before))
+    if before is not None:
+        found = found.filter(mention__lt=before)
     page = [each.mention for each in found[: _PAGE + 1]]
     older = page[_PAGE - 1].pk if len(page) > _PAGE else 0
     newest_first = sorted(page[:_PAGE], key=lambda each: (each.sort_at, each.pk), reverse=True)

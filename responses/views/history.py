@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -9,7 +9,6 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -20,8 +19,10 @@ from responses.models.response import ResponseQuerySet, State
 from responses.signing import may_edit, may_sign
 from responses.views.lookup import may_deal_with, response_to_see
 from responses.walk import walk
+from scrm.numbers import place
 
 PAGE = 50
+_FIRST, _LAST = date(2, 1, 1), date(9998, 12, 31)
 
 
 @require_safe
@@ -87,27 +88,26 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySe
     if typed.get("since"):
         found = found.filter(created_at__gte=_midnight(typed["since"]))
     if typed.get("until"):
-        found = found.filter(created_at__lt=_midnight(typed["until"] + timedelta(days=1)))
+        found = found.filter(created_at__lt=_midnight(typed["until"], days=1))
     if typed.get("q"):
         words = typed["q"]
         found = found.filter(Q(text__icontains=words) | Q(subject__icontains=words))
     return found
 
 
-def _midnight(day: Any) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+def _midnight(day: date, *, days: int = 0) -> datetime:
+    """When a day of the workspace begins, or that many days after it."""
+    within = min(max(day, _FIRST), _LAST) + timedelta(days=days)
+    return timezone.make_aware(datetime.combine(within, time.min))
 
 
 def _before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
     """The rows after a page's last one; a mark that is not ours shows the first page."""
-    at, _comma, pk = mark.partition(",")
-    try:
-        when = parse_datetime(at)
-    except ValueError:
+    last = place(mark)
+    if last is None:
         return found
-    if when is None or timezone.is_naive(when) or not (pk.isdecimal() and len(pk) < 19):
-        return found
-    return found.filter(created_at__lte=when).exclude(created_at=when, pk__gte=int(pk))
+    when, pk = last
+    return found.filter(created_at__lte=when).exclude(created_at=when, pk__gte=pk)
 
 
 def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
+from crm.record import tellable
 from routing.forms.base import PlainForm, works_in
 from routing.models import Department, Issue
 from routing.models.case import Status
@@ -103,7 +104,8 @@ class SnoozeForm(PlainForm):
             data["until"] = _preset(data["preset"], now)
         if "until" in self.errors:
             return data
-        if data.get("until") is None:
+        data["until"] = tellable(data.get("until"))
+        if data["until"] is None:
             self.add_error("until", _("Choose until when."))
         elif data["until"] <= now:
             self.add_error("until", _("This time has passed. Choose one that is ahead."))

@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import Profile, User
+from crm.record import tellable
 from routing.forms.base import PlainForm
 from routing.models import Case
+from scrm.text import storable
 
 OFFLINE_KINDS = [
     ("call", __("Phone call")),
@@ -62,7 +64,7 @@ class OfflineForm(PlainForm):
         self.fields["profile"].choices = [*people, stranger]  # type: ignore[attr-defined]
 
     def clean_said_at(self) -> datetime | None:
-        at: datetime | None = self.cleaned_data["said_at"]
+        at = tellable(self.cleaned_data["said_at"])
         if at and at > timezone.now():
             raise forms.ValidationError(_("This is in the future. When was it said?"))
         return at
@@ -90,10 +92,10 @@ def _who(profile: Profile) -> str:
 
 def find_profiles(words: str) -> list[Profile]:
     """Up to 20 people whose name, handle, key or contact's name has these words in it."""
-    if not words.strip():
+    if not (wanted := storable(words).split()):
         return []
     like = Q()
-    for word in words.split():
+    for word in wanted:
         like &= (
             Q(name__icontains=word)
             | Q(handle__icontains=word)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
@@ -10,16 +9,16 @@ from django.db.models.functions import Left
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
 from crm.models import Interaction, ProfileLink, User
 from listening.models import Match
-from routing.forms import InboxForm, number
+from routing.forms import InboxForm
 from routing.models import Case
 from routing.models.case import Status
+from scrm.numbers import number, place
 
 PAGE = 50
 LABELS = {
@@ -100,20 +99,8 @@ def _filtered(cases: QuerySet[Case], asked: dict[str, Any]) -> QuerySet[Case]:
 
 def _before(cases: QuerySet[Case], mark: str) -> QuerySet[Case]:
     """Keyset: what comes after the last row of the page before; a mark that is none is ignored."""
-    at, _comma, last = mark.partition(",")
-    moment, pk = _moment(at), number(last)
-    if moment is None or pk is None:
-        return cases
-    place = Tuple("last_inbound_at", "pk")
-    return cases.filter(TupleLessThan(place, (moment, pk)))
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment and moment.tzinfo else None
+    last = place(mark)
+    return cases.filter(TupleLessThan(Tuple("last_inbound_at", "pk"), last)) if last else cases
 
 
 def _rows(cases: QuerySet[Case], user: User) -> list[Case]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from crm.access import StaffRequest
+from crm.access import StaffRequest, worker_only
 from routing.forms import CaseNumbersForm, IssueForm
 from routing.models import Case, Issue
 from routing.models.case import LIVING
@@ -31,6 +31,7 @@ def issue(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
 def new(request: StaffRequest) -> HttpResponse:
     form = IssueForm(request.POST or None, initial={"owner": request.user})
     if form.is_valid():
@@ -42,6 +43,7 @@ def new(request: StaffRequest) -> HttpResponse:
 
 
 @require_POST
+@worker_only
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
     issue = get_object_or_404(Issue, pk=pk)

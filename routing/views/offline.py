@@ -8,14 +8,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from crm.access import StaffRequest
+from crm.access import StaffRequest, worker_only
 from crm.models import Profile
 from routing import offline
-from routing.forms import OfflineForm, find_profiles, number
+from routing.forms import OfflineForm, find_profiles
 from routing.models import Case
+from scrm.numbers import number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
 def new(request: StaffRequest) -> HttpResponse:
     """Write down what no machine heard. “Search” looks people up and keeps what was typed."""
     if request.method == "POST" and "search" not in request.POST:

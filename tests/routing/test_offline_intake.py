@@ -100,7 +100,7 @@ def test_a_case_of_another_department_cannot_be_added_to(
 
 
 def test_who_may_only_read_cannot_add_to_a_case(as_: As, reader: User, case: Case) -> None:
-    assert as_(reader).get(f"/new/?case={case.pk}").status_code == 404
+    assert as_(reader).get(f"/new/?case={case.pk}").status_code == 403
 
 
 def test_errors_stand_at_their_fields_and_nothing_is_lost(as_: As, agent: User) -> None:

@@ -1,0 +1,330 @@
+"""Odd values at every address, query parameter and typed field: told off, never a crash."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
+
+from crm.models import Account, User
+from listening.views import discovery
+from responses.models import Response
+from routing.models import Case, Department, RoutingRule
+from scrm.channels.base import Found
+from tests.test_access import GET, POST, World, address, build, table
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+FORM = "application/x-www-form-urlencoded"
+ODD = {
+    "nothing": "",
+    "NUL": "a%00b",
+    "5,000 digits": "9" * 5000,
+    "negative": "-1",
+    "other digits": quote("²"),
+    "emoji, lone surrogate, no UTF-8, line ends": quote("🛫") + "%ED%A0%80%FF%0D%0A",
+    "last day": "9999-12-31",
+}
+"""What each is → it, percent-encoded."""
+
+MOMENTS = {
+    "last minute": "9999-12-31T23:59",
+    "first minute": "0001-01-01T00:00",
+    "last place": quote("9999-12-31T23:59:59-23:59,1"),
+    "first place": quote("0001-01-01T00:00:00+23:59,1"),
+    "far offset": quote("2026-03-04T12:00:00+23:59,1"),
+}
+URLS = {
+    "long address": "https://a.example/" + "a" * 2022,
+    "bad address": quote("http://[::1"),
+}
+GROUPS = {
+    "JSON": quote('{"all": [{"field": "text", "op": "contains", "value": "\\u0000\\ud800"}]}'),
+    "deep JSON": quote("[" * 100_000),
+}
+MORE = {
+    "before": MOMENTS, "since": MOMENTS, "until": MOMENTS, "said_at": MOMENTS,
+    "url": URLS, "address": URLS, "next": URLS, "found": URLS, "cond-2-group": GROUPS,
+}  # fmt: skip
+"""Field → what is odd in it alone."""
+
+QUERIES = {
+    "routing:inbox": "q view department status before",
+    "routing:new": "profile_q case profile form kind text said_at name phone",
+    "routing:case": "all",
+    "routing:rules": "case",
+    "responses:composer": "tab",
+    "responses:issue_statement": "department",
+    "responses:history": "q state audience department author since until before",
+    "listening:source_new": "address",
+    "listening:source": "before",
+    "crm:contacts": "q kind",
+    "crm:contact": "find before",
+    "crm:contact_new": "profile",
+    "crm:profile": "find before",
+    "account_login": "next",
+    "account_reset_password": "next",
+}
+TYPED: dict[str, dict[str, Any]] = {
+    "routing:new": {
+        "form": uuid.UUID(int=7), "kind": "call", "text": "Hello.", "name": "Ron", "phone": "12345",
+        "said_at": "", "profile": "", "case": "", "profile_q": "",
+    },
+    "routing:new search": {
+        "search": "", "form": "", "kind": "", "text": "", "name": "", "phone": "", "said_at": "",
+        "profile": "", "case": "", "profile_q": "Ron",
+    },
+    "routing:claim": {"assignee": ""},
+    "routing:give_back": {"seen": "@last_inbound", "why": ""},
+    "routing:hand_over": {"department": "@department", "person": "", "why": "Theirs."},
+    "routing:note": {"text": "Calls on Friday."},
+    "routing:snooze": {"preset": "", "until": "2999-01-01T00:00", "seen": "@last_inbound"},
+    "routing:done": {"seen": "@last_inbound", "why": ""},
+    "routing:noise": {"seen": "@last_inbound", "why": ""},
+    "routing:reopen": {"why": ""},
+    "routing:group": {"issue": "@issue"},
+    "routing:issue_new": {"name": "Seats", "about": "", "owner": "@admin"},
+    "routing:issue_add": {"numbers": "@case"},
+    "routing:issue_remove": {"case": "@case"},
+    "routing:department_new": {
+        "name": "New", "colour": "#123456", "owner": "@admin", "accounts": "@account",
+        "hours_normal": "4", "hours_high": "1",
+    },
+    "routing:department": {
+        "name": "Old", "colour": "#123456", "owner": "@admin", "accounts": "@account",
+        "hours_normal": "4", "is_fallback": "on",
+    },
+    "routing:member": {"user": "@member", "role": "agent"},
+    "routing:rule_new": {
+        "name": "New", "owner": "@admin", "department": "@department", "assign": "nobody",
+        "person": "", "priority": "normal", "tags": "a, b", "cond-match": "all",
+        "cond-0-field": "text", "cond-0-op": "contains", "cond-0-value": "seat",
+        "cond-1-field": "reach", "cond-1-op": "at least", "cond-1-value": "5", "cond-2-group": "",
+    },
+    "routing:rule": {
+        "revision": "@revision", "name": "Old", "owner": "@admin", "department": "@department",
+        "assign": "person", "person": "@member", "priority": "normal", "tags": "",
+    },
+    "routing:rule_move": {"to": "up"},
+    "routing:rule_switch": {"to": "on"},
+    "responses:reply": {
+        "form": uuid.UUID(int=8), "seen": "@last_inbound", "place": "@place", "text": "Hi",
+    },
+    "responses:statement": {
+        "form": uuid.UUID(int=8), "seen": "@last_inbound", "accounts": "@speaking", "subject": "",
+        "text": "Hello, all.", "corrects": "",
+    },
+    "responses:issue_statement": {
+        "form": uuid.UUID(int=8), "seen": "", "accounts": "@speaking", "subject": "",
+        "text": "Hello, all.", "corrects": "", "department": "@department",
+    },
+    "responses:by_hand": {
+        "form": uuid.UUID(int=8), "seen": "@last_inbound", "how": "call", "text": "We called.",
+    },
+    "responses:nothing": {"form": uuid.UUID(int=8), "seen": "@last_inbound", "why": "Spam."},
+    "responses:approve": {"shown": "@hash"},
+    "responses:send_back": {"reason": "No."},
+    "responses:edit": {"shown": "@hash", "seen": "@last_inbound", "text": "Sorry!", "then": "keep"},
+    "responses:send": {"seen": "@last_inbound"},
+    "responses:mark_sent": {"url": "https://a.example/1", "key": "1"},
+    "responses:judge": {"outcome": "thanks"},
+    "responses:rule_new": {
+        "name": "New", "verdict": "hold", "reason": "Look.", "move_to": "", "position": "3",
+        "owner": "@admin", "cond-match": "all",
+        "cond-0-field": "text", "cond-0-op": "contains", "cond-0-value": "seat",
+    },
+    "responses:rule": {
+        "name": "Old", "verdict": "move", "reason": "Look.", "move_to": "mail", "position": "3",
+        "owner": "@admin",
+    },
+    "listening:topic_new": {
+        "name": "New", "purpose": "", "owner": "@admin", "any_of": "seat", "all_of": "",
+        "none_of": "",
+    },
+    "listening:topic_edit": {
+        "name": "Brand", "purpose": "", "owner": "@admin", "any_of": "seat", "seen": "1",
+    },
+    "listening:topic_pause": {"to": "active"},
+    "listening:source_new": {
+        "address": "https://b.example", "account": "", "found": "https://b.example/feed",
+        "name": "B", "stance": "about us", "rhythm": "300", "days": "1", "owner": "@admin",
+    },
+    "listening:source_edit": {
+        "name": "B", "stance": "about us", "rhythm": "300", "owner": "@admin"
+    },
+    "listening:source_pause": {"to": "active"},
+    "crm:contact_new": {"name": "Ron", "kind": "customer", "about": "", "owner": "@admin"},
+    "crm:contact_edit": {"name": "Ron", "kind": "customer", "about": "", "owner": "@admin"},
+    "crm:contact_link": {"profile": "@profile", "evidence": "Told us."},
+    "crm:link": {"contact": "@contact", "evidence": "Told us.", "seen": ""},
+    "crm:unlink": {"seen": ""},
+    "crm:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
+    "crm:person_edit": {"name": "Rea", "role": "supervisor"},
+    "crm:account_new": {
+        "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",
+    },
+    "crm:account": {"name": "Us", "owner": "@admin"},
+    "crm:account_pause": {"to": "active"},
+    "account_login": {"login": "ada@scrm.example", "password": "secret", "next": "/"},
+    "account_reset_password": {"email": "ada@scrm.example"},
+    "account_change_password": {"oldpassword": "a", "password1": "b", "password2": "b"},
+}  # fmt: skip
+"""Each form, filled in so that an odd value in one field meets no other error before it.
+
+@case and the like: the key of the one that is there."""
+
+DATED = [
+    ("routing:new", "said_at", "routing:inbox"),
+    ("routing:snooze", "until", "routing:case"),
+]
+"""Form, field, and the page that shows what it became."""
+
+PROBES = {"readyz", "live"}
+"""What answers 5xx by design."""
+
+BUTTONS = {
+    "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
+    "responses:put_away", "routing:issue", "routing:issue_close", "listening:source_poll",
+    "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
+    "crm:reset_password",
+}  # fmt: skip
+"""What is pressed and not typed into."""
+
+
+def test_the_table_names_every_form() -> None:
+    known = {name.partition(" ")[0] for name in TYPED} | BUTTONS
+    assert {name for name, _ in table(POST)} - known == set()
+    assert set(QUERIES) - {name for name, _ in table(GET)} == set()
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """One of each thing, made once; each request is rolled back."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield furnished(build())
+        transaction.set_rollback(True)
+
+
+def furnished(world: World) -> World:
+    """With what else a form names: an account that speaks, and what each page showed."""
+    admin, ids = world.people["admin"], world.ids
+    service = Department.objects.get(pk=ids["department"])
+    speaking = Account.objects.create(
+        kind="sandbox", network="sandbox.microblog", self_key="skywardair", owner=admin
+    )
+    service.accounts.add(speaking)
+    case = Case.objects.get(pk=ids["case"])
+    more = {
+        "admin": admin.pk,  # type: ignore[union-attr]
+        "speaking": speaking.pk,
+        "last_inbound": case.last_inbound_id,
+        "hash": Response.objects.get(pk=ids["response"]).content_hash,
+        "place": f"{speaking.pk}:{ids['profile']}:public",
+        "revision": RoutingRule.objects.get().current_id,
+        "member": User.objects.get(email="agent@scrm.example").pk,
+    }
+    return World(world.people, ids | more)
+
+
+@pytest.fixture
+def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """An admin's, who learns of a crash by its status; nothing is looked up outside."""
+    found = [Found("https://b.example/feed", "B")]
+    monkeypatch.setattr(discovery, "_discover", lambda where: found)
+    client = Client(raise_request_exception=False)
+    client.force_login(world.people["admin"])  # type: ignore[arg-type]
+    return client
+
+
+def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
+    """A form's fields, percent-encoded."""
+    typed = {field: str(value) for field, value in TYPED[name].items()}
+    named = {field: ids[value[1:]] for field, value in typed.items() if value.startswith("@")}
+    return {field: quote(str(value)) for field, value in (typed | named).items()}
+
+
+def post(
+    browser: Client, name: str, fields: dict[str, str], ids: dict[str, Any], after: str = ""
+) -> int:
+    """The worst status: of the post, and of the page that is looked at after it."""
+    body = "&".join(f"{field}={value}" for field, value in fields.items())
+    with transaction.atomic():
+        answer = browser.post(address(name.partition(" ")[0], ids), body, content_type=FORM)
+        seen = browser.get(address(after, ids)).status_code if after else 0
+        transaction.set_rollback(True)
+    return max(answer.status_code, seen)
+
+
+def get(browser: Client, url: str) -> int:
+    with transaction.atomic():
+        answer = browser.get(url)
+        transaction.set_rollback(True)
+    return answer.status_code
+
+
+def crashes(answers: Iterable[tuple[str, int]]) -> list[str]:
+    return [what for what, status in answers if status >= 500]
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_the_form_is_accepted_as_it_stands(world: World, browser: Client, name: str) -> None:
+    """Else the tests below would prove nothing about what comes after its first error.
+
+    409: what the form is for was done already, which is looked at last.
+    """
+    assert post(browser, name, filled(name, world.ids), world.ids) in {200, 302, 409}
+
+
+@pytest.mark.parametrize(("name", "field"), [(n, field) for n in TYPED for field in TYPED[n]])
+def test_an_odd_value_in_a_field(world: World, browser: Client, name: str, field: str) -> None:
+    form, odd = filled(name, world.ids), ODD | MORE.get(field, {})
+    answers = [
+        (what, post(browser, name, form | {field: value}, world.ids)) for what, value in odd.items()
+    ]
+    assert crashes(answers) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name in QUERIES for field in QUERIES[name].split()]
+)
+def test_an_odd_value_in_a_query(world: World, browser: Client, name: str, field: str) -> None:
+    url, odd = address(name, world.ids), ODD | MORE.get(field, {})
+    answers = [(what, get(browser, f"{url}?{field}={value}")) for what, value in odd.items()]
+    assert crashes(answers) == []
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, zone: str) -> None:
+    """There a day more or less is no date, nor is the same moment elsewhere."""
+    settings.TIME_ZONE = zone
+    ends = ODD | MOMENTS
+    history, inbox = address("responses:history", {}), address("routing:inbox", {})
+    answers = [
+        *(
+            (f"{url} {name} {what}", get(browser, f"{url}?{name}={value}"))
+            for url, names in {history: ("since", "until", "before"), inbox: ("before",)}.items()
+            for name in names
+            for what, value in ends.items()
+        ),
+        *(
+            (f"{name} {what}", post(browser, name, form | {field: value}, world.ids, after))
+            for name, field, after in DATED
+            for form in [filled(name, world.ids)]
+            for what, value in ends.items()
+        ),
+    ]
+    assert crashes(answers) == []
+
+
+@pytest.mark.parametrize("name", [name for name, _ in table(GET) if name not in PROBES])
+def test_an_odd_key_in_the_path(world: World, browser: Client, name: str) -> None:
+    url = address(name, dict.fromkeys(world.ids, uuid.UUID(int=0) if "att" in name else 424242))
+    keys = ["0", "9" * 19, "9" * 30, "9" * 5000, "%00", "-1", quote("²")]
+    answers = [(key[:30], get(browser, url.replace("424242", key))) for key in keys]
+    assert crashes(answers) == []
