@@ -133,6 +133,7 @@ def test_a_process_or_a_database_that_dies_is_started_again(machine: Machine) ->
     machine.start()
     machine.says("scrm is ready")
     machine.says("dying    | ended with code 3; starting it again in 2 s")
+    machine.says("stubborn | stubborn ")
     stubborn = int(re.findall(r"stubborn \| stubborn (\d+)", machine.words)[0])
     os.kill(stubborn, signal.SIGKILL)
     machine.says("stubborn | was ended by SIGKILL; starting it again")
