@@ -111,7 +111,6 @@ def test_redis_stops_and_pages_go_on(
 def test_redis_freezes_and_nobody_waits_for_it(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Seen to fail without `Patience`: each verb waited for its own time-out, one by one."""
     post()
     browser = as_(agent)
     eventually(Case.objects.exists)

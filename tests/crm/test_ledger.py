@@ -173,7 +173,7 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """Else its words could change on that way. Seen to fail without `never`."""
+    """Else its words could change on that way."""
     for state in ("released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)
         assert refused("UPDATE responses_response SET state = 'draft'")

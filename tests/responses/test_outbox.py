@@ -385,7 +385,6 @@ def later() -> None:
 
 
 def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
-    """Seen to fail with the old one still due to be settled: it was sent twice."""
     running = fresh(unknown)
     again = unknown.send_again(by=agent)
     running.back_to_queue(after=0, error="Absent, says a look-up from before.", now=timezone.now())
@@ -428,7 +427,6 @@ def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: Use
 def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """Seen to fail with wait() not looking at what the author had seen."""
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
     hear(mentions)

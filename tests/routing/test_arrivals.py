@@ -444,7 +444,6 @@ def test_what_joins_a_restricted_case_is_restricted_too(
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
     service: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Seen to fail without `_able`."""
     make_rule("bag", service, assign="person", person=agent)
     agent.is_active = False
     agent.save()
@@ -454,7 +453,6 @@ def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
 def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
     service: Department, sales: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Seen to fail without `_able`."""
     old = hear(text="first")
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -464,7 +462,6 @@ def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
 
 
 def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
-    """Seen to fail without `_able`."""
     old = hear()
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -477,7 +474,6 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Seen to fail with the ended links counted too."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     make_rule("lawyer", legal)
@@ -487,7 +483,6 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
-    """Seen to fail with the status of the page written back: what they wrote was hidden."""
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)
     case.refresh_from_db()
