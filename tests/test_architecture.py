@@ -36,7 +36,9 @@ def ours(model: type[Model]) -> bool:
 
 
 def test_no_foreign_key_points_up() -> None:
-    """A foreign key given as a string is invisible to import-linter, so the models are walked."""
+    """Seen to fail with one from crm.Interaction to responses.Response.
+
+    A foreign key given as a string is invisible to import-linter, so the models are walked."""
     upward = [
         f"{model._meta.label}.{field.name} → {field.related_model._meta.label}"
         for model in filter(ours, apps.get_models())
@@ -49,6 +51,7 @@ def test_no_foreign_key_points_up() -> None:
 
 
 def test_imports_follow_foreign_keys() -> None:
+    """Seen to fail with `import routing` in crm/record.py."""
     done = subprocess.run(
         [ROOT / ".venv/bin/lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -56,7 +59,7 @@ def test_imports_follow_foreign_keys() -> None:
 
 
 def test_every_nudged_task_is_registered() -> None:
-    """Tasks start by name, so names can rot."""
+    """Seen to fail with two letters of a name swapped: tasks start by name."""
     current_app.loader.import_default_modules()
     nudged = {
         name for path in sources() for name in re.findall(r'nudge\(\s*"([\w.]+)"', path.read_text())
