@@ -20,7 +20,7 @@ STUBBORN = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0: os.setsid()
-print("stubborn", os.getpid(), flush=True)
+else: print("stubborn", os.getpid(), flush=True)
 time.sleep(600)
 """
 MIGRATE = """
