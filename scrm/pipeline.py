@@ -12,12 +12,12 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from crm.models import Account
+from crm.models import Account, Job
 from listening.models import Mention, Source
 from listening.store import visit
 from responses import feedback, outbox
 from responses.models import Delivery
-from routing.models import Case
+from routing.models import Case, Presence
 from scrm.batch import process_or_halve
 from scrm.channels.sandbox import community
 from scrm.models import Heartbeat
@@ -40,6 +40,9 @@ def tick() -> None:
     for pk in Delivery.objects.to_settle(now).values_list("pk", flat=True)[:MOST]:
         nudge("scrm.pipeline.settle", pk)
     Case.objects.wake(now=now)
+    Presence.objects.sweep(now=now)
+    for kind, pk in Job.objects.due(now).values_list("kind", "pk")[:MOST]:
+        nudge(kind, pk)
     feedback.relink(now=now)
     Heartbeat.beat("tick", now=now)
 

@@ -21,7 +21,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm.models import Account, Attachment, Contact, Interaction, Profile, User
+from crm.models import Account, Attachment, Contact, Interaction, Job, Profile, User
 from crm.record import Entry, record
 from listening.models import Mention, Poll, SetApart, Source, Topic
 from responses.compose import Words, log_by_hand
@@ -47,6 +47,7 @@ ANSWER = "L43...."  # the same, told in words
 SIGN = "L433..."  # team leads of the department, and above
 OWN = "L4444.."  # the issue's owner, and who sees everything
 ADMIN = "L33333."
+MINE = "L44.444"  # the agent's own, and nobody else's
 NOT_IN_IT = "L444444"  # the request names no case that is in the issue
 
 GET = {
@@ -61,6 +62,7 @@ GET = {
     "routing:issue_new",
     READ: "routing:case responses:composer responses:case_responses responses:response",
     ANSWER: "responses:edit responses:send_again",
+    MINE: "crm:job",
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people crm:invite "
@@ -205,6 +207,7 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "profile": Profile.objects.get(key="roncalder").pk,
         "person": people["reader"].pk,  # type: ignore[union-attr]
         "account": account.pk,
+        "job": Job.objects.create(kind="x", owner=agent, state="done").uuid,
     }
 
 
@@ -222,7 +225,7 @@ THING_OF = {
     "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
     "set-apart/": "apart", "contacts/": "contact", "profiles/": "profile", "people/": "person",
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
-    "attachments/": "attachment",
+    "attachments/": "attachment", "jobs/": "job",
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 from crm.models.account import Account
 from crm.models.attachment import Attachment
-from crm.models.contact import Contact
+from crm.models.contact import Contact, ContactRelation
 from crm.models.conversation import Conversation
 from crm.models.interaction import Interaction
 from crm.models.job import Job
@@ -11,6 +11,7 @@ __all__ = [
     "Account",
     "Attachment",
     "Contact",
+    "ContactRelation",
     "Conversation",
     "Interaction",
     "Job",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models.interaction import Interaction
@@ -11,14 +12,28 @@ from crm.models.user import User
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: User) -> AttachmentQuerySet:
-        return self.filter(interaction__in=Interaction.objects.readable_by(user).values("pk"))
+        """Those of what they may read, their own, and those of responses in their hands."""
+        readable = Interaction.objects.readable_by(user).values("pk")
+        if user.sees_everything:
+            return self
+        return self.filter(
+            Q(interaction__in=readable)
+            | Q(interaction=None, by=user)
+            | Q(interaction=None, responses__department__memberships__user=user)
+        ).distinct()
 
 
 class Attachment(models.Model):
-    """Bytes that came with an interaction; served only through `visible_to`."""
+    """Bytes that came with an interaction, or wait to leave with one; see `visible_to`.
+
+    by: who of us added it.
+    """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    interaction = models.ForeignKey(Interaction, models.PROTECT, related_name="attachments")
+    interaction = models.ForeignKey(
+        Interaction, models.PROTECT, null=True, related_name="attachments"
+    )
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     name = models.CharField(max_length=255)
     content_type = models.CharField(max_length=100)
     size = models.BigIntegerField()

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Func, Q
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from crm.models.account import Account
@@ -11,6 +14,9 @@ from crm.models.conversation import Conversation
 from crm.models.profile import Profile
 from crm.models.user import User
 from crm.triggers import append_only
+
+WORDS = SearchVector("title", Left("text", 100_000), config="simple")
+"""What is searched; bounded, because PostgreSQL refuses a vector of over a megabyte."""
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
@@ -90,6 +96,7 @@ class Interaction(models.Model):
                 name="interaction_reply",
                 condition=~Q(in_reply_to=""),
             ),
+            GinIndex(WORDS, name="interaction_search"),
         ]
         # A trigger sees the generated `sort_at` as NULL; it cannot be written anyway.
         triggers = append_only("title", "text", "html", "url", "sort_at")

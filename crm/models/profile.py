@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.contact import Contact
 from crm.models.user import User
+
+NAMES = SearchVector("name", "handle", "key", config="simple")
+"""What somebody is found by."""
 
 
 class ProfileQuerySet(models.QuerySet["Profile"]):
@@ -33,6 +38,7 @@ class Profile(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["network", "key"], name="profile_once_a_network")
         ]
+        indexes = [GinIndex(NAMES, name="profile_search")]
 
     def __str__(self) -> str:
         return self.name or self.handle or self.key

@@ -37,6 +37,8 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=200)
     role = models.CharField(max_length=20, choices=Role.choices, blank=True, default=Role.STAFF)
     is_active = models.BooleanField(default=True)
+    shortcuts = models.BooleanField("keys act as shortcuts", default=True)
+    mail_notices = models.BooleanField("notices also come by mail", default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     USERNAME_FIELD = "email"

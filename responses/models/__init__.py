@@ -1,17 +1,21 @@
 from responses.models.approval import Approval
 from responses.models.decision import Decision
 from responses.models.delivery import Delivery
+from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
 from responses.models.feedback import Feedback
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
+from responses.models.saved_reply import SavedReply
 
 __all__ = [
     "Approval",
     "Decision",
     "Delivery",
+    "Draft",
     "Feedback",
     "Response",
     "ResponseEvent",
     "ResponseRule",
+    "SavedReply",
 ]

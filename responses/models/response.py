@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Interaction, User
+from crm.models import Attachment, Interaction, User
 from crm.triggers import frozen
 from responses.models.decision import Decision
 from responses.models.rule import ResponseRule
@@ -90,6 +90,7 @@ class Response(models.Model):
     visibility = models.CharField(max_length=7, choices=Visibility.choices)
     subject = models.CharField(max_length=300, blank=True)
     text = models.TextField()
+    attachments = models.ManyToManyField(Attachment, blank=True, related_name="responses")
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     verdict = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)

@@ -2,8 +2,11 @@ from routing.models.case import Case, CaseConversation
 from routing.models.department import Department, Membership
 from routing.models.event import CaseEvent
 from routing.models.issue import Issue
+from routing.models.notice import Notice
+from routing.models.presence import Presence
 from routing.models.rule import RoutingRule, RuleRevision
 from routing.models.target import SlaPolicy
+from routing.models.view import SavedView
 
 __all__ = [
     "Case",
@@ -12,7 +15,10 @@ __all__ = [
     "Department",
     "Issue",
     "Membership",
+    "Notice",
+    "Presence",
     "RoutingRule",
     "RuleRevision",
+    "SavedView",
     "SlaPolicy",
 ]

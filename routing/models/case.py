@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -99,6 +100,14 @@ class Case(models.Model):
     assignee = models.ForeignKey(User, models.PROTECT, null=True, related_name="cases")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
+    rank = models.GeneratedField(  # what the list by priority is ordered by
+        expression=models.Case(
+            *(models.When(priority=each, then=n) for n, each in enumerate(Priority.values)),
+            default=len(Priority.values),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="cases")
     continues = models.ForeignKey("self", models.PROTECT, null=True, related_name="continued_by")
@@ -128,6 +137,19 @@ class Case(models.Model):
                 fields=["snoozed_until"], name="case_snoozed", condition=Q(status="snoozed")
             ),
             models.Index(fields=["profile", "-opened_at"], name="case_of_profile"),
+            models.Index(
+                fields=["-last_inbound_at", "-id"],
+                name="case_newest",
+                condition=Q(status__in=["new", "open"]),
+            ),
+            models.Index(
+                fields=["rank", "last_inbound_at", "id"],
+                name="case_rank",
+                condition=Q(status__in=["new", "open"]),
+            ),
+            models.Index(fields=["status", "-last_inbound_at", "-id"], name="case_status"),
+            models.Index(fields=["-last_inbound_at", "-id"], name="case_recent"),
+            GinIndex(fields=["tags"], name="case_tags"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -171,8 +193,8 @@ class Case(models.Model):
             data=data,
         )
 
-    def tell(self) -> None:
-        publish(f"department:{self.department_id}", "case", self.pk)
+    def tell(self, event: str = "case") -> None:
+        publish(f"department:{self.department_id}", event, self.pk)
 
     # Verbs. Each compares only what it depends on, by compare-and-set.
 

@@ -27,6 +27,8 @@ class CaseEvent(models.Model):
         DECIDED = "decided", "Decided"
         ANSWERED = "answered", "Answered"
         GROUPED = "grouped", "Issue"
+        TAGGED = "tagged", "Tags"
+        RANKED = "ranked", "Priority"
         OPENED = "opened", "Looked at"
         LEFT = "left", "Left"
 

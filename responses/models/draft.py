@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from crm.models import User
+from routing.models import Case, Issue
+
+
+class Draft(models.Model):
+    """What somebody has begun to write, kept as they type; gone once it is sent.
+
+    kind: the composer's tab. fields: its other fields. version: counts the keeps, so that a
+    second window does not silently overwrite the first.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    case = models.ForeignKey(Case, models.CASCADE, null=True, related_name="drafts")
+    issue = models.ForeignKey(Issue, models.CASCADE, null=True, related_name="drafts")
+    kind = models.CharField(max_length=20)
+    author = models.ForeignKey(User, models.CASCADE, related_name="drafts")
+    text = models.TextField(blank=True)
+    fields = models.JSONField(default=dict)
+    version = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["case", "kind", "author"], condition=Q(issue=None), name="draft_of_case"
+            ),
+            models.UniqueConstraint(
+                fields=["issue", "kind", "author"], condition=Q(case=None), name="draft_of_issue"
+            ),
+        ]
+        indexes = [models.Index(fields=["author", "-updated_at"], name="draft_of_author")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.author}: {self.text[:60]}"
+
+    @classmethod
+    @transaction.atomic
+    def keep(
+        cls,
+        *,
+        kind: str,
+        by: User,
+        text: str,
+        seen: int,
+        case: Case | None = None,
+        issue: Issue | None = None,
+        now: datetime | None = None,
+        **fields: Any,
+    ) -> tuple[Draft, bool]:
+        """Keep what is typed → the draft, and whether it was kept.
+
+        seen: the version that the page began from; where another window kept a newer one,
+        nothing is changed and that one comes back.
+        """
+        row, made = cls.objects.select_for_update(of=("self",)).get_or_create(
+            case=case, issue=issue, kind=kind, author=by
+        )
+        if not made and row.version != seen and row.text != text:
+            return row, False
+        cls.objects.filter(pk=row.pk).update(
+            text=text, fields=fields, version=F("version") + 1, updated_at=now or timezone.now()
+        )
+        row.refresh_from_db()
+        return row, True

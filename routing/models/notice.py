@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import models
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from crm.models import User
+from routing.models.case import Case
+from scrm.live import publish
+from scrm.nudge import nudge
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def unread(self) -> NoticeQuerySet:
+        return self.filter(read_at=None)
+
+
+class Notice(models.Model):
+    """Something that one person should know: it rings their bell, and comes by mail if wanted."""
+
+    class Kind(models.TextChoices):
+        ASSIGNED = "assigned", "Given to you"
+        HANDED_OVER = "handed over", "Handed to you"
+        MENTIONED = "mentioned", "You were mentioned"
+        APPROVED = "approved", "Your text was approved"
+        SENT_BACK = "sent back", "Your text was sent back"
+        FAILED = "failed", "A sending needs you"
+        REOPENED = "reopened", "Your case is open again"
+        JOB = "job", "Your work is done"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    case = models.ForeignKey(Case, models.CASCADE, null=True, related_name="notices")
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    text = models.CharField(max_length=300, blank=True)
+    url = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["user", "-id"], name="notice_of_user"),
+            models.Index(fields=["user"], name="notice_unread", condition=Q(read_at=None)),
+        ]
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.text}"
+
+    @property
+    def address(self) -> str:
+        return f"{settings.PUBLIC_URL}{self.url}"
+
+    def mail(self, *, now: datetime | None = None) -> None:
+        """Send it to them, if they want mail and have not read it; at most once."""
+        if not self.user.mail_notices or not self.user.is_active or self.read_at:
+            return
+        mine = Notice.objects.filter(pk=self.pk, mailed_at=None)
+        if mine.update(mailed_at=now or timezone.now()):
+            text = render_to_string("routing/notice.txt", {"notice": self})
+            send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.email])
+
+    @classmethod
+    def give(
+        cls,
+        users: Iterable[User | int],
+        kind: Kind,
+        *,
+        by: User | None = None,
+        case: Case | None = None,
+        text: str = "",
+        url: str = "",
+        now: datetime | None = None,
+    ) -> list[Notice]:
+        """Ring the bell of each of them but whoever did it."""
+        wanted = {user if isinstance(user, int) else user.pk for user in users}
+        wanted.discard(by.pk if by else 0)
+        rows = Notice.objects.bulk_create(
+            Notice(
+                user_id=user,
+                kind=kind,
+                case=case,
+                by=by,
+                text=text[:300],
+                url=url or (case.get_absolute_url() if case else ""),
+                at=now or timezone.now(),
+            )
+            for user in sorted(wanted)
+        )
+        for row in rows:
+            publish(f"user:{row.user_id}", "notice", row.pk)
+            nudge("routing.mail_notice", row.pk)
+        return rows

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from crm.models import User
+from routing.models.case import Case
+from routing.models.event import CaseEvent
+
+FRESH = timedelta(seconds=40)
+"""A browser says every 15 s that it is still there; after this it is not."""
+
+
+class PresenceQuerySet(models.QuerySet["Presence"]):
+    def fresh(self, now: datetime) -> PresenceQuerySet:
+        return self.filter(at__gt=now - FRESH)
+
+    def sweep(self, *, now: datetime) -> int:
+        """Write down as left whoever went without a word → how many."""
+        with transaction.atomic():
+            gone = list(
+                self.select_for_update(skip_locked=True, of=("self",)).filter(at__lte=now - FRESH)[
+                    :500
+                ]
+            )
+            self.filter(pk__in=[each.pk for each in gone]).delete()
+            CaseEvent.objects.bulk_create(
+                CaseEvent(
+                    case_id=each.case_id, kind=CaseEvent.Kind.LEFT, by_id=each.user_id, at=each.at
+                )
+                for each in gone
+            )
+        return len(gone)
+
+
+class Presence(models.Model):
+    """Somebody looks at a case right now. Gone with them: what stays is in the case's events.
+
+    replying: they have begun to write.
+    """
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="presences")
+    user = models.ForeignKey(User, models.CASCADE, related_name="presences")
+    replying = models.BooleanField(default=False)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = PresenceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "user"], name="present_once")]
+        indexes = [models.Index(fields=["at"], name="presence_at")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.case}"
+
+    @classmethod
+    @transaction.atomic
+    def here(
+        cls, case: Case, user: User, *, replying: bool = False, now: datetime | None = None
+    ) -> None:
+        """They look at it, or still do; opening it is recorded once."""
+        now = now or timezone.now()
+        before = cls.objects.filter(case=case, user=user)
+        known = before.values_list("replying", flat=True).first()
+        cls.objects.update_or_create(
+            case=case, user=user, defaults={"replying": replying, "at": now}
+        )
+        if known is None:
+            case.events.create(kind=CaseEvent.Kind.OPENED, by=user, at=now)
+        if known != replying:
+            case.tell("presence")
+
+    @classmethod
+    @transaction.atomic
+    def leave(cls, case: Case, user: User, *, now: datetime | None = None) -> None:
+        """They closed it or went on to another one."""
+        if cls.objects.filter(case=case, user=user).delete()[0]:
+            case.events.create(kind=CaseEvent.Kind.LEFT, by=user, at=now or timezone.now())
+            case.tell("presence")
