@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from crm.models.user import User
 
+CONTACT_NAMES = SearchVector("name", config="simple")
+"""What a contact is found by."""
+
 
 class Contact(models.Model):
     """A person or organisation outside that we know by name, whatever network they use."""
@@ -36,7 +39,7 @@ class Contact(models.Model):
     class Meta:
         ordering = ["name", "pk"]
         indexes = [
-            GinIndex(SearchVector("name", config="simple"), name="contact_search"),
+            GinIndex(CONTACT_NAMES, name="contact_search"),
             GinIndex(fields=["tags"], name="contact_tags"),
         ]
 

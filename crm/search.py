@@ -1,0 +1,105 @@
+"""Finding people by what somebody typed: words as beginnings, odd characters as nothing special.
+
+A word is looked for as a whole lexeme (`ron@calder` begins a mail address) and in its pieces
+(`O'Brien` is stored as two). PostgreSQL's parser never reads what is typed as an expression.
+"""
+
+from __future__ import annotations
+
+import re
+
+from django.contrib.postgres.search import CombinedSearchQuery, SearchQuery
+from django.db.models import Exists, OuterRef, QuerySet, Value
+from django.db.models.functions import Lower
+
+from crm.models import Contact, Profile, ProfileLink
+from crm.models.contact import CONTACT_NAMES
+from crm.models.profile import NAMES
+from scrm.text import storable
+
+_MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200
+_PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
+"""ASCII but for the plus, with which telephone numbers begin."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PIECE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
+_TELEPHONE = re.compile(r"(\+|00)?[0-9 ()/.-]{5,40}", re.ASCII)
+
+
+class Lexemes(SearchQuery):
+    """A tsquery in its own notation, lower-cased as PostgreSQL lower-cases what it stores."""
+
+    SEARCH_TYPES = {"lexemes": "tsquery"}  # the type's name casts
+
+    def __init__(self, notation: str) -> None:
+        super().__init__(Lower(Value(notation)), search_type="lexemes")
+
+
+def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
+    """What finds a vector (config simple) in which each word begins something; in any order.
+
+    None if there is nothing to look for. The first eight words count.
+    """
+    kept = [word[:_LONGEST] for word in storable(words).split()[:_MOST_WORDS]]
+    terms = [term for word in kept if (term := _term(word))]
+    if not terms:
+        return None
+    notation = " & ".join(terms)
+    if _TELEPHONE.fullmatch(number := " ".join(kept)):
+        notation = f"({notation}) | {_telephone(number)}"
+    # In full as PostgreSQL takes it apart, for addresses that it reads in its own way.
+    return Lexemes(notation) | SearchQuery(" ".join(kept), config="simple")
+
+
+def profiles_named(words: str) -> QuerySet[Profile]:
+    """Profiles whose name, handle and key hold these words; nobody if there are none."""
+    query = prefix_query(words)
+    if query is None:
+        return Profile.objects.none()
+    return Profile.objects.alias(search=NAMES).filter(search=query)
+
+
+def contacts_named(words: str) -> QuerySet[Contact]:
+    """Contacts found by their own name or by a profile that is them; nobody without words."""
+    query = prefix_query(words)
+    if query is None:
+        return Contact.objects.none()
+    own = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query).order_by()
+    links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles_named(words))
+    # Not an OR: neither of the two indexes would be used.
+    return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
+
+
+def strangers_named(words: str) -> QuerySet[Profile]:
+    """Profiles with these words that are no contact so far."""
+    current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
+    return profiles_named(words).filter(~Exists(current))
+
+
+def _term(word: str) -> str:
+    """One word: itself, or all its pieces. "" if there is nothing in it to look for."""
+    whole = _SCHEME.sub("", word, count=1).lstrip(_PUNCTUATION).rstrip(_PUNCTUATION + "+")
+    if not whole:
+        return ""
+    pieces = _PIECE.findall(whole)[:_MOST_PIECES]
+    if not pieces:
+        return ""
+    together = " & ".join(_piece(piece) for piece in pieces)
+    return f"({_begins(whole)} | ({together}))"
+
+
+def _piece(piece: str) -> str:
+    """Digits are stored with the sign before them, if there is one."""
+    if not (piece.isascii() and piece.isdigit()):
+        return _begins(piece)
+    return f"({_begins(piece)} | {_begins('+' + piece)} | {_begins('-' + piece)})"
+
+
+def _telephone(number: str) -> str:
+    """However it was grouped: it is stored in one piece."""
+    digits = "".join(sign for sign in number if sign.isdigit())
+    return f"({_begins('+' + digits.removeprefix('00'))} | {_begins(digits)})"
+
+
+def _begins(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}':*"
