@@ -81,6 +81,17 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
         return role
 
 
+class MeForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("name", "shortcuts", "mail_notices")
+        labels = {
+            "name": _("Your name, as colleagues and the record show it"),
+            "shortcuts": _("Keys act as shortcuts"),
+            "mail_notices": _("Notices also come by mail"),
+        }
+
+
 def is_last_admin(user: User) -> bool:
     """Whether nobody else could let people in. As stored, not as typed."""
     admins = User.objects.active().filter(role=User.Role.ADMIN)

@@ -28,7 +28,7 @@ class Touch:
 
 
 def timeline(
-    profiles: QuerySet[Profile], *, user: User, before: str = ""
+    profiles: QuerySet[Profile], *, user: User, before: str = "", most: int = PAGE
 ) -> tuple[list[Touch], int]:
     """A page, newest first, and the key that begins the next one; 0 at the end.
 
@@ -39,9 +39,9 @@ def timeline(
     if anchor:
         same = Q(sort_at=anchor.sort_at, pk__lt=anchor.pk)
         rows = rows.filter(Q(sort_at__lt=anchor.sort_at) | same)
-    page = list(rows.select_related("profile", "staff").prefetch_related("attachments")[: PAGE + 1])
-    older = page[PAGE - 1].pk if len(page) > PAGE else 0
-    return _touches(page[:PAGE], user), older
+    page = list(rows.select_related("profile", "staff").prefetch_related("attachments")[: most + 1])
+    older = page[most - 1].pk if len(page) > most else 0
+    return _touches(page[:most], user), older
 
 
 def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from crm.views import account, attachment, contact, job, people, profile
+from crm.views import account, attachment, contact, job, me, people, profile
 
 app_name = "crm"
 urlpatterns = [
@@ -24,5 +24,6 @@ urlpatterns = [
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
+    path("me/", me.me, name="me"),
     path("jobs/<uuid:uuid>/", job.job, name="job"),
 ]

@@ -17,8 +17,9 @@ from responses.compose import (
     speaking_accounts,
     visibilities,
 )
-from responses.models import Decision, Feedback, Response, ResponseRule
+from responses.models import Decision, Feedback, Response, ResponseRule, SavedReply
 from responses.models.response import State
+from responses.saved import VARIABLES, unknown_variables
 from routing.models import Case, Department, Issue
 
 PUBLIC, PRIVATE = "public", "private"
@@ -64,7 +65,7 @@ class ReplyForm(Composing):
 
     def __init__(self, case: Case, data: Any = None) -> None:
         super().__init__(data, initial={"seen": case.last_inbound_id})
-        self.places = {_name(place): place for place in places_for(case)}
+        self.places = {place_name(place): place for place in places_for(case)}
         field: Any = self.fields["place"]
         field.choices = [(name, _said(place)) for name, place in self.places.items()]
         self.initial["place"] = next(
@@ -137,6 +138,14 @@ class ByHandForm(Composing):
         typed = self.cleaned_data
         how = str(self.WAYS[typed["how"]])
         return Words(typed["form"], typed["text"], visibility, subject=how, seen=typed["seen"])
+
+
+class NoteForm(Composing):
+    """A note beside the answers: `routing:note` takes it; here it is only kept and shown."""
+
+    text = forms.CharField(
+        label=_("Note, stays inside"), widget=forms.Textarea(attrs={"rows": 3}), required=False
+    )
 
 
 class NothingForm(Composing):
@@ -237,6 +246,32 @@ class HistoryForm(forms.Form):
         audience.choices = [("", _("any")), *Response.Audience.choices]
 
 
+class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = SavedReply
+        fields = ["name", "text", "department", "owner", "is_active"]
+        labels = {"department": _("Whose it is"), "is_active": _("In use")}
+        help_texts = {"text": _("Variables: %s.") % ", ".join(f"{{{{ {v} }}}}" for v in VARIABLES)}
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner, department = self.fields["owner"], self.fields["department"]
+        assert isinstance(owner, forms.ModelChoiceField)
+        assert isinstance(department, forms.ModelChoiceField)
+        owner.queryset = User.objects.active().order_by("name")
+        department.queryset = Department.objects.visible_to(user)
+        department.empty_label = _("everybody's")
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"]
+        if odd := unknown_variables(text):
+            raise forms.ValidationError(
+                _("There is no variable {{ %(name)s }}. Nothing was saved."),
+                params={"name": odd[0]},
+            )
+        return text
+
+
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ResponseRule
@@ -250,7 +285,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return typed
 
 
-def _name(place: Place) -> str:
+def place_name(place: Place) -> str:
     profile = place.profile.pk if place.profile else ""
     return f"{place.account.pk}:{profile}:{place.visibility}"
 

@@ -22,7 +22,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class Facts:
     """What is known of a response that is about to be released. None and "": not known.
 
     length: code points of `text`. issue: whether it answers an issue. hour (0 to 23) and weekday
@@ -97,7 +97,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
 
 
-def judge(draft: Draft, rules: Iterable[ResponseRule]) -> Verdict:
+def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
     """The strictest verdict wins: refuse, move, hold, allow. Where no rule holds: allow."""
     facts = {name: None if fact == "" else fact for name, fact in asdict(draft).items()}
     reasons = [reason for rule in rules if (reason := _reason(rule, facts))]

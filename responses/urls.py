@@ -1,6 +1,6 @@
 from django.urls import path
 
-from responses.views import approval, compose, history, rule, sending
+from responses.views import approval, bulk, compose, draft, history, rule, saved, sending
 
 app_name = "responses"
 urlpatterns = [
@@ -11,6 +11,13 @@ urlpatterns = [
     path("cases/<int:pk>/no-response/", compose.nothing, name="nothing"),
     path("cases/<int:pk>/responses/", compose.case_responses, name="case_responses"),
     path("issues/<int:pk>/statement/", compose.issue_statement, name="issue_statement"),
+    path("cases/<int:pk>/draft/", draft.keep, name="draft"),
+    path("issues/<int:pk>/draft/", draft.keep_for_issue, name="issue_draft"),
+    path("saved-replies/", saved.saved_replies, name="saved_replies"),
+    path("saved-replies/new/", saved.new, name="saved_reply_new"),
+    path("saved-replies/<int:pk>/", saved.saved_reply, name="saved_reply"),
+    path("bulk/", bulk.carry_out, name="bulk"),
+    path("bulk/<uuid:uuid>/undo/", bulk.undo, name="bulk_undo"),
     path("approvals/", approval.approvals, name="approvals"),
     path("responses/<int:pk>/approve/", approval.approve, name="approve"),
     path("responses/<int:pk>/send-back/", approval.send_back, name="send_back"),

@@ -22,6 +22,7 @@ from routing.models import (
     CaseEvent,
     Department,
     Membership,
+    Notice,
     RoutingRule,
     SlaPolicy,
 )
@@ -31,6 +32,8 @@ from scrm.live import publish
 
 SAME_MATTER = timedelta(days=7)
 """A party's new exchange within this time of their last word joins their living case."""
+MOST_HINTS = 20
+"""Cases of a batch that are named to whoever looks; more are hinted at as 0: all of them."""
 
 Kind = CaseEvent.Kind
 
@@ -92,6 +95,7 @@ class _Desk:
     created: list[Case] = field(default_factory=list)
     touched: dict[int, Case] = field(default_factory=dict)
     moved: list[int] = field(default_factory=list)
+    woken: list[Case] = field(default_factory=list)
     links: list[CaseConversation] = field(default_factory=list)
     events: list[CaseEvent] = field(default_factory=list)
 
@@ -148,6 +152,7 @@ class _Desk:
             self._link(case, arrival)
         if what == "reopen":
             self._hear(case, arrival, Kind.REOPENED, f"They wrote; it was {case.status}.")
+            self.woken.append(case)
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
         else:
             self._hear(case, arrival, Kind.HEARD, "")
@@ -251,7 +256,7 @@ class _Desk:
         )
 
     def write(self) -> None:
-        """Seven statements, whatever the number of arrivals."""
+        """Eight statements, whatever the number of arrivals."""
         Case.objects.bulk_create(self.created)
         _update(self.touched.values())
         CaseConversation.objects.filter(conversation__in=self.moved, ended_at=None).update(
@@ -265,9 +270,13 @@ class _Desk:
             if self.departments[link.case.department_id].is_restricted
         ]
         Conversation.objects.filter(pk__in=restricted).update(restricted=True)
-        latest = {event.case.department_id: event.case.pk for event in self.events}
-        for department, case in sorted(latest.items()):
-            publish(f"department:{department}", "case", case)
+        Notice.ring((case, case.assignee_id) for case in self.woken)
+        heard: dict[int, set[int]] = defaultdict(set)
+        for event in self.events:
+            heard[event.case.department_id].add(event.case.pk)
+        for department, cases in sorted(heard.items()):
+            for case in sorted(cases) if len(cases) <= MOST_HINTS else [0]:
+                publish(f"department:{department}", "case", case)
 
 
 def _party(arrival: Arrival) -> tuple[str, int]:

@@ -33,6 +33,11 @@ class Entry:
     topics: tuple[str, ...] = ()
     readable: bool = True
 
+    @property
+    def colour(self) -> int:
+        """Which of eight an avatar has; the same for one party everywhere."""
+        return (self.interaction.profile_id or 0) % 8 if self.interaction else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -52,6 +57,7 @@ class Why:
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Everything said in the case's conversations and done to it, oldest first."""
     said = interactions_of(case).select_related("profile", "staff", "account", "conversation")
+    said = said.prefetch_related("attachments")
     latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MOST])
     older = 0 if everything or len(latest) < MOST else said.count() - len(latest)
     readable = _readable(latest, user)

@@ -15,7 +15,9 @@ from scrm.logs import configure
 
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
 
-app = Celery("scrm", broker=settings.REDIS_URL, include=["scrm.pipeline", "routing.tasks"])
+app = Celery(
+    "scrm", broker=settings.REDIS_URL, include=["scrm.pipeline", "routing.tasks", "responses.tasks"]
+)
 app.conf.update(
     task_ignore_result=True,
     task_serializer="json",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import User
 from responses.models import Delivery, Response
-from routing.models import Case, Department
+from routing.models import Case, Department, Issue, Notice, SavedView
 from routing.models.case import ACTIVE
 from scrm import live
 
@@ -26,6 +26,13 @@ class Item:
     url: str
     count: int | None = None
     bad: bool = False
+    colour: str = ""
+    unit: str = ""
+
+
+SCRIPTS = tuple(
+    f"js/{name}.js" for name in ("times", "live", "keys", "desk", "composer", "palette")
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -34,28 +41,39 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(user, User):
         return {}
     return {
+        "scripts": SCRIPTS,
         "nav": SimpleLazyObject(lambda: _nav(user)),
         "live_token": SimpleLazyObject(lambda: live.token(_topics(user))),
     }
 
 
+def token(request: HttpRequest) -> HttpResponse:
+    """A new one for the stream, when the page's has run out."""
+    assert isinstance(request.user, User)
+    return HttpResponse(live.token(_topics(request.user)), content_type="text/plain")
+
+
 def nav(request: HttpRequest) -> HttpResponse:
     """The counts again, for the live frame."""
-    return render(request, "_nav_inbox.html")
+    return render(request, "_nav_inbox.html", {"at": request.GET.get("at", "")})
 
 
 def _topics(user: User) -> list[str]:
-    return [f"department:{pk}" for pk in _departments(user).values_list("pk", flat=True)]
+    departments = _departments(user).values_list("pk", flat=True)
+    return [f"user:{user.pk}", *(f"department:{pk}" for pk in departments)]
 
 
 def _departments(user: User) -> Any:
     return Department.objects.visible_to(user)
 
 
-def _nav(user: User) -> dict[str, list[Item]]:
+def _nav(user: User) -> dict[str, Any]:
     return {
+        "notices": Notice.objects.filter(user=user).unread().count(),
         "views": _views(user),
         "departments": _department_items(user),
+        "issues": _issues(),
+        "saved": _saved(user),
         "records": _records(),
         "setup": _setup() if user.is_admin else [],
     }
@@ -90,16 +108,32 @@ def _department_items(user: User) -> list[Item]:
     active = Count("cases", filter=Q(cases__status__in=ACTIVE))
     return [
         Item(
-            str(department), f"{reverse('routing:inbox')}?department={department.pk}", department.n
+            str(department),
+            f"{reverse('routing:inbox')}?department={department.pk}",
+            department.n,
+            colour=department.colour,
         )
         for department in _departments(user).annotate(n=active)
     ]
+
+
+def _issues() -> list[Item]:
+    """Open ones that grew last, with how many people raised them."""
+    people = Count("cases__profile", distinct=True)
+    rows = Issue.objects.filter(closed_at=None).annotate(people=people)[:5]
+    return [Item(str(row), row.get_absolute_url(), row.people, unit=_("people")) for row in rows]
+
+
+def _saved(user: User) -> list[Item]:
+    views = SavedView.objects.visible_to(user)[:20]
+    return [Item(str(view), view.get_absolute_url()) for view in views]
 
 
 def _records() -> list[Item]:
     pages = {
         _("Issues"): "routing:issues",
         _("Contacts"): "crm:contacts",
+        _("Saved replies"): "responses:saved_replies",
         _("Response history"): "responses:history",
     }
     return [Item(label, reverse(name)) for label, name in pages.items()]

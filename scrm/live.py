@@ -29,6 +29,7 @@ _patience = Patience()
 CHANNEL = "scrm:live"
 TOKEN_SECONDS = 3600
 BEAT_SECONDS = 20
+BEAT = b"event: beat\ndata: 0\n\n"
 _WAITING = 100
 """Events that may wait for a slow browser; beyond it the oldest are dropped (only hints)."""
 
@@ -121,7 +122,7 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     gone = asyncio.create_task(_until_gone(receive))
     with _hub.watch(topics) as queue:
         while not gone.done():
-            await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
+            await send({"type": "http.response.body", "body": BEAT, "more_body": True})
             await _pass_on(queue, gone, send)
 
 

@@ -79,7 +79,13 @@ TEMPLATES = [
                 "crm.adapter.mail_facts",
             ],
         },
-    }
+    },
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "NAME": "fast",
+        "DIRS": [BASE_DIR / "templates" / "fast"],
+        "OPTIONS": {"environment": "scrm.fast.environment", "extensions": ["jinja2.ext.i18n"]},
+    },
 ]
 
 # Who may come in: staff who were invited, by mail address and password.

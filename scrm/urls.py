@@ -2,7 +2,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from scrm import health
-from scrm.context import nav
+from scrm.context import nav, token
 
 
 def live(_request: HttpRequest) -> HttpResponse:
@@ -14,6 +14,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("live/", live, name="live"),
+    path("live/token/", token, name="live_token"),
     path("nav/", nav, name="nav"),
     path("account/", include("crm.login_urls")),
     path("", include("routing.urls")),

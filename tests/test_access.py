@@ -25,9 +25,9 @@ from crm.models import Account, Attachment, Contact, Interaction, Job, Profile, 
 from crm.record import Entry, record
 from listening.models import Mention, Poll, SetApart, Source, Topic
 from responses.compose import Words, log_by_hand
-from responses.models import Delivery, Feedback, Response, ResponseRule
+from responses.models import Delivery, Feedback, Response, ResponseRule, SavedReply
 from routing.arrivals import Arrival, take_in
-from routing.models import Case, Department, Issue, Membership, RoutingRule
+from routing.models import Case, Department, Issue, Membership, RoutingRule, SavedView
 from routing.rules import Facts
 from scrm.channels.base import Author
 
@@ -48,20 +48,24 @@ SIGN = "L433..."  # team leads of the department, and above
 OWN = "L4444.."  # the issue's owner, and who sees everything
 ADMIN = "L33333."
 MINE = "L44.444"  # the agent's own, and nobody else's
+MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
 NOT_IN_IT = "L444444"  # the request names no case that is in the issue
 
 GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
     "account_reset_password_done account_reset_password_from_key account_inactive "
     "account_reset_password_from_key_done account_logout",
-    STAFF: "nav routing:inbox routing:issues routing:issue "
+    STAFF: "nav live_token crm:me routing:news routing:notices routing:bell routing:palette "
+    "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:attachment account_change_password live",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
-    "routing:issue_new",
-    READ: "routing:case responses:composer responses:case_responses responses:response",
+    "routing:issue_new responses:saved_reply_new",
+    READ: "routing:case routing:present responses:composer responses:case_responses "
+    "responses:response",
     ANSWER: "responses:edit responses:send_again",
+    MINE_OR_ABOVE: "responses:saved_reply",
     MINE: "crm:job",
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
@@ -70,13 +74,18 @@ GET = {
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over routing:note routing:snooze "
-    "routing:done routing:noise routing:reopen routing:group",
-    ANSWER: "responses:reply responses:statement responses:by_hand responses:nothing "
+    "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority",
+    READ: "routing:here routing:left",
+    MINE: "responses:bulk_undo routing:drop_view",
+    MINE_OR_ABOVE: "responses:saved_reply",
+    ANSWER: "responses:draft responses:reply responses:statement responses:by_hand "
+    "responses:nothing "
     "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge",
     SIGN: "responses:approve responses:send_back",
-    STAFF: "routing:issue",
-    WORKERS: "crm:contact_new crm:contact_edit crm:contact_link crm:link crm:unlink "
+    STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view",
+    WORKERS: "responses:bulk responses:saved_reply_new crm:contact_new crm:contact_edit "
+    "crm:contact_link crm:link crm:unlink "
     "responses:issue_statement routing:new routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
     NOT_IN_IT: "routing:issue_remove",
@@ -207,7 +216,9 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "profile": Profile.objects.get(key="roncalder").pk,
         "person": people["reader"].pk,  # type: ignore[union-attr]
         "account": account.pk,
-        "job": Job.objects.create(kind="x", owner=agent, state="done").uuid,
+        "job": Job.objects.create(kind="responses.bulk", owner=agent, state="done").uuid,
+        "view": SavedView.objects.create(name="Mine", query="", owner=agent).pk,
+        "saved": SavedReply.objects.create(name="Sorry", text="Sorry.", owner=agent).pk,
     }
 
 
@@ -225,7 +236,8 @@ THING_OF = {
     "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
     "set-apart/": "apart", "contacts/": "contact", "profiles/": "profile", "people/": "person",
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
-    "attachments/": "attachment", "jobs/": "job",
+    "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
+    "views/": "view", "saved-replies/": "saved",
 }  # fmt: skip
 
 

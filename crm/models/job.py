@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import uuid
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.core.files.base import File
 from django.db import models
@@ -38,7 +38,7 @@ class Job(models.Model):
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
 
-    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=60)
     owner = models.ForeignKey(User, models.PROTECT, related_name="jobs")
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
@@ -76,11 +76,17 @@ class Job(models.Model):
         by: User,
         total: int | None = None,
         file: File[bytes] | None = None,
+        form: UUID | None = None,
         **data: Any,
     ) -> Job:
-        """Write down what is wanted; the task of this name does it as soon as it can."""
-        job = cls.objects.create(kind=kind, owner=by, total=total, file=file, data=data)
-        nudge(kind, job.pk)
+        """Write down what is wanted; the task of this name does it as soon as it can.
+
+        form: the UUID of the form that asked, so that one click is one job.
+        """
+        facts = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
+        job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=facts)
+        if new:
+            nudge(kind, job.pk)
         return job
 
     def claim(self, *, now: datetime | None = None) -> bool:
@@ -104,6 +110,11 @@ class Job(models.Model):
             done=done, lease_until=now + LEASE
         )
         self.done = done
+
+    def note(self, **result: Any) -> None:
+        """Keep what came of it so far."""
+        self.result = self.result | result
+        Job.objects.filter(pk=self.pk, attempt=self.attempt).update(result=self.result)
 
     def finish(self, message: str, *, now: datetime | None = None, **result: Any) -> None:
         self._end(self.State.DONE, message, result, now)

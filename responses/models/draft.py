@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -54,8 +53,8 @@ class Draft(models.Model):
         seen: int,
         case: Case | None = None,
         issue: Issue | None = None,
+        fields: dict[str, str] | None = None,
         now: datetime | None = None,
-        **fields: Any,
     ) -> tuple[Draft, bool]:
         """Keep what is typed → the draft, and whether it was kept.
 
@@ -68,7 +67,10 @@ class Draft(models.Model):
         if not made and row.version != seen and row.text != text:
             return row, False
         cls.objects.filter(pk=row.pk).update(
-            text=text, fields=fields, version=F("version") + 1, updated_at=now or timezone.now()
+            text=text,
+            fields=fields or {},
+            version=F("version") + 1,
+            updated_at=now or timezone.now(),
         )
         row.refresh_from_db()
         return row, True

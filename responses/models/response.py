@@ -14,7 +14,7 @@ from crm.models import Attachment, Interaction, User
 from crm.triggers import frozen
 from responses.models.decision import Decision
 from responses.models.rule import ResponseRule
-from responses.rules import Draft, Verdict, content_hash, judge
+from responses.rules import Facts, Verdict, content_hash, judge
 from routing.models import Case, CaseEvent, Department, Issue, Membership
 from routing.models.case import Stale
 from scrm.live import publish
@@ -46,6 +46,14 @@ class ResponseQuerySet(models.QuerySet["Response"]):
             | Q(department__memberships__user=user)
             | Q(author=user)
             | Q(audience="many", state=State.RELEASED)
+        ).distinct()
+
+    def unsettled(self) -> ResponseQuerySet:
+        """Drafts, held ones, and those of which some sending has not simply left."""
+        waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown"])
+        open_ones = Q(state__in=[State.DRAFT, State.HELD])
+        return self.filter(
+            open_ones | (Q(state=State.RELEASED, deliveries__settled_at=None) & waiting)
         ).distinct()
 
     def held(self) -> ResponseQuerySet:
@@ -141,19 +149,22 @@ class Response(models.Model):
         last = self.approvals.order_by("-pk").first()
         return bool(last and last.approved and last.content_hash == self.content_hash)
 
-    def judge(self, *, now: datetime) -> Verdict:
+    def judge(self, *, channel: str | None = None, now: datetime) -> Verdict:
         """Ask the business rules. Pure decision over the facts of this moment."""
-        return judge(self._draft(now), ResponseRule.objects.in_force())
+        return judge(self.facts(channel=channel, now=now), ResponseRule.objects.in_force())
 
-    def _draft(self, now: datetime) -> Draft:
+    def facts(self, *, channel: str | None = None, now: datetime) -> Facts:
+        """What the rules go by. channel: where it would go, for what is not stored yet."""
         local = timezone.localtime(now)
         case = self.case
         link = case.profile.link if case else None
-        delivery = self.deliveries.select_related("account").first()
-        return Draft(
+        if channel is None:
+            delivery = self.deliveries.select_related("account").first()
+            channel = delivery.account.kind if delivery else ""
+        return Facts(
             audience=self.audience,
             visibility=self.visibility,
-            channel=delivery.account.kind if delivery else "",
+            channel=channel,
             text=f"{self.subject}\n{self.text}".strip(),
             length=len(self.text),
             department=self.department.name,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +17,21 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from crm.models import Account, Interaction
+from crm.models import Account, Interaction, User
 from responses import compose
-from responses.forms import ByHandForm, Composing, NothingForm, ReplyForm, StatementForm
-from responses.models import Response
-from responses.models.response import Refused
+from responses.compose import max_length, speaking_accounts
+from responses.forms import (
+    ByHandForm,
+    Composing,
+    NoteForm,
+    NothingForm,
+    ReplyForm,
+    StatementForm,
+)
+from responses.models import Draft, Response
+from responses.models.response import Refused, State
+from responses.saved import replies_for
+from responses.views.draft import forget
 from responses.views.lookup import (
     case_to_see,
     case_to_work_on,
@@ -28,8 +40,9 @@ from responses.views.lookup import (
 )
 from routing.models import Case, Department, Issue
 from routing.models.case import Stale
+from scrm.numbers import number
 
-TABS = ("reply", "statement", "by-hand", "nothing")
+TABS = ("reply", "statement", "by-hand", "note", "nothing")
 Act = Callable[[], Response | None]
 
 
@@ -37,8 +50,8 @@ Act = Callable[[], Response | None]
 def composer(request: StaffRequest, pk: int) -> HttpResponse:
     """The form of one tab, as a partial or as a page."""
     case = case_to_see(request, pk)
-    asked = request.GET.get("tab", "reply")
-    tab = asked if asked in TABS else "reply"
+    asked = request.GET.get("tab", "")
+    tab = asked if asked in TABS else _begun(case, request.user)
     return _composer(request, case, tab, _form(request, case, tab))
 
 
@@ -108,6 +121,7 @@ def issue_statement(request: StaffRequest, pk: int) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
+            forget(request, kind="statement", issue=issue)
             _tell(request, response)
             return redirect(issue)
     return render(request, "responses/issue_statement.html", shown, status=422)
@@ -118,6 +132,8 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     """What we said in this case, and where each sending stands."""
     case = case_to_see(request, pk)
     said = Response.objects.visible_to(request.user).filter(case=case)
+    if request.headers.get("HX-Request"):
+        said = said.unsettled()
     said = said.select_related("author", "case").order_by("-created_at")
     said = said.prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
     found = {
@@ -153,11 +169,35 @@ def _state(
     )
 
 
+def _begun(case: Case, user: User) -> str:
+    """Where they went on writing last; a reply, if nowhere."""
+    mine = case.drafts.filter(author=user).exclude(text="").order_by("-updated_at").first()
+    return mine.kind if mine and mine.kind in TABS else "reply"
+
+
 def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
+    """A tab's form, with what was begun in it: one's own draft, or a colleague's taken over."""
+    form = _blank(request, case, tab)
+    begun = _draft(request, case, tab)
+    if begun and begun.text:
+        form.initial |= begun.fields | {"text": begun.text}
+    return form
+
+
+def _draft(request: StaffRequest, case: Case, tab: str) -> Draft | None:
+    theirs = number(request.GET.get("from", ""))
+    if theirs is not None:
+        return case.drafts.filter(pk=theirs, kind=tab).first()
+    return case.drafts.filter(kind=tab, author=request.user).first()
+
+
+def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
     if tab == "statement":
         return StatementForm(case.department, case.issue, case.last_inbound_id)
     if tab == "by-hand":
         return ByHandForm(case)
+    if tab == "note":
+        return NoteForm(initial={"seen": case.last_inbound_id})
     if tab == "nothing":
         return NothingForm(case, request.user)
     return ReplyForm(case)
@@ -174,13 +214,31 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         return _composer(request, case, tab, form, status=422)
     except Stale as stale:
         return _look_again(request, case, tab, form, stale)
+    gone = forget(request, kind=tab, case=case)
     if response:
         _tell(request, response)
+        if request.POST.get("then") == "done" and response.state == State.RELEASED:
+            _finish_too(request, case, form)
     else:
         messages.success(request, _("Case done without a response."))
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": case.get_absolute_url()})
-    return redirect(case)
+    if not request.headers.get("HX-Request"):
+        return redirect(case)
+    if response and response.state == State.HELD:
+        answer = _composer(request, case, tab, _blank(request, case, tab))
+        happened = {"case-changed": {"id": case.pk}}
+    else:
+        answer = render(request, "_messages.html", {"oob": True})
+        answer["HX-Reswap"] = "none"
+        happened = {"case-finished": {"id": case.pk}}
+    answer["HX-Trigger"] = json.dumps(happened | {"draft-gone": json.loads(gone)})
+    return answer
+
+
+def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
+    """“Send and done”: done at once, unless they wrote again meanwhile."""
+    with contextlib.suppress(Stale):
+        case.refresh_from_db()
+        case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
 
 
 def _look_again(
@@ -205,10 +263,22 @@ def _composer(
         "tab": tab,
         "form": form,
         "workable": may_work_on(case, request.user),
+        "version": _version(case, tab, request.user),
+        "others_begun": case.drafts.exclude(author=request.user)
+        .exclude(text="")
+        .select_related("author"),
+        "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
+        "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
+        "oob": True,
         **more,
     }
     template = "_composer" if request.headers.get("HX-Request") else "composer"
     return render(request, f"responses/{template}.html", shown, status=status)
+
+
+def _version(case: Case, tab: str, user: User) -> int:
+    mine = case.drafts.filter(kind=tab, author=user)
+    return mine.values_list("version", flat=True).first() or 0
 
 
 def _tell(request: StaffRequest, response: Response) -> None:

@@ -3,13 +3,15 @@
 from routing.forms.case import (
     GroupForm,
     HandOverForm,
-    InboxForm,
     NoteForm,
     NothingForm,
+    PriorityForm,
     ReasonForm,
     SnoozeForm,
+    TagsForm,
 )
 from routing.forms.department import DepartmentForm, MemberForm
+from routing.forms.inbox import InboxForm, SaveViewForm
 from routing.forms.issue import CaseNumbersForm, IssueForm
 from routing.forms.offline import OfflineForm, find_profiles
 from routing.forms.rule import RuleForm
@@ -25,8 +27,11 @@ __all__ = [
     "NoteForm",
     "NothingForm",
     "OfflineForm",
+    "PriorityForm",
     "ReasonForm",
     "RuleForm",
+    "SaveViewForm",
     "SnoozeForm",
+    "TagsForm",
     "find_profiles",
 ]

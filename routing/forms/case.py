@@ -12,22 +12,7 @@ from crm.models import User
 from crm.record import tellable
 from routing.forms.base import PlainForm, works_in
 from routing.models import Department, Issue
-from routing.models.case import Status
-
-
-class InboxForm(PlainForm):
-    """The filters of the inbox, from its address."""
-
-    q = forms.CharField(required=False, max_length=200, label=__("Search"))
-    department = forms.ModelChoiceField(
-        Department.objects.none(), required=False, empty_label=__("All departments")
-    )
-    status = forms.ChoiceField(required=False, choices=[("", __("Any status")), *Status.choices])
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        departments = Department.objects.visible_to(user)
-        self.fields["department"].queryset = departments  # type: ignore[attr-defined]
+from routing.models.rule import Priority
 
 
 class NothingForm(PlainForm):
@@ -79,13 +64,14 @@ class HandOverForm(PlainForm):
 
 
 class SnoozeForm(PlainForm):
-    """Until an exact time, or else a preset → `cleaned_data["until"]`, aware and ahead."""
+    """An exact time, or else a preset → `cleaned_data["until"]`: aware, ahead; None for a reply."""
 
     PRESETS = [
         ("hour", __("In an hour")),
         ("afternoon", __("In four hours")),
         ("tomorrow", __("Tomorrow at 9:00")),
         ("monday", __("On Monday at 9:00")),
+        ("reply", __("Until they write")),
         ("", __("At the time below")),
     ]
     preset = forms.ChoiceField(
@@ -100,10 +86,12 @@ class SnoozeForm(PlainForm):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         now = timezone.localtime()
-        if data.get("preset") and data.get("until") is None and "until" not in self.errors:
-            data["until"] = _preset(data["preset"], now)
         if "until" in self.errors:
             return data
+        if data.get("preset") == "reply" and data.get("until") is None:
+            return data
+        if data.get("preset") and data.get("until") is None:
+            data["until"] = _preset(data["preset"], now)
         data["until"] = tellable(data.get("until"))
         if data["until"] is None:
             self.add_error("until", _("Choose until when."))
@@ -119,6 +107,29 @@ def _preset(name: str, now: datetime) -> datetime:
     days = 1 if name == "tomorrow" else 7 - now.weekday()
     morning = datetime.combine(now.date() + timedelta(days=days), time(9))
     return timezone.make_aware(morning)
+
+
+class TagsForm(PlainForm):
+    """Tags, separated by commas → `cleaned_data["tags"]`, each once, in order."""
+
+    tags = forms.CharField(
+        required=False,
+        max_length=500,
+        label=__("Tags"),
+        help_text=__("Separated by commas."),
+        widget=forms.TextInput(attrs={"list": "known-tags", "autocomplete": "off"}),
+    )
+
+    def clean_tags(self) -> list[str]:
+        words = (" ".join(word.split()) for word in self.cleaned_data["tags"].split(","))
+        tags = list(dict.fromkeys(word for word in words if word))
+        if any(len(tag) > 60 for tag in tags):
+            raise forms.ValidationError(_("A tag has at most 60 characters."))
+        return tags
+
+
+class PriorityForm(PlainForm):
+    priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"))
 
 
 class GroupForm(PlainForm):

@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='caseevent',
             name='kind',
-            field=models.CharField(choices=[('routed', 'Routed'), ('heard', 'New message'), ('joined', 'Conversation joined'), ('reopened', 'Reopened'), ('claimed', 'Taken'), ('released', 'Given back'), ('handed over', 'Handed over'), ('noted', 'Note, stays inside'), ('snoozed', 'Snoozed'), ('woken', 'Woke up'), ('done', 'Done'), ('noise', 'Set aside as noise'), ('decided', 'Decided'), ('answered', 'Answered'), ('grouped', 'Issue'), ('tagged', 'Tags'), ('ranked', 'Priority'), ('opened', 'Looked at'), ('left', 'Left')], max_length=20),
+            field=models.CharField(choices=[('routed', 'Routed'), ('heard', 'New message'), ('joined', 'Conversation joined'), ('reopened', 'Reopened'), ('claimed', 'Taken'), ('released', 'Given back'), ('handed over', 'Handed over'), ('noted', 'Note, stays inside'), ('snoozed', 'Snoozed'), ('woken', 'Woke up'), ('done', 'Done'), ('noise', 'Set aside as noise'), ('decided', 'Decided'), ('answered', 'Answered'), ('grouped', 'Issue'), ('tagged', 'Tags'), ('ranked', 'Priority'), ('undone', 'Taken back'), ('opened', 'Looked at'), ('left', 'Left')], max_length=20),
         ),
         migrations.AddIndex(
             model_name='case',

@@ -1,4 +1,5 @@
-from routing.models.case import Case, CaseConversation
+from routing.models.case import Case
+from routing.models.case_conversation import CaseConversation
 from routing.models.department import Department, Membership
 from routing.models.event import CaseEvent
 from routing.models.issue import Issue

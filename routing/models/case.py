@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,9 @@ from crm.models import Conversation, Interaction, Profile, User
 from routing.models.department import Department, Membership
 from routing.models.event import CaseEvent
 from routing.models.issue import Issue
+from routing.models.notice import Notice
 from routing.models.rule import Priority
+from routing.models.target import SlaPolicy
 from scrm.live import publish
 
 Kind = CaseEvent.Kind
@@ -230,17 +233,55 @@ class Case(models.Model):
             Kind.HANDED_OVER, by=by, why=why, from_=before.name, to=to.name,
             person=str(person) if person else "",
         )  # fmt: skip
+        Notice.give([person] if person else [], Notice.Kind.HANDED_OVER, by=by, case=self, text=why)
         publish(f"department:{before.pk}", "case", self.pk)
 
-    def note(self, text: str, *, by: User) -> CaseEvent:
-        """Write something down that never leaves the house."""
-        return self.log(Kind.NOTED, by=by, why=text)
+    @transaction.atomic
+    def note(self, text: str, *, by: User, mentioned: Sequence[User] = ()) -> CaseEvent:
+        """Write something down that never leaves the house; who is mentioned is told."""
+        Notice.give(mentioned, Notice.Kind.MENTIONED, by=by, case=self, text=text)
+        return self.log(Kind.NOTED, by=by, why=text, mentioned=[user.pk for user in mentioned])
 
     @transaction.atomic
-    def snooze(self, *, until: datetime, by: User, seen: int | None) -> None:
+    def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:
+        """Put it off until then, or without a time until they write."""
         self.check_seen(seen)
         self._swap({}, status=Status.SNOOZED, snoozed_until=until)
-        self.log(Kind.SNOOZED, by=by, until=until.isoformat())
+        self.log(Kind.SNOOZED, by=by, until=until.isoformat() if until else "")
+
+    @transaction.atomic
+    def assign(self, *, to: User | None, by: User) -> None:
+        """Give it to somebody, whoever has it; they are told."""
+        if to is not None and not Case.objects.workable_by(to).filter(pk=self.pk).exists():
+            raise Stale(f"{to} does not work in {self.department}. Nothing was changed.")
+        self._swap({}, assignee_id=to and to.pk)
+        self.log(Kind.CLAIMED if to else Kind.RELEASED, by=by, person=str(to) if to else "")
+        Notice.give([to] if to else [], Notice.Kind.ASSIGNED, by=by, case=self)
+
+    @transaction.atomic
+    def tag(self, *, by: User, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Put tags on it and take some off. What others tagged meanwhile stays."""
+        self._lock()
+        added = [tag for tag in add if tag not in self.tags]
+        gone = [tag for tag in remove if tag in self.tags]
+        if added or gone:
+            self._swap({}, tags=[tag for tag in self.tags if tag not in gone] + added)
+            said = [*(f"+{tag}" for tag in added), *(f"-{tag}" for tag in gone)]
+            self.log(Kind.TAGGED, by=by, why=" ".join(said), added=added, gone=gone)
+
+    @transaction.atomic
+    def rank_as(self, priority: str, *, by: User) -> None:
+        """How urgent it is; the time to answer by goes with it."""
+        self._lock()
+        if priority == self.priority:
+            return
+        before = self.get_priority_display()
+        values: dict[str, Any] = {"priority": priority}
+        if self.due_at is not None:
+            hours = SlaPolicy.objects.hours().get((self.department_id, priority))
+            values["due_at"] = SlaPolicy.due(self.last_inbound_at or self.opened_at, hours)
+        self._swap({}, **values)
+        self.log(Kind.RANKED, by=by, why=f"{before} → {self.get_priority_display()}")
 
     @transaction.atomic
     def finish(
@@ -262,6 +303,27 @@ class Case(models.Model):
     def reopen(self, *, by: User | None, why: str) -> None:
         self._swap({}, status=Status.OPEN, done_at=None, snoozed_until=None)
         self.log(Kind.REOPENED, by=by, why=why)
+
+    @property
+    def standing(self) -> dict[str, Any]:
+        """What an undo puts back, as JSON holds it."""
+        times = {name: getattr(self, name) for name in ("done_at", "due_at", "snoozed_until")}
+        return {
+            "status": str(self.status),
+            "assignee_id": self.assignee_id,
+            "issue_id": self.issue_id,
+            "tags": list(self.tags),
+            **{name: at.isoformat() if at else None for name, at in times.items()},
+        }
+
+    @transaction.atomic
+    def put_back(self, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
+        """Undo: stand as before, unless somebody changed it since. Raises Stale."""
+        self._lock()
+        if self.standing != after:
+            raise Stale("Somebody changed it since. It was left as it is.")
+        self._swap({}, **before)
+        self.log(Kind.UNDONE, by=by)
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:
@@ -288,6 +350,8 @@ class Case(models.Model):
             values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
         if values:
             self._swap({}, **values)
+        if resting and self.assignee_id:
+            Notice.give([self.assignee_id], Notice.Kind.REOPENED, case=self, now=now)
         kind = Kind.REOPENED if resting else Kind.HEARD
         self.log(kind, by=None, why=why, now=now, interaction=interaction)
 
@@ -301,7 +365,8 @@ class Case(models.Model):
 
     def count_in(self, conversation: int, *, now: datetime) -> None:
         """An exchange that belongs to no case belongs to this one from now on."""
-        CaseConversation.objects.get_or_create(
+        links = self.conversation_links.model.objects
+        links.get_or_create(
             conversation_id=conversation, ended_at=None, defaults={"case": self, "since": now}
         )
         self._restrict(self.department)
@@ -333,24 +398,3 @@ class Case(models.Model):
 
     def _restrict(self, department: Department) -> None:
         self.conversations.update(restricted=department.is_restricted)
-
-
-class CaseConversation(models.Model):
-    """Which exchange belongs to which case; at most one case at a time."""
-
-    case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
-    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="case_links")
-    since = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["conversation"],
-                condition=Q(ended_at=None),
-                name="one_case_a_conversation",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.conversation} in {self.case}"

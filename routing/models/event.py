@@ -29,6 +29,7 @@ class CaseEvent(models.Model):
         GROUPED = "grouped", "Issue"
         TAGGED = "tagged", "Tags"
         RANKED = "ranked", "Priority"
+        UNDONE = "undone", "Taken back"
         OPENED = "opened", "Looked at"
         LEFT = "left", "Left"
 

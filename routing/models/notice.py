@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -11,9 +12,11 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from crm.models import User
-from routing.models.case import Case
 from scrm.live import publish
 from scrm.nudge import nudge
+
+if TYPE_CHECKING:
+    from routing.models.case import Case
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
@@ -36,7 +39,7 @@ class Notice(models.Model):
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=12, choices=Kind.choices)
-    case = models.ForeignKey(Case, models.CASCADE, null=True, related_name="notices")
+    case = models.ForeignKey("Case", models.CASCADE, null=True, related_name="notices")
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     text = models.CharField(max_length=300, blank=True)
     url = models.CharField(max_length=300, blank=True)
@@ -84,18 +87,23 @@ class Notice(models.Model):
         """Ring the bell of each of them but whoever did it."""
         wanted = {user if isinstance(user, int) else user.pk for user in users}
         wanted.discard(by.pk if by else 0)
-        rows = Notice.objects.bulk_create(
-            Notice(
-                user_id=user,
-                kind=kind,
-                case=case,
-                by=by,
-                text=text[:300],
-                url=url or (case.get_absolute_url() if case else ""),
-                at=now or timezone.now(),
-            )
-            for user in sorted(wanted)
+        url = url or (case.get_absolute_url() if case else "")
+        now = now or timezone.now()
+        facts = {"kind": kind, "case": case, "by": by, "text": text[:300], "url": url, "at": now}
+        return cls._write(Notice(user_id=user, **facts) for user in sorted(wanted))
+
+    @classmethod
+    def ring(cls, reopened: Iterable[tuple[Case, int | None]]) -> list[Notice]:
+        """Tell those who work on these cases that they are open again. One statement."""
+        return cls._write(
+            Notice(user_id=user, kind=cls.Kind.REOPENED, case=case, url=case.get_absolute_url())
+            for case, user in reopened
+            if user
         )
+
+    @staticmethod
+    def _write(notices: Iterable[Notice]) -> list[Notice]:
+        rows = Notice.objects.bulk_create(notices)
         for row in rows:
             publish(f"user:{row.user_id}", "notice", row.pk)
             nudge("routing.mail_notice", row.pk)

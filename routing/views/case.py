@@ -1,104 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms as django_forms
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
+from crm.timeline import timeline as touchpoints
 from routing import forms, timeline
-from routing.models import Case
-from routing.models.case import Stale, Status
-from scrm.numbers import number
+from routing.models import Case, Presence
+from routing.models.case import Status
+from routing.rows import due_words, rows
+from routing.views.inbox import list_context, listing
 
-
-@require_safe
-def case(request: StaffRequest, pk: int) -> HttpResponse:
-    return _page(request, get_object_or_404(Case.objects.visible_to(request.user), pk=pk))
-
-
-@require_POST
-def claim(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    seen = _number(request, "assignee")
-    return _do(request, case, "claim", lambda _: case.claim(by=request.user, seen=seen))
-
-
-@require_POST
-def give_back(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    return _do(request, case, "give_back", lambda _: case.give_back(by=request.user))
-
-
-@require_POST
-def hand_over(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-
-    def verb(typed: dict[str, Any]) -> None:
-        case.hand_over(
-            to=typed["department"], person=typed["person"], by=request.user, why=typed["why"]
-        )
-
-    return _do(request, case, "hand_over", verb)
-
-
-@require_POST
-def note(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    return _do(request, case, "note", lambda typed: case.note(typed["text"], by=request.user))
-
-
-@require_POST
-def snooze(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    seen = _number(request, "seen")
-
-    def verb(typed: dict[str, Any]) -> None:
-        case.snooze(until=typed["until"], by=request.user, seen=seen)
-
-    return _do(request, case, "snooze", verb)
-
-
-@require_POST
-def done(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    seen = _number(request, "seen")
-
-    def verb(typed: dict[str, Any]) -> None:
-        case.finish(by=request.user, seen=seen, why=typed["why"])
-
-    return _do(request, case, "done", verb)
-
-
-@require_POST
-def noise(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    return _do(
-        request, case, "noise", lambda typed: case.set_aside(by=request.user, why=typed["why"])
-    )
-
-
-@require_POST
-def reopen(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    return _do(
-        request, case, "reopen", lambda typed: case.reopen(by=request.user, why=typed["why"])
-    )
-
-
-@require_POST
-def group(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-    return _do(request, case, "group", lambda typed: case.group(typed["issue"], by=request.user))
-
-
-_FORMS: dict[str, type[django_forms.Form]] = {
+FORMS: dict[str, type[django_forms.Form]] = {
     "claim": forms.NothingForm,
     "give_back": forms.NothingForm,
     "hand_over": forms.HandOverForm,
@@ -108,52 +27,43 @@ _FORMS: dict[str, type[django_forms.Form]] = {
     "noise": forms.ReasonForm,
     "reopen": forms.ReasonForm,
     "group": forms.GroupForm,
+    "tag": forms.TagsForm,
+    "priority": forms.PriorityForm,
 }
 
 
-def _workable(request: StaffRequest, pk: int) -> Case:
-    """Who may only read finds nothing here."""
-    cases = Case.objects.workable_by(request.user).select_related("department", "issue")
-    return get_object_or_404(cases, pk=pk)
+@require_safe
+def case(request: StaffRequest, pk: int) -> HttpResponse:
+    """The case on the desk, beside the list that its address names; or the part asked for."""
+    return page(request, get_object_or_404(Case.objects.visible_to(request.user), pk=pk))
 
 
-def _number(request: StaffRequest, name: str) -> int | None:
-    """What the page showed when the button was pressed; nothing for nobody."""
-    return number(request.POST.get(name, ""))
+@require_POST
+def here(request: StaffRequest, pk: int) -> HttpResponse:
+    """Somebody still looks at it → who else does."""
+    case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
+    Presence.here(case, request.user, replying="replying" in request.POST)
+    return render(
+        request, "routing/_present.html", {"case": case, "present": _present(case, request)}
+    )
 
 
-def _do(
-    request: StaffRequest, case: Case, name: str, verb: Callable[[dict[str, Any]], object]
-) -> HttpResponse:
-    """Check the form, do it, say so; else the page again with what was typed."""
-    form = _FORMS[name](request.POST, auto_id=f"{name}_%s")
-    if not form.is_valid():
-        return _page(request, case, bound={name: form}, status=422)
-    try:
-        verb(form.cleaned_data)
-    except Stale as stale:
-        fresh = Case.objects.get(pk=case.pk)
-        return _page(request, fresh, bound={name: form}, error=str(stale), status=409)
-    messages.success(request, _said(name, case))
-    return redirect(case)
+@require_safe
+def present(request: StaffRequest, pk: int) -> HttpResponse:
+    case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
+    return render(
+        request, "routing/_present.html", {"case": case, "present": _present(case, request)}
+    )
 
 
-def _said(name: str, case: Case) -> str:
-    """What happened, in words."""
-    return {
-        "claim": _("The case is yours."),
-        "give_back": _("Given back: anyone in %s may take it.") % case.department,
-        "hand_over": _("Handed over to %s. You can read it until it is done.") % case.department,
-        "note": _("Noted. It stays inside."),
-        "snooze": _("Put off. It comes back by itself, or when they write."),
-        "done": _("Done. If they write within 30 days, it opens again."),
-        "noise": _("Set aside as noise. Nothing is deleted: “Reopen” takes it back."),
-        "reopen": _("Open again."),
-        "group": _("Part of “%s”.") % case.issue if case.issue else _("Part of no issue."),
-    }[name]
+@require_POST
+def left(request: StaffRequest, pk: int) -> HttpResponse:
+    case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
+    Presence.leave(case, request.user)
+    return HttpResponse(status=204)
 
 
-def _page(
+def page(
     request: StaffRequest,
     case: Case,
     *,
@@ -161,21 +71,65 @@ def _page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
+    """The whole desk, or for htmx its open case; what was typed and what stood in the way."""
+    target = request.headers.get("HX-Target", "")
+    if target == f"timeline-{case.pk}":
+        return render(request, "routing/_timeline_now.html", _now(request, case))
+    context = open_context(request, case, bound=bound, error=error)
+    if target == "open":
+        context["row"] = rows(Case.objects.filter(pk=case.pk), request.user)
+        return render(request, "routing/_opened.html", context, status=status)
+    shown = listing(request)
+    context |= {"listing": shown, **list_context(request, shown), "current": case.pk}
+    return render(request, "routing/desk.html", context, status=status)
+
+
+def open_context(
+    request: StaffRequest,
+    case: Case,
+    *,
+    bound: dict[str, django_forms.Form] | None = None,
+    error: str = "",
+) -> dict[str, Any]:
+    """Everything about one case: the panes beside the list."""
     user = request.user
-    blank = {
-        name: form(auto_id=f"{name}_%s", initial={"issue": case.issue_id})
-        for name, form in _FORMS.items()
-    }
-    context = {
-        "case": case,
+    initial = {"issue": case.issue_id, "tags": ", ".join(case.tags), "priority": case.priority}
+    blank = {name: form(auto_id=f"{name}_%s", initial=initial) for name, form in FORMS.items()}
+    party = timeline.party(case)
+    touches, older = touchpoints(party, user=user, most=6)
+    return {
+        **_now(request, case),
         "error": error,
         "forms": blank | (bound or {}),
+        "why": timeline.why(case, user),
+        "profiles": party.prefetch_related("links__contact"),
+        "touches": touches,
+        "more_touches": bool(older),
+        "others": timeline.other_cases(case, user),
+        "query": address_query(request),
+        "present": _present(case, request),
+    }
+
+
+def address_query(request: StaffRequest) -> str:
+    """The list's filters, as they stand in the address of the page, with the "?"."""
+    here = request.headers.get("HX-Current-URL")
+    query = urlsplit(here).query if here and not request.GET else request.GET.urlencode()
+    return f"?{query}" if query else ""
+
+
+def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
+    """What may change while somebody looks."""
+    user = request.user
+    return {
+        "case": case,
         "may_work": Case.objects.workable_by(user).filter(pk=case.pk).exists(),
         "timeline": timeline.timeline(case, user, everything="all" in request.GET),
-        "why": timeline.why(case, user),
-        "others": timeline.other_cases(case, user),
-        "elsewhere": timeline.elsewhere(case, user),
-        "late": bool(case.due_at and case.due_at < timezone.now()),
+        "due": due_words(case.due_at, timezone.now()),
         "closed": case.status in {Status.DONE, Status.NOISE},
     }
-    return render(request, "routing/case.html", context, status=status)
+
+
+def _present(case: Case, request: StaffRequest) -> Any:
+    others = Presence.objects.fresh(timezone.now()).filter(case=case).exclude(user=request.user)
+    return others.select_related("user").order_by("user__name")

@@ -1,147 +1,194 @@
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
-from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
-from django.db.models.functions import Left
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
-from crm.models import Interaction, ProfileLink, User
-from listening.models import Match
-from routing.forms import InboxForm
-from routing.models import Case
-from routing.models.case import Status
-from scrm.numbers import number, place
+from routing import lists
+from routing.forms import InboxForm, SaveViewForm
+from routing.lists import LABELS, PAGE, SORTS, Asked
+from routing.models import Case, SavedView
+from routing.rows import Row, rows
+from scrm.numbers import number
 
-PAGE = 50
-LABELS = {
-    "mine": _("Mine"),
-    "unassigned": _("Unassigned"),
-    "open": _("Open"),
-    "waiting": _("Waiting for them"),
-    "snoozed": _("Snoozed"),
-    "done": _("Done"),
-    "noise": _("Noise"),
-    "all": _("All"),
-}
 EMPTY = {
-    "mine": _("Nothing is yours at the moment. Take something from “Unassigned”."),
-    "unassigned": _("Everything here has somebody who works on it."),
-    "open": _("Nothing is open."),
-    "waiting": _("We wait for nobody's answer."),
-    "snoozed": _("Nothing is put off."),
-    "done": _("Nothing was finished yet."),
-    "noise": _("Nothing was set aside as noise."),
-    "all": _("There are no cases yet. What sources hear and what you log with “New” comes here."),
+    "mine": __("Nothing is yours at the moment. Take something from “Unassigned”."),
+    "unassigned": __("Everything here has somebody who works on it."),
+    "open": __("Nothing is open."),
+    "waiting": __("We wait for nobody's answer."),
+    "snoozed": __("Nothing is put off."),
+    "done": __("Nothing was finished yet."),
+    "noise": __("Nothing was set aside as noise."),
+    "all": __("There are no cases yet. What sources hear and what you log with “New” comes here."),
 }
+MOST_SHOWN = 200
+"""Rows of a list that a browser may ask about at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The pane of cases. query: what the address asks for, with its "?", without the page.
+
+    older: the address of the next page, or "". at: when it was made, for what comes later.
+    """
+
+    form: InboxForm
+    asked: Asked
+    query: str
+    rows: list[Row]
+    older: str
+    at: datetime
+
+    @property
+    def title(self) -> str:
+        department = self.asked.filters.get("department")
+        if self.asked.filters.get("q"):
+            return _("Search")
+        return str(department or LABELS[self.asked.view])
+
+    @property
+    def narrowed(self) -> list[tuple[str, str, str]]:
+        """Filters in force: label, value in words, the address without it."""
+        without = []
+        for name, label, said in self.form.narrowed:
+            rest = QueryDict(self.query.lstrip("?"), mutable=True)
+            rest.pop(name, None)
+            without.append((label, said, f"?{rest.urlencode()}"))
+        return without
 
 
 @require_safe
 def inbox(request: StaffRequest) -> HttpResponse:
+    """The list; on a wide screen with room for a case beside it."""
+    shown = listing(request)
+    context = {"listing": shown, **list_context(request, shown)}
+    part = request.headers.get("HX-Target") == "cases"
+    template = "routing/_cases.html" if part else "routing/desk.html"
+    return render(request, template, context, status=200 if shown.form.is_valid() else 422)
+
+
+@require_safe
+def news(request: StaffRequest) -> HttpResponse:
+    """What changed in a list that somebody looks at: the rows named, and how many are new.
+
+    since: when the list was made. ids: rows that are on screen and were heard of.
+    """
+    asked, _form = _asked(request)
+    since = _moment(request.GET.get("since", ""))
+    ids = [pk for each in request.GET.get("ids", "").split(",") if (pk := number(each))]
+    shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
+    wanted = lists.cases_asked_for(asked, request.user)
+    fresh = wanted.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
+    visible = Case.objects.visible_to(request.user).filter(pk__in=ids[:MOST_SHOWN])
+    changed = rows(visible, request.user)
+    here = set(wanted.filter(pk__in=ids[:MOST_SHOWN]).values_list("pk", flat=True))
+    context = {
+        "rows": [row if row.case.pk in here else _gone(row) for row in changed],
+        "query": _query(request.GET),
+        "current": number(request.GET.get("current", "")),
+        "oob": True,
+        "fresh": fresh[:100].count(),
+        "listing": {"query": _query(request.GET)},
+    }
+    return render(request, "routing/_news.html", context)
+
+
+@require_POST
+def save_view(request: StaffRequest) -> HttpResponse:
+    """Keep what the address asks for under a name."""
+    query = request.POST.get("query", "").lstrip("?")[:1000]
+    form = SaveViewForm(request.POST, instance=SavedView(owner=request.user, query=query))
+    if not form.is_valid():
+        messages.error(request, _("The view needs a name that you have not used yet."))
+        return redirect(f"/?{query}")
+    view = form.save()
+    messages.success(request, _("“%s” is among your views.") % view)
+    return redirect(view)
+
+
+@require_POST
+def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(SavedView, pk=pk, owner=request.user)
+    view.delete()
+    messages.success(request, _("“%s” is gone from the views. The cases stay.") % view)
+    return redirect("routing:inbox")
+
+
+def listing(request: StaffRequest) -> Listing:
+    """The pane of cases for the address's query."""
+    now = timezone.now()
+    asked, form = _asked(request)
+    wanted = lists.cases_asked_for(asked, request.user)
+    page = lists.page_after(wanted, asked.sort, request.GET.get("before", ""))
+    found = rows(lists.in_order(page, asked.sort)[: PAGE + 1], request.user, now=now)
+    query = _query(request.GET)
+    older = ""
+    if len(found) > PAGE:
+        more = QueryDict(query.lstrip("?"), mutable=True)
+        more["before"] = lists.mark_of(found[PAGE - 1].case, asked.sort)
+        older = f"?{more.urlencode()}"
+    return Listing(form, asked, query, found[:PAGE], older, now)
+
+
+def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
+    """What the pane's template needs beside the listing."""
+    saved = SavedView.objects.visible_to(request.user).filter(query=shown.query.lstrip("?"))
+    asked = shown.asked
+    return {
+        "rows": shown.rows,
+        "query": shown.query,
+        "departments": not asked.filters.get("department") and request.user.sees_everything,
+        "sorts": SORTS.items(),
+        "views": LABELS.items(),
+        "empty": EMPTY[asked.view],
+        "saved_view": saved.first(),
+        "save_form": SaveViewForm(auto_id="save_%s"),
+    }
+
+
+def _asked(request: StaffRequest) -> tuple[Asked, InboxForm]:
     form = InboxForm(request.GET, user=request.user)
     form.is_valid()
+    data = form.cleaned_data
+    names = ("q", *InboxForm.FILTERS)
+    filters = {name: data[name] for name in names if data.get(name)}
     visible = Case.objects.visible_to(request.user)
-    view = _view(request, visible)
-    wanted = _filtered(_in_view(visible, view, request.user), form.cleaned_data)
-    rows = _rows(_before(wanted, request.GET.get("before", "")), request.user)
-    context = {
-        "form": form,
-        "view": view,
-        "views": LABELS.items(),
-        "cases": rows[:PAGE],
-        "older": _older(request, rows),
-        "searched": any(form.cleaned_data.values()),
-        "empty": EMPTY[view],
-        "now": timezone.now(),
-    }
-    page = "routing/_cases.html" if request.headers.get("HX-Request") else "routing/inbox.html"
-    return render(request, page, context, status=200 if form.is_valid() else 422)
+    view = data.get("view") or lists.default_view(visible, request.user, filters)
+    return Asked(view, data.get("sort") or "newest", filters), form
 
 
-def _view(request: StaffRequest, visible: QuerySet[Case]) -> str:
-    """The one asked for; else a department's open cases; else mine, or what nobody has."""
-    view = request.GET.get("view", "")
-    if view in LABELS:
-        return view
-    if request.GET.get("department") or request.GET.get("status"):
-        return "all" if request.GET.get("status") else "open"
-    mine = visible.active().of(request.user).exists()  # type: ignore[attr-defined]
-    return "mine" if mine else "unassigned"
+def _query(data: QueryDict) -> str:
+    """The filters of an address, without its page and what a list asks by itself."""
+    kept = data.copy()
+    for name in ("before", "since", "ids", "shown", "current", "all", "tab"):
+        kept.pop(name, None)
+    for name in [name for name, value in kept.items() if not value]:
+        kept.pop(name)
+    return f"?{kept.urlencode()}" if kept else ""
 
 
-def _in_view(cases: Any, view: str, user: User) -> Any:
-    if view == "all":
-        return cases
-    if view in Status.values and view != Status.OPEN:
-        return cases.filter(status=view)
-    active = cases.active()
-    return {"mine": active.of(user), "unassigned": active.unclaimed(), "open": active}[view]
+def _moment(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    return moment if moment and moment.tzinfo else timezone.now()
 
 
-def _filtered(cases: QuerySet[Case], asked: dict[str, Any]) -> QuerySet[Case]:
-    if asked.get("department"):
-        cases = cases.filter(department=asked["department"])
-    if asked.get("status"):
-        cases = cases.filter(status=asked["status"])
-    for word in asked.get("q", "").split():
-        match = Q(profile__name__icontains=word) | Q(profile__handle__icontains=word)
-        pk = number(word.lstrip("#"))
-        cases = cases.filter(match if pk is None else match | Q(pk=pk))
-    return cases
-
-
-def _before(cases: QuerySet[Case], mark: str) -> QuerySet[Case]:
-    """Keyset: what comes after the last row of the page before; a mark that is none is ignored."""
-    last = place(mark)
-    return cases.filter(TupleLessThan(Tuple("last_inbound_at", "pk"), last)) if last else cases
-
-
-def _rows(cases: QuerySet[Case], user: User) -> list[Case]:
-    """One page and one row more, with all that a row shows. Four statements."""
-    last = OuterRef("last_inbound")
-    known = ProfileLink.objects.filter(ended_at=None).select_related("contact")
-    rows: list[Case] = list(
-        cases.annotate(
-            readable=Exists(Interaction.objects.readable_by(user).filter(pk=last)),
-            heading=Left("last_inbound__title", 160),
-            snippet=Left("last_inbound__text", 280),
-        )
-        .select_related("profile", "department", "assignee", "issue", "last_inbound")
-        .defer("last_inbound__text", "last_inbound__html", "last_inbound__title")
-        .prefetch_related(Prefetch("profile__links", queryset=known))
-        .order_by("-last_inbound_at", "-pk")[: PAGE + 1]
-    )
-    topics = _topics(rows)
-    for row in rows:
-        row.topics = topics[row.last_inbound_id or 0]  # type: ignore[attr-defined]
-    return rows
-
-
-def _topics(rows: list[Case]) -> defaultdict[int, list[str]]:
-    """The topics that the last thing each of them said hit, by interaction."""
-    said = [row.last_inbound_id for row in rows if row.readable]  # type: ignore[attr-defined]
-    names: defaultdict[int, list[str]] = defaultdict(list)
-    pairs = Match.objects.filter(mention__interaction__in=said).values_list(
-        "mention__interaction", "revision__topic__name"
-    )
-    for interaction, name in pairs.distinct():
-        names[interaction or 0].append(name)
-    return names
-
-
-def _older(request: StaffRequest, rows: list[Case]) -> str:
-    """The address of the next page, or "" where this is the last."""
-    if len(rows) <= PAGE:
-        return ""
-    last = rows[PAGE - 1]
-    query = request.GET.copy()
-    at = last.last_inbound_at.isoformat() if last.last_inbound_at else ""
-    query["before"] = f"{at},{last.pk}"
-    return f"?{query.urlencode()}"
+def _gone(row: Row) -> Row:
+    """A row that no longer belongs to the list that shows it: it says where it went."""
+    case = row.case
+    said = _("now %s") % case.get_status_display().lower()
+    if case.assignee_id and not row.mine:
+        said = _("with %s now") % case.assignee
+    return replace(row, gone=said)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -45,10 +46,10 @@ def test_it_is_a_partial_for_htmx_and_a_page_for_the_rest(
     assert b"<html" in browser.get(url("composer", complaint)).content
     partial = browser.get(url("composer", complaint), headers={"HX-Request": "true"}).content
     assert b"<html" not in partial
-    assert b'id="composer"' in partial
+    assert b'id="composing"' in partial
 
 
-@pytest.mark.parametrize("tab", ["reply", "statement", "by-hand", "nothing", "no such tab"])
+@pytest.mark.parametrize("tab", ["reply", "statement", "by-hand", "note", "nothing", "no such tab"])
 def test_every_tab_opens(complaint: Case, agent: User, as_: As, tab: str) -> None:
     assert as_(agent).get(url("composer", complaint), {"tab": tab}).status_code == 200
 
@@ -61,7 +62,7 @@ def test_a_reply_is_released_and_can_be_undone(complaint: Case, agent: User, as_
     assert (response.state, response.visibility, response.author) == ("released", "public", agent)
     assert response.deliveries.get().outgoing.in_reply_to == complaint.last_inbound.key
     said = browser.get(url("case_responses", complaint)).content.decode()
-    assert "Leaves in 10 s" in said
+    assert "Waiting to leave" in said
     browser.post(reverse("responses:cancel", args=[response.pk]))
     response.refresh_from_db()
     assert (response.state, response.deliveries.get().state) == ("cancelled", "cancelled")
@@ -169,10 +170,13 @@ def test_the_same_form_with_other_words_is_refused_and_the_words_are_kept(
     assert Response.objects.get().text == "We are so sorry."
 
 
-def test_htmx_is_sent_to_the_case(complaint: Case, agent: User, as_: As) -> None:
+def test_the_desk_is_told_that_the_case_is_off_the_table(
+    complaint: Case, agent: User, as_: As
+) -> None:
     headers = {"HX-Request": "true"}
     done = as_(agent).post(url("reply", complaint), form(complaint), headers=headers)
-    assert done["HX-Redirect"] == complaint.get_absolute_url()
+    assert json.loads(done["HX-Trigger"])["case-finished"] == {"id": complaint.pk}
+    assert "Leaves in" in done.content.decode()
 
 
 def test_a_statement_speaks_to_all_and_can_correct_an_earlier_one(

@@ -12,7 +12,7 @@ from responses.rules import (
     OUTCOMES,
     SCHEMA,
     WEEKDAYS,
-    Draft,
+    Facts,
     Outcome,
     Reason,
     ResponseRule,
@@ -22,7 +22,7 @@ from responses.rules import (
 from scrm.conditions import compile as predicate
 from scrm.conditions import parse
 
-DRAFT = Draft(
+DRAFT = Facts(
     audience="one",
     visibility="public",
     channel="x",
@@ -78,12 +78,12 @@ contents = st.tuples(
 
 
 def test_the_schema_names_every_fact_and_nothing_else() -> None:
-    assert list(SCHEMA) == [field.name for field in fields(Draft)]
+    assert list(SCHEMA) == [field.name for field in fields(Facts)]
 
 
 @given(drafts, rules, st.randoms())
 def test_the_order_of_rules_changes_nothing(
-    draft: Draft, some: list[ResponseRule], random: Any
+    draft: Facts, some: list[ResponseRule], random: Any
 ) -> None:
     shuffled = list(some)
     random.shuffle(shuffled)
@@ -92,14 +92,14 @@ def test_the_order_of_rules_changes_nothing(
 
 @given(drafts, rules, rule)
 def test_one_more_rule_never_makes_it_laxer(
-    draft: Draft, some: list[ResponseRule], more: ResponseRule
+    draft: Facts, some: list[ResponseRule], more: ResponseRule
 ) -> None:
     before, after = judge(draft, some).outcome, judge(draft, [*some, more]).outcome
     assert OUTCOMES.index(after) >= OUTCOMES.index(before)
 
 
 @given(drafts, rules)
-def test_every_rule_that_holds_gives_its_reason(draft: Draft, some: list[ResponseRule]) -> None:
+def test_every_rule_that_holds_gives_its_reason(draft: Facts, some: list[ResponseRule]) -> None:
     facts = {field.name: getattr(draft, field.name) for field in fields(draft)}
     hit = {each.pk for each in some if predicate(each.condition)(facts)}
     verdict = judge(draft, some)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest
+from crm.forms import MeForm
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def me(request: StaffRequest) -> HttpResponse:
+    """What each sets for themselves."""
+    form = MeForm(request.POST or None, instance=request.user)
+    if form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect("crm:me")
+    return render(request, "crm/me.html", {"form": form}, status=422 if form.is_bound else 200)

@@ -1,0 +1,15 @@
+"""Responses' own verbs as tasks: load a row, call one verb."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from crm.models import Job
+from responses import bulk
+
+
+@shared_task(name="responses.bulk")
+def carry_out(job: int) -> None:
+    mine = Job.objects.select_related("owner").get(pk=job)
+    if mine.claim():
+        bulk.carry_out(mine)

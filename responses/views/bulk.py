@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest, worker_only
+from crm.models import Job
+from responses import bulk
+from routing.models import Issue
+from scrm.numbers import number
+
+MOST = 1000
+
+
+@require_POST
+@worker_only
+def carry_out(request: StaffRequest) -> HttpResponse:
+    """One verb for all that are selected: at once for a screenful, as a job for more."""
+    asked = _asked(request)
+    if isinstance(asked, str):
+        messages.error(request, asked)
+        return _answer(request, [])
+    cases = asked["cases"]
+    job = Job.ask("responses.bulk", by=request.user, total=len(cases), form=_form(request), **asked)
+    if len(cases) > bulk.AT_ONCE:
+        messages.success(
+            request, render_to_string("responses/_bulk_runs.html", {"job": job}, request)
+        )
+        return _answer(request, cases)
+    if job.claim():
+        bulk.carry_out(job)
+    shown = {"job": job, "refused": job.result.get("refused", [])}
+    messages.success(request, render_to_string("responses/_bulk_done.html", shown, request))
+    return _answer(request, cases)
+
+
+@require_POST
+def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
+    job = get_object_or_404(Job, uuid=uuid, owner=request.user, kind="responses.bulk")
+    if job.result.get("undone"):
+        messages.error(request, _("This was taken back already."))
+    else:
+        back, left = bulk.take_back(job, by=request.user)
+        said = _("Taken back: %(back)d.") % {"back": back}
+        if left:
+            said += " " + _("%(left)d had changed since and stay as they are.") % {"left": left}
+        messages.success(request, said)
+    return _answer(request, [pk for pk, *_rest in job.result.get("changes", [])])
+
+
+def _asked(request: HttpRequest) -> dict[str, Any] | str:
+    """What to do to which cases; or a sentence that says what is missing."""
+    verb, posted = request.POST.get("verb", ""), request.POST
+    cases = [pk for each in posted.getlist("case") if (pk := number(each))][:MOST]
+    if verb not in bulk.VERBS or not cases:
+        return _("Select the cases first, then say what to do with them.")
+    asked: dict[str, Any] = {"verb": verb, "cases": list(dict.fromkeys(cases))}
+    words = {name: " ".join(posted.get(name, "").split()) for name in ("tag", "why", "issue")}
+    if verb == "assign":
+        return asked | {"person": number(posted.get("person", ""))}
+    if verb == "tag":
+        return asked | {"tag": words["tag"][:60]} if words["tag"] else _("Write the tag to add.")
+    if verb == "nothing":
+        return asked | {"why": words["why"][:500]} if words["why"] else _("Say why there is none.")
+    if verb == "issue":
+        return (
+            asked | {"issue": _issue(request, words["issue"])}
+            if words["issue"]
+            else _("Name the issue: an open one, or a new one.")
+        )
+    return asked
+
+
+def _issue(request: Any, name: str) -> int:
+    """The open issue of this name; made where there is none."""
+    there = Issue.objects.filter(name__iexact=name, closed_at=None).first()
+    issue = there or Issue.objects.create(name=name[:200], owner=request.user)
+    return issue.pk
+
+
+def _form(request: HttpRequest) -> uuid.UUID:
+    try:
+        return uuid.UUID(request.POST.get("form", ""))
+    except ValueError:
+        return uuid.uuid4()
+
+
+def _answer(request: StaffRequest, cases: list[int]) -> HttpResponse:
+    if not request.headers.get("HX-Request"):
+        return redirect("routing:inbox")
+    answer = render(request, "_messages.html", {"oob": True})
+    answer["HX-Trigger"] = json.dumps({"list-changed": {"ids": cases}})
+    return answer

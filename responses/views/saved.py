@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from crm.access import StaffRequest, worker_only
+from crm.models import User
+from responses.forms import SavedReplyForm
+from responses.models import SavedReply
+from routing.models import Department
+
+
+@require_safe
+def saved_replies(request: StaffRequest) -> HttpResponse:
+    """All that its reader's departments may use."""
+    mine = Department.objects.visible_to(request.user)
+    rows = SavedReply.objects.filter(Q(department=None) | Q(department__in=mine))
+    shown = rows.select_related("department", "owner")
+    return render(request, "responses/saved_replies.html", {"replies": shown})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
+def new(request: StaffRequest) -> HttpResponse:
+    initial = {"owner": request.user}
+    form = SavedReplyForm(request.POST or None, user=request.user, initial=initial)
+    return _save(request, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def saved_reply(request: StaffRequest, pk: int) -> HttpResponse:
+    """Its owner, whoever leads its department, and who sees everything may change it."""
+    row = get_object_or_404(SavedReply.objects.select_related("department"), pk=pk)
+    if not _may_change(row, request.user):
+        raise PermissionDenied
+    return _save(request, SavedReplyForm(request.POST or None, instance=row, user=request.user))
+
+
+def _may_change(row: SavedReply, user: User) -> bool:
+    leads = row.department is not None and row.department.is_led_by(user)
+    return user.sees_everything or row.owner_id == user.pk or leads
+
+
+def _save(request: StaffRequest, form: SavedReplyForm) -> HttpResponse:
+    if form.is_valid():
+        row = form.save()
+        messages.success(request, _("“%s” is saved. It is under ; in the composer.") % row)
+        return redirect("responses:saved_replies")
+    status = 422 if form.is_bound else 200
+    return render(request, "responses/saved_reply.html", {"form": form}, status=status)

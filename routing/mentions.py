@@ -1,0 +1,33 @@
+"""Who of us is called by name in a note: “@anna”, “@Anna Agent”."""
+
+from __future__ import annotations
+
+import re
+
+from django.db.models import Q
+
+from crm.models import User
+from routing.models import Case
+from scrm.words import fold
+
+
+def mentioned(text: str, case: Case) -> list[User]:
+    """Colleagues who may see the case and are named after an @: full name, first name or the
+    part of their address before its @; a first name only where it is one person's."""
+    folded = fold(text)
+    if "@" not in folded:
+        return []
+    may_see = Q(memberships__department=case.department) | ~Q(role=User.Role.STAFF)
+    people = list(User.objects.active().filter(may_see).distinct())
+    return [user for user in people if any(_named(name, folded) for name in _names(user, people))]
+
+
+def _names(user: User, people: list[User]) -> set[str]:
+    first = fold(user.name).partition(" ")[0]
+    shared = sum(fold(each.name).partition(" ")[0] == first for each in people) > 1
+    names = {fold(user.name), fold(user.email).partition("@")[0]}
+    return (names if shared else names | {first}) - {""}
+
+
+def _named(name: str, folded: str) -> bool:
+    return re.search(rf"(?<!\w)@{re.escape(name)}(?!\w)", folded) is not None

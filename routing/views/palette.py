@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from django.db import connection
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from crm.access import StaffRequest
+from crm.search import contacts_named
+from routing import lists
+from routing.lists import Asked
+from routing.models import Issue
+from routing.models.case import LIVING
+
+_FEW = 6
+
+
+@require_safe
+def palette(request: StaffRequest) -> HttpResponse:
+    """Cases and people by what is typed, for the box that goes anywhere."""
+    words = request.GET.get("q", "").strip()[:200]
+    if not words:
+        return HttpResponse()
+    cases = lists.cases_asked_for(Asked("all", "newest", {"q": words}), request.user)
+    found = lists.in_order(cases.select_related("profile", "department"), "newest")
+    context = {
+        "cases": found[:_FEW],
+        "contacts": contacts_named(words)[:_FEW],
+        "issues": Issue.objects.filter(name__icontains=words)[:_FEW],
+        "words": words,
+    }
+    return render(request, "routing/_palette_found.html", context)
+
+
+@require_safe
+def suggestions(request: StaffRequest) -> HttpResponse:
+    """Tags in use and issues that are open, for fields that suggest them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT unnest(tags) FROM routing_case WHERE status = ANY(%s)"
+            " AND tags <> '{}' ORDER BY 1 LIMIT 200",
+            [list(LIVING)],
+        )
+        tags = [tag for (tag,) in cursor.fetchall()]
+    issues = Issue.objects.filter(closed_at=None)[:50]
+    return render(request, "routing/_suggestions.html", {"tags": tags, "issues": issues})

@@ -1,0 +1,174 @@
+"""What staff do to a case: one URL a verb. The desk gets its panes back, a form its redirect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest
+from routing.mentions import mentioned
+from routing.models import Case
+from routing.models.case import Stale
+from routing.views.case import FORMS, address_query, page
+from scrm.numbers import number
+
+FINISHING = {"done", "noise", "snooze", "hand_over"}
+"""Verbs after which an agent goes on to the next case."""
+
+
+@require_POST
+def claim(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    seen = number(request.POST.get("assignee", ""))
+    return _do(request, case, "claim", lambda _: case.claim(by=request.user, seen=seen))
+
+
+@require_POST
+def give_back(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    return _do(request, case, "give_back", lambda _: case.give_back(by=request.user))
+
+
+@require_POST
+def hand_over(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+
+    def verb(typed: dict[str, Any]) -> None:
+        case.hand_over(
+            to=typed["department"], person=typed["person"], by=request.user, why=typed["why"]
+        )
+
+    return _do(request, case, "hand_over", verb)
+
+
+@require_POST
+def note(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+
+    def verb(typed: dict[str, Any]) -> None:
+        case.note(typed["text"], by=request.user, mentioned=mentioned(typed["text"], case))
+
+    return _do(request, case, "note", verb)
+
+
+@require_POST
+def snooze(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    seen = number(request.POST.get("seen", ""))
+
+    def verb(typed: dict[str, Any]) -> None:
+        case.snooze(until=typed["until"], by=request.user, seen=seen)
+
+    return _do(request, case, "snooze", verb)
+
+
+@require_POST
+def done(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    seen = number(request.POST.get("seen", ""))
+
+    def verb(typed: dict[str, Any]) -> None:
+        case.finish(by=request.user, seen=seen, why=typed["why"])
+
+    return _do(request, case, "done", verb)
+
+
+@require_POST
+def noise(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    return _do(
+        request, case, "noise", lambda typed: case.set_aside(by=request.user, why=typed["why"])
+    )
+
+
+@require_POST
+def reopen(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    return _do(
+        request, case, "reopen", lambda typed: case.reopen(by=request.user, why=typed["why"])
+    )
+
+
+@require_POST
+def group(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    return _do(request, case, "group", lambda typed: case.group(typed["issue"], by=request.user))
+
+
+@require_POST
+def tag(request: StaffRequest, pk: int) -> HttpResponse:
+    """The form carries the tags that its page showed: only the difference is done."""
+    case = _workable(request, pk)
+    was = [each for each in request.POST.get("was", "").split(",") if each]
+
+    def verb(typed: dict[str, Any]) -> None:
+        gone = [each for each in was if each not in typed["tags"]]
+        case.tag(add=typed["tags"], remove=gone, by=request.user)
+
+    return _do(request, case, "tag", verb)
+
+
+@require_POST
+def priority(request: StaffRequest, pk: int) -> HttpResponse:
+    case = _workable(request, pk)
+    return _do(
+        request, case, "priority", lambda typed: case.rank_as(typed["priority"], by=request.user)
+    )
+
+
+def _workable(request: StaffRequest, pk: int) -> Case:
+    """Who may only read finds nothing here."""
+    cases = Case.objects.workable_by(request.user).select_related("department", "issue")
+    return get_object_or_404(cases, pk=pk)
+
+
+def _do(
+    request: StaffRequest, case: Case, name: str, verb: Callable[[dict[str, Any]], object]
+) -> HttpResponse:
+    """Check the form, do it, say so; else the page again with what was typed."""
+    form = FORMS[name](request.POST, auto_id=f"{name}_%s")
+    if not form.is_valid():
+        return page(request, case, bound={name: form}, status=422)
+    try:
+        verb(form.cleaned_data)
+    except Stale as stale:
+        fresh = Case.objects.get(pk=case.pk)
+        return page(request, fresh, bound={name: form}, error=str(stale), status=409)
+    messages.success(request, _said(name, case))
+    if not request.headers.get("HX-Request"):
+        return redirect(f"{case.get_absolute_url()}{address_query(request)}")
+    if name in FINISHING:
+        return finished(request, case)
+    return page(request, Case.objects.get(pk=case.pk))
+
+
+def finished(request: StaffRequest, case: Case) -> HttpResponse:
+    """For the desk: this one is off the table; the browser opens the next in its list."""
+    answer = render(request, "_messages.html", {"oob": True})
+    answer["HX-Trigger"] = json.dumps({"case-finished": {"id": case.pk}})
+    answer["HX-Reswap"] = "none"
+    return answer
+
+
+def _said(name: str, case: Case) -> str:
+    """What happened, in words."""
+    return {
+        "claim": _("The case is yours."),
+        "give_back": _("Given back: anyone in %s may take it.") % case.department,
+        "hand_over": _("Handed over to %s. You can read it until it is done.") % case.department,
+        "note": _("Noted. It stays inside."),
+        "snooze": _("Put off. It comes back by itself, or when they write."),
+        "done": _("Done. If they write within 30 days, it opens again."),
+        "noise": _("Set aside as noise. Nothing is deleted: “Reopen” takes it back."),
+        "reopen": _("Open again."),
+        "group": _("Part of “%s”.") % case.issue if case.issue else _("Part of no issue."),
+        "tag": _("Tagged: %s.") % ", ".join(case.tags) if case.tags else _("No tags."),
+        "priority": _("Priority: %s.") % case.get_priority_display().lower(),
+    }[name]

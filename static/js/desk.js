@@ -1,0 +1,190 @@
+// The desk: moving through the list, opening a case beside it, and what changes meanwhile.
+"use strict";
+
+(() => {
+  const desk = document.querySelector("main.desk");
+  if (!desk) return;
+  const rows = () => [...document.querySelectorAll("#case-rows > li")];
+  const current = () => document.querySelector("#case-rows > li.current");
+  let atEnd = true;
+  const csrf = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+
+  function focus(row) {
+    row?.querySelector(".who-link").focus({ preventScroll: true });
+    row?.scrollIntoView({ block: "nearest" });
+  }
+
+  const focused = () => document.activeElement?.closest?.("#case-rows > li") || current();
+
+  function move(step) {
+    const all = rows();
+    const at = all.indexOf(focused());
+    focus(all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))]);
+  }
+
+  function mark(id) {
+    for (const row of rows()) {
+      const is = row.dataset.case === String(id);
+      row.classList.toggle("current", is);
+      row.querySelector(".who-link").toggleAttribute("aria-current", is);
+    }
+  }
+
+  async function open(link) {
+    const id = link.closest("li").dataset.case;
+    mark(id);
+    await htmx.ajax("GET", link.href, { target: "#open", swap: "outerHTML", headers: { "HX-Target": "open" } });
+    history.pushState({ htmx: true }, "", link.href);
+    opened();
+  }
+
+  function opened() {
+    atEnd = true;
+    const id = document.getElementById("open")?.dataset.case;
+    desk.classList.toggle("has-case", Boolean(id));
+    document.body.classList.toggle("in-case", Boolean(id));
+    if (!id) return;
+    document.title = `#${id} ${document.querySelector(".case-title h1")?.textContent || ""} · scrm`;
+    toEnd();
+    arrive(id);
+  }
+
+  // The newest is below: show it, unless somebody reads further up.
+  function toEnd() {
+    const timeline = document.querySelector(".timeline");
+    if (timeline) timeline.scrollTop = timeline.scrollHeight;
+  }
+  document.addEventListener("htmx:beforeSwap", ({ target }) => {
+    if (target.classList?.contains("timeline")) atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
+  });
+  document.addEventListener("htmx:afterSettle", ({ target }) => {
+    if (target.classList?.contains("timeline") && atEnd) toEnd();
+    if (target.id === "open") opened();
+    if (target.id === "composing" && atEnd) toEnd();
+    if (target.id === "cases") count();
+  });
+
+  // Who is here: said every 15 s, and when it ends.
+  let here = null;
+  let beating = 0;
+  function post(address, fields = {}) {
+    const body = new FormData();
+    body.append("csrfmiddlewaretoken", csrf());
+    for (const [name, value] of Object.entries(fields)) body.append(name, value);
+    return navigator.sendBeacon(address, body);
+  }
+  const replying = () => Boolean([...document.querySelectorAll(".composer textarea[data-draft]")].some((text) => text.value.trim()));
+  function beat() {
+    const place = document.getElementById("open");
+    if (!place?.dataset.here || document.hidden) return;
+    htmx.ajax("POST", place.dataset.here, { target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
+  }
+  scrm.beat = beat;
+  function arrive(id) {
+    if (here && here.id !== id) post(here.left);
+    const place = document.getElementById("open");
+    here = { id, left: place.dataset.left };
+    clearInterval(beating);
+    beating = setInterval(beat, 15000);
+    beat();
+  }
+  window.addEventListener("pagehide", () => here && post(here.left));
+
+  // A click on a row opens it here; with a modifier, in a new tab, as any link.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#case-rows .who-link");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    open(link);
+  });
+  window.addEventListener("popstate", () => location.reload());
+
+  // Finished with it: the next one in the list.
+  document.body.addEventListener("case-finished", ({ detail }) => {
+    const row = document.getElementById(`row-${detail.id}`);
+    const next = row?.nextElementSibling || row?.previousElementSibling;
+    row?.classList.add("gone");
+    if (next) { open(next.querySelector(".who-link")).then(() => focus(next)); setTimeout(() => row.remove(), 400); }
+    else location.assign(document.querySelector(".case-title .back")?.href || "/");
+  });
+  document.body.addEventListener("list-changed", () => {
+    for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
+    count();
+    const list = document.getElementById("cases");
+    htmx.ajax("GET", `/${new URL(list.dataset.news, location).search}`, { target: "#cases", swap: "outerHTML" });
+    const uuid = document.querySelector("[data-uuid]");
+    if (uuid) uuid.value = crypto.randomUUID();
+    const place = document.getElementById("open");
+    if (place?.dataset.case) htmx.ajax("GET", location.href, { target: "#open", swap: "outerHTML" });
+  });
+
+  // Several at once.
+  function count() {
+    const picked = document.querySelectorAll(".pick input:checked");
+    const n = document.querySelector("[data-picked]");
+    if (n) n.textContent = picked.length;
+    for (const row of rows()) row.classList.toggle("picked", row.querySelector(".pick input").checked);
+  }
+  let lastPicked = null;
+  document.addEventListener("change", (event) => { if (event.target.matches(".pick input")) count(); });
+  document.addEventListener("click", (event) => {
+    if (event.target.matches("[data-unpick]")) {
+      for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
+      count();
+    }
+    if (!event.target.matches(".pick input")) return;
+    const boxes = rows().map((row) => row.querySelector(".pick input"));
+    if (event.shiftKey && lastPicked) {
+      const [a, b] = [boxes.indexOf(lastPicked), boxes.indexOf(event.target)].sort((x, y) => x - y);
+      for (const box of boxes.slice(a, b + 1)) box.checked = event.target.checked;
+      count();
+    }
+    lastPicked = event.target;
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (document.body.dataset.shortcuts !== "on" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
+    if (event.key === "j" || event.key === "k") { event.preventDefault(); move(event.key === "j" ? 1 : -1); }
+    if (event.key === "x") {
+      const box = focused()?.querySelector(".pick input");
+      if (box) { event.preventDefault(); box.checked = !box.checked; count(); }
+    }
+  });
+
+  // What was heard of: rows on screen are refreshed where they stand; new ones wait behind a bar.
+  const heard = new Set();
+  let timer = 0;
+  document.body.addEventListener("live:case", ({ detail }) => {
+    heard.add(detail.id);
+    clearTimeout(timer);
+    timer = setTimeout(ask, 250);
+  });
+  document.body.addEventListener("live:presence", ({ detail }) => {
+    if (document.getElementById(`row-${detail.id}`)) { heard.add(detail.id); clearTimeout(timer); timer = setTimeout(ask, 250); }
+  });
+  function ask() {
+    const list = document.getElementById("cases");
+    if (!list) return;
+    const shown = rows().map((row) => row.dataset.case);
+    const address = new URL(list.dataset.news, location);
+    address.searchParams.set("since", list.dataset.since);
+    address.searchParams.set("shown", shown.join(","));
+    const all = heard.has("0") || heard.has(0);
+    address.searchParams.set("ids", shown.filter((id) => all || heard.has(id)).join(","));
+    address.searchParams.set("current", document.getElementById("open")?.dataset.case || "");
+    heard.clear();
+    const picked = new Set([...document.querySelectorAll(".pick input:checked")].map((box) => box.value));
+    htmx.ajax("GET", address.pathname + address.search, { target: "#list-news", swap: "innerHTML" }).then(() => {
+      for (const box of document.querySelectorAll(".pick input")) if (picked.has(box.value)) box.checked = true;
+      count();
+      const bar = document.querySelector("[data-bar]");
+      if (bar) document.getElementById("announce").textContent = bar.textContent;
+    });
+  }
+
+  const uuid = document.querySelector("[data-uuid]");
+  if (uuid) uuid.value = crypto.randomUUID();
+  count();
+  opened();
+})();

@@ -1,0 +1,102 @@
+// Keys press what carries them: an element with data-key="e". Nothing happens inside text fields.
+"use strict";
+
+window.scrm = window.scrm || {};
+
+(() => {
+  const on = document.body.dataset.shortcuts === "on";
+  let before = "";
+
+  const visible = (element) => element.checkVisibility() && !element.disabled;
+
+  function writing(target) {
+    return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+  }
+
+  // Press it, or go into it: a field takes the focus, a disclosure opens on its first field.
+  scrm.press = (element) => {
+    if (element.matches("input, textarea, select")) { element.focus(); element.select?.(); return; }
+    if (!element.matches("summary")) { element.click(); return; }
+    const details = element.parentElement;
+    details.open = !details.open;
+    if (details.open) details.querySelector("input:not([type=hidden]), select, textarea, button")?.focus();
+    else element.focus();
+  };
+
+  function find(key) {
+    const picked = document.querySelector(".pick input:checked");
+    const bulk = picked && document.querySelector(`[data-bulk-key="${CSS.escape(key)}"]`);
+    if (bulk && visible(bulk)) return bulk;
+    return [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].filter(visible).pop();
+  }
+
+  function close() {
+    const open = [...document.querySelectorAll("details.pop[open]")].pop();
+    if (!open) return false;
+    open.open = false;
+    open.querySelector("summary").focus();
+    return true;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const command = event.ctrlKey || event.metaKey;
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+      if (close()) event.preventDefault();
+      else if (writing(event.target)) event.target.blur();
+      else if (on) find("Escape")?.click();
+      return;
+    }
+    if (command && event.key.toLowerCase() === "k" && on) {
+      event.preventDefault();
+      scrm.openDialog(document.getElementById("palette"));
+      return;
+    }
+    if (!on || command || event.altKey || document.querySelector("dialog[open]")) return;
+    if (writing(event.target)) return;
+    const two = `${before} ${event.key}`;
+    before = event.key === "g" ? "g" : "";
+    const element = find(two) || (before ? null : find(event.key));
+    if (element) { event.preventDefault(); scrm.press(element); }
+  });
+
+  scrm.openDialog = (dialog) => {
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    dialog.querySelector("input")?.select();
+  };
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-open]");
+    if (opener) { event.target.closest("details.pop")?.removeAttribute("open"); scrm.openDialog(document.querySelector(opener.dataset.open)); }
+    for (const pop of document.querySelectorAll("details.pop[open]")) if (!pop.contains(event.target)) pop.open = false;
+    if (event.target.matches("dialog")) event.target.close();
+  });
+
+  // A second click on the same plain form waits for the first.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method === "dialog" || form.hasAttribute("hx-post")) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+    setTimeout(() => delete form.dataset.sent, 3000);
+  });
+
+  // What just happened goes by itself; an offer that ends counts down.
+  function tend() {
+    for (const item of document.querySelectorAll(".messages li:not([data-tended])")) {
+      item.dataset.tended = "1";
+      const offer = item.querySelector("[data-expires]");
+      let left = offer ? Number(offer.dataset.expires) : item.querySelector("form, a") ? 20 : 6;
+      const words = offer?.querySelector("[data-left]");
+      const clock = setInterval(() => {
+        left -= 1;
+        if (words) words.textContent = Math.max(left, 0);
+        if (left < 0) { clearInterval(clock); item.remove(); }
+      }, 1000);
+    }
+  }
+  document.addEventListener("htmx:afterSettle", tend);
+  document.addEventListener("htmx:oobAfterSwap", tend);
+  document.addEventListener("submit", ({ target }) => setTimeout(() => target.closest(".messages li")?.remove(), 0));
+  document.addEventListener("htmx:beforeRequest", ({ target }) => setTimeout(() => target.closest?.(".messages li")?.remove(), 0));
+  tend();
+})();

@@ -1,0 +1,56 @@
+// One stream per browser: the tab that holds the lock listens and tells the others.
+// An event is a hint with an id; pages fetch what changed through their own permissions.
+"use strict";
+
+(() => {
+  const { live, liveToken } = document.body.dataset;
+  if (!live) return;
+  const KINDS = ["case", "delivery", "response", "presence", "notice"];
+  const channel = new BroadcastChannel("scrm-live");
+  let heardAt = Date.now();
+
+  function say(kind, id) {
+    heardAt = Date.now();
+    const open = id === "0" || id === 0 ? document.getElementById("open")?.dataset.case : id; // 0: many
+    for (const name of [`live:${kind}`, `live:${kind}:${open}`]) {
+      document.body.dispatchEvent(new CustomEvent(name, { detail: { id } }));
+    }
+  }
+
+  channel.onmessage = ({ data }) => (data.beat ? (heardAt = Date.now()) : say(data.kind, data.id));
+
+  function listen(token) {
+    const stream = new EventSource(`${live}?token=${encodeURIComponent(token)}`);
+    for (const kind of KINDS) {
+      stream.addEventListener(kind, ({ data }) => {
+        channel.postMessage({ kind, id: data });
+        say(kind, data);
+      });
+    }
+    stream.addEventListener("beat", () => {
+      heardAt = Date.now();
+      channel.postMessage({ beat: true });
+    });
+    stream.onerror = async () => {
+      if (stream.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      stream.close();
+      await new Promise((done) => setTimeout(done, 3000 + Math.random() * 4000));
+      const answer = await fetch("/live/token/", { redirect: "error" }).catch(() => null);
+      listen(answer && answer.ok ? await answer.text() : token);
+    };
+  }
+
+  navigator.locks.request("scrm-live", () => new Promise(() => listen(liveToken)));
+
+  // Without a stream for a while: ask, as if everything had changed.
+  setInterval(() => {
+    if (Date.now() - heardAt > 50000) KINDS.forEach((kind) => kind !== "presence" && say(kind, 0));
+  }, 25000);
+
+  const banner = document.getElementById("offline");
+  const online = (is) => { banner.hidden = is; };
+  window.addEventListener("offline", () => online(false));
+  window.addEventListener("online", () => online(true));
+  document.addEventListener("htmx:sendError", () => online(false));
+  document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) online(true); });
+})();
