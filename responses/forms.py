@@ -141,10 +141,13 @@ class ByHandForm(Composing):
 
 
 class NoteForm(Composing):
-    """A note beside the answers: `routing:note` takes it; here it is only kept and shown."""
+    """What colleagues should know. It never leaves the house."""
 
     text = forms.CharField(
-        label=_("Note, stays inside"), widget=forms.Textarea(attrs={"rows": 3}), required=False
+        max_length=10_000,
+        label=_("Note, stays inside"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": _("Write something, or leave the note out.")},
     )
 
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("cases/<int:pk>/no-response/", compose.nothing, name="nothing"),
     path("cases/<int:pk>/responses/", compose.case_responses, name="case_responses"),
     path("issues/<int:pk>/statement/", compose.issue_statement, name="issue_statement"),
+    path("cases/<int:pk>/note/", compose.note, name="note"),
     path("cases/<int:pk>/draft/", draft.keep, name="draft"),
     path("issues/<int:pk>/draft/", draft.keep_for_issue, name="issue_draft"),
     path("saved-replies/", saved.saved_replies, name="saved_replies"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from django.db.models import F, Max, Q, QuerySet
 
@@ -17,17 +17,23 @@ from routing.models import Case, CaseEvent
 MOST = 200
 """Messages on a page; older ones come with `?all=1`."""
 
+ONE_BREATH = timedelta(minutes=2)
+
 Kind = CaseEvent.Kind
 _QUIET = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the timeline: something said (its hits marked, as safe HTML), or done."""
+    """One line of the timeline: something said (its hits marked, as safe HTML), or done.
+
+    also: what the same person did in the same breath.
+    """
 
     at: datetime
     interaction: Interaction | None = None
     event: CaseEvent | None = None
+    also: tuple[CaseEvent, ...] = ()
     title: str = ""
     text: str = ""
     topics: tuple[str, ...] = ()
@@ -70,7 +76,27 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     entries += [
         Entry(at=event.at, event=event) for event in events if since is None or event.at >= since
     ]
-    return Timeline(sorted(entries, key=lambda entry: entry.at), older)
+    return Timeline(_folded(sorted(entries, key=lambda entry: entry.at)), older)
+
+
+def _folded(entries: list[Entry]) -> list[Entry]:
+    """Things done one after the other by one person become one line."""
+    lines: list[Entry] = []
+    for entry in entries:
+        last = lines[-1] if lines else None
+        if last and _in_one_breath(last, entry):
+            done = (*last.also, entry.event)
+            lines[-1] = replace(last, also=tuple(event for event in done if event))
+        else:
+            lines.append(entry)
+    return lines
+
+
+def _in_one_breath(one: Entry, other: Entry) -> bool:
+    first, second = one.event, other.event
+    if first is None or second is None or Kind.NOTED in {first.kind, second.kind}:
+        return False
+    return first.by_id == second.by_id and other.at - one.at < ONE_BREATH
 
 
 def interactions_of(case: Case) -> QuerySet[Interaction]:

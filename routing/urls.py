@@ -31,7 +31,6 @@ urlpatterns = [
     path("cases/<int:pk>/claim/", verbs.claim, name="claim"),
     path("cases/<int:pk>/give-back/", verbs.give_back, name="give_back"),
     path("cases/<int:pk>/hand-over/", verbs.hand_over, name="hand_over"),
-    path("cases/<int:pk>/note/", verbs.note, name="note"),
     path("cases/<int:pk>/snooze/", verbs.snooze, name="snooze"),
     path("cases/<int:pk>/done/", verbs.done, name="done"),
     path("cases/<int:pk>/noise/", verbs.noise, name="noise"),

@@ -73,7 +73,7 @@ GET = {
     "crm:person crm:accounts crm:account crm:account_new",
 }
 POST = {
-    WORK: "routing:claim routing:give_back routing:hand_over routing:note routing:snooze "
+    WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view",

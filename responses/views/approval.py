@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest
 from responses import signing
 from responses.forms import EditForm, SendBackForm
-from responses.models import Response
+from responses.models import Draft, Response
 from responses.models.response import Refused, State
 from responses.views.lookup import oldest, response_to_see, words_answered
 from routing.models.case import Stale
@@ -101,12 +102,34 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
     try:
-        response.cancel(by=request.user)
+        _cancel(request, response)
     except Stale as stale:
         messages.error(request, str(stale))
     else:
-        messages.success(request, _("Cancelled. Nothing left."))
+        messages.success(request, _("Cancelled. Nothing left, and the text is a draft again."))
+    if request.headers.get("HX-Request"):
+        answer = render(request, "_messages.html", {"oob": True})
+        answer["HX-Trigger"] = json.dumps({"list-changed": {"ids": [response.case_id]}})
+        return answer
     return redirect(response.case or response)
+
+
+@transaction.atomic
+def _cancel(request: StaffRequest, response: Response) -> None:
+    """Nothing left: its words go back to where they were typed, and its case is open again."""
+    response.cancel(by=request.user)
+    case, author = response.case, response.author
+    if case and author == request.user:
+        kind = "statement" if response.is_macro else "reply"
+        begun = case.drafts.filter(kind=kind, author=author).first()
+        if begun is None or not begun.text:
+            seen = begun.version if begun else 0
+            fields = {"subject": response.subject}
+            Draft.keep(
+                kind=kind, by=author, text=response.text, seen=seen, case=case, fields=fields
+            )
+    if case and case.is_closed:
+        case.reopen(by=request.user, why=_("Its answer was undone."))
 
 
 def _to_approve(request: StaffRequest, pk: int) -> Response:

@@ -38,6 +38,7 @@ from responses.views.lookup import (
     departments_to_speak_for,
     may_work_on,
 )
+from routing.mentions import mentioned
 from routing.models import Case, Department, Issue
 from routing.models.case import Stale
 from scrm.numbers import number
@@ -88,6 +89,25 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
         return compose.log_by_hand(case, words, account=_hand(case), by=request.user)
 
     return _answer(request, case, "by-hand", form, act)
+
+
+@require_POST
+def note(request: StaffRequest, pk: int) -> HttpResponse:
+    """Write something down for colleagues; whoever is called by name hears of it."""
+    case = get_object_or_404(Case.objects.workable_by(request.user), pk=pk)
+    form = NoteForm(request.POST)
+    if not form.is_valid():
+        return _composer(request, case, "note", form, status=422)
+    text = form.cleaned_data["text"]
+    case.note(text, by=request.user, mentioned=mentioned(text, case))
+    gone = forget(request, kind="note", case=case)
+    messages.success(request, _("Noted. It stays inside."))
+    if not request.headers.get("HX-Request"):
+        return redirect(case)
+    answer = _composer(request, case, "note", NoteForm())
+    happened = {"case-changed": {"id": case.pk}, "draft-gone": json.loads(gone)}
+    answer["HX-Trigger"] = json.dumps(happened)
+    return answer
 
 
 @require_POST
@@ -269,7 +289,6 @@ def _composer(
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
         "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
-        "oob": True,
         **more,
     }
     template = "_composer" if request.headers.get("HX-Request") else "composer"

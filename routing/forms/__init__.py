@@ -3,7 +3,6 @@
 from routing.forms.case import (
     GroupForm,
     HandOverForm,
-    NoteForm,
     NothingForm,
     PriorityForm,
     ReasonForm,
@@ -24,7 +23,6 @@ __all__ = [
     "InboxForm",
     "IssueForm",
     "MemberForm",
-    "NoteForm",
     "NothingForm",
     "OfflineForm",
     "PriorityForm",

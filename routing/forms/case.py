@@ -23,15 +23,6 @@ class ReasonForm(PlainForm):
     why = forms.CharField(required=False, max_length=500, label=__("Why (if it needs saying)"))
 
 
-class NoteForm(PlainForm):
-    text = forms.CharField(
-        max_length=10_000,
-        label=__("Note, stays inside"),
-        widget=forms.Textarea(attrs={"rows": 3}),
-        error_messages={"required": __("Write something, or leave the note out.")},
-    )
-
-
 class HandOverForm(PlainForm):
     department = forms.ModelChoiceField(Department.objects.all(), label=__("To which department"))
     person = forms.ModelChoiceField(

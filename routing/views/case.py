@@ -21,7 +21,6 @@ FORMS: dict[str, type[django_forms.Form]] = {
     "claim": forms.NothingForm,
     "give_back": forms.NothingForm,
     "hand_over": forms.HandOverForm,
-    "note": forms.NoteForm,
     "snooze": forms.SnoozeForm,
     "done": forms.ReasonForm,
     "noise": forms.ReasonForm,

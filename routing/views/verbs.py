@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
-from routing.mentions import mentioned
 from routing.models import Case
 from routing.models.case import Stale
 from routing.views.case import FORMS, address_query, page
@@ -46,16 +45,6 @@ def hand_over(request: StaffRequest, pk: int) -> HttpResponse:
         )
 
     return _do(request, case, "hand_over", verb)
-
-
-@require_POST
-def note(request: StaffRequest, pk: int) -> HttpResponse:
-    case = _workable(request, pk)
-
-    def verb(typed: dict[str, Any]) -> None:
-        case.note(typed["text"], by=request.user, mentioned=mentioned(typed["text"], case))
-
-    return _do(request, case, "note", verb)
 
 
 @require_POST
@@ -163,7 +152,6 @@ def _said(name: str, case: Case) -> str:
         "claim": _("The case is yours."),
         "give_back": _("Given back: anyone in %s may take it.") % case.department,
         "hand_over": _("Handed over to %s. You can read it until it is done.") % case.department,
-        "note": _("Noted. It stays inside."),
         "snooze": _("Put off. It comes back by itself, or when they write."),
         "done": _("Done. If they write within 30 days, it opens again."),
         "noise": _("Set aside as noise. Nothing is deleted: “Reopen” takes it back."),

@@ -96,7 +96,6 @@ window.scrm = window.scrm || {};
   }
   document.addEventListener("htmx:afterSettle", tend);
   document.addEventListener("htmx:oobAfterSwap", tend);
-  document.addEventListener("submit", ({ target }) => setTimeout(() => target.closest(".messages li")?.remove(), 0));
-  document.addEventListener("htmx:beforeRequest", ({ target }) => setTimeout(() => target.closest?.(".messages li")?.remove(), 0));
+  document.addEventListener("htmx:afterRequest", ({ target }) => target.closest?.(".messages li")?.remove());
   tend();
 })();
