@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from crm.models import Job, User
 from responses.compose import answer_nothing
 from routing.models import Case, Issue
-from routing.models.case import Stale
+from routing.models.status import Stale
 
 AT_ONCE = 50
 """As many are done while the page waits; more are done as a job that the page follows."""

@@ -16,7 +16,7 @@ from responses.models import Decision, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
 from routing.models import Case, CaseEvent, Department, Issue
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm.channels.base import Receipt
 
 

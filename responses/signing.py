@@ -9,7 +9,7 @@ from django.db import transaction
 from crm.models import User
 from responses.models import Response
 from routing.models import Case, CaseEvent
-from routing.models.case import Stale
+from routing.models.status import Stale
 
 
 def may_approve(response: Response, user: User) -> bool:

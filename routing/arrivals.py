@@ -26,7 +26,7 @@ from routing.models import (
     RoutingRule,
     SlaPolicy,
 )
-from routing.models.case import LIVING, Status
+from routing.models.status import LIVING, Status
 from routing.rules import Facts, Router, Verdict, after_inbound
 from scrm.live import publish
 

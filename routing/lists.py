@@ -6,7 +6,7 @@ Every page is a keyset: the row comparison of an index that exists, never an off
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -19,8 +19,8 @@ from crm.models.interaction import WORDS
 from crm.search import contacts_named, prefix_query, profiles_named
 from listening.models import Match
 from routing.models import Case
-from routing.models.case import Status
-from scrm.numbers import number, place
+from routing.models.status import Status
+from scrm.numbers import midnight, number, place
 
 PAGE = 50
 MOST_FOUND = 500
@@ -66,8 +66,10 @@ def cases_asked_for(asked: Asked, user: User) -> QuerySet[Case]:
     """All of them that the user may see, in no order."""
     cases: QuerySet[Case] = _in_view(Case.objects.visible_to(user), asked.view, user)
     for name, value in asked.filters.items():
-        if value not in ("", None) and name in _FILTERS:
+        if name in _FILTERS:
             cases = _FILTERS[name](cases, value)
+    if words := asked.filters.get("q"):
+        cases = _found(cases, words, user)
     return cases
 
 
@@ -131,19 +133,18 @@ def _topic(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
 
 
 def _since(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
-    return cases.filter(last_inbound_at__gte=_midnight(value))
+    return cases.filter(last_inbound_at__gte=midnight(value))
 
 
 def _until(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
-    return cases.filter(last_inbound_at__lt=_midnight(value) + timedelta(days=1))
+    return cases.filter(last_inbound_at__lt=midnight(value, days=1))
 
 
-def _midnight(day: Any) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+def _found(cases: QuerySet[Case], words: str, user: User) -> QuerySet[Case]:
+    """By number, by name, handle or address, or by what was said: each through its index.
 
-
-def _words(cases: QuerySet[Case], words: str) -> QuerySet[Case]:
-    """By number, by name, handle or address, or by what was said: each through its index."""
+    What the user may not read is not found by its words either.
+    """
     pk = number(words.strip().lstrip("#"))
     query = prefix_query(words)
     found = Q(pk=pk) if pk is not None else Q(pk__in=[])
@@ -152,7 +153,8 @@ def _words(cases: QuerySet[Case], words: str) -> QuerySet[Case]:
         known = Profile.objects.filter(
             links__contact__in=contacts_named(words).values("pk")[:MOST_FOUND], links__ended_at=None
         )
-        said = Interaction.objects.alias(words=WORDS).filter(words=query).order_by("-pk")
+        readable = Interaction.objects.readable_by(user)
+        said = readable.alias(words=WORDS).filter(words=query).order_by("-pk")
         talks = set(said.values_list("conversation", flat=True)[:MOST_FOUND])
         found |= Q(profile__in=[*people, *known.values_list("pk", flat=True)])
         found |= Q(conversation_links__conversation__in=talks, conversation_links__ended_at=None)
@@ -172,5 +174,4 @@ _FILTERS: dict[str, Any] = {
     "topic": _topic,
     "since": _since,
     "until": _until,
-    "q": _words,
 }

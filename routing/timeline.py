@@ -155,6 +155,20 @@ def why(case: Case, user: User) -> Why | None:
     return Why(event=event, why_not=pairs, matches=matches)
 
 
+MOST_IN_THREAD = 300
+
+
+def public_thread(case: Case, user: User) -> list[Interaction]:
+    """All that we heard of the public threads that the case takes part in, oldest first."""
+    roots = case.conversations.filter(visibility="public").exclude(thread_key="")
+    threads = Q(pk__in=[])
+    for network, root in roots.values_list("network", "thread_key").distinct():
+        threads |= Q(network=network, thread_key=root)
+    talks = Conversation.objects.filter(threads, visibility="public")
+    said = Interaction.objects.readable_by(user).filter(conversation__in=talks.values("pk"))
+    return list(said.select_related("profile", "staff").order_by("sort_at", "pk")[:MOST_IN_THREAD])
+
+
 def party(case: Case) -> QuerySet[Profile]:
     """All profiles of whoever this case is with."""
     contact = case.profile.contact

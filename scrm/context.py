@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from crm.models import User
 from responses.models import Delivery, Response
 from routing.models import Case, Department, Issue, Notice, SavedView
-from routing.models.case import ACTIVE
+from routing.models.status import ACTIVE
 from scrm import live
 
 

@@ -52,6 +52,10 @@ def login_inside_htmx(view: View) -> View:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = view(request)
         location = response.get("Location", "")
+        if request.method == "POST" and location.startswith(login) and "next=" in location:
+            # Back to the page with the form: the address that it was sent to shows nothing.
+            back = _path(request.headers.get("Referer") or "/")
+            response["Location"] = location = f"{login}?next={back}"
         if request.headers.get("HX-Request") and location.startswith(login):
             here = request.headers.get("HX-Current-URL", "/")
             return HttpResponse(status=204, headers={"HX-Redirect": f"{login}?next={_path(here)}"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 
@@ -23,3 +24,12 @@ def place(mark: str) -> tuple[datetime, int] | None:
     if moment is None or moment.tzinfo is None or not 1 < moment.year < 9999 or pk is None:
         return None
     return moment.astimezone(UTC), pk
+
+
+_FIRST, _LAST = date(2, 1, 1), date(9998, 12, 31)
+
+
+def midnight(day: date, *, days: int = 0) -> datetime:
+    """When a day of the workspace begins, or that many days after it."""
+    within = min(max(day, _FIRST), _LAST) + timedelta(days=days)
+    return timezone.make_aware(datetime.combine(within, time.min))

@@ -62,7 +62,7 @@ GET = {
     "crm:attachment account_change_password live",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:issue_new responses:saved_reply_new",
-    READ: "routing:case routing:present responses:composer responses:case_responses "
+    READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
     "responses:response",
     ANSWER: "responses:edit responses:send_again",
     MINE_OR_ABOVE: "responses:saved_reply",
@@ -74,7 +74,8 @@ GET = {
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
-    "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority",
+    "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
+    "routing:assign",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",
@@ -88,7 +89,7 @@ POST = {
     "crm:contact_link crm:link crm:unlink "
     "responses:issue_statement routing:new routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
-    NOT_IN_IT: "routing:issue_remove",
+    NOT_IN_IT: "routing:issue_remove routing:undo",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "

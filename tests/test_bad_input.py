@@ -55,11 +55,15 @@ MORE = {
 """Field → what is odd in it alone."""
 
 QUERIES = {
-    "routing:inbox": "q view department status before",
+    "routing:inbox": "q view sort department status assignee priority due channel kind topic tag "
+    "issue since until before",
+    "routing:news": "since ids shown current view",
+    "routing:palette": "q",
+    "nav": "at",
     "routing:new": "profile_q case profile form kind text said_at name phone",
     "routing:case": "all",
     "routing:rules": "case",
-    "responses:composer": "tab",
+    "responses:composer": "tab from",
     "responses:issue_statement": "department",
     "responses:history": "q state audience department author since until before",
     "listening:source_new": "address",
@@ -83,7 +87,31 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:claim": {"assignee": ""},
     "routing:give_back": {"seen": "@last_inbound", "why": ""},
     "routing:hand_over": {"department": "@department", "person": "", "why": "Theirs."},
-    "routing:note": {"text": "Calls on Friday."},
+    "responses:note": {"form": uuid.UUID(int=9), "seen": "", "text": "Calls on Friday."},
+    "routing:assign": {"person": "@member"},
+    "routing:tag": {"was": "", "tags": "bag, seat"},
+    "routing:priority": {"priority": "high"},
+    "routing:here": {"replying": "1"},
+    "routing:save_view": {"query": "?view=all", "name": "Mine too", "is_shared": "on"},
+    "routing:read": {"notice": ""},
+    "crm:me": {"name": "Ada", "shortcuts": "on"},
+    "responses:bulk": {
+        "form": uuid.UUID(int=10), "verb": "tag", "case": "@case", "tag": "bag", "person": "",
+        "issue": "", "why": "",
+    },
+    "responses:draft": {
+        "draft_kind": "reply", "draft_version": "0", "text": "Hi", "place": "@place",
+        "subject": "", "accounts": "@speaking",
+    },
+    "responses:issue_draft": {
+        "draft_kind": "statement", "draft_version": "0", "text": "Hi", "accounts": "@speaking",
+    },
+    "responses:saved_reply_new": {
+        "name": "New", "text": "Dear {{ name }}", "department": "", "owner": "@admin",
+    },
+    "responses:saved_reply": {
+        "name": "Old", "text": "Dear {{ name }}", "department": "", "owner": "@admin",
+    },
     "routing:snooze": {"preset": "", "until": "2999-01-01T00:00", "seen": "@last_inbound"},
     "routing:done": {"seen": "@last_inbound", "why": ""},
     "routing:noise": {"seen": "@last_inbound", "why": ""},
@@ -188,11 +216,15 @@ DATED = [
 PROBES = {"readyz", "live"}
 """What answers 5xx by design."""
 
+UUIDS = {"crm:attachment", "crm:job"}
+"""What is named by a UUID and not by a key."""
+
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "routing:issue", "routing:issue_close", "listening:source_poll",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
-    "crm:reset_password",
+    "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
+    "responses:bulk_undo",
 }  # fmt: skip
 """What is pressed and not typed into."""
 
@@ -324,7 +356,7 @@ def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, 
 
 @pytest.mark.parametrize("name", [name for name, _ in table(GET) if name not in PROBES])
 def test_an_odd_key_in_the_path(world: World, browser: Client, name: str) -> None:
-    url = address(name, dict.fromkeys(world.ids, uuid.UUID(int=0) if "att" in name else 424242))
+    url = address(name, dict.fromkeys(world.ids, uuid.UUID(int=0) if name in UUIDS else 424242))
     keys = ["0", "9" * 19, "9" * 30, "9" * 5000, "%00", "-1", quote("²")]
     answers = [(key[:30], get(browser, url.replace("424242", key))) for key in keys]
     assert crashes(answers) == []

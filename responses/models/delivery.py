@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from crm.models import Account, Conversation, Interaction, Profile, User
 from responses.models.response import Response
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm.channels.base import Outgoing
 from scrm.live import publish
 from scrm.nudge import nudge

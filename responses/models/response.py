@@ -16,7 +16,7 @@ from responses.models.decision import Decision
 from responses.models.rule import ResponseRule
 from responses.rules import Facts, Verdict, content_hash, judge
 from routing.models import Case, CaseEvent, Department, Issue, Membership
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm.live import publish
 from scrm.nudge import nudge
 

@@ -17,7 +17,7 @@ from responses.forms import EditForm, SendBackForm
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
 from responses.views.lookup import oldest, response_to_see, words_answered
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm.numbers import number
 
 

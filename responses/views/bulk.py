@@ -63,7 +63,9 @@ def _asked(request: HttpRequest) -> dict[str, Any] | str:
     if verb not in bulk.VERBS or not cases:
         return _("Select the cases first, then say what to do with them.")
     asked: dict[str, Any] = {"verb": verb, "cases": list(dict.fromkeys(cases))}
-    words = {name: " ".join(posted.get(name, "").split()) for name in ("tag", "why", "issue")}
+    words = {
+        name: " ".join(storable(posted.get(name, "")).split()) for name in ("tag", "why", "issue")
+    }
     if verb == "assign":
         return asked | {"person": number(posted.get("person", ""))}
     if verb == "tag":

@@ -40,7 +40,7 @@ from responses.views.lookup import (
 )
 from routing.mentions import mentioned
 from routing.models import Case, Department, Issue
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm.numbers import number
 
 TABS = ("reply", "statement", "by-hand", "note", "nothing")
@@ -99,7 +99,8 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _composer(request, case, "note", form, status=422)
     text = form.cleaned_data["text"]
-    case.note(text, by=request.user, mentioned=mentioned(text, case))
+    form_uuid = form.cleaned_data["form"]
+    case.note(text, by=request.user, mentioned=mentioned(text, case), form=form_uuid)
     gone = forget(request, kind="note", case=case)
     messages.success(request, _("Noted. It stays inside."))
     if not request.headers.get("HX-Request"):

@@ -39,7 +39,7 @@ def _keep(
     request: StaffRequest, *, case: Case | None = None, issue: Issue | None = None
 ) -> HttpResponse:
     kind = request.POST.get("draft_kind", "reply")
-    text = request.POST.get("text", "")[:LONGEST]
+    text = storable(request.POST.get("text", ""))[:LONGEST]
     draft, kept = Draft.keep(
         kind=kind if kind in KINDS else "reply",
         by=request.user,
@@ -75,7 +75,10 @@ def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case | None, issue: Issue | None
 ) -> tuple[Response | None, Account | None]:
     """What would be said, as the rules see it, without storing it."""
-    facts: dict[str, Any] = {"text": text, "subject": request.POST.get("subject", "")[:300]}
+    facts: dict[str, Any] = {
+        "text": text,
+        "subject": storable(request.POST.get("subject", ""))[:300],
+    }
     if kind == "reply" and case:
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))
@@ -101,7 +104,7 @@ def _as_response(
 
 def _fields(request: StaffRequest) -> dict[str, str]:
     names = ("subject", "place", "how", "accounts", "corrects")
-    return {name: value[:300] for name in names if (value := request.POST.get(name, ""))}
+    return {name: value[:300] for name in names if (value := storable(request.POST.get(name, "")))}
 
 
 def forget(

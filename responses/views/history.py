@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -8,7 +7,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -19,10 +17,9 @@ from responses.models.response import ResponseQuerySet, State
 from responses.signing import may_edit, may_sign
 from responses.views.lookup import may_deal_with, response_to_see
 from responses.walk import walk
-from scrm.numbers import place
+from scrm.numbers import midnight, place
 
 PAGE = 50
-_FIRST, _LAST = date(2, 1, 1), date(9998, 12, 31)
 
 
 @require_safe
@@ -86,19 +83,13 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySe
         if typed.get(name):
             found = found.filter(**{name: typed[name]})
     if typed.get("since"):
-        found = found.filter(created_at__gte=_midnight(typed["since"]))
+        found = found.filter(created_at__gte=midnight(typed["since"]))
     if typed.get("until"):
-        found = found.filter(created_at__lt=_midnight(typed["until"], days=1))
+        found = found.filter(created_at__lt=midnight(typed["until"], days=1))
     if typed.get("q"):
         words = typed["q"]
         found = found.filter(Q(text__icontains=words) | Q(subject__icontains=words))
     return found
-
-
-def _midnight(day: date, *, days: int = 0) -> datetime:
-    """When a day of the workspace begins, or that many days after it."""
-    within = min(max(day, _FIRST), _LAST) + timedelta(days=days)
-    return timezone.make_aware(datetime.combine(within, time.min))
 
 
 def _before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:

@@ -16,7 +16,7 @@ from responses.models import Delivery
 from responses.models.delivery import Sending
 from responses.models.response import Refused
 from responses.views.lookup import dealt_with_by, delivery_to_act_on, oldest
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm.nudge import nudge
 
 

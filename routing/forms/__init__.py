@@ -1,6 +1,7 @@
 """What staff type on routing's pages, checked and put into words where it is wrong."""
 
 from routing.forms.case import (
+    AssignForm,
     GroupForm,
     HandOverForm,
     NothingForm,
@@ -16,6 +17,7 @@ from routing.forms.offline import OfflineForm, find_profiles
 from routing.forms.rule import RuleForm
 
 __all__ = [
+    "AssignForm",
     "CaseNumbersForm",
     "DepartmentForm",
     "GroupForm",

@@ -4,6 +4,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import User
 from crm.record import tellable
 from routing.forms.base import PlainForm, works_in
-from routing.models import Department, Issue
+from routing.models import Case, Department, Issue, Membership
 from routing.models.rule import Priority
 
 
@@ -98,6 +99,24 @@ def _preset(name: str, now: datetime) -> datetime:
     days = 1 if name == "tomorrow" else 7 - now.weekday()
     morning = datetime.combine(now.date() + timedelta(days=days), time(9))
     return timezone.make_aware(morning)
+
+
+class AssignForm(PlainForm):
+    """To whom: anybody who may work on the case; empty for nobody."""
+
+    person = forms.ModelChoiceField(
+        User.objects.none(),
+        required=False,
+        label=__("Who works on it"),
+        empty_label=__("Nobody: whoever takes it"),
+    )
+
+    def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        working = Membership.objects.working().filter(department=case.department_id)
+        may = Q(pk__in=working.values("user")) | ~Q(role=User.Role.STAFF)
+        people = User.objects.active().filter(may).order_by("name")
+        self.fields["person"].queryset = people  # type: ignore[attr-defined]
 
 
 class TagsForm(PlainForm):

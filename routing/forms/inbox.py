@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
@@ -11,8 +12,8 @@ from routing.forms.base import PlainForm
 from routing.forms.offline import OFFLINE_KINDS
 from routing.lists import LABELS, SORTS
 from routing.models import Department, Issue, SavedView
-from routing.models.case import Status
 from routing.models.rule import Priority
+from routing.models.status import Status
 from scrm.channels.registry import kinds
 
 _ANY = ("", __("any"))
@@ -94,3 +95,9 @@ class SaveViewForm(forms.ModelForm):  # type: ignore[type-arg]
         model = SavedView
         fields = ["name", "is_shared"]
         labels = {"name": __("Name of this view"), "is_shared": __("Everybody sees it")}
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if SavedView.objects.filter(owner=self.instance.owner_id, name=name).exists():
+            raise forms.ValidationError(_("You have a view of this name already."))
+        return name

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -17,27 +18,11 @@ from routing.models.event import CaseEvent
 from routing.models.issue import Issue
 from routing.models.notice import Notice
 from routing.models.rule import Priority
+from routing.models.status import ACTIVE, LIVING, Stale, Status
 from routing.models.target import SlaPolicy
 from scrm.live import publish
 
 Kind = CaseEvent.Kind
-
-
-class Stale(Exception):
-    """Somebody else was faster, or something new came in: what happened, in words."""
-
-
-class Status(models.TextChoices):
-    NEW = "new", "New"
-    OPEN = "open", "Open"
-    WAITING = "waiting", "Waiting for them"
-    SNOOZED = "snoozed", "Snoozed"
-    DONE = "done", "Done"
-    NOISE = "noise", "Noise"
-
-
-ACTIVE = (Status.NEW, Status.OPEN)
-LIVING = (*ACTIVE, Status.WAITING, Status.SNOOZED)
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -237,10 +222,20 @@ class Case(models.Model):
         publish(f"department:{before.pk}", "case", self.pk)
 
     @transaction.atomic
-    def note(self, text: str, *, by: User, mentioned: Sequence[User] = ()) -> CaseEvent:
-        """Write something down that never leaves the house; who is mentioned is told."""
+    def note(
+        self, text: str, *, by: User, mentioned: Sequence[User] = (), form: UUID | None = None
+    ) -> CaseEvent:
+        """Write something down that never leaves the house; who is mentioned is told.
+
+        form: its form's UUID, so that one click is one note.
+        """
+        self._lock()
+        before = self.events.filter(kind=Kind.NOTED, data__form=str(form)).first() if form else None
+        if before is not None:
+            return before
         Notice.give(mentioned, Notice.Kind.MENTIONED, by=by, case=self, text=text)
-        return self.log(Kind.NOTED, by=by, why=text, mentioned=[user.pk for user in mentioned])
+        told = [user.pk for user in mentioned]
+        return self.log(Kind.NOTED, by=by, why=text, mentioned=told, form=form and str(form))
 
     @transaction.atomic
     def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:

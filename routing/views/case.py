@@ -13,7 +13,7 @@ from crm.access import StaffRequest
 from crm.timeline import timeline as touchpoints
 from routing import forms, timeline
 from routing.models import Case, Presence
-from routing.models.case import Status
+from routing.models.status import Status
 from routing.rows import due_words, rows
 from routing.views.inbox import list_context, listing
 
@@ -35,6 +35,14 @@ FORMS: dict[str, type[django_forms.Form]] = {
 def case(request: StaffRequest, pk: int) -> HttpResponse:
     """The case on the desk, beside the list that its address names; or the part asked for."""
     return page(request, get_object_or_404(Case.objects.visible_to(request.user), pk=pk))
+
+
+@require_safe
+def thread(request: StaffRequest, pk: int) -> HttpResponse:
+    """The whole public thread in which the case's exchanges stand, with everybody in it."""
+    case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
+    said = timeline.public_thread(case, request.user)
+    return render(request, "routing/thread.html", {"case": case, "said": said})
 
 
 @require_POST
@@ -94,6 +102,7 @@ def open_context(
     user = request.user
     initial = {"issue": case.issue_id, "tags": ", ".join(case.tags), "priority": case.priority}
     blank = {name: form(auto_id=f"{name}_%s", initial=initial) for name, form in FORMS.items()}
+    blank["assign"] = forms.AssignForm(case=case, initial={"person": case.assignee_id})
     party = timeline.party(case)
     touches, older = touchpoints(party, user=user, most=6)
     return {

@@ -14,7 +14,7 @@ from crm.cases import give_back
 from crm.models import User
 from routing.forms import DepartmentForm, MemberForm
 from routing.models import Case, Department, Membership
-from routing.models.case import ACTIVE
+from routing.models.status import ACTIVE
 
 
 @admin_only

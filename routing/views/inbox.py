@@ -14,12 +14,14 @@ from django.utils.translation import gettext_lazy as __
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
+from crm.record import tellable
 from routing import lists
 from routing.forms import InboxForm, SaveViewForm
 from routing.lists import LABELS, PAGE, SORTS, Asked
 from routing.models import Case, SavedView
 from routing.rows import Row, rows
 from scrm.numbers import number
+from scrm.text import storable
 
 EMPTY = {
     "mine": __("Nothing is yours at the moment. Take something from “Unassigned”."),
@@ -106,7 +108,7 @@ def news(request: StaffRequest) -> HttpResponse:
 @require_POST
 def save_view(request: StaffRequest) -> HttpResponse:
     """Keep what the address asks for under a name."""
-    query = request.POST.get("query", "").lstrip("?")[:1000]
+    query = storable(request.POST.get("query", "")).lstrip("?")[:1000]
     form = SaveViewForm(request.POST, instance=SavedView(owner=request.user, query=query))
     if not form.is_valid():
         messages.error(request, _("The view needs a name that you have not used yet."))
@@ -182,7 +184,7 @@ def _moment(text: str) -> datetime:
         moment = parse_datetime(text)
     except ValueError:
         moment = None
-    return moment if moment and moment.tzinfo else timezone.now()
+    return tellable(moment if moment and moment.tzinfo else timezone.now())
 
 
 def _gone(row: Row) -> Row:

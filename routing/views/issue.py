@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest, worker_only
 from routing.forms import CaseNumbersForm, IssueForm
 from routing.models import Case, Issue
-from routing.models.case import LIVING
+from routing.models.status import LIVING
 from scrm.numbers import number
 
 

@@ -27,11 +27,8 @@ def bell(request: StaffRequest) -> HttpResponse:
 def read(request: StaffRequest) -> HttpResponse:
     """All of them are read; or one, on the way to what it is about."""
     mine = Notice.objects.filter(user=request.user)
-    one = (
-        mine.filter(pk=request.POST.get("notice") or 0).first()
-        if "notice" in request.POST
-        else None
-    )
+    asked = number(request.POST.get("notice", ""))
+    one = mine.filter(pk=asked).first() if asked else None
     wanted = mine.filter(pk=one.pk) if one else mine
     wanted.unread().update(read_at=timezone.now())
     return redirect(one.url if one and one.url else "routing:notices")

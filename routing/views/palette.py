@@ -10,7 +10,7 @@ from crm.search import contacts_named
 from routing import lists
 from routing.lists import Asked
 from routing.models import Issue
-from routing.models.case import LIVING
+from routing.models.status import LIVING
 
 _FEW = 6
 
@@ -18,7 +18,7 @@ _FEW = 6
 @require_safe
 def palette(request: StaffRequest) -> HttpResponse:
     """Cases and people by what is typed, for the box that goes anywhere."""
-    words = request.GET.get("q", "").strip()[:200]
+    words = storable(request.GET.get("q", "")).strip()[:200]
     if not words:
         return HttpResponse()
     cases = lists.cases_asked_for(Asked("all", "newest", {"q": words}), request.user)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.core import signing
+from django.forms import Form
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
+from routing.forms import AssignForm
 from routing.models import Case
-from routing.models.case import Stale
+from routing.models.status import Stale
 from routing.views.case import FORMS, address_query, page
 from scrm.numbers import number
 
+UNDOABLE = {"done", "noise", "snooze"}
+UNDO_WITHIN = timedelta(minutes=10)
 FINISHING = {"done", "noise", "snooze", "hand_over"}
 """Verbs after which an agent goes on to the next case."""
 
@@ -92,6 +99,20 @@ def group(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+def assign(request: StaffRequest, pk: int) -> HttpResponse:
+    """Give it to a colleague, or to nobody; they hear of it."""
+    case = _workable(request, pk)
+    form = AssignForm(request.POST, case=case)
+    return _do(
+        request,
+        case,
+        "assign",
+        lambda typed: case.assign(to=typed["person"], by=request.user),
+        form=form,
+    )
+
+
+@require_POST
 def tag(request: StaffRequest, pk: int) -> HttpResponse:
     """The form carries the tags that its page showed: only the difference is done."""
     case = _workable(request, pk)
@@ -119,10 +140,16 @@ def _workable(request: StaffRequest, pk: int) -> Case:
 
 
 def _do(
-    request: StaffRequest, case: Case, name: str, verb: Callable[[dict[str, Any]], object]
+    request: StaffRequest,
+    case: Case,
+    name: str,
+    verb: Callable[[dict[str, Any]], object],
+    *,
+    form: Form | None = None,
 ) -> HttpResponse:
     """Check the form, do it, say so; else the page again with what was typed."""
-    form = FORMS[name](request.POST, auto_id=f"{name}_%s")
+    form = form or FORMS[name](request.POST, auto_id=f"{name}_%s")
+    before = case.standing
     if not form.is_valid():
         return page(request, case, bound={name: form}, status=422)
     try:
@@ -130,12 +157,43 @@ def _do(
     except Stale as stale:
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, bound={name: form}, error=str(stale), status=409)
-    messages.success(request, _said(name, case))
+    said = _said(name, case)
+    messages.success(request, _undoable(request, case, before, said) if name in UNDOABLE else said)
     if not request.headers.get("HX-Request"):
         return redirect(f"{case.get_absolute_url()}{address_query(request)}")
     if name in FINISHING:
         return finished(request, case)
     return page(request, Case.objects.get(pk=case.pk))
+
+
+def _undoable(request: StaffRequest, case: Case, before: dict[str, Any], said: str) -> str:
+    """What happened, with a way back: how it stood before and after, signed."""
+    how = {"case": case.pk, "before": before, "after": case.standing, "by": request.user.pk}
+    shown = {"said": said, "how": signing.dumps(how, salt="undo", compress=True)}
+    return render_to_string("routing/_undo.html", shown, request)
+
+
+@require_POST
+def undo(request: StaffRequest) -> HttpResponse:
+    """Put a case back as it stood, unless somebody changed it since."""
+    try:
+        how = signing.loads(request.POST.get("how", ""), salt="undo", max_age=UNDO_WITHIN)
+    except signing.BadSignature:
+        how = {}
+    if how.get("by") != request.user.pk:
+        raise Http404
+    case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
+    try:
+        case.put_back(how["before"], after=how["after"], by=request.user)
+    except Stale as stale:
+        messages.error(request, str(stale))
+    else:
+        messages.success(request, _("Taken back: #%d stands as before.") % case.pk)
+    if not request.headers.get("HX-Request"):
+        return redirect(case)
+    answer = render(request, "_messages.html", {"oob": True})
+    answer["HX-Trigger"] = json.dumps({"list-changed": {"ids": [case.pk]}})
+    return answer
 
 
 def finished(request: StaffRequest, case: Case) -> HttpResponse:
@@ -157,6 +215,9 @@ def _said(name: str, case: Case) -> str:
         "noise": _("Set aside as noise. Nothing is deleted: “Reopen” takes it back."),
         "reopen": _("Open again."),
         "group": _("Part of “%s”.") % case.issue if case.issue else _("Part of no issue."),
+        "assign": _("%s works on it now.") % case.assignee
+        if case.assignee
+        else _("It is nobody's now: whoever takes it."),
         "tag": _("Tagged: %s.") % ", ".join(case.tags) if case.tags else _("No tags."),
         "priority": _("Priority: %s.") % case.get_priority_display().lower(),
     }[name]

@@ -21,7 +21,7 @@ from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Feedback, Response
 from responses.models.response import Refused
 from routing.models import Case
-from routing.models.case import Stale
+from routing.models.status import Stale
 from scrm import pipeline
 from scrm.channels.base import ChannelError, Receipt
 from scrm.channels.sandbox import community

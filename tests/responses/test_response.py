@@ -14,7 +14,7 @@ from crm.models import User
 from responses.models import Delivery, Response, ResponseRule
 from responses.models.response import Refused
 from routing.models import Case, Membership
-from routing.models.case import Stale
+from routing.models.status import Stale
 
 pytestmark = pytest.mark.django_db
 

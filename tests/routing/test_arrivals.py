@@ -22,7 +22,7 @@ from routing.models import (
     RoutingRule,
     SlaPolicy,
 )
-from routing.models.case import Status
+from routing.models.status import Status
 from routing.rules import Facts
 from scrm.channels.base import Author
 

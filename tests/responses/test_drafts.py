@@ -1,0 +1,180 @@
+"""What is typed is kept, the rules speak meanwhile, and saved replies are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.models import Account, User
+from responses.models import Draft, Response, ResponseRule, SavedReply
+from responses.saved import VARIABLES, fill_in, unknown_variables
+from routing.models import Case, Department
+
+As = Callable[[User], Client]
+
+
+@pytest.fixture
+def complaint(hear: Callable[..., Case]) -> Case:
+    return hear("I had a seat")
+
+
+def keep(client: Client, case: Case, text: str, version: int = 0, **typed: Any) -> Any:
+    fields = {"draft_kind": "reply", "text": text, "draft_version": version}
+    return client.post(reverse("responses:draft", args=[case.pk]), fields | typed)
+
+
+def composer(client: Client, case: Case, **asked: Any) -> str:
+    page = client.get(reverse("responses:composer", args=[case.pk]), asked)
+    return str(page.content.decode())
+
+
+def test_what_is_typed_is_there_again_in_the_same_tab(
+    as_: As, agent: User, complaint: Case
+) -> None:
+    client = as_(agent)
+    assert (
+        "Saved a moment ago"
+        in keep(client, complaint, "Dear Ron,", subject="Seat").content.decode()
+    )
+    page = composer(client, complaint)
+    assert "Dear Ron," in page
+    assert 'value="Seat"' in page
+    keep(client, complaint, "We change the policy.", draft_kind="statement")
+    assert "We change the policy." in composer(client, complaint)  # where one went on last
+
+
+def test_a_second_window_does_not_overwrite_the_first(
+    as_: As, agent: User, complaint: Case
+) -> None:
+    """Seen to fail with the comparison of versions taken out."""
+    client = as_(agent)
+    keep(client, complaint, "First window", version=0)
+    other = keep(client, complaint, "Second window", version=0)
+    assert other.status_code == 409
+    assert "First window" in other.content.decode()
+    assert Draft.objects.get().text == "First window"
+    assert keep(client, complaint, "Second window, on purpose", version=1).status_code == 200
+    assert Draft.objects.get().text == "Second window, on purpose"
+
+
+def test_a_draft_survives_a_change_of_assignee_and_can_be_gone_on_with(
+    as_: As, agent: User, teammate: User, complaint: Case
+) -> None:
+    keep(as_(agent), complaint, "Dear Ron, about your seat")
+    complaint.assign(to=teammate, by=agent)
+    page = composer(as_(teammate), complaint, tab="reply")
+    assert "Anna Agent has begun" in page
+    draft = Draft.objects.get()
+    page = composer(as_(teammate), complaint, tab="reply", **{"from": draft.pk})
+    assert ">Dear Ron, about your seat</textarea>" in page
+
+
+def test_a_sent_text_is_no_draft_any_more(
+    as_: As, agent: User, complaint: Case, microblog: Account
+) -> None:
+    client = as_(agent)
+    keep(client, complaint, "We are sorry.")
+    place = f"{microblog.pk}:{complaint.profile_id}:public"
+    typed = {"text": "We are sorry.", "place": place, "seen": complaint.last_inbound_id}
+    typed["form"] = "6f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e"
+    client.post(reverse("responses:reply", args=[complaint.pk]), typed)
+    assert Response.objects.get().text == "We are sorry."
+    assert not Draft.objects.exists()
+
+
+def test_an_undone_answer_is_a_draft_again(
+    as_: As, agent: User, complaint: Case, microblog: Account
+) -> None:
+    client = as_(agent)
+    place = f"{microblog.pk}:{complaint.profile_id}:public"
+    typed = {"text": "We are sorry.", "place": place, "seen": complaint.last_inbound_id}
+    typed |= {"form": "6f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e", "then": "done"}
+    client.post(reverse("responses:reply", args=[complaint.pk]), typed)
+    complaint.refresh_from_db()
+    assert complaint.status == "done"
+    client.post(reverse("responses:cancel", args=[Response.objects.get().pk]))
+    complaint.refresh_from_db()
+    assert complaint.status == "open"
+    assert Draft.objects.get().text == "We are sorry."
+
+
+def test_the_rules_speak_while_one_types_and_nothing_is_stored(
+    as_: As, agent: User, admin: User, complaint: Case, microblog: Account
+) -> None:
+    ResponseRule.objects.create(
+        name="Privacy", owner=admin, verdict="hold", reason="Tells of a booking.",
+        conditions={"all": [{"field": "text", "op": "contains", "value": "booking"}]},
+    )  # fmt: skip
+    place = f"{microblog.pk}:{complaint.profile_id}:public"
+    page = keep(as_(agent), complaint, "Your booking X1", place=place).content.decode()
+    assert "Will be held for a team lead" in page
+    assert "Tells of a booking." in page
+    assert "Rule “Privacy”" in page
+    assert not Response.objects.exists()
+    assert (
+        "held"
+        not in keep(as_(agent), complaint, "Your seat", version=1, place=place).content.decode()
+    )
+
+
+def test_too_long_is_said_before_one_sends(
+    as_: As, agent: User, complaint: Case, microblog: Account
+) -> None:
+    Account.objects.filter(pk=microblog.pk).update(config={"max_length": 20})
+    place = f"{microblog.pk}:{complaint.profile_id}:public"
+    page = keep(as_(agent), complaint, "x" * 25, place=place).content.decode()
+    assert "5 characters too many: @SkywardAir takes 20 at most." in page
+
+
+def test_nobody_keeps_a_draft_where_they_may_not_write(
+    as_: As, outsider: User, reader: User, complaint: Case
+) -> None:
+    assert keep(as_(outsider), complaint, "x").status_code == 404
+    assert keep(as_(reader), complaint, "x").status_code == 403
+    assert not Draft.objects.exists()
+
+
+def test_a_saved_reply_is_filled_in_for_this_person(
+    as_: As, agent: User, complaint: Case, sales: Department
+) -> None:
+    SavedReply.objects.create(
+        name="Sorry", owner=agent, text="Dear {{ first_name }}, {{agent}} here about {{ case }}."
+    )
+    SavedReply.objects.create(name="Theirs", owner=agent, text="No", department=sales)
+    page = composer(as_(agent), complaint, tab="reply")
+    assert f"Dear Ron, Anna Agent here about #{complaint.pk}." in page
+    assert "Theirs" not in page
+
+
+def test_a_variable_that_means_nothing_is_refused_at_its_field(as_: As, agent: User) -> None:
+    typed = {"name": "Hi", "text": "Hi {{ surname }}", "owner": agent.pk, "is_active": "on"}
+    page = as_(agent).post("/saved-replies/new/", typed)
+    assert page.status_code == 422
+    assert "There is no variable {{ surname }}." in page.content.decode()
+    as_(agent).post("/saved-replies/new/", typed | {"text": "Hi {{ name }}"})
+    assert SavedReply.objects.get().text == "Hi {{ name }}"
+
+
+def test_others_may_use_a_saved_reply_but_not_change_it(
+    as_: As, agent: User, teammate: User, supervisor: User
+) -> None:
+    row = SavedReply.objects.create(name="Hi", text="Hi", owner=agent)
+    assert "Hi" in as_(teammate).get("/saved-replies/").content.decode()
+    assert as_(teammate).get(row.get_absolute_url()).status_code == 403
+    assert as_(supervisor).get(row.get_absolute_url()).status_code == 200
+
+
+@given(st.text(), st.sampled_from(VARIABLES), st.text())
+def test_known_variables_are_replaced_and_all_else_stays(
+    before: str, name: str, value: str
+) -> None:
+    before = before.replace("{", "(").replace("}", ")")
+    text = f"{before}{{{{ {name} }}}}{{{{ other }}}}"
+    assert fill_in(text, {name: value}) == f"{before}{value}{{{{ other }}}}"
+    assert unknown_variables(text) == ["other"]

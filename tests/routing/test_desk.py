@@ -1,0 +1,268 @@
+"""A case on the desk: verbs that come back as panes, who else is here, and ways back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from crm.models import Interaction, User
+from routing.mentions import mentioned
+from routing.models import Case, Department, Notice, Presence, SlaPolicy
+from routing.models.presence import FRESH
+from routing.models.status import Stale
+from routing.tasks import mail_notice
+
+As = Callable[[User], Client]
+Make = Callable[..., Case]
+Say = Callable[..., Interaction]
+DESK = {"HX-Request": "true", "HX-Target": "open"}
+
+
+def html(page: Any) -> str:
+    text: str = page.content.decode()
+    return text
+
+
+def test_a_row_opens_beside_its_list(as_: As, agent: User, case: Case) -> None:
+    panes = html(as_(agent).get(f"/cases/{case.pk}/?view=unassigned", headers=DESK))
+    assert "<html" not in panes
+    assert panes.lstrip().startswith('<div id="open"')
+    assert f'id="row-{case.pk}"' in panes  # the row, marked as the current one
+    whole = html(as_(agent).get(f"/cases/{case.pk}/?view=unassigned"))
+    assert 'id="case-rows"' in whole
+    assert 'class="timeline"' in whole
+
+
+def test_a_verb_gives_the_panes_back_and_says_what_happened(
+    as_: As, agent: User, case: Case
+) -> None:
+    panes = html(as_(agent).post(f"/cases/{case.pk}/claim/", {"assignee": ""}, headers=DESK))
+    assert "The case is yours." in panes
+    assert "<b>you</b>" in panes
+
+
+@pytest.mark.parametrize("verb", ["done", "snooze", "noise"])
+def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
+    as_: As, agent: User, case: Case, verb: str
+) -> None:
+    client, before = as_(agent), Case.objects.get(pk=case.pk).standing
+    typed = {"seen": case.last_inbound_id, "preset": "hour"}
+    answer = client.post(f"/cases/{case.pk}/{verb}/", typed, headers=DESK)
+    assert json.loads(answer["HX-Trigger"]) == {"case-finished": {"id": case.pk}}
+    how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
+    assert Case.objects.get(pk=case.pk).standing != before
+    client.post("/undo/", {"how": how})
+    assert Case.objects.get(pk=case.pk).standing == before
+    assert case.events.latest("pk").kind == "undone"
+
+
+def test_undo_leaves_alone_what_somebody_changed_since(
+    as_: As, agent: User, teammate: User, case: Case
+) -> None:
+    client = as_(agent)
+    answer = client.post(f"/cases/{case.pk}/done/", {"seen": case.last_inbound_id}, headers=DESK)
+    how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
+    Case.objects.get(pk=case.pk).reopen(by=teammate, why="They called.")
+    page = client.post("/undo/", {"how": how}, follow=True)
+    assert "Somebody changed it since" in html(page)
+    assert Case.objects.get(pk=case.pk).status == "open"
+
+
+def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: Case) -> None:
+    answer = as_(agent).post(f"/cases/{case.pk}/noise/", headers=DESK)
+    how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
+    assert as_(teammate).post("/undo/", {"how": how}).status_code == 404
+    assert as_(agent).post("/undo/", {"how": how + "x"}).status_code == 404
+
+
+def test_put_back_compares_all_that_it_would_overwrite(agent: User, case: Case) -> None:
+    """Seen to fail with the comparison in `put_back` taken out."""
+    before = case.standing
+    case.finish(by=agent, seen=case.last_inbound_id)
+    after = case.standing
+    case.tag(add=["later"], by=agent)
+    with pytest.raises(Stale):
+        case.put_back(before, after=after, by=agent)
+    assert Case.objects.get(pk=case.pk).tags == ["later"]
+
+
+def test_snooze_until_they_write(as_: As, agent: User, case: Case, say: Say) -> None:
+    typed = {"seen": case.last_inbound_id, "preset": "reply"}
+    as_(agent).post(f"/cases/{case.pk}/snooze/", typed)
+    case.refresh_from_db()
+    assert (case.status, case.snoozed_until) == ("snoozed", None)
+    assert Case.objects.wake(now=timezone.now() + timedelta(days=400)) == 0
+    root = case.last_inbound.key
+    say("Anybody there?", thread_key=root, in_reply_to=root)
+    assert Case.objects.get(pk=case.pk).status == "open"
+
+
+def test_tags_of_two_windows_both_stay(as_: As, agent: User, case: Case) -> None:
+    """Each form carries what its page showed: only the difference is done."""
+    client = as_(agent)
+    client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "urgent bag, lisbon"})
+    client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "refund"})
+    case.refresh_from_db()
+    assert case.tags == ["urgent bag", "lisbon", "refund"]
+    client.post(f"/cases/{case.pk}/tags/", {"was": "lisbon,refund", "tags": "refund"})
+    case.refresh_from_db()
+    assert case.tags == ["urgent bag", "refund"]
+    assert case.events.latest("pk").why == "-lisbon"
+
+
+def test_a_tag_too_long_is_refused_and_kept_in_its_field(as_: As, agent: User, case: Case) -> None:
+    page = as_(agent).post(f"/cases/{case.pk}/tags/", {"tags": "x" * 61})
+    assert page.status_code == 422
+    assert "A tag has at most 60 characters." in html(page)
+    assert "x" * 61 in html(page)
+
+
+def test_priority_moves_the_time_to_answer_by(
+    as_: As, agent: User, service: Department, case: Case
+) -> None:
+    SlaPolicy.objects.create(department=service, priority="urgent", hours=1)
+    Case.objects.update(due_at=timezone.now() + timedelta(hours=8))
+    as_(agent).post(f"/cases/{case.pk}/priority/", {"priority": "urgent"})
+    case.refresh_from_db()
+    assert case.priority == "urgent"
+    assert case.due_at == case.last_inbound_at + timedelta(hours=1)
+    assert case.rank == 0
+
+
+def test_assigning_tells_the_colleague(
+    as_: As, agent: User, teammate: User, outsider: User, case: Case
+) -> None:
+    client = as_(agent)
+    client.post(f"/cases/{case.pk}/assign/", {"person": teammate.pk})
+    case.refresh_from_db()
+    assert case.assignee == teammate
+    assert Notice.objects.get().user == teammate
+    page = client.post(f"/cases/{case.pk}/assign/", {"person": outsider.pk})
+    assert page.status_code == 422
+    case.refresh_from_db()
+    assert case.assignee == teammate
+
+
+def test_who_is_here_is_named_and_opening_and_leaving_are_recorded(
+    as_: As, agent: User, teammate: User, case: Case
+) -> None:
+    as_(teammate).post(f"/cases/{case.pk}/here/")
+    assert "Theo Teammate is looking" in html(as_(agent).post(f"/cases/{case.pk}/here/"))
+    as_(teammate).post(f"/cases/{case.pk}/here/", {"replying": 1})
+    assert "Theo Teammate is replying" in html(as_(agent).get(f"/cases/{case.pk}/present/"))
+    as_(teammate).post(f"/cases/{case.pk}/left/")
+    assert "Theo" not in html(as_(agent).get(f"/cases/{case.pk}/present/"))
+    seen = case.events.filter(by=teammate).values_list("kind", flat=True)
+    assert list(seen) == ["opened", "left"]
+
+
+def test_who_went_without_a_word_is_written_down_as_left(
+    agent: User, case: Case, noon: datetime
+) -> None:
+    Presence.here(case, agent, now=noon)
+    assert Presence.objects.sweep(now=noon + FRESH / 2) == 0
+    assert Presence.objects.sweep(now=noon + FRESH + timedelta(seconds=1)) == 1
+    left = case.events.latest("pk")
+    assert (left.kind, left.by, left.at) == ("left", agent, noon)
+
+
+def test_presence_is_for_those_who_see_the_case(as_: As, outsider: User, case: Case) -> None:
+    for verb in ("here", "left"):
+        assert as_(outsider).post(f"/cases/{case.pk}/{verb}/").status_code == 404
+    assert not Presence.objects.exists()
+
+
+def test_a_mentioned_colleague_hears_of_it_once(
+    as_: As, agent: User, teammate: User, outsider: User, case: Case
+) -> None:
+    form = "6f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e"
+    typed = {"form": form, "text": "Can you look, @theo? @otto cannot see this."}
+    for _click in range(2):
+        as_(agent).post(f"/cases/{case.pk}/note/", typed)
+    notice = Notice.objects.get()
+    assert (notice.user, notice.kind, notice.case) == (teammate, "mentioned", case)
+    assert case.events.filter(kind="noted").count() == 1
+    page = html(as_(teammate).get("/notices/"))
+    assert "You were mentioned" in page
+    assert "1 new notice" in html(as_(teammate).get("/notices/bell/"))
+    done = as_(teammate).post("/notices/read/", {"notice": notice.pk})
+    assert done["Location"] == case.get_absolute_url()
+    assert "new notice" not in html(as_(teammate).get("/notices/bell/"))
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("@Theo Teammate, please", True),
+        ("cc @theo.", True),
+        ("(@THEO)", True),
+        ("@theodor", False),
+        ("mail theo@scrm.example", False),
+        ("theo", False),
+        ("@", False),
+    ],
+)
+def test_who_is_called_by_name(
+    teammate: User, agent: User, case: Case, text: str, called: bool
+) -> None:
+    assert (teammate in mentioned(text, case)) is called
+
+
+def test_a_first_name_that_two_share_calls_neither(
+    service: Department, teammate: User, case: Case
+) -> None:
+    other = User.objects.create_user("t2@scrm.example", name="Theo Other", role="supervisor")
+    assert mentioned("@theo?", case) == [teammate]  # the part of his address before the @
+    User.objects.filter(pk=teammate.pk).update(email="x@scrm.example")
+    assert mentioned("@theo?", case) == []
+    assert mentioned("@Theo Other?", case) == [other]
+
+
+def test_a_notice_is_mailed_once_to_whoever_wants_mail(
+    settings: Any, agent: User, teammate: User, case: Case
+) -> None:
+    User.objects.filter(pk=teammate.pk).update(mail_notices=True)
+    Notice.give([teammate, agent], Notice.Kind.ASSIGNED, by=agent, case=case)
+    notice = Notice.objects.get()
+    mail_notice(notice.pk)
+    mail_notice(notice.pk)
+    assert [message.to for message in mail.outbox] == [[teammate.email]]
+    assert f"/cases/{case.pk}/" in mail.outbox[0].body
+
+
+def test_a_reopened_case_rings_for_whoever_works_on_it(agent: User, case: Case, say: Say) -> None:
+    case.claim(by=agent)
+    case.finish(by=agent, seen=case.last_inbound_id)
+    root = case.last_inbound.key
+    say("Not yet!", thread_key=root, in_reply_to=root)
+    assert Notice.objects.get().kind == "reopened"
+
+
+def test_the_whole_public_thread_is_shown(as_: As, agent: User, case: Case, say: Say) -> None:
+    root = case.last_inbound.key
+    say("Same here", by="rita", thread_key=root, in_reply_to=root)
+    page = html(as_(agent).get(f"/cases/{case.pk}/thread/"))
+    assert "My bag is gone" in page
+    assert "Same here" in page
+
+
+def test_settings_of_ones_own(as_: As, agent: User) -> None:
+    client = as_(agent)
+    assert 'data-shortcuts="on"' in html(client.get("/"))
+    client.post("/me/", {"name": "Anna Agent"})
+    assert 'data-shortcuts="off"' in html(client.get("/"))
+
+
+def test_an_expired_login_comes_back_to_the_page_of_the_form(client: Client, case: Case) -> None:
+    """Seen to fail without the referrer: the address of a verb shows nothing."""
+    page = f"http://testserver/cases/{case.pk}/?view=mine"
+    answer = client.post(f"/cases/{case.pk}/done/", headers={"referer": page})
+    assert answer["Location"] == f"/account/login/?next=/cases/{case.pk}/%3Fview%3Dmine"

@@ -1,0 +1,232 @@
+"""What the inbox finds, in which order, and how its address narrows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from django.test import Client
+from django.utils import timezone
+
+from crm.models import Contact, Interaction, User
+from listening.models import Match, Topic
+from routing import lists
+from routing.models import Case, Department, Issue, SavedView
+
+As = Callable[[User], Client]
+Make = Callable[..., Case]
+Say = Callable[..., Interaction]
+
+
+def shown(page: Any) -> list[int]:
+    return [row.case.pk for row in page.context["listing"].rows]
+
+
+def walk(client: Client, address: str) -> list[int]:
+    """All pages of a list, as somebody would press “Older”."""
+    page = client.get(address)
+    found = shown(page)
+    while older := page.context["listing"].older:
+        page = client.get("/" + older)
+        found += shown(page)
+    return found
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "priority"])
+def test_pages_of_every_order_follow_one_another_without_gap_or_overlap(
+    as_: As, agent: User, make_case: Make, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    """Seen to fail with the columns of `page_after` in another order than the list's."""
+    monkeypatch.setattr("routing.views.inbox.PAGE", 3)
+    at = timezone.now() - timedelta(hours=3)
+    ranks = ("low", "urgent", "normal", "high", "normal", "low", "urgent", "high", "normal", "low")
+    made = [
+        make_case(by=f"person{n}", at=at + timedelta(minutes=n % 4), priority=rank)
+        for n, rank in enumerate(ranks)
+    ]
+    found = walk(as_(agent), f"/?view=unassigned&sort={sort}")
+    assert len(found) == len(set(found)) == len(made)
+    cases = {case.pk: case for case in Case.objects.all()}
+    key = {
+        "newest": lambda case: (-case.last_inbound_at.timestamp(), -case.pk),
+        "oldest": lambda case: (case.last_inbound_at, case.pk),
+        "priority": lambda case: (case.rank, case.last_inbound_at, case.pk),
+    }[sort]
+    assert [cases[pk] for pk in found] == sorted(cases.values(), key=key)
+
+
+@pytest.mark.parametrize("mark", ["", "x", "1,2", "100,2026-01-01T00:00:00Z,1", "²,x,1", "1,,"])
+def test_a_mark_that_is_none_begins_at_the_top(as_: As, agent: User, case: Case, mark: str) -> None:
+    page = as_(agent).get("/", {"view": "unassigned", "sort": "priority", "before": mark})
+    assert shown(page) == [case.pk]
+
+
+@pytest.mark.parametrize("words", ["suitcase", "SUITC", "green suitcase", "Müller", "+49 170 5550"])
+def test_it_finds_by_what_was_said(as_: As, agent: User, make_case: Make, words: str) -> None:
+    wanted = make_case("My green suitcase, Müller, call +491705550 please")
+    make_case("A seat by the window", by="zoe")
+    assert shown(as_(agent).get("/", {"q": words})) == [wanted.pk]
+
+
+def test_it_finds_a_profile_by_its_contacts_name(
+    as_: As, agent: User, admin: User, make_case: Make
+) -> None:
+    wanted = make_case(by="xq17")
+    contact = Contact.objects.create(name="Wilhelmina Vandersloot")
+    wanted.profile.link_to(contact, by=admin, evidence="said so")
+    make_case(by="zoe")
+    assert shown(as_(agent).get("/", {"q": "wilhel"})) == [wanted.pk]
+
+
+def test_what_may_not_be_read_is_not_found_by_its_words(
+    as_: As, agent: User, admin: User, sales: Department, make_case: Make
+) -> None:
+    """Seen to fail with `readable_by` taken out of the search."""
+    case = make_case("The merger is called Nightingale")
+    Department.objects.filter(pk=sales.pk).update(is_restricted=True)
+    sales.refresh_from_db()
+    case.hand_over(to=sales, by=agent, why="A contract")
+    assert case.pk in shown(as_(agent).get("/?view=all"))
+    assert shown(as_(agent).get("/", {"q": "nightingale"})) == []
+    assert shown(as_(admin).get("/", {"q": "nightingale"})) == [case.pk]
+
+
+def test_filters_narrow_together_and_each_can_be_taken_away(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    wanted = make_case(by="ron", priority="high", tags=["luggage"])
+    make_case(by="rita", priority="high")
+    make_case(by="rob", tags=["luggage"])
+    page = as_(agent).get("/?view=open&priority=high&tag=luggage")
+    assert shown(page) == [wanted.pk]
+    narrowed = {label: without for label, _said, without in page.context["listing"].narrowed}
+    assert set(narrowed) == {"Priority", "Tag"}
+    assert QueryDict(narrowed["Tag"].lstrip("?")).dict() == {"view": "open", "priority": "high"}
+    assert len(shown(as_(agent).get("/" + narrowed["Tag"]))) == 2
+
+
+def test_it_narrows_by_assignee_issue_channel_and_kind(
+    as_: As, agent: User, teammate: User, make_case: Make
+) -> None:
+    issue = Issue.objects.create(name="Seats", owner=agent)
+    theirs = make_case(by="ron", assignee=teammate, issue=issue)
+    free = make_case(by="rita")
+    client = as_(agent)
+    assert shown(client.get(f"/?view=open&assignee={teammate.pk}")) == [theirs.pk]
+    assert shown(client.get("/?view=open&assignee=nobody")) == [free.pk]
+    assert shown(client.get(f"/?view=open&issue={issue.pk}")) == [theirs.pk]
+    assert len(shown(client.get("/?view=open&channel=sandbox&kind=post"))) == 2
+    assert shown(client.get("/?view=open&kind=call")) == []
+
+
+def test_it_narrows_by_topic_and_shows_its_name(
+    as_: As, agent: User, brand: Topic, make_case: Make, hit: Callable[..., Match]
+) -> None:
+    wanted = make_case("skyward is late", by="ron")
+    make_case(by="rita")
+    hit(wanted.last_inbound, brand, [["text", 0, 7]])
+    page = as_(agent).get(f"/?view=open&topic={brand.pk}")
+    assert shown(page) == [wanted.pk]
+    assert "<mark>skyward</mark> is late" in page.content.decode()
+    assert "Brand" in page.content.decode()
+
+
+def test_it_narrows_by_how_soon_an_answer_is_due(as_: As, agent: User, make_case: Make) -> None:
+    now = timezone.now()
+    late = make_case(by="ron", due_at=now - timedelta(minutes=5))
+    soon = make_case(by="rita", due_at=now + timedelta(minutes=5))
+    make_case(by="rob", due_at=now + timedelta(hours=5))
+    client = as_(agent)
+    assert shown(client.get("/?view=open&due=over")) == [late.pk]
+    assert shown(client.get("/?view=open&due=soon")) == [soon.pk]
+
+
+def test_a_filter_that_is_none_is_said_at_the_list(as_: As, agent: User, case: Case) -> None:
+    page = as_(agent).get("/?view=open&due=never&since=yesterday")
+    assert page.status_code == 422
+    assert "Enter a valid date" in page.content.decode()
+
+
+def test_a_view_is_saved_under_a_name_and_shared_by_its_address(
+    as_: As, agent: User, teammate: User, make_case: Make
+) -> None:
+    wanted = make_case(by="ron", priority="high")
+    make_case(by="rita")
+    typed = {"name": "Hot", "query": "?view=open&priority=high", "is_shared": "on"}
+    done = as_(agent).post("/views/", typed)
+    assert done["Location"] == "/?view=open&priority=high"
+    page = as_(teammate).get(done["Location"])
+    assert shown(page) == [wanted.pk]
+    assert "Hot" in page.content.decode()
+    view = SavedView.objects.get()
+    assert as_(teammate).post(f"/views/{view.pk}/drop/").status_code == 404
+    as_(agent).post(f"/views/{view.pk}/drop/")
+    assert not SavedView.objects.exists()
+
+
+def test_a_view_of_ones_own_is_not_shown_to_others(as_: As, agent: User, teammate: User) -> None:
+    as_(agent).post("/views/", {"name": "My secret order", "query": "?view=all"})
+    assert "My secret order" in as_(agent).get("/").content.decode()
+    assert "My secret order" not in as_(teammate).get("/").content.decode()
+
+
+def test_a_second_view_of_one_name_is_refused_in_words(as_: As, agent: User) -> None:
+    client = as_(agent)
+    for query in ("?view=all", "?view=done"):
+        page = client.post("/views/", {"name": "Hot", "query": query}, follow=True)
+    assert "a name that you have not used yet" in page.content.decode()
+    assert SavedView.objects.count() == 1
+
+
+def test_news_counts_what_came_and_refreshes_what_is_on_screen(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    client, since = as_(agent), timezone.now() - timedelta(minutes=1)
+    on_screen = make_case(by="ron", at=since - timedelta(hours=1))
+    came = make_case(by="rita", at=timezone.now())
+    on_screen.claim(by=agent)
+    asked = {"view": "unassigned", "since": since.isoformat(), "shown": on_screen.pk}
+    page = client.get("/inbox/news/", asked | {"ids": on_screen.pk}).content.decode()
+    assert "1 new case" in page
+    assert f'id="row-{on_screen.pk}"' in page
+    assert 'hx-swap-oob="true"' in page
+    assert "now open" in page  # it no longer belongs to “Unassigned”
+    assert f'id="row-{came.pk}"' not in page
+
+
+def test_news_of_others_departments_are_none(as_: As, outsider: User, case: Case) -> None:
+    asked = {"view": "all", "since": "2020-01-01T00:00:00+00:00", "ids": case.pk}
+    page = as_(outsider).get("/inbox/news/", asked).content.decode()
+    assert "new case" not in page
+    assert f"row-{case.pk}" not in page
+
+
+def test_a_row_says_when_it_was_taken_over_meanwhile(
+    as_: As, agent: User, teammate: User, case: Case
+) -> None:
+    case.claim(by=teammate)
+    page = as_(agent).get("/inbox/news/", {"view": "unassigned", "ids": case.pk})
+    assert "with Theo Teammate now" in page.content.decode()
+
+
+def test_the_default_view_depends_on_what_is_asked(agent: User, case: Case) -> None:
+    visible = Case.objects.visible_to(agent)
+    assert lists.default_view(visible, agent, {}) == "unassigned"
+    assert lists.default_view(visible, agent, {"tag": "x"}) == "open"
+    assert lists.default_view(visible, agent, {"q": "x"}) == "all"
+
+
+def test_the_palette_finds_cases_people_and_issues(
+    as_: As, agent: User, outsider: User, make_case: Make
+) -> None:
+    case = make_case("My bag", by="roncalder")
+    Contact.objects.create(name="Ronda Calm")
+    Issue.objects.create(name="Ronnie's seats", owner=agent)
+    page = as_(agent).get("/palette/?q=ron").content.decode()
+    for words in (f"/cases/{case.pk}/", "Ronda Calm", "Ronnie&#x27;s seats"):
+        assert words in page
+    assert f"/cases/{case.pk}/" not in as_(outsider).get("/palette/?q=ron").content.decode()
+    assert as_(agent).get("/palette/?q=").content == b""
