@@ -36,7 +36,9 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         ours = self.filter(direction=Interaction.Direction.OUT).order_by()
         # Not an OR: it would begin at all responses instead of at these profiles' cases.
         by_case = ours.filter(deliveries__response__case__profile__in=profiles)
-        by_issue = ours.filter(deliveries__response__issue__cases__profile__in=profiles)
+        by_issue = ours.filter(
+            profile=None, deliveries__response__issue__cases__profile__in=profiles
+        )
         touches = said.union(by_case.values("pk"), by_issue.values("pk"), all=True)
         return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
 

@@ -45,14 +45,16 @@ def say(ron: Profile, noon: datetime) -> Say:
 
 @pytest.fixture
 def publish(say: Say, service: Department, admin: User, microblog: Account) -> Callable[..., Any]:
-    """Say something to many, as the answer to a case or an issue."""
+    """Say something to many, or to one, as the answer to a case or an issue."""
 
-    def published(text: str, *, minute: int = 0, **about: Any) -> Interaction:
-        said = say(text, profile=None, direction="out", minute=minute)
-        decision = Decision.objects.create(outcome="macro", by=admin, **about)
+    def published(
+        text: str, *, minute: int = 0, to: Profile | None = None, **about: Any
+    ) -> Interaction:
+        said = say(text, profile=to, direction="out", minute=minute)
+        decision = Decision.objects.create(outcome="micro" if to else "macro", by=admin, **about)
         response = Response.objects.create(
-            decision=decision, department=service, author=admin, audience="many",
-            visibility="public", text=text, state="released", **about,
+            decision=decision, department=service, author=admin, visibility="public", text=text,
+            audience="one" if to else "many", state="released", **about,
         )  # fmt: skip
         Delivery.objects.create(
             response=response, account=microblog, state="sent", sent_at=timezone.now(),
@@ -92,6 +94,19 @@ def test_what_we_said_to_many_is_on_it_once_where_it_answers_their_case_or_issue
     publish("about the issue", issue=issue, minute=3)
     publish("about somebody else", case=other, minute=4)
     assert texts(director, admin) == ["about the issue", "about the case", "theirs"]
+
+
+def test_a_reply_to_somebody_else_about_the_same_issue_is_not_on_it(
+    director: Contact, ron: Profile, publish: Any, service: Department, admin: User
+) -> None:
+    """Seen to fail with every answer to the issue on it."""
+    issue = Issue.objects.create(name="Seat policy", owner=admin)
+    amara = Profile.objects.create(network="x", key="8")
+    Case.objects.create(profile=ron, department=service, issue=issue)
+    hers = Case.objects.create(profile=amara, department=service, issue=issue)
+    publish("to all", issue=issue)
+    publish("to her", to=amara, case=hers, issue=issue)
+    assert texts(director, admin) == ["to all"]
 
 
 def test_pages_neither_lose_nor_double_what_was_said_at_the_same_moment(
