@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from crm.cases import cases_of
 from crm.models import Conversation, Interaction, Profile, User
@@ -13,6 +16,13 @@ from crm.models.interaction import InteractionQuerySet
 from scrm.numbers import number
 
 PAGE = 50
+_ICONS = {
+    "call": "phone",
+    "letter": "pen-line",
+    "message": "mail",
+    "survey answer": "clipboard-list",
+    "comment card": "file-text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,32 @@ class Touch:
     readable: bool
     department: str
     case: int
+
+    @property
+    def icon(self) -> str:
+        row = self.interaction
+        return _ICONS.get(row.kind, "message-circle") if row.profile_id else "megaphone"
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """On which channels somebody was met, and by what kinds of touchpoint."""
+
+    channels: frozenset[str]
+    kinds: frozenset[str]
+
+
+def met(profiles: QuerySet[Profile]) -> Met:
+    """As far as the newest thousand touchpoints tell."""
+    newest = Interaction.objects.on_timeline_of(profiles=profiles, most=1_000)
+    pairs = set(newest.values_list("channel", "kind"))
+    return Met(frozenset(pair[0] for pair in pairs), frozenset(pair[1] for pair in pairs))
+
+
+def by_day(touches: Sequence[Touch]) -> list[tuple[date, list[Touch]]]:
+    """The same, under the days of the current zone on which they stand."""
+    days = groupby(touches, key=lambda touch: timezone.localdate(touch.interaction.sort_at))
+    return [(day, list(each)) for day, each in days]
 
 
 def timeline(
