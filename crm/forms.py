@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -12,6 +13,10 @@ from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What we know of somebody. seen: the version that the page showed."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = Contact
         fields = ("name", "kind", "about", "owner")
@@ -21,6 +26,30 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
         self.fields["owner"].empty_label = _("nobody")  # type: ignore[attr-defined]
+        if self.instance.pk:
+            self.fields["seen"].initial = self.instance.version
+        else:  # who is there already shows while the name is typed
+            self.fields["name"].widget.attrs |= {
+                "hx-get": reverse("crm:namesakes"),
+                "hx-trigger": "input changed delay:300ms",
+                "hx-target": "#namesakes",
+                "autocomplete": "off",
+            }
+
+
+class StrangerForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The least that makes a contact of a stranger."""
+
+    class Meta:
+        model = Contact
+        fields = ("name", "kind")
+
+
+class TagForm(forms.Form):
+    tag = forms.CharField(label=_("Tag"), max_length=60)
+
+    def clean_tag(self) -> str:
+        return " ".join(self.cleaned_data["tag"].split())
 
 
 class EvidenceForm(forms.Form):
@@ -34,27 +63,51 @@ class EvidenceForm(forms.Form):
 
 
 class LinkForm(EvidenceForm):
-    """A profile's side: which contact it is."""
+    """A profile's side: which contact it is. seen: the current claim that the page showed."""
 
     contact = forms.ModelChoiceField(
-        label=_("Contact"),
-        queryset=Contact.objects.none(),
-        empty_label=None,
-        widget=forms.RadioSelect,
+        queryset=Contact.objects.all(), error_messages={"required": _("Choose who it is.")}
     )
-    field_order = ("contact", "evidence")
-
-    def __init__(self, *args: Any, contacts: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["contact"].queryset = contacts  # type: ignore[attr-defined]
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 class ProfileChoiceForm(EvidenceForm):
-    """A contact's side: which profile is them too."""
+    """A contact's side: which profile is them too.
+
+    move: the claim that it is somebody else, if that is to end.
+    """
 
     profile = forms.ModelChoiceField(
-        label=_("Profile"), queryset=Profile.objects.all(), widget=forms.HiddenInput
+        queryset=Profile.objects.all(), error_messages={"required": _("Choose a profile.")}
     )
+    move = forms.CharField(required=False)
+
+
+class RelationForm(forms.Form):
+    """How a contact is connected with another; `way` says who is the subject."""
+
+    FORTH, BACK = "forth", "back"
+
+    kind = forms.CharField(label=_("How"), max_length=60)
+    way = forms.ChoiceField(choices=((FORTH, ""), (BACK, "")))
+    contact = forms.ModelChoiceField(
+        queryset=Contact.objects.all(), error_messages={"required": _("Choose the other one.")}
+    )
+
+    def __init__(self, *args: Any, of: Contact, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = Contact.objects.exclude(pk=of.pk)
+        self.fields["contact"].queryset = others  # type: ignore[attr-defined]
+        self.of = of
+
+    def clean_kind(self) -> str:
+        return " ".join(self.cleaned_data["kind"].split())
+
+    def pair(self) -> tuple[Contact, Contact]:
+        """Who is it, of whom."""
+        other = self.cleaned_data["contact"]
+        forth = self.cleaned_data["way"] == self.FORTH
+        return (self.of, other) if forth else (other, self.of)
 
 
 class InviteForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -7,14 +7,16 @@ A word is looked for as a whole lexeme (`ron@calder` begins a mail address) and 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from django.contrib.postgres.search import CombinedSearchQuery, SearchQuery
-from django.db.models import Exists, OuterRef, QuerySet, Value
+from django.contrib.postgres.search import CombinedSearchQuery, SearchQuery, SearchRank
+from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
+from django.utils.translation import gettext as _
 
 from crm.models import Contact, Profile, ProfileLink
 from crm.models.contact import CONTACT_NAMES
-from crm.models.profile import NAMES
+from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text import storable
 
 _MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200
@@ -23,6 +25,9 @@ _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PIECE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
 _TELEPHONE = re.compile(r"(\+|00)?[0-9 ()/.-]{5,40}", re.ASCII)
+_ADDRESS = re.compile(r".*@|\+?\d{6}", re.DOTALL)
+_TELLING = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
+"""Of an address: a mail address, a handle or a telephone number; not the fifth of a count."""
 
 
 class Lexemes(SearchQuery):
@@ -50,7 +55,7 @@ def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
     return Lexemes(notation) | SearchQuery(" ".join(kept), config="simple")
 
 
-def profiles_named(words: str) -> QuerySet[Profile]:
+def profiles_named(words: str) -> ProfileQuerySet:
     """Profiles whose name, handle and key hold these words; nobody if there are none."""
     query = prefix_query(words)
     if query is None:
@@ -69,10 +74,48 @@ def contacts_named(words: str) -> QuerySet[Contact]:
     return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
 
 
-def strangers_named(words: str) -> QuerySet[Profile]:
+def strangers_named(words: str) -> ProfileQuerySet:
     """Profiles with these words that are no contact so far."""
-    current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
-    return profiles_named(words).filter(~Exists(current))
+    return profiles_named(words).strangers()
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A contact that somebody may be, and what speaks for it, in words."""
+
+    contact: Contact
+    why: str
+
+
+def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
+    """Whom a stranger may be: same address or handle elsewhere, else a similar name."""
+    found: dict[int, Likeness] = {}
+    for address in dict.fromkeys((profile.key, profile.handle)):
+        why = _("Same address: %s") if _ADDRESS.match(address) else _("Same handle: %s")
+        for contact in _with_address(address)[:most]:
+            found.setdefault(contact.pk, Likeness(contact, why % address))
+    for contact in _with_name_like(str(profile))[:most]:
+        found.setdefault(contact.pk, Likeness(contact, _("Similar name")))
+    return list(found.values())[:most]
+
+
+def _with_address(address: str) -> QuerySet[Contact]:
+    if not _TELLING.match(address):
+        return Contact.objects.none()
+    query = SearchQuery(storable(address), config="simple", search_type="phrase")
+    profiles = Profile.objects.alias(search=NAMES).filter(search=query)
+    links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles)
+    return Contact.objects.filter(pk__in=links.values("contact"))
+
+
+def _with_name_like(name: str) -> QuerySet[Contact]:
+    """Those who share a word of three letters or more (two beyond ASCII); most shared first."""
+    pieces = [each for each in _PIECE.findall(storable(name)) if len(each.encode()) >= 3]
+    if not pieces:
+        return Contact.objects.none()
+    query = Lexemes(" | ".join(_begins(each[:_LONGEST]) for each in pieces[:_MOST_WORDS]))
+    found = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query)
+    return found.order_by(SearchRank(CONTACT_NAMES, query).desc(), "name", "pk")
 
 
 def _term(word: str) -> str:
@@ -84,7 +127,7 @@ def _term(word: str) -> str:
     if not pieces:
         return ""
     together = " & ".join(_piece(piece) for piece in pieces)
-    return f"({_begins(whole)} | ({together}))"
+    return together if pieces == [whole] else f"({_begins(whole)} | ({together}))"
 
 
 def _piece(piece: str) -> str:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from crm.cases import cases_of
 from crm.models import Conversation, Interaction, Profile, User
+from crm.models.interaction import InteractionQuerySet
 from scrm.numbers import number
 
 PAGE = 50
+_ICONS = {
+    "call": "phone",
+    "letter": "pen-line",
+    "message": "mail",
+    "survey answer": "clipboard-list",
+    "comment card": "file-text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +37,65 @@ class Touch:
     department: str
     case: int
 
+    @property
+    def icon(self) -> str:
+        row = self.interaction
+        return _ICONS.get(row.kind, "message-circle") if row.profile_id else "megaphone"
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """On which channels somebody was met, and by what kinds of touchpoint."""
+
+    channels: frozenset[str]
+    kinds: frozenset[str]
+
+
+def met(profiles: QuerySet[Profile]) -> Met:
+    """As far as the newest thousand touchpoints tell."""
+    newest = Interaction.objects.on_timeline_of(profiles=profiles, most=1_000)
+    pairs = set(newest.values_list("channel", "kind"))
+    return Met(frozenset(pair[0] for pair in pairs), frozenset(pair[1] for pair in pairs))
+
+
+def by_day(touches: Sequence[Touch]) -> list[tuple[date, list[Touch]]]:
+    """The same, under the days of the current zone on which they stand."""
+    days = groupby(touches, key=lambda touch: timezone.localdate(touch.interaction.sort_at))
+    return [(day, list(each)) for day, each in days]
+
 
 def timeline(
-    profiles: QuerySet[Profile], *, user: User, before: str = "", most: int = PAGE
+    profiles: QuerySet[Profile],
+    *,
+    user: User,
+    before: str = "",
+    most: int = PAGE,
+    among: InteractionQuerySet | None = None,
 ) -> tuple[list[Touch], int]:
-    """A page, newest first, and the key that begins the next one; 0 at the end.
+    """A page of `most`, newest first, and the key that begins the next one; 0 at the end.
 
     before: such a key, as it stands in the address; anything else begins at the newest.
+    among: those that may be on it; all, if None.
     """
-    rows = Interaction.objects.on_timeline_of(profiles=profiles)
+    rows = Interaction.objects.all() if among is None else among
     anchor = Interaction.objects.filter(pk=number(before) or 0).first()
     if anchor:
-        same = Q(sort_at=anchor.sort_at, pk__lt=anchor.pk)
-        rows = rows.filter(Q(sort_at__lt=anchor.sort_at) | same)
-    page = list(rows.select_related("profile", "staff").prefetch_related("attachments")[: most + 1])
+        rows = rows.before(anchor)
+    found = rows.on_timeline_of(profiles=profiles, most=most + 1)
+    page = list(
+        found.select_related("profile", "staff", "account", "conversation").prefetch_related(
+            "attachments"
+        )
+    )
     older = page[most - 1].pk if len(page) > most else 0
     return _touches(page[:most], user), older
 
 
 def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
     conversations = {row.conversation_id for row in rows}
-    ids = [row.pk for row in rows]
-    readable = set(
-        Interaction.objects.readable_by(user).filter(pk__in=ids).values_list("pk", flat=True)
+    closed = [row.pk for row in rows if row.conversation.restricted]
+    opened = set(
+        Interaction.objects.readable_by(user).filter(pk__in=closed).values_list("pk", flat=True)
     )
     departments = dict(
         Conversation.objects.filter(
@@ -59,7 +106,7 @@ def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
     return [
         Touch(
             interaction=row,
-            readable=row.pk in readable,
+            readable=not row.conversation.restricted or row.pk in opened,
             department=departments.get(row.conversation_id, ""),
             case=cases.get(row.conversation_id, 0),
         )

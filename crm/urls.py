@@ -1,17 +1,41 @@
 from django.urls import path
 
-from crm.views import account, attachment, contact, job, me, people, profile
+from crm.views import (
+    account,
+    attachment,
+    contact,
+    contacts,
+    job,
+    link,
+    lookup,
+    me,
+    people,
+    profile,
+    relation,
+)
 
 app_name = "crm"
 urlpatterns = [
-    path("contacts/", contact.contacts, name="contacts"),
+    path("contacts/", contacts.contacts, name="contacts"),
+    path("contacts/strangers/", contacts.strangers, name="strangers"),
+    path("contacts/find/", lookup.find_contacts, name="find_contacts"),
+    path("contacts/namesakes/", lookup.namesakes, name="namesakes"),
     path("contacts/new/", contact.new, name="contact_new"),
     path("contacts/<int:pk>/", contact.contact, name="contact"),
     path("contacts/<int:pk>/edit/", contact.edit, name="contact_edit"),
-    path("contacts/<int:pk>/link/", contact.link, name="contact_link"),
+    path("contacts/<int:pk>/tag/", contact.tag, name="tag"),
+    path("contacts/<int:pk>/untag/", contact.untag, name="untag"),
+    path("contacts/<int:pk>/link/", link.contact_link, name="contact_link"),
+    path("contacts/<int:pk>/relate/", relation.relate, name="relate"),
+    path("relations/<int:pk>/end/", relation.end, name="relation_end"),
+    path("relations/<int:pk>/again/", relation.again, name="relation_again"),
+    path("links/<int:pk>/confirm/", link.confirm, name="link_confirm"),
+    path("links/<int:pk>/again/", link.again, name="link_again"),
+    path("profiles/find/", lookup.find_profiles, name="find_profiles"),
     path("profiles/<int:pk>/", profile.profile, name="profile"),
-    path("profiles/<int:pk>/link/", profile.link, name="link"),
-    path("profiles/<int:pk>/unlink/", profile.unlink, name="unlink"),
+    path("profiles/<int:pk>/make-contact/", link.make_contact, name="make_contact"),
+    path("profiles/<int:pk>/link/", link.link, name="link"),
+    path("profiles/<int:pk>/unlink/", link.unlink, name="unlink"),
     path("people/", people.people, name="people"),
     path("people/invite/", people.invite, name="invite"),
     path("people/<int:pk>/", people.person, name="person"),

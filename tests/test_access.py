@@ -21,7 +21,17 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm.models import Account, Attachment, Contact, Interaction, Job, Profile, User
+from crm.models import (
+    Account,
+    Attachment,
+    Contact,
+    ContactRelation,
+    Interaction,
+    Job,
+    Profile,
+    ProfileLink,
+    User,
+)
 from crm.record import Entry, record
 from listening.models import Mention, Poll, SetApart, Source, Topic
 from responses.compose import Words, log_by_hand
@@ -59,6 +69,7 @@ GET = {
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
+    "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
     "crm:attachment account_change_password live",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:issue_new responses:saved_reply_new",
@@ -86,7 +97,8 @@ POST = {
     SIGN: "responses:approve responses:send_back",
     STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view",
     WORKERS: "responses:bulk responses:saved_reply_new crm:contact_new crm:contact_edit "
-    "crm:contact_link crm:link crm:unlink "
+    "crm:contact_link crm:link crm:unlink crm:link_confirm crm:link_again crm:make_contact "
+    "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
     "responses:issue_statement routing:new routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
     NOT_IN_IT: "routing:issue_remove routing:undo",
@@ -173,13 +185,20 @@ def things(admin: User, service: Department) -> dict[str, Any]:
         kind="post", visibility="public", processed_at=timezone.now(),
     )  # fmt: skip
     apart = SetApart.objects.create(poll=poll, mention=mention, raw=b"x", reason="Broken.")
+    ron, marta = (Contact.objects.create(name=name) for name in ("Ron Calder", "Marta Janssen"))
+    office = Profile.objects.create(network="x", key="office")
     return {
+        "link": ProfileLink.objects.create(profile=office, contact=marta, evidence="Said so").pk,
+        "relation": ContactRelation.objects.create(
+            one=marta, other=ron, kind="assistant of", made_by=admin
+        ).pk,
         "topic": topic.pk,
         "source": source.pk,
         "routing:rule": rule.pk,
         "responses:rule": response_rule.pk,
         "apart": apart.pk,
-        "contact": Contact.objects.create(name="Ron Calder").pk,
+        "contact": ron.pk,
+        "other": marta.pk,
         "issue": Issue.objects.create(name="Seat policy", owner=admin).pk,
         "department": service.pk,
     }
@@ -238,7 +257,7 @@ THING_OF = {
     "set-apart/": "apart", "contacts/": "contact", "profiles/": "profile", "people/": "person",
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
-    "views/": "view", "saved-replies/": "saved",
+    "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",
 }  # fmt: skip
 
 

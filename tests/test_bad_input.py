@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm.models import Account, User
+from crm.models import Account, Contact, User
 from listening.views import discovery
 from responses.models import Response
 from routing.models import Case, Department, RoutingRule
@@ -68,10 +68,14 @@ QUERIES = {
     "responses:history": "q state audience department author since until before",
     "listening:source_new": "address",
     "listening:source": "before",
-    "crm:contacts": "q kind",
-    "crm:contact": "find before",
-    "crm:contact_new": "profile",
-    "crm:profile": "find before",
+    "crm:contacts": "q kind owner tag after",
+    "crm:strangers": "q after",
+    "crm:find_contacts": "q besides",
+    "crm:find_profiles": "q besides",
+    "crm:namesakes": "name",
+    "crm:contact": "before by channel kind text since until",
+    "crm:contact_new": "name",
+    "crm:profile": "before by channel kind text since until",
     "account_login": "next",
     "account_reset_password": "next",
 }
@@ -188,9 +192,16 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "listening:source_pause": {"to": "active"},
     "crm:contact_new": {"name": "Ron", "kind": "customer", "about": "", "owner": "@admin"},
-    "crm:contact_edit": {"name": "Ron", "kind": "customer", "about": "", "owner": "@admin"},
-    "crm:contact_link": {"profile": "@profile", "evidence": "Told us."},
-    "crm:link": {"contact": "@contact", "evidence": "Told us.", "seen": ""},
+    "crm:contact_edit": {
+        "name": "Ron", "kind": "customer", "about": "", "owner": "@admin",
+        "seen": "@version",
+    },
+    "crm:contact_link": {"profile": "@profile", "evidence": "Told us.", "move": "", "q": "ron"},
+    "crm:link": {"contact": "@contact", "evidence": "Told us.", "seen": "", "q": "ron"},
+    "crm:make_contact": {"name": "Ron", "kind": "customer"},
+    "crm:tag": {"tag": "vip"},
+    "crm:untag": {"tag": "vip"},
+    "crm:relate": {"kind": "works at", "way": "forth", "contact": "@other", "q": "mar"},
     "crm:unlink": {"seen": ""},
     "crm:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
     "crm:person_edit": {"name": "Rea", "role": "supervisor"},
@@ -225,6 +236,8 @@ BUTTONS = {
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
     "responses:bulk_undo",
+    "crm:link_confirm", "crm:link_again", "crm:relation_end",
+    "crm:relation_again",
 }  # fmt: skip
 """What is pressed and not typed into."""
 
@@ -258,6 +271,7 @@ def furnished(world: World) -> World:
         "last_inbound": case.last_inbound_id,
         "hash": Response.objects.get(pk=ids["response"]).content_hash,
         "place": f"{speaking.pk}:{ids['profile']}:public",
+        "version": Contact.objects.get(pk=ids["contact"]).version,
         "revision": RoutingRule.objects.get().current_id,
         "member": User.objects.get(email="agent@scrm.example").pk,
     }
@@ -337,10 +351,12 @@ def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, 
     settings.TIME_ZONE = zone
     ends = ODD | MOMENTS
     history, inbox = address("responses:history", {}), address("routing:inbox", {})
+    contact = address("crm:contact", world.ids)
+    pages = {history: ("since", "until", "before"), inbox: ("before",), contact: ("since", "until")}
     answers = [
         *(
             (f"{url} {name} {what}", get(browser, f"{url}?{name}={value}"))
-            for url, names in {history: ("since", "until", "before"), inbox: ("before",)}.items()
+            for url, names in pages.items()
             for name in names
             for what, value in ends.items()
         ),

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import uuid
+from hashlib import sha256
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,6 +15,16 @@ from crm.models.user import User
 
 CONTACT_NAMES = SearchVector("name", config="simple")
 """What a contact is found by."""
+
+_TAGGED = 1_000
+"""Of how many contacts the tags are offered again."""
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def known_tags(self) -> list[str]:
+        """The tags of those last made that have any."""
+        latest = self.exclude(tags=[]).order_by("-pk").values_list("tags", flat=True)[:_TAGGED]
+        return sorted({tag for tags in latest for tag in tags}, key=str.casefold)
 
 
 class Contact(models.Model):
@@ -36,6 +47,8 @@ class Contact(models.Model):
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
+    objects = ContactQuerySet.as_manager()
+
     class Meta:
         ordering = ["name", "pk"]
         indexes = [
@@ -49,11 +62,56 @@ class Contact(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("crm:contact", args=[self.pk])
 
+    @property
+    def initials(self) -> str:
+        letters = [word[0] for word in self.name.split() if word[0].isalnum()]
+        return "".join(letters[:2]).upper() or "?"
+
+    @property
+    def colour(self) -> int:
+        """Which of the eight colours of a style sheet stands for them."""
+        return self.pk % 8
+
+    @property
+    def version(self) -> str:
+        """Changes with what the form for editing shows, and with nothing else."""
+        shown = [self.name, self.kind, self.about, self.owner_id]
+        return sha256(repr(shown).encode()).hexdigest()[:16]
+
+    def tag(self, tag: str) -> str:
+        """Add it, spelled as it is known already → how it is spelled. Tags never conflict."""
+        known = (each for each in Contact.objects.known_tags() if each.casefold() == tag.casefold())
+        tag = next(known, tag)
+        self._set_tags(Func(F("tags"), Value(tag), function="array_append"), unless=[tag])
+        return tag
+
+    def untag(self, tag: str) -> None:
+        self._set_tags(Func(F("tags"), Value(tag), function="array_remove"))
+
+    def _set_tags(self, tags: Func, *, unless: list[str] | None = None) -> None:
+        rows = Contact.objects.filter(pk=self.pk)
+        if unless:
+            rows = rows.exclude(tags__contains=unless)
+        rows.update(tags=tags)
+        self.refresh_from_db(fields=["tags"])
+
+    def relate(self, other: Contact, *, kind: str, by: User) -> ContactRelation:
+        """Say that this contact is KIND that other one; said twice, it stands once."""
+        return self.relations.get_or_create(
+            other=other, kind=kind, ended_at=None, defaults={"made_by": by}
+        )[0]
+
+
+class ContactRelationQuerySet(models.QuerySet["ContactRelation"]):
+    def of(self, contact: Contact) -> ContactRelationQuerySet:
+        """Current ones of this contact, from whichever side they were told."""
+        return self.filter(Q(one=contact) | Q(other=contact), ended_at=None)
+
 
 class ContactRelation(models.Model):
     """How one contact is connected with another, in one's direction; undone by ending it.
 
-    kind: read as "one is KIND of other", such as "assistant".
+    kind: read as "one KIND other", such as "assistant of" or "works at".
     """
 
     one = models.ForeignKey(Contact, models.PROTECT, related_name="relations")
@@ -63,6 +121,8 @@ class ContactRelation(models.Model):
     made_at = models.DateTimeField(default=timezone.now)
     ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
+
+    objects = ContactRelationQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -75,4 +135,10 @@ class ContactRelation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.one}: {self.kind} of {self.other}"
+        return f"{self.one} {self.kind} {self.other}"
+
+    def end(self, *, by: User) -> None:
+        """It is true no more, or never was. It stays in the record."""
+        ContactRelation.objects.filter(pk=self.pk, ended_at=None).update(
+            ended_at=timezone.now(), ended_by=by
+        )

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import BigAutoField, Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Left
 from django.utils import timezone
 
@@ -20,25 +21,43 @@ WORDS = SearchVector("title", Left("text", 100_000), config="simple")
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
-    def on_timeline_of(self, *, profiles: models.QuerySet[Profile]) -> InteractionQuerySet:
-        """All that was said with these profiles, and what we said to many about their cases."""
-        ours = self.filter(profile__in=profiles).values("pk")
-        to_many = self.filter(
-            Q(deliveries__response__case__profile__in=profiles)
-            | Q(deliveries__response__issue__cases__profile__in=profiles),
-            direction=Interaction.Direction.OUT,
-        ).values("pk")
-        return self.filter(Q(pk__in=ours) | Q(pk__in=to_many)).order_by("-sort_at", "-pk")
+    def on_timeline_of(
+        self, *, profiles: models.QuerySet[Profile], most: int
+    ) -> InteractionQuerySet:
+        """The newest `most` that were said with these profiles, or to many about their cases.
+
+        Narrow and page before this, not after it: of each profile no more than `most` are read,
+        along its index, so that a long history costs what a short one does.
+        """
+        newest = self.order_by("-sort_at", "-pk")
+        of_each = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
+        each = Func(of_each, function="unnest", set_returning=True, output_field=BigAutoField())
+        said = profiles.order_by().annotate(touch=each).values("touch")
+        ours = self.filter(direction=Interaction.Direction.OUT).order_by()
+        # Not an OR: it would begin at all responses instead of at these profiles' cases.
+        by_case = ours.filter(deliveries__response__case__profile__in=profiles)
+        by_issue = ours.filter(
+            profile=None, deliveries__response__issue__cases__profile__in=profiles
+        )
+        touches = said.union(by_case.values("pk"), by_issue.values("pk"), all=True)
+        return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
+
+    def before(self, row: Interaction) -> InteractionQuerySet:
+        """Those further down than `row` in a list that is newest first."""
+        # Not only the OR: the index is entered at the bound.
+        below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)
+        return self.filter(below, sort_at__lte=row.sort_at)
 
     def readable_by(self, user: User) -> InteractionQuerySet:
         """All but the text of restricted conversations whose departments are not theirs."""
         if user.sees_everything:
             return self
-        open_ones = Conversation.objects.filter(restricted=False).values("pk")
         mine = Conversation.objects.filter(
-            case_links__ended_at=None, case_links__case__department__memberships__user=user
-        ).values("pk")
-        return self.filter(Q(conversation__in=open_ones) | Q(conversation__in=mine))
+            pk=OuterRef("conversation"),
+            case_links__ended_at=None,
+            case_links__case__department__memberships__user=user,
+        )
+        return self.filter(Q(conversation__restricted=False) | Exists(mine))
 
 
 class Interaction(models.Model):

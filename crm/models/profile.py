@@ -5,6 +5,7 @@ from datetime import datetime
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models, transaction
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,6 +20,11 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
     def of_contact(self, contact: Contact) -> ProfileQuerySet:
         """The profiles that are this contact, by current links."""
         return self.filter(links__contact=contact, links__ended_at=None)
+
+    def strangers(self) -> ProfileQuerySet:
+        """Those that are no contact so far."""
+        current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
+        return self.filter(~Exists(current))
 
 
 class Profile(models.Model):
@@ -50,6 +56,11 @@ class Profile(models.Model):
     def initials(self) -> str:
         letters = [word[0] for word in str(self).split() if word[0].isalnum()]
         return "".join(letters[:2]).upper() or "?"
+
+    @property
+    def colour(self) -> int:
+        """Which of the eight colours of a style sheet stands for them."""
+        return self.pk % 8
 
     @property
     def link(self) -> ProfileLink | None:
@@ -125,3 +136,16 @@ class ProfileLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile} is {self.contact}"
+
+    def confirm(self, *, by: User) -> ProfileLink:
+        """A guess becomes somebody's word; the guess is kept."""
+        return self.profile.link_to(self.contact, by=by, evidence=self.evidence)
+
+    def again(self, *, by: User) -> ProfileLink:
+        """Take back its end. A guess stays a guess; a claim is whose who makes it again."""
+        return self.profile.link_to(
+            self.contact,
+            by=by if self.confirmed_by_id else None,
+            evidence=self.evidence,
+            confidence=self.confidence,
+        )

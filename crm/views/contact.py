@@ -1,152 +1,152 @@
+"""One contact: the page, and what we know of them."""
+
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from crm.access import StaffRequest
-from crm.cases import works
-from crm.forms import ContactForm, ProfileChoiceForm
-from crm.models import Contact, Profile, ProfileLink
-from crm.timeline import timeline
-from scrm.numbers import number
-from scrm.text import storable
+from crm.access import StaffRequest, worker_only
+from crm.cases import cases_with, works
+from crm.forms import ContactForm, TagForm
+from crm.models import Contact, ContactRelation, Profile
+from crm.views.listing import typed_words
+from crm.views.timeline import asked_timeline
 
-_MOST = 50
-_FEW = 10
-
-
-@require_safe
-def contacts(request: StaffRequest) -> HttpResponse:
-    words, kind = typed_words(request, "q"), request.GET.get("kind", "")
-    found = named(words).filter(kind=kind) if kind in Contact.Kind.values else named(words)
-    rows = list(found.prefetch_related("links__profile")[: _MOST + 1])
-    context = {
-        "contacts": rows[:_MOST],
-        "more": len(rows) > _MOST,
-        "strangers": strangers(words)[:_FEW] if words else [],
-        "words": words,
-        "kind": kind,
-        "kinds": Contact.Kind.choices,
-        "works": works(request.user),
-    }
-    return render(request, "crm/contacts.html", context)
+_KINDS = ("assistant of", "works at", "parent of", "partner of", "manager of", "press officer of")
+_TOLD = 200
+"""Of how many relations the kinds are offered again."""
 
 
 @require_safe
 def contact(request: StaffRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
-    return _page(request, row)
+    return contact_page(request, get_object_or_404(Contact.objects.select_related("owner"), pk=pk))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@transaction.atomic
+@worker_only
 def new(request: StaffRequest) -> HttpResponse:
-    """A contact, and if a profile is named, the claim that it is them."""
-    _refuse_readers(request)
-    given = number(request.GET.get("profile", ""))
-    profile = None if given is None else get_object_or_404(Profile, pk=given)
-    named_so = {"name": str(profile)[:200] if profile else "", "owner": request.user}
-    form = ContactForm(request.POST or None, initial=named_so)
+    named = {"name": typed_words(request, "name")[:200], "owner": request.user}
+    form = ContactForm(request.POST or None, initial=named)
     if not form.is_valid():
-        return _form(request, form, profile)
-    row = form.save()
-    if profile:
-        profile.link_to(row, by=request.user, evidence=_("This contact was made of this profile."))
-    return redirect(row)
+        return _form(request, form)
+    return redirect(form.save())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
+@transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    _refuse_readers(request)
-    row = get_object_or_404(Contact, pk=pk)
+    """Change what we know; refused where it changed since the page was opened."""
+    row = get_object_or_404(Contact.objects.select_for_update(), pk=pk)
     form = ContactForm(request.POST or None, instance=row)
     if not form.is_valid():
-        return _form(request, form, None)
+        return _form(request, form)
+    stored = Contact.objects.select_related("owner").get(pk=pk)
+    changed = _changed(stored, form) if form.cleaned_data["seen"] != stored.version else []
+    if changed:
+        typed = request.POST.copy()
+        typed["seen"] = stored.version
+        return _form(request, ContactForm(typed, instance=stored), changed=changed, status=409)
     form.save()
     messages.success(request, _("Saved."))
     return redirect(row)
 
 
 @require_POST
-def link(request: StaffRequest, pk: int) -> HttpResponse:
-    """Claim that a profile is this contact too."""
-    _refuse_readers(request)
+@worker_only
+def tag(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Contact, pk=pk)
-    form = ProfileChoiceForm(request.POST)
+    form = TagForm(request.POST)
     if not form.is_valid():
-        return _page(request, row, form=form, status=422)
-    profile = form.cleaned_data["profile"]
-    profile.link_to(row, by=request.user, evidence=form.cleaned_data["evidence"])
-    messages.success(request, _("%(profile)s is linked.") % {"profile": profile})
-    return redirect(row)
+        return _tags(request, row, form)
+    row.tag(form.cleaned_data["tag"])
+    return _tags(request, row)
 
 
-def typed_words(request: StaffRequest, name: str) -> str:
-    """What is searched for, as PostgreSQL takes it."""
-    return storable(request.GET.get(name, "")).strip()
+@require_POST
+@worker_only
+def untag(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Contact, pk=pk)
+    row.untag(typed_words(request, "tag"))
+    return _tags(request, row)
 
 
-def named(words: str) -> QuerySet[Contact]:
-    """Contacts whose name, or whose handle or address anywhere, holds these words."""
-    if not words:
-        return Contact.objects.all()
-    linked = Contact.objects.filter(
-        links__ended_at=None, links__profile__in=_profiles(words).values("pk")
-    )
-    return Contact.objects.filter(Q(name__icontains=words) | Q(pk__in=linked.values("pk")))
+def contact_page(
+    request: StaffRequest, row: Contact, *, status: int = 200, **told: Any
+) -> HttpResponse:
+    """The page; told: forms that were refused, and what was searched for in them."""
+    profiles = Profile.objects.of_contact(row)
+    timeline = asked_timeline(request, profiles, here=row.get_absolute_url())
+    if timeline.alone:
+        return render(request, "crm/_timeline.html", timeline.context)
+    current, former = row.links.filter(ended_at=None), row.links.exclude(ended_at=None)
+    context = {
+        **timeline.context,
+        "contact": row,
+        "besides": str(row.pk),
+        "links": current.select_related("profile", "confirmed_by").order_by("made_at", "pk"),
+        "ended": former.select_related("profile", "ended_by").order_by("-ended_at", "pk"),
+        "relations": ContactRelation.objects.of(row).select_related("one", "other", "made_by"),
+        "cases": cases_with(profiles, user=request.user),
+        "works": works(request.user),
+        **_offered(),
+        **told,
+    }
+    return render(request, "crm/contact.html", context, status=status)
 
 
-def strangers(words: str) -> QuerySet[Profile]:
-    """Profiles with these words that are no contact so far."""
-    linked = ProfileLink.objects.filter(ended_at=None).values("profile")
-    return _profiles(words).exclude(pk__in=linked).order_by("name", "pk")
+def _offered() -> dict[str, Any]:
+    """What the small forms suggest."""
+    told = ContactRelation.objects.order_by("-pk").values_list("kind", flat=True)[:_TOLD]
+    kinds = sorted({*told, *_KINDS}, key=str.casefold)
+    return {"known_tags": Contact.objects.known_tags(), "relation_kinds": kinds}
 
 
-def _profiles(words: str) -> QuerySet[Profile]:
-    handle = words.lstrip("@")
-    return Profile.objects.filter(
-        Q(name__icontains=words) | Q(handle__icontains=handle) | Q(key__icontains=handle)
-    )
+def _changed(stored: Contact, form: ContactForm) -> list[tuple[str, str]]:
+    """Where what is there now differs from what was typed: label and what is there."""
+    shown = {
+        "name": stored.name,
+        "kind": stored.get_kind_display(),
+        "about": stored.about or _("nothing"),
+        "owner": str(stored.owner or _("nobody")),
+    }
+    typed = form.instance
+    return [
+        (str(form.fields[name].label), value)
+        for name, value in shown.items()
+        if getattr(stored, name) != getattr(typed, name)
+    ]
 
 
-def _refuse_readers(request: StaffRequest) -> None:
-    if not works(request.user):
-        raise PermissionDenied
-
-
-def _form(request: StaffRequest, form: ContactForm, profile: Profile | None) -> HttpResponse:
-    context = {"form": form, "profile": profile}
-    status = 422 if form.is_bound else 200
+def _form(
+    request: StaffRequest,
+    form: ContactForm,
+    *,
+    changed: list[tuple[str, str]] | None = None,
+    status: int | None = None,
+) -> HttpResponse:
+    status = status or (422 if form.is_bound else 200)
+    stored = form.initial.get("name", "")
+    context = {"form": form, "changed": changed or [], "stored_name": stored}
     return render(request, "crm/contact_form.html", context, status=status)
 
 
-def _page(
-    request: StaffRequest,
-    row: Contact,
-    *,
-    form: ProfileChoiceForm | None = None,
-    status: int = 200,
-) -> HttpResponse:
-    profiles = Profile.objects.of_contact(row)
-    touches, older = timeline(profiles, user=request.user, before=request.GET.get("before", ""))
-    find = typed_words(request, "find")
-    cases = request.user.cases.model.objects.visible_to(request.user)
+def _tags(request: StaffRequest, row: Contact, form: TagForm | None = None) -> HttpResponse:
+    """Only the tags where only they were asked for, else the whole page."""
+    status = 422 if form else 200
+    if not request.headers.get("HX-Request"):
+        return contact_page(request, row, tag_form=form, status=status) if form else redirect(row)
     context = {
         "contact": row,
-        "links": row.links.filter(ended_at=None).select_related("profile", "confirmed_by"),
-        "ended": row.links.exclude(ended_at=None).select_related("profile", "ended_by"),
-        "touches": touches,
-        "older": older,
-        "cases": cases.filter(profile__in=profiles).order_by("-opened_at")[:_FEW],
-        "find": find,
-        "candidates": _profiles(find).exclude(pk__in=profiles)[:_FEW] if find else [],
-        "form": form,
-        "works": works(request.user),
+        "tag_form": form,
+        "works": True,
+        "known_tags": Contact.objects.known_tags(),
+        "focus": True,
     }
-    return render(request, "crm/contact.html", context, status=status)
+    return render(request, "crm/_tags.html", context, status=status)

@@ -16,6 +16,7 @@ from crm.models import Job
 from responses import bulk
 from routing.models import Issue
 from scrm.numbers import number
+from scrm.text import storable
 
 MOST = 1000
 

@@ -17,6 +17,7 @@ from responses.rules import Verdict
 from responses.views.lookup import case_to_work_on, departments_to_speak_for
 from routing.models import Case, Issue
 from scrm.numbers import number
+from scrm.text import storable
 
 KINDS = {"reply", "statement", "note", "by-hand"}
 LONGEST = 200_000

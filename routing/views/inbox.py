@@ -184,7 +184,8 @@ def _moment(text: str) -> datetime:
         moment = parse_datetime(text)
     except ValueError:
         moment = None
-    return tellable(moment if moment and moment.tzinfo else timezone.now())
+    kept = tellable(moment) if moment and moment.tzinfo else None
+    return kept or timezone.now()
 
 
 def _gone(row: Row) -> Row:

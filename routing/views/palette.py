@@ -11,6 +11,7 @@ from routing import lists
 from routing.lists import Asked
 from routing.models import Issue
 from routing.models.status import LIVING
+from scrm.text import storable
 
 _FEW = 6
 

@@ -1,0 +1,89 @@
+"""What somebody asks of a timeline, as it stands in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Interaction, User
+from crm.models.interaction import InteractionQuerySet
+from crm.timeline import Met
+from scrm.channels import registry
+from scrm.text import storable
+
+
+class TimelineForm(forms.Form):
+    """What of a timeline is shown; it lives in the address."""
+
+    EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
+    SIDES = (
+        ("", _("from everybody")),
+        ("them", _("from them")),
+        ("us", _("from us")),
+        ("many", _("to many")),
+    )
+    TEXTS = (("", _("text or not")), ("with", _("with text")), ("without", _("without text")))
+    DAY = (MinValueValidator(EARLIEST), MaxValueValidator(LATEST))
+    DATE = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+    by = forms.ChoiceField(label=_("Who spoke"), choices=SIDES, required=False)
+    channel = forms.ChoiceField(label=_("Channel"), required=False)
+    kind = forms.ChoiceField(label=_("Kind"), required=False)
+    text = forms.ChoiceField(label=_("Text"), choices=TEXTS, required=False)
+    since = forms.DateField(label=_("since"), required=False, widget=DATE, validators=DAY)
+    until = forms.DateField(label=_("until"), required=False, widget=DATE, validators=DAY)
+
+    def __init__(self, asked: Any, *, met: Met) -> None:
+        super().__init__(asked, label_suffix="")
+        kinds = sorted((met.kinds | {storable(asked.get("kind", ""))[:30]}) - {""})
+        channels = _channels(sorted(met.channels))
+        self.fields["channel"].choices = [("", _("all channels")), *channels]  # type: ignore[attr-defined]
+        self.fields["kind"].choices = [("", _("all kinds")), *((kind, kind) for kind in kinds)]  # type: ignore[attr-defined]
+        self.is_valid()
+
+    @property
+    def narrows(self) -> bool:
+        return any(self.cleaned_data.values())
+
+    def among(self, user: User) -> InteractionQuerySet:
+        """The touchpoints that are asked for; of a restricted conversation nobody learns more
+        by asking than its page shows."""
+        asked, rows = self.cleaned_data, Interaction.objects.all()
+        for name, narrowed in _NARROWED.items():
+            if value := asked.get(name):
+                rows = narrowed(rows, value)
+        if any(asked.get(name) for name in ("channel", "kind", "text")):
+            rows = rows.readable_by(user)
+        return rows
+
+
+def _channels(kinds: Iterable[str]) -> list[tuple[str, str]]:
+    """Each with its name; one that is no longer there keeps its kind as its name."""
+    known = registry.kinds()
+    return [(kind, registry.channel(kind).label if kind in known else kind) for kind in kinds]
+
+
+def _side(rows: InteractionQuerySet, side: str) -> InteractionQuerySet:
+    if side == "them":
+        return rows.filter(direction=Interaction.Direction.IN)
+    return rows.filter(direction=Interaction.Direction.OUT, profile__isnull=side == "many")
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+_NARROWED: dict[str, Callable[[InteractionQuerySet, Any], InteractionQuerySet]] = {
+    "by": _side,
+    "channel": lambda rows, kind: rows.filter(channel=kind),
+    "kind": lambda rows, kind: rows.filter(kind=kind),
+    "text": lambda rows, text: rows.exclude(text="") if text == "with" else rows.filter(text=""),
+    "since": lambda rows, day: rows.filter(sort_at__gte=_midnight(day)),
+    "until": lambda rows, day: rows.filter(sort_at__lt=_midnight(day + timedelta(days=1))),
+}

@@ -1,0 +1,161 @@
+"""Claims that a profile is a contact: made with evidence, ended, and made again."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest, worker_only
+from crm.forms import LinkForm, ProfileChoiceForm, StrangerForm
+from crm.models import Contact, Profile, ProfileLink
+from crm.views.contact import contact_page
+from crm.views.listing import typed_words
+from crm.views.lookup import only_finds, profile_offers
+from crm.views.profile import profile_page, shown_claim
+
+
+@require_POST
+@worker_only
+@transaction.atomic
+def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
+    """Claim that a profile is this contact too; that it is another one only ends if so told."""
+    row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
+    form = ProfileChoiceForm(request.POST)
+    if only_finds(request, "profile", "evidence"):
+        typed = ProfileChoiceForm(initial=request.POST.dict())
+        return _contact_again(request, row, typed, status=200)
+    if not form.is_valid():
+        return _contact_again(request, row, form, status=422)
+    profile = _locked(form.cleaned_data["profile"].pk)
+    taken = profile.link
+    if taken and taken.contact_id != pk and form.cleaned_data["move"] != str(taken.pk):
+        return _contact_again(request, row, form, taken=taken, status=409)
+    if not taken or taken.contact_id != pk:
+        profile.link_to(row, by=request.user, evidence=form.cleaned_data["evidence"])
+    messages.success(request, _("%(profile)s is linked.") % {"profile": profile})
+    return redirect(row)
+
+
+@require_POST
+@worker_only
+@transaction.atomic
+def link(request: StaffRequest, pk: int) -> HttpResponse:
+    """Claim that this profile is a contact; refused if another claim was made meanwhile."""
+    row = _locked(pk)
+    form = LinkForm(request.POST)
+    if only_finds(request, "contact", "evidence"):
+        return profile_page(request, row, form=LinkForm(initial=request.POST.dict()))
+    if not form.is_valid():
+        return profile_page(request, row, form=form, status=422)
+    if form.cleaned_data["seen"] != shown_claim(row):
+        form.add_error(None, _("Somebody linked this profile meanwhile. Nothing was changed."))
+        return profile_page(request, row, form=form, status=409)
+    contact = form.cleaned_data["contact"]
+    row.link_to(contact, by=request.user, evidence=form.cleaned_data["evidence"])
+    said = _("%(profile)s is %(contact)s.") % {"profile": row, "contact": contact}
+    messages.success(request, said)
+    return redirect(contact)
+
+
+@require_POST
+@worker_only
+@transaction.atomic
+def unlink(request: StaffRequest, pk: int) -> HttpResponse:
+    """End the claim that the page showed. What was said stays with the profile."""
+    row = _locked(pk)
+    claim = row.link
+    if claim is None or request.POST.get("seen", "") != shown_claim(row):
+        messages.error(request, _("This link was changed meanwhile. Nothing was done."))
+        return redirect(row)
+    row.unlink(by=request.user)
+    said = _("%(profile)s is no longer linked to %(contact)s. Its history stays.")
+    undo = {
+        "said": said % {"profile": _called(claim), "contact": claim.contact},
+        "action": reverse("crm:link_again", args=[claim.pk]),
+    }
+    messages.success(request, render_to_string("crm/_undo.html", undo, request))
+    return redirect(claim.contact if request.POST.get("at") == "contact" else row)
+
+
+@require_POST
+@worker_only
+@transaction.atomic
+def confirm(request: StaffRequest, pk: int) -> HttpResponse:
+    """Say by name that a guess is right."""
+    row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
+    now = _locked(row.profile_id).link
+    if now == row:
+        row.confirm(by=request.user)
+        said = _("%(profile)s is %(contact)s.")
+        messages.success(request, said % {"profile": _called(row), "contact": row.contact})
+    else:
+        messages.error(request, _("This link was changed meanwhile. Nothing was done."))
+    return redirect(row.contact)
+
+
+@require_POST
+@worker_only
+@transaction.atomic
+def again(request: StaffRequest, pk: int) -> HttpResponse:
+    """Undo the end of a claim, unless another one was made meanwhile."""
+    row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
+    now = _locked(row.profile_id).link
+    if now is None:
+        row.again(by=request.user)
+    if now is None or now.contact_id == row.contact_id:
+        said = _("%(profile)s is linked to %(contact)s again.")
+        messages.success(request, said % {"profile": _called(row), "contact": row.contact})
+    else:
+        said = _("%(profile)s was linked to %(contact)s meanwhile. Nothing was changed.")
+        messages.error(request, said % {"profile": _called(row), "contact": now.contact})
+    return redirect(row.contact)
+
+
+@require_POST
+@worker_only
+@transaction.atomic
+def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
+    """A contact of a stranger, in one step; one that they became meanwhile is not made twice."""
+    row = _locked(pk)
+    if row.contact:
+        said = _("%(profile)s is %(contact)s already. Nothing was changed.")
+        messages.warning(request, said % {"profile": row, "contact": row.contact})
+        return redirect(row.contact)
+    form = StrangerForm(request.POST, instance=Contact(owner=request.user))
+    if not form.is_valid():
+        return profile_page(request, row, stranger_form=form, status=422)
+    contact = form.save()
+    evidence = _("This contact was made of this profile.")
+    row.link_to(contact, by=request.user, evidence=evidence)
+    messages.success(request, _("%(contact)s is a contact now.") % {"contact": contact})
+    return redirect(contact)
+
+
+def _called(claim: ProfileLink) -> str:
+    """The profile, told apart from a contact of the same name."""
+    return claim.profile.handle or str(claim.profile)
+
+
+def _locked(pk: int) -> Profile:
+    return get_object_or_404(Profile.objects.select_for_update(), pk=pk)
+
+
+def _contact_again(
+    request: StaffRequest,
+    row: Contact,
+    form: ProfileChoiceForm,
+    *,
+    status: int,
+    taken: ProfileLink | None = None,
+) -> HttpResponse:
+    find = typed_words(request, "q")
+    offers = profile_offers(find, besides=row.pk, chosen=request.POST.get("profile", ""))
+    return contact_page(
+        request, row, link_form=form, find=find, offers=offers, taken=taken, status=status
+    )

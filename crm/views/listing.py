@@ -1,0 +1,53 @@
+"""Long lists: what is typed to narrow them, a page of them, and how many there are."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.formats import number_format
+
+from scrm.numbers import number
+from scrm.text import storable
+
+M = TypeVar("M", bound=Model)
+
+_PAGE = 50
+_COUNTED = 1_000
+
+
+def typed_words(request: HttpRequest, name: str) -> str:
+    """What is searched for, as PostgreSQL takes it."""
+    typed = request.POST if request.method == "POST" else request.GET
+    return storable(typed.get(name, "")).strip()
+
+
+def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
+    """A page, and the key after which the next begins; 0 at the end.
+
+    after: such a key, as it stands in the address; anything else begins at the first.
+    """
+    anchor = rows.model._default_manager.filter(pk=number(after) or 0).values_list("name").first()
+    if anchor:
+        rows = rows.filter(Q(name__gt=anchor[0]) | Q(name=anchor[0], pk__gt=number(after)))
+    return _page(rows.order_by("name", "pk"))
+
+
+def newest_first(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
+    """The same, by when they were made."""
+    if key := number(after):
+        rows = rows.filter(pk__lt=key)
+    return _page(rows.order_by("-pk"))
+
+
+def _page(rows: QuerySet[M]) -> tuple[list[M], int]:
+    page = list(rows[: _PAGE + 1])
+    return page[:_PAGE], page[_PAGE - 1].pk if len(page) > _PAGE else 0
+
+
+def counted(rows: QuerySet[M]) -> str:
+    """How many, in words; beyond a thousand only that, because counting on would take long."""
+    count = rows.order_by()[: _COUNTED + 1].count()
+    shown = number_format(min(count, _COUNTED), force_grouping=True)
+    return shown if count <= _COUNTED else f"{shown}+"

@@ -1,0 +1,100 @@
+"""Finding whom one means, while one types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Prefetch
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from crm.access import StaffRequest
+from crm.models import Contact, Profile, ProfileLink
+from crm.search import contacts_named, profiles_named
+from crm.views.listing import typed_words
+from scrm.numbers import number
+
+_FEW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Somebody to choose. chosen: whether they are already."""
+
+    key: int
+    name: str
+    detail: str
+    url: str
+    chosen: bool = False
+
+
+@require_safe
+def find_profiles(request: StaffRequest) -> HttpResponse:
+    """`besides`: a contact whose own profiles are not offered."""
+    words = typed_words(request, "q")
+    offers = profile_offers(words, besides=number(request.GET.get("besides", "")))
+    return _offers(request, offers, words, field="profile")
+
+
+@require_safe
+def find_contacts(request: StaffRequest) -> HttpResponse:
+    """`besides`: the contact that is not offered."""
+    words = typed_words(request, "q")
+    offers = contact_offers(words, besides=number(request.GET.get("besides", "")))
+    return _offers(request, offers, words, field="contact")
+
+
+@require_safe
+def namesakes(request: StaffRequest) -> HttpResponse:
+    """Who is there already by the name that is being typed for a new contact."""
+    words = typed_words(request, "name")
+    return _offers(request, contact_offers(words), words, field="")
+
+
+def only_finds(request: StaffRequest, choice: str, told: str) -> bool:
+    """Whether a form's search was meant: its button, or Enter in it before anything else."""
+    said = request.POST.get(choice) or request.POST.get(told, "").strip()
+    return "find" in request.POST or bool(typed_words(request, "q") and not said)
+
+
+def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
+    """chosen: the key of a profile that is offered first, whatever the words."""
+    theirs = ProfileLink.objects.filter(contact=besides, ended_at=None)
+    found = profiles_named(words).exclude(pk__in=theirs.values("profile"))
+    rows = found.prefetch_related("links__contact").order_by("name", "pk")[:_FEW]
+    first = Profile.objects.filter(pk=number(chosen) or 0).prefetch_related("links__contact")
+    return [
+        Offer(row.pk, str(row), _profile_detail(row), row.get_absolute_url(), str(row.pk) == chosen)
+        for row in {row.pk: row for row in (*first, *rows)}.values()
+    ]
+
+
+def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
+    """chosen: the key of a contact that is offered first, whatever the words."""
+    current = ProfileLink.objects.filter(ended_at=None).select_related("profile").order_by("pk")
+    links = Prefetch("links", queryset=current, to_attr="current_links")
+    rows = contacts_named(words).exclude(pk=besides or 0).prefetch_related(links)[:_FEW]
+    first = Contact.objects.filter(pk=number(chosen) or 0).prefetch_related(links)
+    return [
+        Offer(row.pk, row.name, _contact_detail(row), row.get_absolute_url(), str(row.pk) == chosen)
+        for row in {row.pk: row for row in (*first, *rows)}.values()
+    ]
+
+
+def _profile_detail(row: Profile) -> str:
+    known = _("linked to %s") % row.contact if row.contact else _("stranger")
+    handle = row.handle if row.handle != str(row) else ""
+    return " · ".join(part for part in (handle, row.network, known) if part)
+
+
+def _contact_detail(row: Contact) -> str:
+    links = row.current_links[:3]  # type: ignore[attr-defined]
+    handles = (link.profile.handle or link.profile.key for link in links)
+    return " · ".join([str(row.get_kind_display()), *handles])
+
+
+def _offers(request: StaffRequest, offers: list[Offer], words: str, *, field: str) -> HttpResponse:
+    context = {"offers": offers, "find": words, "field": field}
+    return render(request, "crm/_offers.html", context)

@@ -1,0 +1,69 @@
+"""How contacts are connected with one another."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest, worker_only
+from crm.forms import RelationForm
+from crm.models import Contact, ContactRelation
+from crm.views.contact import contact_page
+from crm.views.listing import typed_words
+from crm.views.lookup import contact_offers, only_finds
+from scrm.numbers import number
+
+
+@require_POST
+@worker_only
+def relate(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
+    if only_finds(request, "contact", "kind"):
+        return _again(request, row, RelationForm(initial=request.POST.dict(), of=row), 200)
+    form = RelationForm(request.POST, of=row)
+    if not form.is_valid():
+        return _again(request, row, form, 422)
+    one, other = form.pair()
+    relation = one.relate(other, kind=form.cleaned_data["kind"], by=request.user)
+    messages.success(request, f"{relation}.")
+    return redirect(row)
+
+
+@require_POST
+@worker_only
+def end(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(ContactRelation.objects.select_related("one", "other"), pk=pk)
+    row.end(by=request.user)
+    undo = {
+        "said": _("Ended: %(relation)s.") % {"relation": row},
+        "action": reverse("crm:relation_again", args=[pk]),
+    }
+    messages.success(request, render_to_string("crm/_undo.html", undo, request))
+    return redirect(_where(request, row))
+
+
+@require_POST
+@worker_only
+def again(request: StaffRequest, pk: int) -> HttpResponse:
+    """Take back its end: say it anew."""
+    row = get_object_or_404(ContactRelation.objects.select_related("one", "other"), pk=pk)
+    row.one.relate(row.other, kind=row.kind, by=request.user)
+    messages.success(request, f"{row}.")
+    return redirect(row.one)
+
+
+def _again(request: StaffRequest, row: Contact, form: RelationForm, status: int) -> HttpResponse:
+    find = typed_words(request, "q")
+    offers = contact_offers(find, besides=row.pk, chosen=request.POST.get("contact", ""))
+    told = {"relation_form": form, "relation_find": find, "relation_offers": offers}
+    return contact_page(request, row, status=status, **told)
+
+
+def _where(request: StaffRequest, row: ContactRelation) -> Contact:
+    """The side from which it was ended."""
+    return row.other if number(request.POST.get("at", "")) == row.other_id else row.one

@@ -1,0 +1,53 @@
+"""The timeline on the pages of contacts and profiles, as the address asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from crm.access import StaffRequest
+from crm.models import Interaction, Profile
+from crm.timeline import by_day, met, timeline
+from crm.timeline_form import TimelineForm
+from scrm.numbers import number
+
+_PARTS = {"timeline", "older"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """alone: whether the page is there already and only this part is wanted."""
+
+    context: dict[str, Any]
+    alone: bool
+
+
+def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: str) -> Asked:
+    """here: the address of the page, where what is asked stands in the query."""
+    form = TimelineForm(request.GET, met=met(profiles))
+    before = request.GET.get("before", "")
+    touches, older = timeline(
+        profiles, user=request.user, before=before, among=form.among(request.user)
+    )
+    target = request.headers.get("HX-Target", "")
+    alone = target in _PARTS
+    context = {
+        "alone": alone,
+        "days": by_day(touches),
+        "older": older,
+        "asked": form,
+        "here": here,
+        "before": number(before) or 0,
+        "continued": _day_of(before) if target == "older" else None,
+    }
+    return Asked(context, alone)
+
+
+def _day_of(key: str) -> date | None:
+    """The day that stands above already when more is fetched under it."""
+    row = Interaction.objects.filter(pk=number(key) or 0).first()
+    return timezone.localdate(row.sort_at) if row else None
