@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
+from threading import Timer
+from typing import Any
 
 import pytest
 import redis
-from django.db import connection
+from django.db import close_old_connections, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from crm import record
 from crm.models import Account, Interaction, User
 from listening.models import Mention, SetApart, Source
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery
 from routing.models import Case, CaseConversation, CaseEvent
+from scrm import pipeline
 from scrm.channels.sandbox.models import Post
+from scrm.nudge import nudge
 from tests.machinery import Machine, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.live, pytest.mark.slow]
@@ -31,6 +39,8 @@ LEASES = {
     "SCRM_POLL_LEASE_SECONDS": "3",
     "SCRM_SEND_LEASE_SECONDS": "3",
 }
+LEDGER = f"SELECT pg_advisory_xact_lock({record._LOCK})"
+SEEN = "LOCK TABLE listening_seen IN EXCLUSIVE MODE"
 
 
 @pytest.fixture
@@ -46,14 +56,15 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, mentions: Source) -> Iterator[Machine]:
+def machine(tmp_path: Path, mentions: Source, settings: Any) -> Iterator[Machine]:
+    settings.UNDO_SECONDS = 0
     with Machine(tmp_path, env=LEASES) as machine:
         machine.wait()
         yield machine
 
 
-def post(count: int = ITEMS) -> None:
-    """That many people write to us, each once."""
+def post(first: int = 0, last: int = ITEMS) -> None:
+    """People of these numbers write to us, each once."""
     Post.objects.bulk_create(
         Post(
             network=MICROBLOG,
@@ -64,8 +75,27 @@ def post(count: int = ITEMS) -> None:
             text=f"@skywardair where is my bag number {number}?",
             visibility="public",
         )
-        for number in range(count)
+        for number in range(first, last)
     )
+
+
+@contextmanager
+def all_stand_at(lock: str) -> Iterator[int]:
+    """Whoever comes to this lock stands still, in the middle of its work → our own backend."""
+    holder = connection.copy()
+    holder.set_autocommit(False)
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute(lock)
+            cursor.execute("SELECT pg_backend_pid()")
+            yield cursor.fetchone()[0]
+    finally:
+        holder.close()
+
+
+def at_work() -> bool:
+    """Whether a batch has been claimed and is not done."""
+    return Mention.objects.unprocessed().exclude(lease_until=None).exists()
 
 
 def trouble(cause: Callable[[], object], *, times: int, every: float) -> None:
@@ -74,8 +104,12 @@ def trouble(cause: Callable[[], object], *, times: int, every: float) -> None:
         time.sleep(every)
 
 
+def stored() -> bool:
+    return Mention.objects.filter(author_key__startswith="person").count() == ITEMS
+
+
 def all_in() -> bool:
-    return Mention.objects.count() == ITEMS and not Mention.objects.unprocessed().exists()
+    return stored() and not Mention.objects.unprocessed().exists()
 
 
 def assert_routed_once() -> None:
@@ -84,19 +118,51 @@ def assert_routed_once() -> None:
     assert Interaction.objects.filter(direction="in").count() == ITEMS
     assert Case.objects.count() == ITEMS
     assert CaseEvent.objects.filter(kind="routed").count() == ITEMS
+    assert CaseEvent.objects.exclude(interaction=None).count() == ITEMS, "some were heard twice"
     assert CaseConversation.objects.filter(ended_at=None).count() == ITEMS
 
 
+def assert_answered(count: int) -> None:
+    sent = Delivery.objects.filter(state="sent")
+    eventually(lambda: sent.count() == count, within=60)
+    assert all(Post.objects.filter(nonce=str(each.uuid)).count() == 1 for each in sent)
+    assert Interaction.objects.filter(direction="out").count() == count
+
+
 def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
+    """Seen to fail without the tick's sweep of sources; the next test is for that of mentions."""
     post()
     with redis.Redis.from_url(machine.redis.url) as client:
         trouble(client.flushall, times=30, every=0.1)
     assert_routed_once()
 
 
+def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentions: Source) -> None:
+    """And no other visit nudges again. Seen to fail without the tick's sweep of mentions."""
+
+    def visit_all() -> bool:
+        mentions.poll_now()
+        pipeline.poll(mentions.pk)
+        return stored()
+
+    machine.kill("worker")
+    post()
+    eventually(visit_all, within=30)
+    Source.objects.update(is_active=False)
+    with redis.Redis.from_url(machine.redis.url) as client:
+        client.flushall()
+    machine.start("worker")
+    assert_routed_once()
+
+
 def test_redis_stops_and_pages_go_on(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
+    """Seen to fail with the errors let through and the hooks not robust (either alone holds).
+
+    Of `live`: nobody could take a case; of `nudge`: nobody could answer. Seen to fail without
+    the tick's sweep of sendings as well.
+    """
     post()
     browser = as_(agent)
     eventually(Case.objects.exists)
@@ -106,72 +172,143 @@ def test_redis_stops_and_pages_go_on(
 
     machine.redis.start()
     assert_routed_once()
+    assert_answered(20)
 
 
 def test_redis_freezes_and_nobody_waits_for_it(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
+    """Seen to fail without the time-outs of hints and of nudges, and without each `Patience`."""
     post()
     browser = as_(agent)
     eventually(Case.objects.exists)
     machine.redis.freeze()
+    rescue = Timer(30, machine.redis.thaw)  # so that what waits without end fails, and ends
+    rescue.start()
     try:
         assert_pages_answer(browser)
     finally:
+        rescue.cancel()
         machine.redis.thaw()
     assert_routed_once()
+    assert_answered(20)
 
 
 def assert_pages_answer(browser: Client) -> None:
-    """Twenty people take a case and look at the inbox: no error, nobody waits 2.5 s."""
-    slowest = 0.0
+    """Twenty people take a case, answer it and look at the inbox: no error, and hardly one waits.
+
+    Whoever finds Redis silent waits for its time-outs: half a second for a hint, two for a nudge.
+    """
+    took: dict[str, list[float]] = defaultdict(list)
     for case in Case.objects.order_by("pk")[:20]:
-        for ask in (
-            lambda case=case: browser.post(reverse("routing:claim", args=[case.pk])),
-            lambda: browser.get(reverse("routing:inbox")),
+        place = places_for(case)[0]
+        words = {
+            "form": uuid.uuid4(),
+            "seen": case.last_inbound_id,
+            "place": f"{place.account.pk}:{case.profile_id}:{place.visibility}",
+            "text": "We look for it.",
+        }
+        for ask, page, typed in (
+            (browser.post, reverse("routing:claim", args=[case.pk]), None),
+            (browser.post, reverse("responses:reply", args=[case.pk]), words),
+            (browser.get, reverse("routing:inbox"), None),
         ):
             start = time.perf_counter()
-            assert ask().status_code in {200, 302}
-            slowest = max(slowest, time.perf_counter() - start)
-    assert slowest < 2.5
+            assert ask(page, typed).status_code in {200, 302}
+            took[page.replace(str(case.pk), "…")].append(time.perf_counter() - start)
+    assert max(max(each) for each in took.values()) < 3.5
+    assert max(median(each) for each in took.values()) < 0.4
 
 
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
-    """kill -9 of each worker and of beat, again and again, while items come and answers go."""
-    post()
-    eventually(lambda: Case.objects.count() >= 20, within=30)
-    for case in Case.objects.order_by("pk")[:20]:
-        words = Words(uuid.uuid4(), "We look for it.", "public", seen=case.last_inbound_id)
-        reply(case, words, place=places_for(case)[0], by=agent)
+    """kill -9 of each worker and of beat, in the middle of a visit, of a batch, of a sending.
+
+    Seen to fail with leases that never lapse, of sources and of mentions, and without the
+    tick's sweep of sendings. Without `give_up_on_the_dead` our own posts coming by settle all;
+    seen to fail with both taken out.
+    """
 
     def kill_all() -> None:
         for name in ("worker", "sender", "beat"):
             machine.restart(name)
 
-    trouble(kill_all, times=3, every=3)
+    post(0, 500)
+    eventually(lambda: Case.objects.count() >= 20, within=30)
+    with all_stand_at(SEEN):
+        post(500, 750)
+        eventually(waiting, within=30)
+        kill_all()
+    with all_stand_at(LEDGER):
+        post(750, ITEMS)
+        eventually(at_work, within=30)
+        for case in Case.objects.order_by("pk")[:20]:
+            words = Words(uuid.uuid4(), "We look for it.", "public", seen=case.last_inbound_id)
+            reply(case, words, place=places_for(case)[0], by=agent)
+        eventually(Delivery.objects.filter(state="sending").exists, within=30)
+        kill_all()
+    trouble(kill_all, times=2, every=2)
     assert_routed_once()
-    sent = Delivery.objects.filter(state="sent")
-    eventually(lambda: sent.count() == 20, within=60)
-    assert all(Post.objects.filter(nonce=str(each.uuid)).count() == 1 for each in sent)
-    assert Interaction.objects.filter(direction="out").count() == 20
+    assert_answered(20)
+
+
+def waiting() -> int:
+    """How many in this database wait for somebody's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE NOT granted AND datname = current_database()"
+        )
+        count: int = cursor.fetchone()[0]
+    return count
+
+
+def cut(*spared: int) -> None:
+    """The database ends every connection but ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s)",
+            [list(spared)],
+        )
 
 
 def test_the_databases_connections_are_cut(machine: Machine) -> None:
-    def cut() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-
-    post()
-    trouble(cut, times=10, every=0.5)
+    """Seen to fail without `again` where leases never lapse too: either alone brings it back."""
+    post(0, 500)
+    trouble(cut, times=5, every=0.5)
+    with all_stand_at(LEDGER) as ours:
+        post(500, ITEMS)
+        eventually(at_work, within=30)
+        cut(ours)
+    trouble(cut, times=5, every=0.5)
     assert_routed_once()
 
 
+def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], agent: User) -> None:
+    """Seen to fail without `conn_health_checks`."""
+    browser = as_(agent)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        ours = cursor.fetchone()[0]
+    executioner = connection.copy()
+    with executioner.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ours])
+    executioner.close()
+    close_old_connections()  # as every request begins, but for the test's own browser
+    assert browser.get(reverse("routing:inbox")).status_code == 200
+
+
 def test_two_of_everything_change_nothing(machine: Machine) -> None:
+    """Four processes are told of the same items many times, and all stand at the same lock.
+
+    Seen to fail with the lease left out of the claim: what was claimed too often was set apart;
+    without the fence of the batch as well, everything was heard twice.
+    """
     for name in ("worker", "sender", "beat"):
         machine.commands[f"second {name}"] = machine.commands[name]
         machine.start(f"second {name}")
-    post()
+    with all_stand_at(LEDGER):
+        post()
+        eventually(at_work, within=30)
+        trouble(lambda: nudge("scrm.pipeline.process"), times=10, every=0.2)
     assert_routed_once()
