@@ -173,13 +173,14 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """Else its words could change on that way."""
+    """Else its words could change on that way. Seen to fail without `never`."""
     for state in ("released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)
         assert refused("UPDATE responses_response SET state = 'draft'")
 
 
 def test_the_words_cannot_change_in_the_step_that_leaves_the_draft_behind() -> None:
+    """Seen to fail with neither `never` nor the words frozen: either alone holds."""
     sql("UPDATE responses_response SET state = 'released'")
     assert refused("UPDATE responses_response SET state = 'draft', text = 'other'")
 

@@ -230,6 +230,24 @@ def test_what_was_said_by_hand_is_written_down_as_sent(
     assert complaint.status == "waiting"
 
 
+@pytest.mark.parametrize("seen", ["what they wrote before", "what nobody wrote"])
+def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_since(
+    complaint: Case,
+    thanks: Callable[[str], Interaction],
+    agent: User,
+    as_: As,
+    seen: str,
+) -> None:
+    """Seen to fail with the case's last words taken for seen, and with the form believed."""
+    typed = form(complaint, how="call", text="I told him that we are sorry.")
+    thanks("and you lost my bag too")
+    if seen == "what nobody wrote":
+        typed["seen"] = 10**9
+    as_(agent).post(url("by_hand", complaint), typed)
+    complaint.refresh_from_db()
+    assert (complaint.status, Response.objects.get().seen) == ("open", None)
+
+
 def test_by_hand_twice_uses_one_account(complaint: Case, agent: User, as_: As) -> None:
     for text in ("first call", "second call"):
         as_(agent).post(url("by_hand", complaint), form(complaint, how="call", text=text))

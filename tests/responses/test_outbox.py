@@ -324,6 +324,7 @@ def test_cancelled_in_the_undo_window_never_leaves(
 def test_send_again_is_a_new_sending_and_only_one(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
+    """Seen to fail with `take_in_hand` taking whatever there is, and what was dealt with."""
     delivery = answer()
     community.fail(MICROBLOG, "refused")
     outbox.deliver(delivery)
@@ -385,6 +386,10 @@ def later() -> None:
 
 
 def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
+    """Seen to fail with `_settle` blind to what a human did; with `due` blind too, it left twice.
+
+    And with `take_in_hand` leaving no trace of the human.
+    """
     running = fresh(unknown)
     again = unknown.send_again(by=agent)
     running.back_to_queue(after=0, error="Absent, says a look-up from before.", now=timezone.now())
@@ -397,6 +402,10 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
 
 
 def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
+    """Seen to fail with `take_in_hand` leaving no trace of the human, or `to_check` blind to it.
+
+    `_settle`, `due` and `to_settle` each keep it from leaving: seen to leave with all blind.
+    """
     unknown.put_away(by=agent)
     later()
     assert posts(unknown) == 0
@@ -407,6 +416,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
 def test_what_is_on_its_way_cannot_be_put_away(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
+    """Seen to fail with `take_in_hand` taking whatever there is."""
     delivery = answer()
     with pytest.raises(Stale):
         delivery.put_away(by=agent)
@@ -416,6 +426,7 @@ def test_what_is_on_its_way_cannot_be_put_away(
 
 
 def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
+    """Seen to fail with the look into the ledger taken out."""
     theirs = Post.objects.get(nonce="")
     with pytest.raises(Refused, match="in the record"):
         outbox.confirm_sent(unknown, by=agent, url=theirs.key)
@@ -427,6 +438,7 @@ def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: Use
 def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
+    """Seen to fail with `wait` told of their last words in place of those that the author saw."""
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
     hear(mentions)
@@ -445,7 +457,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     make_source: Callable[..., Source],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Heard by a search only, before our send was committed: no topic, no parent, not kept."""
+    """Heard by a search only, before our send was committed: no topic, no parent, not kept.
+
+    Seen to fail with the second look of `adopt` taken out.
+    """
     talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()
     late: list[Any] = []
@@ -466,7 +481,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
 def test_what_they_wrote_before_we_did_is_no_feedback(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """In a private thread there is no key to go by, only who spoke first."""
+    """In a private thread there is no key to go by, only who spoke first.
+
+    Seen to fail with every sending of the thread taken for earlier.
+    """
     community.post(MICROBLOG, "roncalder", "privately, then", to="skywardair")
     hear(mentions)
     place = next(each for each in places_for(complaint) if each.visibility == "private")

@@ -108,6 +108,7 @@ def test_a_wrong_address_is_an_error_at_the_field_with_what_was_typed(
 def test_what_is_on_its_way_is_not_marked_by_hand(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
+    """Seen to fail with `take_in_hand` taking whatever there is."""
     assert as_(agent).post(url("mark_sent", sending("sending")), {}).status_code == 409
     assert Delivery.objects.get().state == "sending"
 
@@ -115,6 +116,7 @@ def test_what_is_on_its_way_is_not_marked_by_hand(
 def test_sending_again_shows_the_old_one_first_and_happens_once(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
+    """Seen to fail with `to_check` blind to what a human dealt with: a second press broke."""
     old, browser = sending("unknown", error="No answer came."), as_(agent)
     page = browser.get(url("send_again", old)).content.decode()
     assert "No answer came." in page
@@ -139,6 +141,7 @@ def test_what_is_overdue_leaves_late_when_a_human_says_so(
 def test_put_away_leaves_the_list_and_stays_in_the_record(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
+    """Seen to fail with `to_check` blind to what a human dealt with."""
     browser = as_(agent)
     browser.post(url("put_away", sending("failed")))
     assert "We are so sorry." not in browser.get(PAGE).content.decode()
@@ -196,6 +199,7 @@ def test_one_click_is_one_line_in_the_history_of_the_case(
 def test_what_was_put_away_is_not_put_away_again(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
+    """Seen to fail with `to_check` blind to what a human dealt with."""
     failed, browser = sending("failed"), as_(agent)
     assert browser.post(url("put_away", failed)).status_code == 302
     assert browser.post(url("put_away", failed)).status_code == 409
@@ -204,6 +208,7 @@ def test_what_was_put_away_is_not_put_away_again(
 def test_the_address_of_other_words_is_refused_at_the_field(
     sending: Callable[..., Delivery], hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
+    """Seen to fail with the look into the ledger taken out."""
     taken = "https://there.example/theirs"
     hear("Me too", key=taken)
     page = as_(agent).post(url("mark_sent", sending("unknown")), {"url": taken})

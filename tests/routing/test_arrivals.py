@@ -322,6 +322,7 @@ def test_whoever_handled_this_party_last_gets_it(
 def test_who_has_left_the_house_gets_nothing(
     service: Department, agent: User, make_rule: RuleMaker
 ) -> None:
+    """Seen to fail with neither `_last_handlers` nor `_able` looking: either alone holds."""
     make_rule("bag", service, assign="last")
     case = hear()
     case.claim(by=agent)
@@ -444,6 +445,7 @@ def test_what_joins_a_restricted_case_is_restricted_too(
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
     service: Department, make_rule: RuleMaker, agent: User
 ) -> None:
+    """Seen to fail without `_able`."""
     make_rule("bag", service, assign="person", person=agent)
     agent.is_active = False
     agent.save()
@@ -453,6 +455,7 @@ def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
 def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
     service: Department, sales: Department, make_rule: RuleMaker, agent: User
 ) -> None:
+    """Seen to fail without `_able`."""
     old = hear(text="first")
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -462,6 +465,7 @@ def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
 
 
 def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
+    """Seen to fail without `_able`, and with `_hear` not asking it."""
     old = hear()
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -474,6 +478,7 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
+    """Seen to fail with `readable_by` counting ended links too."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     make_rule("lawyer", legal)
@@ -483,6 +488,7 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
+    """Seen to fail with the status of the page written back: what they wrote was hidden."""
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)
     case.refresh_from_db()
