@@ -12,6 +12,7 @@ from crm.views import (
     people,
     profile,
     relation,
+    workspace,
 )
 
 app_name = "crm"
@@ -47,6 +48,7 @@ urlpatterns = [
     path("our-accounts/new/", account.new, name="account_new"),
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),
+    path("organisation/", workspace.workspace, name="workspace"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
     path("me/", me.me, name="me"),
     path("jobs/<uuid:uuid>/", job.job, name="job"),

@@ -204,6 +204,9 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:relate": {"kind": "works at", "way": "forth", "contact": "@other", "q": "mar"},
     "crm:unlink": {"seen": ""},
     "crm:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
+    "crm:workspace": {
+        "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
+    },
     "crm:person_edit": {"name": "Rea", "role": "supervisor"},
     "crm:account_new": {
         "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",
