@@ -70,7 +70,7 @@ GET = {
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment account_change_password live",
+    "crm:attachment account_change_password live listening:mentions",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:issue_new responses:saved_reply_new",
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "

@@ -68,6 +68,8 @@ QUERIES = {
     "responses:history": "q state audience department author since until before",
     "listening:source_new": "address",
     "listening:source": "before",
+    "listening:sources": "only",
+    "listening:mentions": "only before",
     "crm:contacts": "q kind owner tag after",
     "crm:strangers": "q after",
     "crm:find_contacts": "q besides",
