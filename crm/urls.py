@@ -38,7 +38,6 @@ urlpatterns = [
     path("profiles/<int:pk>/link/", link.link, name="link"),
     path("profiles/<int:pk>/unlink/", link.unlink, name="unlink"),
     path("people/", people.people, name="people"),
-    path("people/invite/", people.invite, name="invite"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/edit/", people.edit, name="person_edit"),
     path("people/<int:pk>/deactivate/", people.deactivate, name="deactivate"),

@@ -80,8 +80,8 @@ GET = {
     MINE: "crm:job",
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
-    "listening:topic_new listening:topic_edit listening:source_new crm:people crm:invite "
-    "crm:person crm:accounts crm:account crm:account_new crm:workspace",
+    "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
+    "crm:person crm:accounts crm:account crm:account_new crm:workspace routing:seats",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -106,9 +106,9 @@ POST = {
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
     "listening:source_edit listening:source_pause listening:source_poll "
-    "listening:source_bring_in listening:replay crm:invite crm:person_edit crm:deactivate "
+    "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause "
-    "crm:workspace",
+    "crm:workspace routing:seats",
 }
 # allauth's own, for people without a password: for us it only redirects.
 ALLAUTH = {"account_set_password"}

@@ -55,8 +55,8 @@ MORE = {
 """Field → what is odd in it alone."""
 
 QUERIES = {
-    "routing:inbox": "q view sort department status assignee priority due channel kind topic tag "
-    "issue since until before",
+    "routing:inbox": "q view sort department status who assignee priority due channel kind topic "
+    "tag issue since until before",
     "routing:news": "since ids shown current view",
     "routing:palette": "q",
     "nav": "at",
@@ -205,7 +205,8 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:untag": {"tag": "vip"},
     "crm:relate": {"kind": "works at", "way": "forth", "contact": "@other", "q": "mar"},
     "crm:unlink": {"seen": ""},
-    "crm:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
+    "routing:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
+    "routing:seats": {"part": ""},
     "crm:workspace": {
         "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
     },
