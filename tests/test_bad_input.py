@@ -187,7 +187,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "listening:topic_pause": {"to": "active"},
     "listening:source_new": {
         "address": "https://b.example", "account": "", "found": "https://b.example/feed",
-        "name": "B", "stance": "about us", "rhythm": "300", "days": "1", "owner": "@admin",
+        "name": "B", "stance": "about us", "rhythm": "300", "since": "day", "owner": "@admin",
     },
     "listening:source_edit": {
         "name": "B", "stance": "about us", "rhythm": "300", "owner": "@admin"
