@@ -70,7 +70,7 @@ GET = {
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment account_change_password live listening:mentions",
+    "crm:attachment account_change_password live listening:mentions reports:map",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:issue_new responses:saved_reply_new",
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
@@ -108,7 +108,7 @@ POST = {
     "listening:source_edit listening:source_pause listening:source_poll "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause "
-    "crm:workspace routing:seats",
+    "crm:workspace routing:seats reports:checklist",
 }
 # allauth's own, for people without a password: for us it only redirects.
 ALLAUTH = {"account_set_password"}
