@@ -18,6 +18,7 @@ urlpatterns = [
     path("nav/", nav, name="nav"),
     path("account/", include("crm.login_urls")),
     path("", include("scrm.reports.urls")),
+    path("", include("scrm.sample.urls")),
     path("", include("routing.urls")),
     path("", include("responses.urls")),
     path("", include("listening.urls")),

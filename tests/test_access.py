@@ -81,7 +81,7 @@ GET = {
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
-    "crm:person crm:accounts crm:account crm:account_new crm:workspace routing:seats",
+    "crm:person crm:accounts crm:account crm:account_new crm:workspace routing:seats sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -108,7 +108,7 @@ POST = {
     "listening:source_edit listening:source_pause listening:source_poll "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause "
-    "crm:workspace routing:seats reports:checklist",
+    "crm:workspace routing:seats sample:start reports:checklist",
 }
 # allauth's own, for people without a password: for us it only redirects.
 ALLAUTH = {"account_set_password"}

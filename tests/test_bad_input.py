@@ -210,6 +210,10 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:workspace": {
         "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
     },
+    "sample:start": {
+        "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
+        "confirm": "Acme",
+    },
     "crm:person_edit": {"name": "Rea", "role": "supervisor"},
     "crm:account_new": {
         "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",

@@ -40,7 +40,7 @@ class Checklist:
 def checklist() -> Checklist:
     """The steps to an own workspace; what the sample brought along does not count."""
     since = marker.loaded_at()
-    return Checklist((*_listening(since), *_people(since), _organisation()), bool(since))
+    return Checklist((*_listening(since), *_people(since), _organisation(since)), bool(since))
 
 
 def _listening(since: datetime | None) -> tuple[Step, ...]:
@@ -91,10 +91,12 @@ def _people(since: datetime | None) -> tuple[Step, ...]:
     )
 
 
-def _organisation() -> Step:
+def _organisation(since: datetime | None) -> Step:
     return Step(
         _("Say who you are"),
-        _("The organisation's name, time zone, handles and signature."),
-        reverse("crm:workspace"),
+        _("Start for real: the sample goes, and your organisation begins.")
+        if since
+        else _("The organisation's name, time zone, handles and signature."),
+        reverse("sample:start") if since else reverse("crm:workspace"),
         Workspace.objects.exists(),
     )

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from scrm.sample import views
+
+app_name = "sample"
+urlpatterns = [
+    path("start/", views.start, name="start"),
+]
