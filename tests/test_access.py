@@ -59,7 +59,7 @@ OWN = "L4444.."  # the issue's owner, and who sees everything
 ADMIN = "L33333."
 MINE = "L44.444"  # the agent's own, and nobody else's
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
-NOT_IN_IT = "L444444"  # the request names no case that is in the issue
+NOT_IN_IT = "L444444"  # the request names nothing that is there: no case of the issue, no sample
 
 GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
@@ -101,7 +101,7 @@ POST = {
     "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
     "responses:issue_statement routing:new routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
-    NOT_IN_IT: "routing:issue_remove routing:undo",
+    NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "

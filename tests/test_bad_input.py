@@ -247,7 +247,7 @@ BUTTONS = {
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
     "responses:bulk_undo",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
-    "crm:relation_again", "reports:checklist",
+    "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip
 """What is pressed and not typed into."""
 
