@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -8,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Account, Contact, Profile, User
+from crm.models import Account, Contact, Profile, User, Workspace
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 
 
@@ -149,6 +150,52 @@ def is_last_admin(user: User) -> bool:
     """Whether nobody else could let people in. As stored, not as typed."""
     admins = User.objects.active().filter(role=User.Role.ADMIN)
     return set(admins.values_list("pk", flat=True)) == {user.pk}
+
+
+class HandlesField(forms.CharField):
+    """Names, one a line or with commas between → list, each once."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        text = str(value or "").replace(",", "\n")
+        self.run_validators(text)  # NUL is seen in the text, not in the list that becomes of it
+        names = list({name: None for name in map(str.strip, text.splitlines()) if name})
+        if long := next((name for name in names if len(name) > 200), None):
+            raise ValidationError(_t("“%(name)s…” is too long.") % {"name": long[:40]})
+        return names
+
+    def validate(self, value: Any) -> None:
+        """All is said in `to_python`."""
+
+
+class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Who works here."""
+
+    zone = forms.ChoiceField(
+        label=_("Time zone"),
+        help_text=_("Its days are the days of every list, chart and rule."),
+    )
+    handles = HandlesField(
+        label=_("Your own handles"),
+        required=False,
+        strip=False,
+        help_text=_("What others call you when they speak to you or of you, one a line: @acme."),
+    )
+
+    class Meta:
+        model = Workspace
+        fields = ("organisation", "zone", "handles", "signature")
+        widgets = {"signature": forms.Textarea(attrs={"rows": 3})}
+        labels = {"organisation": _("Organisation"), "signature": _("Signature under mail")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zones = [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
+        self.fields["zone"].choices = zones  # type: ignore[attr-defined]
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -12,6 +12,7 @@ from crm.views import (
     people,
     profile,
     relation,
+    workspace,
 )
 
 app_name = "crm"
@@ -37,7 +38,6 @@ urlpatterns = [
     path("profiles/<int:pk>/link/", link.link, name="link"),
     path("profiles/<int:pk>/unlink/", link.unlink, name="unlink"),
     path("people/", people.people, name="people"),
-    path("people/invite/", people.invite, name="invite"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/edit/", people.edit, name="person_edit"),
     path("people/<int:pk>/deactivate/", people.deactivate, name="deactivate"),
@@ -47,6 +47,7 @@ urlpatterns = [
     path("our-accounts/new/", account.new, name="account_new"),
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),
+    path("organisation/", workspace.workspace, name="workspace"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
     path("me/", me.me, name="me"),
     path("jobs/<uuid:uuid>/", job.job, name="job"),

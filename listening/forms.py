@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Account, User
 from listening.matching import MAX_TERMS, validate_terms
 from listening.models import Source, Topic
+from listening.models.source import EVERYTHING
 from scrm.channels.base import Found
 from scrm.channels.registry import channel, kinds
 
@@ -116,10 +117,10 @@ class AddressForm(forms.Form):
     """Step 1: where to listen. An account is needed only for what is said to us there."""
 
     address = forms.CharField(
-        label=_("Address"),
+        label=_("Address of a site or a feed"),
         required=False,
         max_length=1000,
-        help_text=_("A feed, or a site that has one: blog.example"),
+        help_text=_("Paste any page of it: blog.example. Its feed is found from there."),
         widget=forms.TextInput(attrs={"autofocus": True, "inputmode": "url"}),
     )
     account = forms.ModelChoiceField(
@@ -154,7 +155,8 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Source
         fields = ("name", "stance", "rhythm", "owner")
         widgets = {"stance": forms.RadioSelect}
-        help_texts = {"rhythm": _("300 is five minutes; at least 10.")}
+        labels = {"stance": _("Said to us, or about us?")}
+        help_texts = {"rhythm": _("300 is five minutes; at least 10. In its first day at most 45.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -172,25 +174,33 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
 class SourceForm(SettingsForm):
     """Step 2: which of the things found, and how to treat it."""
 
-    found = forms.ChoiceField(label=_("What to listen to"), widget=forms.RadioSelect)
-    days = forms.IntegerField(
-        label=_("Also make cases of what is younger than … days"),
-        min_value=0,
-        max_value=3650,
-        initial=1,
-        help_text=_("What is older is stored and matched, and can be brought in later."),
+    SINCE = (
+        ("day", _("What is younger than a day")),
+        ("none", _("Nothing of it: only what is said from now on")),
+        ("3 days", _("What is younger than three days")),
+        ("all", _("All that is shown")),
     )
-    field_order = ("found", "name", "stance", "rhythm", "days", "owner")
+    found = forms.ChoiceField(label=_("What to listen to"), widget=forms.RadioSelect)
+    since = forms.ChoiceField(
+        label=_("What of it may become a case"),
+        choices=SINCE,
+        initial="day",
+        widget=forms.RadioSelect,
+        help_text=_("The rest is stored and matched, and can be brought in later."),
+    )
 
     def __init__(
         self, *args: Any, found: list[Found], kind: str, account: Account | None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.kind, self.account = kind, account
+        self.items = {each.address: each.items for each in found}
         choices = [(each.address, each.title or each.address) for each in found]
         self.fields["found"].choices = choices  # type: ignore[attr-defined]
         self.initial.setdefault("found", found[0].address)
         self.initial.setdefault("name", found[0].title[:200])
+        if not Topic.objects.active().exists():  # nothing could match, so nothing would come
+            self.initial.setdefault("stance", Source.Stance.FOR_US)
 
     def clean_found(self) -> str:
         address: str = self.cleaned_data["found"]
@@ -208,10 +218,19 @@ class SourceForm(SettingsForm):
         now = timezone.now()
         source.kind, source.account = self.kind, self.account
         source.address = self.cleaned_data["found"]
-        source.cases_since = now - timedelta(days=self.cleaned_data["days"])
+        source.cases_since = self._cases_since(now)
         source.next_poll_at = now
         source.save()
         return source
+
+    def _cases_since(self, now: datetime) -> datetime:
+        ages = {"day": timedelta(days=1), "none": timedelta(0), "3 days": timedelta(days=3)}
+        since = self.cleaned_data["since"]
+        if since in ages:
+            return now - ages[since]
+        shown = [item.occurred_at for item in self.items[self.cleaned_data["found"]]]
+        dated = [moment for moment in shown if moment]
+        return min(dated) if dated and len(dated) == len(shown) else EVERYTHING
 
 
 def _choose_owner(form: forms.ModelForm[Any]) -> None:

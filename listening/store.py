@@ -13,7 +13,7 @@ from crm.record import tellable
 from listening.models.mention import Mention
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
-from listening.models.source import Source
+from listening.models.source import EVERYTHING, Source
 from scrm.channels.base import Batch, ChannelError, Item
 from scrm.passing import again, is_passing
 
@@ -144,7 +144,7 @@ def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:
 def _is_backlog(source: Source, item: Item) -> bool:
     """Older than what was asked for; undated items are old only at the first visit."""
     if item.occurred_at is None:
-        return source.last_ok_at is None
+        return source.last_ok_at is None and source.cases_since > EVERYTHING
     return item.occurred_at < source.cases_since
 
 

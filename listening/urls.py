@@ -1,6 +1,6 @@
 from django.urls import path
 
-from listening.views import discovery, source, topic
+from listening.views import discovery, mention, source, topic
 
 app_name = "listening"
 urlpatterns = [
@@ -9,6 +9,7 @@ urlpatterns = [
     path("topics/<int:pk>/", topic.topic, name="topic"),
     path("topics/<int:pk>/edit/", topic.edit, name="topic_edit"),
     path("topics/<int:pk>/pause/", topic.pause, name="topic_pause"),
+    path("mentions/", mention.mentions, name="mentions"),
     path("sources/", source.sources, name="sources"),
     path("sources/new/", discovery.new, name="source_new"),
     path("sources/<int:pk>/", source.source, name="source"),

@@ -224,6 +224,7 @@ class JudgeForm(forms.ModelForm):  # type: ignore[type-arg]
 class HistoryForm(forms.Form):
     """The filters of the history, as they stand in its address."""
 
+    MICRO = "micro"
     q = forms.CharField(label=_("Words"), required=False)
     state = forms.ChoiceField(label=_("State"), required=False)
     audience = forms.ChoiceField(label=_("Audience"), required=False)
@@ -246,7 +247,8 @@ class HistoryForm(forms.Form):
         assert isinstance(state, forms.ChoiceField)
         assert isinstance(audience, forms.ChoiceField)
         state.choices = [("", _("any")), *State.choices]
-        audience.choices = [("", _("any")), *Response.Audience.choices]
+        micro = (self.MICRO, _("One or a few (micro)"))
+        audience.choices = [("", _("any")), micro, *Response.Audience.choices]
 
 
 class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]

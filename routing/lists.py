@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Interaction, Profile, User
+from crm.models import Interaction, Profile, ProfileLink, User
 from crm.models.interaction import WORDS
 from crm.search import contacts_named, prefix_query, profiles_named
 from listening.models import Match
 from routing.models import Case
-from routing.models.status import Status
+from routing.models.status import LIVING, Status
 from scrm.numbers import midnight, number, place
 
 PAGE = 50
@@ -42,6 +42,9 @@ _ORDER = {
     "priority": ("rank", "last_inbound_at", "pk"),
 }
 SOON = timedelta(hours=1)
+NOT_CLOSED = "living"
+KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_at=None)))
+"""Of somebody who is a contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,10 @@ def _due(cases: QuerySet[Case], value: str) -> QuerySet[Case]:
     return cases.filter(due_at__gte=now, due_at__lt=now + SOON)
 
 
+def _status(cases: QuerySet[Case], value: str) -> QuerySet[Case]:
+    return cases.filter(status__in=LIVING if value == NOT_CLOSED else [value])
+
+
 def _topic(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
     hit = Match.objects.filter(revision__topic=value).values("mention__interaction")
     return cases.filter(last_inbound__in=hit)
@@ -163,7 +170,8 @@ def _found(cases: QuerySet[Case], words: str, user: User) -> QuerySet[Case]:
 
 _FILTERS: dict[str, Any] = {
     "department": lambda cases, value: cases.filter(department=value),
-    "status": lambda cases, value: cases.filter(status=value),
+    "status": _status,
+    "who": lambda cases, value: cases.filter(KNOWN if value == "known" else ~KNOWN),
     "priority": lambda cases, value: cases.filter(priority=value),
     "issue": lambda cases, value: cases.filter(issue=value),
     "tag": lambda cases, value: cases.filter(tags__contains=[value]),

@@ -8,6 +8,7 @@ from routing.views import (
     notice,
     offline,
     palette,
+    people,
     rule,
     verbs,
 )
@@ -51,6 +52,8 @@ urlpatterns = [
     path("departments/new/", department.new, name="department_new"),
     path("departments/<int:pk>/", department.department, name="department"),
     path("departments/<int:pk>/members/", department.member, name="member"),
+    path("people/invite/", people.invite, name="invite"),
+    path("people/<int:pk>/departments/", people.seats, name="seats"),
     path("rules/", rule.rules, name="rules"),
     path("rules/new/", rule.new, name="rule_new"),
     path("rules/<int:pk>/", rule.rule, name="rule"),

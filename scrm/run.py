@@ -156,6 +156,7 @@ def environment(plan: Plan, mark: str) -> dict[str, str]:
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "SCRM_PUBLIC_URL": plan.url,
         "PYTHONUNBUFFERED": "1",
+        "SCRM_SAMPLE_SWITCHER": "0" if os.environ.get("SAMPLE") == "0" else "1",
         **os.environ,
     }
     return {**given, processes.MARK: mark}

@@ -22,6 +22,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 ALLOW_CIDRS = tuple(ip_network(cidr) for cidr in env.list("SCRM_ALLOW_CIDRS", []))
 """Private networks that may be visited all the same, such as an intranet's feed server."""
 SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
+"""Let whoever is logged in look as somebody else, without a password, while the sample is there."""
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
@@ -58,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "crm.zone.WorkspaceZone",
     "scrm.middleware.login_inside_htmx",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -77,6 +79,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "scrm.context.shell",
                 "crm.adapter.mail_facts",
+                "scrm.sample.switcher.people",
             ],
         },
     },

@@ -17,6 +17,8 @@ urlpatterns = [
     path("live/token/", token, name="live_token"),
     path("nav/", nav, name="nav"),
     path("account/", include("crm.login_urls")),
+    path("", include("scrm.reports.urls")),
+    path("", include("scrm.sample.urls")),
     path("", include("routing.urls")),
     path("", include("responses.urls")),
     path("", include("listening.urls")),

@@ -59,7 +59,7 @@ OWN = "L4444.."  # the issue's owner, and who sees everything
 ADMIN = "L33333."
 MINE = "L44.444"  # the agent's own, and nobody else's
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
-NOT_IN_IT = "L444444"  # the request names no case that is in the issue
+NOT_IN_IT = "L444444"  # the request names nothing that is there: no case of the issue, no sample
 
 GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
@@ -70,7 +70,7 @@ GET = {
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment account_change_password live",
+    "crm:attachment account_change_password live listening:mentions reports:map",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:issue_new responses:saved_reply_new",
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
@@ -80,8 +80,8 @@ GET = {
     MINE: "crm:job",
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
-    "listening:topic_new listening:topic_edit listening:source_new crm:people crm:invite "
-    "crm:person crm:accounts crm:account crm:account_new",
+    "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
+    "crm:person crm:accounts crm:account crm:account_new crm:workspace routing:seats sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -101,13 +101,14 @@ POST = {
     "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
     "responses:issue_statement routing:new routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
-    NOT_IN_IT: "routing:issue_remove routing:undo",
+    NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
     "listening:source_edit listening:source_pause listening:source_poll "
-    "listening:source_bring_in listening:replay crm:invite crm:person_edit crm:deactivate "
-    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause",
+    "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
+    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause "
+    "crm:workspace routing:seats sample:start reports:checklist",
 }
 # allauth's own, for people without a password: for us it only redirects.
 ALLAUTH = {"account_set_password"}

@@ -55,8 +55,8 @@ MORE = {
 """Field → what is odd in it alone."""
 
 QUERIES = {
-    "routing:inbox": "q view sort department status assignee priority due channel kind topic tag "
-    "issue since until before",
+    "routing:inbox": "q view sort department status who assignee priority due channel kind topic "
+    "tag issue since until before",
     "routing:news": "since ids shown current view",
     "routing:palette": "q",
     "nav": "at",
@@ -68,6 +68,8 @@ QUERIES = {
     "responses:history": "q state audience department author since until before",
     "listening:source_new": "address",
     "listening:source": "before",
+    "listening:sources": "only",
+    "listening:mentions": "only before",
     "crm:contacts": "q kind owner tag after",
     "crm:strangers": "q after",
     "crm:find_contacts": "q besides",
@@ -185,7 +187,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "listening:topic_pause": {"to": "active"},
     "listening:source_new": {
         "address": "https://b.example", "account": "", "found": "https://b.example/feed",
-        "name": "B", "stance": "about us", "rhythm": "300", "days": "1", "owner": "@admin",
+        "name": "B", "stance": "about us", "rhythm": "300", "since": "day", "owner": "@admin",
     },
     "listening:source_edit": {
         "name": "B", "stance": "about us", "rhythm": "300", "owner": "@admin"
@@ -203,7 +205,15 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:untag": {"tag": "vip"},
     "crm:relate": {"kind": "works at", "way": "forth", "contact": "@other", "q": "mar"},
     "crm:unlink": {"seen": ""},
-    "crm:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
+    "routing:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
+    "routing:seats": {"part": ""},
+    "crm:workspace": {
+        "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
+    },
+    "sample:start": {
+        "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
+        "confirm": "Acme",
+    },
     "crm:person_edit": {"name": "Rea", "role": "supervisor"},
     "crm:account_new": {
         "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",
@@ -237,7 +247,7 @@ BUTTONS = {
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
     "responses:bulk_undo",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
-    "crm:relation_again",
+    "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip
 """What is pressed and not typed into."""
 

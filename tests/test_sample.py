@@ -14,6 +14,7 @@ from crm.models import Account, Interaction, User
 from listening.models import Mention, SetApart, Source
 from responses.models import Delivery, Feedback, Response
 from routing.models import Case, Department, Issue, Membership
+from scrm.sample import marker
 
 FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -43,6 +44,7 @@ def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
     every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent()
     every_state_can_be_seen()
     everybody_can_log_in()
+    it_can_be_told_from_a_real_workspace()
     assert (tmp_path / "logins.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -115,6 +117,13 @@ def everybody_can_log_in() -> None:
         assert User.objects.get(email=email).check_password(password)
 
 
+def it_can_be_told_from_a_real_workspace() -> None:
+    loaded = marker.loaded_at()
+    assert loaded
+    assert not Response.objects.filter(created_at__gt=loaded).exists()
+    assert not User.objects.filter(created_at__gt=loaded).exists()
+
+
 def test_it_refuses_a_database_with_people_in_it(db: None) -> None:
     User.objects.create_user("somebody@scrm.example")
     with pytest.raises(CommandError, match="Nothing was changed"):
@@ -134,6 +143,7 @@ def test_without_the_sample_there_is_a_first_admin_with_departments(db: None) ->
     assert Department.objects.count() == 4
     assert Account.objects.get().channel.by_hand
     assert not Membership.objects.exists()
+    assert marker.loaded_at() is None
 
 
 def test_no_logins_are_said_to_be_none() -> None:

@@ -6,6 +6,7 @@ from crm.models.interaction import Interaction
 from crm.models.job import Job
 from crm.models.profile import Profile, ProfileLink, ProfileName
 from crm.models.user import User
+from crm.models.workspace import Workspace
 
 __all__ = [
     "Account",
@@ -19,4 +20,5 @@ __all__ = [
     "ProfileLink",
     "ProfileName",
     "User",
+    "Workspace",
 ]

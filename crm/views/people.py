@@ -5,26 +5,32 @@ from smtplib import SMTPException
 import structlog
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
 from crm.adapter import mail_password_link, password_link
 from crm.cases import give_back
-from crm.forms import InviteForm, PersonForm, is_last_admin
+from crm.forms import PersonForm, is_last_admin
 from crm.models import User
 
 _log = structlog.get_logger(__name__)
+_OWNED = ("topics", "sources", "accounts", "departments_owned", "routing_rules", "issues")
+"""What somebody answers for; all but accounts stand above, so they are named only."""
+_MOST = 10
 
 
 @admin_only
 @require_safe
 def people(request: StaffRequest) -> HttpResponse:
     rows = User.objects.prefetch_related("memberships__department").order_by("-is_active", "name")
-    return render(request, "crm/people.html", {"people": rows})
+    cases = request.user.cases.model.objects.living().values_list("assignee")
+    context = {"people": rows, "open_cases": dict(cases.annotate(Count("pk")).order_by())}
+    return render(request, "crm/people.html", context)
 
 
 @admin_only
@@ -32,18 +38,6 @@ def people(request: StaffRequest) -> HttpResponse:
 def person(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(User, pk=pk)
     return _page(request, row, PersonForm(instance=row))
-
-
-@admin_only
-@require_http_methods(["GET", "HEAD", "POST"])
-def invite(request: StaffRequest) -> HttpResponse:
-    form = InviteForm(request.POST or None)
-    if not form.is_valid():
-        status = 422 if form.is_bound else 200
-        return render(request, "crm/invite.html", {"form": form}, status=status)
-    facts = form.cleaned_data
-    row = User.objects.create_user(facts["email"], name=facts["name"], role=facts["role"])
-    return _with_link(request, row)
 
 
 @admin_only
@@ -85,14 +79,14 @@ def activate(request: StaffRequest, pk: int) -> HttpResponse:
     row.is_active = True
     row.save(update_fields=["is_active"])
     messages.success(request, _("%(person)s may log in again.") % {"person": row})
-    return _with_link(request, row)
+    return with_link(request, row)
 
 
 @admin_only
 @require_POST
 def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
     """A link with which they choose a new password; the old one holds until they do."""
-    return _with_link(request, get_object_or_404(User.objects.active(), pk=pk))
+    return with_link(request, get_object_or_404(User.objects.active(), pk=pk))
 
 
 def _locked(pk: int) -> User:
@@ -122,7 +116,7 @@ def _given_back(person: User, *, by: User) -> str:
     return said % {"person": person, "count": count}
 
 
-def _with_link(request: StaffRequest, person: User) -> HttpResponse:
+def with_link(request: StaffRequest, person: User) -> HttpResponse:
     """Show the link, for handing over, and mail it; a mail that fails is no reason to stop."""
     link = password_link(person)
     try:
@@ -138,10 +132,19 @@ def _with_link(request: StaffRequest, person: User) -> HttpResponse:
 
 
 def _page(request: StaffRequest, row: User, form: PersonForm, status: int = 200) -> HttpResponse:
+    by_department = row.cases.living().values_list("department__name")
+    counts = dict(by_department.annotate(Count("pk")).order_by("department__name"))
     context = {
         "person": row,
         "form": form,
         "memberships": row.memberships.select_related("department"),
-        "open_cases": row.cases.living().count(),
+        "open_cases": sum(counts.values()),
+        "by_department": counts.items(),
+        "owned": [
+            f"{each._meta.verbose_name} “{each}”"
+            for name in _OWNED
+            for each in getattr(row, name).all()[:_MOST]
+        ],
+        "why_not": _why_not(row, by=request.user) if row.is_active else "",
     }
     return render(request, "crm/person.html", context, status=status)

@@ -39,7 +39,9 @@ class Poll(models.Model):
         """The source, locked, if this visit is still its current one; else nothing counts."""
         source = Source.objects.select_for_update(of=("self",)).filter(current_poll=self).first()
         if source is None:
-            self.end(Poll.Outcome.DISCARDED, now=timezone.now())
+            self.outcome, self.ended_at = Poll.Outcome.DISCARDED, timezone.now()
+            mine = Poll.objects.filter(pk=self.pk)  # no row anew, should it be gone altogether
+            mine.update(outcome=self.outcome, ended_at=self.ended_at)
         return source
 
     def end(self, outcome: Poll.Outcome, *, now: datetime, error: str = "") -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pghistory
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from listening.models.poll import Poll
 
 _LONGEST_PAUSE = timedelta(hours=6)
+_FIRST_DAY, _FIRST_PACE = timedelta(days=1), 45.0
+EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
+"""`cases_since` of a source of which all becomes work, even what bears no date."""
 
 
 class SourceQuerySet(models.QuerySet["Source"]):
@@ -114,12 +117,20 @@ class Source(models.Model):
         """Give the claim back, keep the cursor, come again in a while. Under the fence."""
         self.cursor, self.last_ok_at = dict(cursor), now
         self.failures, self.error = 0, ""
-        self._come_again(max(self.rhythm, next_after or 0), now)
+        self._come_again(self.pace(next_after, now=now), now)
 
     def went_wrong(self, error: ChannelError, *, now: datetime) -> None:
         """Give the claim back and say why; the cursor stays. Under the fence."""
         self.failures, self.error = self.failures + 1, error.message
         self._come_again(self.pause_after_failure(error), now)
+
+    def pace(self, asked: float | None, *, now: datetime) -> float:
+        """Seconds until the next visit: at our rhythm, or as seldom as the other side asked.
+
+        In its first day our own is 45 at most, so that the next item is seen within a minute.
+        """
+        is_new = now - self.created_at < _FIRST_DAY
+        return max(min(self.rhythm, _FIRST_PACE) if is_new else self.rhythm, asked or 0)
 
     def _come_again(self, seconds: float, now: datetime) -> None:
         self.lease_until = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -21,7 +23,8 @@ from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel
 from scrm.nudge import nudge
 
-_SAMPLES = 5
+_FIRST = 3
+"""So many are in sight; the others fold."""
 
 
 @admin_only
@@ -61,9 +64,20 @@ def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> Ht
     )
     if form.is_valid() and (source := _keep(form)):
         nudge("scrm.pipeline.poll", source.pk)
-        messages.success(request, _("Listening. The first visit is under way."))
+        messages.success(
+            request, _("Listening. The first visit is under way; what it finds shows up here.")
+        )
         return redirect(source)
-    context = {"where": where, "form": form, "found": [_preview(each) for each in found]}
+    settings = [form[name] for name in ("name", "stance", "since")]
+    context = {
+        "where": where,
+        "form": form,
+        "settings": settings,
+        "more": [form["rhythm"], form["owner"]],
+        "found": _previews(found),
+        "chosen": form["found"].value(),
+        "has_topics": Topic.objects.active().exists(),
+    }
     status = 422 if form.is_bound else 200
     return render(request, "listening/source_choose.html", context, status=status)
 
@@ -80,31 +94,47 @@ def _keep(form: SourceForm) -> Source | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One of the last items, and which topics it would hit."""
+    """One of the last items, and which topics it would hit. age: in seconds, None if undated."""
 
     item: Item
+    title: SafeString
     text: SafeString
     topics: tuple[str, ...]
+    age: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     found: Found
-    samples: tuple[Sample, ...]
+    first: list[Sample]
+    more: list[Sample]
+    matched: int
 
 
-def _preview(found: Found) -> Preview:
-    items = found.items[:_SAMPLES]
+def _previews(found: list[Found]) -> list[Preview]:
     matcher = Matcher(tuple(Topic.objects.queries()))
     names = dict(
         TopicRevision.objects.filter(current_of__in=Topic.objects.active()).values_list(
             "pk", "topic__name"
         )
     )
-    samples = []
-    for item in items:
-        hits = matcher.match(item.title, item.text)
-        spans = [(span.field, span.start, span.end) for hit in hits for span in hit.spans]
-        topics = tuple(names[hit.key] for hit in hits if hit.key in names)
-        samples.append(Sample(item, excerpt(item.text, spans, most=200), topics))
-    return Preview(found, tuple(samples))
+    now = timezone.now()
+    previews = []
+    for each in found:
+        samples = [_sample(item, matcher, names, now) for item in each.items]
+        matched = sum(bool(sample.topics) for sample in samples)
+        previews.append(Preview(each, samples[:_FIRST], samples[_FIRST:], matched))
+    return previews
+
+
+def _sample(item: Item, matcher: Matcher, names: dict[int, str], now: datetime) -> Sample:
+    hits = matcher.match(item.title, item.text)
+    spans = [(span.field, span.start, span.end) for hit in hits for span in hit.spans]
+    said = item.occurred_at
+    return Sample(
+        item=item,
+        title=excerpt(item.title, spans, field="title", most=160),
+        text=excerpt(item.text, spans, most=200),
+        topics=tuple(names[hit.key] for hit in hits if hit.key in names),
+        age=max(int((now - said).total_seconds()), 0) if said else None,
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q, Sum
@@ -13,6 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
+from listening import narrow
 from listening.forms import SettingsForm
 from listening.models import Mention, SetApart, Source
 from listening.models.source import SourceQuerySet
@@ -27,12 +29,21 @@ _APART = 20
 
 @require_safe
 def sources(request: StaffRequest) -> HttpResponse:
-    return render(request, "listening/sources.html", {"sources": _with_health()})
+    """All of them, or those that a word of `narrow.SOURCES` asks for."""
+    only = request.GET.get("only", "")
+    rows, label = _with_health(), narrow.SOURCES.get(only, "")
+    if label:
+        rows = rows.filter(narrow.sources(only))
+    return render(request, "listening/sources.html", {"sources": rows, "narrowed": label})
 
 
 @require_safe
 def source(request: StaffRequest, pk: int) -> HttpResponse:
+    """Its last items and its health; htmx asks for the items alone while they are awaited."""
     row = get_object_or_404(_with_health(), pk=pk)
+    if request.headers.get("HX-Request"):
+        context = {"source": row, **_items_part(request, row)}
+        return render(request, "listening/_items_and_health.html", context)
     return _page(request, row, SettingsForm(instance=row))
 
 
@@ -110,17 +121,27 @@ def _with_health() -> SourceQuerySet:
 def _page(
     request: StaffRequest, row: Source, form: SettingsForm, status: int = 200
 ) -> HttpResponse:
-    items, older = _items(request, row)
     context = {
         "source": row,
         "form": form,
         "visits": row.polls.all()[:_VISITS],
-        "items": items,
-        "older": older,
-        "backlog": Mention.objects.backlog_of(row).count(),
+        **_items_part(request, row),
         "apart": SetApart.objects.filter(poll__source=row).select_related("mention")[:_APART],
     }
     return render(request, "listening/source.html", context, status=status)
+
+
+def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
+    """refresh: seconds until the page looks again; often until the first visit, then calmly."""
+    items, older = _items(request, row)
+    is_first_page = "before" not in request.GET
+    waits = not (row.last_ok_at or row.failures)
+    return {
+        "items": items,
+        "older": older,
+        "backlog": Mention.objects.backlog_of(row).count(),
+        "refresh": (2 if waits else 10) if is_first_page and row.is_active else 0,
+    }
 
 
 def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:

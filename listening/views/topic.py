@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
+from crm.models import Workspace
 from listening.forms import LISTS, TopicForm
 from listening.models import Mention, Topic, TopicRevision
 from listening.shown import shown
@@ -45,7 +47,7 @@ def topic(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @transaction.atomic
 def new(request: StaffRequest) -> HttpResponse:
-    form = TopicForm(request.POST or None, initial={"owner": request.user})
+    form = TopicForm(request.POST or None, initial={"owner": request.user, **_proposal()})
     if form.is_valid():
         row = form.keep(by=request.user)
         messages.success(request, _("Listening for “%(topic)s” from now on.") % {"topic": row})
@@ -76,6 +78,14 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     said = _("Listening again.") if row.is_active else _("Paused. Nothing new will match.")
     messages.success(request, said)
     return redirect(row)
+
+
+def _proposal() -> dict[str, Any]:
+    """For the very first topic: what the organisation is called."""
+    here = Workspace.objects.here()
+    if here is None or Topic.objects.exists():
+        return {}
+    return {"name": here.organisation[:120], "any_of": [here.organisation, *here.handles]}
 
 
 def _form(request: StaffRequest, form: TopicForm) -> HttpResponse:

@@ -80,7 +80,9 @@ def _may_stop(response: Response) -> bool:
 
 def _filtered(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySet:
     for name in ("state", "audience", "department", "author"):
-        if typed.get(name):
+        if typed.get(name) == HistoryForm.MICRO:
+            found = found.exclude(audience="many")
+        elif typed.get(name):
             found = found.filter(**{name: typed[name]})
     if typed.get("since"):
         found = found.filter(created_at__gte=midnight(typed["since"]))

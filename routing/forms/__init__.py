@@ -15,6 +15,7 @@ from routing.forms.inbox import InboxForm, SaveViewForm
 from routing.forms.issue import CaseNumbersForm, IssueForm
 from routing.forms.offline import OfflineForm, find_profiles
 from routing.forms.rule import RuleForm
+from routing.forms.seats import SeatsForm
 
 __all__ = [
     "AssignForm",
@@ -31,6 +32,7 @@ __all__ = [
     "ReasonForm",
     "RuleForm",
     "SaveViewForm",
+    "SeatsForm",
     "SnoozeForm",
     "TagsForm",
     "find_profiles",

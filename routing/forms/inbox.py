@@ -10,7 +10,7 @@ from crm.models import User
 from listening.models import Topic
 from routing.forms.base import PlainForm
 from routing.forms.offline import OFFLINE_KINDS
-from routing.lists import LABELS, SORTS
+from routing.lists import LABELS, NOT_CLOSED, SORTS
 from routing.models import Department, Issue, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status
@@ -28,7 +28,16 @@ class InboxForm(PlainForm):
     department = forms.ModelChoiceField(
         Department.objects.none(), required=False, label=__("Department"), empty_label=__("any")
     )
-    status = forms.ChoiceField(required=False, label=__("Status"), choices=[_ANY, *Status.choices])
+    status = forms.ChoiceField(
+        required=False,
+        label=__("Status"),
+        choices=[_ANY, (NOT_CLOSED, __("not closed")), *Status.choices],
+    )
+    who = forms.ChoiceField(
+        required=False,
+        label=__("Who"),
+        choices=[_ANY, ("known", __("known contacts")), ("strangers", __("strangers"))],
+    )
     assignee = forms.ChoiceField(required=False, label=__("Assignee"))
     priority = forms.ChoiceField(
         required=False, label=__("Priority"), choices=[_ANY, *Priority.choices]
@@ -55,15 +64,17 @@ class InboxForm(PlainForm):
     )
 
     FILTERS = (
-        "department", "status", "assignee", "priority", "due", "channel", "kind", "topic", "tag",
-        "issue", "since", "until",
+        "department", "status", "who", "assignee", "priority", "due", "channel", "kind", "topic",
+        "tag", "issue", "since", "until",
     )  # fmt: skip
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         departments = Department.objects.visible_to(user)
         self.fields["department"].queryset = departments  # type: ignore[attr-defined]
-        people = User.objects.active().filter(memberships__department__in=departments)
+        people = User.objects.active()
+        if not user.sees_everything:
+            people = people.filter(memberships__department__in=departments)
         names = people.distinct().order_by("name").values_list("pk", "name")
         self._choose(
             "assignee", [("nobody", __("nobody")), *((str(pk), name) for pk, name in names)]

@@ -14,7 +14,7 @@ from responses.models import Response
 from routing.models import Case, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
-from scrm.sample import words
+from scrm.sample import marker, words
 from scrm.sample.clock import at
 from scrm.sample.crowd import PASSERS_BY, US, talk, work
 from scrm.sample.logins import Login
@@ -42,6 +42,7 @@ def load() -> list[Login]:
         with at(moment):
             act(stage)
     date_what_we_said()
+    marker.set_now(now=timezone.now())
     return stage.workspace.logins
 
 

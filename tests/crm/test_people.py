@@ -8,9 +8,11 @@ import pytest
 from django.core import mail
 from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from crm import adapter
 from crm.models import Profile, User
+from listening.models import Topic
 from routing.models import Case, Department
 
 NEW = {"email": "Nina@Scrm.Example", "name": "Nina New", "role": ""}
@@ -155,6 +157,39 @@ def test_the_list_names_departments_and_who_has_not_come_yet(
     body = as_(admin).get("/people/").content.decode()
     assert "Customer service · Agent" in body
     assert "invited" in body
+
+
+def test_the_list_counts_open_cases_and_opens_them(
+    admin: User, agent: User, service: Department, as_: Any
+) -> None:
+    for key, status in (("1", "open"), ("2", "waiting"), ("3", "done"), ("4", "noise")):
+        profile = Profile.objects.create(network="x", key=key)
+        done_at = timezone.now() if status == "done" else None
+        Case.objects.create(
+            profile=profile, department=service, assignee=agent, status=status, done_at=done_at
+        )
+    browser = as_(admin)
+    assert browser.get("/people/").context["open_cases"] == {agent.pk: 2}
+    address = f"/?view=all&status=living&assignee={agent.pk}"
+    assert address.replace("&", "&amp;") in browser.get("/people/").content.decode()
+    assert len(browser.get(address).context["rows"]) == 2
+
+
+def test_before_a_deactivation_its_page_says_what_will_happen(
+    admin: User, agent: User, service: Department, brand: Topic, as_: Any
+) -> None:
+    Topic.objects.update(owner=agent)
+    profile = Profile.objects.create(network="x", key="1")
+    Case.objects.create(profile=profile, department=service, assignee=agent, status="open")
+    body = as_(admin).get(f"/people/{agent.pk}/").content.decode()
+    assert "1 open case goes back to Customer service" in body
+    assert "They go on answering for topic “Brand”" in body
+
+
+def test_the_last_admin_is_told_why_not_before_they_try(admin: User, as_: Any) -> None:
+    body = as_(admin).get(f"/people/{admin.pk}/").content.decode()
+    assert "You cannot deactivate yourself" in body
+    assert f"/people/{admin.pk}/deactivate/" not in body
 
 
 @pytest.mark.django_db(transaction=True)

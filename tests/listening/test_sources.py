@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from django.utils import timezone
 
 from crm.models import Account, User
 from listening.models import Mention, SetApart, Source, Topic
+from listening.models.source import EVERYTHING
+from listening.store import store
 from listening.views import discovery
 from scrm.channels.base import Author, Channel, ChannelError, Found, Item
 
@@ -82,7 +85,7 @@ def find(source: Source) -> Callable[..., Mention]:
 def chosen(owner: User, **facts: Any) -> dict[str, Any]:
     return {
         "address": "blog.example", "found": FEED, "name": "Blog", "stance": "about us",
-        "rhythm": "60", "days": "1", "owner": owner.pk,
+        "rhythm": "60", "since": "day", "owner": owner.pk,
     } | facts  # fmt: skip
 
 
@@ -123,13 +126,109 @@ def test_choosing_saves_the_source_and_sends_the_first_visit(
     admin: User, as_: Any, listener: FakeListener, nudged: list[Any]
 ) -> None:
     before = timezone.now()
-    response = as_(admin).post(NEW, chosen(admin, stance="for us", days="3"))
+    response = as_(admin).post(NEW, chosen(admin, stance="for us", since="3 days"))
     source = Source.objects.get()
     assert response.url == source.get_absolute_url()
     assert (source.kind, source.address, source.stance) == ("feed", FEED, "for us")
     assert abs(source.cases_since - (before - timedelta(days=3))) < timedelta(minutes=1)
     assert Source.objects.due(timezone.now()).exists()
     assert nudged == [("scrm.pipeline.poll", source.pk)]
+
+
+@pytest.mark.parametrize(("since", "days"), [("day", 1), ("none", 0), ("3 days", 3)])
+def test_the_newcomer_says_what_of_it_may_become_a_case(
+    since: str, days: int, admin: User, as_: Any, listener: FakeListener, nudged: list[Any]
+) -> None:
+    as_(admin).post(NEW, chosen(admin, since=since))
+    age = timezone.now() - Source.objects.get().cases_since
+    assert abs(age - timedelta(days=days)) < timedelta(minutes=1)
+
+
+def test_all_that_is_shown_means_down_to_the_oldest_of_it(
+    admin: User, as_: Any, listener: FakeListener, nudged: list[Any]
+) -> None:
+    as_(admin).post(NEW, chosen(admin, since="all"))
+    assert Source.objects.get().cases_since == datetime(2026, 3, 4, tzinfo=UTC)
+
+
+def test_all_means_the_undated_too(
+    admin: User, as_: Any, listener: FakeListener, nudged: list[Any], monkeypatch: Any
+) -> None:
+    """Seen to fail with the oldest date alone: what bore none made no case."""
+    undated = Item("feed:x", "3", Author("feed:x", "Ron"), "No date")
+    found = [Found(FEED, "Blog", "rss", (_post("1", "Dated"), undated))]
+    monkeypatch.setattr(listener, "discover", lambda *_: found, raising=False)
+    as_(admin).post(NEW, chosen(admin, since="all"))
+    source = Source.objects.get()
+    assert source.cases_since == EVERYTHING
+    poll = source.begin(now=timezone.now())
+    assert poll
+    store(poll, source, [undated], now=timezone.now())
+    assert not Mention.objects.get().backlog
+
+
+def test_the_default_is_what_is_younger_than_a_day(
+    admin: User, as_: Any, brand: Topic, listener: FakeListener
+) -> None:
+    form = as_(admin).post(NEW, {"address": "blog.example"}).context["form"]
+    assert (form["since"].value(), form["stance"].value()) == ("day", "about us")
+
+
+def test_without_a_topic_every_item_is_proposed_as_work(
+    admin: User, as_: Any, listener: FakeListener
+) -> None:
+    """Else the first source of a new workspace would bring nothing at all."""
+    page = as_(admin).post(NEW, {"address": "blog.example"})
+    assert page.context["form"]["stance"].value() == "for us"
+    assert "You have no topic yet" in page.content.decode()
+
+
+def test_each_item_shown_carries_what_decides_its_fate(
+    admin: User, as_: Any, brand: Topic, listener: FakeListener
+) -> None:
+    body = as_(admin).post(NEW, {"address": "blog.example"}).content.decode()
+    hit, other = re.findall(r'class="sample" data-age="(\d+)"( data-matched)?', body)
+    assert hit[1]
+    assert not other[1]
+    assert "1 of 2 items match" in body
+
+
+def test_an_awaited_first_visit_shows_up_by_itself(
+    agent: User, as_: Any, source: Source, find: Any
+) -> None:
+    browser, part = as_(agent), {"HX-Request": "true"}
+    page = browser.get(source.get_absolute_url()).content.decode()
+    assert "The first visit is under way" in page
+    assert 'hx-trigger="every 2s"' in page
+    find("1", text="It came")
+    Source.objects.update(last_ok_at=timezone.now())
+    body = browser.get(source.get_absolute_url(), headers=part).content.decode()
+    assert "It came" in body
+    assert 'hx-trigger="every 10s"' in body
+    assert 'hx-swap-oob="true"' in body
+    assert "<html" not in body
+
+
+def test_an_older_page_does_not_move_under_the_reader(
+    agent: User, as_: Any, source: Source, find: Any
+) -> None:
+    find("1")
+    page = as_(agent).get(source.get_absolute_url(), {"before": 10**9})
+    assert page.context["refresh"] == 0
+
+
+def test_the_list_shows_those_with_trouble_when_asked(
+    agent: User, as_: Any, source: Source, make_source: Callable[..., Source]
+) -> None:
+    bad = make_source(name="Bad", address="https://bad.example", failures=1)
+    odd = make_source(name="Odd", address="https://odd.example")
+    apart = SetApart.objects.create(poll=odd.polls.create(), raw=b"", reason="Odd.")
+    browser = as_(agent)
+    assert list(browser.get("/sources/?only=failing").context["sources"]) == [bad]
+    assert list(browser.get("/sources/?only=apart").context["sources"]) == [odd]
+    assert len(browser.get("/sources/?only=nonsense").context["sources"]) == 3
+    SetApart.objects.filter(pk=apart.pk).update(replayed_at=timezone.now())
+    assert not browser.get("/sources/?only=apart").context["sources"]
 
 
 def test_a_wrong_setting_keeps_all_that_was_typed(

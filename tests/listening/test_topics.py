@@ -7,7 +7,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.models import Conversation, Interaction, Profile, User
+from crm.models import Conversation, Interaction, Profile, User, Workspace
 from listening.highlight import excerpt, highlight
 from listening.models import Match, Mention, Source, Topic
 
@@ -161,3 +161,14 @@ def test_an_excerpt_shows_its_first_hit_and_no_more_than_asked(
         bare = shown.replace("<mark>", "").replace("</mark>", "").strip("… ")
         assert len(bare) <= most
         assert bare in text
+
+
+def test_the_first_topic_is_proposed_by_what_the_organisation_is_called(
+    admin: User, as_: Any
+) -> None:
+    Workspace.objects.create(organisation="Acme Air", handles=["@acmeair"])
+    form = as_(admin).get("/topics/new/").context["form"]
+    assert form["name"].value() == "Acme Air"
+    assert form["any_of"].value() == "Acme Air\n@acmeair"
+    Topic.objects.create(name="Brand", owner=admin)
+    assert not as_(admin).get("/topics/new/").context["form"]["name"].value()

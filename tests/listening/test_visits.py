@@ -64,7 +64,7 @@ def clock() -> Iterator[time_machine.Coordinates]:
 
 @pytest.fixture
 def source(make_source: Callable[..., Source]) -> Source:
-    return make_source()
+    return make_source(created_at=NOON - timedelta(days=2))
 
 
 def item(key: str, **facts: Any) -> Item:
@@ -117,6 +117,25 @@ def test_nothing_new_is_said_to_be_nothing_new(source: Source, village: Village)
 
 
 def test_a_network_that_asks_us_to_stay_away_is_obeyed(source: Source, village: Village) -> None:
+    village.says(next_after=7200)
+    go(source)
+    assert source.next_poll_at == NOON + 2 * HOUR
+
+
+def test_in_its_first_day_a_source_is_visited_within_a_minute(
+    source: Source, village: Village
+) -> None:
+    """Seen to fail with the rhythm alone: whoever added it waited five minutes."""
+    source.created_at = NOON - timedelta(hours=23)
+    source.save()
+    village.says(item("1"))
+    go(source)
+    assert source.next_poll_at == NOON + timedelta(seconds=45)
+
+
+def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, village: Village) -> None:
+    source.created_at = NOON
+    source.save()
     village.says(next_after=7200)
     go(source)
     assert source.next_poll_at == NOON + 2 * HOUR

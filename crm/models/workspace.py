@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pghistory
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+ONLY = 1
+
+
+class WorkspaceQuerySet(models.QuerySet["Workspace"]):
+    def here(self) -> Workspace | None:
+        """The organisation of this database, once it has said who it is."""
+        return self.filter(pk=ONLY).first()
+
+
+@pghistory.track(
+    model_name="WorkspaceChange",
+    fields=["organisation", "zone", "handles", "signature"],
+    append_only=True,
+)
+class Workspace(models.Model):
+    """The organisation that works here: one row, or none before it has said who it is.
+
+    zone: whose days its days are. handles: the names by which others speak of it and to it.
+    signature: what stands under its mail.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    organisation = models.CharField(max_length=200)
+    zone = models.CharField("time zone", max_length=60, default="UTC")
+    handles = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    signature = models.TextField(blank=True)
+    started_at = models.DateTimeField(default=timezone.now)
+
+    objects = WorkspaceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=ONLY), name="one_workspace")]
+
+    def __str__(self) -> str:
+        return self.organisation
+
+    @property
+    def tzinfo(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)

@@ -1,0 +1,29 @@
+"""Days and hours on a page are those of the workspace's zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from crm.models import Workspace
+
+
+class WorkspaceZone:
+    """Activates the zone for pages of staff. Health must answer without the database."""
+
+    def __init__(self, page: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.page = page
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.page(request)
+        finally:
+            timezone.deactivate()
+
+    def process_view(self, _request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
+        """Runs after the login was asked for, and only where it is."""
+        if getattr(view, "login_required", True) and (workspace := Workspace.objects.here()):
+            timezone.activate(workspace.tzinfo)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from django.db.models import F, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from crm.access import StaffRequest
+from listening import narrow
+from listening.models import Mention
+from listening.shown import shown
+from scrm.numbers import number
+
+_PAGE = 30
+_FEW = {"today", "answers"}
+
+
+@require_safe
+def mentions(request: StaffRequest) -> HttpResponse:
+    """All that was heard, the last found first, narrowed by words of `narrow.ITEMS`."""
+    words = [word for word in request.GET.getlist("only") if word in narrow.ITEMS]
+    rows = _page(_narrowed(words), request.GET.get("before", ""), few=bool(_FEW & {*words}))
+    query = request.GET.copy()
+    query["before"] = str(rows[_PAGE - 1].pk) if len(rows) > _PAGE else ""
+    context = {
+        "items": shown(rows[:_PAGE], user=request.user),
+        "narrowed": [narrow.ITEMS[word] for word in words],
+        "tabs": _tabs(words),
+        "older": query.urlencode() if query["before"] else "",
+    }
+    return render(request, "listening/mentions.html", context)
+
+
+def _narrowed(words: list[str]) -> QuerySet[Mention]:
+    found, now = Mention.objects.select_related("poll__source"), timezone.now()
+    for word in words:
+        found = found.filter(narrow.items(word, now=now))
+    return found
+
+
+def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
+    """One page and one row more, in the order in which they were found.
+
+    few: of how many there are, so that they are sorted; else the key's index holds the order.
+    By that index PostgreSQL would look for the last of a few through all that was ever heard.
+    """
+    last = number(before)
+    if last is not None:
+        found = found.filter(pk__lt=last)
+    return list(found.order_by((F("pk") + 0).desc() if few else "-pk")[: _PAGE + 1])
+
+
+def _tabs(words: list[str]) -> list[tuple[str, str, bool]]:
+    """(query, label, is it this one): the same day, looked at in each way."""
+    day = ["today"] if "today" in words else []
+    way = next((word for word in words if word != "today"), "")
+    ways = {"": _("everything"), **{k: v for k, v in narrow.ITEMS.items() if k != "today"}}
+    return [
+        ("&".join(f"only={word}" for word in filter(None, [*day, each])), str(label), each == way)
+        for each, label in ways.items()
+    ]

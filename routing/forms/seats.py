@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import User
+from routing.forms.base import PlainForm
+from routing.models import Department, Membership
+
+
+class SeatsForm(PlainForm):
+    """A person's part in every department, all at once."""
+
+    def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.departments = {_name(each): each for each in Department.objects.all()}
+        self.held = dict(person.memberships.values_list("department", "role")) if person else {}
+        for name, department in self.departments.items():
+            self.fields[name] = forms.ChoiceField(
+                label=department.name,
+                required=False,
+                choices=[("", __("not here")), *Membership.Role.choices],
+                initial=self.held.get(department.pk, ""),
+            )
+
+    @property
+    def changes(self) -> Iterator[tuple[Department, str]]:
+        """Each department where their part is another from now on, "" for none."""
+        for name, department in self.departments.items():
+            role = self.cleaned_data[name]
+            if role != self.held.get(department.pk, ""):
+                yield department, role
+
+
+def _name(department: Department) -> str:
+    return f"part-{department.pk}"

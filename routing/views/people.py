@@ -1,0 +1,76 @@
+"""Where people work. Their logins are crm's; this assembles both, since departments stand above."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest, admin_only
+from crm.cases import give_back
+from crm.forms import InviteForm
+from crm.models import User
+from crm.views.people import with_link
+from routing.forms import SeatsForm
+from routing.models import Case, Membership
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def invite(request: StaffRequest) -> HttpResponse:
+    """A login and its departments at once; the link is shown and mailed."""
+    typed = request.POST or None
+    form, seats = InviteForm(typed), SeatsForm(typed)
+    if not (form.is_valid() and seats.is_valid()):
+        status = 422 if form.is_bound else 200
+        return render(request, "routing/invite.html", {"form": form, "seats": seats}, status=status)
+    with transaction.atomic():
+        facts = form.cleaned_data
+        person = User.objects.create_user(facts["email"], name=facts["name"], role=facts["role"])
+        _seat(person, seats, by=request.user)
+    return with_link(request, person)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def seats(request: StaffRequest, pk: int) -> HttpResponse:
+    """In which departments a person works, and as what."""
+    person = get_object_or_404(User, pk=pk)
+    form = SeatsForm(request.POST or None, person=person)
+    if not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return _page(request, person, form, status=status)
+    with transaction.atomic():
+        given_back = _seat(person, form, by=request.user)
+    said = ngettext(
+        "%d case went back to its department.", "%d cases went back to their departments.",
+        given_back,
+    )  # fmt: skip
+    messages.success(request, f"{_('Saved.')} {said % given_back if given_back else ''}".strip())
+    return redirect("crm:person", pk)
+
+
+def _seat(person: User, form: SeatsForm, *, by: User) -> int:
+    """Give them these parts → how many cases went back that they may no longer work on."""
+    changes = list(form.changes)
+    for department, role in changes:
+        if role:
+            Membership.objects.update_or_create(
+                user=person, department=department, defaults={"role": role}
+            )
+        else:
+            Membership.objects.filter(user=person, department=department).delete()
+    workable = Case.objects.workable_by(person).values("pk")
+    touched = [department.pk for department, _role in changes]
+    theirs = Case.objects.living().of(person).filter(department__in=touched)
+    return give_back(theirs.exclude(pk__in=workable), by=by)
+
+
+def _page(request: StaffRequest, person: User, form: SeatsForm, *, status: int) -> HttpResponse:
+    context = {"person": person, "seats": form}
+    page = "routing/_seats.html" if request.headers.get("HX-Request") else "routing/seats.html"
+    return render(request, page, context, status=status)

@@ -1,0 +1,102 @@
+"""What a new workspace has still to do. Nothing is stored: each step is asked of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from crm.models import User, Workspace
+from listening.models import Sighting, Source, Topic
+from responses.models import Response
+from scrm.sample import marker
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    label: str
+    help: str
+    url: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    steps: tuple[Step, ...]
+    in_sample: bool
+
+    @property
+    def done(self) -> int:
+        return sum(step.is_done for step in self.steps)
+
+    @property
+    def is_done(self) -> bool:
+        return self.done == len(self.steps)
+
+
+def checklist() -> Checklist:
+    """The steps to an own workspace; what the sample brought along does not count."""
+    since = marker.loaded_at()
+    return Checklist((*_listening(since), *_people(since), _organisation(since)), bool(since))
+
+
+def _listening(since: datetime | None) -> tuple[Step, ...]:
+    seen = Sighting.objects.filter(source=OuterRef("pk"))
+    own = Source.objects.exclude(kind="sandbox").annotate(heard=Exists(seen))
+    source = own.order_by("-heard", "-created_at").first()
+    new = reverse("listening:source_new")
+    topics = Topic.objects.filter(created_at__gt=since) if since else Topic.objects.all()
+    return (
+        Step(
+            _("Connect a source of your own"),
+            _("Paste the address of a site; no account with anyone is needed."),
+            new,
+            source is not None,
+        ),
+        Step(
+            _("See its last items"),
+            _("Each is shown as matched by a topic or not."),
+            source.get_absolute_url() if source else new,
+            bool(source and source.heard),  # type: ignore[attr-defined]
+        ),
+        Step(
+            _("Make a topic of your own"),
+            _("The words by which you find what is said about you."),
+            reverse("listening:topic_new"),
+            topics.exists(),
+        ),
+    )
+
+
+def _people(since: datetime | None) -> tuple[Step, ...]:
+    """People and answers that came after the sample; without one, more than the first person."""
+    newer = User.objects.filter(created_at__gt=since) if since else User.objects.all()[1:]
+    said = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()
+    return (
+        Step(
+            _("Invite somebody"),
+            _("They get a link with which they choose their own password."),
+            reverse("routing:invite"),
+            newer.exists(),
+        ),
+        Step(
+            _("Answer a first case"),
+            _("Take one from “Unassigned”, reply, and see what comes back."),
+            f"{reverse('routing:inbox')}?view=unassigned",
+            said.exists(),
+        ),
+    )
+
+
+def _organisation(since: datetime | None) -> Step:
+    return Step(
+        _("Say who you are"),
+        _("Start for real: the sample goes, and your organisation begins.")
+        if since
+        else _("The organisation's name, time zone, handles and signature."),
+        reverse("sample:start") if since else reverse("crm:workspace"),
+        Workspace.objects.exists(),
+    )

@@ -1,0 +1,245 @@
+"""The figures of the map: each is a number, and the page that shows exactly the rows it counts.
+
+Eight statements, whatever there is to count. Today's figures go by columns that an index holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from django.db.models import Count, Min, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from crm.models import User
+from listening import narrow as listening
+from listening.models import Mention, Source
+from responses.models import Delivery, Response
+from routing.lists import KNOWN
+from routing.models import Case
+from scrm.numbers import midnight
+
+Tone = Literal["today", "now", "bad"]
+"""What came since midnight, what stands now, and what is wrong now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """label: what the number counts, in the number it has. age: of the oldest, "" for none."""
+
+    key: str
+    n: int
+    label: str
+    url: str
+    tone: Tone = "today"
+    age: str = ""
+
+    @property
+    def is_shown(self) -> bool:
+        """Nothing today is worth saying; no trouble is not."""
+        return self.tone == "today" or self.n > 0
+
+
+Edges = dict[str, list[Figure]]
+
+
+def edges(user: User, *, now: datetime) -> Edges:
+    """Edge → its figures, today's first."""
+    heard, sources = _heard(now), _sources()
+    cases, active = _cases_today(user, now), _active_cases(user, now)
+    said, held, check = _said_today(user, now), _held(user), _to_check(user, now)
+    found = {
+        "online": [_items("heard", heard["all"]), *_source_troubles(sources, now)],
+        "match": [_items("kept", heard["kept"]), _items("unmatched", heard["unmatched"], "now")],
+        "offline": [_cases("offline", cases["offline"], now)],
+        "who": [
+            _cases("heard_cases", cases["all"], now),
+            _cases("known", cases["known"], now, "now"),
+            _cases("strangers", cases["strangers"], now, "now"),
+        ],
+        "person": _waiting_for_somebody(active, now),
+        "micro": [_responses("micro", said["micro"], now)],
+        "macro": [_responses("macro", said["macro"], now)],
+        "rules": [_responses("released", said["released"], now), _to_approve(held, now)],
+        "publish": [_sendings(check, now)],
+        "feedback": [_items("answers", heard["answers"])],
+    }
+    found["match"].append(_unrouted(now))
+    return {edge: [each for each in row if each.is_shown] for edge, row in found.items()}
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long since then, in one unit: "3 h"."""
+    if moment is None:
+        return ""
+    seconds = max(int((now - moment).total_seconds()), 0)
+    for size, words in ((86_400, _("%d d")), (3_600, _("%d h")), (60, _("%d m"))):
+        if seconds >= size:
+            return words % (seconds // size)
+    return _("%d s") % seconds
+
+
+# What is counted: one statement each
+
+
+def _heard(now: datetime) -> dict[str, int]:
+    words = ("kept", "unmatched", "answers")
+    counts = {each: Count("pk", filter=listening.items(each, now=now)) for each in words}
+    today = Mention.objects.filter(listening.items("today", now=now))
+    return today.aggregate(all=Count("pk"), **counts)
+
+
+def _sources() -> dict[str, Any]:
+    failing, apart = listening.sources("failing"), listening.sources("apart")
+    return Source.objects.aggregate(
+        failing=Count("pk", filter=failing),
+        silent_since=Min("last_ok_at", filter=failing),
+        apart=Count("pk", filter=apart),
+    )
+
+
+def _cases_today(user: User, now: datetime) -> dict[str, int]:
+    today = Case.objects.visible_to(user).filter(
+        last_inbound_at__gte=midnight(timezone.localdate(now))
+    )
+    return today.aggregate(
+        all=Count("pk"),
+        offline=Count("pk", filter=Q(last_inbound__channel="manual")),
+        known=Count("pk", filter=KNOWN),
+        strangers=Count("pk", filter=~KNOWN),
+    )
+
+
+def _active_cases(user: User, now: datetime) -> dict[str, Any]:
+    nobodys, late = Q(assignee=None), Q(due_at__lt=now)
+    active = Case.objects.visible_to(user).active()
+    return active.aggregate(
+        unassigned=Count("pk", filter=nobodys),
+        unassigned_since=Min("last_inbound_at", filter=nobodys),
+        late=Count("pk", filter=late),
+        late_since=Min("due_at", filter=late),
+    )
+
+
+def _said_today(user: User, now: datetime) -> dict[str, int]:
+    today = Response.objects.visible_to(user).filter(
+        created_at__gte=midnight(timezone.localdate(now))
+    )
+    return today.aggregate(
+        micro=Count("pk", filter=~Q(audience="many")),
+        macro=Count("pk", filter=Q(audience="many")),
+        released=Count("pk", filter=Q(state="released")),
+    )
+
+
+def _held(user: User) -> dict[str, Any]:
+    return Response.objects.approvable_by(user).aggregate(n=Count("pk"), since=Min("created_at"))
+
+
+def _to_check(user: User, now: datetime) -> dict[str, Any]:
+    troubled = Delivery.objects.visible_to(user).to_check(now)
+    return troubled.aggregate(n=Count("pk"), since=Min("send_after"))
+
+
+# What it is called, and which page shows it
+
+
+def _items(key: str, n: int, tone: Tone = "today") -> Figure:
+    labels = {
+        "heard": _("heard"),
+        "kept": _("kept in the CRM"),
+        "unmatched": _("matched no topic"),
+        "answers": ngettext("answer to us", "answers to us", n),
+    }
+    only = ["today", *([key] if key in listening.ITEMS else [])]
+    return Figure(key, n, labels[key], _page("listening:mentions", only=only), tone)
+
+
+def _unrouted(now: datetime) -> Figure:
+    """Statement of its own: it looks at what waits, from whatever day."""
+    waiting = Mention.objects.filter(listening.items("waiting", now=now))
+    facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
+    age = ago(facts["since"], now)
+    page = _page("listening:mentions", only=["waiting"])
+    return Figure("waiting", facts["n"], _("being routed"), page, "now", age)
+
+
+def _source_troubles(counts: dict[str, Any], now: datetime) -> list[Figure]:
+    failing, apart = counts["failing"], counts["apart"]
+    failing_label = ngettext("source failing", "sources failing", failing)
+    apart_label = ngettext("has items set apart", "have items set apart", apart)
+    age = ago(counts["silent_since"], now)
+    return [
+        Figure("failing", failing, failing_label, _sources_page("failing"), "bad", age),
+        Figure("apart", apart, apart_label, _sources_page("apart"), "bad"),
+    ]
+
+
+def _sources_page(only: str) -> str:
+    return _page("listening:sources", only=only)
+
+
+def _cases(key: str, n: int, now: datetime, tone: Tone = "today") -> Figure:
+    labels = {
+        "heard_cases": ngettext("case with news", "cases with news", n),
+        "offline": ngettext("case heard offline", "cases heard offline", n),
+        "known": _("known"),
+        "strangers": ngettext("stranger", "strangers", n),
+    }
+    asked = {
+        "offline": {"channel": "manual"},
+        "known": {"who": "known"},
+        "strangers": {"who": "strangers"},
+    }
+    page = _page("routing:inbox", view="all", since=_today(now), **asked.get(key, {}))
+    return Figure(key, n, labels[key], page, tone)
+
+
+def _waiting_for_somebody(counts: dict[str, Any], now: datetime) -> list[Figure]:
+    nobodys = Figure(
+        "unassigned",
+        counts["unassigned"],
+        _("unassigned"),
+        _page("routing:inbox", view="unassigned"),
+        "now",
+        ago(counts["unassigned_since"], now),
+    )
+    page = _page("routing:inbox", view="open", due="over")
+    late = Figure("late", counts["late"], _("late"), page, "bad", ago(counts["late_since"], now))
+    return [nobodys, late]
+
+
+def _responses(key: str, n: int, now: datetime) -> Figure:
+    labels = {
+        "micro": ngettext("reply", "replies", n),
+        "macro": ngettext("statement", "statements", n),
+        "released": _("released"),
+    }
+    asked = {"micro": {"audience": "micro"}, "macro": {"audience": "many"}}
+    query = asked.get(key, {"state": "released"})
+    page = _page("responses:history", since=_today(now), **query)
+    return Figure(key, n, labels[key], page)
+
+
+def _to_approve(counts: dict[str, Any], now: datetime) -> Figure:
+    age = ago(counts["since"], now)
+    return Figure("held", counts["n"], _("to approve"), _page("responses:approvals"), "now", age)
+
+
+def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
+    age, page = ago(counts["since"], now), _page("responses:sendings")
+    return Figure("check", counts["n"], _("to check"), page, "bad", age)
+
+
+def _today(now: datetime) -> str:
+    return timezone.localdate(now).isoformat()
+
+
+def _page(name: str, **query: str | list[str]) -> str:
+    asked = f"?{urlencode(query, doseq=True)}" if query else ""
+    return f"{reverse(name)}{asked}"

@@ -1,0 +1,51 @@
+"""The stages of the cycle in their order, and which edges lead into each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import User
+from scrm.reports.drawing import NODES, Node
+from scrm.reports.figures import Edges, Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """url: "" where no one page is this stage. figures: those of the edges that lead here."""
+
+    node: Node
+    name: str | Promise
+    words: str | Promise
+    url: str
+    figures: tuple[Figure, ...]
+
+
+_WORDS = {
+    "community": (_("Community"), _("everyone outside"), ()),
+    "listening": (_("Listening"), _("topics match"), ("online",)),
+    "offline": (_("Offline"), _("call, letter, card, survey"), ("offline",)),
+    "crm": (_("CRM"), _("who is this?"), ("match",)),
+    "routing": (_("Routing"), _("which department?"), ("who",)),
+    "person": (_("A person"), _("decides"), ("person",)),
+    "micro": (_("Micro"), _("to one"), ("micro",)),
+    "macro": (_("Macro"), _("to many"), ("macro",)),
+    "rules": (_("Business rules"), _("how and where it may go"), ("rules",)),
+    "publish": (_("Publish"), _("once, and on record"), ("publish",)),
+    "feedback": (_("Feedback"), _("what came of it"), ("feedback",)),
+}
+
+
+_FOR_ADMINS = {"routing": "routing:rules", "rules": "responses:rules"}
+
+
+def stages(edges: Edges, *, user: User) -> Iterator[Stage]:
+    nodes = {node.key: node for node in NODES}
+    for key, (name, words, into) in _WORDS.items():
+        page = nodes[key].page or (_FOR_ADMINS.get(key, "") if user.is_admin else "")
+        figures = tuple(figure for edge in into for figure in edges[edge])
+        yield Stage(nodes[key], name, words, reverse(page) if page else "", figures)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from crm.access import StaffRequest, admin_only
+from scrm.numbers import number
+from scrm.sample import marker, switcher
+from scrm.sample.ending import Busy, NotSample, holds, start_for_real
+from scrm.sample.forms import StartForm
+
+_BUSY = gettext_lazy(
+    "scrm is in the middle of sending something, or of a long job. Nothing was removed, and what "
+    "you typed is still here. Try again in a minute or two."
+)
+_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def start(request: StaffRequest) -> HttpResponse:
+    """Leave the sample behind and begin with an empty workspace."""
+    if not marker.loaded_at():
+        return _no_sample(request)
+    form = StartForm(request.POST or None, initial={"zone": timezone.get_default_timezone_name()})
+    if not form.is_valid():
+        return _page(request, form, status=422 if form.is_bound else 200)
+    try:
+        start_for_real(
+            form.save(commit=False), by=request.user, session=request.session.session_key or ""
+        )
+    except NotSample:
+        return _no_sample(request)
+    except Busy:
+        form.add_error(None, _BUSY)
+        return _page(request, form, status=409)
+    said = _("This is yours now, %(organisation)s. The sample is gone.")
+    messages.success(request, said % form.cleaned_data)
+    return redirect("reports:map")
+
+
+@require_POST
+def look_as(request: StaffRequest) -> HttpResponse:
+    """Go on as one of the sample's people. 404 wherever there is no sample."""
+    person = get_object_or_404(switcher.cast(), pk=number(request.POST.get("user", "")) or 0)
+    login(request, person, backend=_BACKEND)
+    messages.success(request, _("You look as %(person)s now.") % {"person": person})
+    return redirect("routing:inbox")
+
+
+def _page(request: StaffRequest, form: StartForm, *, status: int) -> HttpResponse:
+    return render(request, "sample/start.html", {"form": form, "holds": holds()}, status=status)
+
+
+def _no_sample(request: StaffRequest) -> HttpResponse:
+    """A second click, or a workspace that was never a sample."""
+    status = 409 if request.method == "POST" else 200
+    return render(request, "sample/no_sample.html", status=status)
