@@ -131,6 +131,7 @@ def _saved(user: User) -> list[Item]:
 
 def _records() -> list[Item]:
     pages = {
+        _("Map"): "reports:map",
         _("Issues"): "routing:issues",
         _("Contacts"): "crm:contacts",
         _("Saved replies"): "responses:saved_replies",
