@@ -11,6 +11,7 @@ from routing.views import (
     people,
     rule,
     verbs,
+    voices,
 )
 
 app_name = "routing"
@@ -25,6 +26,9 @@ urlpatterns = [
     path("palette/", palette.palette, name="palette"),
     path("suggestions/", palette.suggestions, name="suggestions"),
     path("new/", offline.new, name="new"),
+    path("new/who/", offline.who, name="new_who"),
+    path("new/cards/", voices.cards, name="new_cards"),
+    path("new/event/", voices.event, name="new_event"),
     path("cases/<int:pk>/", case.case, name="case"),
     path("cases/<int:pk>/present/", case.present, name="present"),
     path("cases/<int:pk>/here/", case.here, name="here"),

@@ -72,7 +72,8 @@ GET = {
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
     "crm:attachment account_change_password live listening:mentions reports:map",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
-    "routing:issue_new responses:saved_reply_new",
+    "routing:new_who routing:new_cards routing:new_event routing:issue_new "
+    "responses:saved_reply_new",
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
     "responses:response",
     ANSWER: "responses:edit responses:send_again",
@@ -99,7 +100,8 @@ POST = {
     WORKERS: "responses:bulk responses:saved_reply_new crm:contact_new crm:contact_edit "
     "crm:contact_link crm:link crm:unlink crm:link_confirm crm:link_again crm:make_contact "
     "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
-    "responses:issue_statement routing:new routing:issue_new routing:issue_add",
+    "responses:issue_statement routing:new routing:new_cards "
+    "routing:new_event routing:issue_new routing:issue_add",
     OWN: "routing:issue_close",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
