@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
@@ -97,6 +98,14 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:new_event": {
         "form": uuid.UUID(int=7), "rows": "10", "lines": "", "event": "Fair", "place": "Here",
         "day": "2026-03-04", "text-0": "Good.", "name-0": "Ron", "reach-0": "12345",
+    },
+    "routing:survey": {
+        "title": "Onboard", "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "",
+        "shape": "utf-8 , True", "seen": "", "column-0": "text",
+    },
+    "routing:survey_bad": {
+        "title": "Onboard", "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "",
+        "shape": "utf-8 , True", "column-0": "text",
     },
     "routing:new search": {
         "search": "", "form": "", "kind": "", "text": "", "name": "", "phone": "", "said_at": "",
@@ -251,7 +260,7 @@ DATED = [
 PROBES = {"readyz", "live"}
 """What answers 5xx by design."""
 
-UUIDS = {"crm:attachment", "crm:job"}
+UUIDS = {"crm:attachment", "crm:job", "routing:survey"}
 """What is named by a UUID and not by a key."""
 
 BUTTONS = {
@@ -259,7 +268,7 @@ BUTTONS = {
     "responses:put_away", "routing:issue", "routing:issue_close", "listening:source_poll",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
-    "responses:bulk_undo",
+    "responses:bulk_undo", "routing:new_survey",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip
@@ -292,6 +301,9 @@ def furnished(world: World) -> World:
     mine = {"by": admin, "content_type": "text/csv", "size": 10}
     more = {
         "scan": Attachment.objects.create(**mine, name="1.png").uuid,
+        "upload": Attachment.objects.create(
+            **mine, name="a.csv", file=ContentFile(b"text\nGood\n", name="a.csv")
+        ).uuid,
         "admin": admin.pk,  # type: ignore[union-attr]
         "speaking": speaking.pk,
         "last_inbound": case.last_inbound_id,
