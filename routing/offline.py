@@ -1,30 +1,41 @@
-"""Calls, letters, survey answers, comment cards: straight into the CRM, routed like the rest."""
+"""Calls, letters, cards, survey answers, events: straight into the CRM, routed like the rest."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from crm.models import Profile, User
-from crm.record import Entry, record
+from crm.models import Attachment, Contact, Interaction, Profile, User
+from crm.record import Entry, Recorded, record
 from routing.arrivals import Arrival, take_in
-from routing.models import Case
+from routing.models import Case, CaseConversation
 from routing.rules import Facts
 from scrm.channels.base import Author
 
 SCOPE = "offline"
 
 
+class LoggedAlready(Exception):
+    """This form was logged before, with other words: nothing was recorded now."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(str(case))
+        self.case = case
+
+
 @dataclass(frozen=True, slots=True)
 class Touchpoint:
     """What somebody wrote down. form: the form's UUID, so that one click is one touchpoint.
 
-    kind: one of `routing.rules.KINDS`. profile: who it was, if we know them; else name and
-    phone make a stranger. said_at: aware, when it was said, None for now.
+    kind: one of `routing.rules.KINDS`. profile or contact: who it was, if we know them; else
+    phone, mail and name make a stranger. said_at: aware, when it was said, None for now.
     """
 
     form: uuid.UUID
@@ -35,29 +46,73 @@ class Touchpoint:
     profile: Profile | None = None
     case: Case | None = None
     said_at: datetime | None = None
+    mail: str = ""
+    title: str = ""
+    contact: Contact | None = None
 
 
 @transaction.atomic
-def log(touchpoint: Touchpoint, *, by: User, now: datetime | None = None) -> Case:
-    """Record and route it → its case. The same form again gives the first case back."""
+def log(
+    touchpoint: Touchpoint,
+    *,
+    by: User,
+    scans: Iterable[Attachment] = (),
+    now: datetime | None = None,
+) -> Case:
+    """Record and route it → its case. The same form again gives the first case back.
+
+    scans: what came with it, stored or not; those that are there already are passed over.
+    Raises LoggedAlready.
+    """
+    logged = log_all([touchpoint], by=by, now=now)
+    case = Case.objects.get(pk=logged.cases[touchpoint.form])
+    if not logged.new and not _recorded(touchpoint).filter(text=_text(touchpoint)).exists():
+        raise LoggedAlready(case)
+    _attach(scans, _recorded(touchpoint).get())
+    return case
+
+
+def _recorded(touchpoint: Touchpoint) -> QuerySet[Interaction]:
+    return Interaction.objects.filter(scope=SCOPE, key=str(touchpoint.form))
+
+
+def _attach(scans: Iterable[Attachment], said: Interaction) -> None:
+    there = set(said.attachments.values_list("name", "size"))
+    for scan in scans:
+        if (scan.name, scan.size) not in there:
+            scan.interaction = said
+            scan.save()
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Form → its case, for all; form → its interaction, for what was not there before."""
+
+    cases: dict[uuid.UUID, int]
+    new: dict[uuid.UUID, int]
+
+
+@transaction.atomic
+def log_all(touchpoints: Sequence[Touchpoint], *, by: User, now: datetime | None = None) -> Logged:
+    """Record and route them. Statements are constant in their number, unless contacts are named."""
     now = now or timezone.now()
-    row = record([_entry(touchpoint, by)], now=now)[0]
-    if not row.new:
-        return Case.objects.get(
-            conversation_links__conversation=row.conversation,
-            conversation_links__ended_at=None,
-        )
-    arrival = Arrival(
-        interaction=row.interaction,
-        conversation=row.conversation,
-        profile=row.profile or 0,
-        contact=row.contact,
-        said_at=min(touchpoint.said_at or now, now),
-        facts=_facts(touchpoint, row.contact is not None, row.contact_kind),
-        case=touchpoint.case.pk if touchpoint.case else None,
-        by=by.pk,
+    rows = record([_entry(touchpoint, by) for touchpoint in touchpoints], now=now)
+    pairs = list(zip(touchpoints, rows, strict=True))
+    arrivals = [_arrival(touchpoint, row, by, now) for touchpoint, row in pairs if row.new]
+    placed = take_in(arrivals, now=now)
+    before = _cases_of(row.conversation for row in rows if not row.new)
+    return Logged(
+        cases={
+            touchpoint.form: placed.get(row.interaction) or before[row.conversation]
+            for touchpoint, row in pairs
+        },
+        new={touchpoint.form: row.interaction for touchpoint, row in pairs if row.new},
     )
-    return Case.objects.get(pk=take_in([arrival], now=now)[row.interaction])
+
+
+def _cases_of(conversations: Iterable[int]) -> dict[int, int]:
+    links = CaseConversation.objects.filter(conversation__in=list(conversations), ended_at=None)
+    return dict(links.values_list("conversation_id", "case_id"))
 
 
 def _entry(touchpoint: Touchpoint, by: User) -> Entry:
@@ -68,21 +123,62 @@ def _entry(touchpoint: Touchpoint, by: User) -> Entry:
         channel="manual",
         kind=touchpoint.kind,
         visibility="private",
-        text=touchpoint.text,
+        title=touchpoint.title,
+        text=_text(touchpoint),
         occurred_at=touchpoint.said_at,
         staff=by.pk,
     )
 
 
 def _author(touchpoint: Touchpoint) -> Author:
-    """Whom we know keeps their profile; a number is a profile; any other stranger is their own."""
-    known = touchpoint.profile
+    """Whom we know keeps their profile; a number or an address is a profile; any other stranger
+    is their own, and a contact whom we know by name alone stays one."""
+    known, contact = touchpoint.profile, touchpoint.contact
+    name = touchpoint.name or (contact.name if contact else "")
     if known:
         return Author(known.network, known.key, known.handle, known.name, known.url, known.reach)
-    digits = "".join(c for c in touchpoint.phone if c.isdigit() or c == "+")
-    if digits:
-        return Author("phone", digits, handle=digits, name=touchpoint.name)
-    return Author(SCOPE, str(touchpoint.form), name=touchpoint.name or "Unknown")
+    if touchpoint.phone and (touchpoint.kind == "call" or not touchpoint.mail):
+        return Author("phone", touchpoint.phone, handle=touchpoint.phone, name=name)
+    if touchpoint.mail:
+        return Author("email", touchpoint.mail, handle=touchpoint.mail, name=name)
+    if contact:
+        return Author(SCOPE, f"contact-{contact.uuid}", name=name)
+    return Author(SCOPE, str(touchpoint.form), name=name or _("Unknown"))
+
+
+def _text(touchpoint: Touchpoint) -> str:
+    """With what was written down about them that their profile does not hold."""
+    author = _author(touchpoint)
+    held = {author.key, author.name, author.handle}
+    also = [
+        f"{label}: {fact}"
+        for label, fact in (
+            (_("Name"), touchpoint.name),
+            (_("Phone"), touchpoint.phone),
+            (_("Mail"), touchpoint.mail),
+        )
+        if fact and fact not in held
+    ]
+    return "\n\n".join([touchpoint.text, *(["\n".join(also)] if also else [])])
+
+
+def _arrival(touchpoint: Touchpoint, row: Recorded, by: User, now: datetime) -> Arrival:
+    contact, kind = row.contact, row.contact_kind
+    named = touchpoint.contact
+    if named and contact is None:
+        profile = Profile.objects.get(pk=row.profile or 0)
+        profile.link_to(named, by=by, evidence=_("Named when this was written down."), now=now)
+        contact, kind = named.pk, named.kind
+    return Arrival(
+        interaction=row.interaction,
+        conversation=row.conversation,
+        profile=row.profile or 0,
+        contact=contact,
+        said_at=min(touchpoint.said_at or now, now),
+        facts=_facts(touchpoint, contact is not None, kind),
+        case=touchpoint.case.pk if touchpoint.case else None,
+        by=by.pk,
+    )
 
 
 def _facts(touchpoint: Touchpoint, known: bool, contact_kind: str) -> Facts:
@@ -94,6 +190,6 @@ def _facts(touchpoint: Touchpoint, known: bool, contact_kind: str) -> Facts:
         visibility="private",
         known=known,
         contact_kind=contact_kind,
-        handle=touchpoint.phone,
+        handle=touchpoint.phone or touchpoint.mail,
         text=touchpoint.text,
     )

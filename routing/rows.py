@@ -22,7 +22,8 @@ _LOOKED_AT = 2000
 """Code points of a text among which the first hit is sought."""
 VIA = {
     "call": "phone", "letter": "mail", "survey answer": "clipboard-list",
-    "comment card": "ticket", "message": "mail", "comment": "message-circle", "post": "rss",
+    "comment card": "ticket", "event": "calendar", "message": "mail",
+    "comment": "message-circle", "post": "rss",
 }  # fmt: skip
 
 

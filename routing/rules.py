@@ -19,7 +19,8 @@ Inbound = Literal["keep", "reopen", "new"]
 
 STANCES = ("for us", "about us", "offline")
 KINDS = (
-    "post", "comment", "message", "call", "letter", "survey answer", "comment card", "other",
+    "post", "comment", "message", "call", "letter", "survey answer", "comment card", "event",
+    "other",
 )  # fmt: skip
 VISIBILITIES = ("public", "private")
 NORMAL = "normal"

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from crm.models import Job
+from routing import survey
 from routing.models import Notice
 
 
 @shared_task(name="routing.mail_notice")
 def mail_notice(notice: int) -> None:
     Notice.objects.select_related("user", "by", "case__profile").get(pk=notice).mail()
+
+
+@shared_task(name="routing.import_survey")
+def import_survey(job: int) -> None:
+    row = Job.objects.select_related("owner").get(pk=job)
+    if row.claim():
+        survey.bring_in(row)

@@ -10,7 +10,9 @@ from routing.views import (
     palette,
     people,
     rule,
+    survey,
     verbs,
+    voices,
 )
 
 app_name = "routing"
@@ -25,6 +27,12 @@ urlpatterns = [
     path("palette/", palette.palette, name="palette"),
     path("suggestions/", palette.suggestions, name="suggestions"),
     path("new/", offline.new, name="new"),
+    path("new/who/", offline.who, name="new_who"),
+    path("new/cards/", voices.cards, name="new_cards"),
+    path("new/event/", voices.event, name="new_event"),
+    path("new/survey/", survey.upload, name="new_survey"),
+    path("new/survey/<uuid:uuid>/", survey.columns, name="survey"),
+    path("new/survey/<uuid:uuid>/bad/", survey.bad_rows, name="survey_bad"),
     path("cases/<int:pk>/", case.case, name="case"),
     path("cases/<int:pk>/present/", case.present, name="present"),
     path("cases/<int:pk>/here/", case.here, name="here"),

@@ -26,7 +26,7 @@ SLOW = {
     "listening/test_visits.py", "machine/test_services.py", "responses/test_approvals.py",
     "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
     "responses/test_sendings.py", "routing/test_case.py", "routing/test_inbox.py",
-    "test_start.py", "reports/test_map.py",
+    "test_start.py", "reports/test_map.py", "routing/test_offline_survey.py",
 }  # fmt: skip
 
 

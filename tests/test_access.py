@@ -57,6 +57,7 @@ ANSWER = "L43...."  # the same, told in words
 SIGN = "L433..."  # team leads of the department, and above
 OWN = "L4444.."  # the issue's owner, and who sees everything
 ADMIN = "L33333."
+UPLOAD = "L43.444"  # the agent's own too, and readers upload nothing
 MINE = "L44.444"  # the agent's own, and nobody else's
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
 NOT_IN_IT = "L444444"  # the request names nothing that is there: no case of the issue, no sample
@@ -72,7 +73,9 @@ GET = {
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
     "crm:attachment account_change_password live listening:mentions reports:map",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
-    "routing:issue_new responses:saved_reply_new",
+    "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
+    "responses:saved_reply_new",
+    UPLOAD: "routing:survey",
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
     "responses:response",
     ANSWER: "responses:edit responses:send_again",
@@ -99,7 +102,9 @@ POST = {
     WORKERS: "responses:bulk responses:saved_reply_new crm:contact_new crm:contact_edit "
     "crm:contact_link crm:link crm:unlink crm:link_confirm crm:link_again crm:make_contact "
     "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
-    "responses:issue_statement routing:new routing:issue_new routing:issue_add",
+    "responses:issue_statement routing:new routing:new_cards "
+    "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
+    UPLOAD: "routing:survey routing:survey_bad",
     OWN: "routing:issue_close",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
@@ -228,8 +233,13 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         interaction=answer, name="scan.png", content_type="image/png", size=3,
         file=ContentFile(b"png", name="scan.png"),
     )  # fmt: skip
+    answers = Attachment.objects.create(
+        by=agent, name="answers.csv", content_type="text/csv", size=10,
+        file=ContentFile(b"text\nGood\n", name="answers.csv"),
+    )  # fmt: skip
     return {
         "case": case.pk,
+        "upload": answers.uuid,
         "response": response.pk,
         "delivery": failed.pk,
         "feedback": feedback.pk,
@@ -259,6 +269,7 @@ THING_OF = {
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
     "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",
+    "new/survey/": "upload",
 }  # fmt: skip
 
 

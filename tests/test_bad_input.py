@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm.models import Account, Contact, User
+from crm.models import Account, Attachment, Contact, User
 from listening.views import discovery
 from responses.models import Response
 from routing.models import Case, Department, RoutingRule
@@ -49,7 +50,7 @@ GROUPS = {
     "deep JSON": quote("[" * 100_000),
 }
 MORE = {
-    "before": MOMENTS, "since": MOMENTS, "until": MOMENTS, "said_at": MOMENTS,
+    "before": MOMENTS, "since": MOMENTS, "until": MOMENTS, "said_at": MOMENTS, "when-0": MOMENTS,
     "url": URLS, "address": URLS, "next": URLS, "found": URLS, "cond-2-group": GROUPS,
 }  # fmt: skip
 """Field → what is odd in it alone."""
@@ -61,6 +62,7 @@ QUERIES = {
     "routing:palette": "q",
     "nav": "at",
     "routing:new": "profile_q case profile form kind text said_at name phone",
+    "routing:new_who": "profile_q profile",
     "routing:case": "all",
     "routing:rules": "case",
     "responses:composer": "tab from",
@@ -84,7 +86,26 @@ QUERIES = {
 TYPED: dict[str, dict[str, Any]] = {
     "routing:new": {
         "form": uuid.UUID(int=7), "kind": "call", "text": "Hello.", "name": "Ron", "phone": "12345",
-        "said_at": "", "profile": "", "case": "", "profile_q": "",
+        "said_at": "", "profile": "", "case": "", "profile_q": "", "kept": "@scan",
+    },
+    "routing:new_cards": {
+        "form": uuid.UUID(int=7), "rows": "10", "lines": "", "text-0": "Good.", "name-0": "Ron",
+        "reach-0": "12345", "when-0": "2026-03-04",
+    },
+    "routing:new_cards fill": {
+        "fill": "1", "form": "", "rows": "10", "lines": "Good.", "text-0": "",
+    },
+    "routing:new_event": {
+        "form": uuid.UUID(int=7), "rows": "10", "lines": "", "event": "Fair", "place": "Here",
+        "day": "2026-03-04", "text-0": "Good.", "name-0": "Ron", "reach-0": "12345",
+    },
+    "routing:survey": {
+        "title": "Onboard", "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "",
+        "shape": "utf-8 , True", "seen": "", "column-0": "text",
+    },
+    "routing:survey_bad": {
+        "title": "Onboard", "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "",
+        "shape": "utf-8 , True", "column-0": "text",
     },
     "routing:new search": {
         "search": "", "form": "", "kind": "", "text": "", "name": "", "phone": "", "said_at": "",
@@ -230,6 +251,8 @@ TYPED: dict[str, dict[str, Any]] = {
 
 DATED = [
     ("routing:new", "said_at", "routing:inbox"),
+    ("routing:new_cards", "when-0", "routing:inbox"),
+    ("routing:new_event", "day", "routing:inbox"),
     ("routing:snooze", "until", "routing:case"),
 ]
 """Form, field, and the page that shows what it became."""
@@ -237,7 +260,7 @@ DATED = [
 PROBES = {"readyz", "live"}
 """What answers 5xx by design."""
 
-UUIDS = {"crm:attachment", "crm:job"}
+UUIDS = {"crm:attachment", "crm:job", "routing:survey"}
 """What is named by a UUID and not by a key."""
 
 BUTTONS = {
@@ -245,7 +268,7 @@ BUTTONS = {
     "responses:put_away", "routing:issue", "routing:issue_close", "listening:source_poll",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
-    "responses:bulk_undo",
+    "responses:bulk_undo", "routing:new_survey",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip
@@ -275,7 +298,12 @@ def furnished(world: World) -> World:
     )
     service.accounts.add(speaking)
     case = Case.objects.get(pk=ids["case"])
+    mine = {"by": admin, "content_type": "text/csv", "size": 10}
     more = {
+        "scan": Attachment.objects.create(**mine, name="1.png").uuid,
+        "upload": Attachment.objects.create(
+            **mine, name="a.csv", file=ContentFile(b"text\nGood\n", name="a.csv")
+        ).uuid,
         "admin": admin.pk,  # type: ignore[union-attr]
         "speaking": speaking.pk,
         "last_inbound": case.last_inbound_id,

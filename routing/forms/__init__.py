@@ -13,7 +13,7 @@ from routing.forms.case import (
 from routing.forms.department import DepartmentForm, MemberForm
 from routing.forms.inbox import InboxForm, SaveViewForm
 from routing.forms.issue import CaseNumbersForm, IssueForm
-from routing.forms.offline import OfflineForm, find_profiles
+from routing.forms.offline import OfflineForm
 from routing.forms.rule import RuleForm
 from routing.forms.seats import SeatsForm
 
@@ -35,5 +35,4 @@ __all__ = [
     "SeatsForm",
     "SnoozeForm",
     "TagsForm",
-    "find_profiles",
 ]

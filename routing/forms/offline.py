@@ -1,67 +1,104 @@
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from crm.models import Profile, User
+from crm.models import Attachment, Contact, Profile, ProfileLink, User
 from crm.record import tellable
 from routing.forms.base import PlainForm
+from routing.forms.scans import ScansField
 from routing.models import Case
-from scrm.text import storable
+from routing.offline import Touchpoint
+from routing.voices import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
+from routing.who import NEW, chosen, find
 
 OFFLINE_KINDS = [
     ("call", __("Phone call")),
     ("letter", __("Letter")),
     ("survey answer", __("Survey answer")),
     ("comment card", __("Comment card")),
-    ("other", __("Other")),
+    ("event", __("Said at an event")),
+    ("other", __("Something else")),
 ]
+_TABS = ("call", "letter", "other")
+_LABELS = {
+    "call": __("What was said"),
+    "letter": __("Transcription: what the letter says"),
+    "other": __("What was said"),
+}
 
 
 class OfflineForm(PlainForm):
-    """A touchpoint that no machine heard: who, what kind, what was said, when."""
+    """A touchpoint that no machine heard: who, what kind, what was said, when.
+
+    `as_kind` gives it the shape that fits a call, a letter or anything else.
+    """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    kind = forms.ChoiceField(choices=OFFLINE_KINDS, label=__("What it was"))
+    kind = forms.ChoiceField(
+        choices=OFFLINE_KINDS,
+        label=__("What it was"),
+        widget=forms.HiddenInput,
+        initial="call",
+    )
+    case = forms.ModelChoiceField(Case.objects.none(), required=False, widget=forms.HiddenInput)
+    profile = forms.CharField(required=False, max_length=40)
+    profile_q = forms.CharField(required=False, max_length=LONGEST_NAME)
+    name = forms.CharField(
+        required=False,
+        max_length=LONGEST_NAME,
+        label=__("Name"),
+        widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off", "placeholder": " "}),
+    )
+    phone = forms.CharField(
+        required=False,
+        max_length=254,
+        label=__("Phone number or mail address"),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": " "}),
+    )
     text = forms.CharField(
-        label=__("What was said"),
-        max_length=100_000,
-        widget=forms.Textarea(attrs={"rows": 6}),
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 7, "dir": "auto"}),
         error_messages={"required": __("Write down what was said.")},
     )
     said_at = forms.DateTimeField(
         required=False,
         label=__("When"),
-        help_text=__("Leave it empty for now."),
+        help_text=__("Empty means now."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
-    case = forms.ModelChoiceField(Case.objects.none(), required=False, widget=forms.HiddenInput)
-    profile = forms.ModelChoiceField(
-        Profile.objects.all(), required=False, widget=forms.RadioSelect, label=__("Who")
+    scans = ScansField(required=False, label=__("Scan"))
+    kept = forms.ModelMultipleChoiceField(
+        Attachment.objects.none(), required=False, to_field_name="uuid"
     )
-    name = forms.CharField(required=False, max_length=300, label=__("Name"))
-    phone = forms.CharField(required=False, max_length=40, label=__("Phone number"))
 
-    def __init__(
-        self, *args: Any, user: User, found: list[Profile] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.user = user
+        self.who: Profile | Contact | None = None
+        self.reach = ("", "")
         self.fields["case"].queryset = Case.objects.workable_by(user)  # type: ignore[attr-defined]
-        self.offers(found or [])
+        mine = Attachment.objects.filter(by=user)
+        self.fields["kept"].queryset = mine  # type: ignore[attr-defined]
+        self.as_kind(str(self["kind"].value() or ""))
 
-    def offers(self, found: list[Profile]) -> None:
-        """Show these people to choose from, and always the way to name somebody new."""
-        stranger = ("", _("Somebody else, named below"))
-        people = [(str(profile.pk), _who(profile)) for profile in found]
-        self.fields["profile"].choices = [*people, stranger]  # type: ignore[attr-defined]
+    def as_kind(self, kind: str) -> None:
+        self.tab = kind if kind in _TABS else "other"
+        self.fields["text"].label = _LABELS[self.tab]
+        if self.tab == "other":
+            others = [pair for pair in OFFLINE_KINDS if pair[0] not in _TABS[:2]]
+            self.fields["kind"].widget = forms.Select(choices=others)
+
+    def renew(self, why: str) -> None:
+        """Give the bound form a number of its own again, and say why."""
+        self.data = {**self.data, "form": str(uuid.uuid4())}
+        self.add_error(None, why)
 
     def clean_said_at(self) -> datetime | None:
         at = tellable(self.cleaned_data["said_at"])
@@ -70,37 +107,66 @@ class OfflineForm(PlainForm):
         return at
 
     def clean_phone(self) -> str:
-        phone: str = self.cleaned_data["phone"].strip()
-        if phone and not re.fullmatch(r"\+?[\d ()/.\-]{3,}", phone):
-            raise forms.ValidationError(_("A number has digits, spaces and a leading plus only."))
-        return phone
+        try:
+            self.reach = reach(self.cleaned_data["phone"])
+        except Unclear as why:
+            raise forms.ValidationError(str(why)) from None
+        return self.cleaned_data["phone"]  # type: ignore[no-any-return]
+
+    def clean_profile(self) -> str:
+        value: str = self.cleaned_data["profile"]
+        self.who = chosen(value)
+        if value not in {"", NEW} and self.who is None:
+            raise forms.ValidationError(_("They are not there any more. Look them up again."))
+        return value
 
     def clean(self) -> dict[str, Any]:
+        """Whoever was looked up and is not known is named by the words of the search."""
         data = self.cleaned_data
-        named = any(data.get(each) for each in ("case", "profile", "name", "phone"))
-        if not named and "phone" not in self.errors:
-            self.add_error("name", _("Choose who it was, or write a name or a number."))
+        if self.who or data.get("name") or data.get("phone"):
+            self._refuse_anothers_number()
+        elif not {"phone", "profile"} & set(self.errors):
+            self._name_by(data.get("profile_q", ""))
         return data
 
+    def _name_by(self, words: str) -> None:
+        if words and (self.cleaned_data["profile"] == NEW or not find(words)):
+            try:
+                self.reach = reach(words)
+            except Unclear:
+                self.cleaned_data["name"] = words
+        elif words or not self.cleaned_data.get("case"):
+            self.add_error("name", _("Choose who it was, or write a name or a number."))
 
-def _who(profile: Profile) -> str:
-    parts = [str(profile), profile.handle if profile.handle != str(profile) else ""]
-    contact = profile.contact
-    known = str(contact.get_kind_display()) if contact else _("stranger")
-    return " · ".join(part for part in (*parts, profile.network, known) if part)
+    def _refuse_anothers_number(self) -> None:
+        """Of a contact who is chosen by name: their number must not be somebody else's."""
+        if not isinstance(self.who, Contact) or "phone" in self.errors:
+            return
+        number, address = self.reach
+        links = ProfileLink.objects.filter(ended_at=None).exclude(contact=self.who)
+        network, key = ("phone", number) if number else ("email", address)
+        other = links.filter(profile__network=network, profile__key=key).first() if key else None
+        if other:
+            self.add_error(
+                "phone",
+                _("This belongs to %(other)s. Choose them, or leave it out.")
+                % {"other": other.contact},
+            )
 
-
-def find_profiles(words: str) -> list[Profile]:
-    """Up to 20 people whose name, handle, key or contact's name has these words in it."""
-    if not (wanted := storable(words).split()):
-        return []
-    like = Q()
-    for word in wanted:
-        like &= (
-            Q(name__icontains=word)
-            | Q(handle__icontains=word)
-            | Q(key__icontains=word)
-            | Q(links__contact__name__icontains=word, links__ended_at=None)
+    def touchpoint(self) -> Touchpoint:
+        data, case, (phone, mail) = self.cleaned_data, self.cleaned_data["case"], self.reach
+        who: Profile | Contact | None = self.who
+        if case and not (who or data["name"] or phone or mail):
+            who = case.profile
+        return Touchpoint(
+            form=data["form"],
+            kind=data["kind"],
+            text=data["text"],
+            name=data["name"],
+            phone=phone,
+            mail=mail,
+            profile=who if isinstance(who, Profile) else None,
+            contact=who if isinstance(who, Contact) else None,
+            case=case,
+            said_at=data["said_at"],
         )
-    found = Profile.objects.filter(like).distinct().prefetch_related("links__contact")
-    return list(found.order_by("name", "pk")[:20])

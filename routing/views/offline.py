@@ -1,72 +1,72 @@
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest, worker_only
-from crm.models import Profile
+from crm.models import Attachment
 from routing import offline
-from routing.forms import OfflineForm, find_profiles
+from routing.forms import OfflineForm
+from routing.forms.scans import MOST, as_attachments, trouble
 from routing.models import Case
+from routing.views.logged import after
+from routing.who import NEW, as_person, chosen, find
 from scrm.numbers import number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def new(request: StaffRequest) -> HttpResponse:
-    """Write down what no machine heard. “Search” looks people up and keeps what was typed."""
-    if request.method == "POST" and "search" not in request.POST:
+    """A call, a letter, anything else. “Search” and another tab keep what was typed."""
+    if request.method == "POST" and not {"search", "tab"} & set(request.POST):
         return _log(request)
     typed = request.POST if request.method == "POST" else request.GET
     case = _case(request, typed.get("case", ""))
-    words = typed.get("profile_q", "")
-    initial: dict[str, Any] = {key: value for key, value in typed.items() if key != "form"}
+    initial: dict[str, Any] = {key: value for key, value in typed.items() if value}
+    initial["kind"] = typed.get("tab") or typed.get("kind") or "call"
     initial["case"] = case
-    if typed.get("form"):
-        initial["form"] = typed["form"]
-    if case:
-        initial.setdefault("profile", case.profile_id)
+    if case and "profile" not in typed:
+        initial["profile"] = str(case.profile_id)
     form = OfflineForm(user=request.user, initial=initial)
-    form.offers(_offered(initial.get("profile"), words))
-    return _page(request, form, case, words)
+    if initial.get("profile"):
+        form.fields["text"].widget.attrs["autofocus"] = True
+    return _page(request, form, case)
+
+
+@require_safe
+@worker_only
+def who(request: StaffRequest) -> HttpResponse:
+    """Whom the words find, while they are being typed."""
+    words, value = request.GET.get("profile_q", ""), request.GET.get("profile", "")
+    people = _people(words, "" if value == NEW else value)  # it was new by fewer letters
+    return render(request, "routing/_new_who.html", people)
 
 
 def _log(request: StaffRequest) -> HttpResponse:
-    form = OfflineForm(request.POST, user=request.user)
-    words = request.POST.get("profile_q", "")
-    form.offers(_offered(request.POST.get("profile"), words))
+    form = OfflineForm(request.POST, request.FILES, user=request.user)
+    case = _case(request, request.POST.get("case", ""))
     if not form.is_valid():
-        case = _case(request, request.POST.get("case", ""))
-        return _page(request, form, case, words, status=422)
-    typed = form.cleaned_data
-    case = offline.log(
-        offline.Touchpoint(
-            form=typed["form"],
-            kind=typed["kind"],
-            text=typed["text"],
-            name=typed["name"],
-            phone=typed["phone"],
-            profile=typed["profile"] or (typed["case"] and typed["case"].profile),
-            case=typed["case"],
-            said_at=typed["said_at"],
-        ),
-        by=request.user,
-    )
-    where = {"case": f"#{case.pk}", "department": case.department}
-    if Case.objects.visible_to(request.user).filter(pk=case.pk).exists():
-        messages.success(request, _("Logged in %(case)s, with %(department)s.") % where)
-        return redirect(case)
-    messages.success(
-        request,
-        _("Logged. The rules gave it to %(department)s as %(case)s, so it is in their inbox.")
-        % where,
-    )
-    return redirect("routing:inbox")
+        return _page(request, form, case, status=422)
+    scans = [
+        *form.cleaned_data["kept"].filter(interaction=None),
+        *as_attachments(form.cleaned_data["scans"], by=request.user),
+    ]
+    try:
+        logged = offline.log(form.touchpoint(), by=request.user, scans=scans)
+    except offline.LoggedAlready as before:
+        form.renew(
+            _("This form was logged already, in %(case)s, and nothing was added now. What stands "
+              "here is kept: log it if it is something new.") % {"case": f"#{before.case.pk}"}
+        )  # fmt: skip
+        return _page(request, form, case, status=409)
+    return after(request, [logged.pk], again=f"{reverse('routing:new')}?kind={form.tab}")
 
 
 def _case(request: StaffRequest, asked: str) -> Case | None:
@@ -76,23 +76,45 @@ def _case(request: StaffRequest, asked: str) -> Case | None:
     return get_object_or_404(Case.objects.workable_by(request.user), pk=number(asked) or 0)
 
 
-def _offered(chosen: object, words: str) -> list[Profile]:
-    """Whoever is chosen already, then whom the search finds."""
-    first = Profile.objects.filter(pk=number(str(chosen or "")) or 0).prefetch_related(
-        "links__contact"
-    )
-    return list({profile.pk: profile for profile in [*first, *find_profiles(words)]}.values())
+def _people(words: str, value: str = "") -> dict[str, Any]:
+    """Whoever is chosen already, then whom the words find, and last somebody new."""
+    one = chosen(value)
+    first = [as_person(one)] if one else []
+    others = [person for person in find(words) if not one or person.value != first[0].value]
+    new = not first and (value == NEW or not others)
+    return {
+        "people": first + others,
+        "found": len(others),
+        "words": words,
+        "chosen": first,
+        "new": new,
+    }
+
+
+def _kept(request: StaffRequest) -> list[Attachment]:
+    """The good ones of the scans that came with a page that comes again: they need not be
+    chosen anew."""
+    mine = Attachment.objects.filter(by=request.user, interaction=None)
+    kept = list(mine.filter(uuid__in=_uuids(request.POST.getlist("kept"))))
+    fresh = [file for file in request.FILES.getlist("scans") if not trouble(file)]
+    for scan in as_attachments(fresh[: MOST - len(kept)], by=request.user):
+        scan.save()
+        kept.append(scan)
+    return kept
+
+
+def _uuids(typed: list[str]) -> list[UUID]:
+    return [UUID(each) for each in typed if re.fullmatch(r"[0-9a-f-]{36}", each)]
 
 
 def _page(
-    request: StaffRequest, form: OfflineForm, case: Case | None, words: str, *, status: int = 200
+    request: StaffRequest, form: OfflineForm, case: Case | None, *, status: int = 200
 ) -> HttpResponse:
     context = {
         "form": form,
         "case": case,
-        "words": words,
-        "found": len(form["profile"]) - 1,
-        "first": [form["kind"], form["text"], form["said_at"]],
-        "last": [form["name"], form["phone"]],
+        "tab": form.tab,
+        "kept": _kept(request),
+        **_people(str(form["profile_q"].value() or ""), str(form["profile"].value() or "")),
     }
     return render(request, "routing/new.html", context, status=status)

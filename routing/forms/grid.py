@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from routing.forms.base import PlainForm
+from routing.offline import Touchpoint
+from routing.voices import Voice, voice
+from scrm.numbers import number
+
+STEP, MOST = 10, 200
+Columns = Mapping[str, str | Promise]
+CARD_COLUMNS: Columns = {
+    "text": __("What the card says"),
+    "name": __("Name"),
+    "reach": __("Phone or mail"),
+    "when": __("When"),
+}
+VOICE_COLUMNS: Columns = {
+    "name": __("Who"),
+    "text": __("What they said"),
+    "reach": __("Phone or mail"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell as the page shows it."""
+
+    what: str
+    label: str | Promise
+    name: str
+    value: str
+    wrong: str
+
+
+@dataclass
+class GridRow:
+    cells: dict[str, str]
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def filled(self) -> bool:
+        return any(cell.strip() for cell in self.cells.values())
+
+
+class Grid:
+    """Rows of cells as they were typed, and lines pasted from a spreadsheet put under them.
+
+    trouble: why the pasted lines could not be taken, in words; they stay where they are.
+    """
+
+    def __init__(self, columns: Columns, typed: Mapping[str, str] | None = None) -> None:
+        self.columns, self.trouble = columns, ""
+        typed = typed or {}
+        count = max(STEP, min(number(typed.get("rows", "")) or 0, MOST))
+        self.rows = [
+            GridRow({what: typed.get(f"{what}-{n}", "") for what in columns}) for n in range(count)
+        ]
+        self.lines = typed.get("lines", "")
+        if self.lines.strip():
+            self._paste()
+        if "more" in typed:
+            self._pad(len(self.rows) + STEP)
+
+    most = MOST
+
+    @property
+    def shown(self) -> Iterator[list[Cell]]:
+        for n, row in enumerate(self.rows):
+            yield [
+                Cell(what, label, f"{what}-{n}", row.cells[what], row.wrong.get(what, ""))
+                for what, label in self.columns.items()
+            ]
+
+    @property
+    def full(self) -> bool:
+        return len(self.rows) >= MOST
+
+    @property
+    def wrong(self) -> int:
+        return sum(len(row.wrong) for row in self.rows)
+
+    def _paste(self) -> None:
+        try:
+            pasted = self._read_lines()
+        except csv.Error:
+            self.trouble = _("These lines cannot be read: a quotation mark is never closed.")
+            return
+        filled = [row for row in self.rows if row.filled] + pasted
+        if len(filled) > MOST:
+            self.trouble = _(
+                "These are %(n)s rows, and at most %(most)s fit into one form. Nothing was lost: "
+                "take out some, or bring them all in as a survey file."
+            ) % {"n": f"{len(filled):,}", "most": MOST}
+            return
+        count, self.rows, self.lines = len(self.rows), filled, ""
+        self._pad(count)
+
+    def _read_lines(self) -> list[GridRow]:
+        reader = csv.reader(io.StringIO(self.lines, newline=""), delimiter="\t", strict=True)
+        blank = dict.fromkeys(self.columns, "")
+        rows = [GridRow(blank | dict(zip(self.columns, cells, strict=False))) for cells in reader]
+        return [row for row in rows if row.filled]
+
+    def _pad(self, count: int) -> None:
+        while len(self.rows) < min(count, MOST):
+            self.rows.append(GridRow(dict.fromkeys(self.columns, "")))
+
+    def voices(self, *, now: datetime) -> list[tuple[str, Voice]]:
+        """What the filled rows say, each with what tells it from the others of its form; what
+        is wrong stands in the rows' `wrong`."""
+        said = []
+        for n, row in enumerate(self.rows):
+            if row.filled:
+                found, row.wrong = voice(row.cells, now=now)
+                said.append(("\x1f".join([str(n), *row.cells.values()]), found))
+        return said
+
+
+class GridForm(PlainForm):
+    """What a whole grid has in common: its number, so that one click is one touchpoint a row."""
+
+    kind = "comment card"
+    columns = CARD_COLUMNS
+    form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.grid = Grid(self.columns, self.data or self.initial)
+
+    def touchpoints(self, *, now: datetime) -> list[Touchpoint]:
+        """One for each filled row; none while anything is wrong, which is said where it is."""
+        said = self.grid.voices(now=now)
+        if not said and not self.grid.trouble:
+            self.add_error(None, _("Fill in at least one row."))
+        if self.errors or self.grid.wrong or self.grid.trouble:
+            return []
+        return [
+            Touchpoint(
+                form=uuid.uuid5(self.cleaned_data["form"], mark + self.title()),
+                kind=self.kind,
+                text=found.text,
+                name=found.name,
+                phone=found.phone,
+                mail=found.mail,
+                said_at=found.said_at or self.said_at(),
+                title=self.title(),
+            )
+            for mark, found in said
+        ]
+
+    def title(self) -> str:
+        return ""
+
+    def said_at(self) -> datetime | None:
+        return None
+
+
+class CardsForm(GridForm):
+    pass
+
+
+class EventForm(GridForm):
+    """A town hall, a fair: its title ties together what was said there."""
+
+    kind = "event"
+    columns = VOICE_COLUMNS
+    event = forms.CharField(
+        max_length=200,
+        label=__("Title"),
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+        error_messages={"required": __("Give it a title: it ties the voices together.")},
+    )
+    place = forms.CharField(
+        required=False,
+        max_length=200,
+        label=__("Place"),
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+    day = forms.DateField(
+        label=__("Day"),
+        initial=timezone.localdate,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"required": __("On which day was it?")},
+    )
+
+    def clean_day(self) -> date:
+        day: date = self.cleaned_data["day"]
+        if day > timezone.localdate():
+            raise forms.ValidationError(_("This is in the future. When was it?"))
+        if day.year < 1900:
+            raise forms.ValidationError(_("This is before 1900. Is the year right?"))
+        return day
+
+    def title(self) -> str:
+        title, place = self.cleaned_data["event"], self.cleaned_data["place"]
+        return f"{title} ({place})" if place else str(title)
+
+    def said_at(self) -> datetime | None:
+        return timezone.make_aware(datetime.combine(self.cleaned_data["day"], time()))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+from django import forms
+from django.core.files.base import File
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import Attachment, User
+from scrm.text import storable
+
+LARGEST = 25 * 1024 * 1024
+MOST = 20
+_TYPES = {
+    "application/pdf": ((".pdf",), (b"%PDF-",)),
+    "image/png": ((".png",), (b"\x89PNG\r\n\x1a\n",)),
+    "image/jpeg": ((".jpg", ".jpeg"), (b"\xff\xd8\xff",)),
+    "image/tiff": ((".tif", ".tiff"), (b"II*\x00", b"MM\x00*")),
+}
+ACCEPTED = ",".join(ending for endings, _starts in _TYPES.values() for ending in endings)
+
+
+class _SeveralFiles(forms.FileInput):
+    allow_multiple_selected = True
+
+    def value_from_datadict(self, _data: Any, files: Any, name: str) -> Any:
+        return files.getlist(name) if hasattr(files, "getlist") else []
+
+
+class ScansField(forms.FileField):
+    """Several scans. One that cannot be taken is said; the others stay in `good`."""
+
+    widget = _SeveralFiles(
+        attrs={
+            "accept": ACCEPTED,
+            "data-largest": LARGEST,
+            "data-too-large": __("One of these is larger than 25 MB. Choose again without it."),
+        }
+    )
+
+    def clean(self, data: Any, _initial: Any = None) -> list[UploadedFile[bytes]]:
+        files = [each for each in data or [] if each]
+        if wrong := [why for file in files if (why := trouble(file))]:
+            raise forms.ValidationError(wrong)
+        if len(files) > MOST:
+            raise forms.ValidationError(_("At most %(n)s files at once.") % {"n": MOST})
+        return files
+
+
+def trouble(file: UploadedFile[bytes]) -> str:
+    """Why this scan cannot be taken, in words, or ""."""
+    name = str(file.name)
+    if not file.size:
+        return _("“%(name)s” is empty.") % {"name": name}
+    if file.size > LARGEST:
+        return _(
+            "“%(name)s” has %(size)s; a scan may have 25 MB. Scan it in fewer dots, or in parts."
+        ) % {"name": name, "size": filesizeformat(file.size)}
+    if not content_type(file):
+        return _("“%(name)s” is no PDF, PNG, JPEG or TIFF file.") % {"name": name}
+    return ""
+
+
+def content_type(file: UploadedFile[bytes]) -> str:
+    """What its ending says and its first bytes confirm; "" for anything else."""
+    file.seek(0)
+    start = file.read(16)
+    file.seek(0)
+    ending = PurePath(str(file.name)).suffix.lower()
+    for kind, (endings, starts) in _TYPES.items():
+        if ending in endings and start.startswith(starts):
+            return kind
+    return ""
+
+
+def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
+    """Not stored yet."""
+    return [
+        Attachment(
+            by=by,
+            name=storable(str(file.name))[-255:],
+            content_type=content_type(file),
+            size=file.size or 0,
+            file=File(file, name=f"scan{PurePath(str(file.name)).suffix.lower()}"),
+        )
+        for file in files
+    ]

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from routing import columns
+from routing.forms.base import PlainForm
+from routing.sheet import MOST_BYTES, Sheet, Unreadable, read
+from routing.survey import Plan, heading_of
+
+HOLDS = [
+    (columns.NOTHING, __("Left out")),
+    (columns.TEXT, __("What they said")),
+    (columns.SCORE, __("Score, into the text")),
+    (columns.NAME, __("Name")),
+    (columns.MAIL, __("Mail address")),
+    (columns.PHONE, __("Phone")),
+    (columns.WHEN, __("When")),
+]
+
+
+class UploadForm(PlainForm):
+    file = forms.FileField(
+        label=__("CSV file"),
+        widget=forms.FileInput(
+            attrs={
+                "accept": ".csv,.tsv,.txt",
+                "data-largest": MOST_BYTES,
+                "data-too-large": __("This file is larger than 10 MB. Split it."),
+            }
+        ),
+        error_messages={
+            "required": __("Choose a file."),
+            "empty": __("This file is empty. Choose another."),
+        },
+    )
+
+    def clean_file(self) -> UploadedFile[bytes]:
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
+        if file.size and file.size > MOST_BYTES:
+            raise forms.ValidationError(
+                _("This file has %(size)s, and at most 10 MB go in at once. Split it, and bring "
+                  "the parts in one by one.") % {"size": filesizeformat(file.size)}
+            )  # fmt: skip
+        self.raw = file.read()
+        try:
+            read(self.raw)
+        except Unreadable as why:
+            raise forms.ValidationError(str(why)) from None
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as the page shows it. what: what it holds, of `HOLDS`."""
+
+    n: int
+    name: str
+    what: str
+    wrong: str = ""
+
+
+class PlanForm(PlainForm):
+    """How a file is read: guessed at first, then as somebody says.
+
+    `sheet` and `columns` are there once `look` found the file readable. Columns are guessed
+    anew where the file is cut in another way than on the page that was sent.
+    """
+
+    title = forms.CharField(
+        required=False,
+        max_length=200,
+        label=__("Name of the survey"),
+        help_text=__("Stands over each answer, and ties them together."),
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+    encoding = forms.ChoiceField(
+        label=__("Encoding"),
+        choices=[
+            ("utf-8", "UTF-8"),
+            ("utf-8-sig", __("UTF-8 with a mark")),
+            ("utf-16", __("UTF-16 (“Unicode text”)")),
+            ("cp1252", __("Windows, Western")),
+        ],
+    )
+    delimiter = forms.ChoiceField(
+        label=__("Cells are parted by"),
+        choices=[(",", __("commas")), (";", __("semicolons")), ("\t", __("tabs"))],
+    )
+    order = forms.ChoiceField(
+        label=__("Dates begin with"),
+        required=False,
+        choices=[
+            ("", __("the year, or are clear")),
+            ("day", __("the day: 31/12/2026")),
+            ("month", __("the month: 12/31/2026")),
+        ],
+    )
+    heading = forms.BooleanField(required=False, label=__("The first row names the columns"))
+
+    def __init__(self, *args: Any, raw: bytes, name: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.raw = raw
+        self.sheet: Sheet | None = None
+        self.columns: list[Column] = []
+        self.plan: Plan | None = None
+        if not self.is_bound:
+            self._guess(name)
+
+    def _guess(self, name: str) -> None:
+        self.sheet = sheet = read(self.raw)
+        kinds = columns.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
+        whens = [n for n, what in enumerate(kinds) if what == columns.WHEN]
+        cells = [row.cells[whens[0]] for row in sheet.rows if whens and len(row.cells) > whens[0]]
+        self.initial = {
+            "title": PurePath(name).stem[:200],
+            "encoding": sheet.encoding,
+            "delimiter": sheet.delimiter,
+            "heading": bool(sheet.heading),
+            "order": columns.guess_order(cells),
+        }
+        self._show(sheet, kinds)
+        self.plan = self._plan(self.initial, kinds)
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if self.errors:
+            return data
+        facts = {name: data[name] for name in ("encoding", "delimiter", "heading")}
+        try:
+            self.sheet = sheet = read(self.raw, **facts)
+        except Unreadable as why:
+            self.add_error(why.about or None, str(why))
+            return data
+        kinds = columns.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
+        if self.shape == self.data.get("shape"):
+            kinds = [self._said(n) for n in range(sheet.width)]
+        self._show(sheet, kinds)
+        self.plan = self._plan(data, kinds)
+        return data
+
+    @property
+    def shape(self) -> str:
+        """How the columns are cut."""
+        sheet = self.sheet
+        return f"{sheet.encoding} {sheet.delimiter} {bool(sheet.heading)}" if sheet else ""
+
+    @property
+    def first_rows(self) -> list[list[str]]:
+        """Short enough for a table; a row that cannot be read shows empty."""
+        return [
+            [row.cells[n][:200] if n < len(row.cells) else "" for n in range(len(self.columns))]
+            for row in (self.sheet.rows[:5] if self.sheet else [])
+        ]
+
+    def _said(self, n: int) -> str:
+        what = self.data.get(f"column-{n}", "")
+        return what if what in dict(HOLDS) else columns.NOTHING
+
+    def _plan(self, facts: dict[str, Any], kinds: list[str]) -> Plan | None:
+        """None while the columns contradict one another, which is said where they do."""
+        if not {columns.TEXT, columns.SCORE} & set(kinds):
+            self.trouble = _("No column is what they said. Say which one is, below.")
+        if self.trouble or any(column.wrong for column in self.columns):
+            return None
+        return Plan(
+            facts["encoding"], facts["delimiter"], facts["heading"], tuple(kinds), facts["order"]
+        )
+
+    trouble = ""
+
+    def _show(self, sheet: Sheet, kinds: list[str]) -> None:
+        twice = _("Another column is this already. A row has one of it.")
+        self.columns = [
+            Column(
+                n,
+                heading_of(sheet, n),
+                what,
+                twice if what in columns.ONE_OF_EACH and what in kinds[:n] else "",
+            )
+            for n, what in enumerate(kinds)
+        ]

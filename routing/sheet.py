@@ -1,0 +1,192 @@
+"""A CSV file as rows with their line numbers: what it is written in is guessed, never trusted.
+
+Pure. What cannot be read at all is one sentence (`Unreadable`); a line that cannot be read is
+a row that says so, and the lines after it are read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from django.utils.translation import gettext as _
+
+from routing.columns import names_columns
+from scrm.text import storable
+
+MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 20_000, 100, 10 * 1024 * 1024
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
+DELIMITERS = (",", ";", "\t")
+_MAGIC = {
+    b"PK\x03\x04": "xlsx",
+    b"\xd0\xcf\x11\xe0": "xls",
+    b"%PDF": "other",
+    b"\x89PNG": "other",
+    b"\xff\xd8\xff": "other",
+    b"\x1f\x8b": "other",
+}
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_RISKY = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Unreadable(ValueError):
+    """The file as a whole cannot be read: why, and what to do, in words.
+
+    about: "encoding" where another one may help, else "".
+    """
+
+    def __init__(self, message: str, about: str = "") -> None:
+        super().__init__(message)
+        self.about = about
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """line: where it begins in the file, from 1. wrong: why it cannot be read, or ""."""
+
+    line: int
+    cells: tuple[str, ...]
+    wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """heading: the first row, where it names the columns. width: how many columns there are."""
+
+    encoding: str
+    delimiter: str
+    heading: tuple[str, ...]
+    rows: list[Row]
+    width: int
+
+
+def read(
+    raw: bytes, *, encoding: str = "", delimiter: str = "", heading: bool | None = None
+) -> Sheet:
+    """The whole file; what is not told is guessed. Raises Unreadable."""
+    _refuse_what_is_no_text(raw)
+    encoding = encoding or guess_encoding(raw)
+    text = _decode(raw, encoding)
+    delimiter = delimiter or guess_delimiter(text)
+    rows = list(islice(_rows(text, delimiter), MOST_ROWS + 2))
+    if not rows:
+        raise Unreadable(_("This file is empty: there is nothing in it but blank lines."))
+    if heading is None:
+        heading = names_columns(rows[0].cells, [row.cells for row in rows[1:50]])
+    first = rows.pop(0).cells if heading else ()
+    if not rows:
+        raise Unreadable(_("This file has a heading and no rows under it."))
+    if len(rows) > MOST_ROWS:
+        raise Unreadable(
+            _("This file has more than %(most)s rows. Split it, and bring the parts in one by one.")
+            % {"most": f"{MOST_ROWS:,}"}
+        )
+    width = len(first) or max(len(row.cells) for row in rows)
+    if width > MOST_COLUMNS:
+        raise Unreadable(
+            _("This file has %(n)s columns, more than %(most)s. Take out some of them.")
+            % {"n": width, "most": MOST_COLUMNS}
+        )
+    return Sheet(encoding, delimiter, first, rows, width)
+
+
+def _refuse_what_is_no_text(raw: bytes) -> None:
+    if len(raw) > MOST_BYTES:
+        raise Unreadable(_("This file is larger than 10 MB. Split it, and bring the parts in."))
+    kind = next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), "")
+    if kind in {"xlsx", "xls"}:
+        raise Unreadable(
+            _("This is a workbook or an archive, not CSV. Save it as “CSV UTF-8” and take that.")
+        )
+    if kind:
+        raise Unreadable(_("This is no CSV file: it holds a picture, a document or an archive."))
+
+
+def guess_encoding(raw: bytes) -> str:
+    if raw.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:  # of Latin script, without its mark
+        return "utf-16"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _decode(raw: bytes, encoding: str) -> str:
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Unreadable(
+            _("Line %(line)s is not written in %(encoding)s. Choose another encoding, or save the "
+              "file as “CSV UTF-8”.") % {"line": line, "encoding": encoding},
+            about="encoding",
+        ) from None  # fmt: skip
+    if _CONTROL.search(text):
+        raise Unreadable(
+            _("This does not read as text: it holds bytes that no CSV file has. Choose another "
+              "encoding, or save the file as “CSV UTF-8”."),
+            about="encoding",
+        )  # fmt: skip
+    return storable(text)
+
+
+def guess_delimiter(text: str) -> str:
+    """The one that cuts the first lines into most columns, evenly."""
+
+    def evenness(delimiter: str) -> tuple[float, int]:
+        widths = [len(row.cells) for row in islice(_rows(text, delimiter), 25) if not row.wrong]
+        usual = max(set(widths), key=widths.count, default=0)
+        return (widths.count(usual) / len(widths), usual) if usual > 1 else (0.0, 0)
+
+    return max(DELIMITERS, key=evenness)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[Row]:
+    """Blank lines are passed over. An unreadable line becomes a row that says so."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = tuple(_unmarked(cell) for cell in next(reader))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, (), _trouble(str(error)))
+            continue
+        if any(cell.strip() for cell in cells):
+            yield Row(line, cells)
+
+
+def _trouble(error: str) -> str:
+    if "end of data" in error:
+        return _("A quotation mark is opened here and never closed.")
+    if "field limit" in error:
+        return _("A cell here is longer than 131,072 characters.")
+    return _("A quotation mark stands in the middle of a cell. Double it, or take it out.")
+
+
+def safe(cell: str) -> str:
+    """`cell` as no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell.lstrip(" ").startswith(_RISKY) else cell
+
+
+def _unmarked(cell: str) -> str:
+    """Without the mark that `safe`, or a spreadsheet, put before what looks like a formula."""
+    return cell[1:] if cell.startswith("'") and safe(cell[1:]) != cell[1:] else cell
+
+
+def written(rows: Iterable[Sequence[str]]) -> bytes:
+    """Rows as CSV that any spreadsheet opens, in any script, and takes no cell for a formula."""
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")

@@ -1,0 +1,225 @@
+"""Survey answers from a file: which are good, and bringing those in, each exactly once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from crm.models import Attachment, Job, User
+from routing import offline
+from routing.columns import FAULT, LINE, SCORE, TEXT
+from routing.models import Notice
+from routing.offline import Touchpoint
+from routing.sheet import Row, Sheet, Unreadable, read, written
+from routing.voices import Voice, voice
+from scrm.nudge import nudge
+from scrm.passing import again
+
+BATCH = 200
+IMPORT = "routing.import_survey"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a file is read. columns: what each holds (see `routing.columns`). order: of the parts
+    of a date, as in `routing.voices.moment`."""
+
+    encoding: str
+    delimiter: str
+    heading: bool
+    columns: tuple[str, ...]
+    order: str = ""
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Plan:
+        return cls(**data | {"columns": tuple(data["columns"])})
+
+    @property
+    def mark(self) -> str:
+        """Tells it from any other plan."""
+        return sha256(repr(self).encode()).hexdigest()[:16]
+
+    def read(self, raw: bytes) -> Sheet:
+        return read(raw, encoding=self.encoding, delimiter=self.delimiter, heading=self.heading)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A row that cannot be brought in: where, in which column ("" for all of it), and why."""
+
+    row: Row
+    column: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """good: line → what was said there."""
+
+    good: list[tuple[int, Voice]]
+    bad: list[Bad]
+
+    @property
+    def skipped(self) -> int:
+        """How many rows cannot come in, whatever the number of their faults."""
+        return len({bad.row.line for bad in self.bad})
+
+
+def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
+    """Look at each row as the import does; a bad row stands once for each of its faults."""
+    good: list[tuple[int, Voice]] = []
+    bad: list[Bad] = []
+    for row in sheet.rows:
+        found, faults = _look(row, sheet, plan, now)
+        if found:
+            good.append((row.line, found))
+        bad += [Bad(row, column, why) for column, why in faults]
+    return Judged(good, bad)
+
+
+def _look(
+    row: Row, sheet: Sheet, plan: Plan, now: datetime
+) -> tuple[Voice | None, list[tuple[str, str]]]:
+    if row.wrong:
+        return None, [("", row.wrong)]
+    if any(cell.strip() for cell in row.cells[sheet.width :]):
+        why = _("This row has %(n)s cells, and there are %(width)s columns. Is a delimiter within "
+                "a text that has no quotation marks around it?")  # fmt: skip
+        return None, [("", why % {"n": len(row.cells), "width": sheet.width})]
+    found, wrong = voice(_cells(row, sheet, plan), now=now, order=plan.order)
+    faults = [(_column(what, sheet, plan), why) for what, why in wrong.items()]
+    return (None if faults else found), faults
+
+
+def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
+    """By what they hold. Several texts become one, each under its question; scores follow it."""
+    cells: dict[str, str] = {}
+    texts: list[str] = []
+    scores: list[str] = []
+    several = plan.columns.count(TEXT) > 1
+    for n, (what, cell) in enumerate(zip(plan.columns, row.cells, strict=False)):
+        typed = cell.strip()
+        if what == TEXT and typed:
+            texts.append(f"{heading_of(sheet, n)}\n{typed}" if several else typed)
+        elif what == SCORE and typed:
+            scores.append(f"{heading_of(sheet, n)}: {typed}")
+        elif what:
+            cells[what] = typed
+    cells[TEXT] = "\n\n".join([*texts, *(["\n".join(scores)] if scores else [])])
+    return cells
+
+
+def heading_of(sheet: Sheet, n: int) -> str:
+    """What column `n`, from 0, is called."""
+    name = sheet.heading[n].strip() if n < len(sheet.heading) else ""
+    return name or _("Column %(n)s") % {"n": n + 1}
+
+
+def _column(what: str, sheet: Sheet, plan: Plan) -> str:
+    holders = [n for n, each in enumerate(plan.columns) if each == what]
+    return heading_of(sheet, holders[0]) if holders else ""
+
+
+def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
+    """As a CSV file: the line and all that is wrong, then the row as it was, to mend it."""
+    faults: dict[Row, list[str]] = {}
+    for bad in judged.bad:
+        faults.setdefault(bad.row, []).append(f"{bad.column}: {bad.why}".removeprefix(": "))
+    heading = [str(LINE), str(FAULT), *(heading_of(sheet, n) for n in range(sheet.width))]
+    rows = [[str(row.line), " ".join(wrong), *row.cells] for row, wrong in faults.items()]
+    return written([heading, *rows])
+
+
+def imported(upload: Attachment) -> Job | None:
+    """The job that brings this upload in, if it was asked for."""
+    return Job.objects.filter(kind=IMPORT, data__upload=str(upload.uuid)).first()
+
+
+def twin(raw: bytes) -> Job | None:
+    """The job that brought the very same file in before, by whomever."""
+    jobs = Job.objects.filter(kind=IMPORT, data__digest=sha256(raw).hexdigest())
+    return jobs.select_related("owner").exclude(state=Job.State.FAILED).first()
+
+
+@transaction.atomic
+def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: str, by: User) -> Job:
+    """Have the good rows brought in. The same upload again gives the same job back."""
+    if job := imported(Attachment.objects.select_for_update().get(pk=upload.pk)):
+        return job
+    return Job.ask(
+        IMPORT,
+        by=by,
+        file=ContentFile(raw, name="survey.csv"),
+        total=len(judged.good),
+        upload=str(upload.uuid),
+        plan=asdict(plan),
+        title=title,
+        digest=sha256(raw).hexdigest(),
+    )
+
+
+def try_again(job: Job) -> None:
+    """Go on with one that failed; what it brought in stays, and comes in no second time."""
+    failed = Job.objects.filter(pk=job.pk, state=Job.State.FAILED)
+    if failed.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
+        nudge(job.kind, job.pk)
+
+
+def bring_in(job: Job) -> None:
+    """Record the good rows of its file. Killed and called again it records none twice: the key
+    of a touchpoint is made of the job and the line."""
+    try:
+        with job.file.open("rb") as file:
+            raw = file.read()
+        plan = Plan.of(job.data["plan"])
+        judged = judge(plan.read(raw), plan, now=job.started_at)
+    except (OSError, Unreadable) as error:
+        job.fail(_("The file cannot be read any more: %(why)s") % {"why": error})
+        return
+    for start in range(job.done, len(judged.good), BATCH):
+        batch = judged.good[start : start + BATCH]
+        again(partial(_bring_in, job, batch))
+        job.progress(start + len(batch))
+    _finish(job, judged)
+
+
+def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
+    offline.log_all(
+        [
+            Touchpoint(
+                form=uuid.uuid5(job.uuid, str(line)),
+                kind="survey answer",
+                text=said.text,
+                name=said.name,
+                phone=said.phone,
+                mail=said.mail,
+                said_at=said.said_at,
+                title=job.data["title"],
+            )
+            for line, said in batch
+        ],
+        by=job.owner,
+    )
+
+
+def _finish(job: Job, judged: Judged) -> None:
+    skipped = judged.skipped
+    said = ngettext("One answer is in", "%(n)s answers are in", len(judged.good))
+    left = ngettext("one row was skipped", "%(n)s rows were skipped", skipped)
+    words = (said % {"n": len(judged.good)}, left % {"n": skipped})
+    url = reverse("routing:survey", args=[job.data["upload"]])
+    attempt = job.attempt
+    job.finish(", ".join(words) + ".", url=url, skipped=skipped)
+    if job.attempt == attempt:  # else somebody else has it since, and says so
+        Notice.give([job.owner], Notice.Kind.JOB, text=job.message, url=url)

@@ -1,0 +1,51 @@
+"""What follows when something was written down: where it went, and the next one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from crm.access import StaffRequest
+from routing.models import Case
+
+
+def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpResponse:
+    """To the one case that all of it is in, if they may see it; else to the inbox.
+
+    cases: one for each touchpoint. again: where the next one is logged.
+    """
+    rows = {row.pk: row for row in Case.objects.filter(pk__in=cases).select_related("department")}
+    visible = set(Case.objects.visible_to(request.user).filter(pk__in=rows).values_list(flat=True))
+    only = rows[cases[0]] if len(rows) == 1 else None
+    said = _one(only, only.pk in visible) if only and len(cases) == 1 else _many(cases, rows)
+    link = format_html('<a href="{}">{}</a>', again, _("Log another"))
+    messages.success(request, format_html("{} {}", said, link))
+    return redirect(only if only and only.pk in visible else reverse("routing:inbox"))
+
+
+def _one(case: Case, visible: bool) -> str:
+    where = {"case": f"#{case.pk}", "department": case.department}
+    if visible:
+        return _("Logged in %(case)s, with %(department)s.") % where
+    return (
+        _("Logged. The rules gave it to %(department)s as %(case)s, so it is in their inbox.")
+        % where
+    )
+
+
+def _many(cases: Sequence[int], rows: dict[int, Case]) -> str:
+    counts = Counter(str(rows[case].department) for case in cases)
+    where = ", ".join(
+        _("%(n)s with %(department)s") % {"n": n, "department": department}
+        for department, n in counts.most_common()
+    )
+    said = ngettext("One was logged", "%(n)s were logged", len(cases)) % {"n": len(cases)}
+    return f"{said}: {where}."

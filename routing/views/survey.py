@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.files.base import ContentFile
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from crm.access import StaffRequest, worker_only
+from crm.models import Attachment, Job, User
+from routing import survey
+from routing.forms.survey import HOLDS, PlanForm, UploadForm
+from scrm.text import storable
+
+CSV = "text/csv"
+_SHOWN = 10
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
+def upload(request: StaffRequest) -> HttpResponse:
+    """Take a file of survey answers; nothing is recorded yet."""
+    posted = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*posted)
+    if not form.is_valid():
+        context = {"form": form, "tab": "survey"}
+        status = 422 if form.is_bound else 200
+        return render(request, "routing/new_survey.html", context, status=status)
+    row = Attachment.objects.create(
+        by=request.user,
+        name=storable(str(form.cleaned_data["file"].name))[-255:],
+        content_type=CSV,
+        size=len(form.raw),
+        file=ContentFile(form.raw, name="survey.csv"),
+    )
+    return redirect("routing:survey", row.uuid)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
+def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """What each column is, and what would come of it; “import” has exactly that done."""
+    row = get_object_or_404(_uploads(request.user), uuid=uuid)
+    raw = _bytes(row)
+    if job := survey.imported(row):
+        return _result(request, row, job, raw)
+    form = PlanForm(request.POST if request.method == "POST" else None, raw=raw, name=row.name)
+    ready = not form.is_bound or form.is_valid()
+    if not (ready and form.sheet and form.plan):
+        return _page(request, row, form, None, status=422 if form.is_bound else 200)
+    judged = survey.judge(form.sheet, form.plan, now=timezone.now())
+    if "import" not in request.POST:
+        return _page(request, row, form, judged)
+    if request.POST.get("seen") != form.plan.mark:
+        form.trouble = _("You changed how the file is read. This is what would come of it now.")
+        return _page(request, row, form, judged, status=409)
+    if not judged.good:
+        return _page(request, row, form, judged, status=422)
+    job = survey.ask(row, raw, form.plan, judged, title=form.cleaned_data["title"], by=request.user)
+    return redirect(job)
+
+
+@require_POST
+@worker_only
+def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """The rows that cannot be brought in, to be mended in a spreadsheet."""
+    row = get_object_or_404(_uploads(request.user), uuid=uuid)
+    raw = _bytes(row)
+    if job := survey.imported(row):
+        plan, now = survey.Plan.of(job.data["plan"]), job.started_at
+    else:
+        form = PlanForm(request.POST, raw=raw)
+        if not form.is_valid() or form.plan is None:
+            return _page(request, row, form, None, status=422)
+        plan, now = form.plan, timezone.now()
+    sheet = plan.read(raw)
+    body = survey.bad_rows(sheet, survey.judge(sheet, plan, now=now))
+    disposition = 'attachment; filename="rows-to-mend.csv"'
+    return HttpResponse(body, content_type=CSV, headers={"Content-Disposition": disposition})
+
+
+def _uploads(user: User) -> QuerySet[Attachment]:
+    return Attachment.objects.filter(by=user, interaction=None, content_type=CSV)
+
+
+def _bytes(row: Attachment) -> bytes:
+    try:
+        with row.file.open("rb") as file:
+            return file.read()  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise Http404 from None
+
+
+def _page(
+    request: StaffRequest,
+    row: Attachment,
+    form: PlanForm,
+    judged: survey.Judged | None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = {"form": form, "upload": row, "holds": HOLDS, "twin": survey.twin(form.raw)}
+    return _render(request, context, judged, status)
+
+
+def _result(request: StaffRequest, row: Attachment, job: Job, raw: bytes) -> HttpResponse:
+    """How the import goes or went, and what it left out."""
+    if request.method == "POST" and "again" in request.POST:
+        survey.try_again(job)
+    if request.method == "POST":
+        return redirect(job)
+    plan = survey.Plan.of(job.data["plan"])
+    judged = survey.judge(plan.read(raw), plan, now=job.started_at)
+    return _render(request, {"upload": row, "job": job}, judged)
+
+
+def _render(
+    request: StaffRequest, context: dict[str, Any], judged: survey.Judged | None, status: int = 200
+) -> HttpResponse:
+    more = {
+        "tab": "survey",
+        "judged": judged,
+        "bad": judged.bad[:_SHOWN] if judged else [],
+    }
+    return render(request, "routing/new_survey_columns.html", context | more, status=status)

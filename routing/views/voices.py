@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest, worker_only
+from routing import offline
+from routing.forms.grid import CardsForm, EventForm, GridForm
+from routing.views.logged import after
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
+def cards(request: StaffRequest) -> HttpResponse:
+    """Comment cards: a row each."""
+    return _grid(request, CardsForm, "cards")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@worker_only
+def event(request: StaffRequest) -> HttpResponse:
+    """A town hall, a fair: one record, many voices."""
+    return _grid(request, EventForm, "event")
+
+
+def _grid(request: StaffRequest, kind: type[GridForm], tab: str) -> HttpResponse:
+    """Nothing is stored until all rows are good; “more” and “fill” only show more rows."""
+    if request.method != "POST":
+        return _page(request, kind(), tab)
+    if {"more", "fill"} & set(request.POST):
+        return _page(request, kind(initial=dict(request.POST.items())), tab)
+    form = kind(request.POST)
+    now = timezone.now()
+    touchpoints = form.touchpoints(now=now)
+    if not touchpoints:
+        return _page(request, form, tab, status=422)
+    logged = offline.log_all(touchpoints, by=request.user, now=now)
+    return after(request, list(logged.cases.values()), again=reverse(f"routing:new_{tab}"))
+
+
+def _page(request: StaffRequest, form: GridForm, tab: str, *, status: int = 200) -> HttpResponse:
+    order = ", ".join(str(label) for label in form.columns.values())
+    context = {"form": form, "grid": form.grid, "columns": order, "tab": tab}
+    return render(request, "routing/new_rows.html", context, status=status)

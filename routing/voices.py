@@ -1,0 +1,200 @@
+"""What somebody said, as cells of a card, a list or a survey: read into facts. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from unicodedata import decimal, normalize
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from scrm.text import storable
+
+T = TypeVar("T")
+LONGEST_TEXT, LONGEST_NAME = 100_000, 300
+_HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2212"
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2069"
+_OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
+_NUMBER = re.compile(r"\+?[\d ()/.\-]+")
+_DATE = re.compile(
+    r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})"
+    r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(?: ?([AaPp])[Mm])?)?"
+)
+
+
+class Unclear(ValueError):
+    """A cell that cannot be read: why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One thing said. phone: digits, perhaps after a plus; mail: lower case; said_at: aware."""
+
+    text: str
+    name: str = ""
+    phone: str = ""
+    mail: str = ""
+    said_at: datetime | None = None
+
+
+def voice(
+    cells: Mapping[str, str], *, now: datetime, order: str = ""
+) -> tuple[Voice, dict[str, str]]:
+    """Cells by what they hold (text, name, reach, phone, mail, when; any may be missing) → what
+    could be read of them, and what is wrong, by cell. order: as in `moment`."""
+    typed = _Cells(cells)
+    number, address = typed.read("reach", reach, ("", ""))
+    found = Voice(
+        text=typed.read("text", _text, ""),
+        name=typed.read("name", _name, ""),
+        phone=number or typed.read("phone", phone, ""),
+        mail=address or typed.read("mail", mail, ""),
+        said_at=typed.read("when", lambda cell: moment(cell, now=now, order=order), None),
+    )
+    return found, typed.wrong
+
+
+class _Cells:
+    def __init__(self, cells: Mapping[str, str]) -> None:
+        self.cells = cells
+        self.wrong: dict[str, str] = {}
+
+    def read(self, what: str, how: Callable[[str], T], otherwise: T) -> T:
+        try:
+            return how(storable(self.cells.get(what, "")).strip())
+        except Unclear as why:
+            self.wrong[what] = str(why)
+            return otherwise
+
+
+def _text(cell: str) -> str:
+    if not cell:
+        raise Unclear(_("Nothing is written here: what was said?"))
+    if len(cell) > LONGEST_TEXT:
+        raise Unclear(_("This is longer than 100,000 characters."))
+    return cell
+
+
+def _name(cell: str) -> str:
+    if len(cell) > LONGEST_NAME:
+        raise Unclear(_("A name has at most 300 characters."))
+    return " ".join(cell.split())
+
+
+def reach(cell: str) -> tuple[str, str]:
+    """A phone number or a mail address, whichever it is → (phone, mail). Raises Unclear."""
+    if "@" in normalize("NFKC", cell):
+        return "", mail(cell)
+    try:
+        return phone(cell), ""
+    except Unclear:
+        raise Unclear(
+            _("“%(cell)s” is neither a phone number nor a mail address.") % {"cell": cell[:60]}
+        ) from None
+
+
+def phone(cell: str) -> str:
+    """Digits, perhaps after a plus; "" for nothing. Raises Unclear."""
+    typed = _ascii(cell)
+    number = "".join(c for c in typed if c.isdigit() or c == "+")
+    if typed and not (_NUMBER.fullmatch(typed) and 3 <= len(number.lstrip("+")) <= 20):
+        raise Unclear(
+            _("“%(cell)s” is no phone number: digits, spaces and a leading plus only.")
+            % {"cell": cell[:60]}
+        )
+    return number
+
+
+def mail(cell: str) -> str:
+    """The address in lower case; "" for nothing. Raises Unclear."""
+    address = normalize("NFKC", cell).strip().lower()
+    try:
+        if address:
+            validate_email(address)
+    except ValidationError:
+        raise Unclear(
+            _("“%(cell)s” is no mail address, such as ron@calder.example.") % {"cell": cell[:60]}
+        ) from None
+    return address
+
+
+def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
+    """When, in the workspace's zone where none is given; None for nothing. Raises Unclear.
+
+    order: "day" or "month", whichever a date such as 03/04/2026 begins with; "" asks back
+    where it could be either.
+    """
+    if not cell:
+        return None
+    try:
+        at = _moment(_ascii(cell), order)
+        if at.tzinfo is None:
+            at = timezone.make_aware(at)
+        at = at.astimezone(UTC)
+    except Unclear:
+        raise
+    except (ValueError, OverflowError):
+        raise Unclear(
+            _("“%(cell)s” is no day that can be read. Write it as 2026-03-04 or 2026-03-04 14:30.")
+            % {"cell": cell[:60]}
+        ) from None
+    if at > now:
+        raise Unclear(_("This is in the future. When was it said?"))
+    if at < _OLDEST:
+        raise Unclear(_("This is before 1900. Is the year right?"))
+    return at
+
+
+def _moment(typed: str, order: str) -> datetime:
+    parts = _DATE.fullmatch(typed)
+    if not parts:
+        return datetime.fromisoformat(typed)
+    first, sign, second, third, hour, minute, second_of_minute, half = parts.groups()
+    year, month, day = _in_order(first, int(second), third, order if sign != "." else "day")
+    return datetime(  # noqa: DTZ001 (the caller says in which zone)
+        year, month, day, _hour(int(hour or 0), half), int(minute or 0), int(second_of_minute or 0)
+    )
+
+
+def _hour(hour: int, half: str | None) -> int:
+    """half: a or p, of am and pm."""
+    if half is None:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError(hour)
+    return hour % 12 + (12 if half in "pP" else 0)
+
+
+def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int, int]:
+    """Three numbers of a date → year, month, day."""
+    if len(first) == 4:
+        return int(first), second, int(third)
+    if len(third) not in {2, 4} or len(first) > 2:
+        raise ValueError(first)
+    year, one = int(third) + (2000 if len(third) == 2 else 0), int(first)
+    if one == second or order == "day" or (not order and one > 12):
+        return year, second, one
+    if order == "month" or second > 12:
+        return year, one, second
+    raise Unclear(
+        _("Is the day or the month first? Write it as year-month-day, such as 2026-03-04.")
+    )
+
+
+def _ascii(cell: str) -> str:
+    """With the digits, signs and widths of any script as in ASCII."""
+    typed = normalize("NFKC", cell)
+    return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
+
+
+def _digit(c: str) -> str:
+    value = decimal(c, None)
+    if value is not None:
+        return str(value)
+    return "-" if c in _HYPHENS else "" if c in _DIRECTIONS else c

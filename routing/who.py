@@ -1,0 +1,97 @@
+"""Who it was: people found while their name, handle, number or address is being typed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from crm.models import Contact, Profile, ProfileLink
+from crm.search import contacts_named, profiles_named
+from routing.voices import Unclear, phone
+from scrm.numbers import number
+from scrm.text import storable
+from scrm.words import UNBROKEN
+
+MOST = 8
+NEW = "new"
+"""What a form posts for somebody whom nobody knows yet, named by the words of the search."""
+_CONTACT = "contact-"
+_UNBROKEN = re.compile(f"[{UNBROKEN}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """value: what a form posts for them. where: their handle or address, and on what network."""
+
+    value: str
+    name: str
+    where: str
+    kind: str
+    known: bool
+
+
+def chosen(value: str) -> Profile | Contact | None:
+    """Whom a form names; None for nobody, and for what names nobody."""
+    if value.startswith(_CONTACT):
+        pk = number(value.removeprefix(_CONTACT))
+        return Contact.objects.filter(pk=pk).first() if pk else None
+    pk = number(value)
+    profiles = Profile.objects.prefetch_related("links__contact")
+    return profiles.filter(pk=pk).first() if pk else None
+
+
+def as_person(one: Profile | Contact) -> Person:
+    if isinstance(one, Contact):
+        return Person(f"{_CONTACT}{one.pk}", one.name, "", one.get_kind_display(), known=True)
+    contact = one.contact
+    where = one.handle or (one.key if one.network in {"phone", "email"} else "")
+    return Person(
+        str(one.pk),
+        str(one),
+        " · ".join(part for part in (where if where != str(one) else "", one.network) if part),
+        contact.get_kind_display() if contact else _("stranger"),
+        known=contact is not None,
+    )
+
+
+def find(words: str) -> list[Person]:
+    """The first few whose name, handle, number or address begins with these words.
+
+    Profiles, each with the contact that it is; contacts that have no profile yet. Known people
+    come first. It answers between two keys, however many people there are.
+    """
+    words = storable(words).strip()
+    profiles, contacts = profiles_named(words), list(contacts_named(words)[:MOST])
+    if _UNBROKEN.search(words):  # no space shows where a word begins
+        profiles = Profile.objects.filter(name__icontains=words)
+        contacts = list(Contact.objects.filter(name__icontains=words)[:MOST])
+    linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
+    found = [*_with_number(words), *linked[: 2 * MOST], *profiles[:MOST]]
+    rows = Profile.objects.filter(pk__in=[each.pk for each in found])
+    people = [as_person(each) for each in rows.prefetch_related("links__contact")]
+    people += [as_person(each) for each in _without_profile(contacts)]
+    return sorted(people, key=_first)[:MOST]
+
+
+def _first(person: Person) -> tuple[bool, str, bool]:
+    """Sort key: whom we know, by name, and of one person's profiles the telephone."""
+    return (not person.known, person.name.casefold(), not person.where.endswith("phone"))
+
+
+def _with_number(words: str) -> QuerySet[Profile]:
+    """Telephones with these digits anywhere in their number."""
+    try:
+        digits = phone(words).lstrip("+0")
+    except Unclear:
+        digits = ""
+    phones = Profile.objects.filter(network="phone", key__contains=digits)
+    return phones[:MOST] if digits else phones.none()
+
+
+def _without_profile(contacts: list[Contact]) -> list[Contact]:
+    links = ProfileLink.objects.filter(contact__in=contacts, ended_at=None)
+    linked = set(links.values_list("contact_id", flat=True))
+    return [contact for contact in contacts if contact.pk not in linked]

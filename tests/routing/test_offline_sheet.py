@@ -1,0 +1,153 @@
+"""A file of answers: what it is written in is found out, and what cannot be read is said."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from routing import columns
+from routing.sheet import MOST_ROWS, Unreadable, read, safe, written
+
+TEXT = "Name{0}E-Mail{0}Kommentar\nJörg{0}j@x.example{0}Schön hier\nZoë{0}z@x.example{0}„Gut“\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_encoding_and_delimiter_are_found_out(encoding: str, delimiter: str) -> None:
+    sheet = read(TEXT.format(delimiter).encode(encoding))
+    assert (sheet.encoding, sheet.delimiter) == (encoding, delimiter)
+    assert sheet.heading == ("Name", "E-Mail", "Kommentar")
+    assert [row.cells for row in sheet.rows] == [
+        ("Jörg", "j@x.example", "Schön hier"),
+        ("Zoë", "z@x.example", "„Gut“"),
+    ]
+
+
+def test_utf_16_without_its_mark_is_found_out_too() -> None:
+    assert read(TEXT.format(",").encode("utf-16-le")).rows[0].cells[0] == "Jörg"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Zoë", "Ελένη", "Анна", "عائشة", "נועה", "अनिता", "สมชาย", "王小明", "さくら", "김민지"],
+)
+def test_every_script_comes_through(words: str) -> None:
+    sheet = read(f"text,name\nGood,{words}\n".encode())
+    assert sheet.rows[0].cells == ("Good", words)
+
+
+def test_lines_are_counted_as_an_editor_counts_them() -> None:
+    sheet = read(b'text,name\r\n"two\r\nlines",Ron\r\n\r\n,\r\nlast,Rita\r\n')
+    assert [(row.line, row.cells[1]) for row in sheet.rows] == [(2, "Ron"), (6, "Rita")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"", "is empty"),
+        (b"\n\r\n , , \n", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"text,name\n", "a heading and no rows"),
+        (b"PK\x03\x04 a workbook", "not CSV"),
+        (b"\xd0\xcf\x11\xe0 an old workbook", "not CSV"),
+        (b"%PDF-1.7", "no CSV file"),
+        (b"\x89PNG\r\n", "no CSV file"),
+        (bytes(range(256)) * 10, "not read as text|is not written in"),
+        (b"\x7fELF\x00\x01\x02,\x03\n", "not read as text"),
+        (b"a,b\n1,2\n" + b"x" * 10 * 1024 * 1024, "larger than 10 MB"),
+        (b"a,b\n" + b"1,2\n" * 50_000, f"more than {MOST_ROWS:,} rows"),
+        (b",".join(b"c%d" % n for n in range(200)) + b"\n" + b"1," * 199, "200 columns"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(raw: bytes, says: str) -> None:
+    with pytest.raises(Unreadable, match=says):
+        read(raw)
+
+
+def test_the_wrong_encoding_is_said_with_its_line() -> None:
+    with pytest.raises(Unreadable, match="Line 2 is not written in utf-8") as error:
+        read(TEXT.format(",").encode("cp1252"), encoding="utf-8")
+    assert error.value.about == "encoding"
+
+
+def test_the_wrong_delimiter_makes_one_column() -> None:
+    assert read(TEXT.format(";").encode(), delimiter=",").width == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('"never closed,Ron', "never closed"),
+        ('"in "the" middle",Ron', "middle of a cell"),
+        ("x" * 140_000 + ",Ron", "longer than 131,072"),
+    ],
+)
+def test_a_line_that_cannot_be_read_says_so_and_the_others_are_read(line: str, says: str) -> None:
+    rows = read(f"text,name\nGood,Ann\n{line}\n".encode()).rows
+    assert [(row.line, says in row.wrong) for row in rows] == [(2, False), (3, True)]
+
+
+def test_lines_after_a_bad_one_are_read() -> None:
+    rows = read(b'text,name\n"a "b" c",Ron\nGood,Ann\n').rows
+    assert [row.cells for row in rows] == [(), ("Good", "Ann")]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+15550100", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])
+def test_no_cell_is_taken_for_a_formula_and_each_comes_back_as_it_was(cell: str) -> None:
+    """Seen to fail with `safe` giving back what it is given."""
+    raw = written([["text", "name"], [cell, "Ron"]])
+    there = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))[1][0]
+    assert there.startswith("'")
+    assert read(raw).rows[0].cells[0] == cell
+
+
+def test_an_apostrophe_of_somebodys_own_stays() -> None:
+    assert safe("'tis good") == "'tis good"
+    assert read(b"text,name\n'tis good,Ron\n").rows[0].cells[0] == "'tis good"
+
+
+@pytest.mark.parametrize(
+    ("heading", "rows", "are"),
+    [
+        (["Name", "E-Mail", "Kommentar"], [["J", "j@x.example", "Gut"]], "name mail text"),
+        (["Phone", "Score", "Date", "Comment"], [["1", "2", "3", "x"]], "phone score when text"),
+        (["名前", "評価", "コメント"], [["田中", "3", "よい"]], "name score text"),
+        (["Имя", "Отзыв", "x"], [["Анна", "Хорошо", ""]], "name text -"),
+        (["id", "a", "b"], [["1007", "j@x.example", "It was good"]], "- mail text"),
+        ([], [["j@x.example", "2026-03-04", "It was all good", "9"]], "mail when text score"),
+        (["Name", "Name"], [["a", "b"]], "name text"),
+        (["Line", "What is wrong", "Text"], [["3", "No name here", "ok"]], "- - text"),
+    ],
+)
+def test_what_the_columns_hold_is_guessed(
+    heading: list[str], rows: list[list[str]], are: str
+) -> None:
+    found = columns.guess(heading, rows, len(rows[0]))
+    assert [each or "-" for each in found] == are.split()
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "is_"),
+    [
+        (["text"], [["Good"]], True),
+        (["How did you like it?"], [["Good"]], True),
+        (["Sitz", "Punkte"], [["gut", "3"], ["ok", "4"]], True),
+        (["Good coffee"], [["Bad coffee"]], False),
+        (["Good", "ron@x.example"], [["Bad", "rita@x.example"]], False),
+        (["Good", "9"], [["Bad", "1"]], False),
+    ],
+)
+def test_a_heading_is_recognised(first: list[str], others: list[list[str]], is_: bool) -> None:
+    assert columns.names_columns(first, others) is is_
+
+
+def test_the_order_of_dates_is_guessed_where_one_shows_it() -> None:
+    assert columns.guess_order(["03/04/2026", "31/12/2025"]) == "day"
+    assert columns.guess_order(["03/04/2026", "12/31/2025"]) == "month"
+    assert columns.guess_order(["03/04/2026", "2026-03-04"]) == ""
+
+
+def test_long_figures_cost_no_time() -> None:
+    assert columns.guess([], [["1" * 100_000 + "x"]], 1) == ["text"]

@@ -1,0 +1,108 @@
+"""What cells are read as: days, numbers, addresses, in any script, and what is wrong in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from routing.voices import Unclear, mail, moment, phone, reach, voice
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_"),
+    [
+        ("2026-03-04", datetime(2026, 3, 4, tzinfo=UTC)),
+        ("2026-03-04 14:30", datetime(2026, 3, 4, 14, 30, tzinfo=UTC)),
+        ("2026-03-04T14:30:15Z", datetime(2026, 3, 4, 14, 30, 15, tzinfo=UTC)),
+        ("2026-03-04T14:30:00+02:00", datetime(2026, 3, 4, 12, 30, tzinfo=UTC)),
+        ("2026/3/4", datetime(2026, 3, 4, tzinfo=UTC)),
+        ("4.3.2026 9:05", datetime(2026, 3, 4, 9, 5, tzinfo=UTC)),
+        ("04.03.26", datetime(2026, 3, 4, tzinfo=UTC)),
+        ("31/12/2025", datetime(2025, 12, 31, tzinfo=UTC)),
+        ("12/31/2025 11:59 PM", datetime(2025, 12, 31, 23, 59, tzinfo=UTC)),
+        ("3/3/2026 12:10 am", datetime(2026, 3, 3, 0, 10, tzinfo=UTC)),
+        ("٢٠٢٦-٠٣-٠٤", datetime(2026, 3, 4, tzinfo=UTC)),
+        ("२०२६-०३-०४", datetime(2026, 3, 4, tzinfo=UTC)),
+        ("\uff12\uff10\uff12\uff16-03-04", datetime(2026, 3, 4, tzinfo=UTC)),
+        ("2026–03–04", datetime(2026, 3, 4, tzinfo=UTC)),
+    ],
+)
+def test_a_day_is_read_as_people_write_it(cell: str, is_: datetime) -> None:
+    assert moment(cell, now=NOW) == is_
+
+
+def test_nothing_is_no_day() -> None:
+    assert moment("", now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("03/04/2026", "Is the day or the month first?"),
+        ("31.02.2026", "is no day that can be read"),
+        ("yesterday", "is no day that can be read"),
+        ("45012", "is no day that can be read"),
+        ("2026-03-04 25:00", "is no day that can be read"),
+        ("13/13/2026", "is no day that can be read"),
+        ("0000-00-00", "is no day that can be read"),
+        ("9999-12-31", "in the future"),
+        ("2026-12-24", "in the future"),
+        ("0001-01-01", "before 1900"),
+        ("0001-01-01T00:00+14:00", "is no day that can be read"),
+        ("2" * 5000, "is no day that can be read"),
+    ],
+)
+def test_what_is_no_day_is_said(cell: str, says: str) -> None:
+    with pytest.raises(Unclear, match=says.replace("?", r"\?")):
+        moment(cell, now=NOW)
+
+
+def test_the_order_settles_what_could_be_either() -> None:
+    assert moment("03/04/2026", now=NOW, order="day") == datetime(2026, 4, 3, tzinfo=UTC)
+    assert moment("03/04/2026", now=NOW, order="month") == datetime(2026, 3, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_"),
+    [
+        ("+1 (555) 010-0", "+15550100"),
+        ("00 49 30 / 1234", "0049301234"),
+        ("+٤٩ ٣٠ ١٢٣٤", "+49301234"),
+        ("+49 30", "+4930"),
+        ("", ""),
+    ],
+)
+def test_a_number_is_its_digits(cell: str, is_: str) -> None:
+    assert phone(cell) == is_
+
+
+@pytest.mark.parametrize("cell", ["call me", "--", "12", "1" * 21, "555 ext. 3"])
+def test_what_is_no_number_is_said(cell: str) -> None:
+    with pytest.raises(Unclear, match="is no phone number"):
+        phone(cell)
+
+
+def test_an_address_is_in_lower_case() -> None:
+    assert mail(" Ron@Calder.EXAMPLE ") == "ron@calder.example"
+    assert reach("Ron@Calder.example") == ("", "ron@calder.example")
+    assert reach("+1 555 0100") == ("+15550100", "")
+
+
+@pytest.mark.parametrize("cell", ["@ron", "ron@", "ron@calder example", "a" * 400 + "@b.example"])
+def test_what_is_no_address_is_said(cell: str) -> None:
+    with pytest.raises(Unclear, match="is no mail address"):
+        reach(cell)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    cells = {"text": " ", "name": "x" * 301, "phone": "no", "mail": "no", "when": "no"}
+    _found, wrong = voice(cells, now=NOW)
+    assert set(wrong) == {"text", "name", "phone", "mail", "when"}
+
+
+def test_what_breaks_a_database_is_taken_out() -> None:
+    found, wrong = voice({"text": "a\x00b\ud800", "name": " Ron \n Calder "}, now=NOW)
+    assert (found.text, found.name, wrong) == ("ab", "Ron Calder", {})
