@@ -153,7 +153,7 @@ def _items(key: str, n: int, tone: Tone = "today") -> Figure:
     labels = {
         "heard": _("heard"),
         "kept": _("kept in the CRM"),
-        "unmatched": _("matched no topic"),
+        "unmatched": _("unmatched"),
         "answers": ngettext("answer to us", "answers to us", n),
     }
     only = ["today", *([key] if key in listening.ITEMS else [])]
