@@ -132,6 +132,7 @@ def _saved(user: User) -> list[Item]:
 def _records() -> list[Item]:
     pages = {
         _("Map"): "reports:map",
+        _("What was heard"): "listening:mentions",
         _("Issues"): "routing:issues",
         _("Contacts"): "crm:contacts",
         _("Saved replies"): "responses:saved_replies",
@@ -149,5 +150,6 @@ def _setup() -> list[Item]:
         _("Response rules"): "responses:rules",
         _("Departments"): "routing:departments",
         _("People"): "crm:people",
+        _("Organisation"): "crm:workspace",
     }
     return [Item(label, reverse(name)) for label, name in pages.items()]
