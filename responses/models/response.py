@@ -48,6 +48,10 @@ class ResponseQuerySet(models.QuerySet["Response"]):
             | Q(audience="many", state=State.RELEASED)
         ).distinct()
 
+    def about(self, issue: Issue) -> ResponseQuerySet:
+        """Statements to many on it, and all that was said in its cases."""
+        return self.filter(Q(issue=issue, audience="many") | Q(case__issue=issue))
+
     def unsettled(self) -> ResponseQuerySet:
         """Drafts, held ones, and those of which some sending has not simply left."""
         waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown"])

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime, time
-
 from django.contrib import messages
 from django.db import models, transaction
 from django.db.models import Value, When
@@ -21,7 +19,7 @@ from routing.models import Case, Issue
 from routing.models.case import CaseQuerySet
 from routing.models.status import LIVING
 from routing.rows import Row, rows
-from scrm.numbers import number
+from scrm.numbers import midnight, number
 
 MOST = 100
 """Cases that the page of one issue shows; the inbox shows all of them."""
@@ -32,7 +30,7 @@ MOST_FOUND = 20
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
     """Open ones first, with how many people raised each, and by how much it grew today."""
-    counted = Issue.objects.counted(since=_midnight()).select_related("owner").open_first()
+    counted = Issue.objects.counted(since=midnight(timezone.localdate())).select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MOST_CLOSED])
     keys = [row.pk for row in (*opened, *closed)]
@@ -48,7 +46,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
     """All about one matter; with `q`, cases that could belong to it as well."""
-    issue = get_object_or_404(Issue.objects.counted(since=_midnight()), pk=pk)
+    issue = get_object_or_404(Issue.objects.counted(since=midnight(timezone.localdate())), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
     if request.headers.get("HX-Request") and "q" in request.GET:
         found = {"issue": issue, "words": words, "found": _found(issue, words, request.user)}
@@ -85,7 +83,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
     """By their numbers, as typed or as ticked among what a search found."""
-    issue = get_object_or_404(Issue.objects.counted(since=_midnight()), pk=pk)
+    issue = get_object_or_404(Issue.objects.counted(since=midnight(timezone.localdate())), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
     form = CaseNumbersForm(typed, user=request.user)
@@ -173,7 +171,3 @@ def _added(number: int) -> str:
     if not number:
         return _("They were all part of it already.")
     return ngettext("%d case was added.", "%d cases were added.", number) % number
-
-
-def _midnight() -> datetime:
-    return timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
