@@ -17,6 +17,7 @@ from routing.forms import CaseNumbersForm, IssueForm
 from routing.lists import Asked, cases_asked_for, in_order
 from routing.models import Case, Issue
 from routing.models.case import CaseQuerySet
+from routing.models.issue import IssueQuerySet
 from routing.models.status import LIVING
 from routing.rows import Row, rows
 from scrm.numbers import midnight, number
@@ -30,7 +31,7 @@ MOST_FOUND = 20
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
     """Open ones first, with how many people raised each, and by how much it grew today."""
-    counted = Issue.objects.counted(since=midnight(timezone.localdate())).select_related("owner").open_first()
+    counted = _counted().select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MOST_CLOSED])
     keys = [row.pk for row in (*opened, *closed)]
@@ -46,7 +47,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
     """All about one matter; with `q`, cases that could belong to it as well."""
-    issue = get_object_or_404(Issue.objects.counted(since=midnight(timezone.localdate())), pk=pk)
+    issue = get_object_or_404(_counted(), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
     if request.headers.get("HX-Request") and "q" in request.GET:
         found = {"issue": issue, "words": words, "found": _found(issue, words, request.user)}
@@ -83,7 +84,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
     """By their numbers, as typed or as ticked among what a search found."""
-    issue = get_object_or_404(Issue.objects.counted(since=midnight(timezone.localdate())), pk=pk)
+    issue = get_object_or_404(_counted(), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
     form = CaseNumbersForm(typed, user=request.user)
@@ -118,6 +119,10 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
     said = _("Closed. Its cases stay as they are.") if closing else _("Open again.")
     messages.success(request, said)
     return redirect(issue)
+
+
+def _counted() -> IssueQuerySet:
+    return Issue.objects.counted(since=midnight(timezone.localdate()))
 
 
 def _page(

@@ -332,3 +332,14 @@ def test_whose_name_it_is_in_is_kept_with_the_draft(
     browser = as_(supervisor)
     browser.post(draft(seats), typed(microblog, department=sales.pk))
     assert browser.get(writing(seats)).context["department"] == sales
+
+
+def test_an_undone_statement_is_a_draft_again(
+    seats: Issue, microblog: Account, agent: User, as_: As
+) -> None:
+    browser = as_(agent)
+    browser.post(writing(seats), typed(microblog, subject="Seats"))
+    browser.post(reverse("responses:cancel", args=[Response.objects.get().pk]))
+    page = browser.get(writing(seats))
+    assert "We are looking into it.</textarea>" in html(page)
+    assert [str(each.account) for each in page.context["form"].previews] == ["@SkywardAir"]
