@@ -15,7 +15,7 @@ from crm.triggers import frozen
 from responses.models.decision import Decision
 from responses.models.rule import ResponseRule
 from responses.rules import Facts, Verdict, content_hash, judge
-from routing.models import Case, CaseEvent, Department, Issue, Membership
+from routing.models import Case, CaseEvent, Department, Issue, Membership, Notice
 from routing.models.status import Stale
 from scrm.live import publish
 from scrm.nudge import nudge
@@ -223,6 +223,7 @@ class Response(models.Model):
             at=now,
         )
         mine._release(by=by, now=now)
+        mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.text, now=now)
         self.refresh_from_db()
 
     @transaction.atomic
@@ -235,6 +236,8 @@ class Response(models.Model):
         )
         mine._to(State.DRAFT)
         mine.note(f"Sent back: {why}", by=by, now=now)
+        again = reverse("responses:edit", args=[mine.pk])
+        mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=again, now=now)
         self.refresh_from_db()
 
     @transaction.atomic
@@ -287,6 +290,22 @@ class Response(models.Model):
         for pk in self.deliveries.filter(state="queued").values_list("pk", flat=True):
             nudge("scrm.pipeline.deliver", pk, after=wait)
         self.note("Released.", by=by, now=now)
+
+    def tell_author(
+        self,
+        kind: Notice.Kind,
+        *,
+        text: str,
+        by: User | None = None,
+        url: str = "",
+        once: bool = False,
+        now: datetime | None = None,
+    ) -> None:
+        """Ring the bell of whoever wrote it, unless they did it themselves."""
+        url = url or self.get_absolute_url()
+        Notice.give(
+            [self.author_id], kind, by=by, case=self.case, text=text, url=url, once=once, now=now
+        )
 
     def note(self, why: str, *, by: User, now: datetime) -> None:
         """Write what happened into its own history and its case's."""
