@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from crm.models import Attachment, Interaction, User
 from crm.triggers import frozen
@@ -223,7 +224,7 @@ class Response(models.Model):
             at=now,
         )
         mine._release(by=by, now=now)
-        mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.text, now=now)
+        mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine._quote(), now=now)
         self.refresh_from_db()
 
     @transaction.atomic
@@ -306,6 +307,10 @@ class Response(models.Model):
         Notice.give(
             [self.author_id], kind, by=by, case=self.case, text=text, url=url, once=once, now=now
         )
+
+    def _quote(self) -> str:
+        words = f"“{Truncator(self.text).chars(160)}”"
+        return words if self.case_id else f"{self.issue}: {words}"
 
     def note(self, why: str, *, by: User, now: datetime) -> None:
         """Write what happened into its own history and its case's."""

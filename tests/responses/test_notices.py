@@ -64,7 +64,7 @@ def test_an_author_hears_that_their_text_was_approved_and_by_whom(
     notice = Notice.objects.get()
     assert (notice.user, notice.kind, notice.by) == (agent, Kind.APPROVED, lead)
     assert (notice.case, notice.url) == (held.case, held.get_absolute_url())
-    assert notice.text == "We are so sorry."
+    assert notice.text == "“We are so sorry.”"
 
 
 def test_an_author_hears_that_it_came_back_why_and_where_to_go_on(
