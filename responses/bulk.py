@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm.models import Job, User
 from responses.compose import answer_nothing
-from routing.models import Case, Issue
+from routing.models import Case, Issue, Notice
 from routing.models.status import Stale
 
 AT_ONCE = 50
@@ -67,8 +68,11 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def carry_out(job: Job) -> None:
-    """Do it to each case that its owner may work on. A second run goes on where one died."""
+def carry_out(job: Job, *, ring: bool = False) -> None:
+    """Do it to each case that its owner may work on. A second run goes on where one died.
+
+    ring: whoever asked does not wait for it, so a notice tells them that it has ended.
+    """
     verb, by = VERBS[job.data["verb"]], job.owner
     changes: list[list[Any]] = list(job.result.get("changes", []))
     refused: list[list[Any]] = list(job.result.get("refused", []))
@@ -91,7 +95,10 @@ def carry_out(job: Job) -> None:
             job.progress(len(changes) + len(refused))
     said = _said(len(changes), len(refused))
     job.progress(len(changes) + len(refused))
-    job.finish(said, changes=changes, refused=refused)
+    with transaction.atomic():
+        job.finish(said, changes=changes, refused=refused)
+        if ring:
+            Notice.end_of(job)
 
 
 def take_back(job: Job, *, by: User) -> tuple[int, int]:

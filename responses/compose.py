@@ -80,6 +80,12 @@ def max_length(account: Account) -> int | None:
     return limit
 
 
+def titled(account: Account) -> bool:
+    """Whether a text from this account shows a title of its own there."""
+    shows: bool = account.config.get("titles", account.channel.titles)
+    return shows
+
+
 def speaking_accounts(department: Department) -> list[Account]:
     """The active accounts from which a department may say something by machine."""
     accounts = department.accounts.active().order_by("name")

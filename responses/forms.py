@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
 from django.http import QueryDict
+from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User
@@ -15,12 +18,14 @@ from responses.compose import (
     max_length,
     places_for,
     speaking_accounts,
+    titled,
     visibilities,
 )
 from responses.models import Decision, Feedback, Response, ResponseRule, SavedReply
 from responses.models.response import State
 from responses.saved import VARIABLES, unknown_variables
 from routing.models import Case, Department, Issue
+from scrm.numbers import number
 
 PUBLIC, PRIVATE = "public", "private"
 
@@ -84,6 +89,34 @@ class ReplyForm(Composing):
         return self.places[self.cleaned_data["place"]]
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How a text will look in one place. limit: characters that it takes, None for no end."""
+
+    account: Account
+    title: str
+    text: str
+    limit: int | None
+
+    @property
+    def length(self) -> int:
+        return len(self.text)
+
+    @property
+    def colour(self) -> int:
+        return self.account.pk % 8
+
+    @property
+    def over(self) -> int:
+        return max(self.length - self.limit, 0) if self.limit else 0
+
+
+class StatementChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Response) -> str:
+        words = Truncator(obj.subject or obj.text).chars(60)
+        return f"{timezone.localtime(obj.created_at):%Y-%m-%d} · {words}"
+
+
 class StatementForm(Composing):
     accounts = forms.ModelMultipleChoiceField(
         Account.objects.none(),
@@ -93,7 +126,7 @@ class StatementForm(Composing):
     )
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 8}))
-    corrects = forms.ModelChoiceField(
+    corrects = StatementChoice(
         Response.objects.none(),
         label=_("Corrects"),
         required=False,
@@ -104,11 +137,13 @@ class StatementForm(Composing):
         self, department: Department, issue: Issue | None, seen: int | None, data: Any = None
     ) -> None:
         super().__init__(data, initial={"seen": seen})
+        self.department = department
         public = [a.pk for a in speaking_accounts(department) if PUBLIC in visibilities(a)]
         accounts, corrects = self.fields["accounts"], self.fields["corrects"]
         assert isinstance(accounts, forms.ModelMultipleChoiceField)
         assert isinstance(corrects, forms.ModelChoiceField)
-        accounts.queryset = Account.objects.filter(pk__in=public)
+        self.places = Account.objects.filter(pk__in=public).order_by("name")
+        accounts.queryset = self.places
         corrects.queryset = Response.objects.filter(
             issue=issue, audience="many", state="released", issue__isnull=False
         ).order_by("-pk")
@@ -119,6 +154,17 @@ class StatementForm(Composing):
     def clean(self) -> dict[str, Any]:
         self.check_length(self.cleaned_data.get("accounts", ()))
         return self.cleaned_data
+
+    @property
+    def previews(self) -> list[Preview]:
+        """Each place that is chosen, with what was typed so far, sound or not."""
+        chosen = {number(str(each)) for each in self["accounts"].value() or ()}
+        title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
+        return [
+            Preview(each, title if titled(each) else "", text, max_length(each))
+            for each in self.places
+            if each.pk in chosen
+        ]
 
 
 class ByHandForm(Composing):
@@ -225,7 +271,9 @@ class HistoryForm(forms.Form):
     """The filters of the history, as they stand in its address."""
 
     MICRO = "micro"
-    q = forms.CharField(label=_("Words"), required=False)
+    q = forms.CharField(
+        label=_("Words"), required=False, widget=forms.TextInput(attrs={"type": "search"})
+    )
     state = forms.ChoiceField(label=_("State"), required=False)
     audience = forms.ChoiceField(label=_("Audience"), required=False)
     department = forms.ModelChoiceField(
@@ -233,6 +281,9 @@ class HistoryForm(forms.Form):
     )
     author = forms.ModelChoiceField(
         User.objects.order_by("name"), label=_("Author"), required=False, empty_label=_("any")
+    )
+    issue = forms.ModelChoiceField(
+        Issue.objects.all(), label=_("Issue"), required=False, empty_label=_("any")
     )
     since = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
@@ -249,6 +300,11 @@ class HistoryForm(forms.Form):
         state.choices = [("", _("any")), *State.choices]
         micro = (self.MICRO, _("One or a few (micro)"))
         audience.choices = [("", _("any")), micro, *Response.Audience.choices]
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether any filter is in force, sound or not."""
+        return any(self.data.get(name) for name in self.fields)
 
 
 class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]

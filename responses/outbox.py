@@ -60,16 +60,14 @@ def settle(delivery: Delivery) -> None:
         found = _speaker(delivery).find(delivery.account.credentials, delivery.outgoing)
     except ChannelError as error:
         _log.info("look-up failed", delivery=delivery.pk, error=error.message)
-        Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN).update(
-            settle_after=now + SETTLE_AGAIN
-        )
+        delivery.stay_unknown(look_again=now + SETTLE_AGAIN)
         return
     if isinstance(found, Receipt):
         mark_sent(delivery, found, now=now)
     elif found is Lookup.ABSENT and delivery.attempts < MOST_ATTEMPTS:
         delivery.back_to_queue(after=0, error="It had not left; trying again.", now=now)
     else:
-        Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN).update(settle_after=None)
+        delivery.stay_unknown(look_again=None)
 
 
 def _speaker(delivery: Delivery) -> Speaker:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from crm.models import User
 from responses.models import Response
-from routing.models import Case, CaseEvent
+from routing.models import Case, CaseEvent, Notice
 from routing.models.status import Stale
 
 
@@ -66,8 +66,13 @@ def rewrite_and_send(
         why = f"{by} changed the words of {response.author}."
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=response.pk)
     response.send(by=by)
-    if response.state == "held" and response.author_id != by.pk and may_approve(response, by):
+    if response.author_id == by.pk:
+        return
+    if response.state == "held" and may_approve(response, by):
         response.approve(by=by, why=f"Edited by {by}.")
+    elif response.state == "released":
+        edited = f"Edited by {by}, and on its way."
+        response.tell_author(Notice.Kind.APPROVED, by=by, text=edited)
 
 
 @transaction.atomic

@@ -6,10 +6,13 @@ from celery import shared_task
 
 from crm.models import Job
 from responses import bulk
+from routing.models import Notice
 
 
 @shared_task(name="responses.bulk")
 def carry_out(job: int) -> None:
     mine = Job.objects.select_related("owner").get(pk=job)
     if mine.claim():
-        bulk.carry_out(mine)
+        bulk.carry_out(mine, ring=True)
+    elif mine.state == Job.State.FAILED:
+        Notice.end_of(mine)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from responses.views import approval, bulk, compose, draft, history, rule, saved, sending
+from responses.views import approval, bulk, compose, draft, history, issue, rule, saved, sending
 
 app_name = "responses"
 urlpatterns = [
@@ -10,8 +10,9 @@ urlpatterns = [
     path("cases/<int:pk>/by-hand/", compose.by_hand, name="by_hand"),
     path("cases/<int:pk>/no-response/", compose.nothing, name="nothing"),
     path("cases/<int:pk>/responses/", compose.case_responses, name="case_responses"),
-    path("issues/<int:pk>/statement/", compose.issue_statement, name="issue_statement"),
     path("cases/<int:pk>/note/", compose.note, name="note"),
+    path("issues/<int:pk>/said/", issue.said, name="issue_said"),
+    path("issues/<int:pk>/statement/", issue.statement, name="issue_statement"),
     path("cases/<int:pk>/draft/", draft.keep, name="draft"),
     path("issues/<int:pk>/draft/", draft.keep_for_issue, name="issue_draft"),
     path("saved-replies/", saved.saved_replies, name="saved_replies"),

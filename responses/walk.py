@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from crm.models import Interaction, User
 from listening.models import Match, Mention, Poll, Sighting, Source
@@ -15,6 +15,8 @@ from routing.models import Case, CaseConversation, CaseEvent, Issue, RuleRevisio
 
 MOST_MENTIONS = 100
 """Of an issue that hundreds raised, the walk shows the first ones."""
+MOST_ECHOES = 100
+"""Of a statement that hundreds answered, the walk shows the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def walk(response: Response, *, by: User | None = None) -> Walk:
         deliveries=list(
             response.deliveries.select_related("account", "profile", "interaction").order_by("pk")
         ),
-        feedback=_echoes(response, by),
+        feedback=echoes(response.feedback.all(), by),
         case=case,
         issue=response.issue,
         cases=cases,
@@ -114,12 +116,13 @@ def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
     return list(mentions.select_related("poll__source").order_by("sort_at", "pk")[:MOST_MENTIONS])
 
 
-def _echoes(response: Response, by: User | None) -> list[Echo]:
+def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MOST_ECHOES) -> list[Echo]:
+    """The newest of these answers that `by` may read, with their cases. Two statements."""
     said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     rows = list(
-        response.feedback.filter(interaction__in=said.values("pk"))
-        .select_related("interaction__profile", "judged_by")
-        .order_by("pk")
+        answers.filter(interaction__in=said.values("pk"))
+        .select_related("interaction__profile", "judged_by", "response__case")
+        .order_by("-pk")[:most]
     )
     visible = Case.objects.visible_to(by) if by else Case.objects.all()
     links = CaseConversation.objects.filter(

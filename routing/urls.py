@@ -53,6 +53,7 @@ urlpatterns = [
     path("issues/", issue.issues, name="issues"),
     path("issues/new/", issue.new, name="issue_new"),
     path("issues/<int:pk>/", issue.issue, name="issue"),
+    path("issues/<int:pk>/edit/", issue.edit, name="issue_edit"),
     path("issues/<int:pk>/add/", issue.add, name="issue_add"),
     path("issues/<int:pk>/remove/", issue.remove, name="issue_remove"),
     path("issues/<int:pk>/close/", issue.close, name="issue_close"),

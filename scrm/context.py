@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -120,8 +120,12 @@ def _department_items(user: User) -> list[Item]:
 def _issues() -> list[Item]:
     """Open ones that grew last, with how many people raised them."""
     people = Count("cases__profile", distinct=True)
-    rows = Issue.objects.filter(closed_at=None).annotate(people=people)[:5]
-    return [Item(str(row), row.get_absolute_url(), row.people, unit=_("people")) for row in rows]
+    grown = Max("cases__last_inbound_at")
+    rows: Any = Issue.objects.filter(closed_at=None).annotate(people=people, heard_at=grown)
+    return [
+        Item(str(row), row.get_absolute_url(), row.people, unit=_("people"))
+        for row in rows.open_first()[:5]
+    ]
 
 
 def _saved(user: User) -> list[Item]:

@@ -68,6 +68,7 @@ GET = {
     "account_reset_password_from_key_done account_logout",
     STAFF: "nav live_token crm:me routing:news routing:notices routing:bell routing:palette "
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
+    "responses:issue_said "
     "responses:approvals responses:sendings responses:history listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
@@ -80,6 +81,7 @@ GET = {
     "responses:response",
     ANSWER: "responses:edit responses:send_again",
     MINE_OR_ABOVE: "responses:saved_reply",
+    OWN: "routing:issue_edit",
     MINE: "crm:job",
     ADMIN: "routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
@@ -105,7 +107,7 @@ POST = {
     "responses:issue_statement routing:new routing:new_cards "
     "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
     UPLOAD: "routing:survey routing:survey_bad",
-    OWN: "routing:issue_close",
+    OWN: "routing:issue_edit routing:issue_close",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "

@@ -64,10 +64,13 @@ QUERIES = {
     "routing:new": "profile_q case profile form kind text said_at name phone",
     "routing:new_who": "profile_q profile",
     "routing:case": "all",
+    "routing:issue": "q show",
     "routing:rules": "case",
     "responses:composer": "tab from",
-    "responses:issue_statement": "department",
-    "responses:history": "q state audience department author since until before",
+    "responses:issue_statement": "department corrects",
+    "responses:issue_said": "outcome",
+    "responses:response": "outcome",
+    "responses:history": "q state audience department author issue since until before",
     "listening:source_new": "address",
     "listening:source": "before",
     "listening:sources": "only",
@@ -132,6 +135,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "responses:issue_draft": {
         "draft_kind": "statement", "draft_version": "0", "text": "Hi", "accounts": "@speaking",
+        "department": "@department", "subject": "", "corrects": "",
     },
     "responses:saved_reply_new": {
         "name": "New", "text": "Dear {{ name }}", "department": "", "owner": "@admin",
@@ -145,7 +149,9 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:reopen": {"why": ""},
     "routing:group": {"issue": "@issue"},
     "routing:issue_new": {"name": "Seats", "about": "", "owner": "@admin"},
+    "routing:issue_edit": {"name": "Seats", "about": "", "owner": "@admin"},
     "routing:issue_add": {"numbers": "@case"},
+    "routing:issue_add ticked": {"case": "@case"},
     "routing:issue_remove": {"case": "@case"},
     "routing:department_new": {
         "name": "New", "colour": "#123456", "owner": "@admin", "accounts": "@account",

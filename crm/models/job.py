@@ -96,6 +96,7 @@ class Job(models.Model):
         if mine.filter(attempt__gte=MOST_ATTEMPTS).update(
             state=self.State.FAILED, ended_at=now, message="It was tried often and never ended."
         ):
+            self.refresh_from_db()
             return False
         won = mine.update(
             state=self.State.RUNNING, attempt=F("attempt") + 1, lease_until=now + LEASE

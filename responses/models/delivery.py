@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Conversation, Interaction, Profile, User
 from responses.models.response import Response
+from routing.models import Notice
 from routing.models.status import Stale
 from scrm.channels.base import Outgoing
 from scrm.live import publish
@@ -177,17 +179,34 @@ class Delivery(models.Model):
         self._settle(state=Sending.UNKNOWN, error=error, settle_after=now)
         nudge("scrm.pipeline.settle", self.pk)
 
+    @transaction.atomic
+    def stay_unknown(self, *, look_again: datetime | None) -> None:
+        """The network could not say whether it left: its author hears of it, once.
+
+        look_again: when it is asked again; None leaves it to a human.
+        """
+        mine = Delivery.objects.filter(pk=self.pk, state=Sending.UNKNOWN, settled_at=None)
+        if mine.update(settle_after=look_again):
+            self._ring(f"It may or may not have left. {self.error}")
+
+    @transaction.atomic
     def _settle(self, **values: object) -> None:
         """Leave `sending` or `unknown`, under the fence of this attempt, unless a human did."""
         values.setdefault("settle_after", None)
-        Delivery.objects.filter(
+        changed = Delivery.objects.filter(
             pk=self.pk,
             attempt_id=self.attempt_id,
             state__in=[Sending.SENDING, Sending.UNKNOWN],
             settled_at=None,
         ).update(lease_until=None, **values)
         self.refresh_from_db()
+        if changed and self.state == Sending.FAILED:
+            self._ring(f"It did not leave. {self.error}")
         self._tell()
+
+    def _ring(self, text: str) -> None:
+        url = f"{reverse('responses:sendings')}#sending-{self.pk}"
+        self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
     def _tell(self) -> None:
         publish(f"department:{self.response.department_id}", "delivery", self.pk)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -53,7 +54,7 @@ class Draft(models.Model):
         seen: int,
         case: Case | None = None,
         issue: Issue | None = None,
-        fields: dict[str, str] | None = None,
+        fields: dict[str, Any] | None = None,
         now: datetime | None = None,
     ) -> tuple[Draft, bool]:
         """Keep what is typed → the draft, and whether it was kept.

@@ -9,13 +9,14 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from crm.models import Attachment, Interaction, User
 from crm.triggers import frozen
 from responses.models.decision import Decision
 from responses.models.rule import ResponseRule
 from responses.rules import Facts, Verdict, content_hash, judge
-from routing.models import Case, CaseEvent, Department, Issue, Membership
+from routing.models import Case, CaseEvent, Department, Issue, Membership, Notice
 from routing.models.status import Stale
 from scrm.live import publish
 from scrm.nudge import nudge
@@ -47,6 +48,10 @@ class ResponseQuerySet(models.QuerySet["Response"]):
             | Q(author=user)
             | Q(audience="many", state=State.RELEASED)
         ).distinct()
+
+    def about(self, issue: Issue) -> ResponseQuerySet:
+        """Statements to many on it, and all that was said in its cases."""
+        return self.filter(Q(issue=issue, audience="many") | Q(case__issue=issue))
 
     def unsettled(self) -> ResponseQuerySet:
         """Drafts, held ones, and those of which some sending has not simply left."""
@@ -219,6 +224,7 @@ class Response(models.Model):
             at=now,
         )
         mine._release(by=by, now=now)
+        mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine._quote(), now=now)
         self.refresh_from_db()
 
     @transaction.atomic
@@ -231,6 +237,8 @@ class Response(models.Model):
         )
         mine._to(State.DRAFT)
         mine.note(f"Sent back: {why}", by=by, now=now)
+        again = reverse("responses:edit", args=[mine.pk])
+        mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=again, now=now)
         self.refresh_from_db()
 
     @transaction.atomic
@@ -283,6 +291,26 @@ class Response(models.Model):
         for pk in self.deliveries.filter(state="queued").values_list("pk", flat=True):
             nudge("scrm.pipeline.deliver", pk, after=wait)
         self.note("Released.", by=by, now=now)
+
+    def tell_author(
+        self,
+        kind: Notice.Kind,
+        *,
+        text: str,
+        by: User | None = None,
+        url: str = "",
+        once: bool = False,
+        now: datetime | None = None,
+    ) -> None:
+        """Ring the bell of whoever wrote it, unless they did it themselves."""
+        url = url or self.get_absolute_url()
+        Notice.give(
+            [self.author_id], kind, by=by, case=self.case, text=text, url=url, once=once, now=now
+        )
+
+    def _quote(self) -> str:
+        words = f"“{Truncator(self.text).chars(160)}”"
+        return words if self.case_id else f"{self.issue}: {words}"
 
     def note(self, why: str, *, by: User, now: datetime) -> None:
         """Write what happened into its own history and its case's."""

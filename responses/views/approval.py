@@ -118,18 +118,32 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
 def _cancel(request: StaffRequest, response: Response) -> None:
     """Nothing left: its words go back to where they were typed, and its case is open again."""
     response.cancel(by=request.user)
+    if response.author == request.user:
+        _take_back_words(response)
+    if response.case and response.case.is_closed:
+        response.case.reopen(by=request.user, why=_("Its answer was undone."))
+
+
+def _take_back_words(response: Response) -> None:
+    kind = "statement" if response.is_macro else "reply"
     case, author = response.case, response.author
-    if case and author == request.user:
-        kind = "statement" if response.is_macro else "reply"
-        begun = case.drafts.filter(kind=kind, author=author).first()
-        if begun is None or not begun.text:
-            seen = begun.version if begun else 0
-            fields = {"subject": response.subject}
-            Draft.keep(
-                kind=kind, by=author, text=response.text, seen=seen, case=case, fields=fields
-            )
-    if case and case.is_closed:
-        case.reopen(by=request.user, why=_("Its answer was undone."))
+    issue = None if case else response.issue
+    begun = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
+    if begun and begun.text:
+        return
+    Draft.keep(
+        case=case,
+        issue=issue,
+        kind=kind,
+        by=author,
+        text=response.text,
+        seen=begun.version if begun else 0,
+        fields={
+            "subject": response.subject,
+            "department": str(response.department_id),
+            "accounts": list(response.deliveries.values_list("account", flat=True)),
+        },
+    )
 
 
 def _to_approve(request: StaffRequest, pk: int) -> Response:

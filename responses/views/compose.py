@@ -7,14 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.models import Account, Interaction, User
@@ -32,14 +31,9 @@ from responses.models import Draft, Response
 from responses.models.response import Refused, State
 from responses.saved import replies_for
 from responses.views.draft import forget
-from responses.views.lookup import (
-    case_to_see,
-    case_to_work_on,
-    departments_to_speak_for,
-    may_work_on,
-)
+from responses.views.lookup import case_to_see, case_to_work_on, may_work_on
 from routing.mentions import mentioned
-from routing.models import Case, Department, Issue
+from routing.models import Case
 from routing.models.status import Stale
 from scrm.numbers import number
 
@@ -74,7 +68,7 @@ def statement(request: StaffRequest, pk: int) -> HttpResponse:
     form = StatementForm(case.department, case.issue, case.last_inbound_id, request.POST)
 
     def act() -> Response:
-        return _state(request, form, case.department, case=case)
+        return _state(request, form, case)
 
     return _answer(request, case, "statement", form, act)
 
@@ -123,31 +117,6 @@ def nothing(request: StaffRequest, pk: int) -> HttpResponse:
     return _answer(request, case, "nothing", form, act)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def issue_statement(request: StaffRequest, pk: int) -> HttpResponse:
-    """A statement about an issue, in the name of one of the user's departments."""
-    issue = get_object_or_404(Issue, pk=pk)
-    departments = departments_to_speak_for(request.user)
-    if not departments:
-        raise PermissionDenied
-    asked = request.POST.get("department") or request.GET.get("department", "")
-    department = next((d for d in departments if str(d.pk) == asked), departments[0])
-    form = StatementForm(department, issue, None, request.POST or None)
-    shown = {"issue": issue, "form": form, "department": department, "departments": departments}
-    if request.method != "POST":
-        return render(request, "responses/issue_statement.html", shown)
-    if form.is_valid():
-        try:
-            response = _state(request, form, department, issue=issue)
-        except Refused as refusal:
-            form.add_error(None, str(refusal))
-        else:
-            forget(request, kind="statement", issue=issue)
-            _tell(request, response)
-            return redirect(issue)
-    return render(request, "responses/issue_statement.html", shown, status=422)
-
-
 @require_safe
 def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     """What we said in this case, and where each sending stands."""
@@ -168,24 +137,17 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @transaction.atomic
-def _state(
-    request: StaffRequest,
-    form: StatementForm,
-    department: Department,
-    case: Case | None = None,
-    issue: Issue | None = None,
-) -> Response:
+def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
     """Publish, once the author has seen all that was said in the case."""
     words = form.words(visibility="public")
-    if case and not Response.objects.filter(uuid=words.form).exists():
+    if not Response.objects.filter(uuid=words.form).exists():
         case.check_seen(words.seen)
     return compose.state_publicly(
         words,
         accounts=list(form.cleaned_data["accounts"]),
         by=request.user,
-        department=department,
+        department=case.department,
         case=case,
-        issue=issue,
         corrects=form.cleaned_data.get("corrects"),
     )
 
@@ -237,7 +199,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         return _look_again(request, case, tab, form, stale)
     gone = forget(request, kind=tab, case=case)
     if response:
-        _tell(request, response)
+        tell(request, response)
         if request.POST.get("then") == "done" and response.state == State.RELEASED:
             _finish_too(request, case, form)
     else:
@@ -301,7 +263,7 @@ def _version(case: Case, tab: str, user: User) -> int:
     return mine.values_list("version", flat=True).first() or 0
 
 
-def _tell(request: StaffRequest, response: Response) -> None:
+def tell(request: StaffRequest, response: Response) -> None:
     """What became of it; while it waits to leave, with a way back."""
     if response.state == "held":
         why = " ".join(r["sentence"] for r in response.verdict if r["verdict"] == "hold")

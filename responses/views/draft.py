@@ -11,10 +11,10 @@ from django.views.decorators.http import require_POST
 from crm.access import StaffRequest
 from crm.models import Account
 from responses.compose import max_length, places_for
-from responses.forms import place_name
+from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
-from responses.rules import Verdict
-from responses.views.lookup import case_to_work_on, departments_to_speak_for
+from responses.rules import OUTCOMES, Reason
+from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
 from scrm.numbers import number
 from scrm.text import storable
@@ -27,40 +27,20 @@ LONGEST = 200_000
 def keep(request: StaffRequest, pk: int) -> HttpResponse:
     """Keep what is being typed, and say what the business rules make of it."""
     case = case_to_work_on(request, pk)
-    return _keep(request, case=case)
-
-
-@require_POST
-def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
-    issue = get_object_or_404(Issue, pk=pk)
-    return _keep(request, issue=issue)
-
-
-def _keep(
-    request: StaffRequest, *, case: Case | None = None, issue: Issue | None = None
-) -> HttpResponse:
-    kind = request.POST.get("draft_kind", "reply")
-    text = storable(request.POST.get("text", ""))[:LONGEST]
-    draft, kept = Draft.keep(
-        kind=kind if kind in KINDS else "reply",
-        by=request.user,
-        text=text,
-        seen=number(request.POST.get("draft_version", "")) or 0,
-        case=case,
-        issue=issue,
-        fields=_fields(request),
-    )
-    verdict, account = None, None
-    if kept and kind in {"reply", "statement"} and text.strip():
-        response, account = _as_response(request, kind, text, case, issue)
-        if response is not None:
-            verdict = _judge(response, account)
+    asked = request.POST.get("draft_kind", "reply")
+    kind = asked if asked in KINDS else "reply"
+    draft, kept = _keep(request, kind, case=case)
+    reasons: list[Reason] = []
+    account = None
+    if kept and kind in {"reply", "statement"} and draft.text.strip():
+        response, account = _as_response(request, kind, draft.text, case)
+        reasons = _reasons(response, {account.kind if account else ""})
     limit = max_length(account) if account else None
     shown = {
         "draft": draft,
         "kept": kept,
-        "reasons": [each for each in verdict.reasons if each.verdict != "allow"] if verdict else [],
-        "over": len(text) - limit if limit and len(text) > limit else 0,
+        "reasons": reasons,
+        "over": max(len(draft.text) - limit, 0) if limit else 0,
         "limit": limit,
         "account": account,
         "case": case,
@@ -68,44 +48,91 @@ def _keep(
     return render(request, "responses/_kept.html", shown, status=200 if kept else 409)
 
 
-def _judge(response: Response, account: Account | None) -> Verdict:
-    return response.judge(channel=account.kind if account else "", now=timezone.now())
+@require_POST
+def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
+    """The same for a statement on an issue; it also shows how it will look in each place."""
+    issue = get_object_or_404(Issue, pk=pk)
+    draft, kept = _keep(request, "statement", issue=issue)
+    shown: dict[str, Any] = {"draft": draft, "kept": kept, "issue": issue}
+    departments = departments_to_speak_for(request.user)
+    if departments:
+        form = StatementForm(chosen(departments, request.POST), issue, None, request.POST)
+        shown["form"] = form
+        shown["reasons"] = _said_by_rules(request, form, issue) if draft.text.strip() else []
+    return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
+
+
+def _keep(
+    request: StaffRequest, kind: str, *, case: Case | None = None, issue: Issue | None = None
+) -> tuple[Draft, bool]:
+    return Draft.keep(
+        kind=kind,
+        by=request.user,
+        text=_typed(request, "text", LONGEST),
+        seen=number(request.POST.get("draft_version", "")) or 0,
+        case=case,
+        issue=issue,
+        fields=_fields(request),
+    )
 
 
 def _as_response(
-    request: StaffRequest, kind: str, text: str, case: Case | None, issue: Issue | None
-) -> tuple[Response | None, Account | None]:
-    """What would be said, as the rules see it, without storing it."""
-    facts: dict[str, Any] = {
-        "text": text,
-        "subject": storable(request.POST.get("subject", ""))[:300],
-    }
-    if kind == "reply" and case:
+    request: StaffRequest, kind: str, text: str, case: Case
+) -> tuple[Response, Account | None]:
+    """What would be said in a case, as the rules see it, without storing it."""
+    if kind == "reply":
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))
-        facts |= {"audience": "one", "visibility": place.visibility if place else "private"}
+        facts = {"audience": "one", "visibility": place.visibility if place else "private"}
         account = place.account if place else None
     else:
-        facts |= {"audience": "many", "visibility": "public"}
+        facts = {"audience": "many", "visibility": "public"}
         account = Account.objects.filter(pk=number(request.POST.get("accounts", "")) or 0).first()
-    department = (
-        case.department if case else next(iter(departments_to_speak_for(request.user)), None)
-    )
-    if department is None:
-        return None, account
     response = Response(
         case=case,
-        issue=issue or (case.issue if case else None),
-        department=department,
+        issue=case.issue,
+        department=case.department,
         author=request.user,
+        text=text,
+        subject=_typed(request, "subject"),
         **facts,
     )
     return response, account
 
 
-def _fields(request: StaffRequest) -> dict[str, str]:
-    names = ("subject", "place", "how", "accounts", "corrects")
-    return {name: value[:300] for name in names if (value := storable(request.POST.get(name, "")))}
+def _said_by_rules(request: StaffRequest, form: StatementForm, issue: Issue) -> list[Reason]:
+    response = Response(
+        issue=issue,
+        department=form.department,
+        author=request.user,
+        audience="many",
+        visibility="public",
+        text=_typed(request, "text", LONGEST),
+        subject=_typed(request, "subject"),
+    )
+    return _reasons(response, {each.account.kind for each in form.previews} or {""})
+
+
+def _reasons(response: Response, channels: set[str]) -> list[Reason]:
+    """What stands in the way on any of these channels: each rule once, the strictest first."""
+    now = timezone.now()
+    said = [
+        each for name in sorted(channels) for each in response.judge(channel=name, now=now).reasons
+    ]
+    once = {each.rule: each for each in said if each.verdict != "allow"}
+    return sorted(once.values(), key=lambda each: -OUTCOMES.index(each.verdict))
+
+
+def _fields(request: StaffRequest) -> dict[str, Any]:
+    names = ("department", "subject", "place", "how", "corrects")
+    kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
+    accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
+    return kept | ({"accounts": accounts} if accounts else {})
+
+
+def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
+    """As far as it can be stored; a draft is kept whatever is in it."""
+    return storable(request.POST.get(name, ""))[:most]
 
 
 def forget(

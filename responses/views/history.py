@@ -11,12 +11,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
+from crm.cases import works
 from responses.forms import HistoryForm, JudgeForm
 from responses.models import Feedback, Response
 from responses.models.response import ResponseQuerySet, State
 from responses.signing import may_edit, may_sign
-from responses.views.lookup import may_deal_with, response_to_see
-from responses.walk import walk
+from responses.tally import with_tallies
+from responses.views.lookup import answers, may_deal_with, response_to_see
+from responses.walk import echoes, walk
 from scrm.numbers import midnight, place
 
 PAGE = 50
@@ -31,7 +33,7 @@ def history(request: StaffRequest) -> HttpResponse:
     rows = list(_with_facts(_before(found, request.GET.get("before", "")))[: PAGE + 1])
     shown = {
         "form": form,
-        "responses": rows[:PAGE],
+        "responses": with_tallies(rows[:PAGE], request.user),
         "next": _next(request, rows[PAGE - 1]) if len(rows) > PAGE else "",
     }
     return render(request, "responses/history.html", shown, status=200 if valid else 422)
@@ -54,18 +56,37 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
     form = JudgeForm(request.POST, instance=feedback)
     if not form.is_valid():
         return _response(request, response_to_see(request, feedback.response_id), status=422)
-    form.instance.judged_by = request.user
+    form.instance.judged_by = request.user if form.cleaned_data["outcome"] else None
     form.save()
+    if request.headers.get("HX-Request"):
+        return _judged(request, feedback)
     messages.success(request, _("Outcome written down."))
     return redirect(feedback.response)
+
+
+def _judged(request: StaffRequest, feedback: Feedback) -> HttpResponse:
+    """The row again, as it stands now; the sums beside it look again."""
+    (echo,) = echoes(Feedback.objects.filter(pk=feedback.pk), request.user)
+    shown = {
+        "echo": echo,
+        "judgeable": {feedback.response_id},
+        "outcomes": Feedback.Outcome.choices,
+        "of_many": bool(request.POST.get("of_many")),
+    }
+    answer = render(request, "responses/_echo.html", shown)
+    answer["HX-Trigger"] = "judged"
+    return answer
 
 
 def _response(request: StaffRequest, found: Response, status: int = 200) -> HttpResponse:
     shown = {
         "response": found,
+        "here": found.get_absolute_url(),
         "walk": walk(found, by=request.user),
-        "outcomes": Feedback.Outcome.choices,
-        "may_judge": may_deal_with(found, request.user),
+        "events": found.events.select_related("by"),
+        "corrections": found.corrections.all(),
+        "works": works(request.user),
+        **answers(request, [found.pk]),
         "may_edit": may_edit(found, request.user) and found.state in {State.DRAFT, State.HELD},
         "may_cancel": may_edit(found, request.user) and _may_stop(found),
         "may_sign": found.state == State.HELD and may_sign(found, request.user),
@@ -79,6 +100,8 @@ def _may_stop(response: Response) -> bool:
 
 
 def _filtered(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySet:
+    if typed.get("issue"):
+        found = found.about(typed["issue"])
     for name in ("state", "audience", "department", "author"):
         if typed.get(name) == HistoryForm.MICRO:
             found = found.exclude(audience="many")
@@ -106,7 +129,7 @@ def _before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
 def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
     return (
         found.select_related("case__profile", "issue", "department", "author")
-        .prefetch_related("deliveries__account", "deliveries__profile", "approvals__by", "feedback")
+        .prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
         .order_by("-created_at", "-pk")
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -11,10 +11,13 @@ from django.shortcuts import get_object_or_404
 
 from crm.access import StaffRequest
 from crm.models import Interaction, User
-from responses.models import Delivery, Response
+from responses.models import Delivery, Feedback, Response
+from responses.tally import Tally, tallies
+from responses.walk import echoes
 from routing.models import Case, Department, Membership
 
 MOST = 100
+NOT_JUDGED = "none"
 M = TypeVar("M", bound=Model)
 
 
@@ -41,6 +44,12 @@ def departments_to_speak_for(user: User) -> list[Department]:
         roles = [Membership.Role.AGENT, Membership.Role.LEAD]
         departments = departments.filter(memberships__user=user, memberships__role__in=roles)
     return list(departments)
+
+
+def chosen(departments: list[Department], asked: Mapping[str, Any]) -> Department:
+    """In whose name: the department that the page names, else the first."""
+    named = asked.get("department", "")
+    return next((each for each in departments if str(each.pk) == named), departments[0])
 
 
 def response_to_see(request: StaffRequest, pk: int) -> Response:
@@ -72,6 +81,26 @@ def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
     workable = Case.objects.workable_by(user).filter(pk__in=asked)
     cases = set(workable.values_list("pk", flat=True))
     return {each.pk for each in responses if each.department_id in led or each.case_id in cases}
+
+
+def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
+    """What came back to these responses, summed; the newest of it, or of the outcome asked for."""
+    user, asked = request.user, request.GET.get("outcome", "")
+    found = Feedback.objects.filter(response__in=keys)
+    tally = sum(tallies(keys, user).values(), Tally())
+    wanted = tally.total
+    if asked in {NOT_JUDGED, *filter(None, Feedback.Outcome.values)}:
+        outcome = "" if asked == NOT_JUDGED else asked
+        found, wanted = found.filter(outcome=outcome), tally.outcomes.get(outcome, 0)
+    shown = echoes(found, user)
+    return {
+        "tally": tally,
+        "asked": asked,
+        "echoes": shown,
+        "more_answers": max(wanted - len(shown), 0),
+        "judgeable": dealt_with_by([each.feedback.response for each in shown], user),
+        "outcomes": Feedback.Outcome.choices,
+    }
 
 
 def oldest(rows: QuerySet[M]) -> tuple[list[M], int]:

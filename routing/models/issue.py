@@ -1,10 +1,42 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
+from django.db.models import Count, F, Max, Q
 from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User
+from routing.models.status import LIVING
+
+
+class IssueQuerySet(models.QuerySet["Issue"]):
+    def editable_by(self, user: User) -> IssueQuerySet:
+        """Its owner's to change, and of those who see everything."""
+        return self if user.sees_everything else self.filter(owner=user)
+
+    def counted(self, *, since: datetime) -> IssueQuerySet:
+        """With people, cases_n, living_n, grown_n (cases opened since then) and heard_at."""
+        return self.annotate(
+            people=Count("cases__profile", distinct=True),
+            cases_n=Count("cases"),
+            living_n=Count("cases", filter=Q(cases__status__in=LIVING)),
+            grown_n=Count("cases", filter=Q(cases__opened_at__gte=since)),
+            heard_at=Max("cases__last_inbound_at"),
+        )
+
+    def open_first(self) -> IssueQuerySet:
+        """Open ones, the last heard of first; then closed ones, the last closed first."""
+        return self.order_by(
+            F("closed_at").desc(nulls_first=True), F("heard_at").desc(nulls_last=True), "-pk"
+        )
+
+    def last_stated(self) -> dict[int, datetime]:
+        """Issue → when its last statement to many was released, for those that have one."""
+        to_many = Q(responses__audience="many", responses__state="released")
+        found = self.annotate(stated_at=Max("responses__released_at", filter=to_many))
+        return dict(found.exclude(stated_at=None).values_list("pk", "stated_at"))
 
 
 class Issue(models.Model):
@@ -15,6 +47,8 @@ class Issue(models.Model):
     owner = models.ForeignKey(User, models.PROTECT, related_name="issues")
     created_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
+
+    objects = IssueQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Job, User
 from scrm.live import publish
 from scrm.nudge import nudge
 
@@ -82,15 +82,31 @@ class Notice(models.Model):
         case: Case | None = None,
         text: str = "",
         url: str = "",
+        once: bool = False,
         now: datetime | None = None,
     ) -> list[Notice]:
-        """Ring the bell of each of them but whoever did it."""
+        """Ring the bell of each of them but whoever did it.
+
+        once: not of those who were told of this kind at this address before.
+        """
         wanted = {user if isinstance(user, int) else user.pk for user in users}
         wanted.discard(by.pk if by else 0)
         url = url or (case.get_absolute_url() if case else "")
+        if once:
+            told = cls.objects.filter(user__in=wanted, kind=kind, url=url)
+            wanted -= set(told.values_list("user", flat=True))
         now = now or timezone.now()
         facts = {"kind": kind, "case": case, "by": by, "text": text[:300], "url": url, "at": now}
         return cls._write(Notice(user_id=user, **facts) for user in sorted(wanted))
+
+    @classmethod
+    def end_of(cls, job: Job) -> list[Notice]:
+        """Tell whoever asked for long work, and did not wait for it, that it has ended; once."""
+        if not job.ended_at:
+            return []
+        text = f"{job.get_state_display()}: {job.message}"
+        url = job.get_absolute_url()
+        return cls.give([job.owner_id], cls.Kind.JOB, text=text, url=url, once=True)
 
     @classmethod
     def ring(cls, reopened: Iterable[tuple[Case, int | None]]) -> list[Notice]:

@@ -12,6 +12,12 @@ register = template.Library()
 register.filter("reach", reach_words)
 
 
+@register.filter
+def at(facts: dict[Any, Any], key: Any) -> Any:
+    """What a table that the view made says of this row, if anything."""
+    return facts.get(key)
+
+
 @register.simple_tag(takes_context=True)
 def case_rows(context: dict[str, Any]) -> SafeString:
     """The rows of a list, by the faster templates: a page shows fifty of them."""

@@ -1,33 +1,58 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db import transaction
-from django.db.models import Count, Q
+from django.db import models, transaction
+from django.db.models import Value, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, worker_only
+from crm.cases import works
+from crm.models import User
 from routing.forms import CaseNumbersForm, IssueForm
+from routing.lists import Asked, cases_asked_for, in_order
 from routing.models import Case, Issue
+from routing.models.case import CaseQuerySet
+from routing.models.issue import IssueQuerySet
 from routing.models.status import LIVING
-from scrm.numbers import number
+from routing.rows import Row, rows
+from scrm.numbers import midnight, number
+
+MOST = 100
+"""Cases that the page of one issue shows; the inbox shows all of them."""
+MOST_CLOSED = 100
+MOST_FOUND = 20
 
 
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
-    rows = Issue.objects.select_related("owner").annotate(
-        people=Count("cases__profile", distinct=True),
-        living=Count("cases", filter=Q(cases__status__in=LIVING)),
-    )
-    return render(request, "routing/issues.html", {"issues": rows})
+    """Open ones first, with how many people raised each, and by how much it grew today."""
+    counted = _counted().select_related("owner").open_first()
+    opened = list(counted.filter(closed_at=None))
+    closed = list(counted.exclude(closed_at=None)[:MOST_CLOSED])
+    keys = [row.pk for row in (*opened, *closed)]
+    shown = {
+        "open": opened,
+        "closed": closed,
+        "stated": Issue.objects.filter(pk__in=keys).last_stated(),
+        "works": works(request.user),
+    }
+    return render(request, "routing/issues.html", shown)
 
 
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
-    return _page(request, get_object_or_404(Issue, pk=pk))
+    """All about one matter; with `q`, cases that could belong to it as well."""
+    issue = get_object_or_404(_counted(), pk=pk)
+    words = request.GET.get("q", "").strip()[:200]
+    if request.headers.get("HX-Request") and "q" in request.GET:
+        found = {"issue": issue, "words": words, "found": _found(issue, words, request.user)}
+        return render(request, "routing/_issue_found.html", found)
+    return _page(request, issue)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,18 +67,33 @@ def new(request: StaffRequest) -> HttpResponse:
     return render(request, "routing/issue_form.html", {"form": form}, status=status)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    """Its name, what it is about, who answers for it."""
+    issue = get_object_or_404(Issue.objects.editable_by(request.user), pk=pk)
+    form = IssueForm(request.POST or None, instance=issue)
+    if form.is_valid():
+        messages.success(request, _("“%(issue)s” is saved.") % {"issue": form.save()})
+        return redirect(issue)
+    status = 422 if form.is_bound else 200
+    return render(request, "routing/issue_form.html", {"form": form}, status=status)
+
+
 @require_POST
 @worker_only
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
-    issue = get_object_or_404(Issue, pk=pk)
-    form = CaseNumbersForm(request.POST, user=request.user)
+    """By their numbers, as typed or as ticked among what a search found."""
+    issue = get_object_or_404(_counted(), pk=pk)
+    ticked = " ".join(request.POST.getlist("case"))
+    typed = {"numbers": request.POST.get("numbers", ticked)}
+    form = CaseNumbersForm(typed, user=request.user)
     if not form.is_valid():
         return _page(request, issue, form=form, status=422)
     fresh = [case for case in form.cleaned_data["cases"] if case.issue_id != issue.pk]
     for case in fresh:
         case.group(issue, by=request.user)
-    messages.success(request, _("%d cases were added.") % len(fresh))
+    messages.success(request, _added(len(fresh)))
     return redirect(issue)
 
 
@@ -70,7 +110,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
     """Close it, or open it again: its owner's, a supervisor's or an admin's to say."""
-    theirs = Issue.objects.all() if request.user.sees_everything else request.user.issues.all()
+    theirs = Issue.objects.editable_by(request.user)
     issue = get_object_or_404(theirs, pk=pk)
     closing = "close" in request.POST
     theirs.filter(pk=pk, closed_at__isnull=closing).update(
@@ -81,26 +121,58 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(issue)
 
 
+def _counted() -> IssueQuerySet:
+    return Issue.objects.counted(since=midnight(timezone.localdate()))
+
+
 def _page(
-    request: StaffRequest,
-    issue: Issue,
-    *,
-    form: CaseNumbersForm | None = None,
-    status: int = 200,
+    request: StaffRequest, issue: Issue, *, form: CaseNumbersForm | None = None, status: int = 200
 ) -> HttpResponse:
     user = request.user
     visible = Case.objects.visible_to(user).filter(issue=issue)
-    cases = list(
-        visible.select_related("profile", "department", "assignee").order_by("-last_inbound_at")
-    )
-    workable = Case.objects.workable_by(user).filter(issue=issue)
-    context = {
+    only_living = request.GET.get("show") == "open"
+    seen, living = visible.count(), visible.living().count()
+    words = request.GET.get("q", "").strip()[:200]
+    shown = {
         "issue": issue,
-        "cases": cases,
-        "workable": set(workable.values_list("pk", flat=True)),
-        "hidden": issue.cases.count() - len(cases),
-        "people": issue.cases.values("profile").distinct().count(),
+        "rows": _rows(visible.living() if only_living else visible, user),
+        "only_living": only_living,
+        "seen": seen,
+        "living": living,
+        "more": max((living if only_living else seen) - MOST, 0),
+        "hidden": issue.cases.count() - seen,
+        "workable": _workable(issue, user),
         "form": form or CaseNumbersForm(user=user),
-        "may_close": user.sees_everything or issue.owner_id == user.pk,
+        "words": words,
+        "found": _found(issue, words, user) if words else [],
+        "works": works(user),
+        "may_edit": user.sees_everything or issue.owner_id == user.pk,
     }
-    return render(request, "routing/issue.html", context, status=status)
+    return render(request, "routing/issue.html", shown, status=status)
+
+
+def _rows(cases: CaseQuerySet, user: User) -> list[Row]:
+    """Those that are not closed first, the last heard of at the top."""
+    rest = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
+    return rows(cases.order_by(rest, "-last_inbound_at", "-pk")[:MOST], user)
+
+
+def _workable(issue: Issue, user: User) -> set[int]:
+    mine = Case.objects.workable_by(user).filter(issue=issue)
+    return set(mine.values_list("pk", flat=True))
+
+
+def _found(issue: Issue, words: str, user: User) -> list[Row]:
+    """Cases by these words that the user may add."""
+    if not words:
+        return []
+    cases = cases_asked_for(Asked("all", "newest", {"q": words}), user)
+    mine = Case.objects.workable_by(user).values("pk")
+    others = cases.filter(pk__in=mine).exclude(issue=issue)
+    return rows(in_order(others, "newest")[:MOST_FOUND], user)
+
+
+def _added(number: int) -> str:
+    if not number:
+        return _("They were all part of it already.")
+    return ngettext("%d case was added.", "%d cases were added.", number) % number

@@ -1,22 +1,40 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+from itertools import groupby
+
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from routing.models import Notice
 from scrm.numbers import number
 
-_MOST = 100
+PAGE = 100
 
 
 @require_safe
 def notices(request: StaffRequest) -> HttpResponse:
-    """What rang the bell, newest first; unread ones stand out until they are read."""
-    mine = Notice.objects.filter(user=request.user).select_related("by", "case__profile")
-    return render(request, "routing/notices.html", {"notices": mine[:_MOST]})
+    """What rang the bell, day by day; `show=unread` leaves out what was read."""
+    mine = Notice.objects.filter(user=request.user)
+    only_unread = request.GET.get("show") == "unread"
+    wanted = mine.unread() if only_unread else mine
+    if before := number(request.GET.get("before", "")):
+        wanted = wanted.filter(pk__lt=before)
+    rows = list(wanted.select_related("by", "case__profile", "case__department")[: PAGE + 1])
+    shown = {
+        "days": _by_day(rows[:PAGE]),
+        "unread": mine.unread().count(),
+        "only_unread": only_unread,
+        "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+        "today": timezone.localdate(),
+    }
+    return render(request, "routing/notices.html", shown)
 
 
 @require_safe
@@ -32,4 +50,12 @@ def read(request: StaffRequest) -> HttpResponse:
     one = mine.filter(pk=asked).first() if asked else None
     wanted = mine.filter(pk=one.pk) if one else mine
     wanted.unread().update(read_at=timezone.now())
+    if one is None:
+        messages.success(request, _("All notices are read."))
     return redirect(one.url if one and one.url else "routing:notices")
+
+
+def _by_day(rows: Iterable[Notice]) -> list[tuple[date, list[Notice]]]:
+    """Days of the workspace, the newest first; rows come in that order."""
+    days = groupby(rows, key=lambda row: timezone.localdate(row.at))
+    return [(day, list(those)) for day, those in days]

@@ -218,6 +218,7 @@ class Channel:
     """A kind of network. `by_hand`: a human carries it out and logs what was said.
 
     max_length: code points a text may have, or None. `visibilities` it can speak in.
+    titles: whether a text may carry a title that is shown there.
     """
 
     kind: str
@@ -227,6 +228,7 @@ class Channel:
     by_hand: bool = False
     max_length: int | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
+    titles: bool = True
 
 
 _KEYS = {"scope", "network", "key", "thread_key", "in_reply_to"}

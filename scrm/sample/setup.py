@@ -63,7 +63,7 @@ def _accounts(people: dict[str, User], departments: dict[str, Department]) -> di
             self_key="skywardair",
             address="@SkywardAir",
             name="@SkywardAir",
-            config={"name": "Skyward Air", "max_length": 500},
+            config={"name": "Skyward Air", "max_length": 500, "titles": False},
         ),
         "mail": Account.objects.create(
             **sandbox,
@@ -87,7 +87,12 @@ def _accounts(people: dict[str, User], departments: dict[str, Department]) -> di
             self_key="skywarddeals",
             address="@SkywardDeals",
             name="@SkywardDeals",
-            config={"name": "Skyward Deals", "max_length": 500, "idempotence": "none"},
+            config={
+                "name": "Skyward Deals",
+                "max_length": 500,
+                "titles": False,
+                "idempotence": "none",
+            },
         ),
         "phone": by_hand(ada, departments),
     }

@@ -122,7 +122,7 @@ def test_whoever_works_on_the_case_says_what_an_answer_amounts_to(
     assert browser.post(judge, {"outcome": "thanks"}).status_code == 302
     feedback.refresh_from_db()
     assert (feedback.outcome, feedback.judged_by) == ("thanks", agent)
-    assert "Thanks" in browser.get(PAGE).content.decode()
+    assert "1 thanks" in browser.get(PAGE).content.decode()
 
 
 def test_readers_look_at_feedback_but_do_not_judge_it(

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from crm.models import User
 from routing.models import Case, Department, Issue
@@ -111,3 +115,143 @@ def test_a_second_click_on_close_changes_nothing(as_: As, agent: User, seats: Is
 
 def test_others_cannot_close_it(as_: As, teammate: User, seats: Issue) -> None:
     assert as_(teammate).post(f"/issues/{seats.pk}/close/").status_code == 404
+
+
+def test_its_owner_edits_it_and_nobody_below(
+    as_: As, agent: User, teammate: User, lead: User, seats: Issue
+) -> None:
+    page = f"/issues/{seats.pk}/edit/"
+    typed = {"name": "Seats", "about": "Who pays for two", "owner": lead.pk}
+    assert as_(teammate).post(page, typed).status_code == 404
+    assert as_(agent).post(page, typed).status_code == 302
+    seats.refresh_from_db()
+    assert (seats.name, seats.owner) == ("Seats", lead)
+    assert as_(agent).get(page).status_code == 404
+
+
+def test_an_edit_without_a_name_keeps_what_was_typed(as_: As, agent: User, seats: Issue) -> None:
+    typed = {"name": " ", "about": "Who pays for two", "owner": agent.pk}
+    page = as_(agent).post(f"/issues/{seats.pk}/edit/", typed)
+    assert page.status_code == 422
+    assert "Who pays for two</textarea>" in html(page)
+
+
+def test_its_page_says_who_and_where_each_case_stands(
+    as_: As, agent: User, seats: Issue, make_case: Make
+) -> None:
+    case = make_case("@SkywardAir I had a seat", by="ron", status="waiting", assignee=agent)
+    case.group(seats, by=agent)
+    page = html(as_(agent).get(f"/issues/{seats.pk}/"))
+    for words in ("Ron", "I had a seat", "Waiting for them", "Anna Agent", "Customer service"):
+        assert words in page
+    assert f"/issues/{seats.pk}/said/" in page
+
+
+def test_open_cases_stand_first_and_can_be_shown_alone(
+    as_: As, agent: User, seats: Issue, make_case: Make
+) -> None:
+    now = timezone.now()
+    done = make_case(by="ron", status="done", done_at=now, at=now)
+    waits = make_case(by="rita", at=now - timedelta(days=2))
+    for case in (done, waits):
+        case.group(seats, by=agent)
+    browser = as_(agent)
+    page = browser.get(f"/issues/{seats.pk}/")
+    assert [row.case for row in page.context["rows"]] == [waits, done]
+    assert "of 2 cases open" in html(page)
+    page = browser.get(f"/issues/{seats.pk}/", {"show": "open"})
+    assert [row.case for row in page.context["rows"]] == [waits]
+
+
+def test_the_text_of_a_restricted_case_is_not_on_the_page(
+    as_: As, agent: User, seats: Issue, make_case: Make, service: Department
+) -> None:
+    make_case("Between us and our lawyers").group(seats, by=agent)
+    service.is_restricted = True
+    service.save()
+    case = seats.cases.get()
+    case.hand_over(to=service, by=agent, why="Theirs")
+    supervisor_less = User.objects.create_user("x@scrm.example", name="Xenia")
+    assert "our lawyers" not in html(as_(supervisor_less).get(f"/issues/{seats.pk}/"))
+    assert "our lawyers" in html(as_(agent).get(f"/issues/{seats.pk}/"))
+
+
+def test_a_search_finds_cases_that_are_not_in_it_and_ticks_add_them(
+    as_: As, agent: User, seats: Issue, make_case: Make
+) -> None:
+    inside, outside = make_case("My seat broke", by="ron"), make_case("A seat, please", by="rita")
+    inside.group(seats, by=agent)
+    browser, page = as_(agent), f"/issues/{seats.pk}/"
+    part = browser.get(page, {"q": "seat"}, headers={"HX-Request": "true"})
+    assert [row.case for row in part.context["found"]] == [outside]
+    assert "<html" not in html(part)
+    whole = browser.get(page, {"q": "seat"})
+    assert f'name="case" value="{outside.pk}"' in html(whole)
+    browser.post(f"{page}add/", {"case": [outside.pk]})
+    assert set(seats.cases.all()) == {inside, outside}
+
+
+def test_a_search_offers_nothing_that_is_anothers_to_work_on(
+    as_: As, outsider: User, seats: Issue, make_case: Make
+) -> None:
+    make_case("A seat, please")
+    part = as_(outsider).get(f"/issues/{seats.pk}/", {"q": "seat"}, headers={"HX-Request": "true"})
+    assert part.context["found"] == []
+    assert "No case of your departments fits" in html(part)
+
+
+def test_a_case_of_another_issue_is_named_as_such_before_it_moves(
+    as_: As, agent: User, seats: Issue, make_case: Make
+) -> None:
+    make_case("A seat").group(Issue.objects.create(name="Baggage", owner=agent), by=agent)
+    page = as_(agent).get(f"/issues/{seats.pk}/", {"q": "seat"})
+    assert "now in “Baggage”" in html(page)
+
+
+def test_a_reader_sees_no_form_to_change_it(as_: As, reader: User, seats: Issue) -> None:
+    page = html(as_(reader).get(f"/issues/{seats.pk}/"))
+    assert "Write a statement" not in page
+    assert f"/issues/{seats.pk}/add/" not in page
+
+
+def test_an_issue_made_of_a_selection_in_the_inbox_has_its_cases(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    cases = [make_case(by=name) for name in ("ron", "rita", "rob")]
+    browser = as_(agent)
+    asked = {"verb": "issue", "issue": "Seat policy", "case": [case.pk for case in cases]}
+    browser.post("/bulk/", asked)
+    page = browser.get(Issue.objects.get().get_absolute_url())
+    assert {row.case for row in page.context["rows"]} == set(cases)
+    assert "of 3 cases open" in html(page)
+
+
+def test_the_list_says_by_how_much_each_grew_today_and_open_ones_come_first(
+    as_: As, agent: User, seats: Issue, make_case: Make
+) -> None:
+    closed = Issue.objects.create(name="Old matter", owner=agent, closed_at=timezone.now())
+    make_case(by="ron", opened_at=timezone.now()).group(seats, by=agent)
+    make_case(by="rita", opened_at=timezone.now() - timedelta(days=3)).group(seats, by=agent)
+    page = html(as_(agent).get("/issues/"))
+    assert "+1 today" in page
+    assert "no statement yet" in page
+    assert page.index("Seat policy</bdi>") < page.index("Closed</h2>") < page.index(str(closed))
+
+
+def test_an_empty_list_says_how_to_begin(as_: As, agent: User) -> None:
+    assert "No issue yet." in html(as_(agent).get("/issues/"))
+
+
+@pytest.mark.parametrize("page", ["/issues/", "/issues/{}/"])
+def test_its_pages_ask_as_little_for_nine_cases_as_for_one(
+    as_: As, agent: User, seats: Issue, make_case: Make, page: str
+) -> None:
+    asked = []
+    browser = as_(agent)
+    for several in (["one"], [f"person{n}" for n in range(8)]):
+        for name in several:
+            make_case(by=name, assignee=agent).group(seats, by=agent)
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(page.format(seats.pk))
+        asked.append(len(queries))
+    assert asked[0] == asked[1]

@@ -1,0 +1,146 @@
+"""An issue, as far as our words go: what we said about it, what came back, and one word more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from crm.access import StaffRequest
+from crm.cases import works
+from responses.compose import state_publicly
+from responses.forms import StatementForm
+from responses.models import Draft, Response
+from responses.models.response import Refused, ResponseQuerySet
+from responses.tally import with_tallies
+from responses.views.compose import tell
+from responses.views.draft import forget
+from responses.views.lookup import answers, chosen, departments_to_speak_for
+from routing.models import Department, Issue
+from routing.models.status import Stale
+from scrm.numbers import number
+
+FEW = 20
+"""Replies on the page of an issue; the history shows all of them."""
+
+
+@require_safe
+def said(request: StaffRequest, pk: int) -> HttpResponse:
+    """Statements, replies to single people, and what both drew: a part of the issue's page."""
+    issue = get_object_or_404(Issue, pk=pk)
+    user = request.user
+    all_said = Response.objects.about(issue)
+    visible = Response.objects.visible_to(user).about(issue)
+    statements = with_tallies(_with_facts(visible.filter(audience="many")), user)
+    replies = visible.exclude(audience="many")
+    count = replies.count()
+    shown = {
+        "issue": issue,
+        "statements": statements,
+        "replies": with_tallies(_with_facts(replies)[:FEW], user),
+        "replies_n": count,
+        "replies_hidden": all_said.exclude(audience="many").count() - count,
+        "works": works(user),
+        **answers(request, list(visible.order_by().values_list("pk", flat=True))),
+    }
+    template = "_issue_said" if request.headers.get("HX-Request") else "issue_said"
+    return render(request, f"responses/{template}.html", shown)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def statement(request: StaffRequest, pk: int) -> HttpResponse:
+    """A statement about an issue, in the name of one of the user's departments."""
+    issue = get_object_or_404(Issue, pk=pk)
+    departments = departments_to_speak_for(request.user)
+    if not departments:
+        raise PermissionDenied
+    if request.method != "POST":
+        return _form(request, issue, departments, _begun(request, issue, departments))
+    department = chosen(departments, request.POST)
+    then = request.POST.get("then", "")
+    if then == "discard":
+        return _gone(request, issue, forget(request, kind="statement", issue=issue))
+    form = StatementForm(department, issue, None, request.POST)
+    if then == "preview":
+        return _form(request, issue, departments, form)
+    return _publish(request, issue, departments, form)
+
+
+def _publish(
+    request: StaffRequest, issue: Issue, departments: list[Department], form: StatementForm
+) -> HttpResponse:
+    if not form.is_valid():
+        return _form(request, issue, departments, form, status=422)
+    try:
+        response = state_publicly(
+            form.words(visibility="public"),
+            accounts=list(form.cleaned_data["accounts"]),
+            by=request.user,
+            department=form.department,
+            issue=issue,
+            corrects=form.cleaned_data.get("corrects"),
+        )
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return _form(request, issue, departments, form, status=422)
+    except Stale as stale:
+        form.look_again(None)
+        return _form(request, issue, departments, form, status=409, stale=stale)
+    tell(request, response)
+    return _gone(request, issue, forget(request, kind="statement", issue=issue))
+
+
+def _form(
+    request: StaffRequest,
+    issue: Issue,
+    departments: list[Department],
+    form: StatementForm,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
+    shown = {
+        "issue": issue,
+        "form": form,
+        "department": form.department,
+        "departments": departments,
+        "people": issue.cases.values("profile").distinct().count(),
+        "version": mine.values_list("version", flat=True).first() or 0,
+        "tab": "statement",
+        **more,
+    }
+    return render(request, "responses/issue_statement.html", shown, status=status)
+
+
+def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -> StatementForm:
+    """The empty form, or what its author has begun; `corrects` names an earlier statement."""
+    mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
+    begun = mine.exclude(text="").first()
+    fields = begun.fields if begun else {}
+    form = StatementForm(chosen(departments, fields | request.GET.dict()), issue, None)
+    form.initial = {**form.initial, **fields, **({"text": begun.text} if begun else {})}
+    if corrects := number(request.GET.get("corrects", "")):
+        form.initial["corrects"] = corrects
+    return form
+
+
+def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
+    """Back to the issue; the browser forgets what it kept of the text."""
+    if not request.headers.get("HX-Request"):
+        return redirect(issue)
+    happened = json.dumps({"draft-gone": json.loads(place)})
+    return HttpResponse(headers={"HX-Redirect": issue.get_absolute_url(), "HX-Trigger": happened})
+
+
+def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
+    return (
+        found.select_related("case__profile", "issue", "department", "author", "corrects")
+        .prefetch_related(
+            "deliveries__account", "deliveries__profile", "approvals__by", "corrections"
+        )
+        .order_by("-created_at", "-pk")
+    )

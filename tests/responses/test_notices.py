@@ -1,0 +1,235 @@
+"""The bell rings with the change, or not at all: for authors, and for whoever left long work."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Job, User
+from crm.models.job import LEASE, MOST_ATTEMPTS
+from responses import bulk, outbox
+from responses.models import Delivery, Response, ResponseRule
+from responses.tasks import carry_out
+from routing.models import Case, Notice
+from scrm.channels.base import ChannelError, Lookup, Receipt
+from scrm.channels.sandbox.channel import CHANNEL
+
+As = Callable[[User], Client]
+Kind = Notice.Kind
+
+
+@pytest.fixture
+def leaving(answer: Callable[..., Response]) -> Delivery:
+    """An answer of the agent's whose time has come."""
+    delivery = answer().deliveries.get()
+    Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
+    return Delivery.objects.select_related("account").get(pk=delivery.pk)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """What the network answers: an error or a value, when told and when asked."""
+
+    def answers(**calls: Any) -> None:
+        for name, outcome in calls.items():
+
+            def call(*_args: Any, outcome: Any = outcome, **_facts: Any) -> Any:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                return outcome
+
+            monkeypatch.setattr(type(CHANNEL.speaker), name, call)
+
+    return answers
+
+
+def rung(user: User) -> list[str]:
+    return list(Notice.objects.filter(user=user).order_by("pk").values_list("kind", flat=True))
+
+
+# Texts
+
+
+def test_an_author_hears_that_their_text_was_approved_and_by_whom(
+    held: Response, agent: User, lead: User
+) -> None:
+    held.approve(by=lead)
+    notice = Notice.objects.get()
+    assert (notice.user, notice.kind, notice.by) == (agent, Kind.APPROVED, lead)
+    assert (notice.case, notice.url) == (held.case, held.get_absolute_url())
+    assert notice.text == "“We are so sorry.”"
+
+
+def test_an_author_hears_that_it_came_back_why_and_where_to_go_on(
+    held: Response, agent: User, lead: User
+) -> None:
+    held.send_back(by=lead, why="Say what we will do.")
+    notice = Notice.objects.get()
+    assert (notice.user, notice.kind) == (agent, Kind.SENT_BACK)
+    assert notice.text == "Say what we will do."
+    assert notice.url == reverse("responses:edit", args=[held.pk])
+
+
+def test_who_approves_their_own_is_not_told(
+    make_rule: Callable[..., ResponseRule], answer: Callable[..., Response], lead: User
+) -> None:
+    make_rule("sorry")
+    answer(by=lead).approve(by=lead)
+    assert rung(lead) == []
+
+
+@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # held again, and not
+def test_an_author_hears_once_that_their_words_were_edited_and_let_go(
+    held: Response, agent: User, lead: User, as_: As, text: str
+) -> None:
+    typed = {"shown": held.content_hash, "text": text, "then": "send"}
+    assert held.case
+    as_(lead).post(
+        reverse("responses:edit", args=[held.pk]), typed | {"seen": held.case.last_inbound_id}
+    )
+    held.refresh_from_db()
+    assert held.state == "released"
+    assert rung(agent) == [Kind.APPROVED]
+    assert "Edited by Lea Lead" in Notice.objects.get().text
+
+
+# Sendings
+
+
+def test_a_failed_sending_rings_for_its_author(
+    leaving: Delivery, agent: User, network: Callable[..., None]
+) -> None:
+    network(send=ChannelError("They refused it.", permanent=True))
+    outbox.deliver(leaving)
+    notice = Notice.objects.get()
+    assert (notice.user, notice.kind, notice.case) == (agent, Kind.FAILED, leaving.response.case)
+    assert notice.text == "It did not leave. They refused it."
+    assert notice.url == f"/sendings/#sending-{leaving.pk}"
+
+
+def test_what_is_tried_again_by_itself_rings_for_nobody(
+    leaving: Delivery, network: Callable[..., None]
+) -> None:
+    network(send=ChannelError("Busy."))
+    outbox.deliver(leaving)
+    assert not Notice.objects.exists()
+
+
+@pytest.mark.parametrize("looked", [Lookup.CANNOT_TELL, ChannelError("Down.")])
+def test_one_that_nobody_can_look_up_rings_once_however_often_it_is_asked(
+    leaving: Delivery, agent: User, network: Callable[..., None], looked: Any
+) -> None:
+    """Seen to fail without `once`: it rang at every look-up."""
+    network(send=ChannelError("No answer came.", uncertain=True), find=looked)
+    outbox.deliver(leaving)
+    for _ in range(3):
+        outbox.settle(Delivery.objects.select_related("account").get(pk=leaving.pk))
+    assert rung(agent) == [Kind.FAILED]
+    assert Notice.objects.get().text == "It may or may not have left. No answer came."
+
+
+def test_one_that_is_found_rings_for_nobody(
+    leaving: Delivery, network: Callable[..., None]
+) -> None:
+    network(
+        send=ChannelError("No answer came.", uncertain=True),
+        find=Receipt("sandbox.microblog", "there"),
+    )
+    outbox.deliver(leaving)
+    outbox.settle(Delivery.objects.select_related("account").get(pk=leaving.pk))
+    leaving.refresh_from_db()
+    assert leaving.state == "sent"
+    assert not Notice.objects.exists()
+
+
+def test_the_second_sending_of_the_same_words_rings_anew(
+    leaving: Delivery, agent: User, network: Callable[..., None]
+) -> None:
+    network(send=ChannelError("They refused it.", permanent=True))
+    outbox.deliver(leaving)
+    again = leaving.send_again(by=agent)
+    outbox.deliver(Delivery.objects.select_related("account").get(pk=again.pk))
+    assert rung(agent) == [Kind.FAILED] * 2
+
+
+@pytest.fixture
+def broken_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Notice, "_write", broken)
+
+
+def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
+    held: Response, lead: User, broken_bell: None
+) -> None:
+    for act in (held.approve, held.send_back):
+        with pytest.raises(RuntimeError):
+            act(by=lead, why="No.")
+    held.refresh_from_db()
+    assert held.state == "held"
+    assert not held.approvals.exists()
+
+
+def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
+    leaving: Delivery, network: Callable[..., None], broken_bell: None
+) -> None:
+    """Seen to fail without the transaction in `_settle`: failed, and nobody heard of it."""
+    network(send=ChannelError("They refused it.", permanent=True))
+    with pytest.raises(RuntimeError):
+        outbox.deliver(leaving)
+    leaving.refresh_from_db()
+    assert leaving.state == "sending"  # its lease lapses, and then it is looked up
+
+
+# Long work
+
+
+@pytest.fixture
+def job(hear: Callable[..., Case], agent: User) -> Job:
+    cases = [hear("Me too", handle=f"@person{n}").pk for n in range(3)]
+    return Job.ask("responses.bulk", by=agent, total=3, verb="done", cases=cases)
+
+
+def test_long_work_rings_when_it_has_ended(job: Job, agent: User) -> None:
+    carry_out(job.pk)
+    notice = Notice.objects.get()
+    assert (notice.user, notice.kind, notice.url) == (agent, Kind.JOB, job.get_absolute_url())
+    assert notice.text == "Done: 3 cases."
+    carry_out(job.pk)
+    assert rung(agent) == [Kind.JOB]
+
+
+def test_what_was_done_while_the_page_waited_rings_for_nobody(
+    hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    case = hear("Me too")
+    form = str(uuid.uuid4())
+    as_(agent).post("/bulk/", {"verb": "done", "case": [case.pk], "form": form})
+    carry_out(Job.objects.get().pk)
+    assert rung(agent) == []
+
+
+def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
+    long_ago = timezone.now() - timedelta(days=1)
+    for n in range(MOST_ATTEMPTS):
+        assert job.claim(now=long_ago + n * 2 * LEASE)
+    carry_out(job.pk)
+    carry_out(job.pk)
+    assert rung(agent) == [Kind.JOB]
+    assert Notice.objects.get().text == "Failed: It was tried often and never ended."
+
+
+def test_a_job_ends_with_its_notice_or_not_at_all(job: Job, broken_bell: None) -> None:
+    """Seen to fail without the transaction in `bulk.carry_out`."""
+    job.claim()
+    with pytest.raises(RuntimeError):
+        bulk.carry_out(job, ring=True)
+    assert Job.objects.get().ended_at is None
