@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from crm.models import Account, User
+from responses.models import Delivery
 from routing.models import Department
+from scrm.nudge import nudge
 from tests.browser.hands import HANDS, Hand
 from tests.browser.world import World, populate
 from tests.machinery import Machine, eventually
@@ -30,6 +33,10 @@ from tests.machinery import Machine, eventually
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+SHOTS = Path("var/browser")
+"""Where a failed test leaves a picture of its pages."""
+# What htmx says of requests whose page was left; the browser itself says which ones failed.
+LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError")
 PATIENCE = 8_000
 """Milliseconds that a page may take on a machine that is busy."""
 # Says what the policy refused even where the console would not.
@@ -42,6 +49,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    windows = getattr(item, "funcargs", {}).get("windows")
+    if report.failed and call.when == "call" and isinstance(windows, Windows):
+        for n, page in enumerate(windows.pages()):
+            page.screenshot(path=SHOTS / f"{item.name}-{n}.png")
+    return report
 
 
 def missing(what: str) -> None:
@@ -173,7 +192,11 @@ class Windows:
             self.said.append(f"{message.type}: {message.text} ({where})")
 
     def complaints(self) -> list[str]:
-        return [each for each in self.said if not any(word in each for word in self.expected)]
+        fine = (*LEFT, *self.expected)
+        return [each for each in self.said if not any(word in each for word in fine)]
+
+    def pages(self) -> list[Page]:
+        return [page for context in self.contexts for page in context.pages]
 
 
 @pytest.fixture
@@ -183,7 +206,14 @@ def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[W
     for context in here.contexts:
         context.close()
     _until_quiet()
-    assert here.complaints() == []
+    assert not here.complaints(), "\n".join(here.complaints())
+
+
+def leaves(delivery: Delivery) -> None:
+    """The time to undo it is over: the sender takes it."""
+    Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
+    nudge("scrm.pipeline.deliver", delivery.pk)
+    eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"))
 
 
 def _until_quiet() -> None:

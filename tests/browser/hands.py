@@ -6,6 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from routing.models import Case
 
+WRITES = "document.activeElement.matches('textarea, input:not([type=checkbox], [type=radio])')"
 FAR = 120
 """More presses of Tab than any page should ask of anybody."""
 
@@ -103,8 +104,9 @@ class Keyboard(Hand):
 
     def press(self, key: str, what: Locator) -> None:
         expect(what.first).to_be_visible()
-        for each in key.split():
-            self.page.keyboard.press(each)
+        if len(key) == 1 and self.page.evaluate(WRITES):
+            self.page.keyboard.press("Escape")
+        self.page.keyboard.press(key)
 
     def go(self, to: Locator) -> None:
         self.into(to)
