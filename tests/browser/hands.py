@@ -153,10 +153,12 @@ class Keyboard(Hand):
         raise AssertionError(f"j and k do not reach {case}")
 
     def _turn_to(self, radio: Locator) -> None:
-        """Tab comes to the one that is chosen; arrows turn to the next."""
-        group = self.page.locator(f"input[name={radio.get_attribute('name')}]")
-        self.into(group.locator(":scope:checked") if radio.count() else radio)
-        for _ in range(group.count()):
+        """Tab comes to the one that is chosen, else to the first; arrows turn to the next."""
+        name = f"input[name={radio.get_attribute('name')}]"
+        chosen = self.page.locator(f"{name}:checked")
+        self.into(chosen if chosen.count() else self.page.locator(name).first)
+        self.page.keyboard.press("Space")
+        for _ in range(self.page.locator(name).count()):
             if radio.is_checked():
                 return
             self.page.keyboard.press("ArrowDown")
