@@ -52,7 +52,10 @@ def eventually(check: Callable[[], T], *, within: float = 15, every: float = 0.0
 
 
 class Machine:
-    """The processes of `make run` but the web, by their names there: worker, sender, beat."""
+    """The processes of `make run`, by their names there: worker, sender, beat, and web.
+
+    The web is started only where `run` names it, at the PORT that `env` gives.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class Machine:
         env: Mapping[str, str] | None = None,
         run: tuple[str, ...] = ("worker", "sender", "beat"),
     ) -> None:
-        commands = plan({}).processes
+        commands = plan(env or {}).processes
         self.commands = {name: commands[name] for name in run}
         self.place = place
         self.given = dict(env or {})

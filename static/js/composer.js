@@ -24,7 +24,12 @@
         text.dispatchEvent(new Event("input", { bubbles: true }));
         htmx.trigger(text, "keep");
       }
-      if ("autofocus" in text.dataset) { delete text.dataset.autofocus; text.focus(); text.setSelectionRange(text.value.length, text.value.length); }
+    }
+    for (const place of document.querySelectorAll("[data-autofocus]")) {
+      delete place.dataset.autofocus;
+      const field = place.matches("textarea") ? place : place.querySelector("input");
+      field.focus();
+      field.setSelectionRange(field.value.length, field.value.length);
     }
   }
   document.addEventListener("htmx:afterSettle", restore);

@@ -30,17 +30,57 @@
     }
   }
 
+  // Each kind of request has an element of its own: those of one element wait for one another,
+  // and only the last of them is kept. Of two cases that are wished for, the later is shown.
+  const pane = document.querySelector(".list.pane");
+  let opening = null;
+  async function show(address) {
+    const turn = (opening = {});
+    htmx.trigger(pane, "htmx:abort");
+    try { await htmx.ajax("GET", address, { source: pane, target: "#open", swap: "outerHTML" }); } catch { /* the banner says so */ }
+    if (turn !== opening) return false;
+    opening = null;
+    return true;
+  }
+
+  // Until it is there, the answer to a verb on the last one changes its row, but opens nothing.
+  document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
+    if (["open", "list-news"].includes(target.id)) detail.serverResponse = shown(detail.serverResponse);
+    if (target.id === "open" && opening && detail.requestConfig.elt !== pane) detail.swapOverride = "none";
+  });
+
   async function open(link) {
-    const id = link.closest("li").dataset.case;
-    mark(id);
-    await htmx.ajax("GET", link.href, { target: "#open", swap: "outerHTML", headers: { "HX-Target": "open" } });
-    history.pushState({ htmx: true }, "", link.href);
-    opened();
+    const { href } = link;
+    mark(link.closest("li").dataset.case);
+    if (await show(href)) history.pushState({ htmx: true }, "", href);
+  }
+
+  // An answer may come when its form has left the page: what it says and tells counts all the same.
+  document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+    if (elt.matches("form")) elt.addEventListener("htmx:beforeOnLoad", late, { once: true });
+  });
+  function late(event) {
+    const { xhr } = event.detail;
+    if (event.target.isConnected || xhr.getResponseHeader("HX-Redirect")) return;
+    event.preventDefault();
+    htmx.swap("#announce", shown(xhr.response), { swapStyle: "none" });
+    for (const [name, detail] of Object.entries(JSON.parse(xhr.getResponseHeader("HX-Trigger") || "{}"))) {
+      htmx.trigger(document.body, name, detail);
+    }
+  }
+
+  // Rows come along with answers; those that this list does not show have no place in it.
+  function shown(html) {
+    const all = document.createElement("template");
+    all.innerHTML = html;
+    for (const row of all.content.querySelectorAll("li[hx-swap-oob]")) if (!document.getElementById(row.id)) row.remove();
+    return all.innerHTML;
   }
 
   function opened() {
     atEnd = true;
-    const id = document.getElementById("open")?.dataset.case;
+    const place = document.getElementById("open");
+    const id = place?.dataset.case;
     desk.classList.toggle("has-case", Boolean(id));
     document.body.classList.toggle("in-case", Boolean(id));
     if (!id) return;
@@ -77,7 +117,7 @@
   function beat() {
     const place = document.getElementById("open");
     if (!place?.dataset.here || document.hidden) return;
-    htmx.ajax("POST", place.dataset.here, { target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
+    htmx.ajax("POST", place.dataset.here, { source: place, target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
   }
   scrm.beat = beat;
   function arrive(id) {
@@ -111,11 +151,11 @@
     for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
     count();
     const list = document.getElementById("cases");
-    htmx.ajax("GET", `/${new URL(list.dataset.news, location).search}`, { target: "#cases", swap: "outerHTML" });
+    htmx.ajax("GET", `/${new URL(list.dataset.news, location).search}`, { source: list, target: "#cases", swap: "outerHTML" });
     const uuid = document.querySelector("[data-uuid]");
     if (uuid) uuid.value = crypto.randomUUID();
     const place = document.getElementById("open");
-    if (place?.dataset.case) htmx.ajax("GET", location.href, { target: "#open", swap: "outerHTML" });
+    if (place?.dataset.case) show(location.href);
   });
 
   // Several at once.
@@ -175,7 +215,7 @@
     address.searchParams.set("current", document.getElementById("open")?.dataset.case || "");
     heard.clear();
     const picked = new Set([...document.querySelectorAll(".pick input:checked")].map((box) => box.value));
-    htmx.ajax("GET", address.pathname + address.search, { target: "#list-news", swap: "innerHTML" }).then(() => {
+    htmx.ajax("GET", address.pathname + address.search, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
       for (const box of document.querySelectorAll(".pick input")) if (picked.has(box.value)) box.checked = true;
       count();
       const bar = document.querySelector("[data-bar]");

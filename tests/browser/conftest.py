@@ -1,0 +1,257 @@
+"""A site for browsers: the real web server and workers on the test's database, and Chromium.
+
+Chromium and axe are put there by `make browser`. Where they are missing, these tests are
+skipped with a word about it, but never in CI.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from crm.models import Account, User
+from responses.models import Delivery
+from routing.models import Department
+from scrm.nudge import nudge
+from tests.browser.hands import HANDS, Hand
+from tests.browser.world import World, populate
+from tests.machinery import Machine, eventually
+
+HERE = Path(__file__).parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+SHOTS = Path("var/browser")
+"""Where a failed test leaves a picture of its pages."""
+# What htmx says of requests whose page was left; the browser itself says which ones failed.
+LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError")
+PATIENCE = 8_000
+"""Milliseconds that a page may take on a machine that is busy."""
+# Says what the policy refused even where the console would not.
+WATCH = """addEventListener("securitypolicyviolation", (event) =>
+  console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    windows = getattr(item, "funcargs", {}).get("windows")
+    if report.failed and call.when == "call" and isinstance(windows, Windows):
+        for n, page in enumerate(windows.pages()):
+            page.screenshot(path=SHOTS / f"{item.name}-{n}.png")
+    return report
+
+
+def missing(what: str) -> None:
+    """Skip, and say why; in CI it is a failure."""
+    words = f"{what}. `make browser` puts it there."
+    if os.environ.get("CI"):
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the pages are, and the processes behind them."""
+
+    url: str
+    machine: Machine
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        missing("There is no Chromium on PATH")
+    # Playwright's loop runs in this thread; what Django does here is not inside of it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="session")
+def site(
+    chromium: Browser, django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
+) -> Iterator[Site]:
+    """One for all browser tests of a run; the tests' rows come and go under it."""
+    port = _free_port()
+    env = {
+        "PORT": str(port),
+        "SCRM_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "SCRM_UNDO_SECONDS": "10",
+        "MEDIA_ROOT": str(tmp_path_factory.mktemp("media")),
+    }
+    run = ("web", "worker", "sender")
+    with (
+        django_db_blocker.unblock(),
+        Machine(tmp_path_factory.mktemp("site"), env=env, run=run) as machine,
+    ):
+        eventually(lambda: _answers(port), within=60)
+        yield Site(f"http://127.0.0.1:{port}", machine)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        asked.request("GET", "/healthz")
+        return asked.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        asked.close()
+
+
+@dataclass
+class Windows:
+    """Every browser of a test. What their consoles say against a page fails the test at its end.
+
+    `expect` names what this test brings about itself, such as a refusal.
+    """
+
+    chromium: Browser
+    site: Site
+    contexts: list[BrowserContext] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def open(
+        self,
+        user: User | None,
+        address: str = "/",
+        *,
+        theme: Any = "light",
+        phone: bool = False,
+        **options: Any,
+    ) -> Page:
+        """A page in a browser of its own in which this person is logged in."""
+        context = self.browser(user, theme=theme, phone=phone, **options)
+        page = context.new_page()
+        page.goto(address)
+        return page
+
+    def browser(
+        self, user: User | None, *, theme: Any = "light", phone: bool = False, **options: Any
+    ) -> BrowserContext:
+        context = self.chromium.new_context(
+            base_url=self.site.url,
+            viewport=PHONE if phone else DESK,
+            color_scheme=theme,
+            has_touch=phone,
+            reduced_motion="reduce",
+            **options,
+        )
+        context.set_default_timeout(PATIENCE)
+        context.set_default_navigation_timeout(2 * PATIENCE)
+        context.add_init_script(WATCH)
+        context.on("console", self._hear)
+        context.on("weberror", lambda error: self.said.append(f"error: {error.error}"))
+        if user:
+            context.add_cookies([self.session_of(user)])
+        self.contexts.append(context)
+        return context
+
+    def session_of(self, user: User) -> Any:
+        client = Client()
+        client.force_login(user)
+        value = client.cookies["sessionid"].value
+        return {"name": "sessionid", "value": value, "url": self.site.url}
+
+    def expect(self, *words: str) -> None:
+        self.expected += words
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            where = message.location.get("url", "")
+            self.said.append(f"{message.type}: {message.text} ({where})")
+
+    def complaints(self) -> list[str]:
+        fine = (*LEFT, *self.expected)
+        return [each for each in self.said if not any(word in each for word in fine)]
+
+    def pages(self) -> list[Page]:
+        return [page for context in self.contexts for page in context.pages]
+
+
+@pytest.fixture
+def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[Windows]:
+    here = Windows(chromium, site)
+    yield here
+    for context in here.contexts:
+        context.close()
+    _until_quiet()
+    assert not here.complaints(), "\n".join(here.complaints())
+
+
+def leaves(delivery: Delivery) -> None:
+    """The time to undo it is over: the sender takes it."""
+    Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
+    nudge("scrm.pipeline.deliver", delivery.pk)
+    eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"))
+
+
+def _until_quiet() -> None:
+    """Nothing that the pages asked for is still being answered: the rows may go."""
+    busy = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND state <> 'idle'"
+    )
+
+    def still() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(busy)
+            return cursor.fetchone() == (0,)
+
+    for _ in range(3):
+        eventually(still, within=10)
+        time.sleep(0.03)
+
+
+@pytest.fixture
+def world(service: Department, microblog: Account, agent: User) -> World:
+    """Fifteen cases that nobody has taken yet."""
+    return populate(agent)
+
+
+@pytest.fixture(params=["keyboard light", "keyboard dark", "mouse light", "mouse dark"])
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """With what somebody works, and in which theme."""
+    hand, theme = request.param.split()
+    return hand, theme
+
+
+@pytest.fixture
+def sit_down(windows: Windows, way: tuple[str, str]) -> Callable[..., Hand]:
+    """Somebody comes to work, in the way of this run of the test."""
+
+    def sit(user: User, address: str = "/", **options: Any) -> Hand:
+        hand, theme = way
+        return HANDS[hand](windows.open(user, address, theme=theme, **options))
+
+    return sit

@@ -1,0 +1,194 @@
+"""Two hands that do the same: one has only a keyboard, the other points and clicks."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from routing.models import Case
+
+WRITES = "document.activeElement.matches('textarea, input:not([type=checkbox], [type=radio])')"
+FAR = 120
+"""More presses of Tab than any page should ask of anybody."""
+
+
+class Hand:
+    """What staff do on the desk. Each verb leaves the page as it is when its answer is there."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @property
+    def opened(self) -> Locator:
+        return self.page.locator("#open")
+
+    @property
+    def said(self) -> Locator:
+        """What the page says about what was just done."""
+        return self.page.locator("#messages")
+
+    @property
+    def writing(self) -> Locator:
+        return self.page.locator("#compose-text")
+
+    def row(self, case: Case) -> Locator:
+        return self.page.locator(f"#row-{case.pk}")
+
+    def is_at(self, case: Case) -> None:
+        """The case is open beside the list, with its composer ready."""
+        expect(self.page.locator(f"#open[data-case='{case.pk}']")).to_be_visible()
+        expect(self.page.locator("#open #composing form, #open #composing .empty")).to_be_visible()
+
+    # What the hands do differently.
+
+    def press(self, key: str, what: Locator) -> None:
+        """A verb that has a key and a button."""
+        raise NotImplementedError
+
+    def go(self, to: Locator) -> None:
+        """A link or a button without a key."""
+        raise NotImplementedError
+
+    def into(self, field: Locator) -> None:
+        """Put the cursor into a field."""
+        raise NotImplementedError
+
+    def open(self, case: Case) -> None:
+        raise NotImplementedError
+
+    def pick(self, *cases: Case) -> None:
+        raise NotImplementedError
+
+    def choose(self, field: Locator, option: str) -> None:
+        raise NotImplementedError
+
+    def tick(self, box: Locator) -> None:
+        raise NotImplementedError
+
+    # What they do alike.
+
+    def type(self, field: Locator, text: str) -> None:
+        """Write into a field, in place of what stands there."""
+        self.into(field)
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def verb(self, name: str) -> Locator:
+        """One of the buttons over the case."""
+        return self.opened.locator(".case-title :is(button, summary)", has_text=name)
+
+    def take(self) -> None:
+        self.press("m", self.verb("Take it"))
+        expect(self.opened.locator(".case-facts")).to_contain_text("you")
+
+    def finish(self) -> None:
+        self.press("e", self.verb("Done"))
+
+    def tab(self, key: str, name: str) -> None:
+        """One of the ways to answer."""
+        self.press(key, self.opened.locator(".composer .tabs a", has_text=name))
+        expect(self.opened.locator(".composer .tabs a[aria-current]")).to_contain_text(name)
+
+    def write(self, text: str) -> None:
+        self.into(self.writing)
+        self.page.keyboard.insert_text(text)
+
+    def send(self) -> None:
+        self.press("Control+Enter", self.opened.locator(".composer .foot button.primary"))
+
+
+class Keyboard(Hand):
+    """Never points at anything: the keys of `?`, Tab, arrows, Enter and Space."""
+
+    def press(self, key: str, what: Locator) -> None:
+        expect(what.first).to_be_visible()
+        if len(key) == 1 and self.page.evaluate(WRITES):
+            self.page.keyboard.press("Escape")
+        self.page.keyboard.press(key)
+
+    def go(self, to: Locator) -> None:
+        self.into(to)
+        self.page.keyboard.press("Enter")
+
+    def into(self, field: Locator) -> None:
+        expect(field).to_be_visible()
+        for _ in range(FAR):
+            if field.evaluate("each => each === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not reach {field}")
+
+    def open(self, case: Case) -> None:
+        self._move_to(case)
+        self.page.keyboard.press("Enter")
+        self.is_at(case)
+
+    def pick(self, *cases: Case) -> None:
+        for case in cases:
+            self._move_to(case)
+            self.page.keyboard.press("x")
+            expect(self.row(case).locator(".pick input")).to_be_checked()
+
+    def choose(self, field: Locator, option: str) -> None:
+        self.into(field)
+        self.page.keyboard.type(option)
+        expect(field.locator("option:checked")).to_have_text(option)
+
+    def tick(self, box: Locator) -> None:
+        if box.get_attribute("type") == "radio":
+            self._turn_to(box)
+        else:
+            self.into(box)
+            self.page.keyboard.press("Space")
+        expect(box).to_be_checked()
+
+    def _move_to(self, case: Case) -> None:
+        link = self.row(case).locator(".who-link")
+        for key in "j" * FAR + "k" * FAR:
+            if link.evaluate("each => each === document.activeElement"):
+                return
+            self.page.keyboard.press(key)
+        raise AssertionError(f"j and k do not reach {case}")
+
+    def _turn_to(self, radio: Locator) -> None:
+        """Tab comes to the one that is chosen, else to the first; arrows turn to the next."""
+        name = f"input[name={radio.get_attribute('name')}]"
+        chosen = self.page.locator(f"{name}:checked")
+        self.into(chosen if chosen.count() else self.page.locator(name).first)
+        self.page.keyboard.press("Space")
+        for _ in range(self.page.locator(name).count()):
+            if radio.is_checked():
+                return
+            self.page.keyboard.press("ArrowDown")
+
+
+class Mouse(Hand):
+    """Presses no key but those that write."""
+
+    def press(self, key: str, what: Locator) -> None:
+        what.first.click()
+
+    def go(self, to: Locator) -> None:
+        to.click()
+
+    def into(self, field: Locator) -> None:
+        field.click()
+
+    def open(self, case: Case) -> None:
+        self.row(case).click()
+        self.is_at(case)
+
+    def pick(self, *cases: Case) -> None:
+        for case in cases:
+            self.row(case).locator(".pick input").click()
+
+    def choose(self, field: Locator, option: str) -> None:
+        field.select_option(label=option)
+
+    def tick(self, box: Locator) -> None:
+        box.check()
+
+
+HANDS: dict[str, type[Hand]] = {"keyboard": Keyboard, "mouse": Mouse}

@@ -1,0 +1,156 @@
+"""A day at the desk, with the keyboard alone and again with the mouse, in both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from crm.models import User
+from responses.models import Delivery
+from routing.models import Case, Department
+from tests.browser.conftest import Windows, leaves
+from tests.browser.hands import Hand
+from tests.browser.world import PEOPLE, World
+
+SitDown = Callable[..., Hand]
+
+
+def test_ten_cases_are_triaged(sit_down: SitDown, agent: User, world: World) -> None:
+    """Taken, finished, set aside or closed without a response: the next one opens each time."""
+    hand = sit_down(agent)
+    keys = list(PEOPLE)[:10]
+    hand.open(world[keys[0]])
+    for n, key in enumerate(keys):
+        hand.is_at(world[key])
+        if n % 5 == 0:
+            hand.take()
+        [hand.finish, lambda: _noise(hand), lambda: _nothing(hand)][n % 3]()
+        expect(hand.opened).not_to_have_attribute("data-case", str(world[key].pk))
+    assert [world[key].status for key in keys] == ["done", "noise", "done"] * 3 + ["done"]
+
+
+def _noise(hand: Hand) -> None:
+    hand.press("l", hand.opened.locator("summary[aria-label^=More]"))
+    hand.go(hand.button("Noise"))
+
+
+def _nothing(hand: Hand) -> None:
+    """The reason of the last time stands there already, and Enter takes it."""
+    hand.tab("z", "No response")
+    why = hand.page.get_by_label("Why there is no response")
+    if not why.input_value():
+        hand.type(why, "Only praise.")
+    hand.press("Enter", hand.button("Done, without a response"))
+
+
+def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
+    hand = sit_down(agent)
+    hand.open(world["ron"])
+    hand.take()
+    hand.tab("n", "Note")
+    hand.write("He was on SK 590.")
+    hand.send()
+    expect(hand.opened.locator(".timeline")).to_contain_text("He was on SK 590.")
+    hand.tab("r", "Reply")
+    hand.press(";", hand.opened.locator("summary", has_text="Saved replies"))
+    hand.go(hand.button("Sorry"))
+    expect(hand.writing).to_have_value("We are sorry to hear it.")
+    hand.write(" May we call you?")
+    hand.tick(hand.page.get_by_label("Message privately"))
+    expect(hand.opened.locator(".private-line")).to_be_visible()
+    expect(hand.opened.locator(".public-line")).to_be_hidden()
+    hand.send()
+    expect(hand.said).to_contain_text("Leaves in")
+    sent = Delivery.objects.get()
+    assert sent.response.text == "We are sorry to hear it. May we call you?"
+    assert (sent.response.author, sent.response.visibility) == (agent, "private")
+    hand.is_at(world["layla"])
+    leaves(sent)
+    assert world["ron"].status == "waiting"
+
+
+def test_an_answer_is_undone_before_it_leaves(
+    sit_down: SitDown, agent: User, world: World
+) -> None:
+    hand = sit_down(agent)
+    hand.open(world["ron"])
+    hand.write("Too soon.")
+    hand.send()
+    hand.press("u", hand.said.get_by_role("button", name="Undo"))
+    expect(hand.said).to_contain_text("Nothing left, and the text is a draft again.")
+    assert Delivery.objects.get().state == "cancelled"
+    hand.open(world["ron"])
+    expect(hand.writing).to_have_value("Too soon.")
+
+
+def test_a_case_is_handed_over(
+    sit_down: SitDown, agent: User, sales: Department, world: World
+) -> None:
+    hand = sit_down(agent)
+    hand.open(world["priya"])
+    hand.press("h", hand.verb("Hand over"))
+    hand.choose(hand.page.get_by_label("To which department"), "Sales")
+    hand.type(hand.page.get_by_label("Why", exact=True), "A choir wants an offer.")
+    hand.go(hand.opened.locator(".case-title form button", has_text="Hand over"))
+    expect(hand.said).to_contain_text("Handed over to Sales")
+    hand.is_at(world["somchai"])
+    assert world["priya"].department == sales
+    assert world["priya"].events.get(kind="handed over").why == "A choir wants an offer."
+
+
+def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None:
+    hand = sit_down(agent)
+    hand.open(world["wei"])
+    hand.press("s", hand.verb("Snooze"))
+    hand.choose(hand.page.get_by_label("Until", exact=True), "In four hours")
+    hand.go(hand.opened.locator(".case-title form button", has_text="Snooze"))
+    expect(hand.said).to_contain_text("Put off.")
+    case = world["wei"]
+    assert case.status == "snoozed"
+    assert case.snoozed_until is not None
+    assert abs(case.snoozed_until - timezone.now() - timedelta(hours=4)) < timedelta(minutes=1)
+
+
+def test_several_are_done_at_once_and_taken_back(
+    sit_down: SitDown, agent: User, world: World
+) -> None:
+    hand = sit_down(agent)
+    keys = ["layla", "noa", "olena"]
+    hand.pick(*(world[key] for key in keys))
+    bulk = hand.page.locator("#bulk")
+    expect(bulk.locator(".n")).to_have_text("3 selected")
+    hand.press("e", bulk.get_by_role("button", name="Done"))
+    expect(hand.said).to_contain_text("3 cases.")
+    expect(hand.row(world["layla"])).to_be_hidden()
+    assert {world[key].status for key in keys} == {"done"}
+    hand.press("u", hand.said.get_by_role("button", name="Undo"))
+    expect(hand.said).to_contain_text("Taken back: 3.")
+    expect(hand.row(world["layla"])).to_be_visible()
+    assert {world[key].status for key in keys} == {"new"}
+
+
+def test_a_list_is_filtered_saved_and_shared(
+    sit_down: SitDown, windows: Windows, agent: User, teammate: User, world: World
+) -> None:
+    """The address alone shows a colleague the same list."""
+    Case.objects.filter(pk=world["misaki"].pk).update(priority="urgent")
+    hand = sit_down(agent)
+    hand.go(hand.page.locator(".list summary", has_text="Filter"))
+    hand.choose(hand.page.get_by_label("Priority"), "Urgent")
+    hand.go(hand.button("Show"))
+    rows = hand.page.locator("#case-rows > li")
+    expect(rows).to_have_count(1)
+    hand.go(hand.page.locator(".list summary", has_text="Save view"))
+    hand.type(hand.page.get_by_label("Name"), "On fire")
+    hand.go(hand.button("Save this view"))
+    expect(hand.page.locator(".menu a[aria-current]")).to_have_text("On fire")
+    theirs = windows.open(teammate, hand.page.url.removeprefix(windows.site.url))
+    expect(theirs.locator("#case-rows > li")).to_have_count(1)
+    expect(theirs.locator(f"#row-{world['misaki'].pk}")).to_be_visible()
+    hand.open(world["misaki"])
+    hand.page.go_back()
+    expect(rows).to_have_count(1)
+    expect(hand.page.locator("#open.nothing")).to_be_visible()
