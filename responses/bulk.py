@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -19,41 +20,56 @@ from routing.models.status import Stale
 AT_ONCE = 50
 """As many are done while the page waits; more are done as a job that the page follows."""
 
-Verb = Callable[[Case, dict[str, Any], User], object]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to do to one case. last, assignee: what its row showed, 0 for none."""
+
+    data: dict[str, Any]
+    by: User
+    last: int | None
+    assignee: int | None
 
 
-def _finish(case: Case, _asked: dict[str, Any], by: User) -> None:
-    case.finish(by=by, seen=case.last_inbound_id, why=_("Done together with others."))
+Verb = Callable[[Case, Asked], object]
 
 
-def _claim(case: Case, _asked: dict[str, Any], by: User) -> None:
-    case.claim(by=by, seen=case.assignee_id)
+def _finish(case: Case, asked: Asked) -> None:
+    case.finish(by=asked.by, seen=asked.last, why=_("Done together with others."))
 
 
-def _assign(case: Case, asked: dict[str, Any], by: User) -> None:
-    case.assign(to=User.objects.active().filter(pk=asked["person"] or 0).first(), by=by)
+def _claim(case: Case, asked: Asked) -> None:
+    case.claim(by=asked.by, seen=asked.assignee)
 
 
-def _tag(case: Case, asked: dict[str, Any], by: User) -> None:
-    case.tag(add=[asked["tag"]], by=by)
+def _assign(case: Case, asked: Asked) -> None:
+    person = asked.data["person"]
+    to = User.objects.active().filter(pk=person or 0).first()
+    if person and to is None:
+        raise Stale(_("This person is not here any more. Nothing was changed."))
+    case.assign(to=to, by=asked.by)
 
 
-def _group(case: Case, asked: dict[str, Any], by: User) -> None:
-    case.group(Issue.objects.get(pk=asked["issue"]), by=by)
+def _tag(case: Case, asked: Asked) -> None:
+    case.tag(add=[asked.data["tag"]], by=asked.by)
 
 
-def _nothing(case: Case, asked: dict[str, Any], by: User) -> None:
-    answer_nothing(case, by=by, why=asked["why"], seen=case.last_inbound_id)
+def _group(case: Case, asked: Asked) -> None:
+    case.group(Issue.objects.get(pk=asked.data["issue"]), by=asked.by)
 
 
-def _snooze(case: Case, _asked: dict[str, Any], by: User) -> None:
+def _nothing(case: Case, asked: Asked) -> None:
+    answer_nothing(case, by=asked.by, why=asked.data["why"], seen=asked.last)
+
+
+def _snooze(case: Case, asked: Asked) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
     until = timezone.make_aware(datetime.combine(tomorrow, time(9)))
-    case.snooze(until=until, by=by, seen=case.last_inbound_id)
+    case.snooze(until=until, by=asked.by, seen=asked.last)
 
 
-def _set_aside(case: Case, _asked: dict[str, Any], by: User) -> None:
-    case.set_aside(by=by, why=_("Set aside together with others."))
+def _set_aside(case: Case, asked: Asked) -> None:
+    case.set_aside(by=asked.by, why=_("Set aside together with others."))
 
 
 VERBS: dict[str, Verb] = {
@@ -73,32 +89,43 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
 
     ring: whoever asked does not wait for it, so a notice tells them that it has ended.
     """
-    verb, by = VERBS[job.data["verb"]], job.owner
-    changes: list[list[Any]] = list(job.result.get("changes", []))
-    refused: list[list[Any]] = list(job.result.get("refused", []))
-    tried = {pk for pk, *_rest in (*changes, *refused)}
-    workable = Case.objects.workable_by(by).select_related("department", "profile")
-    for pk in [pk for pk in job.data["cases"] if pk not in tried]:
-        case = workable.filter(pk=pk).first()
-        if case is None:
-            refused.append([pk, _("It is not yours to work on.")])
-            continue
-        before = case.standing
-        try:
-            verb(case, job.data, by)
-        except Stale as stale:
-            refused.append([pk, str(stale)])
-        else:
-            changes.append([pk, before, Case.objects.get(pk=pk).standing])
-        if not len(changes) % 20:
-            job.note(changes=changes, refused=refused)
-            job.progress(len(changes) + len(refused))
-    said = _said(len(changes), len(refused))
-    job.progress(len(changes) + len(refused))
+    tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}
+    for pk, last, assignee in job.data["cases"]:
+        if pk not in tried:
+            asked = Asked(job.data, job.owner, last or None, assignee or None)
+            _do_one(job, pk, asked)
+            job.progress(len(_changes(job)) + len(_refused(job)))
     with transaction.atomic():
-        job.finish(said, changes=changes, refused=refused)
+        job.finish(_said(len(_changes(job)), len(_refused(job))))
         if ring:
             Notice.end_of(job)
+
+
+@transaction.atomic
+def _do_one(job: Job, pk: int, asked: Asked) -> None:
+    """The case and what the job knows of it change together, so that a kill repeats nothing."""
+    workable = Case.objects.workable_by(asked.by).select_related("profile")
+    case = workable.select_for_update(of=("self",)).filter(pk=pk).first()
+    try:
+        if case is None:
+            raise Stale(_("It is not yours to work on."))
+        before = case.standing
+        with transaction.atomic():
+            VERBS[job.data["verb"]](case, asked)
+    except Stale as stale:
+        job.note(refused=[*_refused(job), [pk, str(stale)]])
+    else:
+        after = Case.objects.get(pk=pk).standing
+        job.note(changes=[*_changes(job), [pk, before, after]])
+
+
+def _changes(job: Job) -> list[list[Any]]:
+    """[case, how it stood before, how it stands after] of what was done."""
+    return list(job.result.get("changes", []))
+
+
+def _refused(job: Job) -> list[list[Any]]:
+    return list(job.result.get("refused", []))
 
 
 def take_back(job: Job, *, by: User) -> tuple[int, int]:

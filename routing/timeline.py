@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from crm.models import Conversation, Interaction, Profile, User
 from listening.highlight import highlight
@@ -107,7 +107,16 @@ def interactions_of(case: Case) -> QuerySet[Interaction]:
         conversation__case_links__in=links.filter(ended_at__isnull=False),
         recorded_at__lt=F("conversation__case_links__ended_at"),
     )
-    return Interaction.objects.filter(here | before).distinct()
+    return Interaction.objects.filter(here | before | Q(pk__in=_statements(case))).distinct()
+
+
+def _statements(case: Case) -> list[int]:
+    """What we said to many about this case, or about its issue."""
+    about = Q(deliveries__response__case=case)
+    if case.issue_id:
+        about |= Q(deliveries__response__issue=case.issue_id)
+    said = Interaction.objects.filter(about, profile=None, direction="out")
+    return list(said.values_list("pk", flat=True).distinct())
 
 
 def _works_there(case: Case, user: User) -> bool:
@@ -187,26 +196,3 @@ def other_cases(case: Case, user: User) -> list[Case]:
     for row in rows:
         row.open_to_user = row.pk in visible  # type: ignore[attr-defined]
     return rows
-
-
-def elsewhere(case: Case, user: User) -> list[Conversation]:
-    """Their other conversations, newest first; a restricted one shows only with whom it is."""
-    readable = Interaction.objects.readable_by(user).values("conversation")
-    rows = (
-        Conversation.objects.filter(interactions__profile__in=party(case))
-        .exclude(case_links__in=case.conversation_links.all())
-        .annotate(
-            last_at=Max("interactions__sort_at"),
-            department=Max("case_links__case__department__name"),
-        )
-        .order_by("-last_at")[:10]
-    )
-    conversations: list[Conversation] = list(rows)
-    mine = set(
-        readable.filter(conversation__in=[row.pk for row in conversations]).values_list(
-            "conversation", flat=True
-        )
-    )
-    for row in conversations:
-        row.readable = row.pk in mine  # type: ignore[attr-defined]
-    return conversations

@@ -116,7 +116,7 @@ def test_no_function_imports_late() -> None:
 
 def test_no_test_is_hollow() -> None:
     """Each test asserts something, by itself or through a helper named for it."""
-    signs = ("Assert(", "raises", "assert_", "'says'")
+    signs = ("Assert(", "raises", "assert_", "'says'", "'expect'")
     hollow = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in sorted((ROOT / "tests").rglob("test_*.py"))

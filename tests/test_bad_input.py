@@ -126,7 +126,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:read": {"notice": ""},
     "crm:me": {"name": "Ada", "shortcuts": "on"},
     "responses:bulk": {
-        "form": uuid.UUID(int=10), "verb": "tag", "case": "@case", "tag": "bag", "person": "",
+        "form": uuid.UUID(int=10), "verb": "tag", "case": "1:1:0", "tag": "bag", "person": "",
         "issue": "", "why": "",
     },
     "responses:draft": {

@@ -109,7 +109,8 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
         messages.success(request, _("Cancelled. Nothing left, and the text is a draft again."))
     if request.headers.get("HX-Request"):
         answer = render(request, "_messages.html", {"oob": True})
-        answer["HX-Trigger"] = json.dumps({"list-changed": {"ids": [response.case_id]}})
+        back = {"href": response.case.get_absolute_url()} if response.case else {}
+        answer["HX-Trigger"] = json.dumps({"list-changed": {}, "case-back": back})
         return answer
     return redirect(response.case or response)
 
@@ -142,8 +143,18 @@ def _take_back_words(response: Response) -> None:
             "subject": response.subject,
             "department": str(response.department_id),
             "accounts": list(response.deliveries.values_list("account", flat=True)),
+            "corrects": str(response.corrects_id or ""),
+            "place": _place_of(response),
         },
     )
+
+
+def _place_of(response: Response) -> str:
+    """Where a reply was going, as the composer's radio names it."""
+    delivery = response.deliveries.first()
+    if response.is_macro or delivery is None:
+        return ""
+    return f"{delivery.account_id}:{delivery.profile_id or ''}:{response.visibility}"
 
 
 def _to_approve(request: StaffRequest, pk: int) -> Response:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest, worker_only
-from crm.models import Job
+from crm.models import Job, User
 from responses import bulk
 from routing.models import Issue
 from scrm.numbers import number
@@ -28,25 +28,31 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     asked = _asked(request)
     if isinstance(asked, str):
         messages.error(request, asked)
-        return _answer(request, [])
+        return _answer(request)
     cases = asked["cases"]
     job = Job.ask("responses.bulk", by=request.user, total=len(cases), form=_form(request), **asked)
+    if job.owner_id != request.user.pk or job.data != asked:
+        messages.error(request, _("This form was used before. Nothing was done: press again."))
+        return _answer(request)
     if len(cases) > bulk.AT_ONCE:
         messages.success(
             request, render_to_string("responses/_bulk_runs.html", {"job": job}, request)
         )
-        return _answer(request, cases)
+        return _answer(request)
     if job.claim():
         bulk.carry_out(job)
     shown = {"job": job, "refused": job.result.get("refused", [])}
-    messages.success(request, render_to_string("responses/_bulk_done.html", shown, request))
-    return _answer(request, cases)
+    how = "done" if job.ended_at else "runs"  # a worker may have been faster than this page
+    messages.success(request, render_to_string(f"responses/_bulk_{how}.html", shown, request))
+    return _answer(request)
 
 
 @require_POST
 def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
     job = get_object_or_404(Job, uuid=uuid, owner=request.user, kind="responses.bulk")
-    if job.result.get("undone"):
+    if not job.ended_at:
+        messages.error(request, _("It is still under way. Take it back when it has ended."))
+    elif job.result.get("undone"):
         messages.error(request, _("This was taken back already."))
     else:
         back, left = bulk.take_back(job, by=request.user)
@@ -54,21 +60,24 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
         if left:
             said += " " + _("%(left)d had changed since and stay as they are.") % {"left": left}
         messages.success(request, said)
-    return _answer(request, [pk for pk, *_rest in job.result.get("changes", [])])
+    return _answer(request)
 
 
 def _asked(request: HttpRequest) -> dict[str, Any] | str:
     """What to do to which cases; or a sentence that says what is missing."""
     verb, posted = request.POST.get("verb", ""), request.POST
-    cases = [pk for each in posted.getlist("case") if (pk := number(each))][:MOST]
+    cases = [seen for each in posted.getlist("case")[:MOST] if (seen := _seen(each))]
     if verb not in bulk.VERBS or not cases:
         return _("Select the cases first, then say what to do with them.")
-    asked: dict[str, Any] = {"verb": verb, "cases": list(dict.fromkeys(cases))}
+    asked: dict[str, Any] = {"verb": verb, "cases": cases}
     words = {
         name: " ".join(storable(posted.get(name, "")).split()) for name in ("tag", "why", "issue")
     }
     if verb == "assign":
-        return asked | {"person": number(posted.get("person", ""))}
+        person = number(posted.get("person", ""))
+        if person and not User.objects.active().filter(pk=person).exists():
+            return _("This person is not here any more. Nothing was changed.")
+        return asked | {"person": person}
     if verb == "tag":
         return asked | {"tag": words["tag"][:60]} if words["tag"] else _("Write the tag to add.")
     if verb == "nothing":
@@ -80,6 +89,13 @@ def _asked(request: HttpRequest) -> dict[str, Any] | str:
             else _("Name the issue: an open one, or a new one.")
         )
     return asked
+
+
+def _seen(value: str) -> list[int] | None:
+    """“case:last inbound:assignee” as a row showed them, 0 for none; None for anything else."""
+    parts = [number(part) for part in value.split(":")]
+    whole = [part for part in parts if part is not None]
+    return whole if len(whole) == len(parts) == 3 else None
 
 
 def _issue(request: Any, name: str) -> int:
@@ -96,9 +112,9 @@ def _form(request: HttpRequest) -> uuid.UUID:
         return uuid.uuid4()
 
 
-def _answer(request: StaffRequest, cases: list[int]) -> HttpResponse:
+def _answer(request: StaffRequest) -> HttpResponse:
     if not request.headers.get("HX-Request"):
         return redirect("routing:inbox")
     answer = render(request, "_messages.html", {"oob": True})
-    answer["HX-Trigger"] = json.dumps({"list-changed": {"ids": cases}})
+    answer["HX-Trigger"] = json.dumps({"list-changed": {}})
     return answer

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -94,15 +93,28 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
         return _composer(request, case, "note", form, status=422)
     text = form.cleaned_data["text"]
     form_uuid = form.cleaned_data["form"]
-    case.note(text, by=request.user, mentioned=mentioned(text, case), form=form_uuid)
+    told = mentioned(text, case)
+    case.note(text, by=request.user, mentioned=told, form=form_uuid)
     gone = forget(request, kind="note", case=case)
-    messages.success(request, _("Noted. It stays inside."))
+    _say_noted(request, text, told)
     if not request.headers.get("HX-Request"):
         return redirect(case)
     answer = _composer(request, case, "note", NoteForm())
     happened = {"case-changed": {"id": case.pk}, "draft-gone": json.loads(gone)}
     answer["HX-Trigger"] = json.dumps(happened)
     return answer
+
+
+def _say_noted(request: StaffRequest, text: str, told: list[User]) -> None:
+    """That it is kept, and whom it reached: a name that means nobody must not pass in silence."""
+    if told:
+        names = ", ".join(str(user) for user in told)
+        messages.success(request, _("Noted, and told: %s. It stays inside.") % names)
+    elif "@" in text:
+        said = _("Noted, but nobody who sees this case is called so. Write @ and a full name.")
+        messages.warning(request, said)
+    else:
+        messages.success(request, _("Noted. It stays inside."))
 
 
 @require_POST
@@ -219,9 +231,11 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
 
 def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
     """“Send and done”: done at once, unless they wrote again meanwhile."""
-    with contextlib.suppress(Stale):
-        case.refresh_from_db()
+    case.refresh_from_db()
+    try:
         case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
+    except Stale:
+        messages.warning(request, _("They wrote again meanwhile, so the case stays open."))
 
 
 def _look_again(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -10,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
 from crm.models import Account
-from responses.compose import max_length, places_for
+from responses.compose import max_length, places_for, speaking_accounts
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
 from responses.rules import OUTCOMES, Reason
@@ -29,6 +30,8 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)
     asked = request.POST.get("draft_kind", "reply")
     kind = asked if asked in KINDS else "reply"
+    if _was_sent(request):
+        return HttpResponse(status=204)
     draft, kept = _keep(request, kind, case=case)
     reasons: list[Reason] = []
     account = None
@@ -52,6 +55,8 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
 def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
     """The same for a statement on an issue; it also shows how it will look in each place."""
     issue = get_object_or_404(Issue, pk=pk)
+    if _was_sent(request):
+        return HttpResponse(status=204)
     draft, kept = _keep(request, "statement", issue=issue)
     shown: dict[str, Any] = {"draft": draft, "kept": kept, "issue": issue}
     departments = departments_to_speak_for(request.user)
@@ -60,6 +65,15 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
         shown["form"] = form
         shown["reasons"] = _said_by_rules(request, form, issue) if draft.text.strip() else []
     return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
+
+
+def _was_sent(request: StaffRequest) -> bool:
+    """Whether this keep was overtaken by its own form's sending: it must not bring it back."""
+    try:
+        form = UUID(request.POST.get("form", ""))
+    except ValueError:
+        return False
+    return Response.objects.filter(uuid=form).exclude(state="cancelled").exists()
 
 
 def _keep(
@@ -87,7 +101,9 @@ def _as_response(
         account = place.account if place else None
     else:
         facts = {"audience": "many", "visibility": "public"}
-        account = Account.objects.filter(pk=number(request.POST.get("accounts", "")) or 0).first()
+        chosen_pk = number(request.POST.get("accounts", ""))
+        speaking = speaking_accounts(case.department)
+        account = next((each for each in speaking if each.pk == chosen_pk), None)
     response = Response(
         case=case,
         issue=case.issue,

@@ -285,6 +285,8 @@ class Case(models.Model):
         """Done. Refused with Stale if they said something that `by` has not seen."""
         self.check_seen(seen)
         now = now or timezone.now()
+        if self.status == Status.DONE:
+            return
         self._swap({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
         self.log(Kind.DONE, by=by, why=why, now=now)
 
@@ -305,6 +307,7 @@ class Case(models.Model):
         times = {name: getattr(self, name) for name in ("done_at", "due_at", "snoozed_until")}
         return {
             "status": str(self.status),
+            "department_id": self.department_id,
             "assignee_id": self.assignee_id,
             "issue_id": self.issue_id,
             "tags": list(self.tags),

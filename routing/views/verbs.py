@@ -23,7 +23,7 @@ from routing.models.status import Stale
 from routing.views.case import FORMS, address_query, page
 from scrm.numbers import number
 
-UNDOABLE = {"done", "noise", "snooze"}
+UNDOABLE = {"done", "noise", "snooze", "claim", "give_back", "assign", "tag", "group"}
 UNDO_WITHIN = timedelta(minutes=10)
 FINISHING = {"done", "noise", "snooze", "hand_over"}
 """Verbs after which an agent goes on to the next case."""
@@ -182,7 +182,7 @@ def undo(request: StaffRequest) -> HttpResponse:
         how = {}
     if how.get("by") != request.user.pk:
         raise Http404
-    case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
+    case = get_object_or_404(Case.objects.workable_by(request.user), pk=how["case"])
     try:
         case.put_back(how["before"], after=how["after"], by=request.user)
     except Stale as stale:
@@ -192,7 +192,8 @@ def undo(request: StaffRequest) -> HttpResponse:
     if not request.headers.get("HX-Request"):
         return redirect(case)
     answer = render(request, "_messages.html", {"oob": True})
-    answer["HX-Trigger"] = json.dumps({"list-changed": {"ids": [case.pk]}})
+    back = {"href": case.get_absolute_url()}
+    answer["HX-Trigger"] = json.dumps({"list-changed": {}, "case-back": back})
     return answer
 
 

@@ -2,13 +2,16 @@
 "use strict";
 
 (() => {
-  const key = (text) => `scrm-draft:${text.dataset.draft}`;
+  const key = (text) => `scrm-draft:${document.body.dataset.user}:${text.dataset.draft}`;
+  const version = (text) => text.form.querySelector("[name=draft_version]")?.value || "0";
+  const place = (text) => text.form.querySelector("[name=place]:checked");
 
   // The browser keeps what the server could not: a lost connection, an expired login.
   document.addEventListener("input", (event) => {
     const text = event.target;
     if (!text.matches?.("textarea[data-draft]")) return;
-    try { localStorage.setItem(key(text), text.value); } catch { /* full or forbidden: the server keeps it */ }
+    const kept = { text: text.value, version: version(text), place: place(text)?.value };
+    try { localStorage.setItem(key(text), JSON.stringify(kept)); } catch { /* full or forbidden: the server keeps it */ }
     const count = text.form.querySelector("[data-count]");
     if (count) count.textContent = [...text.value].length;
   });
@@ -18,12 +21,11 @@
   function restore() {
     for (const text of document.querySelectorAll("textarea[data-draft]:not([data-restored])")) {
       text.dataset.restored = "1";
-      const kept = localStorage.getItem(key(text));
-      if (kept && kept !== text.value) {
-        text.value = kept;
-        text.dispatchEvent(new Event("input", { bubbles: true }));
-        htmx.trigger(text, "keep");
-      }
+      let kept = null;
+      try { kept = JSON.parse(localStorage.getItem(key(text))); } catch { /* not ours */ }
+      if (!kept || kept.text === text.value) continue;
+      if (kept.version === version(text)) use(text, kept);
+      else offer(text, kept);
     }
     for (const place of document.querySelectorAll("[data-autofocus]")) {
       delete place.dataset.autofocus;
@@ -31,6 +33,23 @@
       field.focus();
       field.setSelectionRange(field.value.length, field.value.length);
     }
+  }
+  function use(text, kept) {
+    text.value = kept.text;
+    for (const radio of text.form.querySelectorAll("[name=place]")) radio.checked = radio.value === kept.place || radio.checked;
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+    htmx.trigger(text, "keep");
+  }
+  // The server has a newer one, from another window: nothing is overwritten unless one says so.
+  function offer(text, kept) {
+    const line = document.createElement("p");
+    line.className = "held";
+    line.append(`${text.dataset.other} “${kept.text.slice(0, 200)}” `);
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: text.dataset.take });
+    button.addEventListener("click", () => { line.remove(); use(text, { ...kept, version: version(text) }); text.focus(); });
+    line.append(button);
+    text.after(line);
+    localStorage.removeItem(key(text));
   }
   document.addEventListener("htmx:afterSettle", restore);
   restore();
@@ -44,11 +63,9 @@
     const then = form.querySelector("button[name=then][value=done]");
     form.requestSubmit(event.shiftKey && then ? then : form.querySelector("button.primary"));
   });
-  // In a text, Escape leaves it, so that keys act again.
-
   // A sent or emptied text is no draft any more.
   document.body.addEventListener("draft-gone", ({ detail }) => {
-    for (const name of Object.keys(localStorage)) if (name.startsWith(`scrm-draft:${detail.place}`)) localStorage.removeItem(name);
+    for (const name of Object.keys(localStorage)) if (name.startsWith(`scrm-draft:${document.body.dataset.user}:${detail.place}`)) localStorage.removeItem(name);
   });
 
   // A saved reply goes in where the cursor stands.

@@ -137,6 +137,13 @@
     event.preventDefault();
     open(link);
   });
+  // Undone: back to the case whose words or state came back, beside the same list.
+  document.body.addEventListener("case-back", async ({ detail }) => {
+    if (!detail.href) return;
+    const href = detail.href + new URL(document.getElementById("cases").dataset.news, location).search;
+    mark(detail.href.match(/\d+/)[0]);
+    if (await show(href)) history.pushState({ htmx: true }, "", href);
+  });
   window.addEventListener("popstate", () => location.reload());
 
   // Finished with it: the next one in the list.
@@ -153,7 +160,7 @@
     const list = document.getElementById("cases");
     htmx.ajax("GET", `/${new URL(list.dataset.news, location).search}`, { source: list, target: "#cases", swap: "outerHTML" });
     const uuid = document.querySelector("[data-uuid]");
-    if (uuid) uuid.value = crypto.randomUUID();
+    if (uuid) uuid.value = crypto.randomUUID?.() || ""; // none on plain HTTP: the server makes one
     const place = document.getElementById("open");
     if (place?.dataset.case) show(location.href);
   });
@@ -224,7 +231,7 @@
   }
 
   const uuid = document.querySelector("[data-uuid]");
-  if (uuid) uuid.value = crypto.randomUUID();
+  if (uuid) uuid.value = crypto.randomUUID?.() || ""; // none on plain HTTP: the server makes one
   count();
   opened();
 })();

@@ -7,7 +7,12 @@ window.scrm = window.scrm || {};
   const on = document.body.dataset.shortcuts === "on";
   let before = "";
 
-  const visible = (element) => element.checkVisibility() && !element.disabled;
+  // What a closed disclosure holds can be pressed all the same, if its button is there.
+  function visible(element) {
+    const shut = element.closest("details:not([open])");
+    const seen = shut && !element.matches("summary") ? shut : element;
+    return seen.checkVisibility() && !element.disabled;
+  }
 
   function writing(target) {
     return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
@@ -96,6 +101,6 @@ window.scrm = window.scrm || {};
   }
   document.addEventListener("htmx:afterSettle", tend);
   document.addEventListener("htmx:oobAfterSwap", tend);
-  document.addEventListener("htmx:afterRequest", ({ target }) => target.closest?.(".messages li")?.remove());
+  document.addEventListener("htmx:afterRequest", ({ target, detail }) => { if (detail.successful) target.closest?.(".messages li")?.remove(); });
   tend();
 })();

@@ -40,7 +40,8 @@
     };
   }
 
-  navigator.locks.request("scrm-live", () => new Promise(() => listen(liveToken)));
+  if (navigator.locks) navigator.locks.request("scrm-live", () => new Promise(() => listen(liveToken)));
+  else listen(liveToken); // plain HTTP: one stream a tab
 
   // Without a stream for a while: ask, as if everything had changed.
   setInterval(() => {

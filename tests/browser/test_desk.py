@@ -72,9 +72,7 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
     assert world["ron"].status == "waiting"
 
 
-def test_an_answer_is_undone_before_it_leaves(
-    sit_down: SitDown, agent: User, world: World
-) -> None:
+def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, world: World) -> None:
     hand = sit_down(agent)
     hand.open(world["ron"])
     hand.write("Too soon.")

@@ -100,9 +100,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     leaves(sent)
 
 
-def test_two_profiles_are_linked_and_unlinked(
-    sit_down: SitDown, agent: User, world: World
-) -> None:
+def test_two_profiles_are_linked_and_unlinked(sit_down: SitDown, agent: User, world: World) -> None:
     hand = sit_down(agent)
     page = hand.page
     hand.open(world["ron"])

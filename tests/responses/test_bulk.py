@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from crm.models import Job, User
 from responses import bulk
@@ -25,7 +27,8 @@ def cases(hear: Callable[..., Case]) -> list[Case]:
 
 
 def press(client: Client, verb: str, cases: list[Case], **typed: Any) -> Any:
-    fields = {"verb": verb, "case": [case.pk for case in cases], "form": str(uuid.uuid4())}
+    shown = [f"{c.pk}:{c.last_inbound_id}:{c.assignee_id or 0}" for c in cases]
+    fields = {"verb": verb, "case": shown, "form": str(uuid.uuid4())}
     return client.post("/bulk/", fields | typed, headers=DESK)
 
 
@@ -131,9 +134,17 @@ def test_more_than_a_screenful_is_a_job_that_goes_on_where_it_died(
     assert "Show the progress" in page
     job = Job.objects.get()
     assert job.state == "queued"
-    done = cases[0]
-    done.tag(add=["seats"], by=agent)
-    Job.objects.update(result={"changes": [[done.pk, {}, {}]]})  # it died after the first
+    done, progress = cases[0], Job.progress
+
+    def dies(job: Job, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Job, "progress", dies)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(job.pk)  # it dies after the first
+    assert list(done.events.filter(kind="tagged"))
+    monkeypatch.setattr(Job, "progress", progress)
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     carry_out(job.pk)
     job.refresh_from_db()
     assert (job.state, job.message) == ("done", "4 cases.")
@@ -142,6 +153,59 @@ def test_more_than_a_screenful_is_a_job_that_goes_on_where_it_died(
 
 
 def test_without_javascript_the_inbox_comes_back(as_: As, agent: User, cases: list[Case]) -> None:
-    answer = as_(agent).post("/bulk/", {"verb": "done", "case": [cases[0].pk]})
+    answer = as_(agent).post(
+        "/bulk/", {"verb": "done", "case": [f"{cases[0].pk}:{cases[0].last_inbound_id}:0"]}
+    )
     assert answer["Location"] == "/"
     assert statuses().count("done") == 1
+
+
+def test_what_they_wrote_since_the_list_was_shown_is_not_closed_unread(
+    as_: As, agent: User, cases: list[Case], hear: Callable[..., Case]
+) -> None:
+    """Seen to fail with the case's own last words taken for those that the row showed."""
+    root = cases[0].last_inbound.key
+    hear("I will sue", handle="@person0", thread_key=root, in_reply_to=root)
+    page = press(as_(agent), "done", cases).content.decode()
+    assert "3 cases. 1 was left as it is." in page
+    assert statuses() == ["new", "done", "done", "done"]
+
+
+def test_many_are_not_taken_from_a_colleague_who_was_faster(
+    as_: As, agent: User, teammate: User, cases: list[Case]
+) -> None:
+    Case.objects.get(pk=cases[0].pk).claim(by=teammate)
+    press(as_(agent), "claim", cases)
+    assert Case.objects.get(pk=cases[0].pk).assignee == teammate
+    assert Case.objects.filter(assignee=agent).count() == 3
+
+
+def test_enter_in_a_field_does_nothing_to_the_selected(
+    as_: As, agent: User, cases: list[Case]
+) -> None:
+    """The first button of the form is what Enter presses: it must not be a verb."""
+    page = as_(agent).get("/?view=unassigned").content.decode()
+    form = page.partition('id="bulk"')[2]
+    assert form.index('name="verb" value=""') < form.index('name="verb" value="done"')
+    press(as_(agent), "", cases, tag="seats")
+    assert statuses() == ["new"] * 4
+
+
+def test_a_form_that_was_used_for_something_else_does_nothing(
+    as_: As, agent: User, cases: list[Case]
+) -> None:
+    form = str(uuid.uuid4())
+    press(as_(agent), "tag", cases, form=form, tag="seats")
+    page = press(as_(agent), "done", cases, form=form).content.decode()
+    assert "This form was used before." in page
+    assert statuses() == ["new"] * 4
+
+
+def test_somebody_who_is_gone_gets_nothing(
+    as_: As, agent: User, teammate: User, cases: list[Case]
+) -> None:
+    cases[0].claim(by=agent)
+    User.objects.filter(pk=teammate.pk).update(is_active=False)
+    page = press(as_(agent), "assign", cases, person=teammate.pk).content.decode()
+    assert "not here any more" in page
+    assert Case.objects.get(pk=cases[0].pk).assignee == agent

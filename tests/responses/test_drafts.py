@@ -178,3 +178,32 @@ def test_known_variables_are_replaced_and_all_else_stays(
     text = f"{before}{{{{ {name} }}}}{{{{ other }}}}"
     assert fill_in(text, {name: value}) == f"{before}{value}{{{{ other }}}}"
     assert unknown_variables(text) == ["other"]
+
+
+def test_an_undone_private_answer_comes_back_as_a_private_one(
+    as_: As, agent: User, complaint: Case, microblog: Account
+) -> None:
+    """Seen to fail without the place: what was private was offered to the public."""
+    client, profile = as_(agent), complaint.profile_id
+    place = f"{microblog.pk}:{profile}:private"
+    typed = {"text": "Your booking X1", "place": place, "seen": complaint.last_inbound_id}
+    typed["form"] = "6f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e"
+    client.post(reverse("responses:reply", args=[complaint.pk]), typed)
+    client.post(reverse("responses:cancel", args=[Response.objects.get().pk]))
+    page = composer(client, complaint, tab="reply")
+    radio = page.partition(f'value="{place}"')[2].partition(">")[0]
+    assert "checked" in radio
+
+
+def test_a_keep_that_its_own_sending_overtook_brings_nothing_back(
+    as_: As, agent: User, complaint: Case, microblog: Account
+) -> None:
+    """Seen to fail without the look for the form's response."""
+    client = as_(agent)
+    place = f"{microblog.pk}:{complaint.profile_id}:public"
+    form = "6f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e"
+    typed = {"text": "We are sorry.", "place": place, "seen": complaint.last_inbound_id}
+    client.post(reverse("responses:reply", args=[complaint.pk]), typed | {"form": form})
+    late = keep(client, complaint, "We are sorry.", place=place, form=form)
+    assert late.status_code == 204
+    assert not Draft.objects.exists()

@@ -49,6 +49,16 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
     assert "<b>you</b>" in panes
 
 
+def test_taking_it_can_be_taken_back(as_: As, agent: User, case: Case) -> None:
+    client = as_(agent)
+    answer = client.post(f"/cases/{case.pk}/claim/", {"assignee": ""}, headers=DESK)
+    how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
+    back = client.post("/undo/", {"how": how}, headers=DESK)
+    assert json.loads(back["HX-Trigger"])["case-back"] == {"href": case.get_absolute_url()}
+    case.refresh_from_db()
+    assert (case.assignee, case.status) == (None, "new")
+
+
 @pytest.mark.parametrize("verb", ["done", "snooze", "noise"])
 def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
     as_: As, agent: User, case: Case, verb: str
@@ -187,9 +197,11 @@ def test_a_mentioned_colleague_hears_of_it_once(
     typed = {"form": form, "text": "Can you look, @theo? @otto cannot see this."}
     for _click in range(2):
         as_(agent).post(f"/cases/{case.pk}/note/", typed)
+    page = as_(agent).post(f"/cases/{case.pk}/note/", {"text": "@nobody?"}, follow=True)
+    assert "nobody who sees this case is called so" in html(page)
     notice = Notice.objects.get()
     assert (notice.user, notice.kind, notice.case) == (teammate, "mentioned", case)
-    assert case.events.filter(kind="noted").count() == 1
+    assert case.events.filter(kind="noted").count() == 2
     page = html(as_(teammate).get("/notices/"))
     assert "You were mentioned" in page
     assert "1 new notice" in html(as_(teammate).get("/notices/bell/"))
