@@ -1,7 +1,8 @@
 """G12: every URL by every role, from one table. A URL that the table misses fails the build.
 
 Seen to fail: with `visible_to` returning everything, with `admin_only` letting everyone
-through, with `LoginRequiredMiddleware` taken out, and with a URL added.
+through, with `LoginRequiredMiddleware` taken out, with readers let in wherever they may look
+(`workable_by`), and with a URL added.
 """
 
 from __future__ import annotations
@@ -320,6 +321,7 @@ def test_who_may_act(world: World, name: str, rights: str) -> None:
 
 
 def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
+    """Seen to fail with what they handed over left out, and with it left open for good."""
     with transaction.atomic():
         agent, admin = world.people["agent"], world.people["admin"]
         assert agent

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from structlog.testing import capture_logs
@@ -333,10 +333,27 @@ def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> Non
 
 
 def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[str]) -> None:
+    """Seen to fail with what is processed still due."""
     hear(talk, item("1"))
     assert pipeline.process() == 1
     assert pipeline.process() == 0
     assert Case.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
+    """G8. Seen to fail without `skip_locked`, and without a lock: both want the same five."""
+    hear(talk, *(item(str(n)) for n in range(10)))
+
+    def claim_next() -> list[Mention]:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '3s'")
+        return claim(most=5)
+
+    with transaction.atomic():
+        mine = claim(most=5)
+        theirs = at_once(claim_next)[0]
+    assert len({mention.pk for mention in (*mine, *theirs)}) == 10
 
 
 @pytest.mark.django_db(transaction=True)
@@ -398,6 +415,8 @@ def test_poison_in_a_batch_is_found_and_set_apart(
 
 
 def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen to fail without the batch's transaction, and with attempts that do not start anew."""
+
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a fault of ours, mended later")
 
@@ -407,12 +426,14 @@ def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.Mo
         work()
     assert SetApart.objects.count() == 1
     assert not Interaction.objects.exists(), "not half of it"
+    Mention.objects.update(attempt=HOPELESS)
     assert Mention.objects.filter(set_apart__isnull=False).bring_in() == 1
     work()
     assert Case.objects.count() == 1
 
 
 def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
+    """Seen to fail with the halving taken out."""
     vast = Author("n" * 61, "k")
     hear(
         talk,

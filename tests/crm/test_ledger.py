@@ -104,6 +104,7 @@ def test_nobody_deletes_from_the_ledger(table: str) -> None:
 
 @pytest.mark.parametrize(("table", "column"), BLANKABLE)
 def test_an_erasure_may_blank_the_words(table: str, column: str) -> None:
+    """Seen to fail with erasures refused as well."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused(f"UPDATE {table} SET {column} = ''")
 
@@ -117,18 +118,21 @@ def test_not_even_an_erasure_changes_anything_else(table: str, column: str) -> N
 
 @pytest.mark.parametrize("table", ["routing_rulerevision", "listening_topicrevision"])
 def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
+    """Seen to fail with an erasure let through whatever it changes."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET number = number + 1")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_leave_to_blank_ends_with_its_transaction() -> None:
+    """Seen to fail with any value of `scrm.erasing` taken for leave: it stays, empty."""
     with transaction.atomic():
         sql("SET LOCAL scrm.erasing = 'on'")
     assert refused("UPDATE routing_caseevent SET why = ''")
 
 
 def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
+    """Seen to fail with any value of `scrm.erasing` taken for leave."""
     for word in ("off", "", "true"):
         sql(f"SET LOCAL scrm.erasing = '{word}'")
         assert refused("UPDATE routing_caseevent SET why = ''")
@@ -226,12 +230,14 @@ def test_a_change_of_configuration_is_kept_even_by_raw_sql(
 
 
 def test_who_left_a_department_stays_on_record() -> None:
+    """Seen to fail with the trigger on DELETE disabled."""
     before = changes("routing.MembershipChange")
     removed = sql("DELETE FROM routing_membership")
     assert changes("routing.MembershipChange") == before + removed > before
 
 
 def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
+    """Seen to fail with every UPDATE of a source tracked."""
     before = changes("listening.SourceChange")
     source = Source.objects.get()
     source.went_well(cursor={"seq": 7}, next_after=None, now=noon)
@@ -239,7 +245,10 @@ def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
 
 
 def test_no_secret_is_in_any_record_of_changes(microblog: Account) -> None:
-    """G14: by the names of the columns, and by a canary in the rows."""
+    """G14: by the names of the columns, and by a canary in the rows.
+
+    Seen to fail with the accounts' secrets among what is tracked.
+    """
     microblog.secrets = {"token": "canary-4711"}
     microblog.name = "renamed"
     microblog.save()

@@ -95,6 +95,7 @@ def test_a_thread_of_a_thousand_answers_is_written_in_its_order() -> None:
 
 
 def test_the_same_entry_twice_is_written_once() -> None:
+    """Seen to fail with every entry taken for fresh."""
     first = write(said("1"), said("1"))
     again = write(said("1"))
     assert [row.interaction for row in first] == [again[0].interaction] * 2
