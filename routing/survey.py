@@ -220,6 +220,7 @@ def _finish(job: Job, judged: Judged) -> None:
     words = (said % {"n": len(judged.good)}, left % {"n": skipped})
     url = reverse("routing:survey", args=[job.data["upload"]])
     attempt = job.attempt
-    job.finish(", ".join(words) + ".", url=url, skipped=skipped)
-    if job.attempt == attempt:  # else somebody else has it since, and says so
-        Notice.give([job.owner], Notice.Kind.JOB, text=job.message, url=url)
+    with transaction.atomic():
+        job.finish(", ".join(words) + ".", url=url, skipped=skipped)
+        if job.attempt == attempt:  # else somebody else has it since, and says so
+            Notice.end_of(job)

@@ -3,6 +3,7 @@ from django.urls import include, path
 
 from scrm import health
 from scrm.context import nav, token
+from scrm.style import style
 
 
 def live(_request: HttpRequest) -> HttpResponse:
@@ -16,6 +17,7 @@ urlpatterns = [
     path("live/", live, name="live"),
     path("live/token/", token, name="live_token"),
     path("nav/", nav, name="nav"),
+    path("style/", style, name="style"),
     path("account/", include("crm.login_urls")),
     path("", include("scrm.reports.urls")),
     path("", include("scrm.sample.urls")),

@@ -84,7 +84,7 @@ GET = {
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
     MINE: "crm:job",
-    ADMIN: "routing:departments routing:department routing:department_new routing:rules "
+    ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
     "crm:person crm:accounts crm:account crm:account_new crm:workspace routing:seats sample:start",

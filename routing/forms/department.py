@@ -49,8 +49,17 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
                 min_value=0.01,
                 max_value=8760,
                 initial=hours.get(priority),
-                label=_("First answer within (hours), priority %s") % label.lower(),
+                label=label,
             )
+
+    @property
+    def hours(self) -> list[forms.BoundField]:
+        """Its response targets, one a priority."""
+        return [self[f"hours_{priority}"] for priority in Priority.values]
+
+    @property
+    def rest(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if not field.name.startswith("hours_")]
 
     def clean_colour(self) -> str:
         colour: str = self.cleaned_data["colour"]

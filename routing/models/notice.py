@@ -104,8 +104,9 @@ class Notice(models.Model):
         """Tell whoever asked for long work, and did not wait for it, that it has ended; once."""
         if not job.ended_at:
             return []
-        text = f"{job.get_state_display()}: {job.message}"
-        url = job.get_absolute_url()
+        done = job.state == Job.State.DONE
+        text = job.message if done else f"{job.get_state_display()}: {job.message}"
+        url = job.result.get("url") or job.get_absolute_url()
         return cls.give([job.owner_id], cls.Kind.JOB, text=text, url=url, once=True)
 
     @classmethod

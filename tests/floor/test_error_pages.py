@@ -1,0 +1,48 @@
+"""What is shown where nothing can be shown: in words, with a way on, and never blank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client, RequestFactory
+from django.views.defaults import server_error
+
+from crm.models import User
+
+As = Callable[[User], Client]
+
+
+def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
+    """No mark gives this test a database: any statement would fail it."""
+    page = server_error(RequestFactory().get("/"))
+    assert page.status_code == 500
+    assert "Something broke on our side" in page.content.decode()
+    assert 'href="/"' in page.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_stranger_who_is_lost_gets_words_and_the_login() -> None:
+    """Seen to fail with the words for staff alone: the page was blank."""
+    page = Client().get("/nowhere/")
+    assert page.status_code == 404
+    assert "There is nothing here that you may see" in page.content.decode()
+    assert "/account/login/" in page.content.decode()
+
+
+def test_staff_who_are_lost_get_back_to_the_inbox(as_: As, agent: User) -> None:
+    page = as_(agent).get("/nowhere/").content.decode()
+    assert "Back to the inbox" in page
+
+
+def test_what_is_not_for_a_role_says_so(as_: As, agent: User) -> None:
+    page = as_(agent).get("/topics/new/")
+    assert page.status_code == 403
+    assert "This page is not for your role" in page.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_form_that_was_open_for_too_long_says_what_to_do() -> None:
+    page = Client(enforce_csrf_checks=True).post("/account/login/", {"login": "a@b.example"})
+    assert page.status_code == 403
+    assert "This page was open for too long" in page.content.decode()
