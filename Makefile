@@ -7,15 +7,22 @@ EMBEDDED := $(PY) -m scrm.embedded --fresh --data
 COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml --extra embedded
 
-.PHONY: run test check bench lock clean lint fast
+.PHONY: run test browser check bench lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
 
-test: .venv/test.stamp  ## all tests; ARGS="-k inbox" chooses
+test: .venv/test.stamp browser  ## all tests; ARGS="-k inbox" chooses
 	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone" $(ARGS); code=$$?; \
 		$(PY) -m pytest -m alone $(ARGS); alone=$$?; \
 		[ $$code = 0 ] || [ $$code = 5 ] || exit $$code; [ $$alone = 0 ] || [ $$alone = 5 ]'
+
+browser:  ## Chromium for the browser tests, where root and apt can bring it
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium"; apt-get update -q >/dev/null && \
+		apt-get install -q -y --no-install-recommends chromium >/dev/null; \
+		else echo "No Chromium was found: the browser tests will be skipped." >&2; fi
 
 check: .venv/test.stamp  ## within a minute: style, types, import law, fast tests
 	@$(EMBEDDED) var/check -- $(MAKE) --no-print-directory lint fast
