@@ -18,7 +18,7 @@ test: .venv/test.stamp browser  ## all tests; ARGS="-k inbox" chooses
 		[ $$code = 0 ] || [ $$code = 5 ] || exit $$code; [ $$alone = 0 ] || [ $$alone = 5 ]'
 
 browser:  ## Chromium for the browser tests, where root and apt can bring it
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing Chromium"; apt-get update -q >/dev/null && \
 		apt-get install -q -y --no-install-recommends chromium >/dev/null; \
