@@ -128,7 +128,27 @@
     beating = setInterval(beat, 15000);
     beat();
   }
-  window.addEventListener("pagehide", () => here && post(here.left));
+  function leave() {
+    if (here) post(here.left);
+    here = null;
+    clearInterval(beating);
+  }
+  window.addEventListener("pagehide", leave);
+  window.addEventListener("pageshow", ({ persisted }) => persisted && opened());
+
+  // Back to the list as it stood, where only one pane has room.
+  document.addEventListener("click", (event) => {
+    const back = event.target.closest(".case-title .back");
+    if (!back || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    const row = current();
+    leave();
+    mark(null);
+    document.getElementById("open").replaceWith(Object.assign(document.createElement("div"), { id: "open", className: "open nothing" }));
+    opened();
+    history.pushState({ htmx: true }, "", back.href);
+    focus(row);
+  });
 
   // A click on a row opens it here; with a modifier, in a new tab, as any link.
   document.addEventListener("click", (event) => {
@@ -143,6 +163,15 @@
     const href = detail.href + new URL(document.getElementById("cases").dataset.news, location).search;
     mark(detail.href.match(/\d+/)[0]);
     if (await show(href)) history.pushState({ htmx: true }, "", href);
+  });
+  // Where there is no room for a fourth pane, who this is comes over the case and goes again.
+  document.addEventListener("click", (event) => {
+    const shows = event.target.closest("[data-who]");
+    if (!shows && !event.target.closest(".hide-who")) return;
+    event.preventDefault();
+    const place = document.getElementById("open");
+    place.classList.toggle("shows-who", Boolean(shows));
+    place.querySelector(shows ? ".hide-who" : "[data-who]").focus();
   });
   window.addEventListener("popstate", () => location.reload());
 

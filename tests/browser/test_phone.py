@@ -1,0 +1,79 @@
+"""390 px wide, touched with a thumb: one pane at a time, the composer at the bottom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from crm.models import Interaction, User
+from responses.models import Delivery
+from tests.browser.conftest import Windows
+from tests.browser.hands import Mouse
+from tests.browser.test_records import log_a_call
+from tests.browser.world import PEOPLE, World
+
+pytestmark = pytest.mark.parametrize("theme", ["light", "dark"])
+
+
+@pytest.fixture
+def phone(windows: Windows, agent: User, world: World, theme: Any) -> Mouse:
+    return Mouse(windows.open(agent, theme=theme, phone=True))
+
+
+def fits(page: Page) -> None:
+    """Nothing sticks out to the side."""
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390, f"{wide} px at {page.url}"
+
+
+def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
+    fits(phone.page)
+    keys = list(PEOPLE)[:10]
+    phone.open(world[keys[0]])
+    for n, key in enumerate(keys):
+        phone.is_at(world[key])
+        expect(phone.row(world[key])).to_be_hidden()
+        fits(phone.page)
+        if n % 5 == 0:
+            phone.take()
+        phone.finish()
+        expect(phone.opened).not_to_have_attribute("data-case", str(world[key].pk))
+    assert {world[key].status for key in keys} == {"done"}
+
+
+def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: World) -> None:
+    phone.open(world["layla"])
+    expect(phone.opened.locator(".who")).to_be_hidden()
+    phone.opened.get_by_text("Who this is").click()
+    expect(phone.opened.locator(".who")).to_be_visible()
+    fits(phone.page)
+    phone.page.get_by_role("button", name="Close").click()
+    expect(phone.opened.locator(".who")).to_be_hidden()
+    phone.write("نأسف لذلك.")
+    expect(phone.opened.locator(".composer .foot button.primary")).to_be_in_viewport(ratio=1)
+    phone.send()
+    expect(phone.said).to_contain_text("Leaves in")
+    assert Delivery.objects.get().response.text == "نأسف لذلك."
+    phone.is_at(world["noa"])
+    phone.opened.locator(".back").click()
+    expect(phone.row(world["noa"])).to_be_visible()
+    expect(phone.page.locator("#open.nothing")).to_be_hidden()
+
+
+def test_a_call_is_logged(phone: Mouse) -> None:
+    log_a_call(phone)
+    fits(phone.page)
+    assert Interaction.objects.filter(channel="manual").count() == 1
+
+
+def test_the_menu_opens_and_closes(phone: Mouse) -> None:
+    menu = phone.page.locator("#menu")
+    expect(menu).to_be_hidden()
+    phone.page.get_by_role("link", name="Menu", exact=True).click()
+    expect(menu).to_be_visible()
+    fits(phone.page)
+    menu.get_by_role("link", name="Contacts").click()
+    expect(phone.page.locator("main h1")).to_have_text("Contacts")
+    fits(phone.page)

@@ -1,0 +1,163 @@
+"""Two browsers at once: who is here, who was first, what came in meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from crm.models import User
+from responses.models import Draft, Response
+from tests.browser.conftest import Windows
+from tests.browser.hands import Mouse
+from tests.browser.world import World, says
+from tests.machinery import eventually
+
+COUNTS = """() => {
+  window.seen = null;
+  new MutationObserver(() => {
+    const bar = document.querySelector("[data-bar]");
+    if (!window.seen && bar?.checkVisibility()) window.seen = Date.now();
+  }).observe(document.getElementById("cases"), { childList: true, subtree: true });
+}"""
+"""Notes when the bar over the list is on screen, in milliseconds of the same clock."""
+PRESS_AT = """(at) => {
+  setTimeout(() => document.querySelector("#open [data-key=m]").click(), at - Date.now());
+}"""
+
+
+def at(windows: Windows, user: User, world: World, key: str) -> Mouse:
+    hand = Mouse(windows.open(user, world[key].get_absolute_url()))
+    hand.is_at(world[key])
+    return hand
+
+
+def listening(page: Page) -> None:
+    """Wait until the stream is open: what happens before that is not heard."""
+    with page.expect_response(lambda answer: "/live/?token" in answer.url):
+        page.reload()
+
+
+def test_they_see_each_other_by_name(
+    windows: Windows, agent: User, teammate: User, world: World
+) -> None:
+    anna = at(windows, agent, world, "ron")
+    theo = at(windows, teammate, world, "ron")
+    expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is looking")
+    expect(theo.opened.locator(".present")).to_have_text("Anna Agent is looking")
+    theo.write("Dear")
+    expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is replying")
+    expect(anna.row(world["ron"]).locator(".present")).to_contain_text("Theo Teammate")
+    theo.open(world["layla"])
+    expect(anna.opened.locator(".present")).to_be_empty()
+
+
+def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
+    windows: Windows, agent: User, teammate: User, world: World
+) -> None:
+    """Both press in the same moment."""
+    windows.expect("409")
+    both = {user: at(windows, user, world, "ron") for user in (agent, teammate)}
+    moment = 1000 * timezone.now().timestamp() + 700
+    for hand in both.values():
+        hand.page.evaluate(PRESS_AT, moment)
+    eventually(lambda: world["ron"].assignee)
+    winner = world["ron"].assignee
+    assert winner in both
+    for user, hand in both.items():
+        if user == winner:
+            expect(hand.said).to_contain_text("The case is yours.")
+        else:
+            expect(hand.opened.get_by_role("alert")).to_contain_text(str(winner))
+            expect(hand.opened.locator(".case-facts")).to_contain_text(str(winner))
+    assert [event.by for event in world["ron"].events.filter(kind="claimed")] == [winner]
+
+
+def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
+    windows: Windows, agent: User, world: World
+) -> None:
+    windows.expect("409")
+    anna = at(windows, agent, world, "ron")
+    anna.write("We are sorry about your bag.")
+    says("ron", "It is not about a bag!")
+    anna.send()
+    alert = anna.opened.locator(".composer").get_by_role("alert")
+    expect(alert).to_contain_text("Your text is kept.")
+    expect(anna.opened.locator(".composer blockquote")).to_contain_text("It is not about a bag!")
+    expect(anna.writing).to_have_value("We are sorry about your bag.")
+    assert not Response.objects.exists()
+    anna.type(anna.writing, "Excuse us: we are sorry.")
+    anna.send()
+    expect(anna.said).to_contain_text("Leaves in")
+    assert Response.objects.get().text == "Excuse us: we are sorry."
+
+
+@pytest.mark.alone
+def test_a_new_case_is_on_screen_within_a_second(
+    windows: Windows, agent: User, world: World
+) -> None:
+    page = windows.open(agent)
+    listening(page)
+    page.wait_for_timeout(500)
+    page.evaluate(COUNTS)
+    says("zoe", "Where do I complain, @SkywardAir?", name="Zoë")
+    committed = timezone.now().timestamp()
+    bar = page.locator("[data-bar]")
+    expect(bar).to_have_text("1 new case, show")
+    took = page.evaluate("window.seen") / 1000 - committed
+    assert took < 1, f"{took:.2f} s"
+    expect(page.locator("#announce")).to_have_text("1 new case, show")
+    expect(page.get_by_text("Zoë")).to_be_hidden()
+    bar.click()
+    expect(page.locator("#case-rows > li").first).to_contain_text("Zoë")
+
+
+def test_the_open_case_shows_what_they_write_without_a_reload(
+    windows: Windows, agent: User, world: World
+) -> None:
+    anna = at(windows, agent, world, "ron")
+    listening(anna.page)
+    anna.is_at(world["ron"])
+    anna.write("Half an answer")
+    says("ron", "Are you there?")
+    expect(anna.opened.locator(".timeline")).to_contain_text("Are you there?")
+    expect(anna.writing).to_have_value("Half an answer")
+    expect(anna.writing).to_be_focused()
+
+
+def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Whoever types on in the older window is told, and keeps both texts."""
+    windows.expect("409")
+    first = at(windows, agent, world, "ron")
+    first.write("Dear Ron,")
+    expect(first.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    second = at(windows, agent, world, "ron")
+    expect(second.writing).to_have_value("Dear Ron,")
+    second.page.reload()
+    expect(second.writing).to_have_value("Dear Ron,")
+    second.type(second.writing, "Dear Mr Calder,")
+    expect(second.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    first.type(first.writing, "Dear Ronald,")
+    told = first.opened.locator("#speaks").get_by_role("alert")
+    expect(told).to_contain_text("Dear Mr Calder,")
+    expect(first.writing).to_have_value("Dear Ronald,")
+    assert Draft.objects.get().text == "Dear Mr Calder,"
+    told.get_by_role("button", name="take the other one").click()
+    expect(first.writing).to_have_value("Dear Mr Calder,")
+
+
+def test_a_mention_in_a_note_rings_the_bell(
+    windows: Windows, agent: User, teammate: User, world: World
+) -> None:
+    theo = windows.open(teammate)
+    listening(theo)
+    anna = at(windows, agent, world, "ron")
+    anna.tab("n", "Note")
+    anna.write("@theo, you flew that day?")
+    anna.send()
+    bell = theo.locator("#bell")
+    expect(bell).to_have_attribute("aria-label", "1 new notice")
+    bell.click()
+    expect(theo.locator("main")).to_contain_text("@theo, you flew that day?")

@@ -1,0 +1,96 @@
+"""The main verbs are forms and links: they do without JavaScript."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from crm.models import Interaction, User
+from responses.models import Response
+from routing.models import Case, Department
+from tests.browser.conftest import Windows
+from tests.browser.world import World
+
+
+@pytest.fixture
+def page(windows: Windows, agent: User, world: World) -> Page:
+    return windows.open(agent, world["ron"].get_absolute_url(), java_script_enabled=False)
+
+
+def verb(page: Page, name: str) -> None:
+    """Open one of the small forms over the case."""
+    page.locator("#open .case-title summary", has_text=name).click()
+
+
+def test_a_case_is_opened_from_the_list_and_taken(page: Page, agent: User, world: World) -> None:
+    page.locator(f"#row-{world['layla'].pk} .who-link").click()
+    page.get_by_role("button", name="Take it").click()
+    expect(page.locator("#messages")).to_contain_text("The case is yours.")
+    assert world["layla"].assignee == agent
+
+
+def test_a_note_is_kept(page: Page, world: World) -> None:
+    page.get_by_role("link", name="Answer", exact=True).click()
+    page.get_by_role("link", name="Note").click()
+    page.get_by_label("Note, stays inside").fill("He flew on SK 590.")
+    page.get_by_role("button", name="Keep the note").click()
+    expect(page.locator(".timeline")).to_contain_text("He flew on SK 590.")
+
+
+def test_an_answer_is_sent_and_undone(page: Page, world: World) -> None:
+    page.get_by_role("link", name="Answer", exact=True).click()
+    page.get_by_label("Message privately").check()
+    page.get_by_label("Your answer").fill("We are sorry.")
+    page.get_by_role("button", name="Send privately").click()
+    expect(page.locator("#messages")).to_contain_text("Leaves in")
+    assert Response.objects.get().visibility == "private"
+    page.locator("#messages").get_by_role("button", name="Undo").click()
+    expect(page.locator("#messages")).to_contain_text("Nothing left")
+    assert Response.objects.get().state != "released"
+
+
+def test_a_case_is_done_put_off_and_handed_over(
+    page: Page, sales: Department, world: World
+) -> None:
+    page.locator("#open .case-title").get_by_role("button", name="Done").click()
+    expect(page.locator(".case-facts")).to_contain_text("done")
+    page.locator(f"#row-{world['wei'].pk} .who-link").click()
+    verb(page, "Snooze")
+    page.locator("#open .case-title form").get_by_role("button", name="Snooze").click()
+    expect(page.locator(".case-facts")).to_contain_text("snoozed")
+    page.locator(f"#row-{world['priya'].pk} .who-link").click()
+    verb(page, "Hand over")
+    page.get_by_label("To which department").select_option(label="Sales")
+    page.get_by_label("Why", exact=True).fill("A group.")
+    page.locator("#open .case-title form").get_by_role("button", name="Hand over").click()
+    expect(page.locator("#messages")).to_contain_text("Handed over to Sales")
+    assert [world[key].status for key in ("ron", "wei")] == ["done", "snoozed"]
+    assert world["priya"].department == sales
+
+
+def test_a_call_is_logged(page: Page) -> None:
+    page.locator(".nav a.new").click()
+    page.get_by_label("Look them up").fill("Erika Mustermann")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_label("Somebody new").check()
+    page.get_by_label("What was said").fill("Asked about a refund.")
+    page.get_by_role("button", name="Log it").click()
+    expect(page.locator(".case-title h1")).to_have_text("Erika Mustermann")
+    assert Interaction.objects.get(channel="manual").text == "Asked about a refund."
+
+
+def test_a_list_is_filtered_and_several_are_done(page: Page, world: World) -> None:
+    keys = ["layla", "noa"]
+    Case.objects.filter(pk__in=[world[key].pk for key in keys]).update(priority="urgent")
+    page.goto("/")
+    page.locator(".list summary", has_text="Filter").click()
+    page.get_by_label("Priority").select_option(label="Urgent")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#case-rows > li")).to_have_count(2)
+    for key in keys:
+        page.locator(f"#row-{world[key].pk} .pick input").check()
+    page.locator("#bulk").get_by_role("button", name="Done").click()
+    expect(page.locator("#messages")).to_contain_text("2 cases.")
+    assert {world[key].status for key in keys} == {"done"}
+    page.locator("#messages").get_by_role("button", name="Undo").click()
+    assert {world[key].status for key in keys} == {"new"}
