@@ -194,8 +194,9 @@ def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
 
 @pytest.fixture
 def job(hear: Callable[..., Case], agent: User) -> Job:
-    cases = [hear("Me too", handle=f"@person{n}").pk for n in range(3)]
-    return Job.ask("responses.bulk", by=agent, total=3, verb="done", cases=cases)
+    cases = [hear("Me too", handle=f"@person{n}") for n in range(3)]
+    shown = [[case.pk, case.last_inbound_id, 0] for case in cases]
+    return Job.ask("responses.bulk", by=agent, total=3, verb="done", cases=shown)
 
 
 def test_long_work_rings_when_it_has_ended(job: Job, agent: User) -> None:
@@ -212,7 +213,9 @@ def test_what_was_done_while_the_page_waited_rings_for_nobody(
 ) -> None:
     case = hear("Me too")
     form = str(uuid.uuid4())
-    as_(agent).post("/bulk/", {"verb": "done", "case": [case.pk], "form": form})
+    as_(agent).post(
+        "/bulk/", {"verb": "done", "case": [f"{case.pk}:{case.last_inbound_id}:0"], "form": form}
+    )
     carry_out(Job.objects.get().pk)
     assert rung(agent) == []
 

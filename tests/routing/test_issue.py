@@ -219,7 +219,8 @@ def test_an_issue_made_of_a_selection_in_the_inbox_has_its_cases(
 ) -> None:
     cases = [make_case(by=name) for name in ("ron", "rita", "rob")]
     browser = as_(agent)
-    asked = {"verb": "issue", "issue": "Seat policy", "case": [case.pk for case in cases]}
+    shown = [f"{case.pk}:{case.last_inbound_id}:0" for case in cases]
+    asked = {"verb": "issue", "issue": "Seat policy", "case": shown}
     browser.post("/bulk/", asked)
     page = browser.get(Issue.objects.get().get_absolute_url())
     assert {row.case for row in page.context["rows"]} == set(cases)
