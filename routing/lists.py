@@ -5,6 +5,7 @@ Every page is a keyset: the row comparison of an index that exists, never an off
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,12 +15,11 @@ from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, Tuple
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Interaction, Profile, ProfileLink, User
-from crm.models.interaction import WORDS
+from crm.models import Interaction, ProfileLink, User
 from crm.search import contacts_named, prefix_query, profiles_named
-from listening.models import Match
-from routing.models import Case
-from routing.models.status import LIVING, Status
+from listening.models import Match, Topic
+from routing.models import Case, CaseConversation
+from routing.models.status import ACTIVE, LIVING, Status
 from scrm.numbers import midnight, number, place
 
 PAGE = 50
@@ -66,14 +66,30 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 
 
 def cases_asked_for(asked: Asked, user: User) -> QuerySet[Case]:
-    """All of them that the user may see, in no order."""
-    cases: QuerySet[Case] = _in_view(Case.objects.visible_to(user), asked.view, user)
-    for name, value in asked.filters.items():
-        if name in _FILTERS:
-            cases = _FILTERS[name](cases, value)
-    if words := asked.filters.get("q"):
-        cases = _found(cases, words, user)
-    return cases
+    """All of them that the user may see, in no order.
+
+    What they only handed over is among “All”: nothing of it is theirs to do.
+    """
+    cases = Case.objects.all()
+    everything = asked.view == "all"
+    seen = cases.visible_to(user) if everything else cases.in_departments_of(user)
+    return seen.filter(_conditions(asked, user))
+
+
+def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
+    """The rows after the mark, in order, and one more than fit on a page.
+
+    The first of each part that may be seen are taken along its own index, so that a small
+    department is not sought among all that is heard.
+    """
+    conditions = _conditions(asked, user)
+    parts = Case.objects.parts_visible_to(user, handed_over=asked.view == "all")
+    wanted = [page_after(part.filter(conditions), asked.sort, mark) for part in parts]
+    if len(wanted) < 2:
+        return in_order(wanted[0], asked.sort)[: PAGE + 1] if wanted else Case.objects.none()
+    firsts = [in_order(part, asked.sort).values("pk")[: PAGE + 1] for part in wanted]
+    together = Case.objects.filter(pk__in=firsts[0].union(*firsts[1:], all=True))
+    return in_order(together, asked.sort)[: PAGE + 1]
 
 
 def in_order(cases: QuerySet[Case], sort: str) -> QuerySet[Case]:
@@ -110,76 +126,80 @@ def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
     return last if rank is None else (rank, *last)
 
 
-def _in_view(cases: Any, view: str, user: User) -> Any:
+def _conditions(asked: Asked, user: User) -> Q:
+    conditions = _in_view(asked.view, user)
+    for name, value in asked.filters.items():
+        if name in _FILTERS:
+            conditions &= _FILTERS[name](value)
+    if words := asked.filters.get("q"):
+        conditions &= _words(words, user)
+    return conditions
+
+
+def _in_view(view: str, user: User) -> Q:
     if view == "all":
-        return cases
+        return Q()
     if view in Status.values and view != Status.OPEN:
-        return cases.filter(status=view)
-    active = cases.active()
-    return {"mine": active.of(user), "unassigned": active.unclaimed(), "open": active}[view]
+        return Q(status=view)
+    active = Q(status__in=ACTIVE)
+    return {"mine": active & Q(assignee=user), "unassigned": active & Q(assignee=None)}.get(
+        view, active
+    )
 
 
-def _assignee(cases: QuerySet[Case], value: str) -> QuerySet[Case]:
-    return cases.filter(assignee=None if value == "nobody" else number(value))
-
-
-def _due(cases: QuerySet[Case], value: str) -> QuerySet[Case]:
+def _due(value: str) -> Q:
     now = timezone.now()
-    if value == "over":
-        return cases.filter(due_at__lt=now)
-    return cases.filter(due_at__gte=now, due_at__lt=now + SOON)
+    return Q(due_at__lt=now) if value == "over" else Q(due_at__gte=now, due_at__lt=now + SOON)
 
 
-def _status(cases: QuerySet[Case], value: str) -> QuerySet[Case]:
-    return cases.filter(status__in=LIVING if value == NOT_CLOSED else [value])
+def _topic(topic: Topic) -> Q:
+    # Named one by one, so that PostgreSQL knows how often each of them hits.
+    revisions = list(topic.revisions.values_list("pk", flat=True))
+    hit = Match.objects.filter(revision__in=revisions)
+    return Q(Exists(hit.filter(mention__interaction=OuterRef("last_inbound"))))
 
 
-def _topic(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
-    hit = Match.objects.filter(revision__topic=value).values("mention__interaction")
-    return cases.filter(last_inbound__in=hit)
-
-
-def _since(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
-    return cases.filter(last_inbound_at__gte=midnight(value))
-
-
-def _until(cases: QuerySet[Case], value: Any) -> QuerySet[Case]:
-    return cases.filter(last_inbound_at__lt=midnight(value, days=1))
-
-
-def _found(cases: QuerySet[Case], words: str, user: User) -> QuerySet[Case]:
+def _words(words: str, user: User) -> Q:
     """By number, by name, handle or address, or by what was said: each through its index.
 
     What the user may not read is not found by its words either.
     """
     pk = number(words.strip().lstrip("#"))
+    found = {pk} if pk is not None else set()
     query = prefix_query(words)
-    found = Q(pk=pk) if pk is not None else Q(pk__in=[])
     if query is not None:
-        people = profiles_named(words).order_by("-pk").values_list("pk", flat=True)[:MOST_FOUND]
-        known = Profile.objects.filter(
-            links__contact__in=contacts_named(words).values("pk")[:MOST_FOUND], links__ended_at=None
-        )
-        readable = Interaction.objects.readable_by(user)
-        said = readable.alias(words=WORDS).filter(words=query).order_by("-pk")
+        of_them = Case.objects.filter(profile__in=_people(words)).order_by("-pk")
+        said = Interaction.objects.filter(words=query).order_by("-pk")
         talks = set(said.values_list("conversation", flat=True)[:MOST_FOUND])
-        found |= Q(profile__in=[*people, *known.values_list("pk", flat=True)])
-        found |= Q(conversation_links__conversation__in=talks, conversation_links__ended_at=None)
-    return cases.filter(pk__in=Case.objects.filter(found).values("pk"))
+        about = CaseConversation.objects.filter(conversation__in=talks, ended_at=None)
+        if not user.sees_everything:
+            theirs = Q(case__department__in=user.memberships.values("department"))
+            about = about.filter(Q(conversation__restricted=False) | theirs)
+        found |= {*of_them.values_list("pk", flat=True)[:MOST_FOUND]}
+        found |= {*about.values_list("case", flat=True)}
+    return Q(pk__in=found)
 
 
-_FILTERS: dict[str, Any] = {
-    "department": lambda cases, value: cases.filter(department=value),
-    "status": _status,
-    "who": lambda cases, value: cases.filter(KNOWN if value == "known" else ~KNOWN),
-    "priority": lambda cases, value: cases.filter(priority=value),
-    "issue": lambda cases, value: cases.filter(issue=value),
-    "tag": lambda cases, value: cases.filter(tags__contains=[value]),
-    "channel": lambda cases, value: cases.filter(last_inbound__channel=value),
-    "kind": lambda cases, value: cases.filter(last_inbound__kind=value),
-    "assignee": _assignee,
+def _people(words: str) -> set[int]:
+    """Profiles of that name, or of contacts of that name; any, where there are too many."""
+    named = profiles_named(words).order_by().values_list("pk", flat=True)
+    contacts = contacts_named(words).order_by().values("pk")[:MOST_FOUND]
+    known = ProfileLink.objects.filter(contact__in=contacts, ended_at=None)
+    return {*named[:MOST_FOUND], *known.values_list("profile", flat=True)[:MOST_FOUND]}
+
+
+_FILTERS: dict[str, Callable[[Any], Q]] = {
+    "department": lambda value: Q(department=value),
+    "status": lambda value: Q(status__in=LIVING if value == NOT_CLOSED else [value]),
+    "who": lambda value: KNOWN if value == "known" else ~KNOWN,
+    "priority": lambda value: Q(priority=value),
+    "issue": lambda value: Q(issue=value),
+    "tag": lambda value: Q(tags__contains=[value]),
+    "channel": lambda value: Q(last_inbound__channel=value),
+    "kind": lambda value: Q(last_inbound__kind=value),
+    "assignee": lambda value: Q(assignee=None if value == "nobody" else number(value)),
     "due": _due,
     "topic": _topic,
-    "since": _since,
-    "until": _until,
+    "since": lambda day: Q(last_inbound_at__gte=midnight(day)),
+    "until": lambda day: Q(last_inbound_at__lt=midnight(day, days=1)),
 }

@@ -100,23 +100,24 @@ def _in_one_breath(one: Entry, other: Entry) -> bool:
 
 
 def interactions_of(case: Case) -> QuerySet[Interaction]:
-    """What was said in its conversations, for former ones until they left the case."""
+    """What was said in its conversations, for former ones until they left the case; and what
+    we said to many about it or its issue."""
     links = case.conversation_links.all()
-    here = Q(conversation__in=links.filter(ended_at=None).values("conversation"))
-    before = Q(
-        conversation__case_links__in=links.filter(ended_at__isnull=False),
-        recorded_at__lt=F("conversation__case_links__ended_at"),
-    )
-    return Interaction.objects.filter(here | before | Q(pk__in=_statements(case))).distinct()
-
-
-def _statements(case: Case) -> list[int]:
-    """What we said to many about this case, or about its issue."""
-    about = Q(deliveries__response__case=case)
+    here = links.filter(ended_at=None).values("conversation")
+    before = links.filter(ended_at__isnull=False)
+    to_many = Interaction.objects.filter(profile=None, direction="out")
+    parts = [
+        Interaction.objects.filter(
+            conversation__case_links__in=before,
+            recorded_at__lt=F("conversation__case_links__ended_at"),
+        ),
+        to_many.filter(deliveries__response__case=case),
+    ]
     if case.issue_id:
-        about |= Q(deliveries__response__issue=case.issue_id)
-    said = Interaction.objects.filter(about, profile=None, direction="out")
-    return list(said.values_list("pk", flat=True).distinct())
+        parts.append(to_many.filter(deliveries__response__issue=case.issue_id))
+    # Not an OR: it would begin at all that was ever said.
+    said = Interaction.objects.filter(conversation__in=here).values("pk")
+    return Interaction.objects.filter(pk__in=said.union(*(part.values("pk") for part in parts)))
 
 
 def _works_there(case: Case, user: User) -> bool:

@@ -9,6 +9,7 @@ from routing.views import (
     offline,
     palette,
     people,
+    queue,
     rule,
     survey,
     verbs,
@@ -19,6 +20,7 @@ app_name = "routing"
 urlpatterns = [
     path("", inbox.inbox, name="inbox"),
     path("inbox/news/", inbox.news, name="news"),
+    path("next/", queue.next_case, name="next"),
     path("views/", inbox.save_view, name="save_view"),
     path("views/<int:pk>/drop/", inbox.drop_view, name="drop_view"),
     path("notices/", notice.notices, name="notices"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from django.db.models import Count, Max, Q
+from django.db.models import IntegerField, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from crm.models import User
 from responses.models import Delivery, Response
 from routing.models import Case, Department, Issue, Notice, SavedView
-from routing.models.status import ACTIVE
+from routing.models.status import Status
 from scrm import live
 
 
@@ -68,9 +68,10 @@ def _departments(user: User) -> Any:
 
 
 def _nav(user: User) -> dict[str, Any]:
+    counts = _counts(user)
     return {
-        "notices": Notice.objects.filter(user=user).unread().count(),
-        "views": _views(user),
+        "notices": counts["rung"],
+        "views": _views(counts),
         "departments": _department_items(user),
         "issues": _issues(),
         "saved": _saved(user),
@@ -79,33 +80,46 @@ def _nav(user: User) -> dict[str, Any]:
     }
 
 
-def _views(user: User) -> list[Item]:
+class Number(Subquery):
+    """How many rows there are: one number among others of the same statement."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def _counts(user: User) -> dict[str, int]:
+    """What waits for somebody, all by one statement, each along an index of what it counts."""
+    theirs = Case.objects.in_departments_of(user)
+    numbers = {
+        "mine": theirs.active().of(user),
+        "unassigned": theirs.active().unclaimed(),
+        "waiting": theirs.filter(status=Status.WAITING),
+        "snoozed": theirs.filter(status=Status.SNOOZED),
+        "approve": Response.objects.approvable_by(user),
+        "check": Delivery.objects.visible_to(user).to_check(timezone.now()),
+        "rung": Notice.objects.filter(user=user).unread(),
+    }
+    counted = {name: Number(rows.order_by().values("pk")) for name, rows in numbers.items()}
+    return cast("dict[str, int]", User.objects.filter(pk=user.pk).values(**counted).get())
+
+
+def _views(counts: dict[str, int]) -> list[Item]:
     inbox = reverse("routing:inbox")
-    visible = Case.objects.visible_to(user)
-    counts = visible.living().aggregate(
-        mine=Count("pk", filter=Q(status__in=ACTIVE, assignee=user)),
-        unassigned=Count("pk", filter=Q(status__in=ACTIVE, assignee=None)),
-        waiting=Count("pk", filter=Q(status="waiting")),
-        snoozed=Count("pk", filter=Q(status="snoozed")),
-    )
     labels = {
         "mine": _("Mine"),
         "unassigned": _("Unassigned"),
         "waiting": _("Waiting"),
         "snoozed": _("Snoozed"),
     }
-    items = [Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()]
-    approve = Response.objects.approvable_by(user).count()
-    check = Delivery.objects.visible_to(user).to_check(timezone.now()).count()
     return [
-        *items,
-        Item(_("To approve"), reverse("responses:approvals"), approve),
-        Item(_("Check sending"), reverse("responses:sendings"), check, bad=True),
+        *(Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()),
+        Item(_("To approve"), reverse("responses:approvals"), counts["approve"]),
+        Item(_("Check sending"), reverse("responses:sendings"), counts["check"], bad=True),
     ]
 
 
 def _department_items(user: User) -> list[Item]:
-    active = Count("cases", filter=Q(cases__status__in=ACTIVE))
+    active = Case.objects.active().filter(department=OuterRef("pk"))
     return [
         Item(
             str(department),
@@ -113,15 +127,18 @@ def _department_items(user: User) -> list[Item]:
             department.n,
             colour=department.colour,
         )
-        for department in _departments(user).annotate(n=active)
+        for department in _departments(user).annotate(n=Number(active.values("pk")))
     ]
 
 
 def _issues() -> list[Item]:
     """Open ones that grew last, with how many people raised them."""
-    people = Count("cases__profile", distinct=True)
-    grown = Max("cases__last_inbound_at")
-    rows: Any = Issue.objects.filter(closed_at=None).annotate(people=people, heard_at=grown)
+    cases = Case.objects.filter(issue=OuterRef("pk"))
+    heard = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
+    rows: Any = Issue.objects.filter(closed_at=None).annotate(
+        people=Number(cases.values("profile").distinct()),
+        heard_at=Subquery(heard.values("last_inbound_at")[:1]),
+    )
     return [
         Item(str(row), row.get_absolute_url(), row.people, unit=_("people"))
         for row in rows.open_first()[:5]

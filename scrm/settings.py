@@ -26,6 +26,10 @@ SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
+# What is asked all day lies in memory or on flash, and no question is worth compiling.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
+    "options", "-c random_page_cost=1.1 -c jit=off"
+)
 DATABASES["default"]["TEST"] = {"NAME": os.environ.get("SCRM_TEST_DB")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

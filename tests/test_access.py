@@ -102,7 +102,8 @@ POST = {
     "responses:send_again responses:send_late responses:put_away responses:judge",
     SIGN: "responses:approve responses:send_back",
     STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view",
-    WORKERS: "responses:bulk responses:saved_reply_new crm:contact_new crm:contact_edit "
+    WORKERS: "routing:next responses:bulk responses:saved_reply_new crm:contact_new "
+    "crm:contact_edit "
     "crm:contact_link crm:link crm:unlink crm:link_confirm crm:link_again crm:make_contact "
     "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
     "responses:issue_statement routing:new routing:new_cards "

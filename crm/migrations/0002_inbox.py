@@ -6,6 +6,8 @@ import django.contrib.postgres.search
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
+import pgtrigger.compiler
+import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -128,5 +130,44 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='contactrelation',
             constraint=models.CheckConstraint(condition=models.Q(('one', models.F('other')), _negated=True), name='relation_of_two'),
+        ),
+        pgtrigger.migrations.RemoveTrigger(
+            model_name='interaction',
+            name='no_update',
+        ),
+        migrations.RemoveIndex(
+            model_name='interaction',
+            name='interaction_profile',
+        ),
+        migrations.RemoveIndex(
+            model_name='interaction',
+            name='interaction_search',
+        ),
+        migrations.AddField(
+            model_name='interaction',
+            name='words',
+            field=models.GeneratedField(db_persist=True, expression=django.contrib.postgres.search.SearchVector('title', django.db.models.functions.text.Left('text', 100000), config='simple'), output_field=django.contrib.postgres.search.SearchVectorField()),
+        ),
+        migrations.AlterField(
+            model_name='interaction',
+            name='conversation',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='interactions', to='crm.conversation'),
+        ),
+        migrations.AlterField(
+            model_name='interaction',
+            name='profile',
+            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='interactions', to='crm.profile'),
+        ),
+        migrations.AddIndex(
+            model_name='interaction',
+            index=models.Index(fields=['profile', '-sort_at', '-id'], name='interaction_profile'),
+        ),
+        migrations.AddIndex(
+            model_name='interaction',
+            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], name='interaction_search'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='interaction',
+            trigger=pgtrigger.compiler.Trigger(name='no_update', sql=pgtrigger.compiler.UpsertTriggerSql(func="IF NOT (COALESCE(current_setting('scrm.erasing', true) = 'on', FALSE) AND (to_jsonb(NEW) - ARRAY['title', 'text', 'html', 'url', 'sort_at', 'words']::text[]) = (to_jsonb(OLD) - ARRAY['title', 'text', 'html', 'url', 'sort_at', 'words']::text[])) THEN RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation'; END IF; RETURN NEW;", hash='407e015bab4a89fc809f91e08cf657879dc94bc7', operation='UPDATE', pgid='pgtrigger_no_update_4b6cc', table='crm_interaction', when='BEFORE')),
         ),
     ]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import cast
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import BigAutoField, Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Left
@@ -16,7 +17,7 @@ from crm.models.profile import Profile
 from crm.models.user import User
 from crm.triggers import append_only
 
-WORDS = SearchVector("title", Left("text", 100_000), config="simple")
+_WORDS = SearchVector("title", Left("text", 100_000), config="simple")
 """What is searched; bounded, because PostgreSQL refuses a vector of over a megabyte."""
 
 
@@ -60,6 +61,15 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return self.filter(Q(conversation__restricted=False) | Exists(mine))
 
 
+_Manager = models.Manager.from_queryset(InteractionQuerySet)
+
+
+class InteractionManager(_Manager["Interaction"]):
+    def get_queryset(self) -> InteractionQuerySet:
+        """Without the words to search by: they are as long as the text, and nobody reads them."""
+        return cast("InteractionQuerySet", super().get_queryset().defer("words"))
+
+
 class Interaction(models.Model):
     """The ledger: one thing said or done, in or out. Points at a profile, never at a contact.
 
@@ -75,8 +85,12 @@ class Interaction(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     scope = models.CharField(max_length=600)
     key = models.CharField(max_length=1000)
-    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="interactions")
-    profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="interactions")
+    conversation = models.ForeignKey(
+        Conversation, models.PROTECT, related_name="interactions", db_index=False
+    )
+    profile = models.ForeignKey(
+        Profile, models.PROTECT, null=True, related_name="interactions", db_index=False
+    )
     account = models.ForeignKey(Account, models.PROTECT, null=True, related_name="+")
     staff = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     direction = models.CharField(max_length=3, choices=Direction.choices)
@@ -96,8 +110,13 @@ class Interaction(models.Model):
         output_field=models.DateTimeField(),
         db_persist=True,
     )
+    words = models.GeneratedField(  # stored, so that the newest hits of a common word are found
+        expression=_WORDS,  # by looking at the newest rows, not at all hits
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
 
-    objects = InteractionQuerySet.as_manager()
+    objects = InteractionManager()
 
     class Meta:
         constraints = [
@@ -109,16 +128,16 @@ class Interaction(models.Model):
         ]
         indexes = [
             models.Index(fields=["conversation", "sort_at"], name="interaction_conversation"),
-            models.Index(fields=["profile", "-sort_at"], name="interaction_profile"),
+            models.Index(fields=["profile", "-sort_at", "-id"], name="interaction_profile"),
             models.Index(
                 fields=["scope", "in_reply_to"],
                 name="interaction_reply",
                 condition=~Q(in_reply_to=""),
             ),
-            GinIndex(WORDS, name="interaction_search"),
+            GinIndex(fields=["words"], name="interaction_search"),
         ]
-        # A trigger sees the generated `sort_at` as NULL; it cannot be written anyway.
-        triggers = append_only("title", "text", "html", "url", "sort_at")
+        # A trigger sees what is generated as NULL; it cannot be written anyway.
+        triggers = append_only("title", "text", "html", "url", "sort_at", "words")
 
     def __str__(self) -> str:
         return f"{self.direction} {self.kind} {self.pk}"

@@ -91,4 +91,12 @@ class Migration(migrations.Migration):
             model_name='savedreplychange',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='efe4e96c2840e54237f3b1cb0aa38576c9f42efb', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_6a9ef', table='responses_savedreplychange', when='BEFORE')),
         ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(condition=models.Q(('settled_at', None), ('state__in', ['queued', 'failed', 'unknown'])), fields=['state'], name='delivery_unsettled'),
+        ),
+        migrations.AddIndex(
+            model_name='response',
+            index=models.Index(condition=models.Q(('state', 'held')), fields=['department'], name='response_held'),
+        ),
     ]

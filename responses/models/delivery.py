@@ -29,6 +29,9 @@ class Sending(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN)
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def visible_to(self, user: User) -> DeliveryQuerySet:
         return self.filter(response__in=Response.objects.visible_to(user).values("pk"))
@@ -58,7 +61,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """What needs a human: failed, unknown, or overdue; not what was replaced since."""
         troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN])
         overdue = Q(pk__in=self.overdue(now).values("pk"))
-        return self.filter(troubled | overdue, settled_at=None)
+        # Said twice, so that the index of what is unsettled is seen to hold all of them.
+        return self.filter(troubled | overdue, state__in=UNSETTLED, settled_at=None)
 
     def to_settle(self, now: datetime) -> DeliveryQuerySet:
         """Unknown, and it is time to ask the network again."""
@@ -126,6 +130,11 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["scope", "sent_key"], name="delivery_sent", condition=~Q(sent_key="")
+            ),
+            models.Index(
+                fields=["state"],
+                name="delivery_unsettled",
+                condition=Q(state__in=["queued", "failed", "unknown"], settled_at=None),
             ),
         ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -39,15 +39,14 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         """Those of cases they may see, of their departments, their own, and what all may read."""
         if user.sees_everything:
             return self
+        case = Case.objects.visible_to(user).filter(pk=OuterRef("case"))
+        member = Membership.objects.filter(department=OuterRef("department"), user=user)
         return self.filter(
-            Q(
-                case__in=Case.objects.visible_to(user).values("pk"),
-                department__is_restricted=False,
-            )
-            | Q(department__memberships__user=user)
+            (Exists(case) & Q(department__is_restricted=False))
+            | Exists(member)
             | Q(author=user)
             | Q(audience="many", state=State.RELEASED)
-        ).distinct()
+        )
 
     def about(self, issue: Issue) -> ResponseQuerySet:
         """Statements to many on it, and all that was said in its cases."""
@@ -112,7 +111,10 @@ class Response(models.Model):
     objects = ResponseQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["-created_at"], name="response_history")]
+        indexes = [
+            models.Index(fields=["-created_at"], name="response_history"),
+            models.Index(fields=["department"], name="response_held", condition=Q(state="held")),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(audience="many", visibility="public") | ~Q(audience="many"),

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -15,14 +14,17 @@ from django.utils import timezone
 from crm.models import Conversation, Interaction, Profile, User
 from routing.models.department import Department, Membership
 from routing.models.event import CaseEvent
+from routing.models.indexes import INDEXES
 from routing.models.issue import Issue
 from routing.models.notice import Notice
 from routing.models.rule import Priority
-from routing.models.status import ACTIVE, LIVING, Stale, Status
+from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
 from routing.models.target import SlaPolicy
 from scrm.live import publish
 
 Kind = CaseEvent.Kind
+MANY = 4
+"""Departments; who is in more sees so much that a filter along the whole list finds it soon."""
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -32,8 +34,30 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return self
         handed = CaseEvent.objects.filter(case=OuterRef("pk"), kind=Kind.HANDED_OVER, by=user)
         member = Membership.objects.filter(department=OuterRef("department"), user=user)
-        closed = [Status.DONE, Status.NOISE]
-        return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=closed)))
+        return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
+
+    def in_departments_of(self, user: User) -> CaseQuerySet:
+        """Without those that they only handed over."""
+        if user.sees_everything:
+            return self
+        return self.filter(department__in=user.memberships.values("department"))
+
+    def parts_visible_to(self, user: User, *, handed_over: bool) -> list[CaseQuerySet]:
+        """What they see, in parts that do not overlap and go along an index each.
+
+        handed_over: with that part, as in `visible_to`; or without, as `in_departments_of`.
+        """
+        if user.sees_everything:
+            return [self]
+        mine = list(user.memberships.values_list("department", flat=True))
+        if len(mine) > MANY:
+            return [self.visible_to(user) if handed_over else self.in_departments_of(user)]
+        parts = [self.filter(department=department) for department in mine]
+        if handed_over:
+            handed = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user).values("case")
+            elsewhere = self.exclude(status__in=CLOSED).exclude(department__in=mine)
+            parts.append(elsewhere.filter(pk__in=handed))
+        return parts
 
     def workable_by(self, user: User) -> CaseQuerySet:
         """Those that a user may not only read but act on."""
@@ -83,9 +107,12 @@ class Case(models.Model):
     last_inbound is what staleness is judged by: who acts must have seen it.
     """
 
-    profile = models.ForeignKey(Profile, models.PROTECT, related_name="cases")
-    department = models.ForeignKey(Department, models.PROTECT, related_name="cases")
-    assignee = models.ForeignKey(User, models.PROTECT, null=True, related_name="cases")
+    # Indexed below, with what they are asked together with.
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="cases", db_index=False)
+    department = models.ForeignKey(Department, models.PROTECT, related_name="cases", db_index=False)
+    assignee = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="cases", db_index=False
+    )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
     rank = models.GeneratedField(  # what the list by priority is ordered by
@@ -97,7 +124,9 @@ class Case(models.Model):
         db_persist=True,
     )
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
-    issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="cases")
+    issue = models.ForeignKey(
+        Issue, models.PROTECT, null=True, related_name="cases", db_index=False
+    )
     continues = models.ForeignKey("self", models.PROTECT, null=True, related_name="continued_by")
     opened_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(null=True)
@@ -110,35 +139,7 @@ class Case(models.Model):
     objects = CaseQuerySet.as_manager()
 
     class Meta:
-        indexes = [
-            models.Index(
-                fields=["department", "-last_inbound_at", "-id"],
-                name="case_active",
-                condition=Q(status__in=["new", "open"]),
-            ),
-            models.Index(
-                fields=["assignee", "-last_inbound_at", "-id"],
-                name="case_mine",
-                condition=Q(status__in=["new", "open", "waiting", "snoozed"]),
-            ),
-            models.Index(
-                fields=["snoozed_until"], name="case_snoozed", condition=Q(status="snoozed")
-            ),
-            models.Index(fields=["profile", "-opened_at"], name="case_of_profile"),
-            models.Index(
-                fields=["-last_inbound_at", "-id"],
-                name="case_newest",
-                condition=Q(status__in=["new", "open"]),
-            ),
-            models.Index(
-                fields=["rank", "last_inbound_at", "id"],
-                name="case_rank",
-                condition=Q(status__in=["new", "open"]),
-            ),
-            models.Index(fields=["status", "-last_inbound_at", "-id"], name="case_status"),
-            models.Index(fields=["-last_inbound_at", "-id"], name="case_recent"),
-            GinIndex(fields=["tags"], name="case_tags"),
-        ]
+        indexes = INDEXES
         constraints = [
             models.CheckConstraint(
                 condition=Q(status="done", done_at__isnull=False) | ~Q(status="done"),
@@ -154,7 +155,7 @@ class Case(models.Model):
 
     @property
     def is_closed(self) -> bool:
-        return self.status in {Status.DONE, Status.NOISE}
+        return self.status in CLOSED
 
     @property
     def conversations(self) -> models.QuerySet[Conversation]:

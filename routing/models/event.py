@@ -33,7 +33,7 @@ class CaseEvent(models.Model):
         OPENED = "opened", "Looked at"
         LEFT = "left", "Left"
 
-    case = models.ForeignKey("Case", models.PROTECT, related_name="events")
+    case = models.ForeignKey("Case", models.PROTECT, related_name="events", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     at = models.DateTimeField(default=timezone.now)
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
@@ -43,7 +43,14 @@ class CaseEvent(models.Model):
     data = models.JSONField(default=dict)
 
     class Meta:
-        indexes = [models.Index(fields=["case", "at"], name="event_of_case")]
+        indexes = [
+            models.Index(fields=["case", "at"], name="event_of_case"),
+            models.Index(
+                fields=["by", "case"],
+                name="event_handed_over",
+                condition=models.Q(kind="handed over"),
+            ),
+        ]
         ordering = ["at", "pk"]
         triggers = append_only("why", "data")
 

@@ -20,3 +20,4 @@ class Status(models.TextChoices):
 
 ACTIVE = (Status.NEW, Status.OPEN)
 LIVING = (*ACTIVE, Status.WAITING, Status.SNOOZED)
+CLOSED = (Status.DONE, Status.NOISE)

@@ -130,9 +130,8 @@ def listing(request: StaffRequest) -> Listing:
     """The pane of cases for the address's query."""
     now = timezone.now()
     asked, form = _asked(request)
-    wanted = lists.cases_asked_for(asked, request.user)
-    page = lists.page_after(wanted, asked.sort, request.GET.get("before", ""))
-    found = rows(lists.in_order(page, asked.sort)[: PAGE + 1], request.user, now=now)
+    page = lists.page(asked, request.user, request.GET.get("before", ""))
+    found = rows(page, request.user, now=now)
     query = _query(request.GET)
     older = ""
     if len(found) > PAGE:
@@ -164,8 +163,8 @@ def _asked(request: StaffRequest) -> tuple[Asked, InboxForm]:
     data = form.cleaned_data
     names = ("q", *InboxForm.FILTERS)
     filters = {name: data[name] for name in names if data.get(name)}
-    visible = Case.objects.visible_to(request.user)
-    view = data.get("view") or lists.default_view(visible, request.user, filters)
+    theirs = Case.objects.in_departments_of(request.user)
+    view = data.get("view") or lists.default_view(theirs, request.user, filters)
     return Asked(view, data.get("sort") or "newest", filters), form
 
 

@@ -5,13 +5,14 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
+from crm.models import Contact
 from crm.search import contacts_named
 from routing import lists
 from routing.lists import Asked
 from routing.models import Case, Issue
 from scrm.text import storable
 
-_FEW = 6
+_FEW, _LOOKED_THROUGH = 6, 200
 _MOST_TAGGED = 500
 
 
@@ -21,11 +22,11 @@ def palette(request: StaffRequest) -> HttpResponse:
     words = storable(request.GET.get("q", "")).strip()[:200]
     if not words:
         return HttpResponse()
-    cases = lists.cases_asked_for(Asked("all", "newest", {"q": words}), request.user)
-    found = lists.in_order(cases.select_related("profile", "department"), "newest")
+    cases = lists.page(Asked("all", "newest", {"q": words}), request.user)
+    contacts = contacts_named(words).order_by().values("pk")[:_LOOKED_THROUGH]
     context = {
-        "cases": found[:_FEW],
-        "contacts": contacts_named(words)[:_FEW],
+        "cases": cases.select_related("profile", "department")[:_FEW],
+        "contacts": Contact.objects.filter(pk__in=contacts)[:_FEW],
         "issues": Issue.objects.filter(name__icontains=words)[:_FEW],
         "words": words,
     }

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest, worker_only
+from routing.queue import take_next
+
+
+@require_POST
+@worker_only
+def next_case(request: StaffRequest) -> HttpResponse:
+    """Take the most urgent case that waits, and open it."""
+    case = take_next(request.user)
+    if case is None:
+        messages.info(request, _("Nothing waits for anybody."))
+        return redirect("routing:inbox")
+    return redirect(case)
