@@ -7,7 +7,7 @@ EMBEDDED := $(PY) -m scrm.embedded --fresh --data
 COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml --extra embedded
 
-.PHONY: run test browser check bench lock clean lint fast
+.PHONY: run test browser check bench screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
@@ -39,6 +39,9 @@ fast:
 
 bench: .venv/test.stamp
 	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script; done'
+
+screenshots: .venv/test.stamp browser  ## every page of the sample into docs/img
+	@SCRM_SANDBOX_SECONDS=0 $(EMBEDDED) var/screenshots -- $(PY) docs/screenshots.py
 
 lock: .venv/test.stamp  ## after a change of dependencies in pyproject.toml
 	@$(COMPILE) -o requirements.lock

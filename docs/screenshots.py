@@ -1,0 +1,125 @@
+"""Every page of the sample, light, dark and on a phone, into docs/img: `make screenshots`.
+
+Runs on services of its own (see the Makefile), so that nobody's data is in a picture.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
+os.environ["MEDIA_ROOT"] = str(ROOT / "var" / "screenshots" / "media")
+import django
+from django.core.management import call_command
+
+django.setup()
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from playwright.sync_api import sync_playwright
+
+from crm.models import Contact, User
+from responses.models import Response
+from routing.models import Case, Department, Issue
+
+WAYS = {
+    "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+
+
+def pages() -> dict[str, str]:
+    """Name of a picture → the address that it shows."""
+    calder = Contact.objects.get(name="Ron Calder")
+    his = Case.objects.filter(profile__links__contact=calder).latest("opened_at")
+    free = Case.objects.filter(status="new").latest("last_inbound_at")
+    service = Department.objects.get(is_fallback=True)
+    return {
+        "inbox": "/?view=unassigned",
+        "case": f"/cases/{his.pk}/?q=calder",
+        "composer": f"/cases/{free.pk}/?view=unassigned",
+        "map": "/map/",
+        "new": "/new/",
+        "cards": "/new/cards/",
+        "contacts": "/contacts/",
+        "contact": calder.get_absolute_url(),
+        "issues": "/issues/",
+        "issue": Issue.objects.latest("pk").get_absolute_url(),
+        "approvals": "/approvals/",
+        "sendings": "/sendings/",
+        "history": "/responses/",
+        "response": Response.objects.latest("pk").get_absolute_url(),
+        "saved-replies": "/saved-replies/",
+        "notices": "/notices/",
+        "topics": "/topics/",
+        "sources": "/sources/",
+        "rules": "/rules/",
+        "department": service.get_absolute_url(),
+        "people": "/people/",
+        "settings": "/me/",
+        "style": "/style/",
+    }
+
+
+def session(user: User) -> str:
+    """A logged-in session's key."""
+    made = SessionStore()
+    made[SESSION_KEY] = str(user.pk)
+    made[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+    made[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    made.save()
+    return str(made.session_key)
+
+
+def take(base: str, key: str, shown: dict[str, str], where: Path) -> None:
+    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        for way, options in WAYS.items():
+            context = browser.new_context(**options)
+            context.add_cookies([{"name": "sessionid", "value": key, "url": base}])
+            page = context.new_page()
+            for name, address in shown.items():
+                page.goto(f"{base}{address}")
+                page.wait_for_timeout(900)
+                page.screenshot(path=where / f"{name}-{way}.png")
+            context.close()
+        browser.close()
+
+
+def main() -> None:
+    where = ROOT / "docs" / "img"
+    where.mkdir(exist_ok=True)
+    call_command("migrate", verbosity=0)
+    call_command("load_sample")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "scrm.asgi:application", "--port", str(port)]
+    web = subprocess.Popen([*command, "--log-level", "error"], cwd=ROOT)
+    try:
+        base = f"http://localhost:{port}"
+        for _try in range(100):
+            try:
+                urllib.request.urlopen(f"{base}/healthz")
+                break
+            except OSError:
+                time.sleep(0.2)
+        take(base, session(User.objects.get(role="admin")), pages(), where)
+    finally:
+        web.terminate()
+        web.wait(10)
+    print(f"{len(list(where.glob('*.png')))} pictures in {where.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
