@@ -26,7 +26,10 @@ SLOW = {
     "listening/test_visits.py", "machine/test_services.py", "responses/test_approvals.py",
     "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
     "responses/test_sendings.py", "routing/test_case.py", "routing/test_inbox.py",
-    "test_start.py", "reports/test_map.py", "routing/test_offline_survey.py",
+    "routing/test_desk.py", "routing/test_lists.py", "routing/test_issue.py",
+    "responses/test_bulk.py", "responses/test_drafts.py", "responses/test_issue_words.py",
+    "responses/test_notices.py", "routing/test_offline_survey.py", "reports/test_map.py",
+    "test_bad_input.py", "test_start.py", "test_switcher.py",
 }  # fmt: skip
 
 
