@@ -273,7 +273,7 @@ BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "routing:issue", "routing:issue_close", "listening:source_poll",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
-    "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo",
+    "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo", "routing:next",
     "responses:bulk_undo", "routing:new_survey",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
