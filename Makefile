@@ -7,15 +7,18 @@ EMBEDDED := $(PY) -m scrm.embedded --fresh --data
 COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml --extra embedded
 
-.PHONY: run test browser check bench screenshots lock clean lint fast
+.PHONY: run test test-browser browser check bench screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
 
-test: .venv/test.stamp browser  ## all tests; ARGS="-k inbox" chooses
-	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone" $(ARGS); code=$$?; \
-		$(PY) -m pytest -m alone $(ARGS); alone=$$?; \
+test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
+	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone and not browser" $(ARGS); code=$$?; \
+		$(PY) -m pytest -m "alone and not browser" $(ARGS); alone=$$?; \
 		[ $$code = 0 ] || [ $$code = 5 ] || exit $$code; [ $$alone = 0 ] || [ $$alone = 5 ]'
+
+test-browser: .venv/test.stamp browser  ## what a person does, in Chromium
+	@$(EMBEDDED) var/test -- $(PY) -m pytest -m browser tests/browser $(ARGS)
 
 browser:  ## Chromium for the browser tests, where root and apt can bring it
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
