@@ -90,7 +90,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     issue = Issue.objects.get(name="Lost bags in Athens")
     assert set(issue.cases.all()) == set(five)
     hand.go(hand.page.locator("#nav-inbox a", has_text="Lost bags in Athens"))
-    hand.go(hand.page.get_by_role("link", name="Write a statement"))
+    hand.press("p", hand.page.locator("main a[data-key=p]"))
     hand.tick(hand.page.get_by_label("@SkywardAir"))
     hand.type(hand.page.get_by_label("Text"), "We have found the bags; they fly tonight.")
     hand.go(hand.button("Publish to everyone"))
