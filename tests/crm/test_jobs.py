@@ -18,7 +18,6 @@ def job(agent: User) -> Job:
 
 
 def test_only_one_worker_gets_it(job: Job, noon: datetime) -> None:
-    """Seen to fail with `claim` updating whatever the state."""
     assert job.claim(now=noon)
     assert not Job.objects.get(pk=job.pk).claim(now=noon)
 

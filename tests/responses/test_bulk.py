@@ -71,7 +71,6 @@ def test_one_click_is_one_time(as_: As, agent: User, cases: list[Case]) -> None:
 def test_what_is_not_mine_to_work_on_is_left_and_said(
     as_: As, agent: User, sales: Department, cases: list[Case]
 ) -> None:
-    """Seen to fail with `workable_by` taken out of the loop."""
     Case.objects.filter(pk=cases[0].pk).update(department=sales)
     page = press(as_(agent), "done", cases).content.decode()
     assert "3 cases. 1 was left as it is." in page
@@ -163,7 +162,6 @@ def test_without_javascript_the_inbox_comes_back(as_: As, agent: User, cases: li
 def test_what_they_wrote_since_the_list_was_shown_is_not_closed_unread(
     as_: As, agent: User, cases: list[Case], hear: Callable[..., Case]
 ) -> None:
-    """Seen to fail with the case's own last words taken for those that the row showed."""
     root = cases[0].last_inbound.key
     hear("I will sue", handle="@person0", thread_key=root, in_reply_to=root)
     page = press(as_(agent), "done", cases).content.decode()

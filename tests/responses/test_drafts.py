@@ -52,7 +52,6 @@ def test_what_is_typed_is_there_again_in_the_same_tab(
 def test_a_second_window_does_not_overwrite_the_first(
     as_: As, agent: User, complaint: Case
 ) -> None:
-    """Seen to fail with the comparison of versions taken out."""
     client = as_(agent)
     keep(client, complaint, "First window", version=0)
     other = keep(client, complaint, "Second window", version=0)
@@ -183,7 +182,6 @@ def test_known_variables_are_replaced_and_all_else_stays(
 def test_an_undone_private_answer_comes_back_as_a_private_one(
     as_: As, agent: User, complaint: Case, microblog: Account
 ) -> None:
-    """Seen to fail without the place: what was private was offered to the public."""
     client, profile = as_(agent), complaint.profile_id
     place = f"{microblog.pk}:{profile}:private"
     typed = {"text": "Your booking X1", "place": place, "seen": complaint.last_inbound_id}
@@ -198,7 +196,6 @@ def test_an_undone_private_answer_comes_back_as_a_private_one(
 def test_a_keep_that_its_own_sending_overtook_brings_nothing_back(
     as_: As, agent: User, complaint: Case, microblog: Account
 ) -> None:
-    """Seen to fail without the look for the form's response."""
     client = as_(agent)
     place = f"{microblog.pk}:{complaint.profile_id}:public"
     form = "6f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e"

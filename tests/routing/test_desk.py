@@ -94,7 +94,6 @@ def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: 
 
 
 def test_put_back_compares_all_that_it_would_overwrite(agent: User, case: Case) -> None:
-    """Seen to fail with the comparison in `put_back` taken out."""
     before = case.standing
     case.finish(by=agent, seen=case.last_inbound_id)
     after = case.standing
@@ -275,7 +274,6 @@ def test_settings_of_ones_own(as_: As, agent: User) -> None:
 
 
 def test_an_expired_login_comes_back_to_the_page_of_the_form(client: Client, case: Case) -> None:
-    """Seen to fail without the referrer: the address of a verb shows nothing."""
     page = f"http://testserver/cases/{case.pk}/?view=mine"
     answer = client.post(f"/cases/{case.pk}/done/", headers={"referer": page})
     assert answer["Location"] == f"/account/login/?next=/cases/{case.pk}/%3Fview%3Dmine"

@@ -39,7 +39,6 @@ def walk(client: Client, address: str) -> list[int]:
 def test_pages_of_every_order_follow_one_another_without_gap_or_overlap(
     as_: As, agent: User, make_case: Make, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
-    """Seen to fail with the columns of `page_after` in another order than the list's."""
     monkeypatch.setattr("routing.views.inbox.PAGE", 3)
     at = timezone.now() - timedelta(hours=3)
     ranks = ("low", "urgent", "normal", "high", "normal", "low", "urgent", "high", "normal", "low")
@@ -84,7 +83,6 @@ def test_it_finds_a_profile_by_its_contacts_name(
 def test_what_may_not_be_read_is_not_found_by_its_words(
     as_: As, agent: User, admin: User, sales: Department, make_case: Make
 ) -> None:
-    """Seen to fail with `readable_by` taken out of the search."""
     case = make_case("The merger is called Nightingale")
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()
