@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from statistics import median
 from threading import Timer
 from typing import Any
 
@@ -19,6 +18,7 @@ from django.db import close_old_connections, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from crm import record
 from crm.models import Account, Interaction, User
@@ -29,6 +29,7 @@ from routing.models import Case, CaseConversation, CaseEvent
 from scrm import pipeline
 from scrm.channels.sandbox.models import Post
 from scrm.nudge import nudge
+from scrm.patience import REST_SECONDS
 from tests.machinery import Machine, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.live, pytest.mark.slow]
@@ -113,7 +114,8 @@ def all_in() -> bool:
 
 
 def assert_routed_once() -> None:
-    eventually(all_in, within=60)
+    """What was interrupted twice is taken one by one, which takes its time on a busy machine."""
+    eventually(all_in, within=180)
     assert not SetApart.objects.exists()
     assert Interaction.objects.filter(direction="in").count() == ITEMS
     assert Case.objects.count() == ITEMS
@@ -124,7 +126,7 @@ def assert_routed_once() -> None:
 
 def assert_answered(count: int) -> None:
     sent = Delivery.objects.filter(state="sent")
-    eventually(lambda: sent.count() == count, within=60)
+    eventually(lambda: sent.count() == count, within=180)
     assert all(Post.objects.filter(nonce=str(each.uuid)).count() == 1 for each in sent)
     assert Interaction.objects.filter(direction="out").count() == count
 
@@ -158,14 +160,14 @@ def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentio
 def test_redis_stops_and_pages_go_on(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Seen to fail with the errors let through and the hooks not robust (either alone holds).
+    """Seen to fail with the errors let through: of `live`, and of `nudge`.
 
-    Of `live`: nobody could take a case; of `nudge`: nobody could answer. Seen to fail without
-    the tick's sweep of sendings as well.
+    With the hooks not robust either, nobody could take a case, or answer. Seen to fail without
+    the tick's sweep of sendings too.
     """
     post()
     browser = as_(agent)
-    eventually(Case.objects.exists)
+    eventually(Case.objects.exists, within=30)
     machine.redis.stop()
 
     assert_pages_answer(browser)
@@ -181,7 +183,7 @@ def test_redis_freezes_and_nobody_waits_for_it(
     """Seen to fail without the time-outs of hints and of nudges, and without each `Patience`."""
     post()
     browser = as_(agent)
-    eventually(Case.objects.exists)
+    eventually(Case.objects.exists, within=30)
     machine.redis.freeze()
     rescue = Timer(30, machine.redis.thaw)  # so that what waits without end fails, and ends
     rescue.start()
@@ -198,8 +200,20 @@ def assert_pages_answer(browser: Client) -> None:
     """Twenty people take a case, answer it and look at the inbox: no error, and hardly one waits.
 
     Whoever finds Redis silent waits for its time-outs: half a second for a hint, two for a nudge.
+    Then it is left alone for a while.
     """
-    took: dict[str, list[float]] = defaultdict(list)
+    begin = time.monotonic()
+    with capture_logs() as log:
+        slowest = max(_use(browser))
+    found_silent = Counter(line["event"] for line in log)
+    rests = 1 + (time.monotonic() - begin) // REST_SECONDS
+    assert slowest < 4.5
+    assert 0 < found_silent["live hint lost"] <= rests
+    assert 0 < found_silent["nudge lost"] <= rests
+
+
+def _use(browser: Client) -> Iterator[float]:
+    """Three requests for each of twenty cases → the seconds that each took."""
     for case in Case.objects.order_by("pk")[:20]:
         place = places_for(case)[0]
         words = {
@@ -215,9 +229,7 @@ def assert_pages_answer(browser: Client) -> None:
         ):
             start = time.perf_counter()
             assert ask(page, typed).status_code in {200, 302}
-            took[page.replace(str(case.pk), "…")].append(time.perf_counter() - start)
-    assert max(max(each) for each in took.values()) < 3.5
-    assert max(median(each) for each in took.values()) < 0.4
+            yield time.perf_counter() - start
 
 
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
