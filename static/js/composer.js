@@ -54,6 +54,10 @@
   document.addEventListener("htmx:afterSettle", restore);
   restore();
 
+  document.body.addEventListener("connected", () => {
+    for (const text of document.querySelectorAll("textarea[data-draft]")) if (localStorage.getItem(key(text))) htmx.trigger(text, "keep");
+  });
+
   // Send; with Shift, send and be done with the case.
   document.addEventListener("keydown", (event) => {
     if (!(event.ctrlKey || event.metaKey) || event.key !== "Enter") return;

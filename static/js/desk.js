@@ -30,6 +30,9 @@
     }
   }
 
+  // What fails is said by the banner.
+  const ask = (verb, address, how) => htmx.ajax(verb, address, how).catch(() => {});
+
   // Each kind of request has an element of its own: those of one element wait for one another,
   // and only the last of them is kept. Of two cases that are wished for, the later is shown.
   const pane = document.querySelector(".list.pane");
@@ -37,7 +40,7 @@
   async function show(address) {
     const turn = (opening = {});
     htmx.trigger(pane, "htmx:abort");
-    try { await htmx.ajax("GET", address, { source: pane, target: "#open", swap: "outerHTML" }); } catch { /* the banner says so */ }
+    await ask("GET", address, { source: pane, target: "#open", swap: "outerHTML" });
     if (turn !== opening) return false;
     opening = null;
     return true;
@@ -117,7 +120,7 @@
   function beat() {
     const place = document.getElementById("open");
     if (!place?.dataset.here || document.hidden) return;
-    htmx.ajax("POST", place.dataset.here, { source: place, target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
+    ask("POST", place.dataset.here, { source: place, target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
   }
   scrm.beat = beat;
   function arrive(id) {
@@ -187,7 +190,7 @@
     for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
     count();
     const list = document.getElementById("cases");
-    htmx.ajax("GET", `/${new URL(list.dataset.news, location).search}`, { source: list, target: "#cases", swap: "outerHTML" });
+    ask("GET", `/${new URL(list.dataset.news, location).search}`, { source: list, target: "#cases", swap: "outerHTML" });
     const uuid = document.querySelector("[data-uuid]");
     if (uuid) uuid.value = crypto.randomUUID?.() || ""; // none on plain HTTP: the server makes one
     const place = document.getElementById("open");
@@ -234,12 +237,12 @@
   document.body.addEventListener("live:case", ({ detail }) => {
     heard.add(detail.id);
     clearTimeout(timer);
-    timer = setTimeout(ask, 250);
+    timer = setTimeout(seeNews, 250);
   });
   document.body.addEventListener("live:presence", ({ detail }) => {
-    if (document.getElementById(`row-${detail.id}`)) { heard.add(detail.id); clearTimeout(timer); timer = setTimeout(ask, 250); }
+    if (document.getElementById(`row-${detail.id}`)) { heard.add(detail.id); clearTimeout(timer); timer = setTimeout(seeNews, 250); }
   });
-  function ask() {
+  function seeNews() {
     const list = document.getElementById("cases");
     if (!list) return;
     const shown = rows().map((row) => row.dataset.case);
@@ -251,7 +254,7 @@
     address.searchParams.set("current", document.getElementById("open")?.dataset.case || "");
     heard.clear();
     const picked = new Set([...document.querySelectorAll(".pick input:checked")].map((box) => box.value));
-    htmx.ajax("GET", address.pathname + address.search, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
+    ask("GET", address.pathname + address.search, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
       for (const box of document.querySelectorAll(".pick input")) if (picked.has(box.value)) box.checked = true;
       count();
       const bar = document.querySelector("[data-bar]");

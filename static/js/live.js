@@ -48,10 +48,32 @@
     if (Date.now() - heardAt > 50000) KINDS.forEach((kind) => kind !== "presence" && say(kind, 0));
   }, 25000);
 
+  // A lost connection: say so, ask for it, and try again by itself what was pressed meanwhile.
+  // A form carries its UUID or what it depends on, so that a second try is never a second deed.
   const banner = document.getElementById("offline");
-  const online = (is) => { banner.hidden = is; };
-  window.addEventListener("offline", () => online(false));
-  window.addEventListener("online", () => online(true));
-  document.addEventListener("htmx:sendError", () => online(false));
-  document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) online(true); });
+  const pressed = new Map();
+  let asking = 0;
+  function lost() {
+    banner.hidden = false;
+    banner.querySelector("[data-pressed]").hidden = !pressed.size;
+    clearInterval(asking);
+    asking = setInterval(() => fetch("/healthz", { cache: "no-store" }).then(back, () => {}), 5000);
+  }
+  function back() {
+    if (banner.hidden || !navigator.onLine) return;
+    banner.hidden = true;
+    clearInterval(asking);
+    const again = [...pressed];
+    pressed.clear();
+    for (const [form, button] of again) if (form.isConnected) form.requestSubmit(button);
+    document.body.dispatchEvent(new CustomEvent("connected"));
+  }
+  window.addEventListener("offline", lost);
+  window.addEventListener("online", back);
+  document.addEventListener("htmx:sendError", ({ detail: { elt, requestConfig } }) => {
+    if (elt.matches("form")) pressed.set(elt, requestConfig.triggeringEvent?.submitter);
+    lost();
+  });
+  document.addEventListener("input", ({ target }) => pressed.delete(target.form)); // words that were changed wait for a new press
+  document.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) back(); });
 })();

@@ -164,6 +164,7 @@ class Windows:
             viewport=PHONE if phone else DESK,
             color_scheme=theme,
             has_touch=phone,
+            permissions=["clipboard-read", "clipboard-write"],
             reduced_motion="reduce",
             **options,
         )
@@ -235,7 +236,9 @@ def _until_quiet() -> None:
 
 @pytest.fixture
 def world(service: Department, microblog: Account, agent: User) -> World:
-    """Fifteen cases that nobody has taken yet."""
+    """Fifteen cases that nobody has taken yet; an answer has at most 500 characters."""
+    microblog.config = {"max_length": 500}
+    microblog.save()
     return populate(agent)
 
 

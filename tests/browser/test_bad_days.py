@@ -1,0 +1,232 @@
+"""Bad days and bad input: each has an answer, and nothing that was typed is lost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Page, expect
+
+from crm.models import User
+from responses.models import Delivery, Draft, Response
+from tests.browser.conftest import Windows
+from tests.browser.hands import Mouse
+from tests.browser.world import PEOPLE, RIGHT_TO_LEFT, World, says
+from tests.machinery import eventually
+
+LOST = "ERR_INTERNET_DISCONNECTED"
+EMOJI = "😀🛫🧳👩🏽‍🚀" * 72
+
+
+@pytest.fixture
+def hand(windows: Windows, agent: User, world: World) -> Mouse:
+    hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
+    hand.is_at(world["ron"])
+    return hand
+
+
+def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
+    windows: Windows, hand: Mouse
+) -> None:
+    """What was pressed meanwhile is tried again by itself, and is one response."""
+    windows.expect(LOST)
+    banner = hand.page.locator("#offline")
+    hand.page.context.set_offline(True)
+    expect(banner).to_be_visible()
+    hand.write("We are sorry.")
+    hand.send()
+    expect(banner).to_contain_text("tried again")
+    expect(hand.writing).to_have_value("We are sorry.")
+    assert not Response.objects.exists()
+    hand.page.context.set_offline(False)
+    expect(banner).to_be_hidden()
+    expect(hand.said).to_contain_text("Leaves in")
+    assert Response.objects.get().text == "We are sorry."
+
+
+def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
+    windows: Windows, hand: Mouse, world: World
+) -> None:
+    windows.expect(LOST)
+    hand.page.context.set_offline(True)
+    hand.write("Half an answer")
+    expect(hand.page.locator("#offline")).to_be_visible()
+    hand.page.wait_for_timeout(1000)
+    assert not Draft.objects.exists()
+    hand.page.context.set_offline(False)
+    eventually(lambda: Draft.objects.filter(text="Half an answer"))
+    hand.page.reload()
+    expect(hand.writing).to_have_value("Half an answer")
+
+
+def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
+    windows.expect(LOST)
+    hand.page.context.set_offline(True)
+    hand.write("We are sorry")
+    hand.send()
+    expect(hand.page.locator("#offline")).to_contain_text("tried again")
+    hand.write(", but")
+    hand.page.context.set_offline(False)
+    eventually(lambda: Draft.objects.filter(text="We are sorry, but"))
+    assert not Response.objects.exists()
+
+
+def test_an_expired_session_comes_back_to_the_case_and_the_text(
+    hand: Mouse, agent: User, world: World
+) -> None:
+    agent.set_password("correct horse battery")
+    agent.save()
+    Session.objects.all().delete()
+    hand.write("We are very sorry.")
+    page = hand.page
+    expect(page).to_have_url(re.compile(rf"/account/login/\?next=/cases/{world['ron'].pk}/$"))
+    page.get_by_label("Email").fill(agent.email)
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Log in").click()
+    hand.is_at(world["ron"])
+    expect(hand.writing).to_have_value("We are very sorry.")
+    eventually(lambda: Draft.objects.filter(text="We are very sorry."))
+
+
+def test_done_in_a_stale_pane_is_refused_and_says_why(
+    windows: Windows, hand: Mouse, world: World
+) -> None:
+    windows.expect("409")
+    hand.page.route("**/cases/*/", lambda route: route.abort())
+    says("ron", "One more thing!")
+    hand.page.unroute_all()
+    hand.finish()
+    expect(hand.opened.get_by_role("alert")).to_be_visible()
+    expect(hand.opened.locator(".timeline")).to_contain_text("One more thing!")
+    assert world["ron"].status != "done"
+    hand.finish()
+    expect(hand.said).to_contain_text("Done.")
+
+
+def test_a_double_click_sends_once(hand: Mouse) -> None:
+    hand.write("We are sorry.")
+    hand.opened.locator(".composer .foot button.primary").dblclick()
+    expect(hand.said).to_contain_text("Leaves in")
+    hand.page.wait_for_timeout(300)
+    assert Response.objects.count() == Delivery.objects.count() == 1
+
+
+def test_two_thousand_lines_are_counted_refused_and_kept(windows: Windows, hand: Mouse) -> None:
+    windows.expect("422")
+    lines = "\n".join(f"Line {n} of our log." for n in range(2000))
+    hand.page.evaluate("text => navigator.clipboard.writeText(text)", lines)
+    hand.into(hand.writing)
+    hand.page.keyboard.press("Control+v")
+    expect(hand.opened.locator("#speaks")).to_contain_text("characters too many")
+    expect(hand.opened.locator("[data-count]")).to_have_text(str(len(lines)))
+    hand.send()
+    expect(hand.opened.locator(".composer .errorlist")).to_contain_text("too many")
+    expect(hand.writing).to_have_value(lines)
+    expect(hand.opened.locator(".composer .foot button.primary")).to_be_in_viewport()
+    assert not Response.objects.exists()
+
+
+def test_two_thousand_lines_that_they_wrote_leave_room_for_the_answer(
+    hand: Mouse, world: World
+) -> None:
+    says("wei", "\n".join(f"Line {n} of my complaint." for n in range(2000)))
+    hand.open(world["wei"])
+    expect(hand.opened.locator(".timeline")).to_contain_text("Line 1999")
+    expect(hand.writing).to_be_in_viewport()
+
+
+def test_five_hundred_emoji_are_sent_as_they_are(
+    windows: Windows, hand: Mouse, world: World
+) -> None:
+    text = EMOJI[:500]
+    says("wei", text)
+    hand.write(text)
+    expect(hand.opened.locator("[data-count]")).to_have_text("500")
+    hand.send()
+    expect(hand.said).to_contain_text("Leaves in")
+    assert Response.objects.get().text == text
+    hand.page.goto(world["wei"].get_absolute_url())
+    expect(hand.opened.locator(".timeline")).to_contain_text(text)
+    assert _sticks_out(hand.page) == []
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_names_in_ten_scripts_keep_their_place(
+    windows: Windows, agent: User, world: World, phone: bool
+) -> None:
+    """Each stands apart from what is beside it, and runs in its own direction."""
+    page = windows.open(agent, phone=phone)
+    assert page.evaluate(OVERLAPS) == []
+    assert _sticks_out(page) == []
+    for key, (name, _text) in PEOPLE.items():
+        who = page.locator(f"#row-{world[key].pk} .who-link bdi")
+        expect(who).to_have_text(name)
+        way = "rtl" if key in RIGHT_TO_LEFT else "ltr"
+        assert who.evaluate("each => getComputedStyle(each).direction") == way, name
+    page.goto(world["layla"].get_absolute_url())
+    expect(page.locator(".composer form")).to_be_visible()
+    assert _sticks_out(page) == []
+
+
+def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
+    hand: Mouse, tmp_path: Path
+) -> None:
+    scan = tmp_path / "letter.pdf"
+    scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
+    page = hand.page
+    page.goto("/new/?kind=letter")
+    text = page.get_by_label("Transcription")
+    text.fill("The text of a letter.")
+    field = page.locator("input[type=file]")
+    field.set_input_files(scan)
+    assert "25" in field.evaluate("each => each.validationMessage")
+    page.get_by_role("button", name="Log it").click()
+    expect(page).to_have_url(re.compile(r"/new/\?kind=letter$"))
+    expect(text).to_have_value("The text of a letter.")
+
+
+def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
+    windows: Windows, hand: Mouse, tmp_path: Path
+) -> None:
+    """Wrong encoding, delimiter and columns: each is seen before anything is recorded."""
+    windows.expect("422")
+    file = tmp_path / "umfrage.csv"
+    file.write_bytes("Datum;Antwort\n2026-03-04;Schöne Plätze.\n".encode("cp1252"))
+    page = hand.page
+    page.goto("/new/survey/")
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Look into it").click()
+    found = page.locator("table.columns")
+    expect(found).to_contain_text("Schöne Plätze.")
+    page.get_by_label("Encoding").select_option(label="UTF-8")
+    expect(page.locator("#survey .errors, #survey .errorlist")).to_be_visible()
+    page.get_by_label("Encoding").select_option(label="Windows, Western")
+    expect(found).to_contain_text("Schöne Plätze.")
+    page.get_by_label("Cells are parted by").select_option(label="commas")
+    expect(page.locator("#survey")).to_contain_text("each row is one cell")
+    page.get_by_label("Cells are parted by").select_option(label="semicolons")
+    expect(found.locator("th")).to_have_count(2)
+    page.locator("#column-1").select_option(label="Left out")
+    expect(page.locator("#survey").get_by_role("button", name="Import")).to_be_hidden()
+    page.locator("#column-1").select_option(label="What they said")
+    expect(page.get_by_role("button", name="Import one answer")).to_be_visible()
+
+
+OVERLAPS = """() => [...document.querySelectorAll("#case-rows .top")].flatMap((top) => {
+  const boxes = [...top.children].map((each) => each.getBoundingClientRect()).filter((box) => box.width);
+  boxes.sort((a, b) => a.left - b.left);
+  return boxes.slice(1).some((box, n) => box.left < boxes[n].right - 1) ? [top.textContent] : [];
+})"""
+
+
+def _sticks_out(page: Page) -> list[str]:
+    """What reaches beyond the window's edge."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("main *")]
+          .filter((each) => each.checkVisibility() && !each.closest("bdi, .tabs, .hidden"))
+          .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+          .map((each) => `${each.localName}.${each.className}`)"""
+    )
+    return found
