@@ -35,12 +35,14 @@
 
   // Each kind of request has an element of its own: those of one element wait for one another,
   // and only the last of them is kept. Of two cases that are wished for, the later is shown.
-  const pane = document.querySelector(".list.pane");
+  const asker = () => document.body.appendChild(Object.assign(document.createElement("div"), { hidden: true }));
+  const opener = asker();
+  const beater = asker();
   let opening = null;
   async function show(address) {
     const turn = (opening = {});
-    htmx.trigger(pane, "htmx:abort");
-    await ask("GET", address, { source: pane, target: "#open", swap: "outerHTML" });
+    htmx.trigger(opener, "htmx:abort");
+    await ask("GET", address, { source: opener, target: "#open", swap: "outerHTML" });
     if (turn !== opening) return false;
     opening = null;
     return true;
@@ -49,7 +51,7 @@
   // Until it is there, the answer to a verb on the last one changes its row, but opens nothing.
   document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
     if (["open", "list-news"].includes(target.id)) detail.serverResponse = shown(detail.serverResponse);
-    if (target.id === "open" && opening && detail.requestConfig.elt !== pane) detail.swapOverride = "none";
+    if (target.id === "open" && opening && detail.requestConfig.elt !== opener) detail.swapOverride = "none";
   });
 
   async function open(link) {
@@ -120,7 +122,7 @@
   function beat() {
     const place = document.getElementById("open");
     if (!place?.dataset.here || document.hidden) return;
-    ask("POST", place.dataset.here, { source: place, target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
+    ask("POST", place.dataset.here, { source: beater, target: `#present-${place.dataset.case}`, swap: "outerHTML", values: replying() ? { replying: 1 } : {} });
   }
   scrm.beat = beat;
   function arrive(id) {

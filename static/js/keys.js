@@ -86,7 +86,10 @@ window.scrm = window.scrm || {};
   });
 
   // What just happened goes by itself; an offer that ends counts down.
+  const MOST = matchMedia("(max-width: 720px)");
   function tend() {
+    const all = document.querySelectorAll("#messages li"); // a pile of them would cover the page
+    for (const old of [...all].slice(0, MOST.matches ? -1 : -2)) old.remove();
     for (const item of document.querySelectorAll(".messages li:not([data-tended])")) {
       item.dataset.tended = "1";
       const offer = item.querySelector("[data-expires]");
