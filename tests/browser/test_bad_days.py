@@ -215,7 +215,8 @@ def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
 
 
 OVERLAPS = """() => [...document.querySelectorAll("#case-rows .top")].flatMap((top) => {
-  const boxes = [...top.children].map((each) => each.getBoundingClientRect()).filter((box) => box.width);
+  const all = [...top.children].map((each) => each.getBoundingClientRect());
+  const boxes = all.filter((box) => box.width);
   boxes.sort((a, b) => a.left - b.left);
   return boxes.slice(1).some((box, n) => box.left < boxes[n].right - 1) ? [top.textContent] : [];
 })"""
