@@ -7,6 +7,10 @@ EMBEDDED := $(PY) -m scrm.embedded --fresh --data
 COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml --extra embedded
 
+TOOLS := var/tools
+npm = mkdir -p $(TOOLS) && cp tests/browser/tools/*.json $(TOOLS) && \
+	npm ci --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund --silent
+
 .PHONY: run test test-browser browser check bench screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
@@ -20,12 +24,17 @@ test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
 test-browser: .venv/test.stamp browser  ## what a person does, in Chromium
 	@$(EMBEDDED) var/test -- $(PY) -m pytest -m browser tests/browser $(ARGS)
 
-browser:  ## Chromium for the browser tests, where root and apt can bring it
+browser: $(TOOLS)/axe.stamp  ## Chromium and axe for the browser tests, where they can be brought
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing Chromium"; apt-get update -q >/dev/null && \
 		apt-get install -q -y --no-install-recommends chromium >/dev/null; \
 		else echo "No Chromium was found: the browser tests will be skipped." >&2; fi
+
+# Pinned, with checksums, in the lock; installing runs no script of theirs.
+$(TOOLS)/axe.stamp: tests/browser/tools/package-lock.json
+	@$(npm) --omit=dev >/dev/null && touch $@ || \
+		echo "axe could not be brought by npm: its tests will be skipped." >&2
 
 check: .venv/test.stamp  ## within a minute: style, types, import law, fast tests
 	@$(EMBEDDED) var/check -- $(MAKE) --no-print-directory lint fast

@@ -202,6 +202,9 @@ class Windows:
 
 @pytest.fixture
 def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[Windows]:
+    with connection.cursor() as cursor:
+        # Should a straggler of the site meet the emptying of the tables, then it shall yield.
+        cursor.execute("SET deadlock_timeout = '20s'")
     here = Windows(chromium, site)
     yield here
     for context in here.contexts:
