@@ -35,7 +35,7 @@ LABELS = {
     "noise": _("Noise"),
     "all": _("All"),
 }
-SORTS = {"newest": _("Newest first"), "oldest": _("Oldest first"), "priority": _("Priority")}
+SORTS = {"newest": _("Newest"), "oldest": _("Oldest"), "priority": _("Priority")}
 _ORDER = {
     "newest": ("-last_inbound_at", "-pk"),
     "oldest": ("last_inbound_at", "pk"),

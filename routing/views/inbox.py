@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as __
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
+from crm.cases import works
 from crm.record import tellable
 from routing import lists
 from routing.forms import InboxForm, SaveViewForm
@@ -57,6 +58,12 @@ class Listing:
         if self.asked.filters.get("q"):
             return _("Search")
         return str(department or LABELS[self.asked.view])
+
+    @property
+    def place(self) -> str:
+        """Where the frame has this list, whichever case stands open beside it."""
+        narrowed = self.query.lstrip("?")
+        return f"/?{narrowed or f'view={self.asked.view}'}"
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
@@ -148,6 +155,8 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
     return {
         "rows": shown.rows,
         "query": shown.query,
+        "at": shown.place,
+        "may_take": works(request.user),
         "departments": not asked.filters.get("department") and request.user.sees_everything,
         "sorts": SORTS.items(),
         "views": LABELS.items(),

@@ -74,6 +74,11 @@
     }
   }
 
+  // What somebody has open and reads or fills in is not replaced under their hands.
+  document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+    if (detail.target.querySelector("details.pop[open]")) detail.shouldSwap = false;
+  });
+
   // Rows come along with answers; those that this list does not show have no place in it.
   function shown(html) {
     const all = document.createElement("template");

@@ -152,3 +152,30 @@ def test_a_list_is_filtered_saved_and_shared(
     hand.page.go_back()
     expect(rows).to_have_count(1)
     expect(hand.page.locator("#open.nothing")).to_be_visible()
+
+
+def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World) -> None:
+    hand = sit_down(agent)
+    Case.objects.filter(pk=world["ron"].pk).update(priority="urgent")
+    hand.press("t", hand.button("Next"))
+    hand.is_at(world["ron"])
+    expect(hand.opened.locator(".case-facts")).to_contain_text("you")
+
+
+def test_what_is_open_is_not_replaced_by_news(
+    sit_down: SitDown, agent: User, teammate: User, world: World
+) -> None:
+    """A colleague tags the case while somebody chooses whom to assign it to.
+
+    Seen to fail without the check in desk.js: the form was gone.
+    """
+    hand = sit_down(agent)
+    hand.open(world["ron"])
+    hand.press("a", hand.opened.locator(".case-facts summary[data-key=a]"))
+    shown = hand.opened.locator(".case-facts form").first
+    expect(shown).to_be_visible()
+    with hand.page.expect_response(
+        lambda answer: answer.url.endswith(f"/cases/{world['ron'].pk}/")
+    ):
+        world["ron"].tag(add=["gate"], by=teammate)
+    expect(shown).to_be_visible()

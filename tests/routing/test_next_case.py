@@ -70,6 +70,17 @@ def test_the_button_opens_the_case(as_: As, agent: User, case: Case) -> None:
     assert as_(agent).post("/next/")["Location"] == f"/cases/{case.pk}/"
 
 
+def test_the_button_is_for_those_who_work(as_: As, agent: User, reader: User) -> None:
+    button = 'action="/next/"'
+    assert button in as_(agent).get("/").content.decode()
+    assert button not in as_(reader).get("/").content.decode()
+
+
+def test_the_frame_marks_the_list_beside_an_open_case(as_: As, agent: User, case: Case) -> None:
+    page = as_(agent).get(f"/cases/{case.pk}/?view=unassigned").content.decode()
+    assert '<a href="/?view=unassigned" aria-current="page">' in page
+
+
 def test_the_button_says_that_nothing_waits(as_: As, agent: User) -> None:
     page = as_(agent).post("/next/", follow=True)
     assert page.redirect_chain == [("/", 302)]
