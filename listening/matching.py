@@ -12,12 +12,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import accumulate, pairwise
+from functools import cached_property
+from itertools import accumulate
 from typing import Literal
-from unicodedata import category, normalize
+from unicodedata import category
 
-from scrm.words import UNBROKEN, fold
+from scrm.words import UNBROKEN, fold, origins
 
 MAX_TERMS, MAX_TERM = 500, 200
 
@@ -145,7 +145,7 @@ class _Reading:
 
     @cached_property
     def origins(self) -> list[tuple[int, int]]:
-        return _origins(self.original)
+        return origins(self.original)
 
     def span(self, term: _Term, at: int) -> Span:
         start = self.starts[at] - len(term.gaps[0])
@@ -153,28 +153,6 @@ class _Reading:
         if self.original.isascii():
             return Span(self.field, start, end)
         return Span(self.field, self.origins[start][0], self.origins[end - 1][1])
-
-
-def _origins(text: str) -> list[tuple[int, int]]:
-    """For each code point of `fold(text)` the start and end of where it came from in `text`."""
-    bounds = [0, *(i for i, c in enumerate(text) if i and (c < "\x80" or not _joins(c))), len(text)]
-    origins: list[tuple[int, int]] = []
-    for start, end in pairwise(bounds):
-        piece = text[start:end]
-        origins += [(start, end)] * (len(piece) if piece.isascii() else _width(piece))
-    return origins
-
-
-@lru_cache(maxsize=4096)
-def _width(piece: str) -> int:
-    return len(fold(piece))
-
-
-@lru_cache(maxsize=4096)
-def _joins(c: str) -> bool:
-    """Whether `c` may melt into what stands before it: a mark, a vowel or final of Hangul."""
-    first = normalize("NFKD", c)[0]
-    return category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or not fold(c)
 
 
 @dataclass(frozen=True, slots=True)

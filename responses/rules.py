@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Literal
 
-from scrm.conditions import Condition, Field, Schema, explain
+from scrm.condition_words import explain
+from scrm.conditions import Condition, Field, Schema
 
 Outcome = Literal["allow", "hold", "move", "refuse"]
 OUTCOMES: tuple[Outcome, ...] = ("allow", "hold", "move", "refuse")  # laxest first

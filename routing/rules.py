@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from scrm.conditions import Condition, Field, Schema, explain
+from scrm.condition_words import explain
+from scrm.conditions import Condition, Field, Schema
 from scrm.conditions import compile as predicate
 
 Assign = Literal["nobody", "person", "last"]

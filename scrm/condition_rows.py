@@ -13,14 +13,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scrm.conditions import OPERATORS, ConditionErrors, Schema, parse, sentence
+from scrm.condition_words import sentence
+from scrm.conditions import OPERATORS, ConditionErrors, Schema, parse
 
 MATCHES = ("all", "any", "none")
 SPARE = 2
 """Blank rows that a page offers below the filled ones."""
 _FIELD = re.compile(r"cond-(\d{1,3})-(?:field|group)")
 _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
-_LISTS = {"is one of", "has any", "has all", "has none"}
+_LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
 
 
 @dataclass(slots=True)

@@ -10,16 +10,15 @@ negative one. Text is compared folded (see `fold`); choices and sets are compare
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
 
 from scrm.text import storable
-from scrm.words import UNBROKEN, fold
+from scrm.words import beginning, fold
 
-MAX_DEPTH, MAX_LEAVES, MAX_STRING, MAX_NUMBER, MAX_SHOWN = 8, 200, 500, 10**15, 60
+MAX_DEPTH, MAX_LEAVES, MAX_STRING, MAX_NUMBER = 8, 200, 500, 10**15
 
 FieldType = Literal["text", "choice", "set", "number", "bool"]
 Value = str | int | float | bool | tuple[str, ...]
@@ -28,14 +27,14 @@ Predicate = Callable[[Facts], bool]
 Path = tuple[str | int, ...]
 
 OPERATORS: Mapping[FieldType, tuple[str, ...]] = {
-    "text": ("is", "is not", "contains", "does not contain"),
+    "text": ("is", "is not", "contains", "does not contain", "contains any"),
     "choice": ("is", "is not", "is one of"),
     "set": ("has any", "has all", "has none"),
     "number": ("at least", "at most"),
     "bool": ("is",),
 }
-_POSITIVE = {"is not": "is", "does not contain": "contains", "has none": "has any"}
-_LISTED = {"is one of", "has any", "has all", "has none"}
+POSITIVE = {"is not": "is", "does not contain": "contains", "has none": "has any"}
+_LISTED = {"is one of", "has any", "has all", "has none", "contains any"}
 _KINDS: tuple[Literal["all", "any", "none"], ...] = ("all", "any", "none")
 _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
     "text": str, "choice": str, "set": Set, "number": (int, float), "bool": bool,
@@ -96,11 +95,13 @@ def _reads(value: str) -> Callable[[Any], bool]:
 
 def _contains(value: str) -> Callable[[Any], bool]:
     """Found at the start of a word, or anywhere where the script has no word breaks."""
-    wanted = _line(value)
-    anywhere = re.match(rf"\W|[{UNBROKEN}]", wanted)
-    start = "" if anywhere else rf"(?:(?<!\w)|(?<=[{UNBROKEN}]))"
-    search = re.compile(start + re.escape(wanted)).search
-    return lambda fact: wanted in (line := _line(fact)) and search(line) is not None
+    search = beginning(value).search
+    return lambda fact: search(fold(fact)) is not None
+
+
+def _contains_any(values: tuple[str, ...]) -> Callable[[Any], bool]:
+    searches = [beginning(value).search for value in values]
+    return lambda fact: any(search(folded) for folded in (fold(fact),) for search in searches)
 
 
 # Truth
@@ -109,6 +110,7 @@ def _contains(value: str) -> Callable[[Any], bool]:
 _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] = {
     ("text", "is"): _reads,
     ("text", "contains"): _contains,
+    ("text", "contains any"): _contains_any,
     ("choice", "is"): lambda value: lambda fact: fact == value,
     ("choice", "is one of"): lambda value: lambda fact: fact in value,
     ("set", "has any"): lambda value: lambda fact: not fact.isdisjoint(value),
@@ -119,19 +121,19 @@ _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] =
 }
 
 
-def _fact(leaf: Leaf, facts: Facts) -> Any:
+def fact_of(leaf: Leaf, facts: Facts) -> Any:
     """The fact that `leaf` asks for, or None where it is not known."""
     fact = facts.get(leaf.field.name)
     return fact if isinstance(fact, _FACTS[leaf.field.type]) else None
 
 
 @lru_cache(maxsize=4096)
-def _question(leaf: Leaf) -> Predicate:
-    test = _TESTS[leaf.field.type, _POSITIVE.get(leaf.op, leaf.op)](leaf.value)
-    negative = leaf.op in _POSITIVE
+def question(leaf: Leaf) -> Predicate:
+    test = _TESTS[leaf.field.type, POSITIVE.get(leaf.op, leaf.op)](leaf.value)
+    negative = leaf.op in POSITIVE
 
     def holds(facts: Facts) -> bool:
-        fact = _fact(leaf, facts)
+        fact = fact_of(leaf, facts)
         return (fact is not None and test(fact)) != negative
 
     return holds
@@ -140,7 +142,7 @@ def _question(leaf: Leaf) -> Predicate:
 def compile(condition: Condition) -> Predicate:
     """The condition as one predicate over facts: field name → value."""
     if isinstance(condition, Leaf):
-        return _question(condition)
+        return question(condition)
     tests = tuple(compile(member) for member in condition.members)
     if condition.kind == "all":
         return lambda facts: all(test(facts) for test in tests)
@@ -223,7 +225,7 @@ class _Reader:
         if field is None:
             return self.wrong((*path, "field"), f"There is no field {_quoted(name)}.")
         if not isinstance(op, str) or op not in OPERATORS[field.type]:
-            known = _listed(OPERATORS[field.type], "or")
+            known = listed(OPERATORS[field.type], "or")
             return self.wrong((*path, "op"), f"{field.label.capitalize()} can be asked: {known}.")
         before, value = len(self.errors), cast(Any, data["value"])
         if field.type == "bool":
@@ -267,7 +269,7 @@ class _Reader:
         elif not fold(value).strip():
             self.wrong(path, "Give a value; this one is blank.")
         elif field.choices and value not in field.choices:
-            known = _listed(field.choices, "or")
+            known = listed(field.choices, "or")
             self.wrong(path, f"{_quoted(value)} is not a {field.label}. Choose {known}.")
 
 
@@ -275,123 +277,6 @@ def _quoted(value: object) -> str:
     return f"“{storable(value)[:40]}”" if isinstance(value, str) else "like that"
 
 
-# Words
-
-
-def _listed(values: tuple[str, ...], link: str) -> str:
+def listed(values: tuple[str, ...], link: str) -> str:
+    """Values in a row, as a sentence has them."""
     return f" {link} ".join(values)
-
-
-def _asked(leaf: Leaf) -> str:
-    """What a leaf wants of its field, without the label: "at least 10,000"."""
-    value = leaf.value
-    if isinstance(value, bool):
-        return ""
-    if isinstance(value, tuple):
-        return _listed(value, "and" if leaf.op == "has all" else "or")
-    if isinstance(value, str):
-        return f"“{value}”" if leaf.field.type == "text" else value
-    return f"{leaf.op} {value:,}"
-
-
-def sentence(condition: Condition) -> str:
-    """The condition in plain English: "topic is Brand and reach at least 10,000"."""
-    if isinstance(condition, Leaf):
-        return _leaf_sentence(condition)
-    if not condition.members:
-        return "always" if condition.kind != "any" else "never"
-    parts = [
-        f"({sentence(each)})" if isinstance(each, Group) and each.kind != "none" else sentence(each)
-        for each in condition.members
-    ]
-    if condition.kind == "none":
-        return f"not ({' or '.join(parts)})"
-    return (" and " if condition.kind == "all" else " or ").join(parts)
-
-
-def _leaf_sentence(leaf: Leaf) -> str:
-    label, asked = leaf.field.label, _asked(leaf)
-    if leaf.field.type == "bool":
-        return label if leaf.value else f"not {label}"
-    if leaf.field.type == "number":
-        return f"{label} {asked}"
-    if leaf.op in ("contains", "does not contain"):
-        return f"{label} {leaf.op} {asked}"
-    return f"{label} is {'not ' if leaf.op in _POSITIVE else ''}{asked}"
-
-
-def _finding(leaf: Leaf, facts: Facts) -> str:
-    """What a leaf found: "reach is 320, not at least 10,000"; "topic is Brand"."""
-    fact, label, asked = _fact(leaf, facts), leaf.field.label, _asked(leaf)
-    met = _question(leaf)(facts) != (leaf.op in _POSITIVE)
-    if fact is None:
-        return f"{label} is unknown" if not asked else f"{label} is unknown, not {asked}"
-    if leaf.field.type == "bool":
-        return label if fact else f"not {label}"
-    if leaf.field.type == "number":
-        return f"{label} is {fact:,}, {'' if met else 'not '}{asked}"
-    if leaf.op in ("contains", "does not contain"):
-        return f"{label} {'contains' if met else 'does not contain'} {asked}"
-    found = _found(leaf, fact, met)
-    return f"{label} is {found}" if met else f"{label} is {found}, not {asked}"
-
-
-def _found(leaf: Leaf, fact: Any, met: bool) -> str:
-    if isinstance(fact, str):
-        shown = fact if len(fact) <= MAX_SHOWN else fact[: MAX_SHOWN - 1] + "…"
-        return f"“{shown}”" if leaf.field.type == "text" else shown or "blank"
-    asked = leaf.value if isinstance(leaf.value, tuple) else ()
-    named = [each for each in asked if each in fact] if met else sorted(map(str, fact))
-    return _listed(tuple(named), "and") or "empty"
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a condition holds or not.
-
-    leaves: the leaves that decided, in order. Where it does not hold, the first is the one to
-      name: it failed or, under a `none`, it held. sentence: what these leaves found.
-    """
-
-    holds: bool
-    leaves: tuple[Leaf, ...]
-    sentence: str
-
-    @property
-    def leaf(self) -> Leaf | None:
-        """The first leaf that decided against it; None where it holds."""
-        return None if self.holds or not self.leaves else self.leaves[0]
-
-
-def explain(condition: Condition, facts: Facts) -> Explanation:
-    """`explain(c, facts).holds` is always `compile(c)(facts)`."""
-    if isinstance(condition, Leaf):
-        return Explanation(_question(condition)(facts), (condition,), _finding(condition, facts))
-    found: list[Explanation] = []
-    for member in condition.members:
-        found.append(explain(member, facts))
-        if condition.kind == "all" and not found[-1].holds:
-            return found[-1]
-    if condition.kind == "all":
-        return _together(True, found)
-    held = [one for one in found if one.holds]
-    if condition.kind == "any":
-        return _together(True, held) if held else _none_of(found)
-    if not held:
-        return _together(True, found)
-    return Explanation(False, held[0].leaves, f"{held[0].sentence}, which is ruled out")
-
-
-def _together(holds: bool, found: list[Explanation]) -> Explanation:
-    leaves = tuple(leaf for each in found for leaf in each.leaves)
-    return Explanation(holds, leaves, " and ".join(each.sentence for each in found))
-
-
-def _none_of(found: list[Explanation]) -> Explanation:
-    if not found:
-        return Explanation(False, (), "no condition was given")
-    if len(found) == 1:
-        return found[0]
-    return Explanation(
-        False, found[0].leaves, f"none of {len(found)} holds, the first: {found[0].sentence}"
-    )

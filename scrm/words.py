@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from unicodedata import normalize
+from functools import lru_cache
+from itertools import pairwise
+from unicodedata import category, normalize
 
 # What a reader does not see: soft hyphen, zero width, direction marks, variation selectors.
 _UNSEEN = re.compile(
@@ -36,3 +38,49 @@ def fold(text: str) -> str:
     seen = _UNSEEN.sub("", text).replace("™", " ").replace("℠", " ")
     bare = _MARKED.sub(r"\1", normalize("NFKD", seen))
     return normalize("NFC", bare.casefold().replace("\u0131", "i"))
+
+
+def origins(text: str) -> list[tuple[int, int]]:
+    """For each code point of `fold(text)` the start and end of where it came from in `text`."""
+    bounds = [0, *(i for i, c in enumerate(text) if i and (c < "\x80" or not _joins(c))), len(text)]
+    found: list[tuple[int, int]] = []
+    for start, end in pairwise(bounds):
+        piece = text[start:end]
+        found += [(start, end)] * (len(piece) if piece.isascii() else _width(piece))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _width(piece: str) -> int:
+    return len(fold(piece))
+
+
+@lru_cache(maxsize=4096)
+def _joins(c: str) -> bool:
+    """Whether `c` may melt into what stands before it: a mark, a vowel or final of Hangul."""
+    first = normalize("NFKD", c)[0]
+    return category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or not fold(c)
+
+
+@lru_cache(maxsize=4096)
+def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
+    """Finds `words` in a folded text: at the start of a word, or anywhere where the script has
+    no word breaks. whole: it must end with a word too. White space is as good as any other.
+    """
+    wanted = fold(words).split()
+    body = r"\s+".join(map(re.escape, wanted))
+    first, last = (wanted[0], wanted[-1]) if wanted else ("", "")
+    start = "" if re.match(rf"\W|[{UNBROKEN}]", first) else rf"(?:(?<!\w)|(?<=[{UNBROKEN}]))"
+    free = not whole or re.search(rf"(?:\W|[{UNBROKEN}])$", last)
+    end = "" if free else rf"(?:(?!\w)|(?=[{UNBROKEN}]))"
+    return re.compile(start + body + end)
+
+
+def places(text: str, words: str, *, whole: bool = False) -> list[tuple[int, int]]:
+    """Where `words` stand in `text`: code-point offsets, ends exclusive, from the left."""
+    found = [each.span() for each in beginning(words, whole=whole).finditer(fold(text))]
+    found = [(start, end) for start, end in found if start < end]
+    if text.isascii() or not found:
+        return found
+    origin = origins(text)
+    return [(origin[start][0], origin[end - 1][1]) for start, end in found]

@@ -11,6 +11,7 @@ from crm.models import User
 from responses import rules
 from responses.rules import SCHEMA
 from scrm import conditions
+from scrm.condition_words import sentence
 
 
 class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
@@ -59,7 +60,7 @@ class ResponseRule(models.Model):
 
     @property
     def sentence(self) -> str:
-        return conditions.sentence(_parse(self.conditions))
+        return sentence(_parse(self.conditions))
 
     def pure(self) -> rules.ResponseRule:
         return rules.ResponseRule(

@@ -14,6 +14,7 @@ from crm.triggers import append_only
 from routing.models.department import Department
 from routing.rules import SCHEMA, Rule
 from scrm import conditions
+from scrm.condition_words import sentence
 
 
 class Priority(models.TextChoices):
@@ -132,7 +133,7 @@ class RuleRevision(models.Model):
 
     @property
     def sentence(self) -> str:
-        return conditions.sentence(_parse(self.conditions))
+        return sentence(_parse(self.conditions))
 
     def pure(self, name: str) -> Rule:
         return Rule(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from scrm.condition_words import explain, hits, sentence
 from scrm.conditions import (
     MAX_DEPTH,
     MAX_LEAVES,
@@ -22,12 +23,10 @@ from scrm.conditions import (
     Leaf,
     Path,
     Schema,
-    explain,
     parse,
-    sentence,
 )
 from scrm.conditions import compile as predicate
-from scrm.words import fold
+from scrm.words import fold, places
 
 SCHEMA: Schema = {
     "text": Field("text", "text", "text"),
@@ -36,6 +35,7 @@ SCHEMA: Schema = {
     "reach": Field("reach", "number", "reach"),
     "known": Field("known", "bool", "a known contact"),
 }
+LISTED = ("is one of", "contains any")
 WORDS = ("art", "party", "Zoë", "東京", "seat policy", "a.b")
 NAMES = ("Brand", "Brand, angry", "Seat policy")
 
@@ -53,7 +53,7 @@ def _leaf(draw: st.DrawFn) -> dict[str, object]:
     field = draw(st.sampled_from(list(SCHEMA.values())))
     op = draw(st.sampled_from(OPERATORS[field.type]))
     value = draw(_values[field.type])
-    return {"field": field.name, "op": op, "value": [value] if op == "is one of" else value}
+    return {"field": field.name, "op": op, "value": [value] if op in LISTED else value}
 
 
 def _group(members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, object]]:
@@ -202,9 +202,42 @@ def test_contains_begins_at_a_word_and_is_blind_to_case_and_accents(
     assert _holds("text", "does not contain", needle, text=text) != found
 
 
+LETTERS = st.text(st.sampled_from("aAäÄ ﬁfi東ßsS\u00ad\u0301İ-'\n\t™"), max_size=12)
+
+
+@given(LETTERS, st.lists(LETTERS.filter(lambda each: fold(each).strip()), min_size=1, max_size=3))
+def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
+    """A leaf that asks for words holds exactly where it can show them."""
+    field = SCHEMA["text"]
+    found = hits(Leaf(field, "contains any", tuple(words)), {"text": text})
+    assert bool(found) == predicate(Leaf(field, "contains any", tuple(words)))({"text": text})
+    for said, (start, end) in found:
+        assert 0 <= start < end <= len(text)
+        assert fold(said[1:-1]).split() == fold(text[start:end]).split()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "whole", "found"),
+    [
+        ("He had TWO\n seats, two seatsful", "two seats", False, ["TWO\n seats", "two seats"]),
+        ("He had two seatsful", "two seats", True, []),
+        ("Straße 5, Strasse 5", "strasse 5", True, ["Straße 5", "Strasse 5"]),
+        ("e\u0301te\u0301 ete", "été", True, ["e\u0301te\u0301", "ete"]),
+        ("二席目の予約", "予約", True, ["予約"]),
+        ("nothing", "seat", False, []),
+    ],
+)
+def test_places_are_those_of_the_original(
+    text: str, words: str, whole: bool, found: list[str]
+) -> None:
+    assert [text[start:end] for start, end in places(text, words, whole=whole)] == found
+
+
 @pytest.mark.parametrize(
     ("name", "op", "value", "fact", "held"),
     [
+        ("text", "contains any", ["zoe", "rob"], "dear Röbin", True),
+        ("text", "contains any", ["zoe", "rob"], "dear Anna", False),
         ("text", "is", "zoe", " ZOË ", True),
         ("text", "is", "zoe", "zoe b", False),
         ("stance", "is", "for us", "for us", True),
@@ -328,6 +361,7 @@ REFUND = _leaf_of("text", "contains", "refund")
         ),
         (_leaf_of("stance", "is one of", ["for us", "about us"]), "stance is for us or about us"),
         (_leaf_of("topics", "has none", ["Brand"]), "topic is not Brand"),
+        (_leaf_of("text", "contains any", ["a", "b"]), "text contains “a” or “b”"),
     ],
 )  # fmt: skip
 def test_a_condition_reads_as_plain_english(data: object, said: str) -> None:
@@ -349,6 +383,7 @@ def test_a_condition_reads_as_plain_english(data: object, said: str) -> None:
         (_leaf_of("topics", "has none", ["Seat policy", "Brand"]), "topic is Seat policy"),
         (_leaf_of("text", "does not contain", "refund"), "text contains “refund”"),
         (_leaf_of("text", "is", "hi"), "text is “a refund”, not “hi”"),
+        (_leaf_of("text", "contains any", ["x", "y"]), "text does not contain “x” or “y”"),
     ],
 )
 def test_it_says_what_decided_against(data: object, said: str) -> None:

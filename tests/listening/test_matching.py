@@ -14,11 +14,10 @@ from listening.matching import (
     Hit,
     Span,
     TopicQuery,
-    _origins,
     validate_terms,
 )
 from listening.matching import compile as matcher_of
-from scrm.words import fold
+from scrm.words import fold, origins
 
 TERMS = (
     "art", "seat policy", "@SkywardAir", "#fail", "c++", "AT&T", "Zoë", "Straße", "東京", "กา",
@@ -98,10 +97,10 @@ def test_a_term_hits_where_a_reader_would_see_it(term: str, text: str, found: li
 @given(anything)
 @example("İ\u200b\u0301\ud800ｶﾞ\u1112\u1161 ﬁ")
 def test_every_folded_character_knows_where_it_came_from(text: str) -> None:
-    origins = _origins(text)
-    assert len(origins) == len(fold(text))
-    assert origins == sorted(origins)
-    assert all(0 <= start < end <= len(text) for start, end in origins)
+    found = origins(text)
+    assert len(found) == len(fold(text))
+    assert found == sorted(found)
+    assert all(0 <= start < end <= len(text) for start, end in found)
 
 
 @given(queries, texts, texts)

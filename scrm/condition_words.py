@@ -1,0 +1,141 @@
+"""Conditions in plain English, and what decided for or against them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scrm.conditions import POSITIVE, Condition, Facts, Group, Leaf, fact_of, listed, question
+from scrm.words import places
+
+MAX_SHOWN = 60
+
+
+def _asked(leaf: Leaf) -> str:
+    """What a leaf wants of its field, without the label: "at least 10,000"."""
+    value = leaf.value
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, tuple):
+        quoted = tuple(f"“{each}”" for each in value) if leaf.field.type == "text" else value
+        return listed(quoted, "and" if leaf.op == "has all" else "or")
+    if isinstance(value, str):
+        return f"“{value}”" if leaf.field.type == "text" else value
+    return f"{leaf.op} {value:,}"
+
+
+def sentence(condition: Condition) -> str:
+    """The condition in plain English: "topic is Brand and reach at least 10,000"."""
+    if isinstance(condition, Leaf):
+        return _leaf_sentence(condition)
+    if not condition.members:
+        return "always" if condition.kind != "any" else "never"
+    parts = [
+        f"({sentence(each)})" if isinstance(each, Group) and each.kind != "none" else sentence(each)
+        for each in condition.members
+    ]
+    if condition.kind == "none":
+        return f"not ({' or '.join(parts)})"
+    return (" and " if condition.kind == "all" else " or ").join(parts)
+
+
+def _leaf_sentence(leaf: Leaf) -> str:
+    label, asked = leaf.field.label, _asked(leaf)
+    if leaf.field.type == "bool":
+        return label if leaf.value else f"not {label}"
+    if leaf.field.type == "number":
+        return f"{label} {asked}"
+    if "contain" in leaf.op:
+        return f"{label} {leaf.op.removesuffix(' any')} {asked}"
+    return f"{label} is {'not ' if leaf.op in POSITIVE else ''}{asked}"
+
+
+def _finding(leaf: Leaf, facts: Facts) -> str:
+    """What a leaf found: "reach is 320, not at least 10,000"; "topic is Brand"."""
+    fact, label, asked = fact_of(leaf, facts), leaf.field.label, _asked(leaf)
+    met = question(leaf)(facts) != (leaf.op in POSITIVE)
+    if fact is None:
+        return f"{label} is unknown" if not asked else f"{label} is unknown, not {asked}"
+    if leaf.field.type == "bool":
+        return label if fact else f"not {label}"
+    if leaf.field.type == "number":
+        return f"{label} is {fact:,}, {'' if met else 'not '}{asked}"
+    if "contain" in leaf.op:
+        named = [each for each, _span in hits(leaf, facts)]
+        shown = listed(tuple(dict.fromkeys(named)), "and") if met and named else asked
+        return f"{label} {'contains' if met else 'does not contain'} {shown}"
+    found = _found(leaf, fact, met)
+    return f"{label} is {found}" if met else f"{label} is {found}, not {asked}"
+
+
+def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
+    """What a leaf that asks for words found: each as asked, quoted, and its place in the fact.
+
+    Places are code-point offsets, ends exclusive. Nothing for leaves that ask something else.
+    """
+    fact = fact_of(leaf, facts)
+    if leaf.op not in ("contains", "contains any") or fact is None:
+        return []
+    asked = leaf.value if isinstance(leaf.value, tuple) else (str(leaf.value),)
+    return [(f"“{each}”", span) for each in asked for span in places(fact, each)]
+
+
+def _found(leaf: Leaf, fact: Any, met: bool) -> str:
+    if isinstance(fact, str):
+        shown = fact if len(fact) <= MAX_SHOWN else fact[: MAX_SHOWN - 1] + "…"
+        return f"“{shown}”" if leaf.field.type == "text" else shown or "blank"
+    asked = leaf.value if isinstance(leaf.value, tuple) else ()
+    named = [each for each in asked if each in fact] if met else sorted(map(str, fact))
+    return listed(tuple(named), "and") or "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a condition holds or not.
+
+    leaves: the leaves that decided, in order. Where it does not hold, the first is the one to
+      name: it failed or, under a `none`, it held. sentence: what these leaves found.
+    """
+
+    holds: bool
+    leaves: tuple[Leaf, ...]
+    sentence: str
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """The first leaf that decided against it; None where it holds."""
+        return None if self.holds or not self.leaves else self.leaves[0]
+
+
+def explain(condition: Condition, facts: Facts) -> Explanation:
+    """`explain(c, facts).holds` is always `compile(c)(facts)`."""
+    if isinstance(condition, Leaf):
+        return Explanation(question(condition)(facts), (condition,), _finding(condition, facts))
+    found: list[Explanation] = []
+    for member in condition.members:
+        found.append(explain(member, facts))
+        if condition.kind == "all" and not found[-1].holds:
+            return found[-1]
+    if condition.kind == "all":
+        return _together(True, found)
+    held = [one for one in found if one.holds]
+    if condition.kind == "any":
+        return _together(True, held) if held else _none_of(found)
+    if not held:
+        return _together(True, found)
+    return Explanation(False, held[0].leaves, f"{held[0].sentence}, which is ruled out")
+
+
+def _together(holds: bool, found: list[Explanation]) -> Explanation:
+    leaves = tuple(leaf for each in found for leaf in each.leaves)
+    return Explanation(holds, leaves, " and ".join(each.sentence for each in found))
+
+
+def _none_of(found: list[Explanation]) -> Explanation:
+    if not found:
+        return Explanation(False, (), "no condition was given")
+    if len(found) == 1:
+        return found[0]
+    return Explanation(
+        False, found[0].leaves, f"none of {len(found)} holds, the first: {found[0].sentence}"
+    )
