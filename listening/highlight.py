@@ -29,6 +29,14 @@ def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) ->
     return mark_safe(f"{before}{body}{after}")  # noqa: S308 - escaped piece by piece
 
 
+def around(text: str, start: int, end: int, *, reach: int = 40) -> SafeString:
+    """One hit, marked, with at most `reach` code points before and after it."""
+    first, last = max(0, start - reach), min(len(text), end + reach)
+    body = _marked(text[first:last], [(start - first, end - first)])
+    before, after = "… " if first else "", " …" if last < len(text) else ""
+    return mark_safe(f"{before}{body}{after}")  # noqa: S308 - escaped piece by piece
+
+
 def _merged(spans: Spans, field: str, length: int) -> list[tuple[int, int]]:
     places: list[tuple[int, int]] = []
     for start, end in sorted((int(s[1]), int(s[2])) for s in spans if s[0] == field):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -35,13 +36,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the form says. form: its UUID. seen: the last inbound interaction it showed."""
+    """What the form says. form: its UUID. seen: the last inbound interaction it showed.
+
+    versions: account → other words that go there. send_at: not before then.
+    """
 
     form: uuid.UUID
     text: str
     visibility: str
     subject: str = ""
     seen: int | None = None
+    versions: Mapping[int, str] = field(default_factory=dict)
+    send_at: datetime | None = None
 
 
 def places_for(case: Case) -> list[Place]:
@@ -191,6 +197,8 @@ def _write(words: Words, *, by: User, case: Case | None, **facts: Any) -> Respon
         author=by,
         subject=words.subject,
         text=words.text,
+        versions={str(account): text for account, text in words.versions.items()},
+        send_at=words.send_at,
         **(defaults | facts),
     )
 

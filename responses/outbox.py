@@ -130,7 +130,7 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
         kind="statement" if response.is_macro else "reply",
         visibility=response.visibility,  # type: ignore[arg-type]
         title=response.subject,
-        text=response.text,
+        text=delivery.words,
         url=receipt.url,
         occurred_at=now,
         thread_key=receipt.thread_key,

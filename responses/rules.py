@@ -1,21 +1,33 @@
 """How and where a response may go out, and what an approval signs. Pure.
 
-All rules are asked; the strictest that holds decides, and every one that holds gives its reason.
+All rules are asked; the strictest that holds decides, and every one that holds gives its reason
+and the words that it means.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Literal
 
-from scrm.condition_words import explain
-from scrm.conditions import Condition, Field, Schema
+from responses.personal import KINDS, Finding
+from scrm.condition_words import explain, hits
+from scrm.conditions import Condition, Field, Group, Leaf, Schema
+from scrm.words import places
 
-Outcome = Literal["allow", "hold", "move", "refuse"]
-OUTCOMES: tuple[Outcome, ...] = ("allow", "hold", "move", "refuse")  # laxest first
+Outcome = Literal["allow", "review", "hold", "require", "move", "refuse"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "allow", "review", "hold", "require", "move", "refuse",
+)  # fmt: skip
+"""Laxest first. review: it goes out, and is read afterwards. require: certain words must stand
+in it."""
+STOPS: frozenset[Outcome] = frozenset({"require", "move", "refuse"})
+
+Step = Literal["lead", "supervisor"]
+STEPS: tuple[Step, ...] = ("lead", "supervisor")
+"""Who signs, in this order: the department's team lead; a supervisor or admin."""
 
 AUDIENCES = ("one", "few", "many")
 VISIBILITIES = ("private", "public")
@@ -26,24 +38,40 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 class Facts:
     """What is known of a response that is about to be released. None and "": not known.
 
-    length: code points of `text`. issue: whether it answers an issue. hour (0 to 23) and weekday
-    (of WEEKDAYS) of the release, in the workspace's zone.
+    length: code points of the text itself; `text` has the title before it. links: addresses in
+    it. personal: what it tells of the case's people, where it is not theirs alone to read.
+    taken: its case is somebody else's. reach: theirs; readers: of all places it goes to, in 30
+    days. issue: whether it answers an issue. hour (0 to 23) and weekday (of WEEKDAYS) of the
+    release, in the workspace's zone.
     """
 
-    audience: str
-    visibility: str
-    channel: str
-    text: str
-    length: int
-    department: str
-    author: str
-    author_is_lead: bool
-    issue: bool
-    priority: str
-    contact_kind: str
-    topics: frozenset[str]
-    hour: int
-    weekday: str
+    audience: str = ""
+    visibility: str = ""
+    channel: str = ""
+    text: str = ""
+    length: int = 0
+    links: int = 0
+    personal: tuple[Finding, ...] = ()
+    department: str = ""
+    author: str = ""
+    author_is_lead: bool | None = None
+    taken: bool | None = None
+    issue: bool | None = None
+    priority: str = ""
+    tags: frozenset[str] = frozenset()
+    known: bool | None = None
+    contact_kind: str = ""
+    reach: int | None = None
+    readers: int | None = None
+    topics: frozenset[str] = frozenset()
+    hour: int | None = None
+    weekday: str = ""
+
+    def asked(self) -> dict[str, object]:
+        """As conditions ask for them."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        given["personal"] = frozenset(each.kind for each in self.personal)
+        return {name: None if fact == "" else fact for name, fact in given.items()}
 
 
 SCHEMA: Schema = {
@@ -54,12 +82,19 @@ SCHEMA: Schema = {
         Field("channel", "choice", "channel"),
         Field("text", "text", "text"),
         Field("length", "number", "length"),
+        Field("links", "number", "number of links"),
+        Field("personal", "set", "personal fact", KINDS),
         Field("department", "choice", "department"),
         Field("author", "choice", "author"),
         Field("author_is_lead", "bool", "written by a team lead"),
+        Field("taken", "bool", "somebody else's case"),
         Field("issue", "bool", "part of an issue"),
         Field("priority", "choice", "priority"),
+        Field("tags", "set", "tag"),
+        Field("known", "bool", "a known contact"),
         Field("contact_kind", "choice", "kind of contact"),
+        Field("reach", "number", "their reach"),
+        Field("readers", "number", "readers in 30 days"),
         Field("topics", "set", "topic"),
         Field("hour", "number", "hour of the day"),
         Field("weekday", "choice", "weekday", WEEKDAYS),
@@ -69,7 +104,11 @@ SCHEMA: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class ResponseRule:
-    """reason: the owner's words to the author. move_to: where to, for "move"."""
+    """reason: the owner's words to the author. move_to: where to, for "move".
+
+    wording: what must stand in the text, for "require". steps, within: who signs for "hold", and
+    within how many hours before it is escalated; 0 is without end.
+    """
 
     pk: int
     name: str
@@ -77,17 +116,38 @@ class ResponseRule:
     verdict: Outcome
     reason: str = ""
     move_to: str = ""
+    wording: str = ""
+    steps: tuple[Step, ...] = ("lead",)
+    within: int = 0
+
+
+DRAFTS_ONLY = ResponseRule(
+    0, "Drafts only", Group("all"), "hold", "You write drafts; a team lead lets them go."
+)
+"""Holds whatever is written by somebody who may not send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that holds. sentence: the rule's reason, else what its condition found."""
+    """One rule that holds. sentence: the rule's reason, else what its condition found.
+
+    spans: the words of `Facts.text` that it means: code-point offsets, ends exclusive.
+    """
 
     rule: int
     name: str
     verdict: Outcome
     sentence: str
-    move_to: str
+    move_to: str = ""
+    wording: str = ""
+    steps: tuple[Step, ...] = ()
+    within: int = 0
+    spans: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, where there is something."""
+        return f"{self.sentence} Add: “{self.wording}”" if self.wording else self.sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +157,75 @@ class Verdict:
     outcome: Outcome
     reasons: tuple[Reason, ...]
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Who signs, of all rules that hold it; nobody twice."""
+        asked = {step for each in self.reasons for step in each.steps if each.verdict == "hold"}
+        return tuple(step for step in STEPS if step in asked)
+
+    @property
+    def within(self) -> int:
+        """Hours until it is escalated: the shortest that a rule sets; 0 where none does."""
+        return min((each.within for each in self.reasons if each.within), default=0)
+
+    @property
+    def stops(self) -> list[Reason]:
+        """What must be mended before anybody can let it go."""
+        return [each for each in self.reasons if each.verdict in STOPS]
+
 
 def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
-    """The strictest verdict wins: refuse, move, hold, allow. Where no rule holds: allow."""
-    facts = {name: None if fact == "" else fact for name, fact in asdict(draft).items()}
-    reasons = [reason for rule in rules if (reason := _reason(rule, facts))]
-    reasons.sort(key=lambda reason: (-OUTCOMES.index(reason.verdict), reason.rule))
-    return Verdict(reasons[0].verdict if reasons else "allow", tuple(reasons))
+    """The strictest verdict wins: OUTCOMES from the right. Where no rule holds: allow."""
+    facts = draft.asked()
+    return _strictest(reason for rule in rules if (reason := _reason(rule, draft, facts)))
 
 
-def _reason(rule: ResponseRule, facts: Mapping[str, object]) -> Reason | None:
+def together(verdicts: Iterable[Verdict]) -> Verdict:
+    """The strictest of all, with each rule's first reason: a text in several versions."""
+    found: dict[int, Reason] = {}
+    for verdict in verdicts:
+        for reason in verdict.reasons:
+            found.setdefault(reason.rule, reason)
+    return _strictest(found.values())
+
+
+def _strictest(reasons: Iterable[Reason]) -> Verdict:
+    ranked = sorted(reasons, key=lambda each: (-OUTCOMES.index(each.verdict), each.rule))
+    return Verdict(ranked[0].verdict if ranked else "allow", tuple(ranked))
+
+
+def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Reason | None:
     found = explain(rule.condition, facts)
     if not found.holds:
         return None
-    sentence = rule.reason or found.sentence or "This rule always applies."
-    return Reason(rule.pk, rule.name, rule.verdict, sentence, rule.move_to)
+    if rule.verdict == "require" and places(draft.text, rule.wording):
+        return None
+    held = rule.verdict == "hold"
+    return Reason(
+        rule=rule.pk,
+        name=rule.name,
+        verdict=rule.verdict,
+        sentence=rule.reason or found.sentence or "This rule always applies.",
+        move_to=rule.move_to,
+        wording=rule.wording,
+        steps=rule.steps if held else (),
+        within=rule.within if held else 0,
+        spans=_spans(found.leaves, draft, facts),
+    )
+
+
+def _spans(
+    leaves: Iterable[Leaf], draft: Facts, facts: Mapping[str, object]
+) -> tuple[tuple[int, int], ...]:
+    """Where the leaves that decided found what they asked for in the text."""
+    found: set[tuple[int, int]] = set()
+    for leaf in leaves:
+        if leaf.field.name == "text":
+            found |= {span for _words, span in hits(leaf, facts)}
+        elif leaf.field.name == "personal" and leaf.op in ("has any", "has all"):
+            asked = leaf.value if isinstance(leaf.value, tuple) else ()
+            found |= {(each.start, each.end) for each in draft.personal if each.kind in asked}
+    return tuple(sorted(found))
 
 
 def content_hash(
@@ -120,13 +234,15 @@ def content_hash(
     audience: str,
     visibility: str,
     destinations: Iterable[tuple[int, str]],
+    versions: Mapping[str, str],
 ) -> str:
     """What an approval signs: SHA-256 (hex) of the words and of everywhere they go.
 
-    destinations: (account, destination) in any order. JSON keeps the parts apart, so that no
-    text can pass for another text with another destination.
+    destinations: (account, destination) in any order. versions: account → the words that go
+    there instead. JSON keeps the parts apart, so that no text can pass for another text with
+    another destination.
     """
-    parts = [text, subject, audience, visibility, sorted(destinations)]
+    parts = [text, subject, audience, visibility, sorted(destinations), sorted(versions.items())]
     # Not ASCII-escaped: two escaped surrogates would read as one character.
     encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()

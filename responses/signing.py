@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -10,6 +10,14 @@ from crm.models import User
 from responses.models import Response
 from routing.models import Case, CaseEvent, Notice
 from routing.models.status import Stale
+
+
+class Rewritten(NamedTuple):
+    """New words for a draft or a held text. versions: account → what goes there instead."""
+
+    text: str
+    subject: str
+    versions: dict[str, str]
 
 
 def may_approve(response: Response, user: User) -> bool:
@@ -28,31 +36,28 @@ def _may_speak(response: Response, user: User) -> bool:
     return response.department.memberships.working().filter(user=user).exists()
 
 
-def may_sign(response: Response, user: User) -> bool:
-    """Approve it, and not merely everybody else's."""
-    return may_approve(response, user) and response.may_be_signed_by(user)
-
-
-def signable(held: Collection[Response], user: User) -> set[int]:
-    """Those that an approver of them all may sign.
-
-    Of the rule only department and author differ, so it is asked once for each such pair.
-    """
-    pairs = {(each.department_id, each.author_id): each for each in held}
-    may = {pair: each.may_be_signed_by(user) for pair, each in pairs.items()}
-    return {each.pk for each in held if may[each.department_id, each.author_id]}
+def why_not(response: Response, user: User) -> str:
+    """Why they cannot give the next signature, in words; "" if they can."""
+    return response.why_not_signed_by(user) if may_approve(response, user) else "not yours"
 
 
 @transaction.atomic
-def approve(response: Response, *, shown: str, by: User) -> None:
-    """Sign what was shown (its content hash). Raises Stale if the words are others by now."""
+def approve(response: Response, *, shown: str, by: User, instead: bool = False) -> None:
+    """Sign what was shown (its content hash). Raises Stale if the words are others by now.
+
+    instead: other answers to the same case that wait as well go back to their authors.
+    """
     _check_shown(response, shown)
     response.approve(by=by)
+    if instead and response.state == "released":
+        why = f"Another answer to this case was approved: {response.quote}"
+        for rival in Response.objects.rivals_of(response):
+            rival.send_back(by=by, why=why)
 
 
 @transaction.atomic
 def rewrite_and_send(
-    response: Response, *, shown: str, text: str, subject: str, seen: int | None, by: User
+    response: Response, words: Rewritten, *, shown: str, seen: int | None, by: User
 ) -> None:
     """Change the words and let them go; an approver who is asked again by the rules signs.
 
@@ -61,14 +66,14 @@ def rewrite_and_send(
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
-    response.edit(text=text, subject=subject, by=by)
+    response.edit(**words._asdict(), by=by)
     if response.case and response.author_id != by.pk:
         why = f"{by} changed the words of {response.author}."
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=response.pk)
     response.send(by=by)
     if response.author_id == by.pk:
         return
-    if response.state == "held" and may_approve(response, by):
+    if response.state == "held" and not why_not(response, by):
         response.approve(by=by, why=f"Edited by {by}.")
     elif response.state == "released":
         edited = f"Edited by {by}, and on its way."
@@ -76,10 +81,10 @@ def rewrite_and_send(
 
 
 @transaction.atomic
-def rewrite(response: Response, *, shown: str, text: str, subject: str, by: User) -> None:
+def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> None:
     """Change the words and keep them as a draft. Raises Stale."""
     _check_shown(response, shown)
-    response.edit(text=text, subject=subject, by=by)
+    response.edit(**words._asdict(), by=by)
 
 
 def _check_shown(response: Response, shown: str) -> None:

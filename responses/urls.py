@@ -20,6 +20,7 @@ urlpatterns = [
     path("saved-replies/<int:pk>/", saved.saved_reply, name="saved_reply"),
     path("bulk/", bulk.carry_out, name="bulk"),
     path("bulk/<uuid:uuid>/undo/", bulk.undo, name="bulk_undo"),
+    path("responses/<int:pk>/review/", approval.review, name="review"),
     path("approvals/", approval.approvals, name="approvals"),
     path("responses/<int:pk>/approve/", approval.approve, name="approve"),
     path("responses/<int:pk>/send-back/", approval.send_back, name="send_back"),

@@ -16,7 +16,7 @@ from crm.models import Account, Job
 from listening.models import Mention, Source
 from listening.store import visit
 from responses import feedback, outbox
-from responses.models import Delivery
+from responses.models import Delivery, Response
 from routing.models import Case, Presence
 from scrm.batch import process_or_halve
 from scrm.channels.sandbox import community
@@ -43,6 +43,8 @@ def tick() -> None:
     Presence.objects.sweep(now=now)
     for kind, pk in Job.objects.due(now).values_list("kind", "pk")[:MOST]:
         nudge(kind, pk)
+    for response in Response.objects.undecided(now)[:MOST]:
+        response.escalate(now=now)
     feedback.relink(now=now)
     Heartbeat.beat("tick", now=now)
 

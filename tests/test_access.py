@@ -100,7 +100,7 @@ POST = {
     "responses:nothing "
     "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge",
-    SIGN: "responses:approve responses:send_back",
+    SIGN: "responses:approve responses:send_back responses:review",
     STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view",
     WORKERS: "routing:next responses:bulk responses:saved_reply_new crm:contact_new "
     "crm:contact_edit "

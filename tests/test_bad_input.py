@@ -179,7 +179,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "responses:statement": {
         "form": uuid.UUID(int=8), "seen": "@last_inbound", "accounts": "@speaking", "subject": "",
-        "text": "Hello, all.", "corrects": "",
+        "text": "Hello, all.", "corrects": "", "send_at": "",
     },
     "responses:issue_statement": {
         "form": uuid.UUID(int=8), "seen": "", "accounts": "@speaking", "subject": "",
@@ -189,7 +189,7 @@ TYPED: dict[str, dict[str, Any]] = {
         "form": uuid.UUID(int=8), "seen": "@last_inbound", "how": "call", "text": "We called.",
     },
     "responses:nothing": {"form": uuid.UUID(int=8), "seen": "@last_inbound", "why": "Spam."},
-    "responses:approve": {"shown": "@hash"},
+    "responses:approve": {"shown": "@hash", "instead": "1"},
     "responses:send_back": {"reason": "No."},
     "responses:edit": {"shown": "@hash", "seen": "@last_inbound", "text": "Sorry!", "then": "keep"},
     "responses:send": {"seen": "@last_inbound"},
@@ -199,10 +199,14 @@ TYPED: dict[str, dict[str, Any]] = {
         "name": "New", "verdict": "hold", "reason": "Look.", "move_to": "", "position": "3",
         "owner": "@admin", "cond-match": "all",
         "cond-0-field": "text", "cond-0-op": "contains", "cond-0-value": "seat",
+        "steps": "lead", "within": "8", "wording": "", "example-TOTAL_FORMS": "1",
+        "example-INITIAL_FORMS": "0", "example-0-text": "Your seat", "example-0-holds": "yes",
+        "example-0-audience": "one", "example-0-visibility": "public", "example-0-people": "Ron",
     },
     "responses:rule": {
         "name": "Old", "verdict": "move", "reason": "Look.", "move_to": "mail", "position": "3",
-        "owner": "@admin",
+        "owner": "@admin", "steps": "lead", "example-TOTAL_FORMS": "0",
+        "example-INITIAL_FORMS": "0",
     },
     "listening:topic_new": {
         "name": "New", "purpose": "", "owner": "@admin", "any_of": "seat", "all_of": "",
@@ -271,7 +275,8 @@ UUIDS = {"crm:attachment", "crm:job", "routing:survey"}
 
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
-    "responses:put_away", "routing:issue", "routing:issue_close", "listening:source_poll",
+    "responses:put_away", "responses:review", "routing:issue", "routing:issue_close",
+    "listening:source_poll",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo", "routing:next",
     "responses:bulk_undo", "routing:new_survey",

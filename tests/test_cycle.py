@@ -92,6 +92,10 @@ class Story:
         press(self.browser(name), composer, action, place=place, text=text)
         return self._sent(text)
 
+    def take_over(self, name: str) -> None:
+        page = self.his_case().get_absolute_url()
+        press(self.browser(name), page, reverse("routing:claim", args=[self.his_case().pk]))
+
     def tell_by_phone(self, name: str, text: str) -> Response:
         composer, action = self._answering("by_hand", "?tab=by-hand")
         press(self.browser(name), composer, action, how="call", text=text)
@@ -184,6 +188,7 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 def three_micro_responses_answer_it(story: Story) -> Response:
     publicly = story.way("microblog", DIRECTOR, "public")
     tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET)
+    story.take_over("ben")
     story.reply("ben", story.way("mail", HIS_MAIL, "private"), words.REPLY_BY_MAIL)
     story.tell_by_phone("carla", words.REPLY_BY_PHONE)
     case = story.his_case()

@@ -106,7 +106,7 @@ def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: Us
     left = {table for table, n in rows().items() if n and not table.endswith("change")}
     assert left == {
         "crm_user", "crm_account", "crm_workspace", "routing_department",
-        "routing_department_accounts", "routing_slapolicy",
+        "routing_department_accounts", "routing_slapolicy", "responses_responserule",
     }  # fmt: skip
     assert Department.objects.fallback().name == "Customer service"
     assert (Department.objects.count(), SlaPolicy.objects.count()) == (4, 16)

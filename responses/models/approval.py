@@ -15,6 +15,7 @@ class Approval(models.Model):
     content_hash = models.CharField(max_length=64)
     approved = models.BooleanField()
     self_approved = models.BooleanField(default=False)
+    step = models.CharField(max_length=10, blank=True)
     by = models.ForeignKey(User, models.PROTECT, related_name="+")
     reason = models.TextField(blank=True)
     at = models.DateTimeField(default=timezone.now)

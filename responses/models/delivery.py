@@ -142,13 +142,22 @@ class Delivery(models.Model):
         return f"{self.response} by {self.account} to {self.destination or 'everyone'}"
 
     @property
+    def words(self) -> str:
+        """What is said there."""
+        return self.response.words_on(self.account)
+
+    @property
+    def has_own_words(self) -> bool:
+        return self.words != self.response.text
+
+    @property
     def outgoing(self) -> Outgoing:
         """What the speaker is given; the same at every try."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
             nonce=str(self.uuid),
-            text=self.response.text,
+            text=self.words,
             subject=self.response.subject,
             destination=self.destination,
             handle=self.profile.handle if self.profile else "",

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
@@ -11,11 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
 
-from crm.models import Attachment, Interaction, User
+from crm.models import Account, Attachment, Interaction, User
 from crm.triggers import frozen
 from responses.models.decision import Decision
+from responses.models.facts import facts_of
 from responses.models.rule import ResponseRule
-from responses.rules import Facts, Verdict, content_hash, judge
+from responses.models.signed import Signed
+from responses.rules import DRAFTS_ONLY, Verdict, content_hash, judge, together
 from routing.models import Case, CaseEvent, Department, Issue, Membership, Notice
 from routing.models.status import Stale
 from scrm.live import publish
@@ -63,21 +66,40 @@ class ResponseQuerySet(models.QuerySet["Response"]):
     def held(self) -> ResponseQuerySet:
         return self.filter(state=State.HELD)
 
+    def undecided(self, now: datetime) -> ResponseQuerySet:
+        """Held for longer than their rule allows, and nobody above was asked so far."""
+        return self.held().filter(decide_by__lte=now, escalated_at=None)
+
+    def to_review(self) -> ResponseQuerySet:
+        """Out there, and to be read afterwards."""
+        return self.filter(state=State.RELEASED, to_review=True, reviewed_at=None)
+
+    def rivals_of(self, response: Response) -> ResponseQuerySet:
+        """Other answers to the same case that wait for an approval as well."""
+        return self.held().filter(case=response.case_id or 0).exclude(pk=response.pk)
+
     def approvable_by(self, user: User) -> ResponseQuerySet:
         """Held ones in front of a lead of their department, a supervisor or an admin."""
+        return self.held().led_by(user)
+
+    def reviewable_by(self, user: User) -> ResponseQuerySet:
+        return self.to_review().led_by(user)
+
+    def led_by(self, user: User) -> ResponseQuerySet:
+        """Of the departments that they lead; all, for supervisors and admins."""
         if user.sees_everything:
-            return self.held()
+            return self
         led = Membership.objects.filter(user=user, role=Membership.Role.LEAD)
-        return self.held().filter(department__in=led.values("department"))
+        return self.filter(department__in=led.values("department"))
 
 
-class Response(models.Model):
+class Response(Signed):
     """What we say. Always by a named person; its words are frozen once it left the draft.
 
     uuid: the form's own, so that one click is one response. department: in whose name.
     in_reply_to: the interaction that it answers. seen: their last words that the author had
-    read, so that what they wrote since does not count as answered. verdict: what the rules
-    said, in words.
+    read, so that what they wrote since does not count as answered. versions: account → other
+    words that go there. send_at: not before then. verdict: what the rules said, in words.
     """
 
     class Audience(models.TextChoices):
@@ -102,6 +124,8 @@ class Response(models.Model):
     visibility = models.CharField(max_length=7, choices=Visibility.choices)
     subject = models.CharField(max_length=300, blank=True)
     text = models.TextField()
+    versions = models.JSONField(default=dict)
+    send_at = models.DateTimeField(null=True)
     attachments = models.ManyToManyField(Attachment, blank=True, related_name="responses")
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     verdict = models.JSONField(default=list)
@@ -114,6 +138,14 @@ class Response(models.Model):
         indexes = [
             models.Index(fields=["-created_at"], name="response_history"),
             models.Index(fields=["department"], name="response_held", condition=Q(state="held")),
+            models.Index(
+                fields=["department"],
+                name="response_to_review",
+                condition=Q(to_review=True, reviewed_at=None),
+            ),
+            models.Index(
+                fields=["send_at"], name="response_planned", condition=Q(send_at__isnull=False)
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -131,6 +163,8 @@ class Response(models.Model):
             "audience",
             "visibility",
             "author_id",
+            "versions",
+            "send_at",
             unless="OLD.state = 'draft'",
             never="NEW.state = 'draft' AND OLD.state NOT IN ('draft', 'held')",
         )
@@ -149,41 +183,24 @@ class Response(models.Model):
     def content_hash(self) -> str:
         """What an approval signs: the words, who may see them, and where they go."""
         places = [(each.account_id, each.destination) for each in self.deliveries.all()]
-        return content_hash(self.text, self.subject, self.audience, self.visibility, places)
+        how = self.audience, self.visibility
+        return content_hash(self.text, self.subject, *how, places, self.versions)
 
-    @property
-    def is_approved(self) -> bool:
-        last = self.approvals.order_by("-pk").first()
-        return bool(last and last.approved and last.content_hash == self.content_hash)
+    def words_on(self, account: Account) -> str:
+        """What is said there: its own version, where it has one."""
+        return str(self.versions.get(str(account.pk), self.text))
 
-    def judge(self, *, channel: str | None = None, now: datetime) -> Verdict:
-        """Ask the business rules. Pure decision over the facts of this moment."""
-        return judge(self.facts(channel=channel, now=now), ResponseRule.objects.in_force())
+    def judge(self, *, accounts: Collection[Account] | None = None, now: datetime) -> Verdict:
+        """Ask the business rules. Pure decision over the facts of this moment.
 
-    def facts(self, *, channel: str | None = None, now: datetime) -> Facts:
-        """What the rules go by. channel: where it would go, for what is not stored yet."""
-        local = timezone.localtime(now)
-        case = self.case
-        link = case.profile.link if case else None
-        if channel is None:
-            delivery = self.deliveries.select_related("account").first()
-            channel = delivery.account.kind if delivery else ""
-        return Facts(
-            audience=self.audience,
-            visibility=self.visibility,
-            channel=channel,
-            text=f"{self.subject}\n{self.text}".strip(),
-            length=len(self.text),
-            department=self.department.name,
-            author=str(self.author),
-            author_is_lead=self.department.is_led_by(self.author),
-            issue=self.issue_id is not None,
-            priority=case.priority if case else "",
-            contact_kind=link.contact.kind if link else "",
-            topics=frozenset(_topics(case)),
-            hour=local.hour,
-            weekday=local.strftime("%A").lower(),
-        )
+        accounts: where it would go, for what is not stored yet.
+        """
+        if accounts is None:
+            accounts = [each.account for each in self.deliveries.select_related("account")]
+        rules = ResponseRule.objects.in_force()
+        if self.department.only_drafts(self.author):
+            rules.append(DRAFTS_ONLY)
+        return together(judge(facts, rules) for facts in facts_of(self, accounts, now=now))
 
     # Verbs
 
@@ -195,12 +212,11 @@ class Response(models.Model):
         if mine.state != State.DRAFT:
             raise Stale("This was sent already. Nothing was sent twice.")
         verdict = mine.judge(now=now)
-        mine.verdict = [_reason(reason) for reason in verdict.reasons]
-        if verdict.outcome in {"refuse", "move"}:
-            raise Refused(" ".join(r.sentence for r in verdict.reasons if r.verdict != "allow"))
+        mine.verdict = [asdict(reason) for reason in verdict.reasons]
+        mine.to_review = any(reason.verdict == "review" for reason in verdict.reasons)
+        _check(verdict)
         if verdict.outcome == "hold":
-            mine._to(State.HELD)
-            mine.note("Held for approval.", by=by, now=now)
+            mine.hold(verdict, by=by, now=now)
         else:
             mine._release(by=by, now=now)
         self.refresh_from_db()
@@ -208,25 +224,30 @@ class Response(models.Model):
 
     @transaction.atomic
     def approve(self, *, by: User, why: str = "", now: datetime | None = None) -> None:
-        """Sign these words and let them go. Nobody signs their own, but a lone team lead."""
+        """Sign these words, and let them go where no other signature is missing.
+
+        Nobody signs their own, but a lone team lead, and nobody signs twice. Raises Refused.
+        """
         now = now or timezone.now()
         mine = self._held()
-        own = mine.author_id == by.pk
-        if not mine.may_be_signed_by(by):
-            raise Refused("Nobody approves their own words. Ask another team lead.")
-        verdict = mine.judge(now=now)
-        if verdict.outcome in {"refuse", "move"}:
-            raise Refused(" ".join(r.sentence for r in verdict.reasons if r.verdict != "allow"))
+        if refusal := mine.why_not_signed_by(by):
+            raise Refused(refusal)
+        _check(mine.judge(now=now))
         mine.approvals.create(
             content_hash=mine.content_hash,
             approved=True,
-            self_approved=own,
+            self_approved=mine.author_id == by.pk,
+            step=mine.next_step,
             by=by,
             reason=why,
             at=now,
         )
-        mine._release(by=by, now=now)
-        mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine._quote(), now=now)
+        if mine.next_step:
+            mine.ask(now=now)
+            mine.note(f"Approved; it waits for a {mine.next_step}.", by=by, now=now)
+        else:
+            mine._release(by=by, now=now)
+            mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.quote, now=now)
         self.refresh_from_db()
 
     @transaction.atomic
@@ -237,22 +258,25 @@ class Response(models.Model):
         mine.approvals.create(
             content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now
         )
-        mine._to(State.DRAFT)
+        mine.become(State.DRAFT)
         mine.note(f"Sent back: {why}", by=by, now=now)
         again = reverse("responses:edit", args=[mine.pk])
         mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=again, now=now)
         self.refresh_from_db()
 
     @transaction.atomic
-    def edit(self, *, text: str, subject: str = "", by: User) -> None:
+    def edit(
+        self, *, text: str, subject: str = "", versions: dict[str, str] | None = None, by: User
+    ) -> None:
         """Change the words of a draft or a held text; what was signed before is void."""
         mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
         if mine.state == State.HELD:
-            mine._to(State.DRAFT)
+            mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
             raise Stale("It has left already, so its words stay. Write a correction instead.")
         mine.text, mine.subject = text, subject
-        mine.save(update_fields=["text", "subject"])
+        mine.versions = mine.versions if versions is None else versions
+        mine.save(update_fields=["text", "subject", "versions"])
         mine.note("The words were changed.", by=by, now=timezone.now())
         self.refresh_from_db()
 
@@ -265,7 +289,7 @@ class Response(models.Model):
         mine.deliveries.filter(state="queued").update(state="cancelled")
         if mine.deliveries.exclude(state="cancelled").exists():
             raise Stale("It is on its way already. Write a correction instead.")
-        mine._to(State.CANCELLED)
+        mine.become(State.CANCELLED)
         mine.note("Cancelled before it left.", by=by, now=timezone.now())
         self.refresh_from_db()
 
@@ -275,23 +299,23 @@ class Response(models.Model):
             raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
         return mine
 
-    def may_be_signed_by(self, user: User) -> bool:
-        """Nobody signs their own words, but the lone lead of the department."""
-        return self.author_id != user.pk or list(self.department.leads()) == [user]
-
-    def _to(self, state: State) -> None:
+    def become(self, state: str) -> None:
+        """Go to this state, and tell who looks at it."""
         self.state = state
-        self.save(update_fields=["state", "verdict", "released_at"])
+        self.save()
         publish(f"department:{self.department_id}", "response", self.pk)
 
     def _release(self, *, by: User, now: datetime) -> None:
         """Put its sendings into the outbox; the undo window starts with this click."""
         self.released_at = now
-        self._to(State.RELEASED)
+        self.become(State.RELEASED)
         wait = settings.UNDO_SECONDS
-        self.deliveries.filter(state="queued").update(send_after=now + timedelta(seconds=wait))
-        for pk in self.deliveries.filter(state="queued").values_list("pk", flat=True):
-            nudge("scrm.pipeline.deliver", pk, after=wait)
+        soon = now + timedelta(seconds=wait)
+        leaves = max(soon, self.send_at or soon)
+        self.deliveries.filter(state="queued").update(send_after=leaves)
+        if leaves == soon:  # what leaves later is swept up by the tick
+            for pk in self.deliveries.filter(state="queued").values_list("pk", flat=True):
+                nudge("scrm.pipeline.deliver", pk, after=wait)
         self.note("Released.", by=by, now=now)
 
     def tell_author(
@@ -310,7 +334,9 @@ class Response(models.Model):
             [self.author_id], kind, by=by, case=self.case, text=text, url=url, once=once, now=now
         )
 
-    def _quote(self) -> str:
+    @property
+    def quote(self) -> str:
+        """Its first words, for a notice."""
         words = f"“{Truncator(self.text).chars(160)}”"
         return words if self.case_id else f"{self.issue}: {words}"
 
@@ -321,22 +347,7 @@ class Response(models.Model):
             self.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, now=now, response=self.pk)
 
 
-def _topics(case: Case | None) -> list[str]:
-    if case is None:
-        return []
-    mine = Q(interaction__conversation__case_links__case=case)
-    mention = Interaction._meta.get_field("mention").related_model
-    names = mention._default_manager.filter(mine).values_list(  # type: ignore[union-attr]
-        "matches__revision__topic__name", flat=True
-    )
-    return [name for name in names if name]
-
-
-def _reason(reason: Any) -> dict[str, Any]:
-    return {
-        "rule": reason.rule,
-        "name": reason.name,
-        "verdict": reason.verdict,
-        "sentence": reason.sentence,
-        "move_to": reason.move_to,
-    }
+def _check(verdict: Verdict) -> None:
+    """Raises Refused, in the words of the rules, where somebody must mend it first."""
+    if verdict.stops:
+        raise Refused(" ".join(reason.advice for reason in verdict.stops))

@@ -21,17 +21,28 @@ class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
 
 @pghistory.track( model_name="ResponseRuleChange", fields=[
         "name", "owner", "position", "is_active", "conditions", "verdict", "reason", "move_to",
+        "wording", "steps", "within", "examples",
     ],
     append_only=True,
 )  # fmt: skip
 class ResponseRule(models.Model):
-    """How and where a response may go out. All that hold speak; the strictest wins."""
+    """How and where a response may go out. All that hold speak; the strictest wins.
+
+    examples: texts of which its owner said whether the rule holds; see `responses.examples`.
+    """
 
     class Verdict(models.TextChoices):
         ALLOW = "allow", "Allow"
-        HOLD = "hold", "Hold for a team lead"
+        REVIEW = "review", "Send, and read it afterwards"
+        HOLD = "hold", "Hold for approval"
+        REQUIRE = "require", "Require a wording"
         MOVE = "move", "Must go another way"
         REFUSE = "refuse", "Refuse"
+
+    class Steps(models.TextChoices):
+        LEAD = "lead", "A team lead"
+        SUPERVISOR = "supervisor", "A supervisor"
+        BOTH = "lead supervisor", "A team lead, then a supervisor"
 
     name = models.CharField(max_length=120, unique=True)
     owner = models.ForeignKey(User, models.PROTECT, related_name="response_rules")
@@ -41,6 +52,12 @@ class ResponseRule(models.Model):
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
     reason = models.CharField("reason, as the author reads it", max_length=300)
     move_to = models.CharField("which way instead", max_length=60, blank=True)
+    wording = models.CharField("what must stand in it", max_length=300, blank=True)
+    steps = models.CharField(
+        "who approves", max_length=20, choices=Steps.choices, default=Steps.LEAD
+    )
+    within = models.PositiveSmallIntegerField("hours until those above are asked", default=0)
+    examples = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = ResponseRuleQuerySet.as_manager()
@@ -70,6 +87,9 @@ class ResponseRule(models.Model):
             verdict=self.verdict,  # type: ignore[arg-type]
             reason=self.reason,
             move_to=self.move_to,
+            wording=self.wording,
+            steps=tuple(self.steps.split()),  # type: ignore[arg-type]
+            within=self.within,
         )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -8,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -16,7 +19,7 @@ from responses import signing
 from responses.forms import EditForm, SendBackForm
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
-from responses.views.lookup import oldest, response_to_see, words_answered
+from responses.views.lookup import MOST, oldest, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.numbers import number
 
@@ -29,12 +32,19 @@ def approvals(request: StaffRequest) -> HttpResponse:
 @require_POST
 def approve(request: StaffRequest, pk: int) -> HttpResponse:
     response = _to_approve(request, pk)
-    shown = request.POST.get("shown", "")
+    shown, instead = request.POST.get("shown", ""), bool(request.POST.get("instead"))
     return _try(
         request,
-        lambda: signing.approve(response, shown=shown, by=request.user),
-        _("Approved; it leaves in a moment."),
+        lambda: signing.approve(response, shown=shown, by=request.user, instead=instead),
+        _("Approved. It leaves as soon as no other signature is missing."),
     )
+
+
+@require_POST
+def review(request: StaffRequest, pk: int) -> HttpResponse:
+    """Written down: somebody has read what went out."""
+    response = _to_approve(request, pk)
+    return _try(request, lambda: response.review(by=request.user), _("Read."))
 
 
 @require_POST
@@ -145,6 +155,8 @@ def _take_back_words(response: Response) -> None:
             "accounts": list(response.deliveries.values_list("account", flat=True)),
             "corrects": str(response.corrects_id or ""),
             "place": _place_of(response),
+            "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
+            **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
 
@@ -191,31 +203,42 @@ def _approvals(
     """The queue. form, at: what was typed about one of them, and about which."""
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
     held = held.select_related("case__profile", "issue", "department", "author")
-    held = held.prefetch_related("deliveries__account", "deliveries__profile")
+    held = held.prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
     waiting, more = oldest(held)
     answered = words_answered(waiting, request.user)
-    mine = signing.signable(waiting, request.user)
+    departments = {each.department_id: each.department for each in waiting}
+    for each in waiting:
+        each.department = departments[each.department_id]  # its leads are asked for once
+    rivals = Counter(each.case_id for each in waiting if each.case_id)
     rows = [
         {
             "response": response,
             "answers": answered.get(response.pk),
-            "may_sign": response.pk in mine,
+            "why_not": response.why_not_signed_by(request.user),
+            "rivals": rivals[response.case_id] - 1 if response.case_id else 0,
             "form": form if form and at == response.pk else SendBackForm(),
             "open": form is not None and at == response.pk,
         }
         for response in waiting
     ]
-    shown = {"rows": rows, "more": more, "error": error}
+    out = Response.objects.reviewable_by(request.user).order_by("released_at", "pk")
+    shown = {
+        "rows": rows,
+        "more": more,
+        "error": error,
+        "out": out.select_related("case__profile", "issue", "department", "author")[:MOST],
+        "now": timezone.now(),
+    }
     return render(request, "responses/approvals.html", shown, status=status)
 
 
 def _rewrite(request: StaffRequest, response: Response, form: EditForm) -> None:
     typed, by = form.cleaned_data, request.user
-    words = {"shown": typed["shown"], "text": typed["text"], "subject": typed["subject"]}
+    words = signing.Rewritten(typed["text"], typed["subject"], form.versions)
     if request.POST.get("then") == "send":
-        signing.rewrite_and_send(response, **words, seen=typed["seen"], by=by)
+        signing.rewrite_and_send(response, words, shown=typed["shown"], seen=typed["seen"], by=by)
     else:
-        signing.rewrite(response, **words, by=by)
+        signing.rewrite(response, words, shown=typed["shown"], by=by)
 
 
 def _edit(

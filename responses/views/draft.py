@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
@@ -14,7 +15,7 @@ from crm.models import Account
 from responses.compose import max_length, places_for, speaking_accounts
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
-from responses.rules import OUTCOMES, Reason
+from responses.spoken import Spoken, spoken
 from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
 from scrm.numbers import number
@@ -22,6 +23,7 @@ from scrm.text import storable
 
 KINDS = {"reply", "statement", "note", "by-hand"}
 LONGEST = 200_000
+MOST_VERSIONS = 20
 
 
 @require_POST
@@ -33,21 +35,13 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
     if _was_sent(request):
         return HttpResponse(status=204)
     draft, kept = _keep(request, kind, case=case)
-    reasons: list[Reason] = []
-    account = None
+    reasons: list[Spoken] = []
+    over: list[tuple[Account, int, int]] = []
     if kept and kind in {"reply", "statement"} and draft.text.strip():
-        response, account = _as_response(request, kind, draft.text, case)
-        reasons = _reasons(response, {account.kind if account else ""})
-    limit = max_length(account) if account else None
-    shown = {
-        "draft": draft,
-        "kept": kept,
-        "reasons": reasons,
-        "over": max(len(draft.text) - limit, 0) if limit else 0,
-        "limit": limit,
-        "account": account,
-        "case": case,
-    }
+        response, accounts = _as_response(request, kind, draft.text, case)
+        reasons = spoken(response, accounts)
+        over = [found for each in accounts if (found := _over(response, each))]
+    shown = {"draft": draft, "kept": kept, "reasons": reasons, "over": over, "case": case}
     return render(request, "responses/_kept.html", shown, status=200 if kept else 409)
 
 
@@ -65,6 +59,13 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
         shown["form"] = form
         shown["reasons"] = _said_by_rules(request, form, issue) if draft.text.strip() else []
     return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
+
+
+def _over(response: Response, account: Account) -> tuple[Account, int, int] | None:
+    """Where it is too long: the account, by how many characters, and what it takes."""
+    limit = max_length(account)
+    excess = len(response.words_on(account)) - limit if limit else 0
+    return (account, excess, limit) if limit and excess > 0 else None
 
 
 def _was_sent(request: StaffRequest) -> bool:
@@ -92,56 +93,61 @@ def _keep(
 
 def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case
-) -> tuple[Response, Account | None]:
-    """What would be said in a case, as the rules see it, without storing it."""
+) -> tuple[Response, list[Account]]:
+    """What would be said in a case and where, as the rules see it, without storing it."""
     if kind == "reply":
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))
         facts = {"audience": "one", "visibility": place.visibility if place else "private"}
-        account = place.account if place else None
+        accounts = [place.account] if place else []
     else:
         facts = {"audience": "many", "visibility": "public"}
-        chosen_pk = number(request.POST.get("accounts", ""))
-        speaking = speaking_accounts(case.department)
-        account = next((each for each in speaking if each.pk == chosen_pk), None)
+        ticked = {number(each) for each in request.POST.getlist("accounts")}
+        accounts = [each for each in speaking_accounts(case.department) if each.pk in ticked]
     response = Response(
-        case=case,
-        issue=case.issue,
-        department=case.department,
-        author=request.user,
-        text=text,
-        subject=_typed(request, "subject"),
-        **facts,
-    )
-    return response, account
+        case=case, issue=case.issue, department=case.department, text=text, **facts,
+        **_typed_facts(request),
+    )  # fmt: skip
+    return response, accounts
 
 
-def _said_by_rules(request: StaffRequest, form: StatementForm, issue: Issue) -> list[Reason]:
+def _said_by_rules(request: StaffRequest, form: StatementForm, issue: Issue) -> list[Spoken]:
     response = Response(
         issue=issue,
         department=form.department,
-        author=request.user,
         audience="many",
         visibility="public",
         text=_typed(request, "text", LONGEST),
-        subject=_typed(request, "subject"),
+        **_typed_facts(request),
     )
-    return _reasons(response, {each.account.kind for each in form.previews} or {""})
+    return spoken(response, [each.account for each in form.previews])
 
 
-def _reasons(response: Response, channels: set[str]) -> list[Reason]:
-    """What stands in the way on any of these channels: each rule once, the strictest first."""
-    now = timezone.now()
-    said = [
-        each for name in sorted(channels) for each in response.judge(channel=name, now=now).reasons
-    ]
-    once = {each.rule: each for each in said if each.verdict != "allow"}
-    return sorted(once.values(), key=lambda each: -OUTCOMES.index(each.verdict))
+def _typed_facts(request: StaffRequest) -> dict[str, Any]:
+    """What every form of the composer says of a text, as far as it makes sense already."""
+    versions = {name.removeprefix("version_"): words for name, words in _versions(request).items()}
+    try:
+        moment = parse_datetime(_typed(request, "send_at"))
+    except ValueError:
+        moment = None
+    return {
+        "author": request.user,
+        "subject": _typed(request, "subject"),
+        "versions": versions,
+        "send_at": make_aware(moment) if moment and is_naive(moment) else moment,
+    }
+
+
+def _versions(request: StaffRequest) -> dict[str, str]:
+    """Other words for single accounts: the field's name → what stands in it."""
+    named = [name for name in request.POST if name.startswith("version_")][:MOST_VERSIONS]
+    return {name: words for name in named if (words := _typed(request, name, LONGEST))}
 
 
 def _fields(request: StaffRequest) -> dict[str, Any]:
-    names = ("department", "subject", "place", "how", "corrects")
+    names = ("department", "subject", "place", "how", "corrects", "send_at")
     kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
+    kept |= _versions(request)
     accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
     return kept | ({"accounts": accounts} if accounts else {})
 

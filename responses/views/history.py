@@ -15,7 +15,7 @@ from crm.cases import works
 from responses.forms import HistoryForm, JudgeForm
 from responses.models import Feedback, Response
 from responses.models.response import ResponseQuerySet, State
-from responses.signing import may_edit, may_sign
+from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
 from responses.views.lookup import answers, may_deal_with, response_to_see
 from responses.walk import echoes, walk
@@ -89,7 +89,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         **answers(request, [found.pk]),
         "may_edit": may_edit(found, request.user) and found.state in {State.DRAFT, State.HELD},
         "may_cancel": may_edit(found, request.user) and _may_stop(found),
-        "may_sign": found.state == State.HELD and may_sign(found, request.user),
+        "may_sign": found.state == State.HELD and not why_not(found, request.user),
     }
     return render(request, "responses/response.html", shown, status=status)
 

@@ -41,8 +41,8 @@ def departments_to_speak_for(user: User) -> list[Department]:
     """Those in whose name a user may address the public."""
     departments = Department.objects.all()
     if not user.sees_everything:
-        roles = [Membership.Role.AGENT, Membership.Role.LEAD]
-        departments = departments.filter(memberships__user=user, memberships__role__in=roles)
+        theirs = Membership.objects.working().filter(user=user)
+        departments = departments.filter(pk__in=theirs.values("department"))
     return list(departments)
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from django.contrib import messages
 from django.db.models import Max
 from django.http import HttpResponse
@@ -8,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest, admin_only
-from responses.forms import RuleForm
+from responses.examples import failed
+from responses.forms import ExampleForms, RuleForm
 from responses.models import ResponseRule
 from responses.rules import SCHEMA
 from scrm.condition_rows import Rows, rows_from_json, rows_from_post
@@ -39,13 +43,17 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 def _edit(request: StaffRequest, rule: ResponseRule) -> HttpResponse:
     if request.method != "POST":
         rows = rows_from_json(rule.conditions, SCHEMA)
-        return _page(request, RuleForm(instance=rule), rows)
+        shown = [each | {"holds": "yes" if each["holds"] else "no"} for each in rule.examples]
+        examples = ExampleForms(initial=shown, prefix="example")
+        return _page(request, RuleForm(instance=rule), rows, examples)
     conditions, rows = rows_from_post(request.POST, SCHEMA)
     sound = _is_sound(conditions, rows)
     rule.conditions = conditions if sound else {"all": []}
     form = RuleForm(request.POST, instance=rule)
-    if not (form.is_valid() and sound):
-        return _page(request, form, rows, status=422)
+    examples = ExampleForms(request.POST, prefix="example")
+    valid = form.is_valid() and examples.is_valid() and sound
+    if not (valid and _holds_good(rule, examples)):
+        return _page(request, form, rows, examples, status=422)
     form.save()
     messages.success(request, _("“%(rule)s” saved.") % {"rule": rule})
     return redirect(rule)
@@ -60,6 +68,18 @@ def _is_sound(conditions: object, rows: Rows) -> bool:
     return True
 
 
-def _page(request: StaffRequest, form: RuleForm, rows: Rows, status: int = 200) -> HttpResponse:
-    shown = {"form": form, "rows": rows, "rule": form.instance}
+def _holds_good(rule: ResponseRule, examples: Any) -> bool:
+    """Whether the rule treats every example as it should; takes them over."""
+    pure = rule.pure()
+    for form in examples.forms:
+        if form.example and (why := failed(pure, form.example)):
+            form.add_error("text", why)
+    rule.examples = [asdict(form.example) for form in examples.forms if form.example]
+    return not any(form.errors for form in examples.forms)
+
+
+def _page(
+    request: StaffRequest, form: RuleForm, rows: Rows, examples: Any, status: int = 200
+) -> HttpResponse:
+    shown = {"form": form, "rows": rows, "rule": form.instance, "examples": examples}
     return render(request, "responses/rule.html", shown, status=status)

@@ -63,11 +63,8 @@ class CaseQuerySet(models.QuerySet["Case"]):
         """Those that a user may not only read but act on."""
         if user.sees_everything:
             return self
-        roles = [Membership.Role.AGENT, Membership.Role.LEAD]
-        member = Membership.objects.filter(
-            department=OuterRef("department"), user=user, role__in=roles
-        )
-        return self.filter(Exists(member))
+        member = Membership.objects.filter(department=OuterRef("department"), user=user)
+        return self.filter(Exists(member.exclude(role=Membership.Role.READER)))
 
     def active(self) -> CaseQuerySet:
         return self.filter(status__in=ACTIVE)

@@ -4,6 +4,7 @@ import pghistory
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from crm.models import Account, User
 
@@ -56,6 +57,16 @@ class Department(models.Model):
     def is_led_by(self, user: User) -> bool:
         return self.memberships.filter(user=user, role=Membership.Role.LEAD).exists()
 
+    def only_drafts(self, user: User) -> bool:
+        """Whether what they write in its name waits for a team lead, whatever the rules say."""
+        return self.memberships.filter(user=user, role=Membership.Role.DRAFTER).exists()
+
+    @cached_property
+    def lone_lead(self) -> User | None:
+        """Its only team lead, if there is just one."""
+        leads = list(self.leads()[:2])
+        return leads[0] if len(leads) == 1 else None
+
     def leads(self) -> models.QuerySet[User]:
         return User.objects.active().filter(
             memberships__department=self, memberships__role=Membership.Role.LEAD
@@ -65,8 +76,7 @@ class Department(models.Model):
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def working(self) -> MembershipQuerySet:
         """Of people who may act there: active, and not merely readers."""
-        roles = [Membership.Role.AGENT, Membership.Role.LEAD]
-        return self.filter(user__is_active=True, role__in=roles)
+        return self.filter(user__is_active=True).exclude(role=Membership.Role.READER)
 
 
 @pghistory.track(
@@ -83,6 +93,7 @@ class Membership(models.Model):
     class Role(models.TextChoices):
         AGENT = "agent", "Agent"
         LEAD = "lead", "Team lead"
+        DRAFTER = "drafter", "Drafts only: a team lead sends"
         READER = "reader", "Read-only"
 
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")

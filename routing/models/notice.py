@@ -33,6 +33,7 @@ class Notice(models.Model):
         MENTIONED = "mentioned", "You were mentioned"
         APPROVED = "approved", "Your text was approved"
         SENT_BACK = "sent back", "Your text was sent back"
+        TO_APPROVE = "to approve", "Waits for your approval"
         FAILED = "failed", "A sending needs you"
         REOPENED = "reopened", "Your case is open again"
         JOB = "job", "Your work is done"

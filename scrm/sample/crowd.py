@@ -83,8 +83,7 @@ def work(stage: Stage, *, share: float) -> None:
 
 def _handle(stage: Stage, case: Case) -> None:
     person = stage.rng.choice(_agents(case.department))
-    if case.assignee_id is None:
-        case.claim(by=person)
+    case.claim(by=person, seen=case.assignee_id)
     if case.first_response_at:
         case.finish(by=person, seen=case.last_inbound_id, why="Answered, and all is said.")
     else:

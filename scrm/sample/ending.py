@@ -20,6 +20,7 @@ from django.utils.translation import ngettext, ngettext_lazy
 
 from crm.models import Account, Attachment, Contact, Interaction, Job, User, Workspace
 from listening.models import Mention, Source, Topic
+from responses import shipped
 from responses.models import Delivery, Response
 from routing.models import Case, Issue
 from scrm.passing import again
@@ -91,6 +92,7 @@ def _replace(workspace: Workspace, *, by: User, session: str, now: datetime) -> 
     for row in own:
         row.save(force_insert=True)
     by_hand(admin, found_departments(admin))
+    shipped.ship(admin)
     workspace.started_at = now
     workspace.save(force_insert=True)
     marker.rows().delete()

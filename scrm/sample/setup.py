@@ -8,10 +8,12 @@ from typing import Any
 
 from crm.models import Account, Contact, Profile, User
 from listening.models import Source, Topic
+from responses import shipped
 from responses.models import ResponseRule
 from routing.models import Department, RoutingRule
 from scrm.channels.sandbox.people import persona
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.sample import words
 from scrm.sample.logins import Login
 from scrm.sample.people import (
     MARKETING,
@@ -200,26 +202,22 @@ def _routing_rules(
         )
 
 
-def _says(*words: str) -> Json:
-    return {"any": [{"field": "text", "op": "contains", "value": word} for word in words]}
+def _says(*any_of: str) -> Json:
+    return {"field": "text", "op": "contains any", "value": list(any_of)}
 
 
 def _response_rules(people: dict[str, User], since: datetime) -> None:
-    ResponseRule.objects.create(
-        name="Statements need a team lead",
-        owner=people["nora"],
-        position=0,
-        conditions={"all": [_is("audience", "many"), _is("author_is_lead", False)]},
-        verdict="hold",
-        reason="What goes out to many is read by a team lead first.",
-        created_at=since,
-    )
+    """Those that every workspace begins with, but for the one that its story is about."""
+    shipped.ship(people["nora"], but=(shipped.PRIVACY,), since=since)
     ResponseRule.objects.create(
         name="Never promise compensation in public",
         owner=people["sunita"],
-        position=2,
+        position=len(shipped.RULES),
         conditions={
-            "all": [_is("visibility", "public"), _says("compensate", "compensation", "we will pay")]
+            "all": [
+                _is("visibility", "public"),
+                _says("compensate", "compensation", "we will pay"),
+            ]
         },
         verdict="refuse",
         reason="Compensation is never promised in public. Offer it in private.",
@@ -228,21 +226,16 @@ def _response_rules(people: dict[str, User], since: datetime) -> None:
 
 
 def keep_private_matters_private(people: dict[str, User], *, since: datetime) -> ResponseRule:
-    """The rule that was missing when the first statement went out."""
-    return ResponseRule.objects.create(
-        name="Private matters stay private",
-        owner=people["sunita"],
-        position=1,
-        conditions={
-            "all": [
-                _is("visibility", "public"),
-                _says("booking", "second seat", "phone number", "your address", "passport"),
-            ]
-        },
-        verdict="hold",
-        reason="This may tell the world what somebody booked. A team lead reads it first.",
-        created_at=since,
-    )
+    """The rule that was missing when the first statement went out, with what it has to catch."""
+    rule = shipped.add(shipped.PRIVACY, owner=people["sunita"], since=since)
+    told = {"audience": "many", "visibility": "public", "channel": "", "people": "Ron Calder"}
+    rule.examples = [
+        *rule.examples,
+        told | {"text": words.STATEMENT, "holds": True},
+        told | {"text": words.CORRECTION, "holds": False},
+    ]
+    rule.save(update_fields=["examples"])
+    return rule
 
 
 def _sources(people: dict[str, User], accounts: dict[str, Account], since: datetime) -> None:

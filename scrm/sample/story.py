@@ -128,6 +128,7 @@ def _he_calls(stage: Stage) -> None:
 
 def _ben_answers_by_mail(stage: Stage) -> None:
     case, subject = _his_case(stage), words.REPLY_BY_MAIL_SUBJECT
+    case.claim(by=stage.workspace.people["ben"], seen=case.assignee_id)
     place = stage.place(case, "mail")
     stage.reply(case, place, words.REPLY_BY_MAIL, by="ben", subject=subject)
     stage.deliver()

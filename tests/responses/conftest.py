@@ -14,7 +14,7 @@ from crm.record import Entry, record
 from responses.compose import Words, places_for, reply
 from responses.models import Response, ResponseRule
 from routing.arrivals import Arrival, take_in
-from routing.models import Case
+from routing.models import Case, Issue
 from routing.rules import Facts
 from scrm.channels.base import Author
 
@@ -53,6 +53,11 @@ def hear(microblog: Account) -> Callable[..., Case]:
 @pytest.fixture
 def complaint(hear: Callable[..., Case]) -> Case:
     return hear("@SkywardAir you threw me off a flight")
+
+
+@pytest.fixture
+def seats(agent: User) -> Issue:
+    return Issue.objects.create(name="Seat policy", owner=agent)
 
 
 @pytest.fixture

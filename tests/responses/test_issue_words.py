@@ -27,11 +27,6 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def seats(agent: User) -> Issue:
-    return Issue.objects.create(name="Seat policy", owner=agent)
-
-
-@pytest.fixture
 def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
     """One statement to many, sent."""
     words = Words(uuid.uuid4(), "We change our policy.", "public")

@@ -61,7 +61,7 @@ def test_an_author_hears_that_their_text_was_approved_and_by_whom(
     held: Response, agent: User, lead: User
 ) -> None:
     held.approve(by=lead)
-    notice = Notice.objects.get()
+    notice = Notice.objects.get(user=agent)
     assert (notice.user, notice.kind, notice.by) == (agent, Kind.APPROVED, lead)
     assert (notice.case, notice.url) == (held.case, held.get_absolute_url())
     assert notice.text == "“We are so sorry.”"
@@ -71,7 +71,7 @@ def test_an_author_hears_that_it_came_back_why_and_where_to_go_on(
     held: Response, agent: User, lead: User
 ) -> None:
     held.send_back(by=lead, why="Say what we will do.")
-    notice = Notice.objects.get()
+    notice = Notice.objects.get(user=agent)
     assert (notice.user, notice.kind) == (agent, Kind.SENT_BACK)
     assert notice.text == "Say what we will do."
     assert notice.url == reverse("responses:edit", args=[held.pk])
@@ -97,7 +97,7 @@ def test_an_author_hears_once_that_their_words_were_edited_and_let_go(
     held.refresh_from_db()
     assert held.state == "released"
     assert rung(agent) == [Kind.APPROVED]
-    assert "Edited by Lea Lead" in Notice.objects.get().text
+    assert "Edited by Lea Lead" in Notice.objects.get(user=agent).text
 
 
 # Sendings

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from responses.personal import Known, find
 from responses.rules import (
     OUTCOMES,
     SCHEMA,
@@ -18,6 +19,7 @@ from responses.rules import (
     ResponseRule,
     content_hash,
     judge,
+    together,
 )
 from scrm.conditions import compile as predicate
 from scrm.conditions import parse
@@ -74,6 +76,7 @@ contents = st.tuples(
     st.sampled_from(("one", "few", "many")),
     st.sampled_from(("private", "public")),
     places.map(sorted),
+    st.dictionaries(st.sampled_from(("1", "2")), st.text(max_size=3), max_size=2),
 )
 
 
@@ -100,7 +103,7 @@ def test_one_more_rule_never_makes_it_laxer(
 
 @given(drafts, rules)
 def test_every_rule_that_holds_gives_its_reason(draft: Facts, some: list[ResponseRule]) -> None:
-    facts = {field.name: getattr(draft, field.name) for field in fields(draft)}
+    facts = draft.asked()
     hit = {each.pk for each in some if predicate(each.condition)(facts)}
     verdict = judge(draft, some)
     assert {reason.rule for reason in verdict.reasons} == hit
@@ -119,9 +122,9 @@ def test_the_strictest_wins_and_says_so_first() -> None:
     verdict = judge(DRAFT, [allowed, held, moved])
     assert verdict.outcome == "move"
     assert verdict.reasons == (
-        Reason(3, "rule 3", "move", "Seats are private.", "email"),
-        Reason(1, "rule 1", "hold", "not written by a team lead", ""),
-        Reason(2, "rule 2", "allow", "This rule always applies.", ""),
+        Reason(3, "rule 3", "move", "Seats are private.", "email", spans=((24, 35),)),
+        Reason(1, "rule 1", "hold", "not written by a team lead", steps=("lead",)),
+        Reason(2, "rule 2", "allow", "This rule always applies."),
     )
     refused = judge(DRAFT, [moved, held, _rule(4, CONDITIONS[4], "refuse")])
     assert refused.outcome == "refuse"
@@ -130,10 +133,11 @@ def test_the_strictest_wins_and_says_so_first() -> None:
 
 @given(contents, st.randoms())
 def test_the_hash_does_not_depend_on_the_order_of_destinations(content: Any, random: Any) -> None:
-    text, subject, audience, visibility, destinations = content
+    text, subject, audience, visibility, destinations, versions = content
     shuffled = list(destinations)
     random.shuffle(shuffled)
-    again = content_hash(text, subject, audience, visibility, iter(shuffled))
+    turned = dict(reversed(versions.items()))
+    again = content_hash(text, subject, audience, visibility, iter(shuffled), turned)
     assert again == content_hash(*content)
 
 
@@ -142,16 +146,73 @@ def test_two_contents_share_a_hash_only_if_they_are_the_same(one: Any, other: An
     assert (content_hash(*one) == content_hash(*other)) == (one == other)
 
 
-@given(contents, st.integers(0, 4))
+@given(contents, st.integers(0, 5))
 def test_a_change_in_any_part_changes_the_hash(content: Any, part: int) -> None:
     changed = list(content)
-    changed[part] = changed[part] + ([(1, "new")] if part == len(content) - 1 else "+")
+    more = {4: lambda places: [*places, (1, "new")], 5: lambda versions: versions | {"3": ""}}
+    changed[part] = more.get(part, lambda text: text + "+")(changed[part])
     assert content_hash(*changed) != content_hash(*content)
 
 
 def test_text_cannot_pass_for_other_parts() -> None:
-    assert content_hash("a", "b", "one", "public", []) != content_hash(
-        "ab", "", "one", "public", []
-    )
-    assert content_hash('a","b', "", "", "", []) != content_hash("a", "b", "", "", [])
-    assert content_hash("\ud83d\ude00", "", "", "", []) != content_hash("😀", "", "", "", [])
+    def hashed(text: str, subject: str = "", versions: dict[str, str] | None = None) -> str:
+        return content_hash(text, subject, "one", "public", [], versions or {})
+
+    assert hashed("a", "b") != hashed("ab")
+    assert hashed('a","b') != hashed("a", "b")
+    assert hashed("\ud83d\ude00") != hashed("😀")
+    assert hashed("a", versions={"1": "b"}) != hashed("a")
+
+
+# What the verdicts ask for, and the words that they mean
+
+
+def _said(condition: object, verdict: Outcome, **more: Any) -> ResponseRule:
+    return replace(_rule(1, condition, verdict), **more)
+
+
+def test_a_wording_is_required_until_it_stands_there() -> None:
+    terms = _said({"all": []}, "require", reason="Name the terms.", wording="Terms apply")
+    missing = judge(replace(DRAFT, text="You win."), [terms])
+    assert (missing.outcome, missing.stops[0].advice) == (
+        "require", "Name the terms. Add: “Terms apply”",
+    )  # fmt: skip
+    assert judge(replace(DRAFT, text="You win. TERMS\n apply."), [terms]).outcome == "allow"
+
+
+def test_who_signs_is_asked_of_all_that_hold_it() -> None:
+    lead = replace(_rule(1, {"all": []}, "hold"), within=8)
+    above = replace(_rule(2, {"all": []}, "hold"), steps=("supervisor",), within=2)
+    refused = replace(_rule(3, {"all": []}, "refuse"), steps=("supervisor",), within=1)
+    assert judge(DRAFT, [above, lead]).steps == ("lead", "supervisor")
+    assert judge(DRAFT, [above, lead]).within == 2
+    assert judge(DRAFT, [refused, lead]).steps == ("lead",)
+    assert judge(DRAFT, [refused, lead]).within == 8
+    assert judge(DRAFT, []).steps == ()
+
+
+def test_every_reason_shows_the_words_that_it_means() -> None:
+    text = "Ron Calder had TWO seats"
+    draft = replace(DRAFT, text=text, personal=find(text, Known(names=frozenset({"Ron Calder"}))))
+    private = {
+        "any": [
+            {"field": "personal", "op": "has any", "value": ["name", "phone number"]},
+            {"field": "text", "op": "contains any", "value": ["two seats", "booking"]},
+        ]
+    }
+    (reason,) = judge(draft, [_rule(1, private, "hold")]).reasons
+    assert [text[start:end] for start, end in reason.spans] == ["Ron Calder", "TWO seats"]
+    assert reason.sentence == "personal fact is name and text contains “two seats”"
+    (other,) = judge(draft, [_rule(2, {"all": []}, "hold")]).reasons
+    assert other.spans == ()
+
+
+@given(drafts, rules, drafts)
+def test_of_several_versions_the_strictest_counts(
+    one: Facts, some: list[ResponseRule], other: Facts
+) -> None:
+    both = together([judge(one, some), judge(other, some)])
+    alone = [judge(each, some).outcome for each in (one, other)]
+    assert both.outcome == max(alone, key=OUTCOMES.index)
+    asked = {reason.rule for each in (one, other) for reason in judge(each, some).reasons}
+    assert sorted(reason.rule for reason in both.reasons) == sorted(asked)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
@@ -21,13 +22,12 @@ from responses.compose import (
     titled,
     visibilities,
 )
-from responses.models import Decision, Feedback, Response, ResponseRule, SavedReply
-from responses.models.response import State
-from responses.saved import VARIABLES, unknown_variables
+from responses.models import Decision, Response
 from routing.models import Case, Department, Issue
 from scrm.numbers import number
 
 PUBLIC, PRIVATE = "public", "private"
+FARTHEST = timedelta(days=366)
 
 
 class Composing(forms.Form):
@@ -44,6 +44,8 @@ class Composing(forms.Form):
             visibility=visibility,
             subject=typed.get("subject", ""),
             seen=typed["seen"],
+            versions=typed.get("versions", {}),
+            send_at=typed.get("send_at"),
         )
 
     def look_again(self, seen: int | None) -> None:
@@ -54,16 +56,39 @@ class Composing(forms.Form):
         self.data = data
 
     def check_length(self, accounts: Iterable[Account]) -> None:
-        text = self.cleaned_data.get("text", "")
+        """Of what goes to each of them: its own version, or the text."""
+        versions = self.cleaned_data.get("versions", {})
         for account in accounts:
+            text = versions.get(account.pk, self.cleaned_data.get("text", ""))
             limit = max_length(account)
             if limit and len(text) > limit:
                 says = _("%(n)d characters are too many: %(account)s takes %(limit)d at most.")
                 values = {"n": len(text), "account": account, "limit": limit}
-                self.add_error("text", says % values)
+                own = account.pk in versions
+                self.add_error(version_name(account) if own else "text", says % values)
 
 
-class ReplyForm(Composing):
+class Later(forms.Form):
+    """When it should leave; at once, if nothing is said."""
+
+    send_at = forms.DateTimeField(
+        label=_("Send at"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+    )
+
+    def clean_send_at(self) -> datetime | None:
+        moment: datetime | None = self.cleaned_data["send_at"]
+        now = timezone.now()
+        if moment and moment <= now:
+            raise forms.ValidationError(_("This is past. Leave it empty to send it now."))
+        if moment and moment > now + FARTHEST:
+            raise forms.ValidationError(_("Plan at most a year ahead."))
+        return moment
+
+
+class ReplyForm(Composing, Later):
     place = forms.ChoiceField(label=_("Where"), widget=forms.RadioSelect)
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
@@ -117,7 +142,7 @@ class StatementChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
         return f"{timezone.localtime(obj.created_at):%Y-%m-%d} · {words}"
 
 
-class StatementForm(Composing):
+class StatementForm(Composing, Later):
     accounts = forms.ModelMultipleChoiceField(
         Account.objects.none(),
         label=_("Where it appears"),
@@ -148,12 +173,34 @@ class StatementForm(Composing):
             issue=issue, audience="many", state="released", issue__isnull=False
         ).order_by("-pk")
         self.has_accounts = bool(public)
+        for account in self.places:
+            self.fields[version_name(account)] = forms.CharField(
+                label=account.name,
+                required=False,
+                widget=forms.Textarea(attrs={"rows": 4}),
+            )
         if not corrects.queryset.exists():
             del self.fields["corrects"]
 
     def clean(self) -> dict[str, Any]:
-        self.check_length(self.cleaned_data.get("accounts", ()))
+        accounts = list(self.cleaned_data.get("accounts", ()))
+        typed = {each.pk: self.cleaned_data.get(version_name(each), "") for each in accounts}
+        text = self.cleaned_data.get("text", "")
+        self.cleaned_data["versions"] = {
+            pk: words for pk, words in typed.items() if words and words != text
+        }
+        self.check_length(accounts)
         return self.cleaned_data
+
+    @property
+    def versions(self) -> list[forms.BoundField]:
+        """Other words for one place each; offered where there are several."""
+        places = list(self.places)
+        return [self[version_name(each)] for each in places] if len(places) > 1 else []
+
+    @property
+    def has_versions(self) -> bool:
+        return any(each.value() or each.errors for each in self.versions)
 
     @property
     def previews(self) -> list[Preview]:
@@ -161,7 +208,12 @@ class StatementForm(Composing):
         chosen = {number(str(each)) for each in self["accounts"].value() or ()}
         title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
         return [
-            Preview(each, title if titled(each) else "", text, max_length(each))
+            Preview(
+                each,
+                title if titled(each) else "",
+                str(self[version_name(each)].value() or text),
+                max_length(each),
+            )
             for each in self.places
             if each.pk in chosen
         ]
@@ -206,144 +258,8 @@ class NothingForm(Composing):
         self.initial["why"] = last.values_list("why", flat=True).first() or ""
 
 
-class EditForm(forms.Form):
-    """shown: the hash of what was on the page; seen: the last inbound that it knew of."""
-
-    shown = forms.CharField(widget=forms.HiddenInput)
-    seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
-    subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
-    text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
-
-    def __init__(self, response: Response, data: Any = None) -> None:
-        self.response = response
-        super().__init__(
-            data,
-            initial={
-                "shown": response.content_hash,
-                "seen": response.case.last_inbound_id if response.case else None,
-                "subject": response.subject,
-                "text": response.text,
-            },
-        )
-
-    def clean_text(self) -> str:
-        text: str = self.cleaned_data["text"]
-        for delivery in self.response.deliveries.select_related("account"):
-            limit = max_length(delivery.account)
-            if limit and len(text) > limit:
-                raise forms.ValidationError(
-                    _("%(n)d characters are too many: %(account)s takes %(limit)d at most."),
-                    params={"n": len(text), "account": delivery.account, "limit": limit},
-                )
-        return text
-
-    def look_again(self) -> None:
-        """Sign what is there now, with what was typed kept."""
-        case, data = self.response.case, cast(QueryDict, self.data).copy()
-        data["shown"] = self.response.content_hash
-        data["seen"] = str(case.last_inbound_id or "") if case else ""
-        self.data = data
-
-
-class SendBackForm(forms.Form):
-    reason = forms.CharField(
-        label=_("What should change"), widget=forms.Textarea(attrs={"rows": 2})
-    )
-
-
-class MarkSentForm(forms.Form):
-    url = forms.URLField(
-        label=_("Its address, if it has one"),
-        max_length=2000,
-        required=False,
-        assume_scheme="https",
-    )
-    key = forms.CharField(label=_("Its id there, if you know it"), max_length=400, required=False)
-
-
-class JudgeForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = Feedback
-        fields = ["outcome"]
-
-
-class HistoryForm(forms.Form):
-    """The filters of the history, as they stand in its address."""
-
-    MICRO = "micro"
-    q = forms.CharField(
-        label=_("Words"), required=False, widget=forms.TextInput(attrs={"type": "search"})
-    )
-    state = forms.ChoiceField(label=_("State"), required=False)
-    audience = forms.ChoiceField(label=_("Audience"), required=False)
-    department = forms.ModelChoiceField(
-        Department.objects.all(), label=_("Department"), required=False, empty_label=_("any")
-    )
-    author = forms.ModelChoiceField(
-        User.objects.order_by("name"), label=_("Author"), required=False, empty_label=_("any")
-    )
-    issue = forms.ModelChoiceField(
-        Issue.objects.all(), label=_("Issue"), required=False, empty_label=_("any")
-    )
-    since = forms.DateField(
-        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-    until = forms.DateField(
-        label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-
-    def __init__(self, data: Any) -> None:
-        super().__init__(data)
-        state, audience = self.fields["state"], self.fields["audience"]
-        assert isinstance(state, forms.ChoiceField)
-        assert isinstance(audience, forms.ChoiceField)
-        state.choices = [("", _("any")), *State.choices]
-        micro = (self.MICRO, _("One or a few (micro)"))
-        audience.choices = [("", _("any")), micro, *Response.Audience.choices]
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether any filter is in force, sound or not."""
-        return any(self.data.get(name) for name in self.fields)
-
-
-class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = SavedReply
-        fields = ["name", "text", "department", "owner", "is_active"]
-        labels = {"department": _("Whose it is"), "is_active": _("In use")}
-        help_texts = {"text": _("Variables: %s.") % ", ".join(f"{{{{ {v} }}}}" for v in VARIABLES)}
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        owner, department = self.fields["owner"], self.fields["department"]
-        assert isinstance(owner, forms.ModelChoiceField)
-        assert isinstance(department, forms.ModelChoiceField)
-        owner.queryset = User.objects.active().order_by("name")
-        department.queryset = Department.objects.visible_to(user)
-        department.empty_label = _("everybody's")
-
-    def clean_text(self) -> str:
-        text: str = self.cleaned_data["text"]
-        if odd := unknown_variables(text):
-            raise forms.ValidationError(
-                _("There is no variable {{ %(name)s }}. Nothing was saved."),
-                params={"name": odd[0]},
-            )
-        return text
-
-
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = ResponseRule
-        fields = ["name", "verdict", "reason", "move_to", "position", "is_active", "owner"]
-        labels = {"is_active": _("In force")}
-
-    def clean(self) -> dict[str, Any]:
-        typed = super().clean() or {}
-        if typed.get("verdict") == ResponseRule.Verdict.MOVE and not typed.get("move_to"):
-            self.add_error("move_to", _("Say which way it should go instead."))
-        return typed
+def version_name(account: Account) -> str:
+    return f"version_{account.pk}"
 
 
 def place_name(place: Place) -> str:

@@ -1,0 +1,32 @@
+from responses.forms.composing import (
+    ByHandForm,
+    Composing,
+    NoteForm,
+    NothingForm,
+    Preview,
+    ReplyForm,
+    StatementForm,
+    place_name,
+)
+from responses.forms.held import EditForm, MarkSentForm, SendBackForm
+from responses.forms.history import HistoryForm, JudgeForm
+from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
+
+__all__ = [
+    "ByHandForm",
+    "Composing",
+    "EditForm",
+    "ExampleForms",
+    "HistoryForm",
+    "JudgeForm",
+    "MarkSentForm",
+    "NoteForm",
+    "NothingForm",
+    "Preview",
+    "ReplyForm",
+    "RuleForm",
+    "SavedReplyForm",
+    "SendBackForm",
+    "StatementForm",
+    "place_name",
+]

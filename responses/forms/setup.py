@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import User
+from responses.examples import Example
+from responses.models import Response, ResponseRule, SavedReply
+from responses.saved import VARIABLES, unknown_variables
+from routing.models import Department
+
+
+class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = SavedReply
+        fields = ["name", "text", "department", "owner", "is_active"]
+        labels = {"department": _("Whose it is"), "is_active": _("In use")}
+        help_texts = {"text": _("Variables: %s.") % ", ".join(f"{{{{ {v} }}}}" for v in VARIABLES)}
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner, department = self.fields["owner"], self.fields["department"]
+        assert isinstance(owner, forms.ModelChoiceField)
+        assert isinstance(department, forms.ModelChoiceField)
+        owner.queryset = User.objects.active().order_by("name")
+        department.queryset = Department.objects.visible_to(user)
+        department.empty_label = _("everybody's")
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"]
+        if odd := unknown_variables(text):
+            raise forms.ValidationError(
+                _("There is no variable {{ %(name)s }}. Nothing was saved."),
+                params={"name": odd[0]},
+            )
+        return text
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    NEEDS = {
+        ResponseRule.Verdict.MOVE: ("move_to", _("Say which way it should go instead.")),
+        ResponseRule.Verdict.REQUIRE: ("wording", _("Say what must stand in the text.")),
+    }
+
+    class Meta:
+        model = ResponseRule
+        fields = [
+            "name", "verdict", "reason", "move_to", "wording", "steps", "within", "position",
+            "is_active", "owner",
+        ]  # fmt: skip
+        labels = {"is_active": _("In force")}
+
+    within = forms.IntegerField(
+        label=_("Hours until those above are asked"),
+        min_value=0,
+        max_value=1000,
+        required=False,
+        help_text=_("Empty is without end. Then supervisors and admins are asked."),
+    )
+
+    def clean_within(self) -> int:
+        return self.cleaned_data["within"] or 0
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        for verdict, (name, says) in self.NEEDS.items():
+            if typed.get("verdict") == verdict and not typed.get(name):
+                self.add_error(name, str(says))
+        return typed
+
+
+class ExampleForm(forms.Form):
+    """One text, and whether the rule is to hold. Without a text the row is left out."""
+
+    text = forms.CharField(
+        label=_("Text"), max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    audience = forms.ChoiceField(label=_("To"), choices=Response.Audience.choices)
+    visibility = forms.ChoiceField(label=_("Seen by"), choices=Response.Visibility.choices)
+    people = forms.CharField(
+        label=_("About (names, numbers, addresses, by commas)"), max_length=500, required=False
+    )
+    holds = forms.TypedChoiceField(
+        label=_("The rule"),
+        choices=[("yes", _("must catch it")), ("no", _("must let it pass"))],
+        coerce=lambda value: value == "yes",
+    )
+
+    @property
+    def example(self) -> Example | None:
+        typed = self.cleaned_data
+        return Example(**typed) if typed.get("text") else None
+
+
+ExampleForms = forms.formset_factory(ExampleForm, extra=1, max_num=50, validate_max=True)

@@ -1,0 +1,79 @@
+"""What the rules say of a text, with the words that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import Account
+from listening.highlight import around
+from responses.models import Response
+from responses.rules import Reason
+
+MOST_QUOTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One rule's reason. fate: what becomes of the text by it. quotes: the words it means,
+    marked, each with a little around it.
+    """
+
+    reason: Reason
+    fate: str
+    quotes: list[SafeString]
+
+
+def spoken(response: Response, accounts: list[Account]) -> list[Spoken]:
+    """What stands in the way of a text that is not stored yet, the strictest first."""
+    verdict = response.judge(accounts=accounts, now=timezone.now())
+    return _shown(response, verdict.reasons, will=True)
+
+
+def said_of(response: Response) -> list[Spoken]:
+    """What the rules said when it was sent or held."""
+    return _shown(response, [_reason(each) for each in response.verdict])
+
+
+def _shown(response: Response, reasons: Iterable[Reason], will: bool = False) -> list[Spoken]:
+    text = f"{response.subject}\n{response.text}" if response.subject else response.text
+    return [
+        Spoken(
+            each,
+            _fate(each, will),
+            [around(text, start, end) for start, end in each.spans[:MOST_QUOTED]],
+        )
+        for each in reasons
+        if each.verdict != "allow"
+    ]
+
+
+def _fate(reason: Reason, will: bool) -> str:
+    if reason.verdict == "hold":
+        whom = _SIGNERS[reason.steps or ("lead",)]
+        return (_("Will be held for %s") if will else _("Held for %s")) % whom
+    return str(_FATES[reason.verdict])
+
+
+_SIGNERS = {
+    ("lead",): __("a team lead"),
+    ("supervisor",): __("a supervisor"),
+    ("lead", "supervisor"): __("a team lead, then a supervisor"),
+}
+_FATES = {
+    "review": __("Goes out, and is read afterwards"),
+    "require": __("A wording is missing"),
+    "move": __("Must go another way"),
+    "refuse": __("Is refused"),
+}
+
+
+def _reason(stored: dict[str, Any]) -> Reason:
+    steps, spans = tuple(stored.get("steps", ())), tuple(map(tuple, stored.get("spans", ())))
+    return Reason(**(stored | {"steps": steps, "spans": spans}))

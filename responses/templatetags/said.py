@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from django import template
+
+from responses.models import Response
+from responses.spoken import Spoken, said_of
+
+register = template.Library()
+
+
+@register.simple_tag
+def rules_said(response: Response) -> list[Spoken]:
+    """What stood in the way of it, each with the words that were meant."""
+    return said_of(response)
