@@ -1,6 +1,17 @@
 from django.urls import path
 
-from responses.views import approval, bulk, compose, draft, history, issue, rule, saved, sending
+from responses.views import (
+    approval,
+    bulk,
+    calendar,
+    compose,
+    draft,
+    history,
+    issue,
+    rule,
+    saved,
+    sending,
+)
 
 app_name = "responses"
 urlpatterns = [
@@ -34,6 +45,7 @@ urlpatterns = [
     path("sendings/<int:pk>/send-late/", sending.send_late, name="send_late"),
     path("sendings/<int:pk>/put-away/", sending.put_away, name="put_away"),
     path("responses/", history.history, name="history"),
+    path("calendar/", calendar.calendar, name="calendar"),
     path("responses/<int:pk>/", history.response, name="response"),
     path("feedback/<int:pk>/judge/", history.judge, name="judge"),
     path("response-rules/", rule.rules, name="rules"),

@@ -157,6 +157,7 @@ def _records() -> list[Item]:
         _("Issues"): "routing:issues",
         _("Contacts"): "crm:contacts",
         _("Saved replies"): "responses:saved_replies",
+        _("Calendar"): "responses:calendar",
         _("Response history"): "responses:history",
     }
     return [Item(label, reverse(name)) for label, name in pages.items()]

@@ -70,7 +70,8 @@ GET = {
     STAFF: "nav live_token crm:me routing:news routing:notices routing:bell routing:palette "
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:issue_said "
-    "responses:approvals responses:sendings responses:history listening:topics "
+    "responses:approvals responses:sendings responses:history responses:calendar "
+    "listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
     "crm:attachment account_change_password live listening:mentions reports:map",

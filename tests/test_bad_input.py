@@ -70,6 +70,7 @@ QUERIES = {
     "responses:issue_statement": "department corrects",
     "responses:issue_said": "outcome",
     "responses:response": "outcome",
+    "responses:calendar": "month",
     "responses:history": "q state audience department author issue since until before",
     "listening:source_new": "address",
     "listening:source": "before",

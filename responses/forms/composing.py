@@ -177,7 +177,7 @@ class StatementForm(Composing, Later):
             self.fields[version_name(account)] = forms.CharField(
                 label=account.name,
                 required=False,
-                widget=forms.Textarea(attrs={"rows": 4}),
+                widget=forms.Textarea(attrs={"rows": 3}),
             )
         if not corrects.queryset.exists():
             del self.fields["corrects"]

@@ -67,6 +67,8 @@ class Draft(models.Model):
         )
         if not made and row.version != seen and row.text != text:
             return row, False
+        if not made and (row.text, row.fields) == (text, fields or {}):
+            return row, True
         cls.objects.filter(pk=row.pk).update(
             text=text,
             fields=fields or {},

@@ -83,7 +83,8 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.held().led_by(user)
 
     def reviewable_by(self, user: User) -> ResponseQuerySet:
-        return self.to_review().led_by(user)
+        """Of those that they lead; nobody reads their own for others."""
+        return self.to_review().led_by(user).exclude(author=user)
 
     def led_by(self, user: User) -> ResponseQuerySet:
         """Of the departments that they lead; all, for supervisors and admins."""

@@ -92,13 +92,14 @@ class Signed(models.Model):
             self._ask_above(now=now)
             publish(f"department:{self.department_id}", "response", self.pk)
 
+    @transaction.atomic
     def review(self, *, by: User, now: datetime | None = None) -> None:
-        """It was read after it had gone out. Raises Stale if somebody else did."""
+        """Somebody else read it after it had gone out. Raises Stale if it is no longer theirs."""
         now = now or timezone.now()
         rows: Any = type(self)._default_manager
-        mine = rows.to_review().filter(pk=self.pk)
+        mine = rows.reviewable_by(by).filter(pk=self.pk)
         if not mine.update(reviewed_by=by, reviewed_at=now):
-            raise Stale("Somebody has read this already.")
+            raise Stale("Somebody else has read this already, or it is your own.")
         self.note("Read after it went out.", by=by, now=now)
 
     def hold(self, verdict: Verdict, *, by: User, now: datetime) -> None:

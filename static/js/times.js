@@ -17,7 +17,7 @@ function sayTimes(root) {
       time.textContent = seconds < 0 ? `${span} over` : `due ${span}`;
     } else if ("age" in time.dataset) {
       time.textContent = unit === "second" ? "now" : `${span} old`;
-    } else if (time.closest(".said, .event")) {
+    } else if (time.closest(".said, .event, .calendar")) {
       time.textContent = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     } else {
       time.textContent = relative.format(Math.round(seconds / size), unit);

@@ -122,6 +122,19 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
     )
 
 
+def test_the_rules_speak_of_a_kept_draft_as_soon_as_it_is_shown(
+    as_: As, agent: User, complaint: Case
+) -> None:
+    """Showing it again is no change: another window that has it open is not told of one."""
+    browser, url = as_(agent), reverse("responses:composer", args=[complaint.pk])
+    assert "load, keep" not in browser.get(url).content.decode()
+    keep(browser, complaint, "Your seat")
+    version = Draft.objects.get().version
+    assert "load, keep" in browser.get(url).content.decode()
+    assert keep(browser, complaint, "Your seat", version=version).status_code == 200
+    assert Draft.objects.get().version == version
+
+
 def test_too_long_is_said_before_one_sends(
     as_: As, agent: User, complaint: Case, microblog: Account
 ) -> None:

@@ -210,3 +210,40 @@ def test_a_draft_keeps_time_and_versions_as_one_types(
     browser.post(reverse("responses:issue_draft", args=[seats.pk]), kept)
     page = browser.get(reverse("responses:issue_statement", args=[seats.pk])).content.decode()
     assert "2031-05-05T12:00" in page
+
+
+# The calendar
+
+
+def test_the_calendar_shows_a_month_of_what_went_out_and_what_is_planned(
+    complaint: Case, microblog: Account, agent: User, outsider: User, as_: As
+) -> None:
+    browser, url = as_(agent), reverse("responses:statement", args=[complaint.pk])
+    later = timezone.now() + timedelta(days=70)
+    browser.post(url, statement(complaint, microblog, text="Out now."))
+    browser.post(url, statement(complaint, microblog, text="For later.", send_at=typed(later)))
+    complaint.refresh_from_db()
+    calendar = reverse("responses:calendar")
+    this, then = browser.get(calendar), browser.get(f"{calendar}?month={later:%Y-%m}")
+    assert "Out now." in this.content.decode()
+    assert "For later." not in this.content.decode()
+    assert "For later." in then.content.decode()
+    assert "planned" in then.content.decode()
+
+
+@pytest.mark.parametrize("month", ["", "2026-13", "x", "9999-01", "0001-01"])
+def test_a_month_that_does_not_exist_is_this_one(agent: User, as_: As, month: str) -> None:
+    page = as_(agent).get(reverse("responses:calendar"), {"month": month})
+    assert page.context["first"] == timezone.localdate().replace(day=1)
+
+
+def test_what_is_held_elsewhere_is_not_in_it(
+    complaint: Case, microblog: Account, agent: User, outsider: User, admin: User, as_: As
+) -> None:
+    ResponseRule.objects.create(
+        name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
+    )
+    url = reverse("responses:statement", args=[complaint.pk])
+    as_(agent).post(url, statement(complaint, microblog, text="Secret so far."))
+    assert "Secret so far." in as_(agent).get("/calendar/").content.decode()
+    assert "Secret so far." not in as_(outsider).get("/calendar/").content.decode()

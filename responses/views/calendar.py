@@ -1,0 +1,67 @@
+"""What is planned to go out, and what went out, by day."""
+
+from __future__ import annotations
+
+import calendar as months
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from crm.access import StaffRequest
+from responses.models import Response
+from responses.models.response import State
+from scrm.numbers import midnight
+
+MOST = 500
+
+
+@dataclass
+class Day:
+    date: date
+    inside: bool
+    responses: list[Response] = field(default_factory=list)
+
+
+@require_safe
+def calendar(request: StaffRequest) -> HttpResponse:
+    """A month of statements, and of replies that were given a time; `month` is YYYY-MM."""
+    today = timezone.localdate()
+    first = _month(request.GET.get("month", ""), today)
+    dates = list(months.Calendar().itermonthdates(first.year, first.month))
+    found = (
+        Response.objects.visible_to(request.user)
+        .filter(Q(audience="many") | Q(send_at__isnull=False))
+        .exclude(state__in=[State.CANCELLED, State.REFUSED])
+        .annotate(at=Coalesce("send_at", "released_at", "created_at"))
+        .filter(at__gte=midnight(dates[0]), at__lt=midnight(dates[-1], days=1))
+        .select_related("case__profile", "issue", "department", "author")
+        .order_by("at", "pk")[:MOST]
+    )
+    days = {each: Day(each, each.month == first.month) for each in dates}
+    for response in found:
+        days[timezone.localtime(response.at).date()].responses.append(response)
+    cells = list(days.values())
+    shown = {
+        "first": first,
+        "before": first - timedelta(days=1),
+        "after": first + timedelta(days=32),
+        "today": today,
+        "weekdays": dates[:7],
+        "weeks": [cells[n : n + 7] for n in range(0, len(cells), 7)],
+        "held": Response.objects.visible_to(request.user).held().filter(audience="many").count(),
+    }
+    return render(request, "responses/calendar.html", shown)
+
+
+def _month(asked: str, today: date) -> date:
+    try:
+        first = date.fromisoformat(f"{asked}-01")
+    except ValueError:
+        return today.replace(day=1)
+    return first if 2000 <= first.year <= 2200 else today.replace(day=1)
