@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar as months
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Coalesce
@@ -45,7 +46,8 @@ def calendar(request: StaffRequest) -> HttpResponse:
     )
     days = {each: Day(each, each.month == first.month) for each in dates}
     for response in found:
-        days[timezone.localtime(response.at).date()].responses.append(response)
+        at: Any = response.at  # type: ignore[attr-defined] # of the query above
+        days[timezone.localtime(at).date()].responses.append(response)
     cells = list(days.values())
     shown = {
         "first": first,
