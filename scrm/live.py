@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -60,23 +62,64 @@ def token(topics: Iterable[str]) -> str:
     return signing.dumps(sorted(topics), salt="live", compress=True)
 
 
+class _Line:
+    """One open stream. It costs no task while it is quiet; what comes at once leaves at once."""
+
+    __slots__ = ("_send", "sending", "topics", "waiting")
+
+    def __init__(self, topics: Iterable[str], send: Any) -> None:
+        self.topics = tuple(sys.intern(topic) for topic in topics)
+        self._send = send
+        self.waiting: list[bytes] = []
+        self.sending: asyncio.Task[None] | None = None
+
+    def tell(self, body: bytes) -> None:
+        self.waiting.append(body)
+        del self.waiting[:-_WAITING]
+        if self.sending is None:
+            self.sending = asyncio.create_task(self._pass_on())
+
+    async def _pass_on(self) -> None:
+        try:
+            while self.waiting:
+                body, self.waiting = b"".join(self.waiting), []
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        finally:
+            self.sending = None
+
+
 class _Hub:
     """Every open stream of this process and the one subscription that feeds them."""
 
     def __init__(self) -> None:
-        self.queues: dict[asyncio.Queue[str], frozenset[str]] = {}
-        self.reader: asyncio.Task[None] | None = None
+        self.lines: set[_Line] = set()
+        self.watching: defaultdict[str, set[_Line]] = defaultdict(set)
+        self.tasks: list[asyncio.Task[None]] = []
 
     @contextlib.contextmanager
-    def watch(self, topics: frozenset[str]) -> Any:
-        queue: asyncio.Queue[str] = asyncio.Queue(_WAITING)
-        self.queues[queue] = topics
-        if self.reader is None or self.reader.done():
-            self.reader = asyncio.create_task(self._read())
+    def holding(self, line: _Line) -> Iterator[None]:
+        self.lines.add(line)
+        for topic in line.topics:
+            self.watching[topic].add(line)
+        self._start()
         try:
-            yield queue
+            yield
         finally:
-            del self.queues[queue]
+            self.lines.discard(line)
+            for topic in line.topics:
+                self.watching[topic].discard(line)
+                if not self.watching[topic]:
+                    del self.watching[topic]
+            if line.sending:
+                line.sending.cancel()
+
+    def _start(self) -> None:
+        """What serves all lines, once; again if it ended."""
+        if self.tasks and not any(task.done() for task in self.tasks):
+            return
+        for task in self.tasks:
+            task.cancel()
+        self.tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
 
     async def _read(self) -> None:
         while True:
@@ -90,14 +133,18 @@ class _Hub:
                 _log.warning("live bus lost, trying again", error=str(error))
                 await asyncio.sleep(1)
 
+    async def _beat(self) -> None:
+        """So that nobody on the way takes a quiet line for a dead one."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            for line in self.lines:
+                line.tell(BEAT)
+
     def _spread(self, data: bytes) -> None:
         message = json.loads(data)
-        line = f"event: {message['event']}\ndata: {message['id']}\n\n"
-        for queue, topics in self.queues.items():
-            if message["topic"] in topics:
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait(line)
+        body = f"event: {message['event']}\ndata: {message['id']}\n\n".encode()
+        for line in self.watching.get(message["topic"], ()):
+            line.tell(body)
 
 
 _hub = _Hub()
@@ -108,7 +155,7 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
         signed = query.get("token", [""])[0]
-        topics = frozenset(signing.loads(signed, salt="live", max_age=TOKEN_SECONDS))
+        topics = signing.loads(signed, salt="live", max_age=TOKEN_SECONDS)
     except signing.BadSignature:
         await send({"type": "http.response.start", "status": 403, "headers": []})
         await send({"type": "http.response.body"})
@@ -119,25 +166,8 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.create_task(_until_gone(receive))
-    with _hub.watch(topics) as queue:
-        while not gone.done():
-            await send({"type": "http.response.body", "body": BEAT, "more_body": True})
-            await _pass_on(queue, gone, send)
-
-
-async def _pass_on(queue: asyncio.Queue[str], gone: asyncio.Task[None], send: Any) -> None:
-    """Pass events on until the line was quiet for one heart-beat or the browser left."""
-    while True:
-        event = asyncio.ensure_future(queue.get())
-        await asyncio.wait({event, gone}, timeout=BEAT_SECONDS, return_when="FIRST_COMPLETED")
-        if not event.done():
-            event.cancel()
-            return
-        body = event.result().encode()
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-async def _until_gone(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    line = _Line(topics, send)
+    with _hub.holding(line):
+        line.tell(BEAT)
+        while (await receive())["type"] != "http.disconnect":
+            pass

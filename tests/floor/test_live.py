@@ -135,11 +135,12 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
         also = Browser(live.token([mine]))
         streams = [browser.opens() for browser in (watcher, outsider, also)]
         await shout_until(lambda: "data: 7" in watcher.heard and "data: 7" in also.heard, mine)
-        assert len(live._hub.queues) == 3
+        assert len(live._hub.lines) == 3
         for browser in (watcher, outsider, also):
             browser.left.set()
         await asyncio.wait_for(asyncio.gather(*streams), 5)
-        assert live._hub.queues == {}
+        assert live._hub.lines == set()
+        assert live._hub.watching == {}
         return watcher, outsider, also
 
     watcher, outsider, _ = asyncio.run(scene())
@@ -185,18 +186,24 @@ def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
     """Seen to fail with nothing dropped: a full queue broke the bus for all."""
 
-    async def scene() -> list[str]:
-        hub = live._Hub()
-        hub.reader = asyncio.create_task(asyncio.sleep(9))
-        with hub.watch(frozenset({"x"})) as queue:
+    async def scene() -> list[bytes]:
+        async def send(_message: dict[str, Any]) -> None:
+            await asyncio.sleep(9)
+
+        hub, line = live._Hub(), live._Line(["x"], send)
+        with hub.holding(line):
+            line.tell(live.BEAT)
+            await asyncio.sleep(0.01)  # from now on it hangs
             for pk in range(live._WAITING + 5):
                 hub._spread(json.dumps({"topic": "x", "event": "case", "id": pk}).encode())
-            hub.reader.cancel()
-            return [queue.get_nowait() for _ in range(queue.qsize())]
+            waiting = list(line.waiting)
+        for task in hub.tasks:
+            task.cancel()
+        return waiting
 
     waiting = asyncio.run(scene())
     assert len(waiting) == live._WAITING
-    assert waiting[0] == "event: case\ndata: 5\n\n"
+    assert waiting[0] == b"event: case\ndata: 5\n\n"
 
 
 def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) -> None:
