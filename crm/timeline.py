@@ -78,7 +78,7 @@ def timeline(
     among: those that may be on it; all, if None.
     """
     rows = Interaction.objects.all() if among is None else among
-    anchor = Interaction.objects.filter(pk=number(before) or 0).first()
+    anchor = before and Interaction.objects.filter(pk=number(before) or 0).first()
     if anchor:
         rows = rows.before(anchor)
     found = rows.on_timeline_of(profiles=profiles, most=most + 1)

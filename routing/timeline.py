@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -137,26 +137,30 @@ def _said(interaction: Interaction, matches: list[Match], readable: bool) -> Ent
     )
 
 
-def _readable(interactions: Iterable[Interaction], user: User) -> set[int]:
-    known = [interaction.pk for interaction in interactions]
-    readable = Interaction.objects.readable_by(user).filter(pk__in=known)
-    return set(readable.values_list("pk", flat=True))
+def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
+    """Asked only of what is restricted: mostly nothing is."""
+    known = {each.pk for each in interactions}
+    closed = [each.pk for each in interactions if each.conversation.restricted]
+    if not closed or user.sees_everything:
+        return known
+    readable = Interaction.objects.readable_by(user).filter(pk__in=closed)
+    return known.difference(closed).union(readable.values_list("pk", flat=True))
 
 
 def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match]]:
     by_interaction: defaultdict[int, list[Match]] = defaultdict(list)
-    found = Match.objects.filter(mention__interaction__in=list(interactions))
-    for match in found.select_related("mention", "revision__topic").defer(
-        "mention__raw", "mention__html", "mention__text"
-    ):
-        by_interaction[match.mention.interaction_id or 0].append(match)
+    found = Match.objects.filter(mention__interaction__in=[each.pk for each in interactions])
+    for match in found.annotate(said=F("mention__interaction")).select_related("revision__topic"):
+        by_interaction[match.said].append(match)
     return by_interaction
 
 
 def why(case: Case, user: User) -> Why | None:
     """Why it is here and not elsewhere; None where no rule was asked, or where the reasons
     would quote what the user may not read."""
-    routed = case.events.filter(kind=Kind.ROUTED).select_related("revision__rule", "interaction")
+    routed = case.events.filter(kind=Kind.ROUTED).select_related(
+        "revision__rule", "interaction__conversation"
+    )
     event = routed.order_by("pk").last()
     if event is None or event.interaction is None or not _readable([event.interaction], user):
         return None
@@ -189,11 +193,10 @@ def party(case: Case) -> QuerySet[Profile]:
 
 def other_cases(case: Case, user: User) -> list[Case]:
     """Other cases of the same party, each with `open_to_user`."""
-    visible = set(
-        Case.objects.visible_to(user).filter(profile__in=party(case)).values_list("pk", flat=True)
-    )
     others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
     rows = list(others.select_related("department").order_by("-opened_at")[:10])
+    theirs = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])
+    visible = set(theirs.values_list("pk", flat=True))
     for row in rows:
         row.open_to_user = row.pk in visible  # type: ignore[attr-defined]
     return rows

@@ -30,16 +30,16 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         Narrow and page before this, not after it: of each profile no more than `most` are read,
         along its index, so that a long history costs what a short one does.
         """
+        # Named one by one, so that PostgreSQL knows which of them have a long history.
+        known = list(profiles.order_by().values_list("pk", flat=True))
         newest = self.order_by("-sort_at", "-pk")
         of_each = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
         each = Func(of_each, function="unnest", set_returning=True, output_field=BigAutoField())
-        said = profiles.order_by().annotate(touch=each).values("touch")
-        ours = self.filter(direction=Interaction.Direction.OUT).order_by()
+        said = Profile.objects.filter(pk__in=known).annotate(touch=each).values("touch")
+        to_many = self.filter(profile=None, direction=Interaction.Direction.OUT).order_by()
         # Not an OR: it would begin at all responses instead of at these profiles' cases.
-        by_case = ours.filter(deliveries__response__case__profile__in=profiles)
-        by_issue = ours.filter(
-            profile=None, deliveries__response__issue__cases__profile__in=profiles
-        )
+        by_case = to_many.filter(deliveries__response__case__profile__in=known)
+        by_issue = to_many.filter(deliveries__response__issue__cases__profile__in=known)
         touches = said.union(by_case.values("pk"), by_issue.values("pk"), all=True)
         return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
 

@@ -69,7 +69,8 @@ class Profile(models.Model):
 
     @property
     def contact(self) -> Contact | None:
-        return self.link.contact if self.link else None
+        link = self.link
+        return link.contact if link else None
 
     @transaction.atomic
     def link_to(

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Conversation, Interaction, Profile, User
-from responses.models.response import Response
+from responses.models.response import Response, seen_by
 from routing.models import Notice
 from routing.models.status import Stale
 from scrm.channels.base import Outgoing
@@ -34,7 +34,7 @@ UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN)
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def visible_to(self, user: User) -> DeliveryQuerySet:
-        return self.filter(response__in=Response.objects.visible_to(user).values("pk"))
+        return self if user.sees_everything else self.filter(seen_by(user, "response__"))
 
     def due(self, now: datetime) -> DeliveryQuerySet:
         """Released, not paused, and their time has come but not long gone."""
@@ -60,6 +60,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def to_check(self, now: datetime) -> DeliveryQuerySet:
         """What needs a human: failed, unknown, or overdue; not what was replaced since."""
         troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN])
+        # Not a join: who takes one of these in hand compares and sets this row alone.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
         # Said twice, so that the index of what is unsettled is seen to hold all of them.
         return self.filter(troubled | overdue, state__in=UNSETTLED, settled_at=None)

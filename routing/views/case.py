@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms as django_forms
+from django.db.models import prefetch_related_objects
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -34,7 +35,9 @@ FORMS: dict[str, type[django_forms.Form]] = {
 @require_safe
 def case(request: StaffRequest, pk: int) -> HttpResponse:
     """The case on the desk, beside the list that its address names; or the part asked for."""
-    return page(request, get_object_or_404(Case.objects.visible_to(request.user), pk=pk))
+    visible = Case.objects.visible_to(request.user)
+    with_names = visible.select_related("profile", "department", "assignee", "issue")
+    return page(request, get_object_or_404(with_names, pk=pk))
 
 
 @require_safe
@@ -100,6 +103,7 @@ def open_context(
 ) -> dict[str, Any]:
     """Everything about one case: the panes beside the list."""
     user = request.user
+    prefetch_related_objects([case], "profile__links__contact")
     initial = {"issue": case.issue_id, "tags": ", ".join(case.tags), "priority": case.priority}
     blank = {name: form(auto_id=f"{name}_%s", initial=initial) for name, form in FORMS.items()}
     blank["assign"] = forms.AssignForm(case=case, initial={"person": case.assignee_id})
