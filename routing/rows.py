@@ -1,4 +1,4 @@
-"""What a row of the inbox says, for a whole page at once: six statements, whatever its length."""
+"""What a row of the inbox says, for a whole page at once: four statements, whatever its length."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, QuerySet, Value
-from django.db.models.functions import Left
+from django.db.models import CharField, F, QuerySet, Value
+from django.db.models.functions import Coalesce, Left, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.models import Interaction, ProfileLink, User
+from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
 from routing.models import Case, Presence
 
 _LOOKED_AT = 2000
 """Code points of a text among which the first hit is sought."""
+_SHOWN = (
+    "profile__name", "profile__handle", "profile__key", "profile__reach", "department__name",
+    "assignee__name", "assignee__email", "issue__name", "last_inbound__kind",
+    "last_inbound__channel",
+)  # fmt: skip
+_NOBODY = ("", "")
+Hit = tuple[list[list[str | int]], str]
+"""Spans as `Match.spans` keeps them, and the topic's name."""
 VIA = {
     "call": "phone", "letter": "mail", "survey answer": "clipboard-list",
     "comment card": "ticket", "event": "calendar", "message": "mail",
@@ -55,28 +63,26 @@ class Row:
 def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> list[Row]:
     """The rows of these cases, in their order."""
     now = now or timezone.now()
-    found = list(_with_last_words(cases, user))
-    hits = _hits(found)
+    found = list(_with_last_words(cases))
+    closed = _closed(found, user)
+    hits = _hits(case for case in found if case.last_inbound_id not in closed)
     contacts = _contacts(found)
-    held, drafts = _held(found), _drafts(found, user)
-    others = _others(found, user, now)
+    marks = _marks(found, user, now)
     return [
         Row(
             case=case,
-            who=str(contacts.get(case.profile_id) or case.profile),
+            who=contacts.get(case.profile_id, _NOBODY)[0] or str(case.profile),
             sub=_sub(case, case.profile_id in contacts),
             initials=case.profile.initials,
             colour=case.profile_id % 8,
             via=VIA.get(case.last_inbound.kind if case.last_inbound else "", "message-circle"),
-            snippet=_snippet(case, hits[case.last_inbound_id or 0]),
-            contact_kind=_kind(contacts.get(case.profile_id)),
-            topics=tuple(
-                sorted({hit.revision.topic.name for hit in hits[case.last_inbound_id or 0]})
-            ),
+            snippet=_snippet(case, hits[case.last_inbound_id or 0], closed),
+            contact_kind=contacts.get(case.profile_id, _NOBODY)[1],
+            topics=tuple(sorted({topic for _spans, topic in hits[case.last_inbound_id or 0]})),
             due=due_words(case.due_at, now),
-            held=case.pk in held,
-            draft=case.pk in drafts,
-            others=tuple(others[case.pk]),
+            held=bool(marks["held", case.pk]),
+            draft=bool(marks["draft", case.pk]),
+            others=tuple(marks["present", case.pk]),
             mine=case.assignee_id == user.pk,
         )
         for case in found
@@ -109,25 +115,33 @@ def reach_words(reach: int) -> str:
     return str(reach)
 
 
-def _with_last_words(cases: QuerySet[Case], user: User) -> QuerySet[Case]:
-    may_read = Interaction.objects.readable_by(user).filter(pk=OuterRef("last_inbound"))
+def _with_last_words(cases: QuerySet[Case]) -> QuerySet[Case]:
     return (
         cases.annotate(
-            readable=Value(True) if user.sees_everything else Exists(may_read),
+            restricted=F("last_inbound__conversation__restricted"),
             heading=Left("last_inbound__title", 160),
             begins=Left("last_inbound__text", _LOOKED_AT),
         )
         .select_related("profile", "department", "assignee", "issue", "last_inbound")
-        .defer(*(f"last_inbound__{name}" for name in ("text", "html", "title", "words")))
+        .only(*(field.name for field in Case._meta.concrete_fields), *_SHOWN)
     )
 
 
-def _snippet(case: Any, hits: Iterable[Match]) -> str:
+def _closed(cases: Sequence[Any], user: User) -> set[int]:
+    """Last words that only departments which are not theirs may read."""
+    restricted = {case.last_inbound_id for case in cases if case.restricted}
+    if not restricted or user.sees_everything:
+        return set()
+    readable = Interaction.objects.readable_by(user).filter(pk__in=restricted)
+    return restricted - set(readable.values_list("pk", flat=True))
+
+
+def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
     if not case.last_inbound_id:
         return ""
-    if not case.readable:
+    if case.last_inbound_id in closed:
         return str(_("A conversation with %s") % case.department)
-    spans = [span for hit in hits for span in hit.spans]
+    spans = [span for each, _topic in hits for span in each]
     if case.heading and not case.begins:
         return excerpt(case.heading, spans, field="title")
     return excerpt(case.begins, spans)
@@ -141,40 +155,45 @@ def _sub(case: Case, known: bool) -> str:
     return " · ".join(part for part in (handle, reach, stranger) if part)
 
 
-def _kind(contact: Any) -> str:
-    return str(contact.get_kind_display()) if contact else ""
-
-
-def _hits(cases: Sequence[Any]) -> defaultdict[int, list[Match]]:
-    """What the last words of each hit, by interaction, as far as they may be read."""
-    said = [case.last_inbound_id for case in cases if case.readable]
-    hits: defaultdict[int, list[Match]] = defaultdict(list)
-    found = Match.objects.filter(mention__interaction__in=said).select_related("revision__topic")
-    for match in found.annotate(said=F("mention__interaction")):
-        hits[match.said].append(match)  # type: ignore[attr-defined]
+def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
+    """Interaction → what it hit."""
+    said = [case.last_inbound_id for case in cases]
+    hits: defaultdict[int, list[Hit]] = defaultdict(list)
+    found = Match.objects.filter(mention__interaction__in=said)
+    for pk, *hit in found.values_list("mention__interaction", "spans", "revision__topic__name"):
+        hits[pk].append((hit[0], hit[1]))
     return hits
 
 
-def _contacts(cases: Sequence[Case]) -> dict[int, Any]:
+def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
+    """Profile → name and kind of the contact that it is."""
+    kinds = dict(Contact.Kind.choices)
     links = ProfileLink.objects.filter(
-        profile__in=[case.profile_id for case in cases], ended_at=None
+        profile__in={case.profile_id for case in cases}, ended_at=None
     )
-    return {link.profile_id: link.contact for link in links.select_related("contact")}
+    found = links.values_list("profile", "contact__name", "contact__kind")
+    return {profile: (name, str(kinds[kind])) for profile, name, kind in found}
 
 
-def _held(cases: Sequence[Case]) -> set[int]:
-    mine = Case.objects.filter(pk__in=[case.pk for case in cases])
-    return set(mine.filter(responses__state="held").values_list("pk", flat=True))
+def _marks(
+    cases: Sequence[Case], user: User, now: datetime
+) -> defaultdict[tuple[str, int], list[str]]:
+    """(mark, case) → what it says: a held response, a draft of theirs, who else is there."""
+    pks = [case.pk for case in cases]
+    mine = Case.objects.filter(pk__in=pks)
+    held = mine.filter(responses__state="held")
+    drafts = mine.filter(drafts__author=user, drafts__text__gt="")
+    present = Presence.objects.fresh(now).filter(case__in=pks).exclude(user=user)
+    names = Coalesce(NullIf("user__name", Value("")), "user__email", output_field=CharField())
+    rows = _marked("held", held, "pk", Value("")).union(
+        _marked("draft", drafts, "pk", Value("")),
+        _marked("present", present, "case", names),
+    )
+    marks: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for mark, case, said in rows:
+        marks[mark, case].append(said)
+    return marks
 
 
-def _drafts(cases: Sequence[Case], user: User) -> set[int]:
-    mine = Case.objects.filter(pk__in=[case.pk for case in cases], drafts__author=user)
-    return set(mine.exclude(drafts__text="").values_list("pk", flat=True))
-
-
-def _others(cases: Sequence[Case], user: User, now: datetime) -> defaultdict[int, list[str]]:
-    names: defaultdict[int, list[str]] = defaultdict(list)
-    present = Presence.objects.fresh(now).filter(case__in=[case.pk for case in cases])
-    for each in present.exclude(user=user).select_related("user"):
-        names[each.case_id].append(str(each.user))
-    return names
+def _marked(mark: str, rows: Any, case: str, said: Any) -> Any:
+    return rows.order_by().annotate(mark=Value(mark), said=said).values_list("mark", case, "said")
