@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext as _
 
 from crm.models import User
@@ -36,48 +36,27 @@ SCRIPTS = tuple(
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Nothing for strangers; the lazy parts cost nothing on a partial that leaves them out."""
+    """Nothing for strangers; what a page does not show costs nothing."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
+    frame = Frame(user)
     return {
         "scripts": SCRIPTS,
-        "nav": SimpleLazyObject(lambda: _nav(user)),
-        "live_token": SimpleLazyObject(lambda: live.token(_topics(user))),
+        "nav": frame,
+        "live_token": SimpleLazyObject(lambda: frame.token),
     }
 
 
 def token(request: HttpRequest) -> HttpResponse:
     """A new one for the stream, when the page's has run out."""
     assert isinstance(request.user, User)
-    return HttpResponse(live.token(_topics(request.user)), content_type="text/plain")
+    return HttpResponse(Frame(request.user).token, content_type="text/plain")
 
 
 def nav(request: HttpRequest) -> HttpResponse:
     """The counts again, for the live frame."""
     return render(request, "_nav_inbox.html", {"at": request.GET.get("at", "")})
-
-
-def _topics(user: User) -> list[str]:
-    departments = _departments(user).values_list("pk", flat=True)
-    return [f"user:{user.pk}", *(f"department:{pk}" for pk in departments)]
-
-
-def _departments(user: User) -> Any:
-    return Department.objects.visible_to(user)
-
-
-def _nav(user: User) -> dict[str, Any]:
-    counts = _counts(user)
-    return {
-        "notices": counts["rung"],
-        "views": _views(counts),
-        "departments": _department_items(user),
-        "issues": _issues(),
-        "saved": _saved(user),
-        "records": _records(),
-        "setup": _setup() if user.is_admin else [],
-    }
 
 
 class Number(Subquery):
@@ -87,48 +66,86 @@ class Number(Subquery):
     output_field = IntegerField()
 
 
-def _counts(user: User) -> dict[str, int]:
-    """What waits for somebody, all by one statement, each along an index of what it counts."""
-    theirs = Case.objects.in_departments_of(user)
-    numbers = {
-        "mine": theirs.active().of(user),
-        "unassigned": theirs.active().unclaimed(),
-        "waiting": theirs.filter(status=Status.WAITING),
-        "snoozed": theirs.filter(status=Status.SNOOZED),
-        "approve": Response.objects.approvable_by(user),
-        "check": Delivery.objects.visible_to(user).to_check(timezone.now()),
-        "rung": Notice.objects.filter(user=user).unread(),
-    }
-    counted = {name: Number(rows.order_by().values("pk")) for name, rows in numbers.items()}
-    return cast("dict[str, int]", User.objects.filter(pk=user.pk).values(**counted).get())
+class Frame:
+    """What surrounds a page of one person; each part is asked for once, if it is shown."""
 
+    def __init__(self, user: User) -> None:
+        self.user = user
 
-def _views(counts: dict[str, int]) -> list[Item]:
-    inbox = reverse("routing:inbox")
-    labels = {
-        "mine": _("Mine"),
-        "unassigned": _("Unassigned"),
-        "waiting": _("Waiting"),
-        "snoozed": _("Snoozed"),
-    }
-    return [
-        *(Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()),
-        Item(_("To approve"), reverse("responses:approvals"), counts["approve"]),
-        Item(_("Check sending"), reverse("responses:sendings"), counts["check"], bad=True),
-    ]
+    @cached_property
+    def token(self) -> str:
+        """What the browser opens the live stream with."""
+        topics = (f"department:{department.pk}" for department in self._departments)
+        return live.token([f"user:{self.user.pk}", *topics])
 
+    @cached_property
+    def notices(self) -> int:
+        return self._counts["rung"]
 
-def _department_items(user: User) -> list[Item]:
-    active = Case.objects.active().filter(department=OuterRef("pk"))
-    return [
-        Item(
-            str(department),
-            f"{reverse('routing:inbox')}?department={department.pk}",
-            department.n,
-            colour=department.colour,
-        )
-        for department in _departments(user).annotate(n=Number(active.values("pk")))
-    ]
+    @cached_property
+    def views(self) -> list[Item]:
+        inbox, counts = reverse("routing:inbox"), self._counts
+        labels = {
+            "mine": _("Mine"),
+            "unassigned": _("Unassigned"),
+            "waiting": _("Waiting"),
+            "snoozed": _("Snoozed"),
+        }
+        return [
+            *(Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()),
+            Item(_("To approve"), reverse("responses:approvals"), counts["approve"]),
+            Item(_("Check sending"), reverse("responses:sendings"), counts["check"], bad=True),
+        ]
+
+    @cached_property
+    def departments(self) -> list[Item]:
+        inbox = reverse("routing:inbox")
+        return [
+            Item(str(each), f"{inbox}?department={each.pk}", each.n, colour=each.colour)
+            for each in self._departments
+        ]
+
+    @cached_property
+    def issues(self) -> list[Item]:
+        return _issues()
+
+    @cached_property
+    def saved(self) -> list[Item]:
+        views = SavedView.objects.visible_to(self.user)[:20]
+        return [Item(str(view), view.get_absolute_url()) for view in views]
+
+    @cached_property
+    def records(self) -> list[Item]:
+        return _records()
+
+    @cached_property
+    def setup(self) -> list[Item]:
+        return _setup() if self.user.is_admin else []
+
+    @cached_property
+    def _departments(self) -> list[Any]:
+        active = Case.objects.active().filter(department=OuterRef("pk"))
+        visible = Department.objects.visible_to(self.user)
+        return list(visible.annotate(n=Number(active.values("pk"))))
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """What waits, all by one statement, each along an index of what it counts."""
+        theirs = Case.objects.all()
+        if not self.user.sees_everything:
+            theirs = theirs.filter(department__in=[each.pk for each in self._departments])
+        numbers = {
+            "mine": theirs.active().of(self.user),
+            "unassigned": theirs.active().unclaimed(),
+            "waiting": theirs.filter(status=Status.WAITING),
+            "snoozed": theirs.filter(status=Status.SNOOZED),
+            "approve": Response.objects.approvable_by(self.user),
+            "check": Delivery.objects.visible_to(self.user).to_check(timezone.now()),
+            "rung": Notice.objects.filter(user=self.user).unread(),
+        }
+        counted = {name: Number(rows.order_by().values("pk")) for name, rows in numbers.items()}
+        me = User.objects.filter(pk=self.user.pk)
+        return cast("dict[str, int]", me.values(**counted).get())
 
 
 def _issues() -> list[Item]:
@@ -143,11 +160,6 @@ def _issues() -> list[Item]:
         Item(str(row), row.get_absolute_url(), row.people, unit=_("people"))
         for row in rows.open_first()[:5]
     ]
-
-
-def _saved(user: User) -> list[Item]:
-    views = SavedView.objects.visible_to(user)[:20]
-    return [Item(str(view), view.get_absolute_url()) for view in views]
 
 
 def _records() -> list[Item]:

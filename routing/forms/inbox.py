@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Value
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
@@ -17,6 +20,25 @@ from routing.models.status import Status
 from scrm.channels.registry import kinds
 
 _ANY = ("", __("any"))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A filter on the page: choices, if it has any, and what was typed."""
+
+    name: str
+    label: str
+    options: list[tuple[str, str]]
+    field: forms.BoundField
+
+    @property
+    def value(self) -> str:
+        value = self.field.value()
+        return "" if value is None else str(value)
+
+    @property
+    def kind(self) -> str:
+        return getattr(self.field.field.widget, "input_type", "text")
 
 
 class InboxForm(PlainForm):
@@ -70,21 +92,52 @@ class InboxForm(PlainForm):
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.user = user
         departments = Department.objects.visible_to(user)
         self.fields["department"].queryset = departments  # type: ignore[attr-defined]
-        people = User.objects.active()
-        if not user.sees_everything:
-            people = people.filter(memberships__department__in=departments)
-        names = people.distinct().order_by("name").values_list("pk", "name")
-        self._choose(
-            "assignee", [("nobody", __("nobody")), *((str(pk), name) for pk, name in names)]
-        )
-        self._choose("channel", [(kind, kind) for kind in kinds()])
+        # Asked for only where somebody is named, or the choices are shown.
+        self._choose("assignee", lambda: [_ANY, ("nobody", _("nobody")), *self.colleagues])
+        self._choose("channel", [_ANY, *((kind, kind) for kind in kinds())])
         online = [("post", __("Post")), ("comment", __("Comment")), ("message", __("Message"))]
-        self._choose("kind", [*online, *OFFLINE_KINDS])
+        self._choose("kind", [_ANY, *online, *OFFLINE_KINDS])
 
-    def _choose(self, name: str, choices: list[Any]) -> None:
-        self.fields[name].choices = [_ANY, *choices]  # type: ignore[attr-defined]
+    def _choose(self, name: str, choices: Any) -> None:
+        self.fields[name].choices = choices  # type: ignore[attr-defined]
+
+    @property
+    def colleagues(self) -> list[tuple[str, str]]:
+        """Whom cases may be with: number and name."""
+        return self._named["assignee"]
+
+    @cached_property
+    def _named(self) -> dict[str, list[tuple[str, str]]]:
+        """What can be chosen by name, filter by filter, all by one statement."""
+        departments = Department.objects.visible_to(self.user)
+        people = User.objects.active()
+        if not self.user.sees_everything:
+            people = people.filter(memberships__department__in=departments)
+        rows = _choices("department", departments, F("position")).union(
+            _choices("assignee", people, Value(0)),
+            _choices("topic", Topic.objects.all(), Value(0)),
+            _choices("issue", Issue.objects.all(), 0 - F("pk")),
+        )
+        named: dict[str, list[tuple[str, str]]] = {name: [] for name in self.FILTERS}
+        for what, _place, name, pk in sorted(rows):
+            named[what].append((str(pk), name))
+        return named
+
+    def shown(self) -> list[Shown]:
+        """The filters as the page shows them. Not as widgets: 200 options cost half a page."""
+        return [
+            Shown(name, str(self.fields[name].label), self._options(name), self[name])
+            for name in self.FILTERS
+        ]
+
+    def _options(self, name: str) -> list[tuple[str, str]]:
+        if isinstance(self.fields[name], forms.ModelChoiceField):
+            return [("", _("any")), *self._named[name]]
+        choices = getattr(self.fields[name], "choices", ())
+        return [(value, str(label)) for value, label in choices]
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
@@ -99,6 +152,14 @@ class InboxForm(PlainForm):
     def _said(self, name: str, value: Any) -> str:
         choices = dict(getattr(self.fields[name], "choices", ())) if isinstance(value, str) else {}
         return str(choices.get(value, value))
+
+
+def _choices(what: str, rows: Any, place: Any) -> Any:
+    """In the order of `place`, then of names."""
+    placed = rows.order_by().annotate(
+        what=Value(what), place=ExpressionWrapper(place, BigIntegerField())
+    )
+    return placed.values_list("what", "place", "name", "pk")
 
 
 class SaveViewForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -9,6 +9,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.views.decorators.http import require_POST, require_safe
@@ -161,7 +162,7 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
         "sorts": SORTS.items(),
         "views": LABELS.items(),
         "empty": EMPTY[asked.view],
-        "saved_view": saved.first(),
+        "saved_view": SimpleLazyObject(saved.first),  # shown where something is narrowed
         "save_form": SaveViewForm(auto_id="save_%s"),
     }
 

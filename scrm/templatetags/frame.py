@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import template
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def nav_items(context: dict[str, Any], items: Iterable[Any]) -> SafeString:
+    """Places to go, by the faster templates: every page shows some thirty of them."""
+    at = context.get("at") or context["request"].get_full_path()
+    html = render_to_string("nav_items.jinja", {"items": items, "at": at}, using="fast")
+    return mark_safe(html)  # noqa: S308 - Jinja escaped it
