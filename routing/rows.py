@@ -68,11 +68,12 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
     hits = _hits(case for case in found if case.last_inbound_id not in closed)
     contacts = _contacts(found)
     marks = _marks(found, user, now)
+    stranger = _("stranger")
     return [
         Row(
             case=case,
             who=contacts.get(case.profile_id, _NOBODY)[0] or str(case.profile),
-            sub=_sub(case, case.profile_id in contacts),
+            sub=_sub(case, "" if case.profile_id in contacts else stranger),
             initials=case.profile.initials,
             colour=case.profile_id % 8,
             via=VIA.get(case.last_inbound.kind if case.last_inbound else "", "message-circle"),
@@ -147,11 +148,10 @@ def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
     return excerpt(case.begins, spans)
 
 
-def _sub(case: Case, known: bool) -> str:
+def _sub(case: Case, stranger: str) -> str:
     profile = case.profile
     handle = profile.handle if profile.handle != profile.name else ""
     reach = reach_words(profile.reach) if profile.reach else ""
-    stranger = "" if known else _("stranger")
     return " · ".join(part for part in (handle, reach, stranger) if part)
 
 

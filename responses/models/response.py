@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction

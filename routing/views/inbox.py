@@ -163,7 +163,7 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
         "views": LABELS.items(),
         "empty": EMPTY[asked.view],
         "saved_view": SimpleLazyObject(saved.first),  # shown where something is narrowed
-        "save_form": SaveViewForm(auto_id="save_%s"),
+        "save_form": SimpleLazyObject(lambda: SaveViewForm(auto_id="save_%s")),
     }
 
 

@@ -1,0 +1,35 @@
+"""The frame of every page: how much waits where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from crm.models import Profile, User
+from routing.models import Case, Department
+from scrm import context
+
+As = Callable[[User], Client]
+
+
+@pytest.mark.parametrize(("number", "said"), [(2, "2"), (3, "2+"), (5, "2+")])
+def test_counts_end_where_nobody_reads_further(
+    service: Department,
+    agent: User,
+    as_: As,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    said: str,
+) -> None:
+    """Seen to fail without the end: five were counted one by one."""
+    monkeypatch.setattr(context, "MOST_COUNTED", 3)
+    for n in range(number):
+        profile = Profile.objects.create(network="sandbox.microblog", key=f"p{n}")
+        Case.objects.create(profile=profile, department=service)
+    counted = {item.label: item.count for item in context.Frame(agent).views}
+    assert counted["Unassigned"] == min(number, 3)
+    page = as_(agent).get("/nav/").content.decode()
+    assert f'<span class="label">Unassigned</span><span class="count">{said}</span>' in page
+    assert f'<span class="label">Customer service</span><span class="count">{said}</span>' in page
