@@ -11,7 +11,7 @@ TOOLS := var/tools
 npm = mkdir -p $(TOOLS) && cp tests/browser/tools/*.json $(TOOLS) && \
 	npm ci --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund --silent
 
-.PHONY: run test test-browser browser check bench screenshots lock clean lint fast
+.PHONY: run test test-browser browser check bench bench-smoke screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
@@ -49,8 +49,11 @@ lint:
 fast:
 	@$(PY) -m pytest -n 2 -q -m "not slow and not live and not alone" $(ARGS)
 
-bench: .venv/test.stamp
-	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script; done'
+bench: .venv/test.stamp  ## the figures of docs/performance.md, in some ten minutes
+	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script $(ARGS); done'
+
+bench-smoke: .venv/test.stamp  ## a small version that fails where something is not flat
+	@$(MAKE) --no-print-directory bench ARGS=--smoke
 
 screenshots: .venv/test.stamp browser  ## every page of the sample into docs/img
 	@SCRM_SANDBOX_SECONDS=0 $(EMBEDDED) var/screenshots -- $(PY) docs/screenshots.py

@@ -1,0 +1,145 @@
+"""What is measured and how it is said: `name value unit ratio goal`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import psycopg2
+from django.db import connection
+
+Statement = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of a report. goal: what the ratio should not pass, else what the value should not."""
+
+    name: str
+    value: float
+    unit: str
+    ratio: float | None
+    goal: str
+
+    def misses(self, slack: float) -> bool:
+        measured = self.value if self.ratio is None else self.ratio
+        if self.goal.startswith(">"):
+            return measured < float(self.goal[1:]) / slack
+        return self.goal != "-" and measured > float(self.goal) * slack
+
+
+_said: list[Figure] = []
+
+
+def say(name: str, value: float, unit: str, ratio: float | None, goal: str) -> None:
+    _said.append(Figure(name, value, unit, ratio, goal))
+    print(name, f"{value:.4g}", unit, "-" if ratio is None else f"{ratio:.2f}", goal, flush=True)
+
+
+def missed(*, slack: float) -> int:
+    """How many missed their goals by so much; never judges a time, which is the machine's."""
+    judged = [each for each in _said if each.unit != "ms" or each.name.endswith("_page")]
+    misses = [each for each in judged if each.misses(slack)]
+    for each in misses:
+        print("missed:", each.name, each.value, each.unit, each.ratio, each.goal, file=sys.stderr)
+    return len(misses)
+
+
+def compare(name: str, small: Cost, large: Cost, goal: str) -> None:
+    """What it costs in the large database; flat if the ratios are small."""
+    full = large.rows and small.rows and small.rows < large.rows
+    shown = small.rows / large.rows if full else 1
+    say(f"{name}_buffers", large.buffers, "pages", large.buffers / small.buffers * shown, goal)
+    say(f"{name}_p50", large.p50, "ms", large.p50 / small.p50 * shown, "-")
+    say(f"{name}_p99", large.p99, "ms", large.p99 / small.p99 * shown, "2")
+
+
+def into(database: str) -> None:
+    """Let Django's connection lead there from now on."""
+    connection.close()
+    connection.settings_dict["NAME"] = database
+
+
+def statements(call: Callable[[], object]) -> list[Statement]:
+    """What a call of the product asks the database, word for word."""
+    asked: list[Statement] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        call()
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of some statements together. buffers: pages read, wherever they lay. rows: of the last.
+    Times in ms of CPU, the server's and ours."""
+
+    buffers: int
+    rows: int
+    p50: float
+    p99: float
+
+
+class Line:
+    """A connection of its own to one database, and the clock of the process behind it."""
+
+    def __init__(self, database: str) -> None:
+        facts = connection.get_connection_params() | {"dbname": database}
+        facts.pop("cursor_factory", None)
+        self.to = psycopg2.connect(**facts)
+        self.to.autocommit = True
+        self.clock = Path(f"/proc/{self.to.info.backend_pid}/schedstat")
+
+    def spent(self) -> float:
+        """Seconds of CPU that this thread and its server process have used."""
+        return time.thread_time() + int(self.clock.read_text().split()[0]) / 1e9
+
+    def ask(self, asked: Sequence[Statement]) -> float:
+        with closing(self.to.cursor()) as cursor:
+            start = self.spent()
+            for sql, params in asked:
+                cursor.execute(sql, params)
+                cursor.fetchall()
+            return (self.spent() - start) * 1000
+
+    def read(self, asked: Statement) -> tuple[int, int]:
+        """Pages read, rows returned."""
+        with closing(self.to.cursor()) as cursor:
+            sql, params = asked
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", params)
+            (plan,) = cursor.fetchone()
+        top = plan[0]["Plan"]
+        return top["Shared Hit Blocks"] + top["Shared Read Blocks"], round(top["Actual Rows"])
+
+
+def costs(asked: dict[str, list[Statement]], *, runs: int) -> list[Cost]:
+    """Database → its statements: the cost in each, run in turns so that noise meets all alike."""
+    lines = {name: Line(name) for name in asked}
+    took: dict[str, list[float]] = {name: [] for name in asked}
+    try:
+        read = {name: [lines[name].read(each) for each in asked[name]] for name in asked}
+        for turn in range(runs):
+            for name in asked if turn % 2 else reversed(asked):
+                took[name].append(lines[name].ask(asked[name]))
+    finally:
+        for line in lines.values():
+            line.to.close()
+    return [
+        Cost(
+            buffers=sum(pages for pages, _rows in read[name]),
+            rows=read[name][-1][1],
+            p50=median(took[name]),
+            p99=quantiles(took[name], n=100)[98],
+        )
+        for name in asked
+    ]

@@ -1,0 +1,129 @@
+"""What a page costs: CPU of one request through the WSGI application, middleware and all."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from desk import beside
+from desk.figures import say
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.wsgi import get_wsgi_application
+from django.db import connection
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from crm.models import User
+from routing.models import Case
+
+PAIRS = 15
+Page = Callable[[], bytes]
+
+
+class Browser:
+    """Somebody who is logged in, as the WSGI application sees them."""
+
+    def __init__(self, user: User | None) -> None:
+        self.cookie = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}" if user else ""
+        self.application = get_wsgi_application()
+
+    def get(self, address: str, **headers: str) -> bytes:
+        path, _mark, query = address.partition("?")
+        environ = {
+            "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query,
+            "SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost",
+            "HTTP_COOKIE": self.cookie, "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(),
+            **headers,
+        }  # fmt: skip
+        status: list[str] = []
+        answer = self.application(environ, lambda said, _headers: status.append(said))
+        body = b"".join(answer)
+        getattr(answer, "close", lambda: None)()
+        assert status[0].startswith("200"), (address, status)
+        return body
+
+    def page(self, address: str, **headers: str) -> Page:
+        return lambda: self.get(address, **headers)
+
+
+def session_of(user: User) -> Any:
+    """The key of a session in which they are logged in."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return session.session_key
+
+
+def pages() -> dict[str, Page]:
+    agent = User.objects.get(email="anna.sales@bench.example")
+    case = Case.objects.visible_to(agent).active().order_by("pk")[50]
+    browser = Browser(agent)
+    return {
+        "inbox_page": browser.page("/?view=open"),
+        "inbox_page_admin": Browser(User.objects.get(role="admin")).page("/?view=open"),
+        "case_page": browser.page(f"/cases/{case.pk}/?view=open"),
+        "case_opened": browser.page(
+            f"/cases/{case.pk}/?view=open", HTTP_HX_REQUEST="true", HTTP_HX_TARGET="open"
+        ),
+    }
+
+
+def measure(pairs: int = PAIRS) -> None:
+    """Each page against a page that says nothing to somebody logged in, in turns."""
+    with override_settings(ROOT_URLCONF="desk.addresses", ALLOWED_HOSTS=["localhost"]):
+        agent = User.objects.get(email="anna.sales@bench.example")
+        empty, stranger = Browser(agent).page("/empty/"), Browser(None).page("/healthz")
+        say("empty_page", cpu(empty, 30)[0], "ms", None, "-")
+        say("empty_page_to_a_stranger", cpu(stranger, 30)[0], "ms", None, "-")
+        for name, page in pages().items():
+            _statements(name, page)
+            ours, database, ratio = against(page, empty, pairs)
+            say(name, ours, "ms", ratio, "20" if name == "inbox_page" else "-")
+            say(f"{name}_database", database, "ms", None, "-")
+        if pairs == PAIRS:
+            _beside_helpdesk(pages()["inbox_page"])
+
+
+def _beside_helpdesk(page: Page) -> None:
+    """The same number of rows by django-helpdesk at 100,000 tickets, in turns with ours."""
+    with beside.drawing() as draw:
+        if draw is None:
+            return
+        costs = [(cpu(page, 3), draw()) for _ in range(PAIRS)]
+    say("helpdesk_list", median(theirs[0] for _ours, theirs in costs), "ms", None, "-")
+    say("helpdesk_list_database", median(theirs[1] for _ours, theirs in costs), "ms", None, "-")
+    ratio = median(sum(theirs) / sum(ours) for ours, theirs in costs)
+    say("helpdesk_list_to_inbox_page", ratio, "times", ratio, ">20")
+
+
+def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
+    """CPU of one, ours and the database's, in ms; and ours as times the other's, by pairs."""
+    costs = [(cpu(one, 3), cpu(other, 10)) for _ in range(pairs)]
+    ratio = median(a[0] / b[0] for a, b in costs)
+    return median(a[0] for a, _b in costs), median(a[1] for a, _b in costs), ratio
+
+
+def cpu(page: Page, times: int) -> tuple[float, float]:
+    """Milliseconds of CPU of this process, and of the database's that serves it."""
+    page()
+    clock = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
+    start, before = time.process_time(), int(clock.read_text().split()[0])
+    for _ in range(times):
+        page()
+    ours = (time.process_time() - start) / times * 1000
+    return ours, (int(clock.read_text().split()[0]) - before) / times / 1e6
+
+
+def _statements(name: str, page: Page) -> None:
+    page()
+    with CaptureQueriesContext(connection) as asked:
+        page()
+        count = len(asked)
+    say(f"{name}_statements", count, "statements", None, "15" if name == "inbox_page" else "-")

@@ -1,0 +1,101 @@
+"""The questions that the pages ask, each through the product's own functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.db.models import QuerySet
+
+from crm.models import Contact, Profile, User
+from crm.search import contacts_named
+from crm.timeline import timeline
+from listening.models import Topic
+from routing import lists, rows
+from routing import timeline as case_timeline
+from routing.lists import Asked
+from routing.models import Case, Department, Issue
+from scrm import context
+
+Call = Callable[[], object]
+
+
+def queries() -> Iterator[tuple[str, Call]]:
+    """Name → a call that asks it. An agent is of one department of eight, with an eighth of all."""
+    admin = User.objects.get(email="admin@bench.example")
+    agent = User.objects.get(email="anna.sales@bench.example")
+    small = User.objects.get(email="anna.press@bench.example")
+    for who, user in (("admin", admin), ("agent", agent)):
+        for view in ("unassigned", "open", "waiting", "snoozed", "done", "noise", "all"):
+            yield f"list_{view}_{who}", _listed(user, view)
+        for sort in ("oldest", "priority"):
+            yield f"list_open_{sort}_{who}", _listed(user, "open", sort)
+            yield f"list_all_{sort}_{who}", _listed(user, "all", sort)
+        yield f"list_deep_{who}", _deep(user)
+        for name, filters in _filters().items():
+            yield f"{name}_{who}", _listed(user, "open", **filters)
+        for name, words in _searches():
+            yield f"search_{name}_{who}", _listed(user, "all", q=words)
+        yield f"badges_{who}", lambda user=user: context.Frame(user).views
+        yield f"badges_departments_{who}", lambda user=user: context.Frame(user).departments
+    yield "badges_issues", lambda: context.Frame(admin).issues
+    yield "list_mine_agent", _listed(agent, "mine")
+    yield (
+        "list_department_admin",
+        _listed(admin, "open", department=Department.objects.get(name="Sales")),
+    )
+    for view in ("unassigned", "done", "all"):
+        yield f"list_{view}_small_department", _listed(small, view)
+    yield "rows_of_a_page", lambda: rows.rows(lists.page(Asked("open", "newest", {}), admin), admin)
+    loud = Profile.objects.of_contact(Contact.objects.get(pk=1))
+    quiet = Profile.objects.of_contact(Contact.objects.order_by("-pk")[0])
+    yield "timeline_loud_contact", lambda: timeline(loud, user=agent)
+    middle = _middle(loud)
+    yield "timeline_loud_contact_deep", lambda: timeline(loud, user=agent, before=middle)
+    yield "timeline_contact", lambda: timeline(quiet, user=agent)
+    case = Case.objects.visible_to(agent).filter(status="done").order_by("pk")[50]
+    yield "timeline_case", lambda: case_timeline.timeline(case, agent)
+    yield "cases_of_a_party", lambda: case_timeline.other_cases(case, agent)
+    yield "people_by_name", lambda: list(contacts_named("baba")[:6])
+
+
+def _filters() -> dict[str, dict[str, Any]]:
+    return {
+        "tag_common": {"tag": "tag0"},
+        "tag_rare": {"tag": "recall"},
+        "topic_common": {"topic": Topic.objects.get(name="Topic 1")},
+        "topic_rare": {"topic": Topic.objects.get(name="Topic 41")},
+        "issue": {"issue": Issue.objects.get(name="Issue 1")},
+        "channel": {"channel": "sandbox"},
+        "assignee": {"assignee": str(User.objects.get(email="otto.sales@bench.example").pk)},
+        "due": {"due": "over"},
+    }
+
+
+def _searches() -> Iterator[tuple[str, str]]:
+    profile = Profile.objects.get(pk=77)
+    case = Case.objects.get(pk=1000)
+    yield "number", f"#{case.pk}"
+    yield "reference", f"ref{case.last_inbound.key[1:]}"  # type: ignore[union-attr]
+    yield "name", str(profile)
+    yield "handle", profile.handle
+    yield "word", "refund"
+    yield "common_word", "flight"
+    yield "two_words", "flight lost"
+    yield "beginning", "ba"
+
+
+def _listed(user: User, view: str, sort: str = "newest", **filters: Any) -> Call:
+    return lambda: list(lists.page(Asked(view, sort, filters), user))
+
+
+def _deep(user: User) -> Call:
+    """The page after the middle of all."""
+    middle = Case.objects.order_by("pk")[Case.objects.count() // 2]
+    mark = lists.mark_of(middle, "newest")
+    return lambda: list(lists.page(Asked("all", "newest", {}), user, mark))
+
+
+def _middle(profiles: QuerySet[Profile]) -> str:
+    said = profiles.model.objects.get(pk=1).interactions.order_by("sort_at")
+    return str(said[said.count() // 2].pk)
