@@ -213,22 +213,38 @@ class Speaker(Protocol):
         ...
 
 
+class Editor(Protocol):
+    """Changes what we said to many. Both verbs done twice are as done once, so that after any
+    trouble they are simply tried again; `receipt` is what `send` gave for the original."""
+
+    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
+        """Put these words in the place of what is there. Raises ChannelError."""
+        ...
+
+    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
+        """Take it down; what is gone already is as good. Raises ChannelError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A kind of network. `by_hand`: a human carries it out and logs what was said.
 
     max_length: code points a text may have, or None. `visibilities` it can speak in.
     titles: whether a text may carry a title that is shown there.
+    own_ground: whoever posts there, and does not answer, is one of us (a blog of our own).
     """
 
     kind: str
     label: str
     listener: Listener | None = None
     speaker: Speaker | None = None
+    editor: Editor | None = None
     by_hand: bool = False
     max_length: int | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True
+    own_ground: bool = False
 
 
 _KEYS = {"scope", "network", "key", "thread_key", "in_reply_to"}

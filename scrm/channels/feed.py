@@ -6,13 +6,14 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from scrm import http
-from scrm.channels import feed_child
+from scrm.channels import feed_child, permalink
 from scrm.channels.base import (
     Apart,
     Author,
@@ -175,7 +176,7 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
             name=entry["author"],
             url=entry["author_url"] or facts["link"],
         )
-        yield Item(
+        item = Item(
             scope=space,
             key=entry["key"],
             author=author,
@@ -188,6 +189,27 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
             language=entry["language"],
             raw=_bytes(entry["raw"]),
         )
+        yield _by_permalink(item, by_wordpress="wordpress.org" in facts["maker"].lower())
+
+
+def _by_permalink(item: Item, *, by_wordpress: bool) -> Item:
+    """A WordPress site's entry under the identity that its REST interface gives it too."""
+    feed = f"//{item.scope.removeprefix('feed:')}"
+    place = permalink.place(item.key, feed=feed, by_wordpress=by_wordpress)
+    if place is None:
+        return item
+    if not place.is_comment:
+        return replace(item, scope=place.scope, key=place.key, thread_key=place.post)
+    answered = permalink.guid_key(item.in_reply_to)
+    return replace(
+        item,
+        scope=place.scope,
+        key=place.key,
+        kind="comment",
+        thread_key=place.post,
+        # Of a comment whose parent is gone WordPress says that it answers itself.
+        in_reply_to=answered if answered not in ("", place.key) else place.post,
+    )
 
 
 def _bytes(raw: str) -> bytes:

@@ -37,7 +37,7 @@ feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 
 
 def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
-    """The facts of a feed: `{"version", "title", "link", "ttl", "entries", "apart"}`.
+    """The facts of a feed: `{"version", "title", "link", "ttl", "maker", "entries", "apart"}`.
 
     Each entry has key, title, text, html, url, author, author_url, language, in_reply_to, raw
     (str) and occurred_at (ISO 8601 or None). `version` is "" for what is not a feed.
@@ -61,6 +61,7 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
         "title": _name(feed.get("title")),
         "link": safe_url(_text(feed.get("link"))),
         "ttl": _name(feed.get("ttl")),
+        "maker": _maker(feed),
         "entries": entries,
         "apart": apart,
     }
@@ -111,6 +112,12 @@ def _entry(entry: Any, parsed: Any, base: str) -> dict[str, Any]:
         "in_reply_to": _key(_text(reply.get("ref"))) if isinstance(reply, Mapping) else "",
         "occurred_at": _moment(entry),
     }
+
+
+def _maker(feed: Any) -> str:
+    """The program that wrote the feed, in its own words."""
+    detail = feed.get("generator_detail") or {}
+    return " ".join(_text(part) for part in (feed.get("generator"), detail.get("href")) if part)
 
 
 def _markup(detail: Any, parsed: Any) -> str:

@@ -11,6 +11,7 @@ _KINDS = {
     "feed": "scrm.channels.feed",
     "manual": "scrm.channels.manual",
     "sandbox": "scrm.channels.sandbox.channel",
+    "wordpress": "scrm.channels.wordpress.channel",
 }
 
 

@@ -34,6 +34,8 @@ from scrm.channels.sandbox.remote import (
     SITE,
     Call,
     publish,
+    remove,
+    rewrite,
     select,
     take_fault,
     url_of,
@@ -103,6 +105,26 @@ class SandboxSpeaker:
             to_key=outgoing.destination if private or mail else "",
             nonce=outgoing.nonce,
         )
+
+
+class SandboxEditor:
+    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
+        title = "" if credentials.network == MICROBLOG else outgoing.subject
+        with wire() as cursor:
+            fault = _meet_fault(cursor, credentials.network, "send")
+            found = rewrite(cursor, receipt.scope, receipt.key, title, outgoing.text)
+        if fault and fault.mode == "answer lost":
+            raise ChannelError("The sandbox did not answer in time.", uncertain=True)
+        if not found:
+            raise ChannelError("The post was deleted on the sandbox.", permanent=True)
+        return receipt
+
+    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
+        with wire() as cursor:
+            fault = _meet_fault(cursor, credentials.network, "send")
+            remove(cursor, receipt.scope, receipt.key)
+        if fault and fault.mode == "answer lost":
+            raise ChannelError("The sandbox did not answer in time.", uncertain=True)
 
 
 class SandboxListener:
@@ -237,5 +259,9 @@ def _meet_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None
 
 
 CHANNEL = Channel(
-    kind="sandbox", label="Sandbox", listener=SandboxListener(), speaker=SandboxSpeaker()
+    kind="sandbox",
+    label="Sandbox",
+    listener=SandboxListener(),
+    speaker=SandboxSpeaker(),
+    editor=SandboxEditor(),
 )

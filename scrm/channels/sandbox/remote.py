@@ -101,6 +101,20 @@ def publish(cursor: CursorWrapper, post: Post) -> Post:
     return by_key(cursor, post.network, post.key) or post
 
 
+def rewrite(cursor: CursorWrapper, network: str, key: str, title: str, text: str) -> bool:
+    """Other words in the place of a public post's → whether it is there."""
+    cursor.execute(
+        "UPDATE sandbox_post SET title = %s, text = %s "
+        "WHERE network = %s AND key = %s AND visibility = 'public'",
+        [storable(title), storable(text), network, key],
+    )
+    return bool(cursor.rowcount)
+
+
+def remove(cursor: CursorWrapper, network: str, key: str) -> None:
+    cursor.execute("DELETE FROM sandbox_post WHERE network = %s AND key = %s", [network, key])
+
+
 def url_of(network: str, key: str) -> str:
     return f"{SITE}/{network.removeprefix('sandbox.')}/{key}"
 

@@ -1,0 +1,95 @@
+"""Who is who on a WordPress site, by feed and by REST alike: pure, and shared by both channels.
+
+WordPress gives each post a guid that never changes (`https://blog.example/?p=5`, or the address
+that the post had when it came out), and each comment that of its post with `#comment-7`. Feeds
+and REST both show it. The scheme is left out, so that a move to https makes nothing new.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
+
+from scrm.channels.base import bounded_key
+
+_LONGEST_SCOPE = 60
+"""An account's network is no longer, and scope and network must be one."""
+_COMMENT = re.compile(r"#comment-([0-9]{1,18})\Z")
+_NUMBERED = {"p", "page_id", "attachment_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Identity of a post or a comment. post: the key of the post that it is or stands under."""
+
+    scope: str
+    key: str
+    post: str
+
+    @property
+    def is_comment(self) -> bool:
+        return self.key != self.post
+
+
+def site_scope(address: str) -> str:
+    """The space in which a site's keys are unique: its host and port, by http or https alike."""
+    scope = f"wordpress:{_host(address)}"
+    if len(scope) <= _LONGEST_SCOPE:
+        return scope
+    return f"{scope[:39]}#{sha256(scope.encode()).hexdigest()[:20]}"
+
+
+def guid_key(guid: str) -> str:
+    """A guid without its scheme and standard port; "" for what is no web address."""
+    guid = unescape(guid).strip()
+    try:
+        parts = urlsplit(guid)
+        host = _host(guid)
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not host:
+        return ""
+    query = f"?{parts.query}" if parts.query else ""
+    fragment = f"#{parts.fragment}" if parts.fragment else ""
+    return bounded_key(f"//{host}{parts.path or '/'}{query}{fragment}")
+
+
+def comment_key(post: str, number: int) -> str:
+    return f"{post}#comment-{number}"
+
+
+def comment_number(key: str) -> int | None:
+    found = _COMMENT.search(key)
+    return int(found[1]) if found else None
+
+
+def post_number(key: str) -> int | None:
+    """The number in `?p=5`; None where the guid is an address in words."""
+    for name, value in parse_qsl(urlsplit(key.partition("#")[0]).query):
+        if name in _NUMBERED and re.fullmatch(r"[0-9]{1,18}", value):
+            return int(value)
+    return None
+
+
+def place(guid: str, *, feed: str, by_wordpress: bool) -> Place | None:
+    """What a feed's guid names on the feed's own site, or None where it is no WordPress one.
+
+    Only on the host of `feed` (its address), or one site could make us deaf for another's posts.
+    """
+    key = guid_key(guid)
+    try:
+        foreign = not key or f"//{_host(feed)}/" != key[: len(_host(feed)) + 3]
+    except ValueError:
+        return None
+    if foreign or not (by_wordpress or comment_number(key) or post_number(key)):
+        return None
+    return Place(site_scope(feed), key, _COMMENT.sub("", key))
+
+
+def _host(address: str) -> str:
+    parts = urlsplit(address)
+    port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
+    return f"{(parts.hostname or '').rstrip('.')}{port}"

@@ -1,0 +1,13 @@
+from scrm.channels.base import Channel
+from scrm.channels.wordpress.hear import WordPressListener
+from scrm.channels.wordpress.speak import WordPressEditor, WordPressSpeaker
+
+CHANNEL = Channel(
+    kind="wordpress",
+    label="WordPress",
+    listener=WordPressListener(),
+    speaker=WordPressSpeaker(),
+    editor=WordPressEditor(),
+    visibilities=("public",),
+    own_ground=True,
+)

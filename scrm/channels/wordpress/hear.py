@@ -1,0 +1,264 @@
+"""Hearing our blog: its comments, those that are held too, and its posts.
+
+Comments are read from the newest down to where the last visit began, in pages that overlap, so
+that what is deleted meanwhile makes no gap; a long way down goes on at the next visit. The
+newest hundred are read each time: what was let out of the spam late is still heard.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from html import unescape
+from typing import Any
+from urllib.parse import unquote
+
+from scrm.channels.base import (
+    Apart,
+    Author,
+    Batch,
+    Credentials,
+    Found,
+    Item,
+    Json,
+    Visit,
+)
+from scrm.channels.permalink import comment_key, guid_key
+from scrm.channels.wordpress.site import Site
+from scrm.text import clean, plain, safe_url
+
+COMMENTS, POSTS, OVERLAP, PAGES = 100, 20, 10, 10
+HELD = "held for moderation on the blog"
+_POST_FIELDS = "id,guid,link,title,content,date_gmt,modified_gmt,author,status"
+_COMMENT_FIELDS = (
+    "id,post,parent,author,author_name,author_email,author_url,date_gmt,content,link,status,_links"
+)
+_ROUTE = re.compile(r"/wp/v2/([a-z0-9_/-]+)/([0-9]+)")
+
+Row = dict[str, Any]
+
+
+class WordPressListener:
+    def listen(self, visit: Visit) -> Batch:
+        site = Site.of(visit.credentials)
+        us = visit.credentials or Credentials("")
+        comments, heard = _sweep(
+            lambda offset: _comments(site, offset), visit.cursor.get("comments", {}), _number,
+            COMMENTS,
+        )  # fmt: skip
+        posts, changed = _sweep(
+            lambda offset: _posts(site, "modified", offset), visit.cursor.get("posts", {}),
+            _modified, POSTS,
+        )  # fmt: skip
+        posts += _posts(site, "date", 0)  # a scheduled post comes out without being modified
+        raw = json.dumps([comments, posts]).encode()
+        mark = sha256(raw).hexdigest()
+        cursor = {"comments": heard, "posts": changed, "hash": mark}
+        if mark == visit.cursor.get("hash"):
+            return Batch(cursor=cursor, unchanged=True)
+        posts = [post for post in posts if not _needs_password(post)]
+        known = _Under.all(posts)
+        known |= _parents(site, comments, known)
+        items, apart = _read(
+            [
+                *((post, lambda row: _post(row, us)) for post in posts),
+                *((row, lambda row: _comment(row, us, known)) for row in comments),
+            ]
+        )
+        return Batch(items, cursor, not items, None, apart, len(raw))
+
+    def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
+        if credentials is None:
+            return []
+        visit = Visit(credentials.address, credentials=credentials)
+        items = self.listen(visit).items
+        newest = sorted(items, key=lambda item: item.occurred_at or _EVER, reverse=True)
+        title = f"Comments and posts of {credentials.address}"
+        return [Found(credentials.address, title, "wordpress", tuple(newest[:20]))]
+
+
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def _comments(site: Site, offset: int) -> list[Row]:
+    return site.get(
+        "comments",
+        status="all", context="edit", orderby="id", order="desc", per_page=COMMENTS,
+        offset=offset, _fields=_COMMENT_FIELDS,
+    ).rows  # fmt: skip
+
+
+def _posts(site: Site, by: str, offset: int) -> list[Row]:
+    return site.get(
+        "posts",
+        status="publish", context="edit", orderby=by, order="desc", per_page=POSTS,
+        offset=offset, _fields=_POST_FIELDS,
+    ).rows  # fmt: skip
+
+
+def _needs_password(post: Row) -> bool:
+    """An editor is shown its text without one; the public is not."""
+    content = post.get("content")
+    return isinstance(content, dict) and bool(content.get("protected"))
+
+
+def _number(row: Row) -> int:
+    return int(row["id"])
+
+
+def _modified(row: Row) -> str:
+    return str(row["modified_gmt"])
+
+
+def _sweep(
+    page_at: Callable[[int], list[Row]], cursor: Json, mark: Callable[[Row], Any], size: int
+) -> tuple[list[Row], dict[str, Any]]:
+    """All from the newest down to `cursor["floor"]`, and where to go on next time.
+
+    A way longer than `PAGES` goes on at the next visit from `offset`: what came meanwhile only
+    pushes the rest further down, and what went is within the overlap.
+    """
+    floor, top = cursor.get("floor"), cursor.get("top")
+    rows = page = page_at(0)
+    if not rows:
+        return [], {"floor": floor}
+    newest = max(map(mark, rows))
+    top, offset = (top, int(cursor["offset"])) if top is not None else (newest, 0)
+    if offset:
+        page = page_at(offset)
+        rows = rows + page
+    for _ in range(PAGES):
+        if len(page) < size or (floor is not None and min(map(mark, page)) <= floor):
+            return rows, {"floor": top}
+        offset += size - OVERLAP
+        page = page_at(offset)
+        rows = rows + page
+    return rows, {"floor": floor, "top": top, "offset": offset}
+
+
+@dataclass(frozen=True, slots=True)
+class _Under:
+    """The post under which a comment stands."""
+
+    key: str
+    title: str
+
+    @classmethod
+    def all(cls, rows: Iterable[Row]) -> dict[int, _Under]:
+        """By number; a row without its guid is told of where it is read as an item."""
+        found = {}
+        for row in rows:
+            guid = row.get("guid")
+            if isinstance(guid, dict) and (key := guid_key(str(guid.get("rendered", "")))):
+                found[int(row["id"])] = cls(key, _title(row))
+        return found
+
+
+def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> dict[int, _Under]:
+    """What the comments stand under, as far as it is not known yet: pages and others too."""
+    wanted: dict[str, set[int]] = {}
+    for row in comments:
+        up = (row.get("_links") or {}).get("up") or [{}]
+        route = _ROUTE.search(unquote(str(up[0].get("href", ""))))
+        if route and int(route[2]) not in known:
+            wanted.setdefault(route[1], set()).add(int(route[2]))
+    found: dict[int, _Under] = {}
+    for kind, numbers in sorted(wanted.items()):
+        every = sorted(numbers)
+        for start in range(0, len(every), 100):
+            answer = site.get(
+                kind,
+                include=",".join(map(str, every[start : start + 100])), per_page=100,
+                status="any", context="edit", _fields="id,guid,link,title",
+            )  # fmt: skip
+            found |= _Under.all(answer.rows if answer.ok else [])
+    return found
+
+
+def _read(
+    rows: Iterable[tuple[Row, Callable[[Row], Item]]],
+) -> tuple[tuple[Item, ...], tuple[Apart, ...]]:
+    """Items; what cannot be read as one (a plugin left something out) is set apart."""
+    items, apart = {}, []
+    for row, read in rows:
+        try:
+            item = read(row)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            apart.append(Apart(_raw(row), f"This answer of the blog cannot be read: {error!r}"))
+        else:
+            items[item.key] = item
+    return tuple(items.values()), tuple(apart)
+
+
+def _post(row: Row, us: Credentials) -> Item:
+    html = str(row["content"]["rendered"])
+    key = guid_key(row["guid"]["rendered"])
+    return Item(
+        scope=us.network,
+        key=key,
+        author=Author(us.network, f"user-{int(row['author'])}"),
+        title=_title(row),
+        text=plain(html),
+        html=clean(html),
+        url=_url(row),
+        kind="post",
+        occurred_at=_moment(row),
+        thread_key=key,
+        raw=_raw(row),
+    )
+
+
+def _comment(row: Row, us: Credentials, known: dict[int, _Under]) -> Item:
+    number, post, parent = int(row["id"]), int(row["post"]), int(row.get("parent") or 0)
+    home = guid_key(us.address).partition("?")[0].rstrip("/")
+    under = known.get(post) or _Under(f"{home}/?p={post}", "")
+    html, author = str(row["content"]["rendered"]), _author(row, us)
+    title = f"Comment on “{under.title}”" if under.title else "Comment"
+    return Item(
+        scope=us.network,
+        key=comment_key(under.key, number),
+        author=author,
+        title=f"{title} · {HELD}" if row["status"] == "hold" else title,
+        text=plain(html),
+        html=clean(html),
+        url=_url(row),
+        kind="comment",
+        occurred_at=_moment(row),
+        thread_key=under.key,
+        in_reply_to=comment_key(under.key, parent) if parent else under.key,
+        to_us=author.key != us.self_key,
+        raw=_raw(row),
+    )
+
+
+def _author(row: Row, us: Credentials) -> Author:
+    """A user of the site by its number; a guest by the address that they typed, else by name."""
+    name = " ".join(plain(str(row.get("author_name") or "")).split())
+    email = str(row.get("author_email") or "").strip().lower()
+    user = int(row.get("author") or 0)
+    key = f"user-{user}" if user else f"mail:{email}" if email else f"name:{name}"
+    url = safe_url(str(row.get("author_url") or ""))
+    return Author(us.network, key, handle=email, name=name, url=url)
+
+
+def _title(row: Row) -> str:
+    return " ".join(plain(str((row.get("title") or {}).get("rendered") or "")).split())[:300]
+
+
+def _url(row: Row) -> str:
+    return safe_url(unescape(str(row.get("link") or "")))
+
+
+def _moment(row: Row) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(row.get("date_gmt"))).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _raw(row: Row) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

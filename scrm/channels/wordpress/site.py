@@ -1,0 +1,289 @@
+"""A WordPress site's REST interface: where it is, asking it, and its refusals in words."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from scrm import http
+from scrm.channels.base import ChannelError, Credentials
+from scrm.text import plain
+
+SECONDS = 30.0
+_LINK_HEADER = re.compile(r"<([^<>\s]+)>\s*;\s*rel=[\"']?https://api\.w\.org/")
+_LINK_TAG = re.compile(r"<link\b[^<>]{0,500}>", re.I)
+_HREF = re.compile(r"\bhref=[\"']([^\"'<>\s]+)", re.I)
+_LOGIN = re.compile(r"(?i)wp-login|login|signin|sso|auth")
+_LONGEST_WAIT = 3_600.0
+
+Query = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the site said to one request, as JSON; `code` is WordPress' own word for an error."""
+
+    host: str
+    status: int
+    data: Any
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def code(self) -> str:
+        return str(self.data.get("code", "")) if isinstance(self.data, dict) else ""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The list that was asked for. Raises ChannelError."""
+        self.or_refuse()
+        if not isinstance(self.data, list):
+            raise ChannelError(f"{self.host} answers with something else than a list.")
+        return [row for row in self.data if isinstance(row, dict)]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The one thing that was asked for. Raises ChannelError."""
+        self.or_refuse()
+        if not isinstance(self.data, dict):
+            raise ChannelError(f"{self.host} answers with something else than was asked for.")
+        return self.data
+
+    def or_refuse(self) -> None:
+        """Raise ChannelError in words, unless it did what was asked."""
+        if self.ok:
+            return
+        words = plain(str(self.data.get("message", "")))[:300] if self.code else ""
+        if self.status in (404, 410):
+            gone = "it was deleted there" if "invalid_id" in self.code else words or "it is gone"
+            raise ChannelError(f"{self.host} does not have it: {gone}.", permanent=True)
+        if self.status == 403:
+            said = f": “{words}”" if words else ""
+            raise ChannelError(
+                f"The user at {self.host} may not do this there{said} (403). Give that user the "
+                "role of an editor.",
+                permanent=True,
+            )
+        raise ChannelError(
+            f"{self.host} refuses this: {words or 'no reason given'} ({self.status}).",
+            permanent=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site as one user. api: the address of its REST interface, in either of its two forms."""
+
+    api: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, credentials: Credentials | None) -> Site:
+        secrets = credentials.secrets if credentials else {}
+        api = str(credentials.config.get("api", "")) if credentials else ""
+        if not api or not secrets.get("password"):
+            raise ChannelError("This blog is not connected: its password is missing.",
+                               permanent=True)  # fmt: skip
+        return cls(api, str(secrets.get("user", "")), str(secrets["password"]))
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.api).netloc
+
+    def get(self, route: str, **query: str | int) -> Answer:
+        return self._ask("GET", route, query)
+
+    def post(self, route: str, facts: Mapping[str, Any]) -> Answer:
+        return self._ask("POST", route, {}, facts)
+
+    def delete(self, route: str) -> Answer:
+        return self._ask("DELETE", route, {})
+
+    def address(self, route: str, query: Query) -> str:
+        """`/wp-json/wp/v2/posts?…`, or `/index.php?rest_route=/wp/v2/posts&…`."""
+        route = f"/wp/v2/{route}" if route else "/"
+        asked = urlencode(query, safe=",")
+        if "rest_route=" in self.api:
+            head = re.sub(r"rest_route=[^&]*", f"rest_route={quote(route)}", self.api)
+            return f"{head}&{asked}" if asked else head
+        head = f"{self.api.rstrip('/')}{route}"
+        return f"{head}?{asked}" if asked else head
+
+    def _ask(
+        self, method: str, route: str, query: Query, facts: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """One exchange. Where it was to change something and no answer came, it is uncertain."""
+        changes = method != "GET"
+        headers = {"Accept": "application/json", **self._login()}
+        body = None
+        if facts is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(facts).encode()
+        try:
+            response = http.fetch(
+                self.address(route, query),
+                method=method, headers=headers, body=body, deadline=SECONDS,
+            )  # fmt: skip
+        except http.HttpError as error:
+            surely_not = error.kind in ("refused", "not found")
+            raise ChannelError(error.message, uncertain=changes and not surely_not) from error
+        asked, came = urlsplit(self.api), urlsplit(response.url)
+        if (came.scheme, came.netloc) != (asked.scheme, asked.netloc):
+            raise _redirected(self.host, response.url)  # there our password was not sent along
+        return _answer(response, self.host, changes=changes)
+
+    def _login(self) -> dict[str, str]:
+        if not self.password:
+            return {}
+        pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+
+def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
+    """The JSON in an answer. Raises ChannelError for all that is no word of WordPress itself."""
+    status, location = response.status, response.headers.get("location", "")
+    if 300 <= status < 400:
+        raise _redirected(host, location)
+    if _LOGIN.search(urlsplit(response.url).path) and not _is_json(response):
+        raise _redirected(host, response.url)
+    if status in (429, 503):
+        what = "asks us to come less often" if status == 429 else "is down for maintenance"
+        raise ChannelError(f"{host} {what} ({status}).", retry_after=_wait(response))
+    if status >= 500 and status != 501:
+        raise ChannelError(f"{host} has trouble of its own ({status}).", uncertain=changes)
+    data = _json(response)
+    status = _meant(status, data)
+    if status == 401:
+        raise ChannelError(
+            f"{host} does not accept this user name and application password (401). Make a new "
+            "one there and connect the blog again.",
+            permanent=True,
+        )
+    if data is None:
+        raise _no_json(response, host, changes=changes)
+    return Answer(host, status, data)
+
+
+def _meant(status: int, data: Any) -> int:
+    """To whom it does not know WordPress says of a parameter, in small print, that it is closed."""
+    details = (data.get("data") or {}).get("details") if isinstance(data, dict) else None
+    if status != 400 or not isinstance(details, dict):
+        return status
+    told = [
+        (each.get("data") or {}).get("status")
+        for each in details.values()
+        if isinstance(each, dict)
+    ]
+    return next((each for each in told if each in (401, 403)), status)
+
+
+def _no_json(response: http.Response, host: str, *, changes: bool) -> ChannelError:
+    status = response.status
+    if status == 404:
+        return ChannelError(f"There is no REST interface at {host} (404).", permanent=True)
+    if status >= 400:
+        return ChannelError(
+            f"{host} refuses ({status}) before WordPress is asked: a firewall or a plugin there "
+            "keeps its REST interface closed.",
+            permanent=True,
+        )
+    what = "a web page" if b"<" in response.body[:2000] else "nothing that can be read"
+    return ChannelError(
+        f"{host} answers with {what} instead of data: it may be in maintenance, or a plugin keeps "
+        "its REST interface closed.",
+        uncertain=changes,
+    )
+
+
+def _redirected(host: str, location: str) -> ChannelError:
+    if _LOGIN.search(location):
+        return ChannelError(
+            f"{host} sends us to its login page: it lets nobody use its REST interface with an "
+            "application password.",
+            permanent=True,
+        )
+    where = urlsplit(urljoin(f"https://{host}/", location))
+    return ChannelError(
+        f"{host} has moved to {where.scheme}://{where.netloc}. Connect the blog by that address.",
+        permanent=True,
+    )
+
+
+def _is_json(response: http.Response) -> bool:
+    return "json" in response.headers.get("content-type", "").lower()
+
+
+def _json(response: http.Response) -> Any:
+    """The data, or None. Some plugins print notices in front of it."""
+    text = response.body.decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _wait(response: http.Response) -> float | None:
+    value = response.headers.get("retry-after", "").strip()
+    return min(float(value), _LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,9}", value) else None
+
+
+def find_api(address: str) -> str:
+    """The REST interface of the site at `address`, by what its page says. Raises ChannelError."""
+    last: ChannelError | None = None
+    for each in _schemes(address.strip()):
+        try:
+            response = http.fetch(each, headers={"Accept": "text/html,*/*"}, deadline=SECONDS / 2)
+        except http.HttpError as error:
+            last = last or ChannelError(error.message)
+            continue
+        return _named(response) or _guessed(response)
+    raise last or ChannelError("Type the address of the blog.", permanent=True)
+
+
+def _schemes(address: str) -> list[str]:
+    if re.match(r"(?i)https?://", address):
+        return [address]
+    return [f"https://{address}", f"http://{address}"] if address else []
+
+
+def _named(response: http.Response) -> str:
+    """In the page's Link header, or in a `<link>` of the page; on no other host than its own."""
+    found = [each[1] for each in _LINK_HEADER.finditer(response.headers.get("link", ""))]
+    page = response.body[:512_000].decode("utf-8", "replace")
+    tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
+    found += [unescape(href[1]) for tag in tags if (href := _HREF.search(tag))]
+    here = urlsplit(response.url)
+    for each in found:
+        there = urlsplit(urljoin(response.url, each))
+        if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+            return str(there.geturl())
+    return ""
+
+
+def _guessed(response: http.Response) -> str:
+    """The page names none (some themes and plugins take the link out): the usual two places."""
+    for place in ("./wp-json/", "./?rest_route=/"):
+        api = urljoin(response.url, place)
+        try:
+            answer = http.fetch(Site(api).address("", {}), deadline=SECONDS / 3)
+        except http.HttpError:
+            continue
+        if answer.status == 200 and isinstance(index := _json(answer), dict) and "routes" in index:
+            return api
+    if response.status >= 400:
+        raise ChannelError(f"There is nothing at {response.url} ({response.status}).",
+                           permanent=True)  # fmt: skip
+    raise ChannelError(
+        f"{response.url} is a web page, but its WordPress REST interface was not found: it is no "
+        "WordPress site, or the interface is closed.",
+        permanent=True,
+    )

@@ -1,0 +1,207 @@
+"""Speaking on our blog: a post, an answer to a comment, a correction, a post taken down.
+
+A post is first a draft under an address that the nonce makes, then published: whatever dies in
+between, the look-up finds the draft or the post, and nothing appears twice. An answer carries
+its nonce as its user agent, which only editors see.
+"""
+
+from __future__ import annotations
+
+from html import unescape
+from typing import Any
+from urllib.parse import urlsplit
+
+from scrm.channels.base import (
+    ChannelError,
+    Credentials,
+    Idempotence,
+    Lookup,
+    Outgoing,
+    Receipt,
+)
+from scrm.channels.permalink import comment_key, comment_number, guid_key, post_number
+from scrm.channels.wordpress.site import Site
+from scrm.channels.wordpress.words import as_comment, as_html, slug_of, title_of
+from scrm.text import safe_url
+
+_FIELDS = "id,guid,link,slug,status"
+_ANY = "publish,future,draft,pending,private,trash"
+_OUT = {"publish", "private", "future", "trash"}
+"""In these it was published once, whatever became of it since."""
+_MOST_ANSWERS = 100
+
+
+class WordPressSpeaker:
+    def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
+        return "lookup"
+
+    def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
+        """Looks first whether an earlier try got through."""
+        if outgoing.visibility != "public":
+            raise ChannelError("On a blog everything is public.", permanent=True)
+        site = Site.of(credentials)
+        found = self.find(credentials, outgoing)
+        if isinstance(found, Receipt):
+            return found
+        if outgoing.in_reply_to:
+            return _answer(site, credentials.network, outgoing)
+        return _publish(site, credentials.network, outgoing)
+
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
+        site = Site.of(credentials)
+        if outgoing.in_reply_to:
+            row = _find_answer(site, outgoing)
+            return _comment_receipt(credentials.network, outgoing, row) if row else Lookup.ABSENT
+        row = _find_post(site, outgoing)
+        if row is None or row["status"] not in _OUT:
+            return Lookup.ABSENT
+        return _receipt(credentials.network, row)
+
+
+class WordPressEditor:
+    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
+        site = Site.of(credentials)
+        row = _post(site, receipt.key)
+        if row["status"] == "trash":
+            raise ChannelError(
+                f"The post is in the trash at {site.host}: there is nothing to correct. Restore "
+                "it there, or publish a new one.",
+                permanent=True,
+            )
+        facts = {
+            "title": title_of(outgoing.subject, outgoing.text),
+            "content": as_html(outgoing.text),
+        }
+        return _receipt(credentials.network, site.post(f"posts/{row['id']}", facts).row)
+
+    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
+        """Into the trash there, whence an editor can take it; as a draft where there is none."""
+        site = Site.of(credentials)
+        try:
+            number = int(_post(site, receipt.key)["id"])
+        except Gone:
+            return
+        answer = site.delete(f"posts/{number}")
+        if answer.code == "rest_trash_not_supported":
+            answer = site.post(f"posts/{number}", {"status": "draft"})
+        if answer.code in ("rest_already_trashed", "rest_post_invalid_id"):
+            return
+        answer.or_refuse()
+
+
+class Gone(ChannelError):
+    """The post is not there any more."""
+
+
+def _publish(site: Site, network: str, outgoing: Outgoing) -> Receipt:
+    row = _find_post(site, outgoing)
+    if row is None:
+        facts = {
+            "title": title_of(outgoing.subject, outgoing.text),
+            "content": as_html(outgoing.text),
+            "slug": slug_of(outgoing.subject, outgoing.text, outgoing.nonce),
+            "status": "draft",
+        }
+        row = site.post("posts", facts).row
+    published = site.post(f"posts/{row['id']}", {"status": "publish"}).row
+    if published.get("status") not in _OUT:
+        raise ChannelError(
+            f"{site.host} keeps the post as “{published.get('status')}” and does not publish it: "
+            "a plugin there holds posts back. Publish it there, then mark it as sent.",
+            permanent=True,
+        )
+    return _receipt(network, published)
+
+
+def _find_post(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
+    slug = slug_of(outgoing.subject, outgoing.text, outgoing.nonce)
+    rows = site.get(
+        "posts", slug=f"{slug},{slug}__trashed", status=_ANY, context="edit", _fields=_FIELDS
+    ).rows
+    return next((row for row in rows if row["status"] in _OUT), rows[0] if rows else None)
+
+
+def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
+    """Under their comment, if it can be seen by others: else nobody could see what we answer."""
+    number, post = comment_number(outgoing.in_reply_to), 0
+    if number is None:
+        post = int(_post(site, outgoing.in_reply_to)["id"])
+    else:
+        post = _open_comment(site, number)
+    facts = {
+        "post": post,
+        "parent": number or 0,
+        "content": as_comment(outgoing.text),
+        "author_user_agent": _mark(outgoing),
+    }
+    return _comment_receipt(network, outgoing, site.post("comments", facts).row)
+
+
+def _open_comment(site: Site, number: int) -> int:
+    """The post under which a comment stands that can be answered. Raises ChannelError."""
+    answer = site.get(f"comments/{number}", context="edit", _fields="id,status,post")
+    if answer.status == 404:
+        raise ChannelError(
+            f"The comment was deleted at {site.host}: there is nothing left to answer under.",
+            permanent=True,
+        )
+    row = answer.row
+    if row["status"] in ("trash", "spam"):
+        raise ChannelError(
+            f"The comment was moved to the {row['status']} at {site.host}, so nobody would see "
+            "an answer under it.",
+            permanent=True,
+        )
+    if row["status"] == "hold":
+        raise ChannelError(
+            f"The comment is still held for moderation at {site.host}. Approve it there, then "
+            "send the answer again.",
+            permanent=True,
+        )
+    return int(row["post"])
+
+
+def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
+    """Our answer, by the mark that it carries, in whatever state it is there."""
+    number = comment_number(outgoing.in_reply_to)
+    for status in ("any", "trash"):
+        rows = site.get(
+            "comments",
+            parent=number or 0, status=status, context="edit", orderby="id", order="desc",
+            per_page=_MOST_ANSWERS, _fields="id,link,author_user_agent",
+        ).rows  # fmt: skip
+        for row in rows:
+            if row.get("author_user_agent") == _mark(outgoing):
+                return row
+    return None
+
+
+def _mark(outgoing: Outgoing) -> str:
+    return f"scrm {outgoing.nonce}"
+
+
+def _post(site: Site, key: str) -> dict[str, Any]:
+    """The post that a key names. Raises Gone (permanent) where there is none any more."""
+    number = post_number(key)
+    if number is not None:
+        answer = site.get(f"posts/{number}", context="edit", _fields=_FIELDS)
+        if answer.status != 404:
+            return answer.row
+    else:  # written by somebody else, under an address in words
+        slug = urlsplit(key).path.rstrip("/").rpartition("/")[2]
+        query = {"slug": f"{slug},{slug}__trashed", "status": _ANY, "context": "edit"}
+        for row in site.get("posts", **query, _fields=_FIELDS).rows:
+            if guid_key(row["guid"]["rendered"]) == key:
+                return row
+    raise Gone(f"The post was deleted at {site.host}.", permanent=True)
+
+
+def _receipt(network: str, row: dict[str, Any]) -> Receipt:
+    key = guid_key(row["guid"]["rendered"])
+    return Receipt(network, key, key, safe_url(unescape(str(row.get("link", "")))))
+
+
+def _comment_receipt(network: str, outgoing: Outgoing, row: dict[str, Any]) -> Receipt:
+    post = outgoing.in_reply_to.partition("#comment-")[0]
+    url = safe_url(unescape(str(row.get("link", ""))))
+    return Receipt(network, comment_key(post, int(row["id"])), post, url)

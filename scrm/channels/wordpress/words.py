@@ -1,0 +1,72 @@
+"""A text as WordPress shall have it: safe HTML, a title, an address that can be read. Pure."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from django.utils.text import slugify
+
+from scrm.text import storable
+
+_LINK = re.compile(r"https?://[^\s<>\"'\\\[\]]+")
+_TRAILING = ".,;:!?)]}…"
+_MAX_TITLE, _MAX_SLUG, _NONCE = 80, 60, 10
+
+
+def as_html(text: str) -> str:
+    """Paragraphs at blank lines, breaks at line ends, links clickable; all else is escaped.
+
+    Square brackets too: what stands in them is an order (a shortcode) to WordPress.
+    """
+    lines = storable(text).replace("\r\n", "\n").replace("\r", "\n")
+    paragraphs = re.split(r"\n[^\S\n]*\n\s*", lines.strip())
+    return "\n".join(
+        f"<p>{'<br />'.join(_linked(line) for line in each.split(chr(10)))}</p>"
+        for each in paragraphs
+        if each.strip()
+    )
+
+
+def as_comment(text: str) -> str:
+    """WordPress makes paragraphs and links of a comment's plain text itself."""
+    return _plain(storable(text).strip())
+
+
+def title_of(subject: str, text: str) -> str:
+    """The title as HTML: as given, else the first words."""
+    title = " ".join(subject.split()) or _shortened(" ".join(text.split()), _MAX_TITLE)
+    return _plain(storable(title))
+
+
+def slug_of(subject: str, text: str, nonce: str) -> str:
+    """The last part of the post's address: words of its title, and a piece of the nonce.
+
+    The same at every try; `sanitize_title` of WordPress leaves it as it is.
+    """
+    words = slugify(subject or text[:200]).replace("_", "-")[:_MAX_SLUG]
+    mark = re.sub(r"[^0-9a-z]", "", nonce.lower())[:_NONCE]
+    return "-".join(filter(None, [words.strip("-") or "statement", mark]))
+
+
+def _linked(line: str) -> str:
+    pieces, at = [], 0
+    for found in _LINK.finditer(line):
+        link = found[0].rstrip(_TRAILING)
+        if link.endswith("//"):  # a scheme and nothing behind it
+            continue
+        address = _plain(link).replace('"', "&quot;")
+        pieces += [_plain(line[at : found.start()]), f'<a href="{address}">{address}</a>']
+        at = found.start() + len(link)
+    return "".join([*pieces, _plain(line[at:])])
+
+
+def _plain(text: str) -> str:
+    return escape(text, quote=False).replace("[", "&#91;").replace("]", "&#93;")
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    head = text[: most - 1]
+    return f"{head.rsplit(' ', 1)[0] if ' ' in head else head}…"

@@ -1,0 +1,282 @@
+"""A blog's REST interface: found in either form, and each of its refusals in words."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from scrm import http
+from scrm.addresses import networks
+from scrm.channels.base import ChannelError, Credentials, Outgoing, Receipt, Visit
+from scrm.channels.wordpress.channel import CHANNEL
+from scrm.channels.wordpress.connect import Trouble, connect
+from scrm.channels.wordpress.hear import WordPressListener
+from scrm.channels.wordpress.site import Site, find_api
+
+POST = {
+    "id": 5, "guid": {"rendered": "http://blog.example/?p=5"}, "status": "publish",
+    "link": "http://blog.example/so/", "title": {"rendered": "So &#038; so"}, "author": 1,
+    "content": {"rendered": "<p>Hi<script>alert(1)</script> <b onclick=x>all</b></p>"},
+    "date_gmt": "2026-11-01T10:00:00", "modified_gmt": "2026-11-01T10:00:00", "slug": "so",
+}  # fmt: skip
+CLOSED = (
+    '{"code":"rest_invalid_param","message":"Invalid parameter(s): status","data":{"status":400,'
+    '"details":{"status":{"code":"rest_forbidden_status","data":{"status":401}}}}}'
+)
+OUT = Outgoing("db7feb8e-17aa-4000-8000-000000000000", "Sorry.", visibility="public")
+
+
+@pytest.fixture
+def server(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
+    monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
+    return httpserver
+
+
+@pytest.fixture
+def us(server: HTTPServer) -> Credentials:
+    return Credentials(
+        "wordpress:blog.example",
+        "user-1",
+        "http://blog.example",
+        {"user": "ada", "password": "abcd efgh"},
+        {"api": server.url_for("/wp-json/")},
+    )
+
+
+def comment(number: int, **facts: Any) -> dict[str, Any]:
+    return {
+        "id": number, "post": 5, "parent": 0, "author": 0, "author_name": "Ann <i>R</i>",
+        "author_email": "Ann@Readers.example", "author_url": "javascript:alert(1)",
+        "date_gmt": "2026-11-02T10:00:00", "content": {"rendered": "<p>Well.</p>"},
+        "link": f"http://blog.example/so/#comment-{number}", "status": "approved",
+    } | facts  # fmt: skip
+
+
+class Blog:
+    """As much of a blog as the listener asks for. comments: oldest first."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.posts, self.comments = [POST], [comment(1)]
+        self.asked: list[str] = []
+        server.expect_request("/wp-json/wp/v2/posts").respond_with_handler(self.answer)
+        server.expect_request("/wp-json/wp/v2/comments").respond_with_handler(self.answer)
+
+    def answer(self, request: Request) -> Response:
+        kind = request.path.rpartition("/")[2]
+        self.asked.append(kind)
+        rows = self.posts if kind == "posts" else self.comments[::-1]
+        start, many = int(request.args.get("offset", 0)), int(request.args["per_page"])
+        return Response(json.dumps(rows[start : start + many]), content_type="application/json")
+
+
+class TestHearing:
+    def test_posts_and_comments_with_what_they_stand_under(
+        self, server: HTTPServer, us: Credentials
+    ) -> None:
+        blog = Blog(server)
+        blog.comments = [comment(1), comment(2, parent=1, author=1), comment(3, status="hold")]
+        items = {item.key: item for item in WordPressListener().listen(Visit("", {}, us)).items}
+        post, first, ours, held = (
+            items[f"//blog.example/?p=5{end}"]
+            for end in ("", "#comment-1", "#comment-2", "#comment-3")
+        )
+        assert (post.title, post.text, post.html) == ("So & so", "Hi all", "<p>Hi <b>all</b></p>")
+        assert first.in_reply_to == first.thread_key == post.key
+        assert (first.author.key, first.author.name, first.author.url) == (
+            "mail:ann@readers.example", "Ann R", "",
+        )  # fmt: skip
+        assert (ours.in_reply_to, ours.author.key, ours.to_us) == (first.key, "user-1", False)
+        assert held.title == "Comment on “So & so” · held for moderation on the blog"
+
+    def test_a_quiet_blog_is_unchanged(self, server: HTTPServer, us: Credentials) -> None:
+        Blog(server)
+        first = WordPressListener().listen(Visit("", {}, us))
+        assert WordPressListener().listen(Visit("", first.cursor, us)).unchanged
+
+    def test_a_row_that_cannot_be_read_stops_no_other(
+        self, server: HTTPServer, us: Credentials
+    ) -> None:
+        blog = Blog(server)
+        blog.comments = [comment(1, content=None), comment(2)]
+        blog.posts = [POST, POST | {"id": 6, "guid": None}]
+        batch = WordPressListener().listen(Visit("", {}, us))
+        assert len(batch.apart) == 3, "the post is shown by two lists"
+        assert "//blog.example/?p=5#comment-2" in {item.key for item in batch.items}
+
+    def test_what_the_public_reads_with_a_password_only_is_not_heard(
+        self, server: HTTPServer, us: Credentials
+    ) -> None:
+        blog = Blog(server)
+        blog.posts, blog.comments = [POST | {"content": {"rendered": "x", "protected": True}}], []
+        assert WordPressListener().listen(Visit("", {}, us)).items == ()
+
+    def test_a_password_is_in_no_representation(self, us: Credentials) -> None:
+        assert "abcd" not in repr(Site.of(us))
+
+    def test_a_long_past_is_read_to_its_end_in_several_visits(
+        self, server: HTTPServer, us: Credentials
+    ) -> None:
+        """Seen to fail with the floor moved up before its end was reached."""
+        blog = Blog(server)
+        blog.comments = [comment(number) for number in range(1, 2501)]
+        heard: set[str] = set()
+        cursor: Any = {}
+        for visits in range(1, 9):
+            batch = WordPressListener().listen(Visit("", cursor, us))
+            heard |= {item.key for item in batch.items}
+            cursor = batch.cursor
+            # Meanwhile somebody writes, and a moderator deletes.
+            blog.comments = [each for each in blog.comments if each["id"] % 500 != visits]
+            blog.comments.append(comment(2500 + visits))
+            if cursor["comments"] == {"floor": 2500}:
+                break
+        last = WordPressListener().listen(Visit("", cursor, us))
+        heard |= {item.key for item in last.items}
+        missing = {
+            each["id"]
+            for each in blog.comments
+            if f"//blog.example/?p=5#comment-{each['id']}" not in heard
+        }
+        assert missing == set()
+        assert visits < 8
+
+
+class TestRefusals:
+    """Each way in which a blog may say no, or nothing."""
+
+    def ask(self, us: Credentials) -> ChannelError:
+        with pytest.raises(ChannelError) as caught:
+            CHANNEL.listener.listen(Visit("", {}, us))  # type: ignore[union-attr]
+        return caught.value
+
+    @pytest.mark.parametrize(
+        ("status", "body", "headers", "words", "permanent"),
+        [
+            (401, '{"code":"rest_forbidden","message":"No."}', {}, "does not accept this", True),
+            (403, '{"code":"rest_x","message":"Not you."}', {}, "may not do this there", True),
+            (400, CLOSED, {}, "does not accept this", True),
+            (403, "<html>Firewall</html>", {}, "firewall or a plugin", True),
+            (404, '{"code":"rest_no_route","message":"No route."}', {}, "No route", True),
+            (404, "<html>Nothing</html>", {}, "no REST interface", True),
+            (200, "<html>Back soon</html>", {}, "a web page instead of data", False),
+            (200, "", {}, "nothing that can be read", False),
+            (503, "<html>Maintenance</html>", {"Retry-After": "600"}, "maintenance", False),
+            (500, "<p>critical error</p>", {}, "trouble of its own", False),
+            (302, "", {"Location": "/wp-login.php?redirect_to=x"}, "login page", True),
+            (400, '{"code":"rest_invalid_param","message":"Bad."}', {}, "refuses this: Bad", True),
+        ],
+    )
+    def test_it_says_what_happened(
+        self, server: HTTPServer, us: Credentials, status: int, body: str, headers: dict[str, str],
+        words: str, permanent: bool,
+    ) -> None:  # fmt: skip
+        answer = Response(body, status, {"Content-Type": "application/json", **headers})
+        server.expect_request("/wp-json/wp/v2/comments").respond_with_response(answer)
+        server.expect_request("/wp-login.php").respond_with_data("<html>Log in</html>")
+        error = self.ask(us)
+        assert words in error.message
+        assert error.permanent is permanent
+        assert error.retry_after == (600 if headers.get("Retry-After") else None)
+        assert "abcd" not in error.message
+
+    def test_a_blog_that_is_down_is_tried_again(self, us: Credentials) -> None:
+        gone = Credentials(us.network, us.self_key, us.address, us.secrets,
+                           {"api": "http://127.0.0.1:1/wp-json/"})  # fmt: skip
+        assert not self.ask(gone).permanent
+
+    @pytest.mark.parametrize("status", [200, 500, 502])
+    def test_only_where_it_may_have_been_published_it_is_uncertain(
+        self, server: HTTPServer, us: Credentials, status: int
+    ) -> None:
+        server.expect_request("/wp-json/wp/v2/posts", "GET").respond_with_json([])
+        server.expect_request("/wp-json/wp/v2/posts", "POST").respond_with_data("", status)
+        with pytest.raises(ChannelError) as caught:
+            CHANNEL.speaker.send(us, OUT)  # type: ignore[union-attr]
+        assert caught.value.uncertain
+
+    def test_a_look_up_that_fails_published_nothing(
+        self, server: HTTPServer, us: Credentials
+    ) -> None:
+        server.expect_request("/wp-json/wp/v2/posts", "GET").respond_with_data("", 500)
+        with pytest.raises(ChannelError) as caught:
+            CHANNEL.speaker.send(us, OUT)  # type: ignore[union-attr]
+        assert not caught.value.uncertain
+
+    def test_an_account_without_its_password_says_so(self) -> None:
+        with pytest.raises(ChannelError, match="not connected"):
+            CHANNEL.editor.withdraw(Credentials("x"), Receipt("x", "//x/?p=1"))  # type: ignore[union-attr]
+
+
+class TestFinding:
+    def test_the_page_names_it_in_a_header(self, server: HTTPServer) -> None:
+        api = server.url_for("/blog/wp-json/")
+        head = {"Link": f'<{api}>; rel="https://api.w.org/"'}
+        server.expect_request("/").respond_with_data("<html>", headers=head)
+        assert find_api(server.url_for("/")) == api
+
+    def test_or_in_its_text_in_the_other_form(self, server: HTTPServer) -> None:
+        tag = '<link rel="https://api.w.org/" href="/index.php?rest_route=/" />'
+        server.expect_request("/").respond_with_data(tag, content_type="text/html")
+        api = find_api(server.url_for("/"))
+        assert api == server.url_for("/index.php?rest_route=/")
+        assert Site(api).address("posts/5", {"context": "edit"}) == server.url_for(
+            "/index.php?rest_route=/wp/v2/posts/5&context=edit"
+        )
+
+    def test_a_page_cannot_send_our_password_to_another_host(self, server: HTTPServer) -> None:
+        head = {"Link": '<https://evil.example/wp-json/>; rel="https://api.w.org/"'}
+        server.expect_request("/").respond_with_data("<html>", headers=head)
+        with pytest.raises(ChannelError, match="no WordPress site"):
+            find_api(server.url_for("/"))
+
+    def test_where_it_is_not_named_it_is_tried(self, server: HTTPServer) -> None:
+        server.expect_request("/").respond_with_data("<html>")
+        server.expect_request("/wp-json/").respond_with_json({"routes": {}})
+        assert find_api(server.url_for("/")) == server.url_for("/wp-json/")
+
+
+class TestConnecting:
+    @pytest.fixture
+    def index(self, server: HTTPServer) -> dict[str, Any]:
+        api = server.url_for("/wp-json/")
+        head = {"Link": f'<{api}>; rel="https://api.w.org/"'}
+        server.expect_request("/").respond_with_data("<html>", headers=head)
+        passwords = {"application-passwords": {"endpoints": {}}}
+        index: dict[str, Any] = {"name": "Stories &amp; more", "home": "http://blog.example",
+                                 "authentication": passwords}  # fmt: skip
+        server.expect_request("/wp-json/").respond_with_handler(
+            lambda _: Response(json.dumps(index), content_type="application/json")
+        )
+        return index
+
+    def me(self, server: HTTPServer, **able: bool) -> None:
+        row = {"id": 3, "name": "Ada", "capabilities": able}
+        login = base64.b64encode(b"ada:abcd efgh").decode()
+        server.expect_request(
+            "/wp-json/wp/v2/users/me", headers={"Authorization": f"Basic {login}"}
+        ).respond_with_json(row)
+
+    def test_it_says_who_we_are_there(self, server: HTTPServer, index: dict[str, Any]) -> None:
+        self.me(server, publish_posts=True, edit_published_posts=True, moderate_comments=True)
+        blog = connect(server.url_for("/"), " ada ", "abcd efgh ")
+        assert (blog.network, blog.self_key) == ("wordpress:blog.example", "user-3")
+        assert (blog.title, blog.api) == ("Stories & more", server.url_for("/wp-json/"))
+
+    def test_a_user_who_may_not_is_named(self, server: HTTPServer, index: dict[str, Any]) -> None:
+        self.me(server, publish_posts=True)
+        with pytest.raises(Trouble, match="Ada may not correct them, nor read comments") as caught:
+            connect(server.url_for("/"), "ada", "abcd efgh")
+        assert caught.value.field == "user"
+
+    def test_a_blog_without_https_offers_no_passwords(
+        self, server: HTTPServer, index: dict[str, Any]
+    ) -> None:
+        index["authentication"] = []
+        with pytest.raises(Trouble, match="by https only") as caught:
+            connect(server.url_for("/"), "ada", "abcd efgh")
+        assert caught.value.field == "address"
