@@ -95,6 +95,7 @@ class _Context:
     hits: Hits
     topics: dict[int, str]
     ours: dict[tuple[str, str], int]
+    grounds: dict[str, int]
     answers_us: set[tuple[str, str]]
 
     @classmethod
@@ -106,11 +107,8 @@ class _Context:
         said = Interaction.objects.filter(
             scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
         )
-        ours = {
-            (network, key): pk
-            for pk, network, key in Account.objects.values_list("pk", "network", "self_key")
-            if key
-        }
+        accounts = list(Account.objects.only("pk", "kind", "network", "self_key"))
+        ours = {(each.network, each.self_key): each.pk for each in accounts if each.self_key}
         own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
             seen={
@@ -124,11 +122,19 @@ class _Context:
                 TopicRevision.objects.filter(pk__in=revisions).values_list("pk", "topic__name")
             ),
             ours=ours,
+            grounds={each.network: each.pk for each in accounts if each.channel.own_ground},
             answers_us=own | set(said.values_list("scope", "key")),
         )
 
+    def speaker(self, mention: Mention) -> int | None:
+        """Our account that said it: its author's, or that of a site where only we begin."""
+        ours = self.ours.get((mention.author_network, mention.author_key))
+        if ours or mention.kind != "post" or mention.in_reply_to:
+            return ours
+        return self.grounds.get(mention.scope)
+
     def is_ours(self, mention: Mention) -> bool:
-        return (mention.author_network, mention.author_key) in self.ours
+        return self.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
         """Ours, for us, matched, or an answer to us; but nothing from before we came."""
@@ -142,7 +148,7 @@ class _Context:
         )
 
     def entry(self, mention: Mention) -> Entry:
-        ours = self.ours.get((mention.author_network, mention.author_key))
+        ours = self.speaker(mention)
         seen = self.seen[mention.pk]
         return Entry(
             scope=mention.scope,
