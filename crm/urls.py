@@ -3,6 +3,7 @@ from django.urls import path
 from crm.views import (
     account,
     attachment,
+    blog,
     contact,
     contacts,
     job,
@@ -45,6 +46,8 @@ urlpatterns = [
     path("people/<int:pk>/reset-password/", people.reset_password, name="reset_password"),
     path("our-accounts/", account.accounts, name="accounts"),
     path("our-accounts/new/", account.new, name="account_new"),
+    path("our-accounts/new/blog/", blog.new, name="blog_new"),
+    path("our-accounts/<int:pk>/blog/", blog.again, name="blog_again"),
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),
     path("organisation/", workspace.workspace, name="workspace"),

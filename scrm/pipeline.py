@@ -30,6 +30,7 @@ MOST = 500
 def tick() -> None:
     """Sweep up all that is due, whatever nudges were lost."""
     now = timezone.now()
+    Source.objects.open_for_new_accounts(now=now)
     for pk in Source.objects.due(now).values_list("pk", flat=True)[:MOST]:
         nudge("scrm.pipeline.poll", pk)
     if Mention.objects.due(now).exists():

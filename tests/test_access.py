@@ -61,6 +61,7 @@ ADMIN = "L33333."
 UPLOAD = "L43.444"  # the agent's own too, and readers upload nothing
 MINE = "L44.444"  # the agent's own, and nobody else's
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
+NO_BLOG = "L333334"  # an admin's, but the account is no blog
 NOT_IN_IT = "L444444"  # the request names nothing that is there: no case of the issue, no sample
 
 GET = {
@@ -82,13 +83,16 @@ GET = {
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
     "responses:response",
     ANSWER: "responses:edit responses:send_again",
+    NOT_IN_IT: "responses:correct responses:take_down",
+    NO_BLOG: "crm:blog_again",
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
     MINE: "crm:job",
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
-    "crm:person crm:accounts crm:account crm:account_new crm:workspace routing:seats sample:start",
+    "crm:person crm:accounts crm:account crm:account_new crm:blog_new crm:workspace routing:seats "
+    "sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -111,13 +115,15 @@ POST = {
     "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
     UPLOAD: "routing:survey routing:survey_bad",
     OWN: "routing:issue_edit routing:issue_close",
-    NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as",
+    NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
+    "responses:take_down",
+    NO_BLOG: "crm:blog_again",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
     "listening:source_edit listening:source_pause listening:source_poll "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
-    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause "
+    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:blog_new "
     "crm:workspace routing:seats sample:start reports:checklist",
 }
 # allauth's own, for people without a password: for us it only redirects.

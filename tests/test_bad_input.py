@@ -13,11 +13,13 @@ from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
+from crm import blog_form
 from crm.models import Account, Attachment, Contact, User
 from listening.views import discovery
 from responses.models import Response
 from routing.models import Case, Department, RoutingRule
 from scrm.channels.base import Found
+from scrm.channels.wordpress.connect import Blog
 from tests.test_access import GET, POST, World, address, build, table
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -250,6 +252,9 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:account_new": {
         "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",
     },
+    "crm:blog_new": {
+        "address": "http://127.0.0.1:1", "user": "ada", "password": "secret", "owner": "@admin",
+    },
     "crm:account": {"name": "Us", "owner": "@admin"},
     "crm:account_pause": {"to": "active"},
     "account_login": {"login": "ada@scrm.example", "password": "secret", "next": "/"},
@@ -277,7 +282,7 @@ UUIDS = {"crm:attachment", "crm:job", "routing:survey"}
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "routing:issue", "routing:issue_close",
-    "listening:source_poll",
+    "listening:source_poll", "responses:correct", "responses:take_down", "crm:blog_again",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo", "routing:next",
     "responses:bulk_undo", "routing:new_survey",
@@ -333,6 +338,8 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     """An admin's, who learns of a crash by its status; nothing is looked up outside."""
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
+    blog = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "https://b.example/")
+    monkeypatch.setattr(blog_form, "connect", lambda *typed: blog)
     client = Client(raise_request_exception=False)
     client.force_login(world.people["admin"])  # type: ignore[arg-type]
     return client

@@ -30,6 +30,24 @@ class SourceQuerySet(models.QuerySet["Source"]):
             Q(lease_until=None) | Q(lease_until__lt=now)
         )
 
+    def open_for_new_accounts(self, *, now: datetime) -> None:
+        """Whoever connects a site of ours means it to be heard: its source appears by itself."""
+        for account in Account.objects.active().filter(sources=None):
+            if not account.channel.own_ground:
+                continue
+            self.get_or_create(
+                kind=account.kind,
+                address=account.address,
+                account=account,
+                defaults={
+                    "name": account.name,
+                    "stance": Source.Stance.FOR_US,
+                    "owner": account.owner,
+                    "created_at": now,
+                    "cases_since": now - timedelta(days=1),
+                },
+            )
+
 
 @pghistory.track(
     model_name="SourceChange",

@@ -1,0 +1,82 @@
+"""Connecting a WordPress blog: typed, tried there, and kept only if it lets us in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Account, User
+from scrm.channels.wordpress.connect import Blog, Trouble, connect
+
+KIND = "wordpress"
+
+
+class BlogForm(forms.Form):
+    """account: the one that is connected again; without it a new one is made."""
+
+    address = forms.CharField(
+        label=_("Address of the blog"),
+        max_length=500,
+        help_text=_("Its home page: blog.example."),
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off"}),
+    )
+    user = forms.CharField(
+        label=_("User name there"),
+        max_length=200,
+        help_text=_("Somebody with the role of an editor. Posts and answers appear as theirs."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    password = forms.CharField(
+        label=_("Application password"),
+        max_length=200,
+        help_text=_("Made on the blog under Users, Profile, Application Passwords; not the one "
+                    "that person logs in with. It is stored encrypted and never shown again."),
+        widget=forms.PasswordInput(render_value=True, attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+    owner = forms.ModelChoiceField(
+        User.objects.none(), label=_("Who answers for it"), empty_label=None
+    )
+
+    def __init__(self, data: Any = None, *, account: Account | None, by: User) -> None:
+        initial: dict[str, Any] = {"owner": account.owner if account else by}
+        if account:
+            initial |= {"address": account.address, "user": account.secrets.get("user", "")}
+        super().__init__(data, initial=initial)
+        self.account, self.blog = account, None
+        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
+
+    blog: Blog | None
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        try:
+            self.blog = connect(data["address"], data["user"], data["password"])
+        except Trouble as trouble:
+            self.add_error(trouble.field, trouble.message)
+            return data
+        if self.account and self.blog.network != self.account.network:
+            self.add_error("address", _t("This is another blog. Connect it as a new account."))
+        twin = Account.objects.filter(network=self.blog.network).first()
+        if twin and twin != self.account:
+            self.add_error(
+                "address", _t("“%(name)s” is this blog already. Open that one.") % {"name": twin}
+            )
+        return data
+
+    def keep(self) -> Account:
+        """The account, with what was typed and what the blog said of itself."""
+        blog, data = self.blog, self.cleaned_data
+        assert blog is not None  # valid, so it let us in
+        account = self.account or Account(kind=KIND, name=blog.title[:200], network=blog.network)
+        account.self_key, account.address, account.owner = (
+            blog.self_key, blog.address[:500], data["owner"],
+        )  # fmt: skip
+        account.secrets = {"user": data["user"].strip(), "password": data["password"].strip()}
+        account.config = {**account.config, "api": blog.api}
+        account.save()
+        return account

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest, admin_only
+from crm.blog_form import KIND, BlogForm
+from crm.models import Account
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    return _connect(request, None)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def again(request: StaffRequest, pk: int) -> HttpResponse:
+    """The same blog with another password or user."""
+    return _connect(request, get_object_or_404(Account, pk=pk, kind=KIND))
+
+
+def _connect(request: StaffRequest, account: Account | None) -> HttpResponse:
+    form = BlogForm(request.POST or None, account=account, by=request.user)
+    works = form.is_valid()
+    if works and request.POST.get("then") != "test" and (kept := _keep(form)):
+        messages.success(
+            request,
+            _("“%(blog)s” is connected, and its comments are being read. Choose on the page of a "
+              "department who may speak through it.") % {"blog": kept},
+        )  # fmt: skip
+        return redirect("crm:account", kept.pk)
+    shown = {"form": form, "account": account, "works": form.blog if form.is_valid() else None}
+    status = 422 if form.is_bound and not form.is_valid() else 200
+    return render(request, "crm/blog.html", shown, status=status)
+
+
+def _keep(form: BlogForm) -> Account | None:
+    """The account, or None with the error at its field where a colleague was faster."""
+    try:
+        with transaction.atomic():
+            return form.keep()
+    except IntegrityError:
+        form.add_error("address", _("Somebody has just connected this blog."))
+        return None
