@@ -9,16 +9,21 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Account, Conversation, Interaction, Profile, User
 from crm.record import lock_workspace
 from responses.models import Decision, Delivery, Response
+from responses.models.delivery import Act, Sending
 from responses.models.response import Refused
 from responses.outbox import mark_sent
 from routing.models import Case, CaseEvent, Department, Issue
 from routing.models.status import Stale
 from scrm.channels.base import Receipt
+from scrm.nudge import nudge
+
+_NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,84 @@ def state_publicly(
         return response.send(by=by)
 
     return _once(words, write)
+
+
+def posts_of(response: Response) -> list[Delivery]:
+    """What of a statement stands somewhere where it can still be corrected and taken down."""
+    gone = Q(changes__act=Act.WITHDRAW, changes__state__in=_NOT_UNDONE)
+    posts = response.deliveries.filter(act=Act.SAY, state=Sending.SENT).exclude(gone)
+    rows = posts.select_related("account", "interaction__conversation").order_by("pk")
+    return [post for post in rows if response.is_macro and post.account.channel.editor]
+
+
+def correct(response: Response, words: Words, *, by: User) -> Response:
+    """Other words in the place of a statement's posts: a response of its own, by the rules.
+
+    Raises Stale where nothing of it stands any more, Refused in the words of the rules.
+    """
+
+    def write() -> Response:
+        posts = _posts_to_change(response)
+        correction = _write(
+            words,
+            by=by,
+            case=response.case,
+            issue=response.issue,
+            department=response.department,
+            corrects=response,
+            audience=Response.Audience.MANY,
+            visibility=Response.Visibility.PUBLIC,
+        )
+        for post in posts:
+            _change(correction, post, Act.AMEND)
+        correction.send(by=by)
+        if correction.state == "released":
+            _overtake(posts, correction)
+        response.note("A correction was written.", by=by, now=timezone.now())
+        return correction
+
+    return _once(words, write)
+
+
+@transaction.atomic
+def take_down(response: Response, *, why: str, by: User) -> None:
+    """Its posts go, at once; the words stay in the record. Raises Stale if none stands."""
+    now = timezone.now()
+    posts = _posts_to_change(response)
+    _overtake(posts, response)
+    for post in posts:
+        change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
+        nudge("scrm.pipeline.deliver", change.pk)
+    response.note(f"To be taken down: {why}", by=by, now=now)
+
+
+def _posts_to_change(response: Response) -> list[Delivery]:
+    """Locked, so that of two who press at once the second sees what the first did."""
+    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    if posts := posts_of(response):
+        return posts
+    raise Stale("Nothing of it stands any more: it was taken down, or is about to be.")
+
+
+def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:
+    return Delivery.objects.create(
+        response=response,
+        account=post.account,
+        destination=post.destination,
+        act=act,
+        amends=post,
+        **facts,
+    )
+
+
+def _overtake(posts: Sequence[Delivery], by: Response) -> None:
+    """An earlier correction that still waits need not go any more."""
+    waiting = Delivery.objects.filter(
+        amends__in=posts, state=Sending.QUEUED, response__state="released"
+    )
+    waiting.exclude(response=by).update(
+        state=Sending.CANCELLED, error="A later change took its place before it went."
+    )
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:

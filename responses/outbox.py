@@ -16,7 +16,7 @@ from crm.models import Interaction, User
 from crm.record import Entry, lock_workspace, record
 from responses.feedback import adopt
 from responses.models import Delivery
-from responses.models.delivery import MOST_ATTEMPTS, Sending
+from responses.models.delivery import MOST_ATTEMPTS, Act, Sending
 from responses.models.response import Refused
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
@@ -30,7 +30,7 @@ def deliver(delivery: Delivery) -> None:
     if not delivery.claim(now=timezone.now()):
         return
     try:
-        receipt = _speaker(delivery).send(delivery.account.credentials, delivery.outgoing)
+        receipt = _carry_out(delivery)
     except ChannelError as error:
         _failed(delivery, error)
     except Exception as error:  # whatever it was, it may have left: never simply try again
@@ -51,11 +51,37 @@ def _failed(delivery: Delivery, error: ChannelError) -> None:
         delivery.back_to_queue(after=wait, error=error.message, now=now)
 
 
+def _carry_out(delivery: Delivery) -> Receipt:
+    """Say it, or change what stands there. Raises ChannelError."""
+    post, credentials = delivery.amends, delivery.account.credentials
+    if post is None:
+        return _speaker(delivery).send(credentials, delivery.outgoing)
+    if delivery.is_overtaken:
+        raise ChannelError("A later change to this post is there already.", permanent=True)
+    editor = delivery.account.channel.editor
+    if editor is None:
+        label = delivery.account.channel.label
+        raise ChannelError(f"{label} cannot change what it said.", permanent=True)
+    if delivery.act == Act.AMEND:
+        return editor.amend(credentials, post.receipt, delivery.outgoing)
+    editor.withdraw(credentials, post.receipt)
+    return post.receipt
+
+
 def settle(delivery: Delivery) -> None:
-    """Ask the network whether an unknown sending left; what it cannot tell, a human can."""
+    """Ask the network whether an unknown sending left; what it cannot tell, a human can.
+
+    A change is made again: done twice it is as done once.
+    """
     if delivery.state != Sending.UNKNOWN:
         return
     now = timezone.now()
+    if delivery.is_change:
+        if delivery.attempts < MOST_ATTEMPTS:
+            delivery.back_to_queue(after=0, error="No answer came; trying again.", now=now)
+        else:
+            delivery.stay_unknown(look_again=None)
+        return
     try:
         found = _speaker(delivery).find(delivery.account.credentials, delivery.outgoing)
     except ChannelError as error:
@@ -86,21 +112,24 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     lock_workspace()  # before the row's lock, in the order that all writers of the ledger keep
     mine = (
         Delivery.objects.select_for_update(of=("self",))
-        .select_related("response__case", "account", "profile")
+        .select_related("response__case", "account", "profile", "amends__interaction")
         .get(pk=delivery.pk)
     )
     if mine.state == Sending.SENT:
         return False
     row = record([_entry(mine, receipt, now)], now=now)[0]
     mine.state, mine.sent_at, mine.interaction_id = Sending.SENT, now, row.interaction
-    mine.scope, mine.sent_key, mine.url = receipt.scope, receipt.key, receipt.url
+    mine.url = receipt.url
+    if not mine.is_change:  # what comes back answers the post, whichever version it has
+        mine.scope, mine.sent_key = receipt.scope, receipt.key
     mine.lease_until, mine.settle_after, mine.error = None, None, ""
     mine.save()
     case = mine.response.case
     if case and not mine.response.is_macro:
         case.count_in(row.conversation, now=now)
         case.wait(answered_at=now, seen=mine.response.seen_id)
-    adopt(mine, now=now)
+    if not mine.is_change:
+        adopt(mine, now=now)
     delivery.refresh_from_db()
     delivery._tell()
     return True
@@ -112,6 +141,10 @@ def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") 
     now = timezone.now()
     lock_workspace()
     mine = delivery.take_in_hand(now=now)
+    if mine.amends:
+        mark_sent(mine, mine.amends.receipt, now=now)
+        mine.response.note("Marked as changed there by hand.", by=by, now=now)
+        return
     key = key or url or f"by-hand:{mine.uuid}"
     if Interaction.objects.filter(scope=mine.account.network, key=key).exists():
         raise Refused("This address is in the record already, as something else that was said.")
@@ -121,6 +154,8 @@ def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") 
 
 def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
     response, profile = delivery.response, delivery.profile
+    if delivery.amends:
+        return _change(delivery, delivery.amends, receipt, now)
     return Entry(
         scope=receipt.scope,
         key=receipt.key,
@@ -141,6 +176,31 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
     )
 
 
+def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime) -> Entry:
+    """A new row that revises the last one: both versions stay in the record."""
+    response = delivery.response
+    before = post.changes.filter(state=Sending.SENT).order_by("-pk").first() or post
+    taken_down = delivery.act == Act.WITHDRAW
+    spot = post.interaction
+    return Entry(
+        scope=receipt.scope,
+        key=f"{receipt.key}~{delivery.uuid}",
+        author=None,
+        direction="out",
+        channel=delivery.account.kind,
+        kind="withdrawal" if taken_down else "correction",
+        visibility=response.visibility,  # type: ignore[arg-type]
+        title=response.subject,
+        text=f"Taken down: {delivery.why}" if taken_down else delivery.words,
+        url=receipt.url,
+        occurred_at=now,
+        account=delivery.account_id,
+        staff=delivery.by_id if taken_down else response.author_id,
+        conversation=spot.conversation_id if spot else None,
+        revises=before.interaction_id,
+    )
+
+
 def heard_ourselves(items: list[Item], *, accounts: list[int], now: datetime) -> None:
     """Our own posts came by: settle the sendings that they prove."""
     if not items:
@@ -149,6 +209,7 @@ def heard_ourselves(items: list[Item], *, accounts: list[int], now: datetime) ->
         Delivery.objects.filter(
             account__in=accounts,
             state__in=[Sending.SENDING, Sending.UNKNOWN],
+            amends=None,
             send_after__gte=now - HEARD_WITHIN,
         )
         .select_related("response__in_reply_to", "account", "profile", "conversation")

@@ -8,6 +8,7 @@ from responses.forms.composing import (
     StatementForm,
     place_name,
 )
+from responses.forms.correction import CorrectForm, TakeDownForm
 from responses.forms.held import EditForm, MarkSentForm, SendBackForm
 from responses.forms.history import HistoryForm, JudgeForm
 from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
@@ -15,6 +16,7 @@ from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
 __all__ = [
     "ByHandForm",
     "Composing",
+    "CorrectForm",
     "EditForm",
     "ExampleForms",
     "HistoryForm",
@@ -28,5 +30,6 @@ __all__ = [
     "SavedReplyForm",
     "SendBackForm",
     "StatementForm",
+    "TakeDownForm",
     "place_name",
 ]

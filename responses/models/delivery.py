@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,7 +13,7 @@ from crm.models import Account, Conversation, Interaction, Profile, User
 from responses.models.response import Response, seen_by
 from routing.models import Notice
 from routing.models.status import Stale
-from scrm.channels.base import Outgoing
+from scrm.channels.base import Outgoing, Receipt
 from scrm.live import publish
 from scrm.nudge import nudge
 
@@ -29,6 +29,14 @@ class Sending(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class Act(models.TextChoices):
+    """What a sending does: something new is said, or what stands there is changed."""
+
+    SAY = "say", "Sending"
+    AMEND = "amend", "Correction"
+    WITHDRAW = "withdraw", "Taking down"
+
+
 UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN)
 
 
@@ -37,8 +45,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self if user.sees_everything else self.filter(seen_by(user, "response__"))
 
     def due(self, now: datetime) -> DeliveryQuerySet:
-        """Released, not paused, and their time has come but not long gone."""
+        """Released, not paused, and their time has come but not long gone.
+
+        One change to a post at a time: while another is on its way there, the rest wait.
+        """
+        under_way = Q(state=Sending.SENDING) | Q(state=Sending.UNKNOWN, settle_after__isnull=False)
+        others = Delivery.objects.filter(under_way, amends=OuterRef("amends"))
+        busy = Exists(others.exclude(pk=OuterRef("pk")))
         return self.filter(
+            Q(amends=None) | ~busy,
             state=Sending.QUEUED,
             settled_at=None,
             response__state="released",
@@ -82,7 +97,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 class Delivery(models.Model):
     """One response on its way to one place from one account: the outbox row.
 
-    uuid is the idempotence key, stored before the first try. A row leaves `queued` only by
+    uuid is the idempotence key, stored before the first try. amends: the sending whose post is
+    corrected or taken down, by the same rules as anything that is sent; by, why: who took it
+    down. A row leaves `queued` only by
     compare-and-set, and never comes back to it unless the text surely did not leave.
     """
 
@@ -93,6 +110,10 @@ class Delivery(models.Model):
     profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="deliveries")
     conversation = models.ForeignKey(Conversation, models.PROTECT, null=True, related_name="+")
     replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
+    act = models.CharField(max_length=10, choices=Act.choices, default=Act.SAY)
+    amends = models.ForeignKey("self", models.PROTECT, null=True, related_name="changes")
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    why = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=Sending.choices, default=Sending.QUEUED)
     send_after = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -116,8 +137,17 @@ class Delivery(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["response", "account", "destination"],
-                condition=Q(replaces=None),
+                condition=Q(replaces=None, amends=None),
                 name="delivery_once_a_place",
+            ),
+            models.UniqueConstraint(
+                fields=["response", "amends"],
+                condition=Q(replaces=None, amends__isnull=False) & ~Q(state="cancelled"),
+                name="delivery_changes_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(act="say", amends=None) | (~Q(act="say") & Q(amends__isnull=False)),
+                name="delivery_changes_something",
             ),
             models.CheckConstraint(
                 condition=~Q(state="sent") | Q(sent_at__isnull=False, interaction__isnull=False),
@@ -167,8 +197,38 @@ class Delivery(models.Model):
             visibility=self.response.visibility,  # type: ignore[arg-type]
         )
 
+    @property
+    def is_change(self) -> bool:
+        return self.act != Act.SAY
+
+    @property
+    def receipt(self) -> Receipt:
+        """What the network gave us for it; only for what was sent."""
+        thread = self.interaction.conversation.thread_key if self.interaction else ""
+        return Receipt(self.scope, self.sent_key, thread, self.url)
+
+    @property
+    def in_words(self) -> str:
+        """Its state as a page says it."""
+        if not self.is_change:
+            return self.get_state_display()
+        if self.state == Sending.SENT:
+            return "Corrected there" if self.act == Act.AMEND else "Taken down there"
+        return f"{self.get_act_display()}: {self.get_state_display().lower()}"
+
+    @property
+    def trouble(self) -> str:
+        """What a state that is none of the good ones means, as a sentence."""
+        if self.state == Sending.UNKNOWN:
+            what = "been changed" if self.is_change else "left"
+            return f"It may or may not have {what}."
+        return "The post stands there as it was." if self.is_change else "It did not leave."
+
+    @transaction.atomic
     def claim(self, *, now: datetime) -> bool:
         """Take it for one try. False if it is not due, or somebody else has it."""
+        if self.amends_id:  # whoever changes a post is alone with it
+            Delivery.objects.select_for_update(of=("self",)).get(pk=self.amends_id)
         attempt = uuid.uuid4()
         won = Delivery.objects.filter(
             pk__in=Delivery.objects.due(now).filter(pk=self.pk).values("pk"),
@@ -206,7 +266,7 @@ class Delivery(models.Model):
         """
         mine = Delivery.objects.filter(pk=self.pk, state=Sending.UNKNOWN, settled_at=None)
         if mine.update(settle_after=look_again):
-            self._ring(f"It may or may not have left. {self.error}")
+            self._ring(f"{self.trouble} {self.error}")
 
     @transaction.atomic
     def _settle(self, **values: object) -> None:
@@ -220,7 +280,7 @@ class Delivery(models.Model):
         ).update(lease_until=None, **values)
         self.refresh_from_db()
         if changed and self.state == Sending.FAILED:
-            self._ring(f"It did not leave. {self.error}")
+            self._ring(f"{self.trouble} {self.error}")
         self._tell()
 
     def _ring(self, text: str) -> None:
@@ -246,6 +306,10 @@ class Delivery(models.Model):
             profile=old.profile,
             conversation=old.conversation,
             replaces=old,
+            act=old.act,
+            amends=old.amends,
+            by=old.by,
+            why=old.why,
             send_after=now,
         )
         old.response.note(f"Sent again on {old.account}.", by=by, now=now)
@@ -270,6 +334,12 @@ class Delivery(models.Model):
             Delivery.objects.filter(pk=self.pk).update(state=Sending.CANCELLED)
         self.response.note(f"Dealt with elsewhere: {old.error}", by=by, now=now)
         self.refresh_from_db()
+
+    @property
+    def is_overtaken(self) -> bool:
+        """A later change to the same post is there: this one must not undo it."""
+        later = Delivery.objects.filter(amends=self.amends_id, pk__gt=self.pk, state=Sending.SENT)
+        return self.is_change and later.exists()
 
     def take_in_hand(self, *, now: datetime) -> Delivery:
         """Lock it; from now on the machine leaves it alone. Raises Stale if that is done."""

@@ -198,9 +198,25 @@ class Response(Signed):
         return self.audience == self.Audience.MANY
 
     @property
+    def corrects_in_place(self) -> bool:
+        """It changes a post that stands already, and is no post of its own."""
+        return any(each.act == "amend" for each in self.deliveries.all())
+
+    @property
+    def current(self) -> Response:
+        """The version whose words stand there, or are on their way."""
+        there = Q(deliveries__act="amend", deliveries__state__in=["queued", "sending", "sent"])
+        later = self.corrections.filter(there, state=State.RELEASED).order_by("-pk")
+        return later.first() or self
+
+    @property
     def content_hash(self) -> str:
         """What an approval signs: the words, who may see them, and where they go."""
-        places = [(each.account_id, each.destination) for each in self.deliveries.all()]
+        places = [
+            (each.account_id, each.destination)
+            for each in self.deliveries.all()
+            if each.act != "withdraw"  # taking it down adds no place
+        ]
         how = self.audience, self.visibility
         return content_hash(self.text, self.subject, *how, places, self.versions)
 

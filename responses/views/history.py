@@ -12,12 +12,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
+from responses.compose import posts_of
 from responses.forms import HistoryForm, JudgeForm
 from responses.models import Feedback, Response
 from responses.models.response import ResponseQuerySet, State
 from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
-from responses.views.lookup import answers, may_deal_with, response_to_see
+from responses.views.lookup import answers, may_deal_with, may_speak_for, response_to_see
 from responses.walk import echoes, walk
 from scrm.numbers import midnight, place
 
@@ -84,7 +85,10 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         "here": found.get_absolute_url(),
         "walk": walk(found, by=request.user),
         "events": found.events.select_related("by"),
-        "corrections": found.corrections.all(),
+        "corrections": found.corrections.select_related("author")
+        .prefetch_related("deliveries__account", "deliveries__profile")
+        .order_by("-pk"),
+        "may_change": may_speak_for(found.department, request.user) and bool(posts_of(found)),
         "works": works(request.user),
         **answers(request, [found.pk]),
         "may_edit": may_edit(found, request.user) and found.state in {State.DRAFT, State.HELD},

@@ -46,6 +46,10 @@ def departments_to_speak_for(user: User) -> list[Department]:
     return list(departments)
 
 
+def may_speak_for(department: Department, user: User) -> bool:
+    return department in departments_to_speak_for(user)
+
+
 def chosen(departments: list[Department], asked: Mapping[str, Any]) -> Department:
     """In whose name: the department that the page names, else the first."""
     named = asked.get("department", "")

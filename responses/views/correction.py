@@ -1,0 +1,82 @@
+"""A statement that stands somewhere, corrected or taken down."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest
+from responses import compose
+from responses.forms import CorrectForm, TakeDownForm
+from responses.models import Response
+from responses.models.response import Refused
+from responses.views.compose import tell
+from responses.views.lookup import may_speak_for, response_to_see
+from routing.models.status import Stale
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def correct(request: StaffRequest, pk: int) -> HttpResponse:
+    """Other words in the place of its posts, by the same rules as any statement."""
+    statement = _statement(request, pk)
+    now, posts = statement.current, compose.posts_of(statement)
+    form = CorrectForm(now, posts, request.POST or None)
+    if not form.is_valid():
+        return _correct(request, statement, form, status=422 if form.is_bound else 200)
+    words = form.words(visibility=statement.visibility)
+    if form.is_stale and not Response.objects.filter(uuid=words.form).exists():
+        form.look_again(now.pk)
+        why = _("Somebody else corrected it meanwhile. Their words are beside yours.")
+        return _correct(request, statement, form, status=409, stale=why)
+    try:
+        correction = compose.correct(statement, words, by=request.user)
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return _correct(request, statement, form, status=422)
+    except Stale as stale:
+        return _correct(request, statement, form, status=409, stale=str(stale))
+    tell(request, correction)
+    return redirect(correction)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def take_down(request: StaffRequest, pk: int) -> HttpResponse:
+    statement = _statement(request, pk)
+    form = TakeDownForm(request.POST or None)
+    if not form.is_valid():
+        return _take_down(request, statement, form, status=422 if form.is_bound else 200)
+    try:
+        compose.take_down(statement, why=form.cleaned_data["why"], by=request.user)
+    except Stale as stale:
+        return _take_down(request, statement, form, status=409, stale=str(stale))
+    messages.success(request, _("It is being taken down. Below you see when it is gone."))
+    return redirect(statement)
+
+
+def _statement(request: StaffRequest, pk: int) -> Response:
+    """One that was said to many, for those who may speak to the public in its name."""
+    found = response_to_see(request, pk)
+    if not found.is_macro or found.corrects_in_place:
+        raise Http404
+    if not may_speak_for(found.department, request.user):
+        raise PermissionDenied
+    return found
+
+
+def _correct(
+    request: StaffRequest, statement: Response, form: CorrectForm, status: int, stale: str = ""
+) -> HttpResponse:
+    shown = {"response": statement, "form": form, "posts": form.posts, "stale": stale}
+    return render(request, "responses/correct.html", shown, status=status)
+
+
+def _take_down(
+    request: StaffRequest, statement: Response, form: TakeDownForm, status: int, stale: str = ""
+) -> HttpResponse:
+    posts = compose.posts_of(statement)
+    shown = {"response": statement, "form": form, "posts": posts, "stale": stale}
+    return render(request, "responses/take_down.html", shown, status=status)

@@ -1,0 +1,305 @@
+"""A statement is corrected and taken down where it stands; both versions stay in the record."""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, Interaction, User
+from responses import compose, outbox
+from responses.compose import Words, correct, state_publicly, take_down
+from responses.models import Delivery, Response, ResponseRule
+from responses.models.delivery import Act, Sending
+from routing.models import Department, Issue
+from routing.models.status import Stale
+from scrm import pipeline
+from scrm.channels.sandbox.models import Fault, Post
+from tests.killing import killed_at
+
+pytestmark = pytest.mark.django_db(transaction=True)
+As = Callable[[User], Client]
+BLOG = "sandbox.blog"
+
+STEPS = [
+    ("responses.models.delivery:Delivery.claim", "before"),
+    ("responses.models.delivery:Delivery.claim", "after"),
+    ("scrm.channels.sandbox.channel:{change}", "before"),
+    ("scrm.channels.sandbox.channel:{change}", "after"),
+    ("responses.outbox:mark_sent", "before"),
+    ("responses.outbox:record", "after"),
+    ("responses.outbox:mark_sent", "after"),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_undo(settings: Any) -> None:
+    settings.UNDO_SECONDS = 0
+
+
+@pytest.fixture
+def blog(service: Department, admin: User) -> Account:
+    account = Account.objects.create(
+        kind="sandbox", network=BLOG, self_key="skyward", name="Skyward blog", owner=admin
+    )
+    service.accounts.add(account)
+    return account
+
+
+@pytest.fixture
+def stated(blog: Account, service: Department, agent: User) -> Response:
+    """One statement, on the blog."""
+    issue = Issue.objects.create(name="Seat policy", owner=agent)
+    words = Words(uuid.uuid4(), "He had a second seat.", "public", subject="Not a size")
+    said = state_publicly(words, accounts=[blog], by=agent, department=service, issue=issue)
+    sweep()
+    return said
+
+
+def sweep() -> None:
+    """Everything that is due, and time enough for claims of the dead to lapse."""
+    for _ in range(3):
+        past = timezone.now() - timedelta(seconds=1)
+        Delivery.objects.filter(state=Sending.SENDING).update(lease_until=past)
+        Delivery.objects.filter(state=Sending.UNKNOWN, settled_at=None).update(settle_after=past)
+        Delivery.objects.filter(state=Sending.QUEUED).update(send_after=timezone.now())
+        pipeline.tick()
+        for pk in Delivery.objects.to_settle(timezone.now()).values_list("pk", flat=True):
+            pipeline.settle(pk)
+        for pk in Delivery.objects.due(timezone.now()).values_list("pk", flat=True):
+            pipeline.deliver(pk)
+
+
+def words(text: str = "We wrote too much about him.", **facts: Any) -> Words:
+    return Words(uuid.uuid4(), text, "public", **{"subject": "We are sorry", **facts})
+
+
+def change(act: str) -> Delivery:
+    return Delivery.objects.get(act=act)
+
+
+def ledger() -> list[tuple[str, str]]:
+    return list(Interaction.objects.order_by("pk").values_list("kind", "text"))
+
+
+def test_a_correction_changes_the_post_and_both_versions_stay(
+    stated: Response, agent: User
+) -> None:
+    correction = correct(stated, words(), by=agent)
+    sweep()
+    post = Post.objects.get(network=BLOG)
+    assert (post.title, post.text) == ("We are sorry", "We wrote too much about him.")
+    assert ledger() == [
+        ("statement", "He had a second seat."),
+        ("correction", "We wrote too much about him."),
+    ]
+    first, second = Interaction.objects.order_by("pk")
+    assert second.revises == first
+    assert second.conversation == first.conversation
+    assert (correction.corrects, stated.current) == (stated, correction)
+    assert change("amend").in_words == "Corrected there"
+
+
+def test_taken_down_it_is_gone_there_and_stays_here(stated: Response, lead: User) -> None:
+    take_down(stated, why="It told the world about his seat.", by=lead)
+    assert change("withdraw").in_words == "Taking down: waiting to leave"
+    sweep()
+    assert not Post.objects.filter(network=BLOG).exists()
+    withdrawn = Interaction.objects.get(kind="withdrawal")
+    assert withdrawn.staff == lead
+    assert withdrawn.text == "Taken down: It told the world about his seat."
+    assert withdrawn.revises == Interaction.objects.get(kind="statement")
+    assert change("withdraw").in_words == "Taken down there"
+
+
+@pytest.mark.parametrize("act", ["amend", "withdraw"])
+@pytest.mark.parametrize(("where", "when"), STEPS)
+def test_a_change_survives_kill_9_at_every_step(
+    stated: Response, agent: User, act: str, where: str, when: str
+) -> None:
+    if act == "amend":
+        correct(stated, words(), by=agent)
+    else:
+        take_down(stated, why="A slip.", by=agent)
+    pk = change(act).pk
+    where = where.format(change="rewrite" if act == "amend" else "remove")
+    assert killed_at(where, when, lambda: pipeline.deliver(pk)) == signal.SIGKILL
+    assert change(act).state in {Sending.QUEUED, Sending.SENDING, Sending.SENT}
+
+    sweep()
+    assert change(act).state == Sending.SENT
+    assert Interaction.objects.filter(revises__isnull=False).count() == 1
+    texts = list(Post.objects.filter(network=BLOG).values_list("text", flat=True))
+    assert texts == (["We wrote too much about him."] if act == "amend" else [])
+
+
+def test_a_lost_answer_is_no_success_and_is_made_good(stated: Response, agent: User) -> None:
+    correct(stated, words(), by=agent)
+    Fault.objects.create(network=BLOG, call="send", mode="answer lost")
+    outbox.deliver(change("amend"))
+    assert change("amend").state == Sending.UNKNOWN
+    assert change("amend").trouble == "It may or may not have been changed."
+    sweep()
+    assert change("amend").state == Sending.SENT
+    assert Interaction.objects.filter(kind="correction").count() == 1
+
+
+def test_a_refused_change_says_that_the_post_stands_as_it_was(
+    stated: Response, agent: User, as_: As
+) -> None:
+    correct(stated, words(), by=agent)
+    Fault.objects.create(network=BLOG, call="send", mode="refused")
+    sweep()
+    assert change("amend").state == Sending.FAILED
+    page = as_(agent).get(reverse("responses:sendings")).content.decode()
+    assert "The post stands there as it was." in page
+    assert "The sandbox network refused this." in page
+    assert Post.objects.get(network=BLOG).text == "He had a second seat."
+    assert stated.current == stated
+
+    again = change("amend").send_again(by=agent)
+    sweep()
+    again.refresh_from_db()
+    assert again.state == Sending.SENT
+    assert Post.objects.get(network=BLOG).text == "We wrote too much about him."
+
+
+def test_a_later_change_is_never_undone_by_an_earlier_one(stated: Response, agent: User) -> None:
+    """Seen to fail without `is_overtaken`: the old words came back."""
+    correct(stated, words("Second."), by=agent)
+    first = change("amend")
+    Delivery.objects.filter(pk=first.pk).update(
+        state=Sending.UNKNOWN, attempts=1, settle_after=timezone.now() + timedelta(hours=1)
+    )
+    correct(stated, words("Third."), by=agent)
+    third = Delivery.objects.latest("pk")
+    outbox.deliver(third)
+    assert third.state == Sending.QUEUED, "while one change is on its way, the next one waits"
+
+    Delivery.objects.filter(pk=first.pk).update(settle_after=None)
+    outbox.deliver(third)
+    Delivery.objects.filter(pk=first.pk).update(state=Sending.QUEUED)
+    sweep()
+    first.refresh_from_db()
+    assert Post.objects.get(network=BLOG).text == "Third."
+    assert first.state == Sending.FAILED
+    assert first.error == "A later change to this post is there already."
+
+
+def test_what_still_waits_is_overtaken_by_taking_it_down(stated: Response, agent: User) -> None:
+    correction = correct(stated, words(), by=agent)
+    take_down(stated, why="All of it.", by=agent)
+    sweep()
+    assert correction.deliveries.get().state == Sending.CANCELLED
+    assert not Post.objects.filter(network=BLOG).exists()
+    assert compose.posts_of(stated) == []
+    with pytest.raises(Stale, match="Nothing of it stands"):
+        correct(stated, words(), by=agent)
+    with pytest.raises(Stale, match="Nothing of it stands"):
+        take_down(stated, why="Again.", by=agent)
+
+
+def test_one_click_is_one_correction(stated: Response, agent: User) -> None:
+    typed = words()
+    assert correct(stated, typed, by=agent) == correct(stated, typed, by=agent)
+    assert Delivery.objects.filter(act=Act.AMEND).count() == 1
+
+
+def test_the_rules_hold_a_correction_like_any_statement(
+    stated: Response, agent: User, lead: User, admin: User
+) -> None:
+    ResponseRule.objects.create(
+        name="Much", owner=admin, verdict="hold", reason="A second pair of eyes.",
+        conditions={"all": [{"field": "text", "op": "contains", "value": "much"}]},
+    )  # fmt: skip
+    held = correct(stated, words(), by=agent)
+    sweep()
+    assert held.state == "held"
+    assert Post.objects.get(network=BLOG).text == "He had a second seat."
+    held.approve(by=lead)
+    sweep()
+    assert Post.objects.get(network=BLOG).text == "We wrote too much about him."
+
+
+def test_feedback_stays_with_the_post_whichever_version_it_has(
+    stated: Response, agent: User
+) -> None:
+    correct(stated, words(), by=agent)
+    sweep()
+    assert change("amend").sent_key == ""
+    assert stated.deliveries.get().sent_key == Post.objects.get(network=BLOG).key
+
+
+class TestPages:
+    def typed(self, stated: Response, **more: Any) -> dict[str, Any]:
+        facts = {"form": uuid.uuid4(), "seen": stated.current.pk, "subject": "New", "text": "New."}
+        return facts | more
+
+    def test_from_its_page_to_the_record(self, stated: Response, agent: User, as_: As) -> None:
+        browser, page = as_(agent), reverse("responses:correct", args=[stated.pk])
+        assert page in browser.get(stated.get_absolute_url()).content.decode()
+        assert "He had a second seat." in browser.get(page).content.decode()
+        answer = browser.post(page, self.typed(stated))
+        correction = Response.objects.latest("pk")
+        assert answer["Location"] == correction.get_absolute_url()
+        sweep()
+        shown = browser.get(stated.get_absolute_url()).content.decode()
+        assert "Versions" in shown
+        assert "Corrected there" in shown
+        issue = browser.get(reverse("responses:issue_said", args=[stated.issue_id]))
+        assert "Corrected there" in issue.content.decode()
+        assert "New." in browser.get(reverse("responses:history")).content.decode()
+
+    def test_taking_down_wants_a_reason(self, stated: Response, agent: User, as_: As) -> None:
+        page = reverse("responses:take_down", args=[stated.pk])
+        assert as_(agent).post(page, {"why": " "}).status_code == 422
+        assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+        assert as_(agent).post(page, {"why": "A slip."}).status_code == 302
+        sweep()
+        shown = as_(agent).get(stated.get_absolute_url()).content.decode()
+        assert "Taken down there" in shown
+        assert "A slip." in shown
+        assert page not in shown
+
+    def test_nothing_typed_is_lost_when_a_colleague_was_faster(
+        self, stated: Response, agent: User, as_: As
+    ) -> None:
+        mine = self.typed(stated, text="What I typed.")
+        correct(stated, words("Theirs."), by=agent)
+        page = as_(agent).post(reverse("responses:correct", args=[stated.pk]), mine)
+        assert page.status_code == 409
+        assert "What I typed." in page.content.decode()
+        assert "Theirs." in page.content.decode()
+        assert Delivery.objects.filter(act=Act.AMEND).count() == 1
+
+    def test_the_same_words_are_no_correction(self, stated: Response, agent: User, as_: As) -> None:
+        same = self.typed(stated, subject="Not a size", text="He had a second seat.")
+        page = as_(agent).post(reverse("responses:correct", args=[stated.pk]), same)
+        assert page.status_code == 422
+        assert "stand there already" in page.content.decode()
+
+    @pytest.mark.parametrize(("who", "may"), [("lead", True), ("admin", True), ("reader", False)])
+    def test_whoever_may_state_something_may_change_it(
+        self, stated: Response, as_: As, request: pytest.FixtureRequest, who: str, may: bool
+    ) -> None:
+        browser = as_(request.getfixturevalue(who))
+        for name in ("responses:correct", "responses:take_down"):
+            status = browser.get(reverse(name, args=[stated.pk])).status_code
+            assert status == (200 if may else 403)
+
+    def test_an_outsider_reads_it_and_changes_nothing(
+        self, stated: Response, outsider: User, as_: As
+    ) -> None:
+        browser = as_(outsider)
+        shown = browser.get(stated.get_absolute_url()).content.decode()
+        assert "Take down" not in shown
+        page = reverse("responses:take_down", args=[stated.pk])
+        assert browser.post(page, {"why": "Mischief."}).status_code == 403
+        assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
