@@ -11,15 +11,33 @@ TOOLS := var/tools
 npm = mkdir -p $(TOOLS) && cp tests/browser/tools/*.json $(TOOLS) && \
 	npm ci --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund --silent
 
-.PHONY: run test test-browser browser check bench bench-smoke screenshots lock clean lint fast
+# What stands at the other end in the real tests; none of it is started by the system.
+REAL_PACKAGES := wordpress wordpress-theme-twentytwentythree mariadb-server php-cli php-mysql \
+	php-curl php-xml php-mbstring php-intl php-gd
+
+.PHONY: run test test-real real test-browser browser check bench bench-smoke screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
 
 test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
-	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone and not browser" $(ARGS); code=$$?; \
-		$(PY) -m pytest -m "alone and not browser" $(ARGS); alone=$$?; \
+	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone and not browser and not real" $(ARGS); code=$$?; \
+		$(PY) -m pytest -m "alone and not browser and not real" $(ARGS); alone=$$?; \
 		[ $$code = 0 ] || [ $$code = 5 ] || exit $$code; [ $$alone = 0 ] || [ $$alone = 5 ]'
+
+test-real: .venv/test.stamp real  ## against real software of others, from Debian's packages
+	@$(EMBEDDED) var/test -- $(PY) -m pytest -m real tests/real $(ARGS)
+
+# While they are installed, policy-rc.d tells Debian to start no service of theirs.
+real:
+	@dpkg -s $(REAL_PACKAGES) >/dev/null 2>&1 || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing $(REAL_PACKAGES)"; policy=/usr/sbin/policy-rc.d; made=; \
+		[ -e $$policy ] || { made=1; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; }; \
+		apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+		--no-install-recommends $(REAL_PACKAGES) >/dev/null; code=$$?; \
+		[ -z "$$made" ] || rm $$policy; [ $$code = 0 ]; \
+		else echo "What the real tests talk to is not installed: they will be skipped." >&2; fi
 
 test-browser: .venv/test.stamp browser  ## what a person does, in Chromium
 	@$(EMBEDDED) var/test -- $(PY) -m pytest -m browser tests/browser $(ARGS)
@@ -47,7 +65,7 @@ lint:
 	@.venv/bin/mypy scrm crm listening routing responses
 
 fast:
-	@$(PY) -m pytest -n 2 -q -m "not slow and not live and not alone" $(ARGS)
+	@$(PY) -m pytest -n 2 -q -m "not slow and not live and not alone and not real" $(ARGS)
 
 bench: .venv/test.stamp  ## the figures of docs/performance.md, in some ten minutes
 	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script $(ARGS); done'
