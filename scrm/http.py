@@ -31,7 +31,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from scrm.addresses import HttpError, Network, Target, denied, networks
 
-__all__ = ["HttpError", "Response", "connect", "fetch", "guarded_session"]
+__all__ = ["HttpError", "Response", "connect", "fetch", "guarded_session", "secure", "stream"]
 
 MEGABYTE = 1024 * 1024
 MAX_BYTES = 10 * MEGABYTE
@@ -115,6 +115,26 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
     if isinstance(failure, TimeoutError):
         raise _slow(host) from failure
     raise HttpError(f"{host} cannot be reached: {_why(failure)}.", "unreachable") from failure
+
+
+def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
+    """TLS over a connection of `connect`, by a certificate that is valid for `host`."""
+    try:
+        return _tls().wrap_socket(sock, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        sock.close()
+        message = f"The certificate of {host} cannot be trusted: {error.verify_message}."
+        raise HttpError(message, "tls") from error
+    except OSError as error:
+        sock.close()
+        raise HttpError(f"{host} does not speak TLS at this port: {_why(error)}.", "tls") from error
+
+
+def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> io.BufferedReader:
+    """What comes over a connection of `connect`, until a moment of `time.monotonic`."""
+    capped = _Capped(sock, host, until)
+    capped.allow_body(max_bytes)
+    return io.BufferedReader(capped)
 
 
 def guarded_session() -> requests.Session:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from functools import lru_cache
+from hmac import compare_digest
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -27,6 +29,20 @@ def unseal(token: str) -> Any:
         return json.loads(_ring(tuple(settings.SECRETS_KEYS)).decrypt(token.encode()))
     except InvalidToken as error:
         raise ValueError("No key in SCRM_SECRETS_KEYS opens this secret.") from error
+
+
+def stamp(text: str) -> str:
+    """A short mark that only we can make of `text`, under the newest key."""
+    return _mark(settings.SECRETS_KEYS[0], text)
+
+
+def is_stamp(text: str, mark: str) -> bool:
+    """Whether we made `mark` of `text`, under any key of the ring."""
+    return any(compare_digest(_mark(key, text), mark) for key in settings.SECRETS_KEYS)
+
+
+def _mark(key: str, text: str) -> str:
+    return hmac.new(key.encode(), b"stamp " + text.encode(), "sha256").hexdigest()[:16]
 
 
 class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
