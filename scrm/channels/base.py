@@ -73,6 +73,22 @@ class Author:
         _make_storable(self)
 
 
+AUTOMATIC, BOUNCE, NOTICE = "automatic answer", "bounce", "delivery notice"
+"""Kinds of items that no human wrote. An automatic answer is recorded and is no work. A bounce
+says that what we sent came back, a notice that it is late; both are no words of anybody: their
+`author` is whom it did not reach, `in_reply_to` our own key, "" where it is not known, and
+`text` the other side's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that comes or goes with a text. content_type: the sender's word, nothing more."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing found. Strings lose NUL and lone surrogates here, and nowhere else.
@@ -101,6 +117,7 @@ class Item:
     language: str = ""
     to_us: bool = False
     raw: bytes = b""
+    attachments: tuple[File, ...] = ()
 
     def __post_init__(self) -> None:
         _make_storable(self)
@@ -129,7 +146,7 @@ class Batch:
 
     cursor: JSON-able, opaque to all but the listener; stored with the items, in one
       transaction. unchanged: the network said, or a hash showed, that nothing is new.
-    next_after: seconds the network asks us to stay away, or None.
+    next_after: seconds the network asks us to stay away, or None; 0 where more waits there.
     """
 
     items: tuple[Item, ...] = ()
@@ -167,6 +184,7 @@ class Outgoing:
     nonce: the idempotence key; made and stored before the first try, the same at each.
     destination: a profile key for one person, "" for the public at large.
     in_reply_to, thread_key: keys in the network's scope, "" for something new.
+    about: the title of what it answers. references: keys of all that was said there before.
     """
 
     nonce: str
@@ -177,6 +195,9 @@ class Outgoing:
     in_reply_to: str = ""
     thread_key: str = ""
     visibility: Visibility = "private"
+    about: str = ""
+    references: tuple[str, ...] = ()
+    attachments: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +252,9 @@ class Channel:
     """A kind of network. `by_hand`: a human carries it out and logs what was said.
 
     max_length: code points a text may have, or None. `visibilities` it can speak in.
-    titles: whether a text may carry a title that is shown there.
-    own_ground: whoever posts there, and does not answer, is one of us (a blog of our own).
+    titles: whether a text may carry a title that is shown there. carries: bytes of files that
+    may go with a text. own_ground: whoever posts there, and does not answer, is one of us (a
+    blog of our own). own_source: what of an account is listened to as soon as it is connected.
     """
 
     kind: str
@@ -245,6 +267,8 @@ class Channel:
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True
     own_ground: bool = False
+    carries: int = 0
+    own_source: str = ""
 
 
 _KEYS = {"scope", "network", "key", "thread_key", "in_reply_to"}

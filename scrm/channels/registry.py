@@ -8,6 +8,7 @@ from importlib import import_module
 from scrm.channels.base import Channel
 
 _KINDS = {
+    "email": "scrm.channels.email.channel",
     "feed": "scrm.channels.feed",
     "manual": "scrm.channels.manual",
     "sandbox": "scrm.channels.sandbox.channel",

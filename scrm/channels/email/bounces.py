@@ -1,0 +1,129 @@
+"""What no human wrote: bounces, with a report (RFC 3464) or without, and automatic answers.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+
+from scrm.channels.base import BOUNCE, NOTICE
+from scrm.channels.email.ids import Ours, find_ours
+from scrm.channels.email.read import Headers, Letter
+
+_DAEMONS = re.compile(
+    r"(?i)(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mail[-_ ]delivery|bounces?)"
+    r"(?:[-+=].*)?@"
+)
+_FAILED = re.compile(
+    r"(?i)undeliver|delivery (?:status|has |failed|failure)|fail(?:ed|ure).{0,40}deliver|"
+    r"returned (?:mail|to sender)|mail delivery|non[- ]?remis|unzustellbar|nicht zugestellt|"
+    r"unable to deliver|could not be delivered|devuelto|mail system error"
+)
+_LATE = re.compile(r"(?i)\bdelay|\bwarning\b|still (?:being )?(?:tr(?:y|ied)|retr)|verzöger|retard")
+_CODE = re.compile(r"(?<![\d.])(?:5\d\d[ \-#]|[45]\.\d{1,3}\.\d{1,3}\b|4\d\d[ \-#])")
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(?:\.[\w-]+)+")
+_ABSENT = re.compile(
+    r"(?i)\s*(?:auto(?:matic|matisch|matique)?[-: ]|automatic reply|out of (?:the )?office|"
+    r"abwesenheit|réponse automatique|respuesta automática|risposta automatica)"
+)
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """kind: BOUNCE, or NOTICE where it may still arrive. recipient: "" where nobody says whom.
+    ours: which of our letters it was; None if it was none of ours."""
+
+    kind: str
+    recipient: str
+    reason: str
+    ours: Ours | None
+
+
+def returned(letter: Letter) -> Returned | None:
+    """What a letter says of another that did not arrive, or None: it is no such letter."""
+    return _by_report(letter) or _by_looks(letter)
+
+
+def _by_report(letter: Letter) -> Returned | None:
+    """The fields of one who failed, else of whoever is named first."""
+    told = [fields for fields in letter.report if "action" in fields]
+    if not told:
+        return None
+    failed = next((each for each in told if _field(each, "action").lower() == "failed"), None)
+    fields = failed or told[0]
+    late = _field(fields, "action").lower() == "delayed"
+    whom = _field(fields, "original-recipient") or _field(fields, "final-recipient")
+    said = _field(fields, "diagnostic-code").partition(";")[2] or _field(fields, "status")
+    return Returned(
+        BOUNCE if failed else NOTICE,
+        _address(whom.partition(";")[2] or whom),
+        _tidy(said) or _reason(letter),
+        _ours(letter) if failed or late else None,  # the rest says that all is well
+    )
+
+
+def _by_looks(letter: Letter) -> Returned | None:
+    """Without a report: a mail program's name, and words of failure or nobody to answer to."""
+    sender = letter.sender.address if letter.sender else ""
+    daemon = bool(_DAEMONS.match(sender))
+    nobody = letter.header("return-path").replace(" ", "") == "<>"
+    named = letter.header("x-failed-recipients")
+    late = bool(_LATE.search(letter.subject))
+    words_of_failure = late or bool(_FAILED.search(letter.subject))
+    by_daemon = daemon and (words_of_failure or nobody)
+    if not (named or by_daemon or (nobody and words_of_failure and not late)):
+        return None
+    kind = NOTICE if late else BOUNCE
+    return Returned(kind, _address(named), _reason(letter), _ours(letter))
+
+
+def _ours(letter: Letter) -> Ours | None:
+    return find_ours("\n".join((letter.returned, *letter.references, letter.text)))
+
+
+def _field(fields: Headers, name: str) -> str:
+    return next(iter(fields.get(name, ())), "").strip()
+
+
+def _address(text: str) -> str:
+    found = _ADDRESS.search(text[:1000])
+    return found[0].lower() if found else ""
+
+
+def _reason(letter: Letter) -> str:
+    """The line with the other server's answer, with what it is broken into."""
+    lines = [line.strip() for line in letter.text[:20_000].splitlines()]
+    for index, line in enumerate(lines):
+        if _CODE.search(line):
+            below = takewhile(bool, lines[index + 1 : index + 3])
+            return _tidy(" ".join([line, *below]))
+    return "The other side's server gave it back."
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST_REASON]
+
+
+def is_automatic(letter: Letter) -> bool:
+    """Whether a machine answered. A letter that a machine began (a form, an order) is work."""
+    submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
+    precedence = letter.header("precedence").lower().strip()
+    if (
+        submitted == "auto-replied"
+        or precedence == "auto_reply"
+        or "disposition-notification" in letter.header("content-type").lower()
+        or any(name in letter.headers for name in ("x-autoreply", "x-autorespond", "x-autorespone"))
+    ):
+        return True
+    answers = bool(letter.references) or bool(_ABSENT.match(letter.subject))
+    by_machine = (
+        submitted not in ("", "no")
+        or precedence in ("bulk", "junk", "list")
+        or "x-auto-response-suppress" in letter.headers
+        or letter.header("return-path").replace(" ", "") == "<>"
+    )
+    return answers and by_machine

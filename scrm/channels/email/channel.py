@@ -1,0 +1,15 @@
+"""Mail: a mailbox of ours, read by IMAP and answered by SMTP."""
+
+from scrm.channels.base import Channel
+from scrm.channels.email.listen import FOLDER, MailListener
+from scrm.channels.email.speak import MailSpeaker
+
+CHANNEL = Channel(
+    kind="email",
+    label="Mail",
+    listener=MailListener(),
+    speaker=MailSpeaker(),
+    visibilities=("private",),
+    carries=25 * 1024 * 1024,
+    own_source=FOLDER,
+)

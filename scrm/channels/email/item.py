@@ -1,0 +1,169 @@
+"""A letter as an item, or why it is set apart. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from scrm.channels.base import AUTOMATIC, Apart, Author, Credentials, Item
+from scrm.channels.email import ids
+from scrm.channels.email.bounces import Returned, is_automatic, returned
+from scrm.channels.email.ids import find_ours
+from scrm.channels.email.quotes import fold
+from scrm.channels.email.read import Letter, Person, Unreadable, as_html, read
+
+NETWORK = "email"
+KEPT_RAW = 256 * 1024
+"""So much of a letter is kept as it came: its files lie elsewhere, and its text is kept as text."""
+MOST_FROM_ONE, WITHIN = 30, 600
+"""Letters of one sender within so many seconds; who sends more is a machine that runs wild."""
+_NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
+_EARLY, _LATE = timedelta(days=7), timedelta(days=1)
+
+
+def self_key(address: str) -> str:
+    """The key under which we hear ourselves. No sender can have it: what merely bears our
+    address was not sent by us, and opens a case as any other letter does."""
+    return f"us:{address.lower()}"
+
+
+def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item | Apart:
+    """came: when the mailbox got it, aware."""
+    try:
+        letter = read(raw)
+        back = returned(letter)
+        if back:
+            return _bounce(letter, back, raw, came)
+        author = _author(letter, credentials)
+        if author is None:
+            return Apart(raw[:KEPT_RAW], "It does not say who sent it.")
+        return _item(letter, author, raw, came)
+    except Unreadable as error:
+        return Apart(raw[:KEPT_RAW], str(error))
+
+
+def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> Item:
+    folded = fold(letter.text)
+    key = ids.key(letter.message_id, letter.digest)
+    html = letter.html or (as_html(letter.text) if folded.quoted else "")
+    return Item(
+        scope=NETWORK,
+        key=key,
+        author=author,
+        text=folded.new,
+        title=letter.subject,
+        html=html,
+        kind=AUTOMATIC if is_automatic(letter) else "message",
+        visibility="private",
+        occurred_at=_when(letter.date, came),
+        thread_key=_thread(letter, author),
+        in_reply_to=_answers(letter),
+        to_us=True,
+        raw=raw[:KEPT_RAW],
+        attachments=letter.files,
+    )
+
+
+def _author(letter: Letter, us: Credentials) -> Author | None:
+    """Who speaks: their address is their key.
+
+    A form on a web site sends in its own name, or in ours, and says whom to answer.
+    """
+    sender, reply_to = letter.sender, letter.reply_to
+    if find_ours(letter.message_id):
+        return Author(NETWORK, us.self_key, us.address)
+    if sender is None:
+        sender = reply_to
+    own = us.address.lower()
+    by_form = sender and (sender.address == own or _NOBODY.match(sender.address))
+    if by_form and reply_to and reply_to.address != own:
+        sender = replace(reply_to, name=reply_to.name or (sender.name if sender else ""))
+    return _as_author(sender) if sender else None
+
+
+def _as_author(person: Person) -> Author:
+    return Author(NETWORK, person.address, handle=person.address, name=person.name)
+
+
+def _thread(letter: Letter, author: Author) -> str:
+    mine = find_ours(letter.message_id)
+    if mine:
+        return mine.thread
+    return ids.thread(letter.message_id or letter.digest, letter.references, author.key)
+
+
+def _answers(letter: Letter) -> str:
+    """What it answers: of ours, if it names one; its In-Reply-To comes last in `references`."""
+    for reference in reversed(letter.references):
+        if found := find_ours(reference):
+            return found.id
+    return letter.references[-1] if letter.references else ""
+
+
+def _when(said: datetime | None, came: datetime | None) -> datetime | None:
+    """When it was written, as far as that can be true: the mailbox knows when it came."""
+    if came is None or (said and came - _EARLY <= said <= came + _LATE):
+        return said
+    return came
+
+
+def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -> Item:
+    return Item(
+        scope=NETWORK,
+        key=ids.key(letter.message_id, letter.digest),
+        author=Author(NETWORK, back.recipient, handle=back.recipient),
+        text=back.reason,
+        title=letter.subject,
+        kind=back.kind,
+        visibility="private",
+        occurred_at=_when(letter.date, came),
+        thread_key=back.ours.thread if back.ours else "",
+        in_reply_to=back.ours.id if back.ours else "",
+        raw=raw[:KEPT_RAW],
+    )
+
+
+@dataclass
+class Pace:
+    """How often each sender wrote lately, from one visit to the next.
+
+    senders: address → [how many, since when in seconds], as JSON keeps it.
+    """
+
+    senders: dict[str, list[float]]
+
+    @classmethod
+    def of(cls, kept: Any) -> Pace:
+        return cls({k: list(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {})
+
+    def count(self, found: Item, came: datetime | None) -> tuple[Item, str]:
+        """The item, automatic where its sender runs wild; and what to say of that, once."""
+        if found.kind != "message" or came is None:
+            return found, ""
+        now = came.timestamp()
+        number, since = self.senders.get(found.author.key, [0.0, now])
+        if not 0 <= now - since <= WITHIN:
+            number, since = 0.0, now
+        number += 1
+        self.senders[found.author.key] = [number, since]
+        if number <= MOST_FROM_ONE:
+            return found, ""
+        said = (
+            f"{found.author.key} sent more than {MOST_FROM_ONE} letters within "
+            f"{WITHIN // 60} minutes. What comes beyond that is kept without opening cases."
+        )
+        return replace(found, kind=AUTOMATIC), said if number == MOST_FROM_ONE + 1 else ""
+
+    @property
+    def kept(self) -> dict[str, list[float]]:
+        """Of those who write often, for the next visit."""
+        latest = max((since for _, since in self.senders.values()), default=0.0)
+        often = [
+            (address, seen)
+            for address, seen in self.senders.items()
+            if seen[0] > 1 and latest - seen[1] <= WITHIN
+        ]
+        return dict(sorted(often, key=lambda pair: -pair[1][0])[:200])

@@ -1,0 +1,113 @@
+"""What we say, as the bytes of a letter. Pure but for the time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+from email.utils import formataddr, formatdate
+
+from scrm.channels.base import Credentials, File, Outgoing
+from scrm.channels.email import ids
+
+MOST_REFERENCES = 20
+_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A letter that is ready to leave. id: its Message-ID, without brackets."""
+
+    id: str
+    thread: str
+    to: str
+    content: bytes
+
+
+def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
+    """Its Message-ID and its thread; the same for one sending, whenever it is asked."""
+    thread = ids.token(outgoing.thread_key or outgoing.nonce)
+    domain = _ascii_domain(credentials.address)
+    return ids.our_id(outgoing.nonce, thread, domain), thread
+
+
+def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
+    own, thread = identity(credentials, outgoing)
+    message = EmailMessage(policy=policy.SMTP)
+    name = str(credentials.config.get("name", ""))
+    message["From"] = formataddr((name, credentials.address)) if name else credentials.address
+    message["To"] = outgoing.destination
+    message["Subject"] = subject(outgoing, name or credentials.address)
+    message["Date"] = formatdate()
+    if reply_to := str(credentials.config.get("reply_to", "")):
+        message["Reply-To"] = reply_to
+    text = signed(outgoing.text, str(credentials.config.get("signature", "")))
+    message.set_content(text, cte=_encoding(text))
+    for file in outgoing.attachments:
+        _attach(message, file)
+    head = _ids(own, outgoing)
+    return Sealed(own, thread, outgoing.destination, head + message.as_bytes())
+
+
+def subject(outgoing: Outgoing, whose: str) -> str:
+    """As it was written; else that of what it answers, with “Re:” once."""
+    if outgoing.subject:
+        return one_line(outgoing.subject)
+    bare = re.sub(r"(?i)^(?:\s*(?:re|aw|sv|antw|ant|wg)\s*:\s*)+", "", one_line(outgoing.about))
+    return f"Re: {bare}" if outgoing.in_reply_to or bare else f"A message from {whose}"
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def signed(text: str, signature: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+    return f"{text}\n\n-- \n{signature.strip()}\n" if signature.strip() else f"{text}\n"
+
+
+def _encoding(text: str) -> str:
+    """Readable where it can be; long lines and other scripts are wrapped by their encoding."""
+    if text.isascii():
+        return "7bit" if max(map(len, text.split("\n"))) <= 900 else "quoted-printable"
+    foreign = sum(not sign.isascii() for sign in text)
+    return "base64" if foreign > len(text) // 6 else "quoted-printable"
+
+
+def _attach(message: EmailMessage, file: File) -> None:
+    kind = file.content_type.lower()
+    kind = kind if _TYPE.fullmatch(kind) and not kind.startswith(("message/", "multipart/")) else ""
+    main, _, sub = (kind or "application/octet-stream").partition("/")
+    message.add_attachment(
+        file.content, maintype=main, subtype=sub, filename=file.name, cte="base64"
+    )
+
+
+def _ids(own: str, outgoing: Outgoing) -> bytes:
+    """The headers with Message-IDs, written by hand: a long one may not be encoded, only folded."""
+    answered = ids.id_of(outgoing.in_reply_to)
+    named = [each for key in outgoing.references if (each := ids.id_of(key)) and each != own]
+    chain = list(dict.fromkeys([*(each for each in named if each != answered), answered]))
+    lines = [f"Message-ID: <{own}>"]
+    if answered:
+        lines.append(f"In-Reply-To: <{answered}>")
+    if chain := [each for each in chain if each]:
+        lines.append("References: " + "\r\n ".join(f"<{each}>" for each in _shortened(chain)))
+    return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+def _shortened(chain: Sequence[str]) -> Sequence[str]:
+    """The first says which thread it is, the last which letters it is about."""
+    if len(chain) <= MOST_REFERENCES:
+        return chain
+    return [chain[0], *chain[-MOST_REFERENCES + 1 :]]
+
+
+def _ascii_domain(address: str) -> str:
+    domain = address.rpartition("@")[2].lower()
+    try:
+        return domain.encode("idna").decode()
+    except UnicodeError:
+        return "localhost"

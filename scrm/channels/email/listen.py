@@ -1,0 +1,171 @@
+"""Read a mailbox: what came since, and nothing in it changes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from imaplib import Internaldate2tuple
+
+from scrm import http
+from scrm.channels.base import Apart, Batch, ChannelError, Credentials, Found, Item, Json, Visit
+from scrm.channels.email.item import Pace, item
+from scrm.channels.email.wire import Mailbox, MailError, mailbox
+
+FOLDER = "INBOX"
+SECONDS = 55.0
+MOST_LETTERS, MOST_BYTES = 100, 64 * http.MEGABYTE
+LARGEST = 36 * http.MEGABYTE
+"""25 MB of files are 34 MB in a letter."""
+HISTORY = timedelta(days=30)
+"""What lay in a mailbox before it was connected, is read as far back as that."""
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_UID = re.compile(rb"\bUID (\d+)")
+_SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A letter that lies there. came: when the mailbox got it."""
+
+    uid: int
+    size: int
+    came: datetime | None
+
+
+class MailListener:
+    def listen(self, visit: Visit) -> Batch:
+        """Up to a hundred letters, oldest first. The cursor holds UIDVALIDITY and the last UID.
+
+        Where UIDVALIDITY changed, all since the beginning is read again: what was stored before
+        is known by its identity.
+        """
+        us = _ours(visit.credentials)
+        until = time.monotonic() + SECONDS
+        with mailbox(us, until=until, folder=visit.address) as box:
+            validity = _validity(box, visit.address)
+            since = str(visit.cursor.get("since") or (_today() - HISTORY).isoformat())
+            same = visit.cursor.get("validity") == validity
+            last = int(visit.cursor.get("uid", 0)) if same else 0
+            uids = _uids(box, last, date.fromisoformat(since))
+            waiting = _few(_facts(box, uids[:MOST_LETTERS]))
+            cursor = {"validity": validity, "uid": last, "since": since}
+            return _read(box, waiting, us, cursor | {"pace": visit.cursor.get("pace", {})}, uids)
+
+    def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
+        """The folders of our mailbox, the one into which all comes first."""
+        us = _ours(credentials)
+        with mailbox(us, until=time.monotonic() + SECONDS / 4) as box:
+            names = [each.name for each in box.folder.list() if "\\Noselect" not in each.flags]
+        names.sort(key=lambda name: (name.upper() != FOLDER, name))
+        return [Found(name, f"{us.address}: {name}", "folder") for name in names[:100]]
+
+
+def _ours(credentials: Credentials | None) -> Credentials:
+    if credentials is None:
+        raise ChannelError("A mailbox is read by its account, and none is given.", permanent=True)
+    return credentials
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _validity(box: Mailbox, folder: str) -> int:
+    _, said = box.client.response("UIDVALIDITY")
+    if said and isinstance(said[0], bytes) and said[0].isdigit():
+        return int(said[0])
+    return int(box.folder.status(folder, ["UIDVALIDITY"])["UIDVALIDITY"])
+
+
+def _uids(box: Mailbox, last: int, since: date) -> list[int]:
+    """All that is new, in the order in which it came."""
+    day = f"{since.day:02}-{_MONTHS[since.month - 1]}-{since.year}"
+    # A range up to * names the last letter even where it is older.
+    asked = f"UID {last + 1}:*" if last else f"SINCE {day}"
+    return sorted({uid for each in box.uids(asked) if (uid := int(each)) > last})
+
+
+def _facts(box: Mailbox, uids: Sequence[int]) -> list[_Waiting]:
+    if not uids:
+        return []
+    named = ",".join(str(uid) for uid in uids)
+    _, lines = box.client.uid("FETCH", named, "(UID RFC822.SIZE INTERNALDATE)")
+    found = {waiting.uid: waiting for line in lines if (waiting := _fact(line))}
+    return [found.get(uid, _Waiting(uid, 0, None)) for uid in uids]
+
+
+def _fact(line: object) -> _Waiting | None:
+    line = line[0] if isinstance(line, tuple) else line
+    if not isinstance(line, bytes) or not (uid := _UID.search(line)):
+        return None
+    size = _SIZE.search(line)
+    came = Internaldate2tuple(line)
+    moment = datetime.fromtimestamp(time.mktime(came), UTC) if came else None
+    return _Waiting(int(uid[1]), int(size[1]) if size else 0, moment)
+
+
+def _few(waiting: list[_Waiting]) -> list[_Waiting]:
+    """As many as one visit may carry; one at least."""
+    total, few = 0, list[_Waiting]()
+    for each in waiting:
+        total += min(each.size, LARGEST)
+        if few and total > MOST_BYTES:
+            break
+        few.append(each)
+    return few
+
+
+def _read(
+    box: Mailbox, waiting: list[_Waiting], us: Credentials, cursor: Json, uids: list[int]
+) -> Batch:
+    """Letter by letter. Where the line breaks, what came whole is kept, the rest is for later."""
+    pace, size = Pace.of(cursor.get("pace")), 0
+    found: list[Item | Apart] = []
+    last, trouble = int(cursor["uid"]), False
+    for each in waiting:
+        try:
+            raw = _fetch(box, each)
+        except (MailError, http.HttpError, OSError):
+            if last == int(cursor["uid"]):
+                raise
+            trouble = True
+            break
+        found += _kept(raw, each, us, pace)
+        last, size = each.uid, size + len(raw)
+    more = bool(uids) and last < uids[-1] and not trouble
+    return Batch(
+        items=tuple(each for each in found if isinstance(each, Item)),
+        cursor={**cursor, "uid": last, "pace": pace.kept},
+        unchanged=not waiting,
+        next_after=0.0 if more else None,
+        apart=tuple(each for each in found if isinstance(each, Apart)),
+        size=size,
+    )
+
+
+def _fetch(box: Mailbox, each: _Waiting) -> bytes:
+    """Its bytes, or of one that is too large only its head. b"" for one that is gone."""
+    what = "BODY.PEEK[HEADER]" if each.size > LARGEST else "BODY.PEEK[]"
+    _, lines = box.client.uid("FETCH", str(each.uid), f"(UID {what})")
+    return next((line[1] for line in lines if isinstance(line, tuple)), b"")
+
+
+def _kept(raw: bytes, each: _Waiting, us: Credentials, pace: Pace) -> Iterator[Item | Apart]:
+    if not raw:
+        return
+    if each.size > LARGEST:
+        megabytes = each.size / http.MEGABYTE
+        most = LARGEST // http.MEGABYTE
+        yield Apart(
+            raw, f"It has {megabytes:.0f} MB; {most} are the most. It lies in the mailbox still."
+        )
+        return
+    found = item(raw, came=each.came, credentials=us)
+    if isinstance(found, Item):
+        found, wild = pace.count(found, each.came)
+        if wild:
+            yield Apart(b"", wild)
+    yield found

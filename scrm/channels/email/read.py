@@ -1,0 +1,340 @@
+"""The bytes of a letter → what it says: any charset, any nesting, nothing that it can break."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.header import decode_header
+from email.message import Message
+from email.utils import getaddresses, parsedate_to_datetime
+from hashlib import sha256
+from html import escape
+from pathlib import PurePosixPath
+
+from scrm.channels.base import File
+from scrm.channels.email import ids
+from scrm.channels.email.quotes import marked
+from scrm.text import clean, plain, storable
+
+MOST_FILES = 50
+LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
+_MOST_WORK = 30_000_000
+"""Boundaries times lines: what the parser's work grows with."""
+_MOST_DEPTH = 50
+_LONGEST_HEADER = 20_000
+_RETURNED = 20_000
+_NOT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs"}
+_ADDRESS = re.compile(r"[^@\s<>()\[\],;:\"\\]{1,64}@[^@\s<>()\[\],;:\"\\]{1,255}")
+
+Part = Message
+Headers = Mapping[str, tuple[str, ...]]
+"""By lower-case name: decoded, unfolded, in their order."""
+
+
+class Unreadable(Exception):
+    """Why some bytes cannot be read as a letter, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """address: lower-cased."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a letter says.
+
+    message_id: without brackets, "" if it has none. digest: of who, when and what, the same
+      wherever the letter lies. text: plain, from the HTML where there is nothing else.
+    html: the whole letter, cleaned, "" where that tells no more than `text`.
+    report: the fields of a delivery report, one mapping for each recipient. returned: the head
+      of the letter that such a report, or a bounce of an older kind, gives back.
+    """
+
+    headers: Headers
+    message_id: str
+    digest: str
+    references: tuple[str, ...]
+    sender: Person | None
+    reply_to: Person | None
+    subject: str
+    date: datetime | None
+    text: str
+    html: str
+    files: tuple[File, ...]
+    report: tuple[Headers, ...] = ()
+    returned: str = ""
+
+    def header(self, name: str) -> str:
+        return next(iter(self.headers.get(name, ())), "")
+
+
+def read(raw: bytes) -> Letter:
+    """Raises Unreadable."""
+    if raw.count(b"boundary") * raw.count(b"\n") > _MOST_WORK:
+        raise Unreadable("Its parts are nested too deeply.")
+    try:
+        return _read(raw)
+    except Unreadable:
+        raise
+    except RecursionError as error:
+        raise Unreadable("Its parts are nested too deeply.") from error
+    except Exception as error:  # the parser breaks in many ways on what was made to break it
+        raise Unreadable(f"It is too damaged to be read: {error!r}"[:300]) from error
+
+
+def _read(raw: bytes) -> Letter:
+    message = message_from_bytes(raw, policy=policy.compat32)
+    headers = _headers(message)
+    if not headers.keys() & {"from", "sender", "date", "subject", "message-id", "received"}:
+        raise Unreadable("It is no letter: it has no head.")
+    found = _Found()
+    block = found.take(message)
+    text = block.text.strip()
+    if found.left_out:
+        text += f"\n\n[{found.left_out} more files were left out.]"
+    message_id = next(iter(ids.ids(_first(headers, "message-id"))), "")
+    answers = ids.ids(_first(headers, "in-reply-to"))
+    named = dict.fromkeys((*ids.ids(_first(headers, "references")), *answers))
+    return Letter(
+        headers=headers,
+        message_id=message_id,
+        digest=_digest(headers, raw),
+        references=tuple(named),
+        sender=_person(message, "from") or _person(message, "sender"),
+        reply_to=_person(message, "reply-to"),
+        subject=_first(headers, "subject")[:1000],
+        date=_moment(_first(headers, "date")),
+        text=text[:LONGEST_TEXT],
+        html=clean(block.html)[:LONGEST_HTML] if block.is_formatted else "",
+        files=tuple(found.files),
+        report=tuple(found.report),
+        returned=found.returned,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One part of the text in both its forms; html "" where there is only plain text."""
+
+    plain: str = ""
+    html: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.plain if self.plain.strip() else marked(self.html)
+
+    @property
+    def is_formatted(self) -> bool:
+        return "<" in self.html
+
+
+class _Found:
+    """What was met on the way through the parts."""
+
+    def __init__(self) -> None:
+        self.files: list[File] = []
+        self.left_out = 0
+        self.report: list[Headers] = []
+        self.returned = ""
+
+    def take(self, part: Part, depth: int = 0) -> _Block:
+        """The text of a part and of all in it; files and reports are kept aside."""
+        if depth > _MOST_DEPTH:
+            raise Unreadable("Its parts are nested too deeply.")
+        kind = part.get_content_type()
+        if kind == "message/delivery-status":
+            self._take_report(part)
+            return _Block()
+        if kind in ("message/rfc822", "text/rfc822-headers"):
+            return self._take_letter(part, kind)
+        if part.is_multipart():
+            blocks = [self.take(each, depth + 1) for each in _parts(part)]
+            return _either(blocks) if kind == "multipart/alternative" else _all(blocks)
+        if _is_words(part, kind):
+            words = _words(part)
+            return _Block(html=words) if kind == "text/html" else _Block(plain=_flowed(part, words))
+        self._keep(part, kind, part.get_payload(decode=True))
+        return _Block()
+
+    def _take_report(self, part: Part) -> None:
+        inside = _parts(part) if part.is_multipart() else []
+        self.report += [_headers(each) for each in inside]
+
+    def _take_letter(self, part: Part, kind: str) -> _Block:
+        inside = next(iter(_parts(part)), None) if part.is_multipart() else None
+        content = _as_bytes(inside) if inside is not None else part.get_payload(decode=True)
+        content = content if isinstance(content, bytes) else b""
+        if not self.returned:
+            self.returned = _decoded(content[:_RETURNED], "utf-8")
+        if kind == "message/rfc822":
+            name = _headers(inside).get("subject", ("",))[0] if inside is not None else ""
+            self._keep(part, kind, content, name=f"{name or 'letter'}.eml")
+        return _Block()
+
+    def _keep(self, part: Part, kind: str, content: object, name: str = "") -> None:
+        if not isinstance(content, bytes) or not content:
+            return
+        if len(self.files) >= MOST_FILES:
+            self.left_out += 1
+            return
+        self.files.append(File(_file_name(part, kind, name), kind[:100], content))
+
+
+def _either(blocks: list[_Block]) -> _Block:
+    """Of the same in several forms: the last of each, as its writer would have it."""
+    words = [block.plain for block in blocks if block.plain.strip()]
+    html = [block.html for block in blocks if block.html.strip()]
+    return _Block(words[-1] if words else "", html[-1] if html else "")
+
+
+def _all(blocks: list[_Block]) -> _Block:
+    blocks = [block for block in blocks if block.plain.strip() or block.html.strip()]
+    if len(blocks) == 1:
+        return blocks[0]
+    whole = "\n\n".join(block.text.strip() for block in blocks)
+    if not any(block.html for block in blocks):
+        return _Block(whole)
+    return _Block(whole, "<hr>".join(block.html or as_html(block.plain) for block in blocks))
+
+
+def as_html(text: str) -> str:
+    return f"<pre>{escape(text, quote=False)}</pre>"
+
+
+def _parts(part: Part) -> list[Part]:
+    return [each for each in part.get_payload() if isinstance(each, Message)]
+
+
+def _is_words(part: Part, kind: str) -> bool:
+    if kind not in ("text/plain", "text/html"):
+        return False
+    return part.get_content_disposition() != "attachment" and not _raw_name(part)
+
+
+def _words(part: Part) -> str:
+    content = part.get_payload(decode=True)
+    charset = part.get_content_charset() or "utf-8"
+    return _decoded(content, charset) if isinstance(content, bytes) else ""
+
+
+def _decoded(content: bytes, charset: str) -> str:
+    """By the charset that is named, else by what it most likely is. Line ends become \\n."""
+    for name in (charset, "utf-8", "cp1252"):
+        if name.lower().replace("-", "_") in _NOT_TEXT:
+            continue
+        try:
+            return storable(content.decode(name)).replace("\r\n", "\n").replace("\r", "\n")
+        except (LookupError, UnicodeError, ValueError):
+            continue
+    return storable(content.decode("latin-1")).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _flowed(part: Part, text: str) -> str:
+    """Lines that were broken to fit, put together again (RFC 3676)."""
+    if str(part.get_param("format", "")).lower() != "flowed":
+        return text
+    joint = -1 if str(part.get_param("delsp", "")).lower() == "yes" else None
+    lines: list[str] = []
+    going_on = False
+    for line in text.split("\n"):
+        own = line[1:] if line.startswith(" ") else line
+        joins = going_on and not own.startswith(">") and own != "-- "
+        if joins:
+            lines[-1] = lines[-1][:joint] + own
+        else:
+            lines.append(own)
+        going_on = own.endswith(" ") and own != "-- " and not own.startswith(">")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _raw_name(part: Part) -> str:
+    try:
+        return part.get_filename() or ""
+    except (LookupError, UnicodeError, ValueError, TypeError):
+        return "file"
+
+
+def _file_name(part: Part, kind: str, otherwise: str) -> str:
+    """As a name and nothing else: no folder, no line end."""
+    given = unfold(_raw_name(part)) or unfold(otherwise)
+    name = PurePosixPath(given.replace("\\", "/")).name
+    name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
+    return name[-255:] or f"file.{re.sub(r'[^a-z0-9]', '', kind.partition('/')[2])[:10] or 'bin'}"
+
+
+def _as_bytes(part: Part) -> bytes:
+    try:
+        return part.as_bytes()
+    except (LookupError, UnicodeError, ValueError, TypeError, KeyError, AttributeError):
+        return str(part.get_payload()).encode("utf-8", "replace")
+
+
+def _headers(part: Part) -> Headers:
+    found: dict[str, list[str]] = {}
+    for name, value in part.raw_items():  # type: ignore[attr-defined]
+        found.setdefault(name.strip().lower(), []).append(unfold(str(value)[:_LONGEST_HEADER]))
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _first(headers: Headers, name: str) -> str:
+    return next(iter(headers.get(name, ())), "")
+
+
+def unfold(value: str) -> str:
+    """A header as a human reads it: one line, its encoded words decoded."""
+    value = re.sub(r"[\r\n]+[ \t]*", " ", _readable(value))
+    if "=?" in value:
+        with suppress(ValueError, LookupError, UnicodeError):
+            value = "".join(_pieces(value))
+    return storable(re.sub(r"[\x01-\x1f\x7f]+", " ", value)).strip()
+
+
+def _pieces(value: str) -> Iterator[str]:
+    for words, charset in decode_header(value):
+        yield _decoded(words, charset or "utf-8") if isinstance(words, bytes) else words
+
+
+def _person(message: Part, name: str) -> Person | None:
+    """The first address of a header, if it is one. Taken apart before it is decoded, or an
+    encoded name could bring an address of its own."""
+    for header, value in message.raw_items():  # type: ignore[attr-defined]
+        if header.strip().lower() == name:
+            return _in(re.sub(r"[\r\n]+", " ", str(value)[:2000]))
+    return None
+
+
+def _in(header: str) -> Person | None:
+    for spoken, address in getaddresses([header]):
+        if _ADDRESS.fullmatch(address.strip()):
+            return Person(_readable(address.strip()).lower(), plain(unfold(spoken))[:300])
+    found = _ADDRESS.search(header)
+    return Person(_readable(found[0]).lower()) if found else None
+
+
+def _readable(text: str) -> str:
+    if text.isascii():
+        return text
+    return _decoded(text.encode("utf-8", "surrogateescape"), "utf-8")
+
+
+def _moment(header: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _digest(headers: Headers, raw: bytes) -> str:
+    """Of who, when and what: what servers add on the way, and where it lies, do not count."""
+    told = "\n".join(_first(headers, name) for name in ("from", "date", "subject"))
+    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+    return sha256(told.encode("utf-8", "replace") + b"\n\n" + body.strip()).hexdigest()

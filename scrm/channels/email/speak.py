@@ -1,0 +1,136 @@
+"""Send a letter, once, and look for one that may have left."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import time
+
+from scrm import http
+from scrm.channels.base import (
+    ChannelError,
+    Credentials,
+    Idempotence,
+    Lookup,
+    Outgoing,
+    Receipt,
+)
+from scrm.channels.email.item import NETWORK
+from scrm.channels.email.letter import Sealed, identity, seal
+from scrm.channels.email.wire import Mailbox, Smtp, mailbox, outbox, told
+
+SECONDS, LOOKUP_SECONDS = 60.0, 20.0
+COME_LATER = 300.0
+"""Seconds after a “not now”: who greylists lets a second try in after as long."""
+
+
+class MailSpeaker:
+    def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
+        """SMTP cannot say what it took: a letter that is nowhere to be seen may be on its way."""
+        return "none"
+
+    def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
+        letter = seal(credentials, outgoing)
+        with outbox(credentials, until=time.monotonic() + SECONDS) as smtp:
+            _send(smtp, credentials.address, letter)
+        return Receipt(NETWORK, letter.id, letter.thread)
+
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
+        """Servers that keep what is sent prove it; where it is not found nothing is known."""
+        own, thread = identity(credentials, outgoing)
+        with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
+            if any(_lies_in(box, folder, own) for folder in _where_sent(box)):
+                return Receipt(NETWORK, own, thread)
+        return Lookup.CANNOT_TELL
+
+
+def _where_sent(box: Mailbox) -> list[str]:
+    sent = [each.name for each in box.folder.list() if "\\Sent" in each.flags]
+    return [*sent, "INBOX"]
+
+
+def _lies_in(box: Mailbox, folder: str, own: str) -> bool:
+    box.folder.set(folder, readonly=True)
+    return bool(box.uids(f'HEADER Message-ID "<{own}>"'))
+
+
+def _send(smtp: Smtp, sender: str, letter: Sealed) -> None:
+    """The last dot is the line: before it nothing left, after it only the answer tells."""
+    content = _dotted(letter.content)
+    host = smtp.server.host
+    try:
+        _from(smtp, sender, letter.to, len(content))
+        _to(smtp, letter.to)
+        code, words = smtp.docmd("DATA")
+        if code != 354:
+            raise _no(code, words)
+        smtp.send(content)
+    except (smtplib.SMTPException, http.HttpError, OSError) as error:
+        raise ChannelError(f"{host} broke off before it had taken the letter: {error}") from error
+    _end(smtp)
+
+
+def _end(smtp: Smtp) -> None:
+    try:
+        smtp.send(b".\r\n")
+        code, words = smtp.getreply()
+    except (smtplib.SMTPException, http.HttpError, OSError) as error:
+        raise ChannelError(
+            f"{smtp.server.host} got the whole letter and then said nothing more: {error}",
+            uncertain=True,
+        ) from error
+    if code != 250:
+        raise _no(code, words)
+
+
+def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
+    """Say who sends, how much, and whether an address needs more than ASCII."""
+    limit = smtp.esmtp_features.get("size", "")
+    if limit.isdigit() and 0 < int(limit) < size:
+        raise ChannelError(
+            f"{smtp.server.host} takes letters of {int(limit) / http.MEGABYTE:.0f} MB at most; "
+            f"this one has {size / http.MEGABYTE:.0f}.",
+            permanent=True,
+        )
+    said = f"FROM:<{_on_the_wire(sender)}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
+    if not (said + _on_the_wire(to)).isascii():
+        if not smtp.has_extn("smtputf8"):
+            message = f"{smtp.server.host} cannot send to an address like {to}."
+            raise ChannelError(message, permanent=True)
+        smtp.command_encoding = "utf-8"
+        said += " SMTPUTF8"
+    code, words = smtp.docmd("MAIL", said)
+    if code != 250:
+        raise _no(code, words)
+
+
+def _to(smtp: Smtp, to: str) -> None:
+    code, words = smtp.docmd("RCPT", f"TO:<{_on_the_wire(to)}>")
+    if code not in (250, 251):
+        raise _no(code, words)
+
+
+def _no(code: int, words: bytes) -> ChannelError:
+    """5xx is for good, anything else for now."""
+    said = told(code, words)
+    if 500 <= code < 600:
+        return ChannelError(f"The mail server refused it: {said}", permanent=True)
+    return ChannelError(f"The mail server says “not now”: {said}", retry_after=COME_LATER)
+
+
+def _on_the_wire(address: str) -> str:
+    """With the domain as the Internet's names are written. Raises ChannelError."""
+    local, _, domain = address.rpartition("@")
+    if not local or re.search(r"[\s<>\x00-\x1f\x7f]", address):
+        raise ChannelError(f"“{address}” is no mail address.", permanent=True)
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError as error:
+        raise ChannelError(f"“{address}” is no mail address.", permanent=True) from error
+
+
+def _dotted(content: bytes) -> bytes:
+    """As DATA wants it: CRLF throughout, no line that is a lone dot, but without the last one."""
+    content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
+    content = re.sub(rb"(?m)^\.", b"..", content)
+    return content if content.endswith(b"\r\n") else content + b"\r\n"

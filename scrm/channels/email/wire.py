@@ -1,0 +1,290 @@
+"""Connections to mail servers, through the one guarded door and within a time."""
+
+from __future__ import annotations
+
+import imaplib
+import io
+import smtplib
+import socket
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+
+from imap_tools import BaseMailBox
+from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxLoginError
+
+from scrm import http
+from scrm.channels.base import ChannelError, Credentials
+
+Security = Literal["tls", "starttls", "none"]
+Side = Literal["imap", "smtp"]
+Field = Literal["host", "security", "user", "password", "folder", ""]
+MOST_BYTES = 128 * http.MEGABYTE
+"""What one visit may read, heads and answers included."""
+
+
+class MailError(ChannelError):
+    """at: which of a server's settings the trouble is with, for the form that asked for them."""
+
+    def __init__(self, message: str, at: Field = "", *, permanent: bool = False) -> None:
+        super().__init__(message, permanent=permanent)
+        self.at: Field = at
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: str
+    port: int
+    security: Security
+    user: str
+    password: str
+    domain: str
+    """Our own, by which we greet."""
+
+
+def server(credentials: Credentials, side: Side) -> Server:
+    config = credentials.config
+    return Server(
+        host=str(config.get(f"{side}_host", "")),
+        port=int(config.get(f"{side}_port", 0)),
+        security=config.get(f"{side}_security", "tls"),
+        user=str(config.get("user", "")),
+        password=str(credentials.secrets.get("password", "")),
+        domain=credentials.address.rpartition("@")[2] or "localhost",
+    )
+
+
+def _connect(server: Server, until: float) -> socket.socket:
+    """A connection, encrypted where it is so from the start."""
+    try:
+        sock = http.connect(server.host, server.port, timeout=max(until - time.monotonic(), 0.01))
+        if server.security == "none" and not ip_address(sock.getpeername()[0]).is_loopback:
+            sock.close()
+            message = f"Without encryption only a server on this machine is used: {server.host}."
+            raise MailError(message, "security", permanent=True)
+        return http.secure(sock, server.host) if server.security == "tls" else sock
+    except http.HttpError as error:
+        at: Field = "security" if error.kind == "tls" else "host"
+        raise MailError(error.message, at) from error
+
+
+class _Imap(imaplib.IMAP4):
+    """IMAP over our own door, reading no longer than until a moment and no more than allowed."""
+
+    def __init__(self, server: Server, until: float) -> None:
+        self.server, self.until = server, until
+        super().__init__(server.host, server.port)
+
+    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
+        self.host, self.port = host, port
+        self.sock = _connect(self.server, self.until)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._answers: io.BufferedReader = http.stream(
+            self.sock, self.server.host, until=self.until, max_bytes=MOST_BYTES
+        )
+
+    def read(self, size: int) -> bytes:
+        return self._answers.read(size)
+
+    def readline(self) -> bytes:
+        return self._answers.readline(imaplib._MAXLINE + 1)  # type: ignore[attr-defined]
+
+    def shutdown(self) -> None:
+        self.sock.close()
+
+    def encrypt(self) -> None:
+        """STARTTLS. What the server said before it is forgotten."""
+        status, _ = self._simple_command("STARTTLS")  # type: ignore[attr-defined]
+        if status != "OK":
+            raise MailError(f"{self.server.host} offers no STARTTLS at this port.", "security")
+        self.sock = http.secure(self.sock, self.server.host)
+        self._listen()
+        self._get_capabilities()  # type: ignore[attr-defined]
+
+
+class Mailbox(BaseMailBox):
+    def __init__(self, server: Server, until: float) -> None:
+        self.server, self.until = server, until
+        super().__init__()
+
+    def _get_mailbox_client(self) -> imaplib.IMAP4:
+        client = _Imap(self.server, self.until)
+        if self.server.security == "starttls":
+            client.encrypt()
+        return client
+
+    def enter(self) -> None:
+        user, password = self.server.user, self.server.password
+        if "LOGINDISABLED" in self.client.capabilities:
+            message = f"{self.server.host} takes no password without encryption."
+            raise MailError(message, "security", permanent=True)
+        login = self.login if (user + password).isascii() else self.login_utf8
+        login(user, password, initial_folder=None)
+
+
+@contextmanager
+def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iterator[Mailbox]:
+    """A mailbox that was logged in to, with a folder opened so that nothing in it can change."""
+    where = server(credentials, "imap")
+    with _imap_words(where):
+        box = Mailbox(where, until)
+        try:
+            box.enter()
+            if folder:
+                box.folder.set(folder, readonly=True)
+            yield box
+        finally:
+            _leave(box)
+
+
+def _leave(box: Mailbox) -> None:
+    try:
+        box.logout()
+    except (ImapToolsError, imaplib.IMAP4.error, http.HttpError, OSError):
+        box.client.shutdown()
+
+
+@contextmanager
+def _imap_words(where: Server) -> Iterator[None]:
+    """Whatever goes wrong, as a MailError in words."""
+    try:
+        yield
+    except MailboxLoginError as error:
+        raise _refused(where, _said(error)) from error
+    except MailboxFolderSelectError as error:
+        message = f"{where.host} has no such folder: {_said(error)}"
+        raise MailError(message, "folder", permanent=True) from error
+    except http.HttpError as error:
+        raise MailError(error.message, "security" if error.kind == "tls" else "host") from error
+    except (ImapToolsError, imaplib.IMAP4.error, OSError) as error:
+        raise MailError(f"{where.host} broke off: {str(error)[:300]}", "host") from error
+
+
+def _refused(where: Server, said: str) -> MailError:
+    """Wrong names and passwords stay wrong; a server that is busy may open later."""
+    if "UNAVAILABLE" in said.upper() or "LIMIT" in said.upper():
+        return MailError(f"{where.host} lets nobody in at the moment: {said}", "host")
+    message = f"{where.host} does not accept this user name and password: {said}"
+    return MailError(message, "password", permanent=True)
+
+
+def _said(error: ImapToolsError) -> str:
+    """The server's own words."""
+    words = getattr(error, "command_result", ("", [b""]))[1]
+    lines = [each.decode("utf-8", "replace") for each in words if isinstance(each, bytes)]
+    return " ".join(lines)[:300] or "it gave no reason."
+
+
+class Smtp(smtplib.SMTP):
+    """SMTP over our own door, within a time."""
+
+    def __init__(self, server: Server, until: float) -> None:
+        self.server, self.until = server, until
+        super().__init__(local_hostname=server.domain)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002
+        return _connect(self.server, self.until)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock:
+            self.file = http.stream(
+                self.sock, self.server.host, until=self.until, max_bytes=http.MEGABYTE
+            )
+        if self.sock:  # for what is sent next
+            self.sock.settimeout(max(self.until - time.monotonic(), 0.01))
+        return super().getreply()
+
+    def enter(self) -> None:
+        """Greet, encrypt, log in. Raises MailError."""
+        where = self.server
+        code, words = self.connect(where.host, where.port)
+        if code != 220:
+            raise MailError(f"{where.host} does not want us now: {told(code, words)}", "host")
+        self.ehlo_or_helo_if_needed()
+        if where.security == "starttls":
+            self._encrypt()
+        if self.has_extn("auth"):
+            self._log_in()
+        elif where.security != "none":
+            raise MailError(f"{where.host} offers no way to log in.", "security", permanent=True)
+
+    def _encrypt(self) -> None:
+        code, words = self.docmd("STARTTLS")
+        if code != 220 or self.sock is None:
+            message = f"{self.server.host} offers no STARTTLS: {told(code, words)}"
+            raise MailError(message, "security")
+        self.sock = http.secure(self.sock, self.server.host)
+        self.file = self.helo_resp = self.ehlo_resp = None
+        self.esmtp_features, self.does_esmtp = {}, False
+        self.ehlo_or_helo_if_needed()
+
+    def _log_in(self) -> None:
+        """By one way only: a server counts each wrong try, and waits longer after each."""
+        user, password = self.server.user, self.server.password
+        if "PLAIN" not in self.esmtp_features["auth"].upper().split():
+            self.login(user, password)
+            return
+        plain = b64encode(f"\0{user}\0{password}".encode()).decode()
+        code, words = self.docmd("AUTH", f"PLAIN {plain}")
+        if code != 235:
+            raise smtplib.SMTPAuthenticationError(code, words)
+
+
+@contextmanager
+def outbox(credentials: Credentials, *, until: float) -> Iterator[Smtp]:
+    """A mail server that was logged in to."""
+    where = server(credentials, "smtp")
+    smtp = Smtp(where, until)
+    try:
+        with _smtp_words(where):
+            smtp.enter()
+        yield smtp
+    finally:
+        try:
+            smtp.quit()
+        except (smtplib.SMTPException, http.HttpError, OSError):
+            smtp.close()
+
+
+@contextmanager
+def _smtp_words(where: Server) -> Iterator[None]:
+    try:
+        yield
+    except smtplib.SMTPAuthenticationError as error:
+        said = told(error.smtp_code, error.smtp_error)
+        if error.smtp_code < 500:
+            raise MailError(f"{where.host} lets nobody in at the moment: {said}", "host") from error
+        message = f"{where.host} does not accept this user name and password: {said}"
+        raise MailError(message, "password", permanent=True) from error
+    except http.HttpError as error:
+        raise MailError(error.message, "security" if error.kind == "tls" else "host") from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise MailError(f"{where.host} broke off: {str(error)[:300]}", "host") from error
+
+
+def told(code: int, words: bytes | str) -> str:
+    """A server's answer, as it gave it, on one line."""
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return f"{code} {' '.join(text.split())}"[:400]
+
+
+def check(credentials: Credentials, *, seconds: float = 15.0) -> dict[Side, MailError]:
+    """Log in on both sides → what went wrong, by side; nothing if all is well."""
+    wrong: dict[Side, MailError] = {}
+    try:
+        with mailbox(credentials, until=time.monotonic() + seconds, folder="INBOX"):
+            pass
+    except MailError as error:
+        wrong["imap"] = error
+    try:
+        with outbox(credentials, until=time.monotonic() + seconds):
+            pass
+    except MailError as error:
+        wrong["smtp"] = error
+    return wrong
