@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import PurePath
 
 import structlog
+from django.core.files.base import ContentFile
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from crm.models import Attachment
 from crm.record import tellable
-from listening.models.mention import Mention
+from listening.models.mention import Enclosure, Mention
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Source
 from scrm.channels.base import Batch, ChannelError, Item
 from scrm.passing import again, is_passing
+from scrm.text import storable
 
 _log = structlog.get_logger(__name__)
 _CHUNK = 2000
+_ENDING = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def visit(source: Source) -> Poll | None:
@@ -103,15 +109,31 @@ def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: date
 
 def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:
     fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
-    Mention.objects.bulk_create(
-        _mention(poll, source, item, now) for item in items if (item.scope, item.key) in fresh
-    )
+    new = [item for item in items if (item.scope, item.key) in fresh]
+    mentions = Mention.objects.bulk_create(_mention(poll, source, item, now) for item in new)
+    _enclose(zip(mentions, new, strict=True), now)
     sighted = _sight(poll, source, items, now)
     if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
         # Heard before as mere talk about us, now known to be meant for us: look again.
         mere_talk = Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False)
         mere_talk.exclude(processed_at=None).update(processed_at=None, attempt=0)
     return len(fresh)
+
+
+def _enclose(found: Iterable[tuple[Mention, Item]], now: datetime) -> None:
+    """Keep the files that came. They are nobody's to read until their mention is recorded."""
+    for mention, item in found:
+        for file in item.attachments:
+            ending = PurePath(file.name).suffix.lower()
+            ending = ending if _ENDING.fullmatch(ending) else ""
+            attachment = Attachment.objects.create(
+                name=storable(file.name)[-255:],
+                content_type=storable(file.content_type)[:100],
+                size=len(file.content),
+                file=ContentFile(file.content, name=f"received{ending}"),
+                created_at=now,
+            )
+            Enclosure.objects.create(mention=mention, attachment=attachment)
 
 
 def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:

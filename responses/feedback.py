@@ -15,7 +15,8 @@ from crm.models import Interaction
 from crm.record import lock_workspace
 from listening.models import Mention
 from responses.models import Delivery, Feedback
-from responses.models.delivery import Sending
+from responses.models.delivery import LEFT
+from scrm.channels.base import AUTOMATIC
 from scrm.nudge import nudge
 
 UNRESOLVED_FOR = timedelta(hours=48)
@@ -54,7 +55,7 @@ def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
     heard = list(heard)
     keys = {each.in_reply_to for each in heard} - {""}
     private = {each.conversation for each in heard if each.visibility == "private"}
-    sent = Delivery.objects.filter(state=Sending.SENT).filter(
+    sent = Delivery.objects.filter(state__in=LEFT).filter(
         Q(scope__in={each.scope for each in heard}, sent_key__in=keys)
         | Q(interaction__conversation__in=private)
     )
@@ -125,9 +126,9 @@ def relink(*, now: datetime) -> None:
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
         ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None
-    )
+    ).exclude(kind=AUTOMATIC)
     answered = Delivery.objects.filter(
-        state=Sending.SENT, sent_at__gte=since, sent_key__in=orphans.values("in_reply_to")
+        state__in=LEFT, sent_at__gte=since, sent_key__in=orphans.values("in_reply_to")
     )
     for delivery in answered.select_related("response__case"):
         with transaction.atomic():
@@ -137,7 +138,7 @@ def relink(*, now: datetime) -> None:
 
 
 def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: datetime) -> None:
-    found = list(heard.filter(direction="in", feedback=None))
+    found = list(heard.filter(direction="in", feedback=None).exclude(kind=AUTOMATIC))
     Feedback.objects.bulk_create(
         Feedback(interaction=each, response=delivery.response, delivery=delivery, at=now)
         for each in found

@@ -6,7 +6,10 @@ sending becomes a fact: its state, its ledger row, its case and its feedback in 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -16,13 +19,14 @@ from crm.models import Interaction, User
 from crm.record import Entry, lock_workspace, record
 from responses.feedback import adopt
 from responses.models import Delivery
-from responses.models.delivery import MOST_ATTEMPTS, Act, Sending
+from responses.models.delivery import LEFT, MOST_ATTEMPTS, Act, Sending
 from responses.models.response import Refused
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)
 HEARD_WITHIN = timedelta(hours=48)
 SETTLE_AGAIN = timedelta(minutes=10)
+_NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def deliver(delivery: Delivery) -> None:
@@ -55,7 +59,7 @@ def _carry_out(delivery: Delivery) -> Receipt:
     """Say it, or change what stands there. Raises ChannelError."""
     post, credentials = delivery.amends, delivery.account.credentials
     if post is None:
-        return _speaker(delivery).send(credentials, delivery.outgoing)
+        return _speaker(delivery).send(credentials, delivery.parcel)
     if delivery.is_overtaken:
         raise ChannelError("A later change to this post is there already.", permanent=True)
     editor = delivery.account.channel.editor
@@ -115,7 +119,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
         .select_related("response__case", "account", "profile", "amends__interaction")
         .get(pk=delivery.pk)
     )
-    if mine.state == Sending.SENT:
+    if mine.state in LEFT:
         return False
     row = record([_entry(mine, receipt, now)], now=now)[0]
     mine.state, mine.sent_at, mine.interaction_id = Sending.SENT, now, row.interaction
@@ -124,6 +128,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
         mine.scope, mine.sent_key = receipt.scope, receipt.key
     mine.lease_until, mine.settle_after, mine.error = None, None, ""
     mine.save()
+    mine.response.attachments.filter(interaction=None).update(interaction=row.interaction)
     case = mine.response.case
     if case and not mine.response.is_macro:
         case.count_in(row.conversation, now=now)
@@ -225,7 +230,9 @@ def heard_ourselves(items: list[Item], *, accounts: list[int], now: datetime) ->
 
 
 def _is(delivery: Delivery, item: Item) -> bool:
-    """Same account's network, same words, same place: nothing weaker proves a sending."""
+    """It bears our nonce; or same account's network, same words, same place. Nothing less."""
+    if nonce_in(item.key) == delivery.uuid:
+        return True
     said = delivery.outgoing
     return (
         delivery.account.network == item.scope
@@ -233,3 +240,22 @@ def _is(delivery: Delivery, item: Item) -> bool:
         and said.in_reply_to == item.in_reply_to
         and said.visibility == item.visibility
     )
+
+
+def nonce_in(key: str) -> UUID | None:
+    """The nonce of a sending, where a network lets it be a part of a key."""
+    found = _NONCE.match(key)
+    return UUID(found[0]) if found else None
+
+
+def prove(items: Iterable[Item], *, now: datetime) -> None:
+    """Whatever answers a sending, or brings it back, shows that it left."""
+    named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
+    if not named:
+        return
+    doubtful = Delivery.objects.filter(
+        uuid__in=named, state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None
+    )
+    for delivery in doubtful.select_related("response", "account").order_by("pk"):
+        item = named[delivery.uuid]
+        mark_sent(delivery, Receipt(item.scope, item.in_reply_to, item.thread_key), now=now)

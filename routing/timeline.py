@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from crm.models import Conversation, Interaction, Profile, User
 from listening.highlight import highlight
@@ -63,7 +63,8 @@ class Why:
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Everything said in the case's conversations and done to it, oldest first."""
     said = interactions_of(case).select_related("profile", "staff", "account", "conversation")
-    said = said.prefetch_related("attachments")
+    back = Interaction.objects.filter(pk=OuterRef("pk"), deliveries__state="bounced")
+    said = said.prefetch_related("attachments").annotate(came_back=Exists(back))
     latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MOST])
     older = 0 if everything or len(latest) < MOST else said.count() - len(latest)
     readable = _readable(latest, user)

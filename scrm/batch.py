@@ -10,16 +10,17 @@ import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
-from crm.models import Account, Interaction
+from crm.models import Account, Interaction, Profile
 from crm.record import Entry, Recorded, lock_workspace, record
 from listening.models import Mention, SetApart, Sighting, TopicRevision
 from listening.models.mention import HOPELESS
 from listening.topics import Hits, find_matches, keep_matches
-from responses import feedback, outbox
+from responses import feedback, outbox, returned
 from responses.feedback import Answered, Heard
 from routing.arrivals import Arrival, Hint, take_in
+from routing.models import Case
 from routing.rules import Facts
-from scrm.channels.base import Item
+from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
 from scrm.passing import again, is_passing
 
 _log = structlog.get_logger(__name__)
@@ -53,19 +54,25 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
     keep_matches(hits)
     context = _Context.load(mentions, hits)
+    back = [_item(each) for each in mentions if each.kind in (BOUNCE, NOTICE)]
+    returned.come_back(back, now=now)
     kept = [mention for mention in mentions if context.keeps(mention)]
     own = [mention for mention in kept if context.is_ours(mention)]
     outbox.heard_ourselves(
         [_item(mention) for mention in own], accounts=list(context.ours.values()), now=now
     )
+    outbox.prove([_item(mention) for mention in kept], now=now)
     recorded = record([context.entry(mention) for mention in kept], now=now)
     inbound = {
         mention.pk: (mention, row)
         for mention, row in zip(kept, recorded, strict=True)
         if not context.is_ours(mention)
     }
-    answers = feedback.answered(_heard(mention, row) for mention, row in inbound.values())
-    take_in([context.arrival(*pair, answers) for pair in inbound.values()], now=now)
+    Profile.objects.filter(pk__in=[row.profile or 0 for _, row in inbound.values()]).heard()
+    said = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
+    answers = feedback.answered(_heard(*pair) for pair in said)
+    take_in([context.arrival(*pair, answers) for pair in said], now=now)
+    _show([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
     _finish(mentions, {m.pk: r.interaction for m, r in zip(kept, recorded, strict=True)}, now)
 
@@ -138,7 +145,7 @@ class _Context:
 
     def keeps(self, mention: Mention) -> bool:
         """Ours, for us, matched, or an answer to us; but nothing from before we came."""
-        if mention.backlog:
+        if mention.backlog or mention.kind in (BOUNCE, NOTICE):
             return False
         return bool(
             self.is_ours(mention)
@@ -199,6 +206,18 @@ class _Context:
         )
 
 
+def _show(rows: Sequence[Recorded]) -> None:
+    """What opens no case stands in its conversation's, if it has one: whoever looks sees it."""
+    conversations = [row.conversation for row in rows]
+    if not conversations:
+        return
+    current = Case.objects.filter(
+        conversation_links__conversation__in=conversations, conversation_links__ended_at=None
+    )
+    for case in current.distinct():
+        case.tell()
+
+
 def _hint(answer: Answered) -> Hint:
     what = "statement" if answer.macro else "reply"
     return Hint(answer.department, answer.issue, f"It answers a {what} of this department.")
@@ -221,6 +240,7 @@ def _item(mention: Mention) -> Item:
         key=mention.key,
         author=mention.author,
         text=mention.text,
+        kind=mention.kind,
         url=mention.url,
         visibility=mention.visibility,  # type: ignore[arg-type]
         thread_key=mention.thread_key,
@@ -229,7 +249,7 @@ def _item(mention: Mention) -> Item:
 
 
 def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) -> None:
-    """Processed: one statement for the whole batch."""
+    """Processed, and the files that came along belong to what was recorded: two statements."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "
@@ -237,6 +257,13 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
             "FROM unnest(%s::bigint[], %s::bigint[]) AS done (id, interaction_id) "
             "WHERE listening_mention.id = done.id",
             [now, [m.pk for m in mentions], [ledger.get(m.pk) for m in mentions]],
+        )
+        cursor.execute(
+            "UPDATE crm_attachment SET interaction_id = done.interaction_id "
+            "FROM listening_enclosure kept "
+            "JOIN listening_mention done ON done.id = kept.mention_id "
+            "WHERE kept.attachment_id = crm_attachment.id AND done.id = ANY(%s)",
+            [[m.pk for m in mentions]],
         )
 
 

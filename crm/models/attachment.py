@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from crm.models.interaction import Interaction
 from crm.models.user import User
+from scrm.channels.base import File
 
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
@@ -44,3 +45,7 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def as_file(self) -> File:
+        with self.file.open("rb") as content:
+            return File(self.name, self.content_type, content.read())

@@ -26,9 +26,17 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
         current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
         return self.filter(~Exists(current))
 
+    def heard(self) -> int:
+        """They wrote: whoever could not be reached there can be → how many."""
+        mute = self.filter(unreachable_since__isnull=False)
+        return mute.update(unreachable_since=None, unreachable_why="")
+
 
 class Profile(models.Model):
-    """One outside party on one network. The key never changes; handle and name may."""
+    """One outside party on one network. The key never changes; handle and name may.
+
+    unreachable_since: what we sent there came back, and they were not heard from there since.
+    """
 
     network = models.CharField(max_length=60)
     key = models.CharField(max_length=500)
@@ -37,6 +45,8 @@ class Profile(models.Model):
     url = models.CharField(max_length=1000, blank=True)
     reach = models.BigIntegerField(null=True, blank=True)
     first_seen_at = models.DateTimeField(default=timezone.now)
+    unreachable_since = models.DateTimeField(null=True)
+    unreachable_why = models.CharField(max_length=500, blank=True)
 
     objects = ProfileQuerySet.as_manager()
 
@@ -61,6 +71,11 @@ class Profile(models.Model):
     def colour(self) -> int:
         """Which of the eight colours of a style sheet stands for them."""
         return self.pk % 8
+
+    def cannot_be_reached(self, why: str, *, now: datetime) -> None:
+        """What we sent there came back, and why; until they write from there themselves."""
+        self.unreachable_since, self.unreachable_why = now, why[:500]
+        self.save(update_fields=["unreachable_since", "unreachable_why"])
 
     @property
     def link(self) -> ProfileLink | None:

@@ -1,10 +1,11 @@
-from listening.models.mention import Match, Mention, Sighting
+from listening.models.mention import Enclosure, Match, Mention, Sighting
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
 from listening.models.source import Source
 from listening.models.topic import Topic, TopicRevision
 
 __all__ = [
+    "Enclosure",
     "Match",
     "Mention",
     "Poll",

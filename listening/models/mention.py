@@ -7,7 +7,7 @@ from django.db import models, transaction
 from django.db.models import F, Func, Q
 from django.utils import timezone
 
-from crm.models import Interaction
+from crm.models import Attachment, Interaction
 from crm.triggers import frozen
 from listening.models.poll import Poll
 from listening.models.source import Source
@@ -121,6 +121,16 @@ class Mention(models.Model):
             url=self.author_url,
             reach=self.author_reach,
         )
+
+
+class Enclosure(models.Model):
+    """A file that came with a mention; its interaction gets it as soon as there is one."""
+
+    mention = models.ForeignKey(Mention, models.PROTECT, related_name="enclosures")
+    attachment = models.OneToOneField(Attachment, models.PROTECT, related_name="enclosure")
+
+    def __str__(self) -> str:
+        return str(self.attachment)
 
 
 class Sighting(models.Model):

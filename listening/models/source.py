@@ -31,22 +31,23 @@ class SourceQuerySet(models.QuerySet["Source"]):
         )
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
-        """Whoever connects a site of ours means it to be heard: its source appears by itself."""
-        for account in Account.objects.active().filter(sources=None):
-            if not account.channel.own_ground:
-                continue
-            self.get_or_create(
-                kind=account.kind,
-                address=account.address,
-                account=account,
-                defaults={
-                    "name": account.name,
-                    "stance": Source.Stance.FOR_US,
-                    "owner": account.owner,
-                    "created_at": now,
-                    "cases_since": now - timedelta(days=1),
-                },
-            )
+        """What of an account is listened to as soon as it is connected, where it is not yet."""
+        for account in Account.objects.active().filter(sources=None).order_by("pk"):
+            channel = account.channel
+            address = channel.own_source or (account.address if channel.own_ground else "")
+            if address:
+                self.get_or_create(
+                    kind=account.kind,
+                    address=address,
+                    account=account,
+                    defaults={
+                        "name": f"{channel.label}: {account.address}"[:200],
+                        "stance": Source.Stance.FOR_US,
+                        "owner": account.owner,
+                        "rhythm": 60,
+                        "created_at": now,
+                    },
+                )
 
 
 @pghistory.track(
@@ -146,7 +147,10 @@ class Source(models.Model):
         """Seconds until the next visit: at our rhythm, or as seldom as the other side asked.
 
         In its first day our own is 45 at most, so that the next item is seen within a minute.
+        Where more waits there than one visit brings home, the next one follows at once.
         """
+        if asked == 0:
+            return 0.0
         is_new = now - self.created_at < _FIRST_DAY
         return max(min(self.rhythm, _FIRST_PACE) if is_new else self.rhythm, asked or 0)
 

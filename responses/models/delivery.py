@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -24,6 +25,7 @@ class Sending(models.TextChoices):
     QUEUED = "queued", "Waiting to leave"
     SENDING = "sending", "Leaving"
     SENT = "sent", "Sent"
+    BOUNCED = "bounced", "Came back"
     FAILED = "failed", "Failed"
     UNKNOWN = "unknown", "Unknown: it may or may not have left"
     CANCELLED = "cancelled", "Cancelled"
@@ -37,7 +39,9 @@ class Act(models.TextChoices):
     WITHDRAW = "withdraw", "Taking down"
 
 
-UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN)
+UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED)
+LEFT = (Sending.SENT, Sending.BOUNCED)
+"""Both stand in the ledger: what came back was said all the same."""
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -73,8 +77,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def to_check(self, now: datetime) -> DeliveryQuerySet:
-        """What needs a human: failed, unknown, or overdue; not what was replaced since."""
-        troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN])
+        """What needs a human: failed, unknown, come back, overdue; not what was replaced since."""
+        troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED])
         # Not a join: who takes one of these in hand compares and sets this row alone.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
         # Said twice, so that the index of what is unsettled is seen to hold all of them.
@@ -165,7 +169,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["state"],
                 name="delivery_unsettled",
-                condition=Q(state__in=["queued", "failed", "unknown"], settled_at=None),
+                condition=Q(state__in=["queued", "failed", "unknown", "bounced"], settled_at=None),
             ),
         ]
 
@@ -183,7 +187,7 @@ class Delivery(models.Model):
 
     @property
     def outgoing(self) -> Outgoing:
-        """What the speaker is given; the same at every try."""
+        """What the speaker is given, as far as it says which sending this is; never changes."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
@@ -195,7 +199,18 @@ class Delivery(models.Model):
             in_reply_to=answered.key if answered and same_network else "",
             thread_key=self.conversation.thread_key if self.conversation else "",
             visibility=self.response.visibility,  # type: ignore[arg-type]
+            about=answered.title if answered and same_network else "",
         )
+
+    @property
+    def parcel(self) -> Outgoing:
+        """The same with all that goes with it, for the sending itself. Reads files."""
+        said: list[str] = []
+        if self.conversation:
+            before = self.conversation.interactions.filter(scope=self.account.network)
+            said = list(before.order_by("sort_at", "pk").values_list("key", flat=True))
+        files = [each.as_file() for each in self.response.attachments.order_by("pk")]
+        return replace(self.outgoing, references=tuple(said), attachments=tuple(files))
 
     @property
     def is_change(self) -> bool:
@@ -219,6 +234,8 @@ class Delivery(models.Model):
     @property
     def trouble(self) -> str:
         """What a state that is none of the good ones means, as a sentence."""
+        if self.state == Sending.BOUNCED:
+            return "It left, and came back: they did not get it."
         if self.state == Sending.UNKNOWN:
             what = "been changed" if self.is_change else "left"
             return f"It may or may not have {what}."
@@ -287,6 +304,16 @@ class Delivery(models.Model):
         url = f"{reverse('responses:sendings')}#sending-{self.pk}"
         self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
+    def come_back(self, why: str) -> bool:
+        """The other side gave it back: a human deals with it. Whether this call made it so."""
+        sent = Delivery.objects.filter(pk=self.pk, state=Sending.SENT)
+        if not sent.update(state=Sending.BOUNCED, error=why, settled_at=None):
+            return False
+        self.refresh_from_db()
+        self._ring(f"It came back. {why}")
+        self._tell()
+        return True
+
     def _tell(self) -> None:
         publish(f"department:{self.response.department_id}", "delivery", self.pk)
 
@@ -297,7 +324,7 @@ class Delivery(models.Model):
         """A new sending that replaces this one; `by` has seen the old one. Raises Stale."""
         now = now or timezone.now()
         old = self.take_in_hand(now=now)
-        if old.state not in {Sending.FAILED, Sending.UNKNOWN}:
+        if old.state not in {Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED}:
             raise Stale("This has not been tried yet. Nothing was sent twice.")
         again = Delivery.objects.create(
             response=old.response,

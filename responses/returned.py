@@ -1,0 +1,55 @@
+"""What we sent came back, or is late: it stands at its sending, its case, and whom it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from responses.models import Delivery
+from responses.models.delivery import Sending
+from responses.outbox import nonce_in, prove
+from routing.models import CaseEvent
+from routing.models.status import Status
+from scrm.channels.base import BOUNCE, Item
+
+_RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
+
+
+def come_back(items: Sequence[Item], *, now: datetime) -> None:
+    """Items of the kinds BOUNCE and NOTICE, in the ledger's transaction. Again is no more."""
+    prove(items, now=now)
+    named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
+    sent = Delivery.objects.filter(uuid__in=named, state=Sending.SENT)
+    for delivery in sent.select_related("response__case", "account", "profile").order_by("pk"):
+        item = named[delivery.uuid]
+        if item.kind == BOUNCE:
+            _bounced(delivery, item.text, now)
+        else:
+            _late(delivery, item.text, now)
+
+
+def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
+    if not delivery.come_back(why):
+        return
+    whom = delivery.profile or delivery.destination
+    if delivery.profile:
+        delivery.profile.cannot_be_reached(why, now=now)
+    case = delivery.response.case
+    if case is None:
+        return
+    said = f"What we sent to {whom} came back: {why}"
+    if case.status in _RESTING:
+        case.reopen(by=None, why=said)
+    else:
+        case.log(CaseEvent.Kind.ANSWERED, by=None, why=said, now=now, response=delivery.response_id)
+
+
+def _late(delivery: Delivery, why: str, now: datetime) -> None:
+    """No failure so far: their server goes on trying."""
+    said = f"It is not there yet: {why}"
+    if delivery.error == said:
+        return
+    Delivery.objects.filter(pk=delivery.pk).update(error=said)
+    case = delivery.response.case
+    if case:
+        case.log(CaseEvent.Kind.ANSWERED, by=None, why=said, now=now, response=delivery.response_id)
