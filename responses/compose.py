@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from crm.models import Account, Conversation, Interaction, Profile, User
+from crm.models import Account, Attachment, Conversation, Interaction, Profile, User
 from crm.record import lock_workspace
 from responses.models import Decision, Delivery, Response
 from responses.models.delivery import Act, Sending
@@ -103,10 +103,13 @@ def speaking_accounts(department: Department) -> list[Account]:
     return [account for account in accounts if account.channel.speaker]
 
 
-def reply(case: Case, words: Words, *, place: Place, by: User) -> Response:
+def reply(
+    case: Case, words: Words, *, place: Place, by: User, along: Sequence[Attachment] = ()
+) -> Response:
     """Answer one person (micro). The same form again gives the first response back.
 
-    Raises Stale if they wrote since, Refused in the words of the rules.
+    along: files, stored or not. Raises Stale if they wrote since, Refused in the words of
+    the rules.
     """
 
     def write() -> Response:
@@ -116,6 +119,9 @@ def reply(case: Case, words: Words, *, place: Place, by: User) -> Response:
             words, by=by, case=case, in_reply_to=answered, visibility=words.visibility
         )
         _add(response, [place], answered)
+        for file in along:
+            file.save()
+            response.attachments.add(file)
         return response.send(by=by)
 
     return _once(words, write)

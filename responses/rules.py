@@ -235,14 +235,16 @@ def content_hash(
     visibility: str,
     destinations: Iterable[tuple[int, str]],
     versions: Mapping[str, str],
+    files: Iterable[str] = (),
 ) -> str:
     """What an approval signs: SHA-256 (hex) of the words and of everywhere they go.
 
     destinations: (account, destination) in any order. versions: account → the words that go
-    there instead. JSON keeps the parts apart, so that no text can pass for another text with
-    another destination.
+    there instead. files: what goes along, by id. JSON keeps the parts apart, so that no text
+    can pass for another text with another destination.
     """
-    parts = [text, subject, audience, visibility, sorted(destinations), sorted(versions.items())]
+    parts: list[object] = [text, subject, audience, visibility]
+    parts += [sorted(destinations), sorted(versions.items()), sorted(files)]
     # Not ASCII-escaped: two escaped surrogates would read as one character.
     encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Account, User
+from crm.models import Account, Attachment, User
 from responses.compose import (
     Place,
     Words,
@@ -22,6 +22,7 @@ from responses.compose import (
     titled,
     visibilities,
 )
+from responses.files import FilesField, as_attachments, objection, waiting
 from responses.models import Decision, Response
 from routing.models import Case, Department, Issue
 from scrm.numbers import number
@@ -89,12 +90,22 @@ class Later(forms.Form):
 
 
 class ReplyForm(Composing, Later):
+    """uploads: what goes along. kept: what was chosen when the form was sent before, in vain."""
+
     place = forms.ChoiceField(label=_("Where"), widget=forms.RadioSelect)
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
+    uploads = FilesField(label=_("Files"), required=False)
+    kept = forms.ModelMultipleChoiceField(
+        Attachment.objects.none(), required=False, to_field_name="uuid"
+    )
 
-    def __init__(self, case: Case, data: Any = None) -> None:
-        super().__init__(data, initial={"seen": case.last_inbound_id})
+    def __init__(self, case: Case, user: User, data: Any = None, files: Any = None) -> None:
+        super().__init__(data, files, initial={"seen": case.last_inbound_id})
+        kept = self.fields["kept"]
+        assert isinstance(kept, forms.ModelMultipleChoiceField)
+        kept.queryset = waiting(user)
+        self.user = user
         self.places = {place_name(place): place for place in places_for(case)}
         field: Any = self.fields["place"]
         field.choices = [(name, _said(place)) for name, place in self.places.items()]
@@ -102,12 +113,25 @@ class ReplyForm(Composing, Later):
             (name for name, place in self.places.items() if place.profile == case.profile),
             next(iter(self.places), None),
         )
+        if not any(place.account.channel.carries for place in self.places.values()):
+            del self.fields["uploads"], self.fields["kept"]
 
     def clean(self) -> dict[str, Any]:
         name = self.cleaned_data.get("place")
         if name:
             self.check_length([self.places[name].account])
+            self._check_files(self.places[name].account)
         return self.cleaned_data
+
+    def _check_files(self, account: Account) -> None:
+        files = [*self.cleaned_data.get("uploads", ()), *self.cleaned_data.get("kept", ())]
+        if files and (why := objection(files, account)):
+            self.add_error("uploads", why)
+
+    def attachments(self) -> list[Attachment]:
+        """All that goes along, what is new of it not stored yet."""
+        typed = self.cleaned_data
+        return [*typed.get("kept", ()), *as_attachments(typed.get("uploads", ()), by=self.user)]
 
     @property
     def chosen(self) -> Place:
@@ -277,4 +301,7 @@ def _said(place: Place) -> str:
         words = _("Reply privately as %(account)s to %(whom)s")
     else:
         words = _("Message privately as %(account)s to %(whom)s")
-    return words % {"account": place.account, "whom": whom}
+    said = words % {"account": place.account, "whom": whom}
+    if profile and profile.unreachable_since:
+        return _("%(said)s (what we sent there last came back)") % {"said": said}
+    return said

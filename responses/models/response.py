@@ -51,7 +51,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
 
     def unsettled(self) -> ResponseQuerySet:
         """Drafts, held ones, and those of which some sending has not simply left."""
-        waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown"])
+        waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown", "bounced"])
         open_ones = Q(state__in=[State.DRAFT, State.HELD])
         return self.filter(
             open_ones | (Q(state=State.RELEASED, deliveries__settled_at=None) & waiting)
@@ -218,7 +218,8 @@ class Response(Signed):
             if each.act != "withdraw"  # taking it down adds no place
         ]
         how = self.audience, self.visibility
-        return content_hash(self.text, self.subject, *how, places, self.versions)
+        files = [str(each.uuid) for each in self.attachments.all()]
+        return content_hash(self.text, self.subject, *how, places, self.versions, files)
 
     def words_on(self, account: Account) -> str:
         """What is said there: its own version, where it has one."""

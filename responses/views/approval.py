@@ -203,7 +203,9 @@ def _approvals(
     """The queue. form, at: what was typed about one of them, and about which."""
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
     held = held.select_related("case__profile", "issue", "department", "author")
-    held = held.prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
+    held = held.prefetch_related(
+        "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
+    )
     waiting, more = oldest(held)
     answered = words_answered(waiting, request.user)
     departments = {each.department_id: each.department for each in waiting}

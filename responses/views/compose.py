@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.models import Account, Interaction, User
-from responses import compose
+from responses import compose, files
 from responses.compose import max_length, speaking_accounts
 from responses.forms import (
     ByHandForm,
@@ -52,11 +52,12 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def reply(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)
-    form = ReplyForm(case, request.POST)
+    form = ReplyForm(case, request.user, request.POST, request.FILES)
 
     def act() -> Response:
         words = form.words(visibility=form.chosen.visibility)
-        return compose.reply(case, words, place=form.chosen, by=request.user)
+        along = form.attachments()
+        return compose.reply(case, words, place=form.chosen, by=request.user, along=along)
 
     return _answer(request, case, "reply", form, act)
 
@@ -137,7 +138,9 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     if request.headers.get("HX-Request"):
         said = said.unsettled()
     said = said.select_related("author", "case").order_by("-created_at")
-    said = said.prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
+    said = said.prefetch_related(
+        "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
+    )
     found = {
         "case": case,
         "responses": said,
@@ -195,7 +198,7 @@ def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
         return NoteForm(initial={"seen": case.last_inbound_id})
     if tab == "nothing":
         return NothingForm(case, request.user)
-    return ReplyForm(case)
+    return ReplyForm(case, request.user)
 
 
 def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
@@ -265,6 +268,7 @@ def _composer(
         .exclude(text="")
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
+        "kept": files.keep(request, request.user) if form.is_bound and status >= 400 else [],
         "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
         **more,
     }

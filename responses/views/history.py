@@ -133,7 +133,9 @@ def _before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
 def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
     return (
         found.select_related("case__profile", "issue", "department", "author")
-        .prefetch_related("deliveries__account", "deliveries__profile", "approvals__by")
+        .prefetch_related(
+            "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
+        )
         .order_by("-created_at", "-pk")
     )
 

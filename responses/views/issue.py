@@ -140,7 +140,11 @@ def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
     return (
         found.select_related("case__profile", "issue", "department", "author", "corrects")
         .prefetch_related(
-            "deliveries__account", "deliveries__profile", "approvals__by", "corrections"
+            "deliveries__account",
+            "deliveries__profile",
+            "attachments",
+            "approvals__by",
+            "corrections",
         )
         .order_by("-created_at", "-pk")
     )

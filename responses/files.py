@@ -1,0 +1,107 @@
+"""Files that leave with a text: chosen in the composer, kept where the form comes again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.files.base import File
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+
+from crm.models import Account, Attachment, User
+from scrm.text import storable
+
+LARGEST = 25 * 1024 * 1024
+MOST = 10
+
+
+class _SeveralFiles(forms.FileInput):
+    allow_multiple_selected = True
+
+    def value_from_datadict(self, _data: Any, files: Any, name: str) -> Any:
+        return files.getlist(name) if hasattr(files, "getlist") else []
+
+
+class FilesField(forms.FileField):
+    """Several files of any kind. One that cannot be taken is said; the others can be kept."""
+
+    widget = _SeveralFiles
+
+    def clean(self, data: Any, _initial: Any = None) -> list[UploadedFile[bytes]]:
+        files = [each for each in data or [] if each]
+        if wrong := [why for file in files if (why := trouble(file))]:
+            raise forms.ValidationError(wrong)
+        return files
+
+
+def trouble(file: UploadedFile[bytes]) -> str:
+    """Why this file cannot go along, in words, or ""."""
+    if not file.size:
+        return _("“%(name)s” is empty.") % {"name": file.name}
+    if file.size > LARGEST:
+        return _("“%(name)s” has %(size)s; 25 MB are the most. Your text is kept.") % {
+            "name": file.name,
+            "size": filesizeformat(file.size),
+        }
+    return ""
+
+
+def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Account) -> str:
+    """Why these cannot all go along from there, in words, or ""."""
+    total, most = sum(file.size or 0 for file in files), account.channel.carries
+    if not most:
+        says = _("%(account)s carries no files. Leave them out, or choose another way.")
+        return says % {"account": account}
+    if len(files) > MOST:
+        return _("At most %(n)d files go along.") % {"n": MOST}
+    if total > most:
+        says = _("Together these have %(size)s; %(account)s carries %(most)s at most.")
+        sizes = {"size": filesizeformat(total), "most": filesizeformat(most)}
+        return says % ({"account": account} | sizes)
+    return ""
+
+
+def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
+    """Not stored yet."""
+    return [
+        Attachment(
+            by=by,
+            name=storable(str(file.name))[-255:],
+            content_type=storable(file.content_type or "application/octet-stream")[:100],
+            size=file.size or 0,
+            file=File(file, name=f"file{_ending(str(file.name))}"),
+        )
+        for file in files
+    ]
+
+
+def _ending(name: str) -> str:
+    ending = PurePath(name).suffix.lower()
+    return ending if re.fullmatch(r"\.[a-z0-9]{1,10}", ending) else ""
+
+
+def waiting(user: User) -> Any:
+    """What they chose for a text that has not gone yet."""
+    return Attachment.objects.filter(by=user, interaction=None, responses=None)
+
+
+def keep(request: HttpRequest, user: User) -> list[Attachment]:
+    """The good ones of the files that came with a form that comes again, and those before."""
+    named = [UUID(each) for each in request.POST.getlist("kept") if _is_uuid(each)]
+    kept = list(waiting(user).filter(uuid__in=named)) if named else []
+    fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]
+    for row in as_attachments(fresh[: max(MOST - len(kept), 0)], by=user):
+        row.save()
+        kept.append(row)
+    return kept
+
+
+def _is_uuid(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text))
