@@ -9,10 +9,12 @@ from crm.views import (
     job,
     link,
     lookup,
+    mailbox,
     me,
     people,
     profile,
     relation,
+    said,
     workspace,
 )
 
@@ -48,10 +50,13 @@ urlpatterns = [
     path("our-accounts/new/", account.new, name="account_new"),
     path("our-accounts/new/blog/", blog.new, name="blog_new"),
     path("our-accounts/<int:pk>/blog/", blog.again, name="blog_again"),
+    path("our-accounts/new/mailbox/", mailbox.new, name="mailbox_new"),
+    path("our-accounts/<int:pk>/mailbox/", mailbox.mailbox, name="mailbox"),
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),
     path("organisation/", workspace.workspace, name="workspace"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
+    path("said/<uuid:uuid>/", said.whole, name="whole"),
     path("me/", me.me, name="me"),
     path("jobs/<uuid:uuid>/", job.job, name="job"),
 ]

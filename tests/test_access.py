@@ -75,7 +75,7 @@ GET = {
     "listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment account_change_password live listening:mentions reports:map",
+    "crm:attachment crm:whole account_change_password live listening:mentions reports:map",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
     "responses:saved_reply_new",
@@ -91,8 +91,8 @@ GET = {
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
-    "crm:person crm:accounts crm:account crm:account_new crm:blog_new crm:workspace routing:seats "
-    "sample:start",
+    "crm:person crm:accounts crm:account crm:account_new crm:blog_new crm:mailbox "
+    "crm:mailbox_new crm:workspace routing:seats sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -124,6 +124,7 @@ POST = {
     "listening:source_edit listening:source_pause listening:source_poll "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:blog_new "
+    "crm:mailbox crm:mailbox_new "
     "crm:workspace routing:seats sample:start reports:checklist",
 }
 # allauth's own, for people without a password: for us it only redirects.
@@ -258,6 +259,14 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "profile": Profile.objects.get(key="roncalder").pk,
         "person": people["reader"].pk,  # type: ignore[union-attr]
         "account": account.pk,
+        "mailbox": Account.objects.create(
+            kind="email",
+            network="email",
+            self_key="us:a@b.example",
+            address="a@b.example",
+            owner=admin,
+        ).pk,
+        "said": answer.uuid,
         "job": Job.objects.create(kind="responses.bulk", owner=agent, state="done").uuid,
         "view": SavedView.objects.create(name="Mine", query="", owner=agent).pk,
         "saved": SavedReply.objects.create(name="Sorry", text="Sorry.", owner=agent).pk,
@@ -277,6 +286,7 @@ THING_OF = {
     "cases/": "case", "responses/": "response", "sendings/": "delivery", "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
     "set-apart/": "apart", "contacts/": "contact", "profiles/": "profile", "people/": "person",
+    "our-accounts/<int:pk>/mailbox/": "mailbox", "said/": "said",
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
     "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",

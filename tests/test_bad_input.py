@@ -13,7 +13,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm import blog_form
+from crm import blog_form, mailbox_form
 from crm.models import Account, Attachment, Contact, User
 from listening.views import discovery
 from responses.models import Response
@@ -179,6 +179,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:rule_switch": {"to": "on"},
     "responses:reply": {
         "form": uuid.UUID(int=8), "seen": "@last_inbound", "place": "@place", "text": "Hi",
+        "kept": "@scan",
     },
     "responses:statement": {
         "form": uuid.UUID(int=8), "seen": "@last_inbound", "accounts": "@speaking", "subject": "",
@@ -256,6 +257,17 @@ TYPED: dict[str, dict[str, Any]] = {
         "address": "http://127.0.0.1:1", "user": "ada", "password": "secret", "owner": "@admin",
     },
     "crm:account": {"name": "Us", "owner": "@admin"},
+    "crm:mailbox_new": {
+        "address": "us@scrm.example", "sender": "Us", "user": "us", "password": "secret",
+        "imap_host": "127.0.0.1", "imap_port": "1", "imap_security": "tls", "smtp_port": "1",
+        "smtp_host": "127.0.0.1", "smtp_security": "none", "signature": "Us", "owner": "@admin",
+        "do": "save",
+    },
+    "crm:mailbox": {
+        "sender": "Us", "user": "us", "password": "", "imap_host": "127.0.0.1", "imap_port": "1",
+        "imap_security": "tls", "smtp_port": "1", "smtp_host": "127.0.0.1",
+        "smtp_security": "none", "signature": "Us", "owner": "@admin", "do": "test",
+    },
     "crm:account_pause": {"to": "active"},
     "account_login": {"login": "ada@scrm.example", "password": "secret", "next": "/"},
     "account_reset_password": {"email": "ada@scrm.example"},
@@ -276,7 +288,7 @@ DATED = [
 PROBES = {"readyz", "live"}
 """What answers 5xx by design."""
 
-UUIDS = {"crm:attachment", "crm:job", "routing:survey"}
+UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey"}
 """What is named by a UUID and not by a key."""
 
 BUTTONS = {
@@ -340,6 +352,7 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
     blog = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "https://b.example/")
     monkeypatch.setattr(blog_form, "connect", lambda *typed: blog)
+    monkeypatch.setattr(mailbox_form, "check", lambda *_, **__: {})
     client = Client(raise_request_exception=False)
     client.force_login(world.people["admin"])  # type: ignore[arg-type]
     return client

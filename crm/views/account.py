@@ -11,6 +11,9 @@ from crm.access import StaffRequest, admin_only
 from crm.forms import AccountForm
 from crm.models import Account
 
+_OWN_PAGES = {"email": "crm:mailbox"}
+"""Kinds whose accounts have secrets, and so a form of their own."""
+
 
 @admin_only
 @require_safe
@@ -29,6 +32,8 @@ def new(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Account, pk=pk)
+    if row.kind in _OWN_PAGES:
+        return redirect(_OWN_PAGES[row.kind], pk)
     return _save(request, AccountForm(request.POST or None, instance=row))
 
 

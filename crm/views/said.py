@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_safe
+
+from crm.access import StaffRequest
+from crm.models import Interaction
+from scrm.text import clean
+
+
+@require_safe
+def whole(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """All that something said, as it was laid out, with what it quotes."""
+    readable = Interaction.objects.readable_by(request.user).select_related("profile")
+    said = get_object_or_404(readable, uuid=uuid)
+    context = {"said": said, "html": mark_safe(clean(said.html))}  # noqa: S308 - by our allow-list
+    template = "_whole" if request.headers.get("HX-Request") else "whole"
+    return render(request, f"crm/{template}.html", context)
