@@ -12,7 +12,8 @@ npm = mkdir -p $(TOOLS) && cp tests/browser/tools/*.json $(TOOLS) && \
 	npm ci --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund --silent
 
 # What stands at the other end in the real tests; none of it is started by the system.
-REAL_PACKAGES := wordpress wordpress-theme-twentytwentythree mariadb-server php-cli php-mysql \
+REAL_PACKAGES := dovecot-imapd dovecot-lmtpd postfix \
+	wordpress wordpress-theme-twentytwentythree mariadb-server php-cli php-mysql \
 	php-curl php-xml php-mbstring php-intl php-gd
 
 .PHONY: run test test-real real test-browser browser check bench bench-smoke screenshots lock clean lint fast
@@ -26,18 +27,20 @@ test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
 		[ $$code = 0 ] || [ $$code = 5 ] || exit $$code; [ $$alone = 0 ] || [ $$alone = 5 ]'
 
 test-real: .venv/test.stamp real  ## against real software of others, from Debian's packages
-	@$(EMBEDDED) var/test -- $(PY) -m pytest -m real tests/real $(ARGS)
+	@$(EMBEDDED) var/real -- $(PY) -m pytest -m real tests/real $(ARGS)
 
-# While they are installed, policy-rc.d tells Debian to start no service of theirs.
+# Their own services are not started: the tests start them, in places of their own.
 real:
-	@dpkg -s $(REAL_PACKAGES) >/dev/null 2>&1 || \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing $(REAL_PACKAGES)"; policy=/usr/sbin/policy-rc.d; made=; \
-		[ -e $$policy ] || { made=1; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; }; \
-		apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-		--no-install-recommends $(REAL_PACKAGES) >/dev/null; code=$$?; \
-		[ -z "$$made" ] || rm $$policy; [ $$code = 0 ]; \
-		else echo "What the real tests talk to is not installed: they will be skipped." >&2; fi
+	@lacking=; for each in $(REAL_PACKAGES); do \
+		dpkg -s $$each >/dev/null 2>&1 || lacking="$$lacking $$each"; done; \
+		[ -z "$$lacking" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing$$lacking"; export DEBIAN_FRONTEND=noninteractive; \
+		[ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; \
+			chmod +x /usr/sbin/policy-rc.d; made=1; }; \
+		apt-get update -q >/dev/null && \
+		apt-get install -q -y --no-install-recommends $$lacking >/dev/null; code=$$?; \
+		[ -z "$$made" ] || rm -f /usr/sbin/policy-rc.d; exit $$code; \
+		else echo "Not installed:$$lacking. Their tests will be skipped." >&2; fi
 
 test-browser: .venv/test.stamp browser  ## what a person does, in Chromium
 	@$(EMBEDDED) var/test -- $(PY) -m pytest -m browser tests/browser $(ARGS)
@@ -82,7 +85,7 @@ lock: .venv/test.stamp  ## after a change of dependencies in pyproject.toml
 
 clean:
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf var/test var/check var/bench
+	@rm -rf var/test var/check var/bench var/real
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "Cleaned. The data in var/ was kept."
 

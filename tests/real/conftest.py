@@ -1,0 +1,77 @@
+"""A mail system that runs for all tests of a file, and our mailbox in it, connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, User
+from listening.models import Source
+from routing.models import Department
+from scrm import http, pipeline
+from scrm.addresses import networks
+from tests.real.mail import OURS, PASSWORD, MailSystem, missing
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "real":
+            item.add_marker(pytest.mark.real)
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def mail() -> Iterator[MailSystem]:
+    if why := missing():
+        pytest.skip(why)
+    with MailSystem() as system:
+        yield system
+
+
+@pytest.fixture
+def loopback_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
+
+
+@pytest.fixture
+def private_media(settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture
+def typed(mail: MailSystem, admin: User) -> Callable[..., dict[str, Any]]:
+    """What an admin types to connect care@skyward.test."""
+
+    def form(**facts: Any) -> dict[str, Any]:
+        config = mail.config()
+        config["sender"] = config.pop("name")
+        return config | {
+            "address": f"care@{OURS}", "password": PASSWORD, "owner": admin.pk, "do": "save",
+        } | facts  # fmt: skip
+
+    return form
+
+
+@pytest.fixture
+def care(
+    mail: MailSystem,
+    private_media: None,
+    loopback_allowed: None,
+    typed: Callable[..., dict[str, Any]],
+    as_: Callable[[User], Client],
+    admin: User,
+    service: Department,
+) -> Account:
+    """Our mailbox, connected by an admin through the page, which customer service may use."""
+    mail.empty()
+    answer = as_(admin).post(reverse("crm:mailbox_new"), typed())
+    assert answer.status_code == 302, answer.content.decode()
+    account = Account.objects.get(kind="email")
+    service.accounts.add(account)
+    pipeline.tick()
+    assert Source.objects.get().account == account
+    return account
