@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -144,6 +145,17 @@ def test_a_new_mailbox_is_listened_to_by_itself_and_once(care: Account, admin: U
     source = Source.objects.get()
     assert (source.account, source.address, source.stance) == (care, "INBOX", "for us")
     assert (source.owner, source.rhythm) == (admin, 60)
+
+
+def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: Any) -> None:
+    """Seen to fail with the secrets loaded: one lost key would have stopped all work."""
+    Account.objects.create(
+        kind="email", network="email", self_key=self_key(CARE), address=CARE, owner=admin,
+        secrets={"password": "x"},
+    )  # fmt: skip
+    settings.SECRETS_KEYS = [Fernet.generate_key().decode()]
+    pipeline.tick()
+    assert Source.objects.exists()
 
 
 def test_where_more_waits_the_next_visit_follows_at_once(care: Account) -> None:
