@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('crm', '0004_mail'),
-        ('responses', '0003_rules_and_signatures'),
+        ('responses', '0004_corrections'),
     ]
 
     operations = [
