@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from crm.models import Job
-from responses import bulk
+from responses import bulk, proof
+from responses.models import Proof
 from routing.models import Notice
 
 
@@ -16,3 +17,8 @@ def carry_out(job: int) -> None:
         bulk.carry_out(mine, ring=True)
     elif mine.state == Job.State.FAILED:
         Notice.end_of(mine)
+
+
+@shared_task(name="responses.prove")
+def prove(pk: int) -> None:
+    proof.prove(Proof.objects.get(pk=pk))

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext as _
 
-from crm.models import User
+from crm.models import Pause, User
 from responses.models import Delivery, Response
 from routing.models import Case, Department, Issue, Notice, SavedView
 from routing.models.status import Status
@@ -98,6 +98,11 @@ class Frame:
         return self._counts["rung"]
 
     @cached_property
+    def paused(self) -> bool:
+        """Whether nothing may leave at all."""
+        return bool(self._counts["paused"])
+
+    @cached_property
     def views(self) -> list[Item]:
         inbox, counts = reverse("routing:inbox"), self._counts
         labels = {
@@ -131,7 +136,7 @@ class Frame:
 
     @cached_property
     def records(self) -> list[Item]:
-        return _records()
+        return _records(self.user)
 
     @cached_property
     def setup(self) -> list[Item]:
@@ -154,7 +159,7 @@ class Frame:
             return dict(zip(_COUNTED, cursor.fetchone(), strict=True))
 
 
-_COUNTED = ("mine", "unassigned", "waiting", "snoozed", "approve", "check", "rung")
+_COUNTED = ("mine", "unassigned", "waiting", "snoozed", "approve", "check", "rung", "paused")
 
 
 @lru_cache(maxsize=1000)
@@ -172,6 +177,7 @@ def _counting(
         Response.objects.approvable_by(user),
         Delivery.objects.visible_to(user).to_check(minute),
         Notice.objects.filter(user=user).unread(),
+        Pause.objects.open(),
     )
     numbers = {
         name: Number(rows.order_by().values("pk"))
@@ -196,7 +202,7 @@ def _issues() -> list[Item]:
     ]
 
 
-def _records() -> list[Item]:
+def _records(user: User) -> list[Item]:
     pages = {
         _("Map"): "reports:map",
         _("What was heard"): "listening:mentions",
@@ -206,6 +212,8 @@ def _records() -> list[Item]:
         _("Calendar"): "responses:calendar",
         _("Response history"): "responses:history",
     }
+    if user.sees_everything:
+        pages[_("Completeness")] = "responses:proof"
     return [Item(label, reverse(name)) for label, name in pages.items()]
 
 

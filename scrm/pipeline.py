@@ -16,7 +16,7 @@ from crm.models import Account, Job
 from listening.models import Mention, Source
 from listening.store import visit
 from responses import feedback, outbox
-from responses.models import Delivery, Response
+from responses.models import Delivery, Proof, Response, Trouble
 from routing.models import Case, Presence
 from scrm.batch import process_or_halve
 from scrm.channels.sandbox import community
@@ -36,16 +36,21 @@ def tick() -> None:
     if Mention.objects.due(now).exists():
         nudge("scrm.pipeline.process")
     Delivery.objects.give_up_on_the_dead(now)
+    Delivery.objects.hold_back(now)
     for pk in Delivery.objects.due(now).values_list("pk", flat=True)[:MOST]:
         nudge("scrm.pipeline.deliver", pk)
     for pk in Delivery.objects.to_settle(now).values_list("pk", flat=True)[:MOST]:
         nudge("scrm.pipeline.settle", pk)
+    Trouble.objects.look(now=now)
     Case.objects.wake(now=now)
     Presence.objects.sweep(now=now)
     for kind, pk in Job.objects.due(now).values_list("kind", "pk")[:MOST]:
         nudge(kind, pk)
     for response in Response.objects.undecided(now)[:MOST]:
         response.escalate(now=now)
+    Proof.objects.call_for_the_night(now)
+    for pk in Proof.objects.due(now).values_list("pk", flat=True):
+        nudge("responses.prove", pk)
     feedback.relink(now=now)
     Heartbeat.beat("tick", now=now)
 

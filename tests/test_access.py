@@ -58,6 +58,7 @@ ANSWER = "L43...."  # the same, told in words
 SIGN = "L433..."  # team leads of the department, and above
 OWN = "L4444.."  # the issue's owner, and who sees everything
 ADMIN = "L33333."
+ABOVE = "L3333.."  # who sees everything
 UPLOAD = "L43.444"  # the agent's own too, and readers upload nothing
 MINE = "L44.444"  # the agent's own, and nobody else's
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
@@ -87,6 +88,7 @@ GET = {
     NO_BLOG: "crm:blog_again",
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
+    ABOVE: "responses:proof",
     MINE: "crm:job",
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
@@ -115,6 +117,7 @@ POST = {
     "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
     UPLOAD: "routing:survey routing:survey_bad",
     OWN: "routing:issue_edit routing:issue_close",
+    ABOVE: "responses:proof responses:pause",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
     "responses:take_down",
     NO_BLOG: "crm:blog_again",
@@ -124,7 +127,7 @@ POST = {
     "listening:source_edit listening:source_pause listening:source_poll "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:blog_new "
-    "crm:mailbox crm:mailbox_new "
+    "crm:mailbox crm:mailbox_new crm:account_budget "
     "crm:workspace routing:seats sample:start reports:checklist",
 }
 # allauth's own, for people without a password: for us it only redirects.

@@ -269,6 +269,8 @@ TYPED: dict[str, dict[str, Any]] = {
         "smtp_security": "none", "signature": "Us", "owner": "@admin", "do": "test",
     },
     "crm:account_pause": {"to": "active"},
+    "crm:account_budget": {"per_hour": "10", "per_day": ""},
+    "responses:pause": {"to": "paused", "why": "A storm."},
     "account_login": {"login": "ada@scrm.example", "password": "secret", "next": "/"},
     "account_reset_password": {"email": "ada@scrm.example"},
     "account_change_password": {"oldpassword": "a", "password1": "b", "password2": "b"},

@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from crm.models import Interaction, Profile, ProfileLink, User
 from listening.models import Mention, Source
-from responses.models import Delivery, Feedback, Response
+from responses.models import Delivery, Feedback, Hole, Proof, Response
+from responses.proof import prove
 from responses.walk import walk
 from routing.models import Case, CaseEvent, Issue
 from scrm.channels.sandbox import community
@@ -168,6 +169,7 @@ def test_the_story_runs_and_every_link_can_be_walked(story: Story, tmp_path: Pat
         statement, comment = a_statement_draws_a_comment(story, issue)
         a_correction_keeps_both(story, issue, statement)
         nobody_was_heard_twice()
+        the_record_is_whole()
     from_the_feedback_back_to_the_poll(feedback)
     from_the_comment_back_to_the_approval(comment)
     from_the_source_forth_to_the_feedback(feedback)
@@ -241,6 +243,13 @@ def nobody_was_heard_twice() -> None:
     assert own.count() == Delivery.objects.count()
     routed = CaseEvent.objects.filter(kind="routed").values("interaction")
     assert routed.distinct().count() == routed.count() == Case.objects.count()
+
+
+def the_record_is_whole() -> None:
+    proof = Proof.objects.create()
+    prove(proof)
+    assert not proof.missed
+    assert not Hole.objects.exists()
 
 
 def from_the_feedback_back_to_the_poll(feedback: Feedback) -> None:

@@ -42,6 +42,7 @@ def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
     the_issue_holds_his_case_and_the_crowds()
     the_statement_was_approved_and_corrected()
     every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent()
+    the_record_is_whole()
     every_state_can_be_seen()
     everybody_can_log_in()
     it_can_be_told_from_a_real_workspace()
@@ -97,6 +98,10 @@ def every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent() -> Non
     answers = Interaction.objects.filter(direction="in", feedback=None).exclude(in_reply_to="")
     ours = Interaction.objects.filter(direction="out").values("key")
     assert not answers.filter(in_reply_to__in=ours).exists()
+
+
+def the_record_is_whole() -> None:
+    assert run("prove") == ["The record is whole."]
 
 
 def every_state_can_be_seen() -> None:

@@ -4,6 +4,7 @@ from crm.models.contact import Contact, ContactRelation
 from crm.models.conversation import Conversation
 from crm.models.interaction import Interaction
 from crm.models.job import Job
+from crm.models.pause import Pause
 from crm.models.profile import Profile, ProfileLink, ProfileName
 from crm.models.user import User
 from crm.models.workspace import Workspace
@@ -16,6 +17,7 @@ __all__ = [
     "Conversation",
     "Interaction",
     "Job",
+    "Pause",
     "Profile",
     "ProfileLink",
     "ProfileName",

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest, admin_only
 from crm.forms import AccountForm
 from crm.models import Account
+from crm.views.budget import budget_form
 
 _OWN_PAGES = {"email": "crm:mailbox"}
 """Kinds whose accounts have secrets, and so a form of their own."""
@@ -54,6 +55,6 @@ def _save(request: StaffRequest, form: AccountForm) -> HttpResponse:
         row = form.save()
         messages.success(request, _("Saved “%(account)s”.") % {"account": row})
         return redirect("crm:account", row.pk)
-    context = {"form": form, "account": form.instance}
+    context = {"form": form, "account": form.instance, "budget": budget_form(form.instance)}
     status = 422 if form.is_bound else 200
     return render(request, "crm/account.html", context, status=status)

@@ -4,9 +4,11 @@ from responses.models.delivery import Delivery
 from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
 from responses.models.feedback import Feedback
+from responses.models.hole import Hole, Proof
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
 from responses.models.saved_reply import SavedReply
+from responses.models.trouble import Trouble
 
 __all__ = [
     "Approval",
@@ -14,8 +16,11 @@ __all__ = [
     "Delivery",
     "Draft",
     "Feedback",
+    "Hole",
+    "Proof",
     "Response",
     "ResponseEvent",
     "ResponseRule",
     "SavedReply",
+    "Trouble",
 ]

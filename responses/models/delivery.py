@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Conversation, Interaction, Profile, User
+from crm.budget import Budget
+from crm.models import Account, Conversation, Interaction, Pause, Profile, User
 from responses.models.response import Response, seen_by
 from routing.models import Notice
 from routing.models.status import Stale
@@ -19,6 +21,7 @@ from scrm.live import publish
 from scrm.nudge import nudge
 
 MOST_ATTEMPTS = 5
+MOST_AT_ONCE = 1_000_000
 
 
 class Sending(models.TextChoices):
@@ -65,7 +68,44 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
             account__paused_at=None,
             account__is_active=True,
-        )
+        ).exclude(Exists(Pause.objects.open()))
+
+    def in_line(self, account: Account, now: datetime) -> DeliveryQuerySet:
+        """What is due from an account, first come first."""
+        since = Coalesce("waits_since", "send_after")
+        return self.due(now).filter(account=account).order_by(since, "pk")
+
+    def hold_back(self, now: datetime) -> None:
+        """What exceeds an account's budget waits until it may send again, in its order."""
+        waiting = Q(pk__in=self.waiting_for_their_turn().order_by().values("account"))
+        limited = Q(config__per_hour__gt=0) | Q(config__per_day__gt=0)
+        for account in Account.objects.active().filter(limited | waiting, paused_at=None):
+            free, until = self.room(account, now)
+            first = self.waiting_for_their_turn().filter(account=account, send_after__gt=now)
+            called = list(first.values_list("pk", flat=True)[:free])
+            self.filter(pk__in=called, state=Sending.QUEUED).update(send_after=now)
+            exceed = list(self.in_line(account, now).values_list("pk", flat=True)[free:])
+            self.filter(pk__in=exceed, state=Sending.QUEUED).update(
+                waits_since=Coalesce("waits_since", "send_after"), send_after=until
+            )
+
+    def room(self, account: Account, now: datetime) -> tuple[int, datetime]:
+        """How many may leave now, and when the next one may. Counted from the rows."""
+        free, until = MOST_AT_ONCE, now
+        for most, span in Budget.of(account.config).limits:
+            lately = self.filter(account=account, tried_at__gt=now - span)
+            used = list(lately.order_by("-tried_at").values_list("tried_at", flat=True)[:most])
+            free = min(free, most - len(used))
+            if len(used) == most and used[-1]:
+                until = max(until, used[-1] + span)
+        return max(free, 0), until
+
+    def waiting_for_their_turn(self) -> DeliveryQuerySet:
+        """Held back by their account's budget, first come first."""
+        held_back = self.filter(
+            state=Sending.QUEUED, settled_at=None, response__state="released"
+        ).exclude(waits_since=None)
+        return held_back.order_by("waits_since", "pk")
 
     def overdue(self, now: datetime) -> DeliveryQuerySet:
         """Should have left long ago, in an outage: a human decides whether they still may."""
@@ -120,6 +160,8 @@ class Delivery(models.Model):
     why = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=Sending.choices, default=Sending.QUEUED)
     send_after = models.DateTimeField(null=True)
+    waits_since = models.DateTimeField("held back by the budget of its account since", null=True)
+    tried_at = models.DateTimeField("the last try", null=True)
     attempts = models.PositiveIntegerField(default=0)
     attempt_id = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -159,6 +201,12 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["account", "-tried_at"],
+                name="delivery_tried",
+                condition=Q(tried_at__isnull=False),
+            ),
+            models.Index(fields=["tried_at"], name="delivery_tried_lately"),
             models.Index(fields=["send_after"], name="delivery_due", condition=Q(state="queued")),
             models.Index(
                 fields=["lease_until"], name="delivery_leaving", condition=Q(state="sending")
@@ -243,7 +291,9 @@ class Delivery(models.Model):
 
     @transaction.atomic
     def claim(self, *, now: datetime) -> bool:
-        """Take it for one try. False if it is not due, or somebody else has it."""
+        """Take it for one try. False if it is not due or not its turn, or somebody else has it."""
+        if not self._has_its_turn(now):
+            return False
         if self.amends_id:  # whoever changes a post is alone with it
             Delivery.objects.select_for_update(of=("self",)).get(pk=self.amends_id)
         attempt = uuid.uuid4()
@@ -254,6 +304,8 @@ class Delivery(models.Model):
             state=Sending.SENDING,
             attempts=F("attempts") + 1,
             attempt_id=attempt,
+            tried_at=now,
+            waits_since=None,
             lease_until=now + timedelta(seconds=settings.SEND_LEASE_SECONDS),
             error="",
         )
@@ -261,6 +313,25 @@ class Delivery(models.Model):
             self.refresh_from_db()
             self._tell()
         return bool(won)
+
+    def _has_its_turn(self, now: datetime) -> bool:
+        """Whether its account's budget has room for it and for those who came before.
+
+        Locks the account where it has a budget, so that two who count at once do not both go.
+        """
+        account = Account.objects.get(pk=self.account_id)
+        if not Budget.of(account.config).limits:
+            return True
+        account = Account.objects.select_for_update(no_key=True).get(pk=self.account_id)
+        free, _until = Delivery.objects.room(account, now)
+        first = Delivery.objects.in_line(account, now).values_list("pk", flat=True)
+        return free > 0 and self.pk in first[:free]
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether its last try did not end with the network having it, as far as is known."""
+        again = self.state == Sending.QUEUED and bool(self.error)
+        return again or self.state in {Sending.FAILED, Sending.UNKNOWN}
 
     def back_to_queue(self, *, after: float, error: str, now: datetime) -> None:
         """It surely did not leave: try again later."""

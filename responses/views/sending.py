@@ -15,6 +15,7 @@ from responses.forms import MarkSentForm
 from responses.models import Delivery
 from responses.models.delivery import Sending
 from responses.models.response import Refused
+from responses.views.control import control
 from responses.views.lookup import dealt_with_by, delivery_to_act_on, oldest
 from routing.models.status import Stale
 from scrm.nudge import nudge
@@ -116,5 +117,5 @@ def _sendings(
         }
         for delivery in waiting
     ]
-    shown = {"rows": rows, "more": more, "error": error}
+    shown = {"rows": rows, "more": more, "error": error, **control(request)}
     return render(request, "responses/sendings.html", shown, status=status)

@@ -1,6 +1,6 @@
 """The figures of the map: each is a number, and the page that shows exactly the rows it counts.
 
-Eight statements, whatever there is to count. Today's figures go by columns that an index holds.
+Ten statements, whatever there is to count. Today's figures go by columns that an index holds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from crm.models import User
 from listening import narrow as listening
 from listening.models import Mention, Source
-from responses.models import Delivery, Response
+from responses.models import Delivery, Response, Trouble
 from routing.lists import KNOWN
 from routing.models import Case
 from scrm.numbers import midnight
@@ -66,7 +66,7 @@ def edges(user: User, *, now: datetime) -> Edges:
         "micro": [_responses("micro", said["micro"], now)],
         "macro": [_responses("macro", said["macro"], now)],
         "rules": [_responses("released", said["released"], now), _to_approve(held, now)],
-        "publish": [_sendings(check, now)],
+        "publish": [_sendings(check, now), _troubles(now)],
         "feedback": [_items("answers", heard["answers"])],
     }
     found["match"].append(_unrouted(now))
@@ -234,6 +234,14 @@ def _to_approve(counts: dict[str, Any], now: datetime) -> Figure:
 def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
     age, page = ago(counts["since"], now), _page("responses:sendings")
     return Figure("check", counts["n"], _("to check"), page, "bad", age)
+
+
+def _troubles(now: datetime) -> Figure:
+    """Accounts whose sendings fail again and again; a statement of its own."""
+    counts = Trouble.objects.open().aggregate(n=Count("pk"), since=Min("began_at"))
+    label = ngettext("account fails to send", "accounts fail to send", counts["n"])
+    page = _page("responses:sendings")
+    return Figure("trouble", counts["n"], label, page, "bad", ago(counts["since"], now))
 
 
 def _today(now: datetime) -> str:

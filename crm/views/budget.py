@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest, admin_only
+from crm.forms import AccountForm
+from crm.models import Account
+
+MOST = 1_000_000
+
+
+class BudgetForm(forms.Form):
+    """How much an account may send; empty is without limit."""
+
+    per_hour = forms.IntegerField(
+        label=_("Sendings in any hour, at most"), min_value=1, max_value=MOST, required=False
+    )
+    per_day = forms.IntegerField(
+        label=_("Sendings in any 24 hours, at most"),
+        min_value=1,
+        max_value=MOST,
+        required=False,
+        help_text=_("What exceeds it waits, in its order. Empty is without limit."),
+    )
+
+
+def budget_form(account: Account) -> BudgetForm:
+    return BudgetForm(initial=account.config)
+
+
+@admin_only
+@require_POST
+def budget(request: StaffRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Account, pk=pk)
+    form = BudgetForm(request.POST)
+    if not form.is_valid():
+        context = {"form": AccountForm(instance=row), "account": row, "budget": form}
+        return render(request, "crm/account.html", context, status=422)
+    limits = {name: most for name, most in form.cleaned_data.items() if most}
+    kept = {name: value for name, value in row.config.items() if name not in form.fields}
+    row.config = kept | limits
+    row.save(update_fields=["config"])
+    messages.success(request, _t("Saved. What waits leaves as soon as there is room."))
+    return redirect("crm:account", pk)

@@ -1,0 +1,356 @@
+"""What a whole record is: one check a link of the chain, from what was heard to what came of it.
+
+Each check is a statement that goes through its tables once, by anti-joins along indexes, and
+names the rows where the chain is broken. A row that is missing is told by one check only: by
+the one that looks for it from its nearest neighbour. Columns: `subject` is the row that lacks
+something, or the missing row itself; the others are what stands next to it, or NULL.
+
+What no check can see: a draft or held response whose sendings are gone, one of several sendings
+that never left and that nobody signed, a signature that was followed by a refusal, a match. What
+an erasure blanked is no hole.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from responses.checks import Check
+
+CHECKS = (
+    Check(
+        "visit",
+        _("Where it was found"),
+        _("Every mention names the visit to a source that found it."),
+        "Visit {subject} is missing, which found something of this case.",
+        """
+        SELECT m.poll_id AS subject, max(m.interaction_id) AS interaction,
+            max(i.conversation_id) AS conversation
+        FROM listening_mention m
+        LEFT JOIN listening_poll p ON p.id = m.poll_id
+        LEFT JOIN crm_interaction i ON i.id = m.interaction_id
+        WHERE p.id IS NULL GROUP BY m.poll_id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "sighting",
+        _("In which source"),
+        _("Every mention was sighted in a source."),
+        "Mention {subject} does not say in which source it was seen.",
+        """
+        SELECT m.id AS subject, m.interaction_id AS interaction,
+            i.conversation_id AS conversation
+        FROM listening_mention m
+        LEFT JOIN listening_sighting s ON s.mention_id = m.id
+        LEFT JOIN crm_interaction i ON i.id = m.interaction_id
+        WHERE s.id IS NULL ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "mention",
+        _("As it was found"),
+        _("Everything heard on a channel that is listened to is kept as it was found."),
+        "Touchpoint {subject} was heard, but the mention that was found is missing.",
+        """
+        SELECT i.id AS subject, i.id AS interaction, i.profile_id AS profile,
+            i.conversation_id AS conversation
+        FROM crm_interaction i LEFT JOIN listening_mention m ON m.interaction_id = i.id
+        WHERE i.direction = 'in' AND i.channel = ANY(%(heard)s) AND m.id IS NULL
+        ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "touchpoint",
+        _("What they said"),
+        _("What a mention, a case, a response or a feedback names is in the ledger."),
+        "Touchpoint {subject} is missing from the ledger: something that they said.",
+        """
+        SELECT named.id AS subject, max(named."case") AS "case",
+            COALESCE(max(named.response), max(r.id)) AS response
+        FROM (
+            SELECT interaction_id AS id, NULL::bigint AS "case", NULL::bigint AS response
+                FROM listening_mention WHERE interaction_id IS NOT NULL
+            UNION ALL SELECT last_inbound_id, id, NULL FROM routing_case
+            UNION ALL SELECT in_reply_to_id, case_id, id FROM responses_response
+            UNION ALL SELECT interaction_id, NULL, response_id FROM responses_feedback
+        ) named
+        LEFT JOIN crm_interaction i ON i.id = named.id
+        LEFT JOIN responses_response r ON r.in_reply_to_id = named.id
+        WHERE named.id IS NOT NULL AND i.id IS NULL AND NOT EXISTS (
+            SELECT FROM responses_delivery d WHERE d.interaction_id = named.id
+        ) GROUP BY named.id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "conversation",
+        _("In which exchange"),
+        _("Every touchpoint stands in a conversation."),
+        "Conversation {subject} is missing; what was said in it is there.",
+        """
+        SELECT i.conversation_id AS subject, max(i.id) AS interaction,
+            i.conversation_id AS conversation
+        FROM crm_interaction i LEFT JOIN crm_conversation c ON c.id = i.conversation_id
+        WHERE c.id IS NULL GROUP BY i.conversation_id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "profile",
+        _("Who said it"),
+        _("Every touchpoint that names an outside party has its profile."),
+        "Profile {subject} is missing; what was said with it is there.",
+        """
+        SELECT i.profile_id AS subject, max(i.id) AS interaction,
+            max(i.conversation_id) AS conversation
+        FROM crm_interaction i LEFT JOIN crm_profile p ON p.id = i.profile_id
+        WHERE i.profile_id IS NOT NULL AND p.id IS NULL
+        GROUP BY i.profile_id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "in_case",
+        _("Which case it belongs to"),
+        _("Every exchange in which somebody wrote, or was answered, belongs to a case."),
+        "Conversation {subject} belongs to no case.",
+        """
+        SELECT talk.id AS subject, max(talk.interaction) AS interaction,
+            max(talk."case") AS "case", max(talk.response) AS response
+        FROM (
+            SELECT i.conversation_id AS id, i.id AS interaction, r.id AS response,
+                COALESCE(r.case_id, c.id) AS "case"
+            FROM crm_interaction i
+            LEFT JOIN routing_caseconversation l
+                ON l.conversation_id = i.conversation_id AND l.ended_at IS NULL
+            LEFT JOIN responses_response r ON r.in_reply_to_id = i.id
+            LEFT JOIN routing_case c ON c.last_inbound_id = i.id
+            WHERE i.direction = 'in' AND l.id IS NULL
+            UNION ALL
+            SELECT i.conversation_id, i.id, r.id, r.case_id
+            FROM responses_delivery d
+            JOIN responses_response r ON r.id = d.response_id
+            JOIN crm_interaction i ON i.id = d.interaction_id
+            LEFT JOIN routing_caseconversation l
+                ON l.conversation_id = i.conversation_id AND l.ended_at IS NULL
+            WHERE r.case_id IS NOT NULL AND r.audience <> 'many' AND l.id IS NULL
+        ) talk GROUP BY talk.id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "case",
+        _("The case"),
+        _("Every case that a conversation, a decision or a response names is there."),
+        "Case {subject} is missing.",
+        """
+        SELECT named.id AS subject, max(named.response) AS response
+        FROM (
+            SELECT case_id AS id, NULL::bigint AS response FROM routing_caseconversation
+            UNION ALL SELECT case_id, NULL FROM responses_decision
+            UNION ALL SELECT case_id, id FROM responses_response
+        ) named LEFT JOIN routing_case c ON c.id = named.id
+        WHERE named.id IS NOT NULL AND c.id IS NULL GROUP BY named.id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "routed",
+        _("How it came to its department"),
+        _("Every case says how it was routed."),
+        "Case {subject} does not say how it was routed.",
+        """
+        SELECT c.id AS subject, c.id AS "case"
+        FROM routing_case c
+        LEFT JOIN routing_caseevent e ON e.case_id = c.id AND e.kind = 'routed'
+        WHERE e.id IS NULL ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "decided",
+        _("The decision in the case's history"),
+        _("Every decision about a case stands in the case's history."),
+        "Case {subject}: its history lacks {lacking} of its decisions.",
+        """
+        SELECT made."case" AS subject, made."case", made.n - COALESCE(noted.n, 0) AS lacking
+        FROM (
+            SELECT case_id AS "case", count(*) AS n FROM responses_decision
+            WHERE case_id IS NOT NULL GROUP BY 1
+        ) made
+        JOIN routing_case c ON c.id = made."case"
+        LEFT JOIN (
+            SELECT case_id, count(*) AS n FROM routing_caseevent WHERE kind = 'decided' GROUP BY 1
+        ) noted ON noted.case_id = made."case"
+        WHERE COALESCE(noted.n, 0) < made.n ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "decision",
+        _("What was decided"),
+        _("Every response comes of a decision, and so does every step that a history notes."),
+        "The decision is missing behind {subject}.",
+        """
+        SELECT 'response ' || r.id AS subject, r.id AS response, r.case_id AS "case"
+        FROM responses_response r LEFT JOIN responses_decision d ON d.id = r.decision_id
+        WHERE d.id IS NULL
+        UNION ALL
+        SELECT 'case ' || noted.case_id, NULL, noted.case_id
+        FROM (
+            SELECT case_id, count(*) AS n FROM routing_caseevent WHERE kind = 'decided' GROUP BY 1
+        ) noted
+        LEFT JOIN (
+            SELECT case_id, count(*) AS n FROM responses_decision GROUP BY 1
+        ) made ON made.case_id = noted.case_id
+        LEFT JOIN (
+            SELECT r.case_id, count(DISTINCT r.decision_id) AS n
+            FROM responses_response r LEFT JOIN responses_decision d ON d.id = r.decision_id
+            WHERE d.id IS NULL GROUP BY 1
+        ) lost ON lost.case_id = noted.case_id
+        WHERE noted.n > COALESCE(made.n, 0) + COALESCE(lost.n, 0)
+        ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "response",
+        _("The response"),
+        _("Every decision to answer has its response."),
+        "Decision {subject} was to answer, but the response is missing.",
+        """
+        SELECT d.id AS subject, d.case_id AS "case"
+        FROM responses_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
+        WHERE d.outcome <> 'none' AND r.id IS NULL
+        ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "signatures",
+        _("Who signed"),
+        _("What a rule held went out with every signature, under these words to these places."),
+        "Response {subject} was held by a rule, but what went out is not what was signed.",
+        """
+        SELECT r.id AS subject, r.id AS response, r.case_id AS "case",
+            r.text, r.subject AS title, r.audience, r.visibility, r.versions, r.steps,
+            COALESCE(signed.hashes, '[]'::jsonb) AS signed, places.all_of_them AS places
+        FROM responses_response r
+        JOIN LATERAL (
+            SELECT jsonb_agg(jsonb_build_array(d.account_id, d.destination)) AS all_of_them
+            FROM responses_delivery d WHERE d.response_id = r.id AND d.replaces_id IS NULL
+        ) places ON places.all_of_them IS NOT NULL
+        LEFT JOIN LATERAL (
+            SELECT jsonb_agg(a.content_hash) AS hashes FROM responses_approval a
+            WHERE a.response_id = r.id AND a.approved AND a.id > COALESCE((
+                SELECT max(b.id) FROM responses_approval b
+                WHERE b.response_id = r.id AND NOT b.approved
+            ), 0)
+        ) signed ON TRUE
+        WHERE r.state = 'released' AND r.verdict @> '[{"verdict": "hold"}]'
+        """,
+    ),
+    Check(
+        "sending",
+        _("Where it went"),
+        _("Every released response has its sendings, and what we said came by one."),
+        "A sending is missing behind {subject}.",
+        """
+        SELECT 'touchpoint ' || i.id AS subject, i.id AS interaction, i.profile_id AS profile, (
+                SELECT max(r.id) FROM responses_response r
+                WHERE r.author_id = i.staff_id AND r.text = i.text
+            ) AS response, i.conversation_id AS conversation
+        FROM crm_interaction i LEFT JOIN responses_delivery d ON d.interaction_id = i.id
+        WHERE i.direction = 'out' AND i.staff_id IS NOT NULL AND d.id IS NULL
+        UNION ALL
+        SELECT 'response ' || r.id, NULL, NULL, r.id, r.case_id
+        FROM responses_response r LEFT JOIN responses_delivery own ON own.response_id = r.id
+        WHERE r.state = 'released' AND own.id IS NULL AND NOT EXISTS (
+            SELECT FROM crm_interaction i LEFT JOIN responses_delivery d ON d.interaction_id = i.id
+            WHERE i.direction = 'out' AND i.staff_id IS NOT NULL AND d.id IS NULL
+                AND i.staff_id = r.author_id AND i.text = r.text
+        )
+        UNION ALL
+        SELECT 'sending ' || again.id, NULL, NULL, again.response_id, NULL
+        FROM responses_delivery again
+        LEFT JOIN responses_delivery old ON old.id = again.replaces_id
+        WHERE again.replaces_id IS NOT NULL AND old.id IS NULL
+        ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "of_response",
+        _("What it says"),
+        _("Every sending belongs to a response."),
+        "Sending {subject} belongs to response {lost}, which is missing.",
+        # A decision without its response has told of it already.
+        """
+        SELECT own.id AS subject, own.id AS delivery, own.interaction_id AS interaction,
+            own.response_id AS lost
+        FROM responses_delivery own LEFT JOIN responses_response said ON said.id = own.response_id
+        WHERE said.id IS NULL AND NOT EXISTS (
+            SELECT FROM responses_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
+            WHERE d.outcome <> 'none' AND r.id IS NULL
+        )
+        ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "ledger",
+        _("In the ledger"),
+        _("Everything sent is in the ledger."),
+        "Sending {subject} left, but the touchpoint is missing from the ledger.",
+        """
+        SELECT d.id AS subject, d.id AS delivery, d.response_id AS response, r.case_id AS "case"
+        FROM responses_delivery d
+        LEFT JOIN crm_interaction i ON i.id = d.interaction_id
+        LEFT JOIN responses_response r ON r.id = d.response_id
+        WHERE d.state = 'sent' AND i.id IS NULL ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "same_words",
+        _("The same in the ledger"),
+        _("The ledger has what was sent: these words, from us, to this party, in this exchange."),
+        "Sending {subject}: the ledger has {other}.",
+        # What a network told us of ourselves stands in its own words, and an erasure blanks.
+        """
+        SELECT * FROM (
+            SELECT d.id AS subject, d.id AS delivery, i.id AS interaction, r.id AS response,
+                r.case_id AS "case", CASE
+                    WHEN i.direction <> 'out' THEN 'it as said by them'
+                    WHEN i.profile_id IS DISTINCT FROM d.profile_id THEN 'another party'
+                    WHEN i.conversation_id <> d.conversation_id THEN 'another exchange'
+                    WHEN i.staff_id IS NOT NULL AND i.text <> ''
+                        AND i.text <> COALESCE(r.versions ->> d.account_id::text, r.text)
+                        THEN 'other words'
+                END AS other
+            FROM responses_delivery d
+            JOIN crm_interaction i ON i.id = d.interaction_id
+            JOIN responses_response r ON r.id = d.response_id
+            WHERE d.state = 'sent'
+        ) compared WHERE other IS NOT NULL ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+    Check(
+        "feedback",
+        _("What came of it"),
+        _("Whatever answers something that we sent is linked to it."),
+        "Touchpoint {subject} answers a response, but is not linked to it.",
+        """
+        SELECT i.id AS subject, i.id AS interaction, i.profile_id AS profile,
+            max(d.response_id) AS response, i.conversation_id AS conversation
+        FROM crm_interaction i
+        JOIN responses_delivery d
+            ON d.scope = i.scope AND d.sent_key = i.in_reply_to AND d.sent_key <> ''
+        LEFT JOIN responses_feedback f ON f.interaction_id = i.id
+        WHERE i.direction = 'in' AND i.in_reply_to <> '' AND d.state = 'sent' AND f.id IS NULL
+        GROUP BY i.id
+        UNION ALL
+        SELECT i.id, i.id, i.profile_id, max(d.response_id), i.conversation_id
+        FROM responses_delivery d
+        JOIN crm_interaction ours ON ours.id = d.interaction_id
+        JOIN crm_interaction i ON i.conversation_id = ours.conversation_id
+        JOIN listening_mention m ON m.interaction_id = i.id
+        LEFT JOIN responses_feedback f ON f.interaction_id = i.id
+        WHERE d.state = 'sent' AND i.visibility = 'private' AND i.direction = 'in'
+            AND m.sort_at >= d.sent_at AND f.id IS NULL AND NOT EXISTS (
+                SELECT FROM responses_delivery named
+                WHERE named.scope = i.scope AND named.sent_key = i.in_reply_to
+                    AND named.sent_key <> '' AND named.state = 'sent'
+            )
+        GROUP BY i.id ORDER BY 1 LIMIT %(most)s
+        """,
+    ),
+)
+BY_KEY = {check.key: check for check in CHECKS}

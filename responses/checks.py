@@ -1,0 +1,78 @@
+"""How one check of the record is made: its statement, and what is said of what it finds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.utils.functional import Promise
+
+from responses.models import Response
+from responses.rules import content_hash
+from routing.models import CaseConversation
+from scrm.channels import registry
+
+MOST = 1000
+"""Holes that one check names; more are counted when those are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """must: what must be. words: what is said of a hole, with its columns by name."""
+
+    key: str
+    name: str | Promise
+    must: str | Promise
+    words: str
+    query: str
+
+    def find(self) -> dict[str, dict[str, Any]]:
+        """Subject → words, and what stands next to it. At most MOST; three statements."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.query, {"heard": _heard(), "most": MOST})
+            names = [column.name for column in cursor.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        holes = [row for row in rows if _is_hole(row)][:MOST]
+        _walk(holes)
+        return {str(row["subject"]): self._told(row) for row in holes}
+
+    def _told(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Columns that name rows stay with the hole; the others only speak or decide."""
+        there = {name: row[name] for name in NEIGHBOURS if row.get(name) is not None}
+        return {"words": self.words.format(**row), "there": there}
+
+
+NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
+
+
+def _is_hole(row: dict[str, Any]) -> bool:
+    """Signatures are over a hash that only Python makes; all else was decided by the query."""
+    if "signed" not in row:
+        return True
+    signed, places, versions, steps = (
+        json.loads(row[name]) for name in ("signed", "places", "versions", "steps")
+    )
+    said = (row["text"], row["title"], row["audience"], row["visibility"])
+    wanted = content_hash(*said, [(account, to) for account, to in places], versions)
+    return bool(signed.count(wanted) < max(len(steps), 1))
+
+
+def _walk(holes: list[dict[str, Any]]) -> None:
+    """From a conversation to its case, and from a case to its last response."""
+    talks = [row["conversation"] for row in holes if row.get("conversation")]
+    links = CaseConversation.objects.filter(conversation__in=talks).order_by("pk") if talks else []
+    cases = {link.conversation_id: link.case_id for link in links}
+    for row in holes:
+        row["case"] = row.get("case") or cases.get(row.get("conversation", 0))
+    known = [row["case"] for row in holes if row["case"]]
+    said = Response.objects.filter(case__in=known).order_by("pk") if known else []
+    last = {response.case_id: response.pk for response in said}
+    for row in holes:
+        row["response"] = row.get("response") or last.get(row["case"])
+
+
+def _heard() -> list[str]:
+    """Kinds of channels that are listened to: what came by one of them was found as a mention."""
+    return [kind for kind in registry.kinds() if registry.channel(kind).listener]

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, User
+from responses.models.delivery import Delivery
+from routing.models import Notice
+
+IN_A_ROW = 3
+SPAN = timedelta(minutes=15)
+AT_LEAST = 4
+"""Tries within SPAN of which half must have gone wrong."""
+LOOK_BACK = timedelta(days=1)
+
+
+class TroubleQuerySet(models.QuerySet["Trouble"]):
+    def open(self) -> TroubleQuerySet:
+        return self.filter(ended_at=None)
+
+    def look(self, *, now: datetime) -> None:
+        """Begin a spell where sendings of an account fail again and again; end those that are over.
+
+        Two statements while nothing was tried and nothing is wrong.
+        """
+        known = set(self.open().values_list("account", flat=True))
+        tried = Delivery.objects.filter(tried_at__gt=now - SPAN)
+        for account in known | set(tried.values_list("account", flat=True).distinct()):
+            why = _what_is_wrong(account, now)
+            if why and account not in known:
+                self._begin(account, why, now)
+            elif account in known and not why:
+                self.open().filter(account=account).update(ended_at=now)
+
+    @transaction.atomic
+    def _begin(self, account: int, why: str, now: datetime) -> None:
+        """Tell supervisors, admins and the account's owner; once, however many look."""
+        spell = Trouble(account_id=account, began_at=now, words=why)
+        self.bulk_create([spell], ignore_conflicts=True)
+        mine = self.open().filter(account=account, told_at=None)
+        if not mine.update(told_at=now):
+            return
+        told = User.objects.active().filter(
+            Q(role__in=["supervisor", "admin"]) | Q(accounts=account)
+        )
+        name = Account.objects.get(pk=account).name
+        url = reverse("responses:sendings")
+        Notice.give(told, Notice.Kind.FAILED, text=f"{name}: {why}", url=url, now=now)
+
+
+class Trouble(models.Model):
+    """A spell in which sendings of one account fail again and again."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="troubles")
+    began_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    words = models.CharField(max_length=300)
+
+    objects = TroubleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["began_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"], condition=Q(ended_at=None), name="one_trouble_an_account"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.words}"
+
+
+def _what_is_wrong(account: int, now: datetime) -> str:
+    """In words; "" for nothing. Counted from the rows: the last try of each sending."""
+    tried = Delivery.objects.filter(account=account, tried_at__gt=now - LOOK_BACK)
+    tried = tried.exclude(state="sending").order_by("-tried_at", "-pk")
+    last = [each.went_wrong for each in tried[:IN_A_ROW]]
+    if len(last) == IN_A_ROW and all(last):
+        return f"{IN_A_ROW} sendings in a row did not leave."
+    lately = [each.went_wrong for each in tried.filter(tried_at__gt=now - SPAN)]
+    if len(lately) >= AT_LEAST and 2 * sum(lately) >= len(lately):
+        return f"{sum(lately)} of {len(lately)} sendings in 15 minutes did not leave."
+    return ""

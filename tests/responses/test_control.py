@@ -1,0 +1,232 @@
+"""Who stops everything, how much an account may send, and who hears that sendings fail."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, Pause, User
+from responses import outbox
+from responses.compose import Words, places_for, reply
+from responses.models import Delivery, Response, Trouble
+from routing.models import Case, Notice
+from scrm import pipeline
+from scrm.channels.sandbox import community
+from scrm.channels.sandbox.models import Post
+
+pytestmark = pytest.mark.django_db(transaction=True)
+As = Callable[[User], Client]
+Many = Callable[..., list[Response]]
+MICROBLOG = "sandbox.microblog"
+SENDINGS = "/sendings/"
+
+
+@pytest.fixture(autouse=True)
+def no_undo(settings: object) -> None:
+    settings.UNDO_SECONDS = 0  # type: ignore[attr-defined]
+    community.reset()
+
+
+@pytest.fixture
+def answer_many(hear: Callable[..., Case], agent: User) -> Many:
+    """So many people, each with a post there, a case, and an answer of its own."""
+
+    def write(count: int) -> list[Response]:
+        said = []
+        for _ in range(count):
+            key = community.post(MICROBLOG, f"p-{uuid.uuid4().hex[:8]}", "@SkywardAir and me")
+            case = hear("@SkywardAir and me", handle=f"@{key}", key=key)
+            words = Words(uuid.uuid4(), "We are so sorry.", "public", seen=case.last_inbound_id)
+            said.append(reply(case, words, place=places_for(case)[0], by=agent))
+        return said
+
+    return write
+
+
+def states() -> list[str]:
+    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
+
+
+def try_all() -> None:
+    for delivery in Delivery.objects.select_related("account").order_by("-pk"):
+        outbox.deliver(delivery)
+
+
+def later(by: timedelta) -> None:
+    """So much time passes: what was tried is that much longer ago, and waits as much less."""
+    for delivery in Delivery.objects.all():
+        for name in ("tried_at", "send_after", "waits_since"):
+            moment = getattr(delivery, name)
+            Delivery.objects.filter(pk=delivery.pk).update(**{name: moment and moment - by})
+
+
+# Nothing leaves
+
+
+def test_one_switch_stops_everything_and_lets_it_go_again(
+    answer_many: Many, supervisor: User, agent: User, as_: As
+) -> None:
+    """Seen to fail with `due` blind to the pause."""
+    answer_many(1)
+    url = reverse("responses:pause")
+    as_(supervisor).post(url, {"to": "paused", "why": "A crash. Nobody jokes today."})
+    pipeline.tick()
+    try_all()
+    assert states() == ["queued"]
+    page = as_(agent).get("/inbox/").content.decode()
+    assert "All sending is paused" in page
+    assert "Nobody jokes today" in as_(agent).get(SENDINGS).content.decode()
+
+    as_(supervisor).post(url, {"to": "active"})
+    try_all()
+    assert states() == ["sent"]
+    assert "All sending is paused" not in as_(agent).get("/inbox/").content.decode()
+    pause = Pause.objects.get()
+    assert (pause.by, pause.ended_by) == (supervisor, supervisor)
+
+
+def test_a_pause_needs_a_reason_and_what_was_typed_is_told_off(supervisor: User, as_: As) -> None:
+    page = as_(supervisor).post(reverse("responses:pause"), {"to": "paused", "why": ""})
+    assert page.status_code == 422
+    assert not Pause.objects.exists()
+
+
+def test_two_who_pause_at_once_make_one_pause(supervisor: User, admin: User) -> None:
+    assert Pause.objects.all().begin(by=supervisor, why="A storm.")
+    assert not Pause.objects.all().begin(by=admin, why="Me too.")
+    assert Pause.objects.get().by == supervisor
+
+
+# So much and no more
+
+
+def limit(account: Account, **most: int) -> None:
+    account.config = most
+    account.save()
+
+
+def test_what_exceeds_the_hour_waits_in_its_order(answer_many: Many, microblog: Account) -> None:
+    """Seen to fail with `_has_its_turn` always true, and with it blind to who came first."""
+    limit(microblog, per_hour=2)
+    answer_many(5)
+    for delivery in Delivery.objects.order_by("-pk")[:3]:  # it is not their turn
+        outbox.deliver(delivery)
+    assert states() == ["queued"] * 5
+
+    for _ in range(3):
+        pipeline.tick()
+        for delivery in Delivery.objects.due(timezone.now()).select_related("account"):
+            outbox.deliver(delivery)
+    assert states() == ["sent"] * 2 + ["queued"] * 3
+    waiting = Delivery.objects.waiting_for_their_turn()
+    assert [each.pk for each in waiting] == sorted(each.pk for each in waiting)
+    assert waiting.count() == 3
+    assert not Delivery.objects.to_check(timezone.now()).exists()
+
+    later(timedelta(minutes=61))
+    pipeline.tick()
+    try_all()
+    try_all()
+    assert states() == ["sent"] * 4 + ["queued"]
+
+
+def test_waiting_for_a_turn_is_not_being_overdue(answer_many: Many, microblog: Account) -> None:
+    """Seen to fail with what waits left at its first moment."""
+    limit(microblog, per_day=1)
+    answer_many(2)
+    for _ in range(2):
+        try_all()
+        pipeline.tick()
+    later(timedelta(hours=20))
+    pipeline.tick()
+    assert states() == ["sent", "queued"]
+    assert not Delivery.objects.to_check(timezone.now()).exists()
+
+
+def test_many_senders_at_once_stay_within_the_budget(answer_many: Many, microblog: Account) -> None:
+    """Seen to fail with the account not locked while it is counted."""
+    limit(microblog, per_hour=3)
+    answer_many(8)
+    keys = list(Delivery.objects.values_list("pk", flat=True))
+
+    def send(pk: int) -> None:
+        try:
+            for _ in range(3):
+                outbox.deliver(Delivery.objects.select_related("account").get(pk=pk))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send, args=[pk]) for pk in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Post.objects.exclude(nonce="").count() == 3
+    assert states() == ["sent"] * 3 + ["queued"] * 5
+
+
+def test_a_higher_limit_lets_what_waits_go_at_once(
+    answer_many: Many, microblog: Account, admin: User, as_: As
+) -> None:
+    url = reverse("crm:account_budget", args=[microblog.pk])
+    assert as_(admin).post(url, {"per_hour": "0"}).status_code == 422
+    as_(admin).post(url, {"per_hour": "1", "per_day": ""})
+    answer_many(2)
+    for _ in range(2):
+        try_all()
+        pipeline.tick()
+    assert states() == ["sent", "queued"]
+    assert "1 waits for its turn" in as_(admin).get(SENDINGS).content.decode()
+
+    as_(admin).post(url, {"per_hour": "", "per_day": ""})
+    pipeline.tick()
+    try_all()
+    assert states() == ["sent", "sent"]
+
+
+# Somebody hears of it
+
+
+def test_three_failures_in_a_row_ring_the_supervisors_once(
+    answer_many: Many, supervisor: User, agent: User, as_: As
+) -> None:
+    """Seen to fail with each look telling again, and with `_what_is_wrong` never content."""
+    answer_many(3)
+    for number in range(3):
+        community.fail(MICROBLOG, "refused")
+        outbox.deliver(Delivery.objects.filter(state="queued").order_by("pk")[0])
+        pipeline.tick()
+        assert Trouble.objects.count() == (1 if number == 2 else 0)
+    pipeline.tick()
+    rung = Notice.objects.filter(user=supervisor, kind=Notice.Kind.FAILED)
+    assert [each.text for each in rung] == ["@SkywardAir: 3 sendings in a row did not leave."]
+    assert "account fails to send" in as_(supervisor).get("/map/").content.decode()
+    assert "3 sendings in a row" in as_(supervisor).get(SENDINGS).content.decode()
+
+    answer_many(3)
+    try_all()
+    pipeline.tick()
+    later(timedelta(minutes=20))
+    pipeline.tick()
+    assert not Trouble.objects.open().exists()
+    assert "account fails to send" not in as_(supervisor).get("/map/").content.decode()
+
+
+def test_half_of_many_is_trouble_too(answer_many: Many, supervisor: User) -> None:
+    answer_many(4)
+    now = timezone.now()
+    for place, delivery in enumerate(Delivery.objects.order_by("pk")):
+        bad = place % 2 == 0
+        Delivery.objects.filter(pk=delivery.pk).update(
+            state="failed" if bad else "cancelled", tried_at=now - timedelta(minutes=place)
+        )
+    Trouble.objects.all().look(now=now)
+    assert "2 of 4" in Trouble.objects.get().words
