@@ -1,6 +1,6 @@
 """The figures of the map: each is a number, and the page that shows exactly the rows it counts.
 
-Ten statements, whatever there is to count. Today's figures go by columns that an index holds.
+Nine statements, whatever there is to count. Today's figures go by columns that an index holds.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ A response leaves at most once, never without the signatures that it needs, neve
 taken back; and none is silently lost. The network is a fake with a memory of its own, so that
 what arrived is known whatever scrm believes.
 
-Seen to fail with `Delivery.claim` and `due` blind to the state: it arrived twice.
+Seen to fail with `Delivery.claim` and `due` blind to the state (it arrived twice), and with
+`_failed` taking what may have arrived for what surely has not (it was queued again).
 """
 
 from __future__ import annotations
@@ -201,6 +202,12 @@ class Once(RuleBasedStateMachine):
                 self._response(pk).send(by=self.cast.agent)
 
     @rule(pk=responses)
+    def the_words_change_after_the_first_signature(self, pk: int) -> None:
+        self.approve(pk, "lead")
+        self.edit(pk, "A refund, and a lawyer, truly.", then_send=True)
+        self.approve(pk, "supervisor")
+
+    @rule(pk=responses)
     def cancel(self, pk: int) -> None:
         with suppress(Stale):
             self._response(pk).cancel(by=self.cast.agent)
@@ -208,7 +215,7 @@ class Once(RuleBasedStateMachine):
             said = {str(each.uuid) for each in self._response(pk).deliveries.all()}
             assert not said & (self.network.arrived.keys() | self.network.under_way.keys())
 
-    @rule(paused=st.booleans(), which=st.integers(0, 1))
+    @rule(paused=st.sampled_from([False, False, True]), which=st.integers(0, 1))
     def pause(self, paused: bool, which: int) -> None:
         mine = Account.objects.filter(pk=self.cast.accounts[which].pk)
         mine.update(paused_at=self.now if paused else None)
@@ -225,11 +232,13 @@ class Once(RuleBasedStateMachine):
 
     # What the machine does
 
-    @rule(data=st.data(), mood=moods, at=steps)
-    def a_worker_tries(self, data: st.DataObject, mood: str, at: Any) -> None:
-        """Nudged whenever, twice or too early; it may die on the way."""
+    @rule(data=st.data(), mood=moods, at=steps, early=st.sampled_from([False, False, True]))
+    def a_worker_tries(self, data: st.DataObject, mood: str, at: Any, early: bool) -> None:
+        """Nudged twice, in time or too early; it may die on the way."""
         self.network.mood = mood
         delivery = self._one(data)
+        if delivery.send_after and not early:
+            self.now = max(self.now, delivery.send_after)
         with dying(at):
             outbox.deliver(delivery)
         self.network.mood = "well"
@@ -267,7 +276,7 @@ class Once(RuleBasedStateMachine):
         elif answer:
             outbox._failed(delivery, answer)
 
-    @rule(seconds=st.sampled_from([1, 11, 60, 130, 620, 960]))
+    @rule(seconds=st.sampled_from([1, 11, 11, 60, 130, 130, 620, 960]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -295,7 +304,7 @@ class Once(RuleBasedStateMachine):
         assert delivery.account.paused_at is None
         assert delivery.send_after is not None
         assert delivery.send_after <= self.now
-        needed = {"We are sorry.": 0, "Here is a refund.": 1}.get(response.text, 2)
+        needed = ("refund" in response.text) + ("lawyer" in response.text)
         signed = self._signers(response)
         assert len(signed) >= needed
         assert response.author_id not in signed
@@ -418,7 +427,7 @@ def test_whatever_happens_in_whatever_order_it_leaves_at_most_once(cast: Cast, k
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
-            max_examples=18,
+            max_examples=12,
             stateful_step_count=25,
             derandomize=True,
             database=None,
