@@ -15,8 +15,8 @@ from django.utils import timezone
 from crm.models import Account, Attachment, Conversation, Interaction, Profile, User
 from crm.record import lock_workspace
 from responses.models import Decision, Delivery, Response
-from responses.models.delivery import Act, Sending
 from responses.models.response import Refused
+from responses.models.sending import Act, Sending
 from responses.outbox import mark_sent
 from routing.models import Case, CaseEvent, Department, Issue
 from routing.models.status import Stale

@@ -15,7 +15,7 @@ from crm.models import Interaction
 from crm.record import lock_workspace
 from listening.models import Mention
 from responses.models import Delivery, Feedback
-from responses.models.delivery import LEFT
+from responses.models.sending import LEFT
 from scrm.channels.base import AUTOMATIC
 from scrm.nudge import nudge
 

@@ -19,8 +19,8 @@ from crm.models import Interaction, User
 from crm.record import Entry, lock_workspace, record
 from responses.feedback import adopt
 from responses.models import Delivery
-from responses.models.delivery import LEFT, MOST_ATTEMPTS, Act, Sending
 from responses.models.response import Refused
+from responses.models.sending import LEFT, MOST_ATTEMPTS, Act, Sending
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from responses.models import Delivery
-from responses.models.delivery import Sending
+from responses.models.sending import Sending
 from responses.outbox import nonce_in, prove
 from routing.models import CaseEvent
 from routing.models.status import Status

@@ -6,136 +6,19 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
 from crm.budget import Budget
-from crm.models import Account, Conversation, Interaction, Pause, Profile, User
-from responses.models.response import Response, seen_by
+from crm.models import Account, Conversation, Interaction, Profile, User
+from responses.models.response import Response
+from responses.models.sending import Act, DeliveryQuerySet, Sending
 from routing.models import Notice
 from routing.models.status import Stale
 from scrm.channels.base import Outgoing, Receipt
 from scrm.live import publish
 from scrm.nudge import nudge
-
-MOST_ATTEMPTS = 5
-MOST_AT_ONCE = 1_000_000
-
-
-class Sending(models.TextChoices):
-    QUEUED = "queued", "Waiting to leave"
-    SENDING = "sending", "Leaving"
-    SENT = "sent", "Sent"
-    BOUNCED = "bounced", "Came back"
-    FAILED = "failed", "Failed"
-    UNKNOWN = "unknown", "Unknown: it may or may not have left"
-    CANCELLED = "cancelled", "Cancelled"
-
-
-class Act(models.TextChoices):
-    """What a sending does: something new is said, or what stands there is changed."""
-
-    SAY = "say", "Sending"
-    AMEND = "amend", "Correction"
-    WITHDRAW = "withdraw", "Taking down"
-
-
-UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED)
-LEFT = (Sending.SENT, Sending.BOUNCED)
-"""Both stand in the ledger: what came back was said all the same."""
-
-
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    def visible_to(self, user: User) -> DeliveryQuerySet:
-        return self if user.sees_everything else self.filter(seen_by(user, "response__"))
-
-    def due(self, now: datetime) -> DeliveryQuerySet:
-        """Released, not paused, and their time has come but not long gone.
-
-        One change to a post at a time: while another is on its way there, the rest wait.
-        """
-        under_way = Q(state=Sending.SENDING) | Q(state=Sending.UNKNOWN, settle_after__isnull=False)
-        others = Delivery.objects.filter(under_way, amends=OuterRef("amends"))
-        busy = Exists(others.exclude(pk=OuterRef("pk")))
-        return self.filter(
-            Q(amends=None) | ~busy,
-            state=Sending.QUEUED,
-            settled_at=None,
-            response__state="released",
-            send_after__lte=now,
-            send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
-            account__paused_at=None,
-            account__is_active=True,
-        ).exclude(Exists(Pause.objects.open()))
-
-    def in_line(self, account: Account, now: datetime) -> DeliveryQuerySet:
-        """What is due from an account, first come first."""
-        since = Coalesce("waits_since", "send_after")
-        return self.due(now).filter(account=account).order_by(since, "pk")
-
-    def hold_back(self, now: datetime) -> None:
-        """What exceeds an account's budget waits until it may send again, in its order."""
-        waiting = Q(pk__in=self.waiting_for_their_turn().order_by().values("account"))
-        limited = Q(config__per_hour__gt=0) | Q(config__per_day__gt=0)
-        for account in Account.objects.active().filter(limited | waiting, paused_at=None):
-            free, until = self.room(account, now)
-            first = self.waiting_for_their_turn().filter(account=account, send_after__gt=now)
-            called = list(first.values_list("pk", flat=True)[:free])
-            self.filter(pk__in=called, state=Sending.QUEUED).update(send_after=now)
-            exceed = list(self.in_line(account, now).values_list("pk", flat=True)[free:])
-            self.filter(pk__in=exceed, state=Sending.QUEUED).update(
-                waits_since=Coalesce("waits_since", "send_after"), send_after=until
-            )
-
-    def room(self, account: Account, now: datetime) -> tuple[int, datetime]:
-        """How many may leave now, and when the next one may. Counted from the rows."""
-        free, until = MOST_AT_ONCE, now
-        for most, span in Budget.of(account.config).limits:
-            lately = self.filter(account=account, tried_at__gt=now - span)
-            used = list(lately.order_by("-tried_at").values_list("tried_at", flat=True)[:most])
-            free = min(free, most - len(used))
-            if len(used) == most and used[-1]:
-                until = max(until, used[-1] + span)
-        return max(free, 0), until
-
-    def waiting_for_their_turn(self) -> DeliveryQuerySet:
-        """Held back by their account's budget, first come first."""
-        held_back = self.filter(
-            state=Sending.QUEUED, settled_at=None, response__state="released"
-        ).exclude(waits_since=None)
-        return held_back.order_by("waits_since", "pk")
-
-    def overdue(self, now: datetime) -> DeliveryQuerySet:
-        """Should have left long ago, in an outage: a human decides whether they still may."""
-        return self.filter(
-            state=Sending.QUEUED,
-            settled_at=None,
-            response__state="released",
-            send_after__lte=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
-        )
-
-    def to_check(self, now: datetime) -> DeliveryQuerySet:
-        """What needs a human: failed, unknown, come back, overdue; not what was replaced since."""
-        troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED])
-        # Not a join: who takes one of these in hand compares and sets this row alone.
-        overdue = Q(pk__in=self.overdue(now).values("pk"))
-        # Said twice, so that the index of what is unsettled is seen to hold all of them.
-        return self.filter(troubled | overdue, state__in=UNSETTLED, settled_at=None)
-
-    def to_settle(self, now: datetime) -> DeliveryQuerySet:
-        """Unknown, and it is time to ask the network again."""
-        return self.filter(state=Sending.UNKNOWN, settled_at=None, settle_after__lte=now)
-
-    def give_up_on_the_dead(self, now: datetime) -> int:
-        """A sender that let its lease lapse died on the way: nobody knows what left."""
-        return self.filter(state=Sending.SENDING, lease_until__lt=now).update(
-            state=Sending.UNKNOWN,
-            lease_until=None,
-            settle_after=now,
-            error="The sender stopped on the way; it may have left.",
-        )
 
 
 class Delivery(models.Model):
@@ -143,8 +26,8 @@ class Delivery(models.Model):
 
     uuid is the idempotence key, stored before the first try. amends: the sending whose post is
     corrected or taken down, by the same rules as anything that is sent; by, why: who took it
-    down. A row leaves `queued` only by
-    compare-and-set, and never comes back to it unless the text surely did not leave.
+    down. A row leaves `queued` only by compare-and-set, and never comes back to it unless the
+    text surely did not leave.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -13,8 +13,8 @@ from crm.access import StaffRequest
 from responses import outbox
 from responses.forms import MarkSentForm
 from responses.models import Delivery
-from responses.models.delivery import Sending
 from responses.models.response import Refused
+from responses.models.sending import Sending
 from responses.views.control import control
 from responses.views.lookup import dealt_with_by, delivery_to_act_on, oldest
 from routing.models.status import Stale

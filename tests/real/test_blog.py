@@ -21,7 +21,7 @@ from listening.store import visit
 from responses import outbox
 from responses.compose import Words, correct, places_for, reply, state_publicly, take_down
 from responses.models import Delivery, Feedback, Response
-from responses.models.delivery import Sending
+from responses.models.sending import Sending
 from routing.models import Case, Department, Issue
 from scrm import http, pipeline
 from scrm.addresses import networks

@@ -17,7 +17,7 @@ from crm.models import Account, Interaction, User
 from responses import compose, outbox
 from responses.compose import Words, correct, state_publicly, take_down
 from responses.models import Delivery, Response, ResponseRule
-from responses.models.delivery import Act, Sending
+from responses.models.sending import Act, Sending
 from routing.models import Department, Issue
 from routing.models.status import Stale
 from scrm import pipeline

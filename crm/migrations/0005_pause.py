@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0003_workspace'),
+        ('crm', '0004_mail'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('responses', '0003_rules_and_signatures'),
+        ('responses', '0005_mail'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,8 +8,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0004_pause'),
-        ('responses', '0004_holes'),
+        ('crm', '0005_pause'),
+        ('responses', '0006_holes'),
     ]
 
     operations = [
