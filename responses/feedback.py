@@ -15,11 +15,14 @@ from crm.models import Interaction
 from crm.record import lock_workspace
 from listening.models import Mention
 from responses.models import Delivery, Feedback
-from responses.models.sending import LEFT
+from responses.models.sending import LEFT, Sending
+from responses.outcome import propose
 from scrm.channels.base import AUTOMATIC
 from scrm.nudge import nudge
 
 UNRESOLVED_FOR = timedelta(hours=48)
+SILENT_AFTER = timedelta(days=7)
+"""How long a sending waits for an answer before it counts as having drawn none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +97,29 @@ def _answer(
 
 def link(answers: dict[int, Answered], *, now: datetime) -> None:
     """Write the feedback down. What was linked before stays as it is."""
+    if not answers:
+        return
+    texts = dict(Interaction.objects.filter(pk__in=answers).values_list("pk", "text"))
     Feedback.objects.bulk_create(
         [
-            Feedback(
-                interaction_id=interaction,
-                response_id=answer.response,
-                delivery_id=answer.delivery,
-                at=now,
-            )
+            _feedback(interaction, texts[interaction], answer.response, answer.delivery, now)
             for interaction, answer in sorted(answers.items())
         ],
         ignore_conflicts=True,
+    )
+    _break_the_silence(answer.delivery for answer in answers.values())
+
+
+def _feedback(interaction: int, text: str, response: int, delivery: int, now: datetime) -> Feedback:
+    """With what the machine reads in it, for a human to confirm or correct."""
+    read = propose(text)
+    return Feedback(
+        interaction_id=interaction,
+        response_id=response,
+        delivery_id=delivery,
+        proposed=read.outcome,
+        proposed_why=read.why,
+        at=now,
     )
 
 
@@ -114,6 +129,7 @@ def adopt(delivery: Delivery, *, now: datetime) -> None:
     Runs under the ledger's lock. What was no more than talk about us then, and was not kept,
     is looked at again: it answers us.
     """
+    _await_an_answer(delivery, now=now)
     place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
     _take_in(delivery, Interaction.objects.filter(**place), now=now)
     mere_talk = Mention.objects.filter(**place, interaction=None, backlog=False)
@@ -139,11 +155,36 @@ def relink(*, now: datetime) -> None:
 
 def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: datetime) -> None:
     found = list(heard.filter(direction="in", feedback=None).exclude(kind=AUTOMATIC))
+    if not found:
+        return
     Feedback.objects.bulk_create(
-        Feedback(interaction=each, response=delivery.response, delivery=delivery, at=now)
-        for each in found
+        _feedback(each.pk, each.text, delivery.response_id, delivery.pk, now) for each in found
     )
+    _break_the_silence([delivery.pk])
     case = delivery.response.case
     if case and not delivery.response.is_macro:
         for each in found:
             case.hear(each, now=now, why="They answered before our sending was confirmed.")
+
+
+def _await_an_answer(delivery: Delivery, *, now: datetime) -> None:
+    """From now on; but not where we cannot hear what they say, such as after a call."""
+    if delivery.account.channel.listener:
+        Delivery.objects.filter(pk=delivery.pk).update(answer_due_at=now + SILENT_AFTER)
+
+
+def fall_silent(*, now: datetime) -> int:
+    """What drew no answer within its time is known as such → how many sendings."""
+    due = Delivery.objects.filter(state=Sending.SENT, answer_due_at__lte=now)
+    silent = due.filter(feedback=None).values("pk")
+    return Delivery.objects.filter(pk__in=silent, answer_due_at__lte=now).update(
+        answer_due_at=None, silent_at=now
+    )
+
+
+def _break_the_silence(deliveries: Iterable[int]) -> None:
+    """They answered, however late: nobody waits any more."""
+    answered = Delivery.objects.filter(pk__in=set(deliveries))
+    waiting = answered.exclude(answer_due_at=None, silent_at=None)
+    locked = waiting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
+    Delivery.objects.filter(pk__in=list(locked)).update(answer_due_at=None, silent_at=None)

@@ -52,6 +52,7 @@ def tick() -> None:
     for pk in Proof.objects.due(now).values_list("pk", flat=True):
         nudge("responses.prove", pk)
     feedback.relink(now=now)
+    feedback.fall_silent(now=now)
     Heartbeat.beat("tick", now=now)
 
 

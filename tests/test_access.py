@@ -36,7 +36,14 @@ from crm.models import (
 from crm.record import Entry, record
 from listening.models import Mention, Poll, SetApart, Source, Topic
 from responses.compose import Words, log_by_hand
-from responses.models import Delivery, Feedback, Response, ResponseRule, SavedReply
+from responses.models import (
+    Delivery,
+    Feedback,
+    HistoryView,
+    Response,
+    ResponseRule,
+    SavedReply,
+)
 from routing.arrivals import Arrival, take_in
 from routing.models import Case, Department, Issue, Membership, RoutingRule, SavedView
 from routing.rules import Facts
@@ -73,7 +80,7 @@ GET = {
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:issue_said "
     "responses:approvals responses:sendings responses:history responses:calendar "
-    "listening:topics "
+    "responses:export listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
     "crm:attachment crm:whole account_change_password live listening:mentions reports:map",
@@ -101,14 +108,15 @@ POST = {
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign",
     READ: "routing:here routing:left",
-    MINE: "responses:bulk_undo routing:drop_view",
+    MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",
     ANSWER: "responses:draft responses:reply responses:statement responses:by_hand "
     "responses:nothing "
     "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge",
     SIGN: "responses:approve responses:send_back responses:review",
-    STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view",
+    STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view "
+    "responses:save_view",
     WORKERS: "routing:next responses:bulk responses:saved_reply_new crm:contact_new "
     "crm:contact_edit "
     "crm:contact_link crm:link crm:unlink crm:link_confirm crm:link_again crm:make_contact "
@@ -272,6 +280,7 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "said": answer.uuid,
         "job": Job.objects.create(kind="responses.bulk", owner=agent, state="done").uuid,
         "view": SavedView.objects.create(name="Mine", query="", owner=agent).pk,
+        "history view": HistoryView.objects.create(name="Mine", query="", owner=agent).pk,
         "saved": SavedReply.objects.create(name="Sorry", text="Sorry.", owner=agent).pk,
     }
 
@@ -293,7 +302,7 @@ THING_OF = {
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
     "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",
-    "new/survey/": "upload",
+    "new/survey/": "upload", "history-views/": "history view",
 }  # fmt: skip
 
 

@@ -73,7 +73,9 @@ QUERIES = {
     "responses:issue_said": "outcome",
     "responses:response": "outcome",
     "responses:calendar": "month",
-    "responses:history": "q state audience department author issue since until before",
+    "responses:history": "q state audience department author issue campaign outcome since until "
+    "before",
+    "responses:export": "q state audience department author issue campaign outcome since until",
     "listening:source_new": "address",
     "listening:source": "before",
     "listening:sources": "only",
@@ -126,6 +128,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:priority": {"priority": "high"},
     "routing:here": {"replying": "1"},
     "routing:save_view": {"query": "?view=all", "name": "Mine too", "is_shared": "on"},
+    "responses:save_view": {"query": "?state=held", "name": "Mine too", "is_shared": "on"},
     "routing:read": {"notice": ""},
     "crm:me": {"name": "Ada", "shortcuts": "on"},
     "responses:bulk": {
@@ -298,7 +301,8 @@ BUTTONS = {
     "responses:put_away", "responses:review", "routing:issue", "routing:issue_close",
     "listening:source_poll", "responses:correct", "responses:take_down", "crm:blog_again",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
-    "crm:reset_password", "routing:left", "routing:drop_view", "routing:undo", "routing:next",
+    "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",
+    "routing:undo", "routing:next",
     "responses:bulk_undo", "routing:new_survey",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",

@@ -10,7 +10,7 @@ from responses.forms.composing import (
 )
 from responses.forms.correction import CorrectForm, TakeDownForm
 from responses.forms.held import EditForm, MarkSentForm, SendBackForm
-from responses.forms.history import HistoryForm, JudgeForm
+from responses.forms.history import JudgeForm
 from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "CorrectForm",
     "EditForm",
     "ExampleForms",
-    "HistoryForm",
     "JudgeForm",
     "MarkSentForm",
     "NoteForm",

@@ -1,9 +1,11 @@
 from responses.models.approval import Approval
+from responses.models.campaign import Campaign, CampaignStatement
 from responses.models.decision import Decision
 from responses.models.delivery import Delivery
 from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
 from responses.models.feedback import Feedback
+from responses.models.history_view import HistoryView
 from responses.models.hole import Hole, Proof
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
@@ -12,10 +14,13 @@ from responses.models.trouble import Trouble
 
 __all__ = [
     "Approval",
+    "Campaign",
+    "CampaignStatement",
     "Decision",
     "Delivery",
     "Draft",
     "Feedback",
+    "HistoryView",
     "Hole",
     "Proof",
     "Response",

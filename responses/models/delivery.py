@@ -27,7 +27,8 @@ class Delivery(models.Model):
     uuid is the idempotence key, stored before the first try. amends: the sending whose post is
     corrected or taken down, by the same rules as anything that is sent; by, why: who took it
     down. A row leaves `queued` only by compare-and-set, and never comes back to it unless the
-    text surely did not leave.
+    text surely did not leave. answer_due_at: when to stop waiting for an answer. silent_at: when
+    we did; one that comes after all takes it back.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -58,6 +59,8 @@ class Delivery(models.Model):
     interaction = models.ForeignKey(
         Interaction, models.PROTECT, null=True, related_name="deliveries"
     )
+    answer_due_at = models.DateTimeField(null=True)
+    silent_at = models.DateTimeField(null=True)
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -101,6 +104,16 @@ class Delivery(models.Model):
                 fields=["state"],
                 name="delivery_unsettled",
                 condition=Q(state__in=["queued", "failed", "unknown", "bounced"], settled_at=None),
+            ),
+            models.Index(
+                fields=["answer_due_at"],
+                name="delivery_unanswered",
+                condition=Q(answer_due_at__isnull=False),
+            ),
+            models.Index(
+                fields=["response"],
+                name="delivery_silent",
+                condition=Q(silent_at__isnull=False),
             ),
         ]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Interaction, User
@@ -9,7 +10,11 @@ from responses.models.response import Response
 
 
 class Feedback(models.Model):
-    """Something they said that answers something we said, and what it came to."""
+    """Something they said that answers something we said, and what it came to.
+
+    proposed, proposed_why: what the machine reads in it. outcome: what a human said that it is;
+    the database takes none without their name.
+    """
 
     class Outcome(models.TextChoices):
         UNKNOWN = "", "Not judged yet"
@@ -21,12 +26,24 @@ class Feedback(models.Model):
     response = models.ForeignKey(Response, models.PROTECT, related_name="feedback")
     delivery = models.ForeignKey(Delivery, models.PROTECT, related_name="feedback")
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
+    proposed = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
+    proposed_why = models.CharField(max_length=100, blank=True, default="")
     judged_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name_plural = "feedback"
         ordering = ["-at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(outcome="") | Q(judged_by__isnull=False), name="judged_by_a_human"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Feedback to {self.response}"
+
+    @property
+    def is_proposed(self) -> bool:
+        """The machine has said something, and no human has yet."""
+        return bool(self.proposed and not self.outcome)

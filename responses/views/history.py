@@ -1,26 +1,35 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
 from responses.compose import posts_of
-from responses.forms import HistoryForm, JudgeForm
-from responses.models import Feedback, Response
-from responses.models.response import ResponseQuerySet, State
+from responses.export import lines
+from responses.forms import JudgeForm
+from responses.history import (
+    HistoryForm,
+    HistoryViewForm,
+    before,
+    mark_of,
+    query_of,
+    with_facts,
+)
+from responses.models import Feedback, HistoryView, Response
+from responses.models.response import State
 from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
 from responses.views.lookup import answers, may_deal_with, may_speak_for, response_to_see
 from responses.walk import echoes, walk
-from scrm.numbers import midnight, place
+from scrm.text import storable
 
 PAGE = 50
 
@@ -28,16 +37,59 @@ PAGE = 50
 @require_safe
 def history(request: StaffRequest) -> HttpResponse:
     """All that was said, newest first; the address holds the filters."""
-    form = HistoryForm(request.GET)
-    valid = form.is_valid()
-    found = _filtered(Response.objects.visible_to(request.user), form.cleaned_data)
-    rows = list(_with_facts(_before(found, request.GET.get("before", "")))[: PAGE + 1])
+    form = HistoryForm(request.GET, user=request.user)
+    asked = before(form.found, request.GET.get("before", ""))
+    rows = list(with_facts(asked)[: PAGE + 1])
+    query = query_of(request.GET)
+    views = list(HistoryView.objects.visible_to(request.user).select_related("owner"))
     shown = {
         "form": form,
         "responses": with_tallies(rows[:PAGE], request.user),
         "next": _next(request, rows[PAGE - 1]) if len(rows) > PAGE else "",
+        "query": query,
+        "views": views,
+        "view": next((each for each in views if query and each.query == query), None),
+        "view_form": HistoryViewForm(),
     }
-    return render(request, "responses/history.html", shown, status=200 if valid else 422)
+    return render(request, "responses/history.html", shown, status=200 if form.is_valid() else 422)
+
+
+@require_safe
+def export(request: StaffRequest) -> HttpResponseBase:
+    """What the address asks for, as a file: all of it, read and sent a few hundred at a time."""
+    form = HistoryForm(request.GET, user=request.user)
+    if not form.is_valid():
+        messages.error(request, _("A filter makes no sense, so nothing was exported."))
+        return redirect(f"{reverse('responses:history')}?{query_of(request.GET)}")
+    answer = StreamingHttpResponse(
+        lines(form.found, request.user), content_type="text/csv; charset=utf-8"
+    )
+    name = f"responses-{timezone.localdate():%Y-%m-%d}.csv"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+@require_POST
+def save_view(request: StaffRequest) -> HttpResponse:
+    """Keep what the address asks for under a name."""
+    typed = storable(request.POST.get("query", "")).lstrip("?")
+    query = query_of(QueryDict(typed))[:1000]
+    mine = HistoryView(owner=request.user, query=query)
+    form = HistoryViewForm(request.POST, instance=mine)
+    if not form.is_valid():
+        messages.error(request, _("The view needs a name that you have not used yet."))
+        return redirect(f"{reverse('responses:history')}?{query}")
+    view = form.save()
+    messages.success(request, _("“%s” is among your views.") % view)
+    return redirect(view)
+
+
+@require_POST
+def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(HistoryView, pk=pk, owner=request.user)
+    view.delete()
+    messages.success(request, _("“%s” is gone from the views. What was said stays.") % view)
+    return redirect("responses:history")
 
 
 @require_safe
@@ -103,44 +155,7 @@ def _may_stop(response: Response) -> bool:
     return waiting and not response.deliveries.exclude(state="queued").exists()
 
 
-def _filtered(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySet:
-    if typed.get("issue"):
-        found = found.about(typed["issue"])
-    for name in ("state", "audience", "department", "author"):
-        if typed.get(name) == HistoryForm.MICRO:
-            found = found.exclude(audience="many")
-        elif typed.get(name):
-            found = found.filter(**{name: typed[name]})
-    if typed.get("since"):
-        found = found.filter(created_at__gte=midnight(typed["since"]))
-    if typed.get("until"):
-        found = found.filter(created_at__lt=midnight(typed["until"], days=1))
-    if typed.get("q"):
-        words = typed["q"]
-        found = found.filter(Q(text__icontains=words) | Q(subject__icontains=words))
-    return found
-
-
-def _before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
-    """The rows after a page's last one; a mark that is not ours shows the first page."""
-    last = place(mark)
-    if last is None:
-        return found
-    when, pk = last
-    return found.filter(created_at__lte=when).exclude(created_at=when, pk__gte=pk)
-
-
-def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    return (
-        found.select_related("case__profile", "issue", "department", "author")
-        .prefetch_related(
-            "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
-        )
-        .order_by("-created_at", "-pk")
-    )
-
-
 def _next(request: StaffRequest, last: Response) -> str:
     query = request.GET.copy()
-    query["before"] = f"{last.created_at.isoformat()},{last.pk}"
+    query["before"] = mark_of(last)
     return f"?{query.urlencode()}"

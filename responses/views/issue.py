@@ -8,15 +8,17 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
 from responses.compose import state_publicly
 from responses.forms import StatementForm
+from responses.history import with_facts
 from responses.models import Draft, Response
 from responses.models.response import Refused, ResponseQuerySet
-from responses.tally import with_tallies
+from responses.tally import SILENT, with_tallies
 from responses.views.compose import tell
 from responses.views.draft import forget
 from responses.views.lookup import answers, chosen, departments_to_speak_for
@@ -45,6 +47,7 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
         "replies_n": count,
         "replies_hidden": all_said.exclude(audience="many").count() - count,
         "works": works(user),
+        "all_silent": f"{reverse('responses:history')}?issue={issue.pk}&outcome={SILENT}",
         **answers(request, list(visible.order_by().values_list("pk", flat=True))),
     }
     template = "_issue_said" if request.headers.get("HX-Request") else "issue_said"
@@ -137,14 +140,5 @@ def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
 
 
 def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    return (
-        found.select_related("case__profile", "issue", "department", "author", "corrects")
-        .prefetch_related(
-            "deliveries__account",
-            "deliveries__profile",
-            "attachments",
-            "approvals__by",
-            "corrections",
-        )
-        .order_by("-created_at", "-pk")
-    )
+    rows = with_facts(found).select_related("corrects").prefetch_related("corrections")
+    return rows.order_by("-created_at", "-pk")

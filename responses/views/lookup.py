@@ -12,12 +12,11 @@ from django.shortcuts import get_object_or_404
 from crm.access import StaffRequest
 from crm.models import Interaction, User
 from responses.models import Delivery, Feedback, Response
-from responses.tally import Tally, tallies
+from responses.tally import ASKED, Tally, outcome_is, tallies
 from responses.walk import echoes
 from routing.models import Case, Department, Membership
 
 MOST = 100
-NOT_JUDGED = "none"
 M = TypeVar("M", bound=Model)
 
 
@@ -93,9 +92,8 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
     found = Feedback.objects.filter(response__in=keys)
     tally = sum(tallies(keys, user).values(), Tally())
     wanted = tally.total
-    if asked in {NOT_JUDGED, *filter(None, Feedback.Outcome.values)}:
-        outcome = "" if asked == NOT_JUDGED else asked
-        found, wanted = found.filter(outcome=outcome), tally.outcomes.get(outcome, 0)
+    if asked in ASKED:
+        found, wanted = found.filter(outcome_is(asked)), tally.count(asked)
     shown = echoes(found, user)
     return {
         "tally": tally,

@@ -11,12 +11,14 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from crm.record import Entry, record
-from responses.compose import Words, places_for, reply
-from responses.models import Response, ResponseRule
+from responses import outbox
+from responses.compose import Words, places_for, reply, state_publicly
+from responses.feedback import Answered, link
+from responses.models import Feedback, Response, ResponseRule
 from routing.arrivals import Arrival, take_in
-from routing.models import Case, Issue
+from routing.models import Case, Department, Issue
 from routing.rules import Facts
-from scrm.channels.base import Author
+from scrm.channels.base import Author, Receipt
 
 NETWORK = "sandbox.microblog"
 
@@ -133,5 +135,33 @@ def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Intera
         first = Interaction.objects.get(pk=complaint.last_inbound_id)
         hear(text, in_reply_to=first.key, thread_key=first.key, **facts)
         return Interaction.objects.latest("pk")
+
+    return say
+
+
+@pytest.fixture
+def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
+    """One statement to many, sent."""
+    words = Words(uuid.uuid4(), "We change our policy.", "public")
+    said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
+    receipt = Receipt(NETWORK, "statement")
+    outbox.mark_sent(said.deliveries.get(), receipt, now=timezone.now())
+    return said
+
+
+@pytest.fixture
+def comment(hear: Callable[..., Case], stated: Response) -> Callable[..., Feedback]:
+    """Somebody comments on the statement; judged, if an outcome is given."""
+
+    def say(text: str, outcome: str = "", **facts: Any) -> Feedback:
+        hear(text, handle=facts.pop("handle", f"@{uuid.uuid4().hex[:8]}"), **facts)
+        said = Interaction.objects.latest("pk")
+        row = stated.deliveries.get()
+        where = Answered(row.pk, stated.pk, stated.department_id, None, stated.issue_id, True,
+                         timezone.now())  # fmt: skip
+        link({said.pk: where}, now=timezone.now())
+        found = Feedback.objects.filter(interaction=said)
+        found.update(outcome=outcome, judged_by=stated.author if outcome else None)
+        return found.get()
 
     return say

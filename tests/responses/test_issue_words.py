@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, User
 from responses import outbox
-from responses.compose import Words, places_for, reply, state_publicly
+from responses.compose import Words, places_for, reply
 from responses.models import Draft, Feedback, Response, ResponseRule
 from routing.models import Case, Department, Issue
 from scrm.channels.base import Receipt
@@ -24,14 +24,6 @@ from scrm.channels.base import Receipt
 As = Callable[[User], Client]
 Hear = Callable[..., Case]
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
-    """One statement to many, sent."""
-    words = Words(uuid.uuid4(), "We change our policy.", "public")
-    said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
-    return sent(said, "statement")
 
 
 def sent(response: Response, key: str) -> Response:
@@ -51,20 +43,6 @@ def answered(seats: Issue, hear: Hear, agent: User) -> Callable[..., Response]:
         return sent(reply(case, words, place=places_for(case)[0], by=agent), f"to {handle}")
 
     return write
-
-
-@pytest.fixture
-def comment(hear: Hear, stated: Response) -> Callable[..., Feedback]:
-    """Somebody comments on the statement, and it is judged."""
-
-    def say(text: str, outcome: str = "", **facts: Any) -> Feedback:
-        hear(text, handle=f"@{uuid.uuid4().hex[:8]}", **facts)
-        said = Interaction.objects.latest("pk")
-        return Feedback.objects.create(
-            interaction=said, response=stated, delivery=stated.deliveries.get(), outcome=outcome
-        )
-
-    return say
 
 
 def said(issue: Issue) -> str:

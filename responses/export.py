@@ -1,0 +1,91 @@
+"""The response history as a spreadsheet: read and written a few hundred rows at a time."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crm.models import User
+from responses.history import before, mark_of, with_facts
+from responses.models import Delivery, Response
+from responses.models.response import ResponseQuerySet
+from responses.tally import Tally, with_tallies
+from routing.sheet import safe
+
+AT_ONCE = 200
+
+
+class _Line:
+    """What `csv` writes to: it hands the line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def lines(found: ResponseQuerySet, user: User) -> Iterator[str]:
+    """The head and a line for each, the newest first, of what the filters found.
+
+    Begins with a byte order mark, so that spreadsheets read it as UTF-8. What was said while it
+    is written is not in it. A cell that a spreadsheet would calculate is made to be text.
+    """
+    write = csv.writer(_Line()).writerow
+    yield "\ufeff" + str(write(_heads()))
+    mark = ""
+    while rows := with_tallies(with_facts(before(found, mark))[:AT_ONCE], user):
+        for row in rows:
+            yield str(write([safe(cell) for cell in _cells(row)]))
+        mark = mark_of(rows[-1]) if len(rows) == AT_ONCE else ""
+        if not mark:
+            return
+
+
+def _heads() -> list[str]:
+    return [
+        _("when"), _("author"), _("approvers"), _("department"), _("case"), _("issue"),
+        _("campaign"), _("audience"), _("visibility"), _("channels"), _("state"),
+        _("rule verdicts"), _("sendings"), _("feedback"), _("outcome"), _("text"),
+    ]  # fmt: skip
+
+
+def _cells(row: Response) -> list[str]:
+    tally: Tally = row.tally  # type: ignore[attr-defined]
+    sendings = list(row.deliveries.all())
+    link = getattr(row, "campaign_link", None)
+    return [
+        timezone.localtime(row.created_at).isoformat(sep=" ", timespec="seconds"),
+        str(row.author),
+        _joined(row.approvals.all()),
+        str(row.department),
+        str(row.case or ""),
+        str(row.issue or ""),
+        str(link.campaign) if link else "",
+        str(row.get_audience_display()),
+        row.visibility,
+        _joined(dict.fromkeys(each.account.kind for each in sendings)),
+        str(row.get_state_display()),
+        _joined(f"{each['verdict']}: {each['name']} ({each['sentence']})" for each in row.verdict),
+        _joined(_sending(each) for each in sendings),
+        str(tally.total),
+        _outcome(tally),
+        "\n\n".join(filter(None, [row.subject, row.text])),
+    ]
+
+
+def _joined(parts: Iterable[object]) -> str:
+    return "; ".join(str(each) for each in parts)
+
+
+def _sending(each: Delivery) -> str:
+    to = each.profile or _("everyone")
+    at = f" {timezone.localtime(each.sent_at):%Y-%m-%d %H:%M}" if each.sent_at else ""
+    return f"{each.account} → {to}: {each.get_state_display()}{at}"
+
+
+def _outcome(tally: Tally) -> str:
+    judged = [f"{n} {words.lower()}" for _each, words, n in tally.parts]
+    maybe = [f"{n} {words.lower()}? (proposed)" for _each, words, n in tally.maybes]
+    silent = [_("no answer in 7 days")] if tally.silent else []
+    return ", ".join([*judged, *maybe, *silent])

@@ -1,0 +1,162 @@
+"""Which responses somebody asks for: the filters of the history, as they stand in its address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Exists, OuterRef, Q
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Interaction, User
+from responses.models import Campaign, Feedback, HistoryView, Response
+from responses.models.response import ResponseQuerySet, State
+from responses.tally import ASKED, JUDGED, NOT_JUDGED, PROPOSED, SILENT, outcome_is, silent
+from routing.models import Department, Issue
+from scrm.numbers import midnight, place
+
+MICRO, ANSWERED = "micro", "answered"
+_WORDS = dict(Feedback.Outcome.choices)
+OUTCOMES = [
+    ("", _("any")),
+    (ANSWERED, _("Answered")),
+    *((each, _WORDS[each]) for each in JUDGED),
+    *((f"{PROPOSED}{each}", f"{_WORDS[each]}? (proposed)") for each in JUDGED),
+    (NOT_JUDGED, _("Not judged yet")),
+    (SILENT, _("Silent: no answer in 7 days")),
+]
+
+
+class HistoryForm(forms.Form):
+    q = forms.CharField(
+        label=_("Words"), required=False, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    state = forms.ChoiceField(label=_("State"), required=False)
+    audience = forms.ChoiceField(label=_("Audience"), required=False)
+    department = forms.ModelChoiceField(
+        Department.objects.all(), label=_("Department"), required=False, empty_label=_("any")
+    )
+    author = forms.ModelChoiceField(
+        User.objects.order_by("name"), label=_("Author"), required=False, empty_label=_("any")
+    )
+    issue = forms.ModelChoiceField(
+        Issue.objects.all(), label=_("Issue"), required=False, empty_label=_("any")
+    )
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.none(), label=_("Campaign"), required=False, empty_label=_("any")
+    )
+    outcome = forms.ChoiceField(label=_("What came of it"), required=False, choices=OUTCOMES)
+    since = forms.DateField(
+        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, data: Any, *, user: User) -> None:
+        super().__init__(data)
+        self.user = user
+        state, audience = self.fields["state"], self.fields["audience"]
+        campaign = self.fields["campaign"]
+        assert isinstance(state, forms.ChoiceField)
+        assert isinstance(audience, forms.ChoiceField)
+        assert isinstance(campaign, forms.ModelChoiceField)
+        state.choices = [("", _("any")), *State.choices]
+        micro = (MICRO, _("One or a few (micro)"))
+        audience.choices = [("", _("any")), micro, *Response.Audience.choices]
+        campaign.queryset = Campaign.objects.visible_to(user)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether any filter is in force, sound or not."""
+        return any(self.data.get(name) for name in self.fields)
+
+    @property
+    def found(self) -> ResponseQuerySet:
+        """What the user may see of it, the newest first; a filter in error is left out."""
+        self.is_valid()
+        visible = Response.objects.visible_to(self.user)
+        return _filtered(visible, self.cleaned_data, self.user).order_by("-created_at", "-pk")
+
+
+class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = HistoryView
+        fields = ["name", "is_shared"]
+        labels = {"name": _("Name of this view"), "is_shared": _("Everybody sees it")}
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if HistoryView.objects.filter(owner=self.instance.owner_id, name=name).exists():
+            raise forms.ValidationError(_("You have a view of this name already."))
+        return name
+
+
+def query_of(address: QueryDict) -> str:
+    """The filters in force, without the place in the list, as a view keeps them."""
+    kept = QueryDict(mutable=True)
+    for name in HistoryForm.base_fields:
+        if typed := address.get(name):
+            kept[name] = typed
+    return kept.urlencode()
+
+
+def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
+    """The rows after a page's last one; a mark that is not ours shows the first page."""
+    last = place(mark)
+    if last is None:
+        return found
+    when, pk = last
+    return found.filter(created_at__lte=when).exclude(created_at=when, pk__gte=pk)
+
+
+def mark_of(last: Response) -> str:
+    """Where the next page begins."""
+    return f"{last.created_at.isoformat()},{last.pk}"
+
+
+def with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
+    """With all that a row says, by a fixed number of statements."""
+    return found.select_related(
+        "case__profile", "issue", "department", "author", "campaign_link__campaign"
+    ).prefetch_related(
+        "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
+    )
+
+
+def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> ResponseQuerySet:
+    if typed.get("issue"):
+        found = found.about(typed["issue"])
+    if typed.get("campaign"):
+        found = found.filter(campaign_link__campaign=typed["campaign"])
+    for name in ("state", "audience", "department", "author"):
+        if typed.get(name) == MICRO:
+            found = found.exclude(audience="many")
+        elif typed.get(name):
+            found = found.filter(**{name: typed[name]})
+    return _said_when(_came_of(found, typed.get("outcome", ""), user), typed)
+
+
+def _came_of(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
+    """Those with such an answer among the ones that the user may read, as the sums count them."""
+    if outcome == SILENT:
+        return silent(found)
+    if outcome not in {ANSWERED, *ASKED}:
+        return found
+    answers = Feedback.objects.filter(response=OuterRef("pk"))
+    if outcome in ASKED:
+        answers = answers.filter(outcome_is(outcome))
+    readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
+    return found.filter(Exists(answers.filter(Exists(readable))))
+
+
+def _said_when(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySet:
+    if typed.get("since"):
+        found = found.filter(created_at__gte=midnight(typed["since"]))
+    if typed.get("until"):
+        found = found.filter(created_at__lt=midnight(typed["until"], days=1))
+    if typed.get("q"):
+        words = typed["q"]
+        found = found.filter(Q(text__icontains=words) | Q(subject__icontains=words))
+    return found

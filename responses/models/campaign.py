@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pghistory
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import User
+from listening.models import Topic
+from responses.models.response import Refused, Response
+from routing.models import Department, Membership
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def visible_to(self, user: User) -> CampaignQuerySet:
+        """Those of their departments and their own."""
+        if user.sees_everything:
+            return self
+        member = Membership.objects.filter(department=OuterRef("department"), user=user)
+        return self.filter(Exists(member) | Q(owner=user))
+
+    def editable_by(self, user: User) -> CampaignQuerySet:
+        """Its owner's to change, and its department's leads', and of those who see everything."""
+        if user.sees_everything:
+            return self
+        led = Membership.objects.filter(
+            department=OuterRef("department"), user=user, role=Membership.Role.LEAD
+        )
+        return self.filter(Exists(led) | Q(owner=user))
+
+    def running(self) -> CampaignQuerySet:
+        return self.filter(closed_at=None)
+
+    def open_first(self) -> CampaignQuerySet:
+        return self.order_by(F("closed_at").desc(nulls_first=True), "-starts_on", "-pk")
+
+
+@pghistory.track(
+    model_name="CampaignChange",
+    fields=["name", "aim", "owner", "department", "starts_on", "ends_on", "closed_at"],
+    append_only=True,
+)
+class Campaign(models.Model):
+    """Several statements to many with one aim, and what came of them.
+
+    department: in whose name. topic: made for it, so that what people say about it is heard.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    aim = models.TextField("what it should bring about")
+    owner = models.ForeignKey(User, models.PROTECT, related_name="campaigns")
+    department = models.ForeignKey(Department, models.PROTECT, related_name="campaigns")
+    starts_on = models.DateField("from", default=timezone.localdate)
+    ends_on = models.DateField("until", null=True, blank=True)
+    topic = models.OneToOneField(Topic, models.PROTECT, null=True, related_name="campaign")
+    created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True)
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-starts_on", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")),
+                name="campaign_ends_after_it_starts",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("responses:campaign", args=[self.pk])
+
+    @property
+    def statements(self) -> models.QuerySet[Response]:
+        return Response.objects.filter(campaign_link__campaign=self)
+
+    @property
+    def words(self) -> list[str]:
+        """What it listens for."""
+        return list(self.topic.current.any_of) if self.topic and self.topic.current else []
+
+    # Verbs
+
+    @transaction.atomic
+    def listen_for(self, words: Sequence[str], *, by: User, now: datetime | None = None) -> None:
+        """Hashtags and links of its own: a topic is made for them, or revised."""
+        if list(words) == self.words:
+            return
+        if self.topic is None:
+            self.topic = Topic.objects.create(
+                name=topic_name(self.name),
+                purpose=f"What people say about our campaign “{self.name}”.",
+                owner=self.owner,
+                created_at=now or timezone.now(),
+            )
+            self.save(update_fields=["topic"])
+        self.topic.revise(any_of=list(words), all_of=[], none_of=[], by=by, now=now)
+        self._hear(bool(words) and self.closed_at is None)
+
+    @transaction.atomic
+    def add(self, statement: Response, *, by: User, now: datetime | None = None) -> None:
+        """Count a statement in; it leaves the campaign that it was in. Raises Refused."""
+        if not statement.is_macro:
+            raise Refused("A campaign is made of statements to many; this speaks to one person.")
+        if self.closed_at is not None:
+            raise Refused("This campaign is closed. Open it again to add to it.")
+        now = now or timezone.now()
+        CampaignStatement.objects.update_or_create(
+            statement=statement, defaults={"campaign": self, "added_by": by, "added_at": now}
+        )
+        statement.note(f"Counted into the campaign “{self}”.", by=by, now=now)
+
+    @transaction.atomic
+    def close(self, *, now: datetime | None = None) -> None:
+        """It is over: its topic listens no more. What came of it stays."""
+        Campaign.objects.filter(pk=self.pk, closed_at=None).update(closed_at=now or timezone.now())
+        self.refresh_from_db()
+        self._hear(False)
+
+    @transaction.atomic
+    def open_again(self) -> None:
+        Campaign.objects.filter(pk=self.pk).update(closed_at=None)
+        self.refresh_from_db()
+        self._hear(bool(self.words))
+
+    def _hear(self, listening: bool) -> None:
+        if self.topic:
+            self.topic.is_active = listening
+            self.topic.save(update_fields=["is_active"])
+
+
+def topic_name(campaign: str) -> str:
+    """What the topic of a campaign of this name is called."""
+    return f"Campaign: {campaign}"
+
+
+def leave_campaign(statement: Response, *, by: User, now: datetime | None = None) -> None:
+    """It counts for no campaign any more."""
+    with transaction.atomic():
+        gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
+        if gone:
+            statement.note("Taken out of its campaign.", by=by, now=now or timezone.now())
+
+
+class CampaignStatement(models.Model):
+    """A statement counts for a campaign, by whose word, and since when; for one at most."""
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="links")
+    statement = models.OneToOneField(Response, models.PROTECT, related_name="campaign_link")
+    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    added_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.statement} in {self.campaign}"

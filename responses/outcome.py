@@ -1,0 +1,137 @@
+"""What an answer to us may amount to, proposed by plain words and a hint of its tone. Pure.
+
+A proposal is never a fact: it is shown as such until a human confirms or corrects it. Words that
+hardly mean anything else come first; the tone is asked only where a text seems to be English,
+which is all that its dictionary knows. Where words and tone disagree, nothing is proposed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from listening import matching
+from listening.matching import TopicQuery
+from scrm.words import fold
+
+Outcome = Literal["", "thanks", "angry", "neutral"]
+
+MOST = 2_000
+"""Characters that are looked at: whoever thanks or scolds does so early."""
+CLEAR = 0.45
+"""From which tone on, of -1 to 1, a text is taken for praise or anger."""
+
+_THANKS, _ANGRY, _BITTER = 1, 2, 3
+THANKS = (
+    "thank you", "thank u", "thanks", "thx", "cheers", "much appreciated", "appreciate it",
+    "grateful", "made my day",
+    "danke", "dankeschön", "vielen dank", "herzlichen dank", "bedanke mich",
+    "merci", "merci beaucoup", "je vous remercie",
+    "gracias", "muchas gracias", "agradezco", "grazie", "grazie mille", "obrigado", "obrigada",
+    "bedankt", "dank je", "dank u", "tack", "tack så mycket", "tak", "takk", "kiitos",
+    "dziękuję", "dziękuje", "děkuji", "köszönöm", "mulțumesc", "teşekkürler", "teşekkür ederim",
+    "ευχαριστώ", "спасибо", "дякую", "شكرا", "תודה", "धन्यवाद",
+    "谢谢", "謝謝", "感谢", "ありがとう", "感謝", "감사합니다", "고맙습니다",
+)  # fmt: skip
+ANGRY = (
+    "shame on you", "shame on", "disgrace", "disgraceful", "disgusting", "outrageous",
+    "unacceptable", "ridiculous", "furious", "fed up", "worst", "never again", "a joke",
+    "a lie", "liars", "rip off", "rip-off", "pathetic", "appalling",
+    "unverschämt", "unverschämtheit", "frechheit", "schande", "eine zumutung", "nie wieder",
+    "inakzeptabel", "wütend", "honte", "scandaleux", "inadmissible", "inacceptable", "plus jamais",
+    "vergüenza", "inaceptable", "indignante", "nunca más", "vergogna", "inaccettabile",
+    "vergonha", "inaceitável", "schandalig", "позор", "возмутительно", "безобразие",
+    "最悪", "太差", "최악", "عيب",
+)  # fmt: skip
+BITTER = (
+    "no thanks", "no thank you", "thanks for nothing", "thank you for nothing", "thanks a lot for",
+    "nein danke", "danke für nichts", "non merci", "merci pour rien", "no gracias",
+    "gracias por nada", "grazie di niente", "grazie per niente",
+)  # fmt: skip
+
+_ENGLISH = """
+    the and you your is are was were it this that i my we our they to of in for with not have has
+    had do did will would a an on at be been so what who how when about but if me
+"""
+_FOREIGN = """
+    der die das und ist nicht ich sie wir ein eine den dem mit auf auch fur war hat haben noch
+    le la les des une est pas que qui et pour avec vous nous je il elle
+    el los las un una es por con para muy pero del yo su
+    il lo gli di che non per sono e o os nao uma com
+    het een van niet ik dat en zijn voor maar det som och att jag ikke er jeg
+"""
+_ENGLISH_WORDS, _FOREIGN_WORDS = frozenset(_ENGLISH.split()), frozenset(_FOREIGN.split())
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """outcome: "" where nothing is proposed. why: what speaks for it, for whoever judges."""
+
+    outcome: Outcome = ""
+    why: str = ""
+
+
+def propose(text: str) -> Proposal:
+    """What a text that answers us may amount to."""
+    text = text[:MOST]
+    said = _said(text)
+    tone = _tone(text) if _seems_english(text) else 0.0
+    if _BITTER in said:
+        return Proposal("angry", _quoted(said[_BITTER]))
+    if _ANGRY in said:
+        mixed = _THANKS in said or tone >= CLEAR
+        return Proposal() if mixed else Proposal("angry", _quoted(said[_ANGRY]))
+    if _THANKS in said:
+        return Proposal() if tone <= -CLEAR else Proposal("thanks", _quoted(said[_THANKS]))
+    return _by_tone(tone)
+
+
+def _by_tone(tone: float) -> Proposal:
+    if not tone:
+        return Proposal()
+    if abs(tone) < CLEAR:
+        return Proposal("neutral", f"an even tone ({tone:+.2f})")
+    if tone > 0:
+        return Proposal("thanks", f"a warm tone ({tone:+.2f})")
+    return Proposal("angry", f"a hard tone ({tone:+.2f})")
+
+
+def _said(text: str) -> dict[int, str]:
+    """Which lists hit, each with the first of its words as they stand in the text."""
+    found: dict[int, str] = {}
+    for hit in _matcher().match("", text):
+        span = hit.spans[0]
+        found[hit.key] = text[span.start : span.end]
+    return found
+
+
+def _quoted(words: str) -> str:
+    return f"says “{words.lower()[:60]}”"
+
+
+def _seems_english(text: str) -> bool:
+    words = [fold(word) for word in _WORD.findall(text)]
+    plain = sum(word.isascii() for word in words)
+    foreign = sum(word in _FOREIGN_WORDS for word in words)
+    english = sum(word in _ENGLISH_WORDS for word in words)
+    return plain * 10 > len(words) * 9 and (not foreign or english > foreign)
+
+
+def _tone(text: str) -> float:
+    return float(_reader().polarity_scores(text)["compound"])
+
+
+@cache
+def _reader() -> SentimentIntensityAnalyzer:
+    return SentimentIntensityAnalyzer()
+
+
+@cache
+def _matcher() -> matching.Matcher:
+    lists = {_THANKS: THANKS, _ANGRY: ANGRY, _BITTER: BITTER}
+    return matching.compile(TopicQuery(key, any_of=words) for key, words in lists.items())
