@@ -208,6 +208,7 @@ def _records(user: User) -> list[Item]:
         _("What was heard"): "listening:mentions",
         _("Issues"): "routing:issues",
         _("Contacts"): "crm:contacts",
+        _("Campaigns"): "responses:campaigns",
         _("Saved replies"): "responses:saved_replies",
         _("Calendar"): "responses:calendar",
         _("Response history"): "responses:history",

@@ -37,6 +37,7 @@ from crm.record import Entry, record
 from listening.models import Mention, Poll, SetApart, Source, Topic
 from responses.compose import Words, log_by_hand
 from responses.models import (
+    Campaign,
     Delivery,
     Feedback,
     HistoryView,
@@ -70,6 +71,8 @@ UPLOAD = "L43.444"  # the agent's own too, and readers upload nothing
 MINE = "L44.444"  # the agent's own, and nobody else's
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
 NO_BLOG = "L333334"  # an admin's, but the account is no blog
+LEADS = "L333..."  # whoever leads a department somewhere
+ITS_LEADS = "L444..."  # its department's team leads, and who sees everything
 NOT_IN_IT = "L444444"  # the request names nothing that is there: no case of the issue, no sample
 
 GET = {
@@ -83,16 +86,19 @@ GET = {
     "responses:export listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment crm:whole account_change_password live listening:mentions reports:map",
+    "crm:attachment crm:whole account_change_password live listening:mentions reports:map "
+    "responses:campaigns",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
     "responses:saved_reply_new",
     UPLOAD: "routing:survey",
     READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
-    "responses:response",
+    "responses:response responses:campaign responses:campaign_rows",
     ANSWER: "responses:edit responses:send_again",
     NOT_IN_IT: "responses:correct responses:take_down",
     NO_BLOG: "crm:blog_again",
+    LEADS: "responses:campaign_new",
+    ITS_LEADS: "responses:campaign_edit",
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
     ABOVE: "responses:proof",
@@ -113,7 +119,10 @@ POST = {
     ANSWER: "responses:draft responses:reply responses:statement responses:by_hand "
     "responses:nothing "
     "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
-    "responses:send_again responses:send_late responses:put_away responses:judge",
+    "responses:send_again responses:send_late responses:put_away responses:judge "
+    "responses:count_in",
+    LEADS: "responses:campaign_new",
+    ITS_LEADS: "responses:campaign_edit responses:campaign_close",
     SIGN: "responses:approve responses:send_back responses:review",
     STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view "
     "responses:save_view",
@@ -280,6 +289,9 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "said": answer.uuid,
         "job": Job.objects.create(kind="responses.bulk", owner=agent, state="done").uuid,
         "view": SavedView.objects.create(name="Mine", query="", owner=agent).pk,
+        "campaign": Campaign.objects.create(
+            name="Summer", aim="More guests.", owner=admin, department=service
+        ).pk,
         "history view": HistoryView.objects.create(name="Mine", query="", owner=agent).pk,
         "saved": SavedReply.objects.create(name="Sorry", text="Sorry.", owner=agent).pk,
     }
@@ -302,7 +314,7 @@ THING_OF = {
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
     "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",
-    "new/survey/": "upload", "history-views/": "history view",
+    "new/survey/": "upload", "history-views/": "history view", "campaigns/": "campaign",
 }  # fmt: skip
 
 

@@ -76,6 +76,7 @@ QUERIES = {
     "responses:history": "q state audience department author issue campaign outcome since until "
     "before",
     "responses:export": "q state audience department author issue campaign outcome since until",
+    "responses:campaign_rows": "kind account contact profile outcome before",
     "listening:source_new": "address",
     "listening:source": "before",
     "listening:sources": "only",
@@ -129,6 +130,15 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:here": {"replying": "1"},
     "routing:save_view": {"query": "?view=all", "name": "Mine too", "is_shared": "on"},
     "responses:save_view": {"query": "?state=held", "name": "Mine too", "is_shared": "on"},
+    "responses:campaign_new": {
+        "name": "Autumn", "aim": "More guests.", "department": "@department", "owner": "@admin",
+        "starts_on": "2026-03-04", "ends_on": "", "words": "#autumn",
+    },
+    "responses:campaign_edit": {
+        "name": "Autumn", "aim": "More guests.", "department": "@department", "owner": "@admin",
+        "starts_on": "2026-03-04", "ends_on": "2026-04-04", "words": "#autumn",
+    },
+    "responses:count_in": {"campaign": "@campaign"},
     "routing:read": {"notice": ""},
     "crm:me": {"name": "Ada", "shortcuts": "on"},
     "responses:bulk": {
@@ -287,6 +297,8 @@ DATED = [
     ("routing:new_cards", "when-0", "routing:inbox"),
     ("routing:new_event", "day", "routing:inbox"),
     ("routing:snooze", "until", "routing:case"),
+    ("responses:campaign_edit", "starts_on", "responses:campaign"),
+    ("responses:campaign_edit", "ends_on", "responses:campaign"),
 ]
 """Form, field, and the page that shows what it became."""
 
@@ -302,6 +314,7 @@ BUTTONS = {
     "listening:source_poll", "responses:correct", "responses:take_down", "crm:blog_again",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",
+    "responses:campaign_close",
     "routing:undo", "routing:next",
     "responses:bulk_undo", "routing:new_survey",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from crm.access import StaffRequest
 from crm.cases import works
 from responses.compose import posts_of
+from responses.campaign_form import CountInForm
 from responses.export import lines
 from responses.forms import JudgeForm
 from responses.history import (
@@ -23,7 +24,7 @@ from responses.history import (
     query_of,
     with_facts,
 )
-from responses.models import Feedback, HistoryView, Response
+from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import State
 from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
@@ -142,12 +143,26 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         .order_by("-pk"),
         "may_change": may_speak_for(found.department, request.user) and bool(posts_of(found)),
         "works": works(request.user),
+        "campaign": _campaign(found, request),
+        "campaign_form": _campaign_form(found, request),
         **answers(request, [found.pk]),
         "may_edit": may_edit(found, request.user) and found.state in {State.DRAFT, State.HELD},
         "may_cancel": may_edit(found, request.user) and _may_stop(found),
         "may_sign": found.state == State.HELD and not why_not(found, request.user),
     }
     return render(request, "responses/response.html", shown, status=status)
+
+
+def _campaign(found: Response, request: StaffRequest) -> Campaign | None:
+    """What a statement counts for, where the user may see that."""
+    theirs = Campaign.objects.visible_to(request.user)
+    return theirs.filter(links__statement=found).first()
+
+
+def _campaign_form(found: Response, request: StaffRequest) -> CountInForm | None:
+    if not (found.is_macro and may_deal_with(found, request.user)):
+        return None
+    return CountInForm(user=request.user, initial={"campaign": _campaign(found, request)})
 
 
 def _may_stop(response: Response) -> bool:

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Profile
-from responses.models import Response
+from responses.feedback import fall_silent
+from responses.models import Campaign, Response
 from routing.models import Case, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
@@ -41,6 +42,7 @@ def load() -> list[Login]:
     for moment, act in sorted(_script(now), key=lambda line: line[0]):
         with at(moment):
             act(stage)
+    fall_silent(now=now)
     date_what_we_said()
     marker.set_now(now=timezone.now())
     return stage.workspace.logins
@@ -191,6 +193,29 @@ def _nora_corrects_it(stage: Stage) -> None:
     stage.deliver()
 
 
+def _nora_begins_a_campaign(stage: Stage) -> None:
+    """Both statements have one aim; what people say under its hashtag is heard."""
+    nora = stage.workspace.people["nora"]
+    campaign = Campaign.objects.create(
+        name="Room for everyone",
+        aim="People know the seat rule before they book, and hear it from us first.",
+        owner=nora,
+        department=stage.workspace.departments[MARKETING],
+        starts_on=timezone.localdate() - timedelta(days=1),
+        created_at=timezone.now(),
+    )
+    words = ["#RoomForEveryone", "blog.skyward.example/seats"]
+    campaign.listen_for(words, by=nora, now=timezone.now())
+    for statement in Response.objects.filter(issue=_issue(), audience="many", state="released"):
+        campaign.add(statement, by=nora, now=timezone.now())
+
+
+def _they_use_its_hashtag(stage: Stage) -> None:
+    for who, text in zip(PASSERS_BY[30:33], words.HASHTAG, strict=True):
+        stage.say(MICROBLOG, who.key, text, name=who.name, reach=who.reach)
+    stage.listen()
+
+
 def _sunita_adds_the_rule(stage: Stage) -> None:
     keep_private_matters_private(stage.workspace.people, since=timezone.now())
 
@@ -266,9 +291,11 @@ _STORY: tuple[tuple[int, str, Act], ...] = (
     (12, "17:30", _he_complains_about_it),
     (12, "19:00", _mia_closes_what_it_answers),
     (11, "09:00", _nora_corrects_it),
+    (11, "09:20", _nora_begins_a_campaign),
     (11, "09:30", _sunita_adds_the_rule),
     (11, "10:00", _carla_calls_him),
     (11, "13:00", _readers_comment_again),
+    (11, "16:00", _they_use_its_hashtag),
     (10, "08:45", _he_thanks),
     (10, "09:30", _carla_is_done),
     (9, "11:00", _post_arrives(2)),

@@ -115,6 +115,11 @@ CORRECTION_COMMENTS = (
     ("amara_flies", "It takes something to correct oneself in public. Respect."),
     ("nikos_pap", "Why only after an outcry?"),
 )
+HASHTAG = (
+    "So @SkywardAir writes its seat rule down at last. #RoomForEveryone, we shall see.",
+    "Read #RoomForEveryone by @SkywardAir: three sentences, no small print. Thank you.",
+    "#RoomForEveryone is a fine word, @SkywardAir. And the legroom?",
+)
 
 _DRESS = (
     "Writes by hand, two pages: flew to her sister's funeral, the bag with the dress came a day "

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import User
+from listening.forms import TermsField
+from listening.models import Topic
+from responses.models import Campaign
+from responses.models.campaign import topic_name
+from routing.models import Department, Membership
+
+_DAY = {"type": "date"}
+
+
+def departments_to_campaign_for(user: User) -> list[Department]:
+    """Those in whose name a user may begin a campaign: it makes a topic, so it is a lead's."""
+    departments = Department.objects.all()
+    if not user.sees_everything:
+        lead = Membership.Role.LEAD
+        departments = departments.filter(memberships__user=user, memberships__role=lead)
+    return list(departments)
+
+
+class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
+    words = TermsField(
+        label=_("Hashtags and links of its own"),
+        required=False,
+        strip=False,
+        help_text=_(
+            "One a line, such as #SkywardSummer or skyward.example/summer. A topic is made of "
+            "them, so that what people say about it is heard."
+        ),
+    )
+
+    class Meta:
+        model = Campaign
+        fields = ["name", "aim", "department", "owner", "starts_on", "ends_on"]
+        labels = {
+            "aim": _("What it should bring about"),
+            "department": _("In whose name"),
+            "starts_on": _("From"),
+            "ends_on": _("Until, if it is known"),
+        }
+        widgets = {
+            "aim": forms.Textarea(attrs={"rows": 3}),
+            "starts_on": forms.DateInput(format="%Y-%m-%d", attrs=_DAY),
+            "ends_on": forms.DateInput(format="%Y-%m-%d", attrs=_DAY),
+        }
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner, department = self.fields["owner"], self.fields["department"]
+        assert isinstance(owner, forms.ModelChoiceField)
+        assert isinstance(department, forms.ModelChoiceField)
+        owner.queryset = User.objects.active().order_by("name")
+        owner.empty_label = None
+        mine = [each.pk for each in departments_to_campaign_for(user)]
+        its = self.instance.department_id
+        department.queryset = Department.objects.filter(Q(pk__in=mine) | Q(pk=its))
+        department.empty_label = None
+        self.initial.setdefault("words", self.instance.words)
+
+    def clean_words(self) -> list[str]:
+        return list(dict.fromkeys(as_term(each) for each in self.cleaned_data["words"]))
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        first, last = typed.get("starts_on"), typed.get("ends_on")
+        if first and last and last < first:
+            self.add_error("ends_on", _t("It would end before it begins."))
+        name = topic_name(typed.get("name", ""))
+        if typed.get("words") and not self.instance.topic_id and _is_taken(name):
+            says = _t(
+                "There is a topic “%(name)s” already, so none could be made. Nothing was saved."
+            )
+            self.add_error("name", says % {"name": name})
+        return typed
+
+    def keep(self, *, by: User) -> Campaign:
+        """Save it; its topic is made or revised by the same commit."""
+        with transaction.atomic():
+            campaign: Campaign = self.save()
+            campaign.listen_for(self.cleaned_data["words"], by=by)
+        return campaign
+
+
+def _is_taken(name: str) -> bool:
+    return Topic.objects.filter(name=name).exists()
+
+
+def as_term(word: str) -> str:
+    """A link as it stands in a text, however it is written there: without scheme and last slash."""
+    for start in ("https://", "http://"):
+        word = word.removeprefix(start)
+    return word.removeprefix("www.").rstrip("/") or word
+
+
+class CampaignField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Which campaign a statement counts for: for any form, given `among` for its user."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Campaign.objects.none(),
+            label=_("Campaign"),
+            required=False,
+            empty_label=_("no campaign"),
+        )
+
+    def among(self, user: User) -> None:
+        self.queryset = Campaign.objects.visible_to(user).running()
+
+
+class CountInForm(forms.Form):
+    campaign = CampaignField()
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["campaign"]
+        assert isinstance(field, CampaignField)
+        field.among(user)

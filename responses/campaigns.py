@@ -1,0 +1,222 @@
+"""What came of a campaign: each figure is the number of rows that its page of rows shows.
+
+A figure and its rows are one query, so that they cannot disagree; what the user may not read is
+in neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Account, Contact, Interaction, Profile, ProfileLink, User
+from listening.models import Match, Mention
+from responses.models import Campaign, Delivery, Feedback, Response
+from responses.models.response import ResponseQuerySet
+from responses.tally import ASKED, JUDGED, NOT_JUDGED, SILENT, outcome_is
+from routing.models import Case
+from scrm.numbers import midnight
+
+MOST_PEOPLE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which rows: kind is a key of `KINDS`; the others narrow it, where they apply."""
+
+    kind: str = "answers"
+    account: int | None = None
+    contact: int | None = None
+    profile: int | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A campaign as one user may see it."""
+
+    campaign: Campaign
+    user: User
+
+    @property
+    def statements(self) -> ResponseQuerySet:
+        theirs = Response.objects.visible_to(self.user)
+        return theirs.filter(campaign_link__campaign=self.campaign)
+
+    @property
+    def sendings(self) -> QuerySet[Delivery]:
+        """What really left; what was sent again counts where it arrived."""
+        return Delivery.objects.filter(
+            response__in=self.statements.order_by().values("pk"), state="sent"
+        )
+
+    @property
+    def answers(self) -> QuerySet[Feedback]:
+        readable = Interaction.objects.readable_by(self.user).filter(pk=OuterRef("interaction"))
+        return self._all_answers.filter(Exists(readable))
+
+    @property
+    def hidden(self) -> int:
+        """Answers that are with departments of others."""
+        return self._all_answers.count() - self.answers.count()
+
+    @property
+    def _all_answers(self) -> QuerySet[Feedback]:
+        return Feedback.objects.filter(
+            response__in=self.statements.order_by().values("pk")
+        ).order_by()
+
+    @property
+    def mentions(self) -> QuerySet[Mention]:
+        """What its topic hit, in any of its revisions."""
+        hits = Match.objects.filter(
+            mention=OuterRef("pk"), revision__topic=self.campaign.topic_id or 0
+        )
+        return Mention.objects.filter(Exists(hits))
+
+    @property
+    def people(self) -> QuerySet[Profile]:
+        """Whoever answered, by the profile that they used."""
+        return Profile.objects.filter(
+            Exists(self.answers.filter(interaction__profile=OuterRef("pk")))
+        )
+
+    @property
+    def contacts(self) -> QuerySet[Contact]:
+        """Those first written down since it began who answered, or of whom its topic heard."""
+        links = ProfileLink.objects.filter(
+            contact=OuterRef("pk"), ended_at=None, profile__in=self._heard.values("profile")
+        )
+        return Contact.objects.filter(Exists(links), created_at__gte=self._since)
+
+    @property
+    def cases(self) -> QuerySet[Case]:
+        """Those opened since it began by what people answered, or said where its topic heard."""
+        theirs = Case.objects.filter(
+            conversation_links__conversation__in=self._heard.values("conversation"),
+            opened_at__gte=self._since,
+        )
+        visible = Case.objects.visible_to(self.user)
+        return visible.filter(pk__in=theirs.order_by().values("pk"))
+
+    @property
+    def _heard(self) -> QuerySet[Interaction]:
+        answered = Q(pk__in=self.answers.values("interaction"))
+        matched = Q(pk__in=self.mentions.exclude(interaction=None).values("interaction"))
+        readable = Interaction.objects.readable_by(self.user)
+        return readable.filter(answered | matched, direction="in").order_by()
+
+    @property
+    def _since(self) -> Any:
+        return midnight(self.campaign.starts_on)
+
+    def rows(self, asked: Asked) -> QuerySet[Any]:
+        """The rows behind a figure, the newest first."""
+        _label, of, narrow = KINDS[asked.kind]
+        found = narrow(of(self), asked) if narrow else of(self)
+        return found.order_by("-pk")
+
+
+def _sendings(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
+    if asked.outcome == SILENT:
+        rows = rows.filter(silent_at__isnull=False)
+    return rows.filter(account=asked.account) if asked.account else rows
+
+
+def _answers(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
+    if asked.account:
+        rows = rows.filter(delivery__account=asked.account)
+    if asked.contact:
+        links = ProfileLink.objects.filter(contact=asked.contact, ended_at=None)
+        rows = rows.filter(interaction__profile__in=links.values("profile"))
+    if asked.profile:
+        rows = rows.filter(interaction__profile=asked.profile)
+    return rows.filter(outcome_is(asked.outcome)) if asked.outcome in ASKED else rows
+
+
+Narrow = Callable[[QuerySet[Any], Asked], QuerySet[Any]]
+KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], Narrow | None]] = {
+    "sendings": (
+        _("Sendings"),
+        lambda results: results.sendings.select_related("response", "account"),
+        _sendings,
+    ),
+    "answers": (_("Answers"), lambda results: results.answers, _answers),
+    "mentions": (_("Mentions of it"), lambda results: results.mentions, None),
+    "people": (_("People who answered"), lambda results: results.people, None),
+    "contacts": (_("New contacts"), lambda results: results.contacts, None),
+    "cases": (
+        _("New cases"),
+        lambda results: results.cases.select_related("profile", "department"),
+        None,
+    ),
+}
+"""Kind → its name on screen, its rows, and how they are narrowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One channel, or one person, with its figures.
+
+    key: what narrows the rows to it, in an address. outcomes: each with its word and number.
+    """
+
+    who: Any
+    key: str
+    sendings: int
+    silent: int
+    answers: int
+    outcomes: list[tuple[str, str, int]]
+
+
+def by_channel(results: Results) -> list[Row]:
+    """For each account from which something left. Three statements."""
+    sent = results.sendings.order_by().values("account")
+    counted = sent.annotate(n=Count("pk"), quiet=Count("pk", filter=Q(silent_at__isnull=False)))
+    figures = {row["account"]: (row["n"], row["quiet"]) for row in counted}
+    answers: Any = results.answers.values("delivery__account").annotate(**_COUNTS)
+    found = {row["delivery__account"]: row for row in answers}
+    accounts = Account.objects.in_bulk({*figures, *found})
+    rows = [
+        Row(account, f"account={pk}", *figures.get(pk, (0, 0)), *_figures(found.get(pk, {})))
+        for pk, account in accounts.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.answers, -row.sendings, str(row.who)))
+
+
+def by_person(results: Results) -> list[Row]:
+    """For each who answered, the most talkative first; a contact's profiles are one person."""
+    current = ProfileLink.objects.filter(profile=OuterRef("interaction__profile"), ended_at=None)
+    whose: Any = results.answers.annotate(contact=current.values("contact")[:1])
+    known = whose.exclude(contact=None).values("contact").annotate(**_COUNTS)
+    others = whose.filter(contact=None).values("interaction__profile").annotate(**_COUNTS)
+    most = [*known.order_by("-n", "contact")[:MOST_PEOPLE]]
+    strangers = [*others.order_by("-n", "interaction__profile")[:MOST_PEOPLE]]
+    contacts = Contact.objects.in_bulk([row["contact"] for row in most])
+    profiles = Profile.objects.in_bulk([row["interaction__profile"] for row in strangers])
+    rows = [
+        *(_person(contacts[row["contact"]], "contact", row) for row in most),
+        *(_person(profiles[row["interaction__profile"]], "profile", row) for row in strangers),
+    ]
+    return sorted(rows, key=lambda row: -row.answers)[:MOST_PEOPLE]
+
+
+def _person(who: Contact | Profile, kind: str, counts: dict[str, Any]) -> Row:
+    return Row(who, f"{kind}={who.pk}", 0, 0, *_figures(counts))
+
+
+_COUNTS: dict[str, Any] = {
+    "n": Count("pk"),
+    **{f"n_{each}": Count("pk", filter=outcome_is(each)) for each in (*JUDGED, NOT_JUDGED)},
+}
+
+
+def _figures(counts: dict[str, Any]) -> tuple[int, list[tuple[str, str, int]]]:
+    """How many answers, and how many of each outcome."""
+    words: dict[str, Any] = {**dict(Feedback.Outcome.choices), NOT_JUDGED: _("Not judged")}
+    kinds = (*JUDGED, NOT_JUDGED)
+    return counts.get("n", 0), [(each, words[each], counts.get(f"n_{each}", 0)) for each in kinds]

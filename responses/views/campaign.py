@@ -1,0 +1,201 @@
+"""Campaigns: several statements with one aim, and what came of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.access import StaffRequest
+from crm.models import Account, Contact, Profile
+from listening.shown import shown as as_shown
+from responses.campaign_form import CampaignForm, CountInForm, departments_to_campaign_for
+from responses.campaigns import KINDS, Asked, Results, by_channel, by_person
+from responses.history import OUTCOMES, with_facts
+from responses.models import Campaign, Feedback, Response
+from responses.models.campaign import leave_campaign
+from responses.models.response import Refused
+from responses.tally import ASKED, SILENT, with_tallies
+from responses.views.lookup import dealt_with_by, may_deal_with, response_to_see
+from responses.walk import echoes
+from scrm.numbers import number
+
+PAGE = 50
+OFFERED = 10
+"""Statements that the page of a campaign offers to count in: the last ones."""
+
+
+@require_safe
+def campaigns(request: StaffRequest) -> HttpResponse:
+    rows = Campaign.objects.visible_to(request.user).annotate(statements_n=Count("links"))
+    shown = {
+        "campaigns": rows.select_related("owner", "department", "topic").open_first(),
+        "may_begin": bool(departments_to_campaign_for(request.user)),
+    }
+    return render(request, "responses/campaigns.html", shown)
+
+
+@require_safe
+def campaign(request: StaffRequest, pk: int) -> HttpResponse:
+    """Its statements, and its results by channel and by person."""
+    found = _to_see(request, pk)
+    results, user = Results(found, request.user), request.user
+    said = with_facts(results.statements).order_by("-created_at", "-pk")
+    shown = {
+        "campaign": found,
+        "figures": [(kind, KINDS[kind][0], results.rows(Asked(kind)).count()) for kind in KINDS],
+        "hidden": results.hidden,
+        "statements": with_tallies(said, user),
+        "channels": by_channel(results),
+        "people": by_person(results),
+        "may_edit": Campaign.objects.editable_by(user).filter(pk=pk).exists(),
+        "offered": _offered(request, found),
+    }
+    return render(request, "responses/campaign.html", shown)
+
+
+@require_safe
+def rows(request: StaffRequest, pk: int) -> HttpResponse:
+    """The rows behind one figure of a campaign, the newest first."""
+    found, asked = _to_see(request, pk), _asked(request)
+    wanted = Results(found, request.user).rows(asked)
+    last = number(request.GET.get("before", ""))
+    page = list((wanted.filter(pk__lt=last) if last else wanted)[: PAGE + 1])
+    query = request.GET.copy()
+    query["before"] = str(page[PAGE - 1].pk) if len(page) > PAGE else ""
+    shown = {
+        "campaign": found,
+        "kind": asked.kind,
+        "kinds": [(kind, KINDS[kind][0]) for kind in KINDS],
+        "label": KINDS[asked.kind][0],
+        "narrowed": _narrowed(asked),
+        "count": wanted.count(),
+        "older": query.urlencode() if query["before"] else "",
+        **_drawn(request, asked.kind, page[:PAGE]),
+    }
+    return render(request, "responses/campaign_rows.html", shown)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: StaffRequest) -> HttpResponse:
+    """For whoever leads a department: it makes a topic, and so work for an inbox."""
+    mine = departments_to_campaign_for(request.user)
+    if not mine:
+        raise PermissionDenied
+    initial = {"owner": request.user, "department": mine[0]}
+    form = CampaignForm(request.POST or None, user=request.user, initial=initial)
+    return _save(request, form, _("The campaign is there. Count its statements in."))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    form = CampaignForm(request.POST or None, user=request.user, instance=_to_edit(request, pk))
+    return _save(request, form, _("Saved. What was heard before stays."))
+
+
+@require_POST
+def close(request: StaffRequest, pk: int) -> HttpResponse:
+    """Close it, or open it again, as the button said."""
+    found = _to_edit(request, pk)
+    if "open" in request.POST:
+        found.open_again()
+        messages.success(request, _("Open again, and its topic listens."))
+    else:
+        found.close()
+        messages.success(request, _("Closed. Its topic listens no more; what came of it stays."))
+    return redirect(found)
+
+
+@require_POST
+def count_in(request: StaffRequest, pk: int) -> HttpResponse:
+    """Say which campaign a statement counts for; none takes it out."""
+    statement = response_to_see(request, pk)
+    if not may_deal_with(statement, request.user):
+        raise PermissionDenied
+    form = CountInForm(request.POST, user=request.user)
+    if not form.is_valid():
+        messages.error(request, _("That campaign is closed or not yours. Nothing was changed."))
+        return redirect(statement)
+    chosen: Campaign | None = form.cleaned_data["campaign"]
+    if chosen is None:
+        leave_campaign(statement, by=request.user)
+        messages.success(request, _("It counts for no campaign."))
+        return redirect(statement)
+    try:
+        chosen.add(statement, by=request.user)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect(statement)
+    messages.success(request, _("It counts for “%s”.") % chosen)
+    return redirect(chosen if "stay" in request.POST else statement)
+
+
+def _to_see(request: StaffRequest, pk: int) -> Campaign:
+    rows = Campaign.objects.visible_to(request.user)
+    return get_object_or_404(rows.select_related("owner", "department", "topic__current"), pk=pk)
+
+
+def _to_edit(request: StaffRequest, pk: int) -> Campaign:
+    rows = Campaign.objects.editable_by(request.user)
+    return get_object_or_404(rows.select_related("topic__current"), pk=pk)
+
+
+def _save(request: StaffRequest, form: CampaignForm, said: str) -> HttpResponse:
+    if form.is_valid():
+        saved = form.keep(by=request.user)
+        messages.success(request, said)
+        return redirect(saved)
+    status = 422 if form.is_bound else 200
+    return render(request, "responses/campaign_form.html", {"form": form}, status=status)
+
+
+def _offered(request: StaffRequest, campaign: Campaign) -> list[Response]:
+    """The last statements that count for no campaign, and that this user may count in."""
+    if campaign.closed_at:
+        return []
+    free = Response.objects.visible_to(request.user).filter(audience="many", campaign_link=None)
+    last = list(free.select_related("issue", "case").order_by("-created_at", "-pk")[:OFFERED])
+    mine = dealt_with_by(last, request.user)
+    return [each for each in last if each.pk in mine]
+
+
+def _asked(request: StaffRequest) -> Asked:
+    kind, outcome = request.GET.get("kind", ""), request.GET.get("outcome", "")
+    return Asked(
+        kind=kind if kind in KINDS else "answers",
+        account=number(request.GET.get("account", "")),
+        contact=number(request.GET.get("contact", "")),
+        profile=number(request.GET.get("profile", "")),
+        outcome=outcome if outcome in {SILENT, *ASKED} else "",
+    )
+
+
+def _narrowed(asked: Asked) -> list[str]:
+    """What the rows are narrowed to, in words."""
+    people: list[tuple[Any, int | None]] = [
+        (Account, asked.account), (Contact, asked.contact), (Profile, asked.profile),
+    ]  # fmt: skip
+    named = [model.objects.filter(pk=pk).first() for model, pk in people if pk]
+    said = dict(OUTCOMES)[asked.outcome] if asked.outcome else ""
+    return [str(each) for each in [*named, said] if each]
+
+
+def _drawn(request: StaffRequest, kind: str, page: list[Any]) -> dict[str, Any]:
+    """What the page needs to draw rows of this kind."""
+    if kind == "mentions":
+        return {"items": as_shown(page, user=request.user)}
+    if kind == "answers":
+        found = echoes(Feedback.objects.filter(pk__in=[each.pk for each in page]), request.user)
+        answered = [each.feedback.response for each in found]
+        return {
+            "echoes": found,
+            "judgeable": dealt_with_by(answered, request.user),
+            "outcomes": Feedback.Outcome.choices,
+        }
+    return {"rows": page}
