@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest
 from crm.models import Account, Contact, Profile
 from listening.shown import shown as as_shown
-from responses.campaign_form import CampaignForm, CountInForm, departments_to_campaign_for
 from responses.campaigns import KINDS, Asked, Results, by_channel, by_person
+from responses.forms.campaign import CampaignForm, CountInForm, departments_to_campaign_for
 from responses.history import OUTCOMES, with_facts
 from responses.models import Campaign, Feedback, Response
 from responses.models.campaign import leave_campaign

@@ -164,12 +164,9 @@ def _answer_back(stage: Stage) -> None:
 
 
 def _judge(stage: Stage) -> None:
-    """Somebody reads what came back and says what it was."""
-    thanked = ("thank", "gracias", "good now", "Appreciated", "Thanks", "ありがとう")
+    """Somebody reads what came back and says what it was; often it is what was proposed."""
     for feedback in Feedback.objects.filter(outcome="").select_related("interaction", "response"):
         if stage.rng.random() < 0.7:
-            text = feedback.interaction.text
-            glad = any(word in text for word in thanked)
-            feedback.outcome = Feedback.Outcome.THANKS if glad else Feedback.Outcome.ANGRY
+            feedback.outcome = feedback.proposed or Feedback.Outcome.NEUTRAL
             feedback.judged_by_id = feedback.response.author_id
             feedback.save(update_fields=["outcome", "judged_by"])
