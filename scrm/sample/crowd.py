@@ -164,9 +164,10 @@ def _answer_back(stage: Stage) -> None:
 
 
 def _judge(stage: Stage) -> None:
-    """Somebody reads what came back and says what it was; often it is what was proposed."""
-    for feedback in Feedback.objects.filter(outcome="").select_related("interaction", "response"):
+    """Somebody reads what came back and mostly says what was proposed; some is left to judge."""
+    fresh = Feedback.objects.filter(outcome="", at__gte=timezone.now() - timedelta(days=1))
+    for feedback in fresh.exclude(proposed="").select_related("response"):
         if stage.rng.random() < 0.7:
-            feedback.outcome = feedback.proposed or Feedback.Outcome.NEUTRAL
+            feedback.outcome = feedback.proposed
             feedback.judged_by_id = feedback.response.author_id
             feedback.save(update_fields=["outcome", "judged_by"])

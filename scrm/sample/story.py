@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from crm.models import Profile
 from responses.feedback import fall_silent
-from responses.models import Campaign, Response
+from responses.models import Campaign, Feedback, Response
 from routing.models import Case, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
@@ -186,6 +186,8 @@ def _he_complains_about_it(stage: Stage) -> None:
 
 def _nora_corrects_it(stage: Stage) -> None:
     first = Response.objects.get(issue=_issue(), audience="many")
+    his = Feedback.objects.filter(response=first, interaction__profile__key=DIRECTOR)
+    his.update(outcome=Feedback.Outcome.ANGRY, judged_by=stage.workspace.people["nora"])
     stage.state(
         _issue(), ["blog", "microblog"], words.CORRECTION_SUBJECT, words.CORRECTION,
         by="nora", department=MARKETING, corrects=first,
