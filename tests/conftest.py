@@ -31,6 +31,8 @@ SLOW = {
     "responses/test_notices.py", "routing/test_offline_survey.py", "reports/test_map.py",
     "responses/test_corrections.py", "responses/test_proof.py", "responses/test_once_machine.py",
     "test_bad_input.py", "test_mail.py", "test_start.py", "test_switcher.py",
+    "responses/test_campaigns.py", "responses/test_feedback_outcome.py",
+    "responses/test_history_views.py", "channels/test_mail_reading.py",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         ('crm', '0003_workspace'),
         ('listening', '0001_initial'),
         ('pghistory', '0007_auto_20250421_0444'),
-        ('responses', '0003_rules_and_signatures'),
+        ('responses', '0004_corrections'),
         ('routing', '0002_inbox'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
