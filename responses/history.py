@@ -120,9 +120,7 @@ def with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
     """With all that a row says, by a fixed number of statements."""
     return found.select_related(
         "case__profile", "issue", "department", "author", "campaign_link__campaign"
-    ).prefetch_related(
-        "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
-    )
+    ).prefetch_related("deliveries__account", "deliveries__profile", "attachments", "approvals__by")
 
 
 def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> ResponseQuerySet:

@@ -15,7 +15,7 @@ from crm.models import Account, Pause, User
 from responses.models.response import seen_by
 
 if TYPE_CHECKING:
-    pass
+    from responses.models.delivery import Delivery  # noqa: F401 - named in quotes below
 
 MOST_ATTEMPTS = 5
 MOST_AT_ONCE = 1_000_000

@@ -11,10 +11,10 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0003_workspace'),
+        ('crm', '0005_pause'),
         ('listening', '0001_initial'),
         ('pghistory', '0007_auto_20250421_0444'),
-        ('responses', '0004_corrections'),
+        ('responses', '0007_budgets_and_troubles'),
         ('routing', '0002_inbox'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
