@@ -29,8 +29,13 @@ INDEXES = [
         condition=Q(status__in=["waiting", "snoozed"]),
     ),
     Index(fields=["snoozed_until"], name="case_snoozed", condition=Q(status="snoozed")),
-    # What is somebody's to do.
-    Index(fields=["assignee", *_NEWEST], name="case_mine", condition=_ACTIVE),
+    # What is somebody's to do, and how much of it is in their departments.
+    Index(
+        fields=["assignee", *_NEWEST],
+        name="case_mine",
+        condition=_ACTIVE,
+        include=["department"],
+    ),
     # All that ever was: anywhere, of a status, department, issue, outside party.
     Index(fields=_NEWEST, name="case_recent"),
     Index(fields=_URGENT, name="case_ranked"),
