@@ -1,0 +1,58 @@
+"""Smaller on the way: what a browser reads is compressed, static files once at the start."""
+
+from __future__ import annotations
+
+import atexit
+import gzip
+import os
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkstemp
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
+
+TEXTS = {".css", ".js", ".svg", ".html", ".txt", ".json"}
+SMALL = 200
+"""Bytes under which it is not worth it."""
+_PLACE = TemporaryDirectory(prefix="scrm-static-")
+atexit.register(_PLACE.cleanup)
+
+
+class Pages(GZipMiddleware):
+    """Pages and their parts. A download is a stream, and stays as it is."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        return response if response.streaming else super().process_response(request, response)
+
+
+class Files(WhiteNoiseMiddleware):
+    """Static files, each beside a compressed copy that lives as long as the process."""
+
+    def get_static_file(self, path: str, url: str, stat_cache: Any = None) -> StaticFile:
+        plain = super().get_static_file(path, url, stat_cache)
+        copy = None if self.autorefresh else _compressed(path)
+        if copy is None:
+            return plain
+        _encoding, _path, headers = plain.alternatives[-1]
+        return StaticFile(path, headers, encodings={"gzip": copy})
+
+
+@cache
+def _compressed(path: str) -> str | None:
+    """Where its compressed copy is; None if there is no use in one."""
+    if Path(path).suffix not in TEXTS:
+        return None
+    text = Path(path).read_bytes()
+    if len(text) < SMALL:
+        return None
+    handle, copy = mkstemp(dir=_PLACE.name, suffix=".gz")
+    with os.fdopen(handle, "wb") as file:
+        file.write(gzip.compress(text, mtime=0))
+    return copy
