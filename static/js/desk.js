@@ -241,6 +241,16 @@
   // What was heard of: rows on screen are refreshed where they stand; new ones wait behind a bar.
   const heard = new Set();
   let timer = 0;
+  let seeing = null;
+  // A new list takes the place of the answer's: ask again for that one.
+  document.addEventListener("htmx:beforeSwap", ({ target }) => {
+    if (target.id !== "cases" || !seeing) return;
+    for (const id of seeing) heard.add(id);
+    seeing = null;
+    htmx.trigger("#list-news", "htmx:abort");
+    clearTimeout(timer);
+    timer = setTimeout(seeNews, 250);
+  });
   document.body.addEventListener("live:case", ({ detail }) => {
     heard.add(detail.id);
     clearTimeout(timer);
@@ -259,9 +269,11 @@
     const all = heard.has("0") || heard.has(0);
     address.searchParams.set("ids", shown.filter((id) => all || heard.has(id)).join(","));
     address.searchParams.set("current", document.getElementById("open")?.dataset.case || "");
+    const asked = (seeing = new Set(heard));
     heard.clear();
     const picked = new Set([...document.querySelectorAll(".pick input:checked")].map((box) => box.value));
     ask("GET", address.pathname + address.search, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
+      if (seeing === asked) seeing = null;
       for (const box of document.querySelectorAll(".pick input")) if (picked.has(box.value)) box.checked = true;
       count();
       const bar = document.querySelector("[data-bar]");
