@@ -77,15 +77,17 @@ class Job(models.Model):
         total: int | None = None,
         file: File[bytes] | None = None,
         form: UUID | None = None,
+        here: bool = False,
         **data: Any,
     ) -> Job:
         """Write down what is wanted; the task of this name does it as soon as it can.
 
-        form: the UUID of the form that asked, so that one click is one job.
+        form: the UUID of the form that asked, so that one click is one job. here: whoever asks
+        claims it at once, so no worker is woken to be faster; the tick finds what was not.
         """
         facts = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
         job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=facts)
-        if new:
+        if new and not here:
             nudge(kind, job.pk)
         return job
 

@@ -30,11 +30,13 @@ def carry_out(request: StaffRequest) -> HttpResponse:
         messages.error(request, asked)
         return _answer(request)
     cases = asked["cases"]
-    job = Job.ask("responses.bulk", by=request.user, total=len(cases), form=_form(request), **asked)
+    here = len(cases) <= bulk.AT_ONCE
+    how = {"total": len(cases), "form": _form(request), "here": here}
+    job = Job.ask("responses.bulk", by=request.user, **how, **asked)
     if job.owner_id != request.user.pk or job.data != asked:
         messages.error(request, _("This form was used before. Nothing was done: press again."))
         return _answer(request)
-    if len(cases) > bulk.AT_ONCE:
+    if not here:
         messages.success(
             request, render_to_string("responses/_bulk_runs.html", {"job": job}, request)
         )
@@ -42,8 +44,8 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     if job.claim():
         bulk.carry_out(job)
     shown = {"job": job, "refused": job.result.get("refused", [])}
-    how = "done" if job.ended_at else "runs"  # a worker may have been faster than this page
-    messages.success(request, render_to_string(f"responses/_bulk_{how}.html", shown, request))
+    words = "done" if job.ended_at else "runs"  # the tick may have given it to a worker
+    messages.success(request, render_to_string(f"responses/_bulk_{words}.html", shown, request))
     return _answer(request)
 
 

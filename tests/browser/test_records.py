@@ -87,6 +87,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     hand.type(bulk.get_by_label("Issue"), "Lost bags in Athens")
     hand.go(bulk.get_by_role("button", name="Group"))
     expect(hand.said).to_contain_text("5 cases.")
+    expect(hand.said.get_by_role("button", name="Undo")).to_be_visible()
     issue = Issue.objects.get(name="Lost bags in Athens")
     assert set(issue.cases.all()) == set(five)
     hand.go(hand.page.locator("#nav-inbox a", has_text="Lost bags in Athens"))

@@ -51,6 +51,19 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
     )
 
 
+def test_no_worker_is_woken_for_what_the_page_does_itself(
+    as_: As, agent: User, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it may be faster, and the page has neither an end to tell nor a way back."""
+    woken: list[str] = []
+    monkeypatch.setattr("crm.models.job.nudge", lambda kind, pk: woken.append(kind))
+    press(as_(agent), "done", cases)
+    assert (woken, Job.objects.get().state) == ([], "done")
+    monkeypatch.setattr(bulk, "AT_ONCE", 3)
+    press(as_(agent), "tag", cases, tag="late")
+    assert woken == ["responses.bulk"]
+
+
 def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case]) -> None:
     client = as_(agent)
     press(client, "done", cases)
