@@ -16,7 +16,7 @@ REAL_PACKAGES := dovecot-imapd dovecot-lmtpd postfix \
 	wordpress wordpress-theme-twentytwentythree mariadb-server php-cli php-mysql \
 	php-curl php-xml php-mbstring php-intl php-gd
 
-.PHONY: run test test-real real test-browser browser check bench bench-smoke screenshots lock clean lint fast
+.PHONY: run test test-real real test-browser browser lighthouse check bench bench-smoke screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
@@ -43,7 +43,11 @@ real:
 		else echo "Not installed:$$lacking. Their tests will be skipped." >&2; fi
 
 test-browser: .venv/test.stamp browser  ## what a person does, in Chromium
-	@$(EMBEDDED) var/test -- $(PY) -m pytest -m browser tests/browser $(ARGS)
+	@$(EMBEDDED) var/test -- $(PY) -m pytest -n 2 -m browser tests/browser $(ARGS)
+
+lighthouse: .venv/test.stamp browser $(TOOLS)/lighthouse.stamp  ## accessibility 100, performance 95 or more
+	@SCRM_SANDBOX_SECONDS=0 ALLOWED_HOSTS=localhost,127.0.0.1 $(EMBEDDED) var/lighthouse -- \
+		$(PY) tests/browser/lighthouse.py
 
 browser: $(TOOLS)/axe.stamp  ## Chromium and axe for the browser tests, where they can be brought
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -56,6 +60,11 @@ browser: $(TOOLS)/axe.stamp  ## Chromium and axe for the browser tests, where th
 $(TOOLS)/axe.stamp: tests/browser/tools/package-lock.json
 	@$(npm) --omit=dev >/dev/null && touch $@ || \
 		echo "axe could not be brought by npm: its tests will be skipped." >&2
+
+# With --include=dev also where NODE_ENV says production.
+$(TOOLS)/lighthouse.stamp: tests/browser/tools/package-lock.json
+	@$(npm) --include=dev >/dev/null && touch $@ $(TOOLS)/axe.stamp || \
+		{ echo "Lighthouse could not be brought by npm: it needs node, npm and a registry." >&2; exit 1; }
 
 check: .venv/test.stamp  ## within a minute: style, types, import law, fast tests
 	@$(EMBEDDED) var/check -- $(MAKE) --no-print-directory lint fast
