@@ -12,6 +12,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,25 @@ def site(
     run = ("web", "worker", "sender")
     with (
         django_db_blocker.unblock(),
+        _yielding(),
         Machine(tmp_path_factory.mktemp("site"), env=env, run=run) as machine,
     ):
         eventually(lambda: _answers(port), within=60)
         yield Site(f"http://127.0.0.1:{port}", machine)
+
+
+@contextmanager
+def _yielding() -> Iterator[None]:
+    """The site's own connections give up a lock in time, so that the tables can be emptied.
+
+    The one that waited before the circle closed finds no deadlock: only the other one would.
+    """
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET lock_timeout = '5s'")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} RESET lock_timeout")
 
 
 def _free_port() -> int:
@@ -204,7 +220,7 @@ class Windows:
 def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[Windows]:
     with connection.cursor() as cursor:
         # Should a straggler of the site meet the emptying of the tables, then it shall yield.
-        cursor.execute("SET deadlock_timeout = '20s'")
+        cursor.execute("SET deadlock_timeout = '20s'; SET lock_timeout = 0")
     here = Windows(chromium, site)
     yield here
     for context in here.contexts:
