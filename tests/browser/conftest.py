@@ -12,7 +12,6 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,17 +103,17 @@ def site(
         "MEDIA_ROOT": str(tmp_path_factory.mktemp("media")),
     }
     run = ("web", "worker", "sender")
+    with django_db_blocker.unblock():
+        _give_way()
     with (
         django_db_blocker.unblock(),
-        _yielding(),
         Machine(tmp_path_factory.mktemp("site"), env=env, run=run) as machine,
     ):
         eventually(lambda: _answers(port), within=60)
         yield Site(f"http://127.0.0.1:{port}", machine)
 
 
-@contextmanager
-def _yielding() -> Iterator[None]:
+def _give_way() -> None:
     """The site's own connections give up a lock in time, so that the tables can be emptied.
 
     The one that waited before the circle closed finds no deadlock: only the other one would.
@@ -122,9 +121,6 @@ def _yielding() -> Iterator[None]:
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {name} SET lock_timeout = '5s'")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE {name} RESET lock_timeout")
 
 
 def _free_port() -> int:

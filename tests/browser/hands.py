@@ -104,6 +104,7 @@ class Keyboard(Hand):
 
     def press(self, key: str, what: Locator) -> None:
         expect(what.first).to_be_visible()
+        self.page.wait_for_load_state("domcontentloaded")  # the keys are there now
         if len(key) == 1 and self.page.evaluate(WRITES):
             self.page.keyboard.press("Escape")
         self.page.keyboard.press(key)

@@ -92,7 +92,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     assert set(issue.cases.all()) == set(five)
     hand.go(hand.page.locator("#nav-inbox a", has_text="Lost bags in Athens"))
     hand.press("p", hand.page.locator("main a[data-key=p]"))
-    hand.tick(hand.page.get_by_label("@SkywardAir"))
+    hand.tick(hand.page.get_by_role("checkbox", name="@SkywardAir"))
     hand.type(hand.page.get_by_label("Your statement"), "We have found the bags; they fly tonight.")
     hand.go(hand.button("Publish to everyone"))
     expect(hand.said).to_contain_text("Leaves in")
