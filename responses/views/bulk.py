@@ -31,8 +31,8 @@ def carry_out(request: StaffRequest) -> HttpResponse:
         return _answer(request)
     cases = asked["cases"]
     here = len(cases) <= bulk.AT_ONCE
-    how = {"total": len(cases), "form": _form(request), "here": here}
-    job = Job.ask("responses.bulk", by=request.user, **how, **asked)
+    form, total = _form(request), len(cases)
+    job = Job.ask("responses.bulk", by=request.user, total=total, form=form, here=here, **asked)
     if job.owner_id != request.user.pk or job.data != asked:
         messages.error(request, _("This form was used before. Nothing was done: press again."))
         return _answer(request)
