@@ -27,7 +27,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import sync_playwright
 
 from crm.models import Contact, User
-from responses.models import Response
+from responses.models import Response, ResponseRule
+from responses.shipped import PRIVACY
 from routing.models import Case, Department, Issue
 
 WAYS = {
@@ -58,6 +59,13 @@ def pages() -> dict[str, str]:
         "sendings": "/sendings/",
         "history": "/responses/",
         "response": Response.objects.latest("pk").get_absolute_url(),
+        "calendar": "/calendar/",
+        "campaigns": "/campaigns/",
+        "completeness": "/proof/",
+        "response-rules": "/response-rules/",
+        "response-rule": ResponseRule.objects.get(name=PRIVACY).get_absolute_url(),
+        "accounts": "/our-accounts/",
+        "mailbox": "/our-accounts/new/mailbox/",
         "saved-replies": "/saved-replies/",
         "notices": "/notices/",
         "topics": "/topics/",

@@ -74,7 +74,6 @@ def later(by: timedelta) -> None:
 def test_one_switch_stops_everything_and_lets_it_go_again(
     answer_many: Many, supervisor: User, agent: User, as_: As
 ) -> None:
-    """Seen to fail with `due` blind to the pause."""
     answer_many(1)
     url = reverse("responses:pause")
     as_(supervisor).post(url, {"to": "paused", "why": "A crash. Nobody jokes today."})
@@ -114,7 +113,6 @@ def limit(account: Account, **most: int) -> None:
 
 
 def test_what_exceeds_the_hour_waits_in_its_order(answer_many: Many, microblog: Account) -> None:
-    """Seen to fail with `_has_its_turn` always true, and with it blind to who came first."""
     limit(microblog, per_hour=2)
     answer_many(5)
     for delivery in Delivery.objects.order_by("-pk")[:3]:  # it is not their turn
@@ -139,7 +137,6 @@ def test_what_exceeds_the_hour_waits_in_its_order(answer_many: Many, microblog: 
 
 
 def test_waiting_for_a_turn_is_not_being_overdue(answer_many: Many, microblog: Account) -> None:
-    """Seen to fail with what waits left at its first moment."""
     limit(microblog, per_day=1)
     answer_many(2)
     for _ in range(2):
@@ -152,7 +149,6 @@ def test_waiting_for_a_turn_is_not_being_overdue(answer_many: Many, microblog: A
 
 
 def test_many_senders_at_once_stay_within_the_budget(answer_many: Many, microblog: Account) -> None:
-    """Seen to fail with the account not locked while it is counted."""
     limit(microblog, per_hour=3)
     answer_many(8)
     keys = list(Delivery.objects.values_list("pk", flat=True))
@@ -198,7 +194,6 @@ def test_a_higher_limit_lets_what_waits_go_at_once(
 def test_three_failures_in_a_row_ring_the_supervisors_once(
     answer_many: Many, supervisor: User, agent: User, as_: As
 ) -> None:
-    """Seen to fail with each look telling again, and with `_what_is_wrong` never content."""
     answer_many(3)
     for number in range(3):
         community.fail(MICROBLOG, "refused")

@@ -209,7 +209,6 @@ def test_a_hole_is_opened_once_and_closed_when_it_is_gone(whole: Response) -> No
 
 
 def test_two_beats_call_for_one_proof_a_night_in_the_workspaces_zone(service: Department) -> None:
-    """Seen to fail with the night's day taken in UTC."""
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
     one_at_night = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # half past one, the fifth of March
     Proof.objects.call_for_the_night(one_at_night)
@@ -220,7 +219,6 @@ def test_two_beats_call_for_one_proof_a_night_in_the_workspaces_zone(service: De
 
 
 def test_two_workers_make_one_proof(whole: Response, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen to fail with `claim` looking at nothing but the end."""
     mine = Proof.objects.create()
     made: list[str] = []
     monkeypatch.setattr(proof, "_make", lambda check, _proof: made.append(check.key))
