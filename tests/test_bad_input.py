@@ -310,7 +310,8 @@ UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey"}
 
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
-    "responses:put_away", "responses:review", "responses:proof", "routing:issue", "routing:issue_close",
+    "responses:put_away", "responses:review", "responses:proof", "routing:issue",
+    "routing:issue_close",
     "listening:source_poll", "responses:correct", "responses:take_down", "crm:blog_again",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",
