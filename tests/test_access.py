@@ -282,6 +282,7 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "mailbox": Account.objects.create(
             kind="email",
             network="email",
+            name="Post",
             self_key="us:a@b.example",
             address="a@b.example",
             owner=admin,
