@@ -18,6 +18,12 @@ if (search) {
   };
   $("button[name=search]").remove(); // so that Enter in another field does not look people up
   search.addEventListener("input", () => { stale = true; });
+  // What somebody typed before this was here counts too.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (search.value === search.defaultValue) return;
+    stale = true;
+    htmx.trigger(search, "search");
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target !== people) return;
     stale = false;

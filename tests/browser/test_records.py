@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from crm.models import Contact, Interaction, Profile, User
 from responses.models import Delivery
 from routing.models import Case, Issue
-from tests.browser.conftest import leaves
+from tests.browser.conftest import Windows, leaves
 from tests.browser.hands import Hand, Keyboard
 from tests.browser.world import World
 
@@ -49,6 +49,19 @@ def test_a_call_of_a_stranger_is_logged(sit_down: SitDown, agent: User, world: W
     assert said.profile is not None
     assert said.profile.name == "Erika Mustermann"
     assert said.profile.link is None
+
+
+def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail: without asking at DOMContentLoaded, nobody is found."""
+    page = windows.browser(agent).new_page()
+    held: list[Route] = []
+    page.route("**/offline.js", lambda route: held.append(route))
+    page.goto("/new/", wait_until="commit")
+    page.locator("#profile_q").press_sequentially("Marta")
+    held[0].continue_()
+    expect(page.get_by_label("Marta Janssen")).to_be_visible()
 
 
 def test_a_survey_comes_in_without_its_two_bad_rows(
