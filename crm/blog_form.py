@@ -77,6 +77,4 @@ class BlogForm(forms.Form):
             blog.self_key, blog.address[:500], data["owner"],
         )  # fmt: skip
         account.secrets = {"user": data["user"].strip(), "password": data["password"].strip()}
-        account.config = {**account.config, "api": blog.api}
-        account.save()
-        return account
+        return account.keep_with({"api": blog.api})

@@ -141,11 +141,10 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
             config=config | {"name": typed["sender"]},
         )
 
-    def save(self, commit: bool = True) -> Account:
+    def save(self, commit: bool = True) -> Account:  # noqa: ARG002
         said = self.credentials
         row: Account = self.instance
         row.kind, row.network, row.self_key = NETWORK, NETWORK, said.self_key
         row.address, row.name = said.address, row.name or said.address
-        row.secrets, row.config = dict(said.secrets), {**row.config, **said.config}
-        account: Account = super().save(commit)
-        return account
+        row.secrets = dict(said.secrets)
+        return row.keep_with(said.config)

@@ -121,7 +121,7 @@ CHECKS = (
                 ON l.conversation_id = i.conversation_id AND l.ended_at IS NULL
             LEFT JOIN responses_response r ON r.in_reply_to_id = i.id
             LEFT JOIN routing_case c ON c.last_inbound_id = i.id
-            WHERE i.direction = 'in' AND l.id IS NULL
+            WHERE i.direction = 'in' AND l.id IS NULL AND i.kind <> 'automatic answer'
             UNION ALL
             SELECT i.conversation_id, i.id, r.id, r.case_id
             FROM responses_delivery d
@@ -224,11 +224,16 @@ CHECKS = (
         """
         SELECT r.id AS subject, r.id AS response, r.case_id AS "case",
             r.text, r.subject AS title, r.audience, r.visibility, r.versions, r.steps,
-            COALESCE(signed.hashes, '[]'::jsonb) AS signed, places.all_of_them AS places
+            COALESCE(signed.hashes, '[]'::jsonb) AS signed, places.all_of_them AS places,
+            COALESCE((
+                SELECT jsonb_agg(a.uuid) FROM responses_response_attachments t
+                JOIN crm_attachment a ON a.id = t.attachment_id WHERE t.response_id = r.id
+            ), '[]'::jsonb) AS files
         FROM responses_response r
         JOIN LATERAL (
             SELECT jsonb_agg(jsonb_build_array(d.account_id, d.destination)) AS all_of_them
             FROM responses_delivery d WHERE d.response_id = r.id AND d.replaces_id IS NULL
+                AND d.act <> 'withdraw'
         ) places ON places.all_of_them IS NOT NULL
         LEFT JOIN LATERAL (
             SELECT jsonb_agg(a.content_hash) AS hashes FROM responses_approval a
@@ -295,7 +300,7 @@ CHECKS = (
         FROM responses_delivery d
         LEFT JOIN crm_interaction i ON i.id = d.interaction_id
         LEFT JOIN responses_response r ON r.id = d.response_id
-        WHERE d.state = 'sent' AND i.id IS NULL ORDER BY 1 LIMIT %(most)s
+        WHERE d.state IN ('sent', 'bounced') AND i.id IS NULL ORDER BY 1 LIMIT %(most)s
         """,
     ),
     Check(
@@ -318,7 +323,7 @@ CHECKS = (
             FROM responses_delivery d
             JOIN crm_interaction i ON i.id = d.interaction_id
             JOIN responses_response r ON r.id = d.response_id
-            WHERE d.state = 'sent'
+            WHERE d.state IN ('sent', 'bounced') AND d.act <> 'withdraw'
         ) compared WHERE other IS NOT NULL ORDER BY 1 LIMIT %(most)s
         """,
     ),
@@ -334,7 +339,8 @@ CHECKS = (
         JOIN responses_delivery d
             ON d.scope = i.scope AND d.sent_key = i.in_reply_to AND d.sent_key <> ''
         LEFT JOIN responses_feedback f ON f.interaction_id = i.id
-        WHERE i.direction = 'in' AND i.in_reply_to <> '' AND d.state = 'sent' AND f.id IS NULL
+        WHERE i.direction = 'in' AND i.in_reply_to <> '' AND f.id IS NULL
+            AND d.state IN ('sent', 'bounced') AND i.kind <> 'automatic answer'
         GROUP BY i.id
         UNION ALL
         SELECT i.id, i.id, i.profile_id, max(d.response_id), i.conversation_id
@@ -343,8 +349,9 @@ CHECKS = (
         JOIN crm_interaction i ON i.conversation_id = ours.conversation_id
         JOIN listening_mention m ON m.interaction_id = i.id
         LEFT JOIN responses_feedback f ON f.interaction_id = i.id
-        WHERE d.state = 'sent' AND i.visibility = 'private' AND i.direction = 'in'
-            AND m.sort_at >= d.sent_at AND f.id IS NULL AND NOT EXISTS (
+        WHERE d.state IN ('sent', 'bounced') AND i.visibility = 'private' AND i.direction = 'in'
+            AND i.kind <> 'automatic answer' AND m.sort_at >= d.sent_at AND f.id IS NULL
+            AND NOT EXISTS (
                 SELECT FROM responses_delivery named
                 WHERE named.scope = i.scope AND named.sent_key = i.in_reply_to
                     AND named.sent_key <> '' AND named.state = 'sent'

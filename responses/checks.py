@@ -51,11 +51,11 @@ def _is_hole(row: dict[str, Any]) -> bool:
     """Signatures are over a hash that only Python makes; all else was decided by the query."""
     if "signed" not in row:
         return True
-    signed, places, versions, steps = (
-        json.loads(row[name]) for name in ("signed", "places", "versions", "steps")
+    signed, places, versions, steps, files = (
+        json.loads(row[name]) for name in ("signed", "places", "versions", "steps", "files")
     )
     said = (row["text"], row["title"], row["audience"], row["visibility"])
-    wanted = content_hash(*said, [(account, to) for account, to in places], versions)
+    wanted = content_hash(*said, [(account, to) for account, to in places], versions, files)
     return bool(signed.count(wanted) < max(len(steps), 1))
 
 

@@ -172,6 +172,7 @@ def correct(response: Response, words: Words, *, by: User) -> Response:
 
     def write() -> Response:
         posts = _posts_to_change(response)
+        _stop_what_waits(response, why="A correction took its place before it went.")
         correction = _write(
             words,
             by=by,
@@ -198,6 +199,7 @@ def take_down(response: Response, *, why: str, by: User) -> None:
     """Its posts go, at once; the words stay in the record. Raises Stale if none stands."""
     now = timezone.now()
     posts = _posts_to_change(response)
+    _stop_what_waits(response, why="It was taken down before it went.")
     _overtake(posts, response)
     for post in posts:
         change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
@@ -211,6 +213,15 @@ def _posts_to_change(response: Response) -> list[Delivery]:
     if posts := posts_of(response):
         return posts
     raise Stale("Nothing of it stands any more: it was taken down, or is about to be.")
+
+
+def _stop_what_waits(response: Response, *, why: str) -> None:
+    """The same words must not appear elsewhere afterwards. Raises Stale while one is leaving."""
+    said = response.deliveries.filter(act=Act.SAY)
+    said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
+    if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
+        raise Stale("In another place it is just leaving. Try again when that is settled.")
+    said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
 
 
 def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import User
 from responses.history import before, mark_of, with_facts
-from responses.models import Delivery, Response
+from responses.models import Campaign, Delivery, Response
 from responses.models.response import ResponseQuerySet
 from responses.tally import Tally, with_tallies
 from routing.sheet import safe
@@ -33,10 +33,11 @@ def lines(found: ResponseQuerySet, user: User) -> Iterator[str]:
     """
     write = csv.writer(_Line()).writerow
     yield "\ufeff" + str(write(_heads()))
+    campaigns = set(Campaign.objects.visible_to(user).values_list("pk", flat=True))
     mark = ""
     while rows := with_tallies(with_facts(before(found, mark))[:AT_ONCE], user):
         for row in rows:
-            yield str(write([safe(cell) for cell in _cells(row)]))
+            yield str(write([safe(cell) for cell in _cells(row, campaigns)]))
         mark = mark_of(rows[-1]) if len(rows) == AT_ONCE else ""
         if not mark:
             return
@@ -50,7 +51,7 @@ def _heads() -> list[str]:
     ]  # fmt: skip
 
 
-def _cells(row: Response) -> list[str]:
+def _cells(row: Response, campaigns: set[int]) -> list[str]:
     tally: Tally = row.tally  # type: ignore[attr-defined]
     sendings = list(row.deliveries.all())
     link = getattr(row, "campaign_link", None)
@@ -61,7 +62,7 @@ def _cells(row: Response) -> list[str]:
         str(row.department),
         str(row.case or ""),
         str(row.issue or ""),
-        str(link.campaign) if link else "",
+        str(link.campaign) if link and link.campaign_id in campaigns else "",
         str(row.get_audience_display()),
         row.visibility,
         _joined(dict.fromkeys(each.account.kind for each in sendings)),

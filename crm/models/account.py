@@ -3,11 +3,11 @@ from __future__ import annotations
 import uuid
 
 import pghistory
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from crm.models.user import User
-from scrm.channels.base import Channel, Credentials
+from scrm.channels.base import Channel, Credentials, Json
 from scrm.channels.registry import channel
 from scrm.secrets import EncryptedJSONField
 
@@ -52,6 +52,17 @@ class Account(models.Model):
     @property
     def channel(self) -> Channel:
         return channel(self.kind)
+
+    @transaction.atomic
+    def keep_with(self, config: Json) -> Account:
+        """Save it with this much of its configuration anew. What others set meanwhile, while a
+        login was tried, stays: a pause, a budget."""
+        if self.pk:
+            there = Account.objects.select_for_update().get(pk=self.pk)
+            self.paused_at, self.config = there.paused_at, there.config
+        self.config = {**self.config, **config}
+        self.save()
+        return self
 
     @property
     def credentials(self) -> Credentials:

@@ -216,6 +216,8 @@ class Delivery(models.Model):
         Locks the account where it has a budget, so that two who count at once do not both go.
         """
         account = Account.objects.get(pk=self.account_id)
+        if self.act == Act.WITHDRAW:  # what must go, goes at once
+            return True
         if not Budget.of(account.config).limits:
             return True
         account = Account.objects.select_for_update(no_key=True).get(pk=self.account_id)
@@ -331,9 +333,13 @@ class Delivery(models.Model):
 
     @property
     def is_overtaken(self) -> bool:
-        """A later change to the same post is there: this one must not undo it."""
-        later = Delivery.objects.filter(amends=self.amends_id, pk__gt=self.pk, state=Sending.SENT)
-        return self.is_change and later.exists()
+        """A later correction, or a taking down, is there: this one must not undo it.
+
+        By what was written later, not by which sending is the newer one: it may be sent again.
+        """
+        newer = Q(act=Act.WITHDRAW) | Q(act=Act.AMEND, response__gt=self.response_id)
+        there = Delivery.objects.filter(newer, amends=self.amends_id, state=Sending.SENT)
+        return self.act == Act.AMEND and there.exists()
 
     def take_in_hand(self, *, now: datetime) -> Delivery:
         """Lock it; from now on the machine leaves it alone. Raises Stale if that is done."""

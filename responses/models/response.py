@@ -102,12 +102,13 @@ def seen_by(user: User, of: str = "") -> Q:
     handed = CaseEvent.objects.filter(
         case=OuterRef(f"{of}case"), kind=CaseEvent.Kind.HANDED_OVER, by=user
     )
+    out = holds(send_at=None) | holds(send_at__lte=timezone.now())  # not what is only planned
     case = holds(case__department__in=theirs) | (Exists(handed) & ~holds(case__status__in=CLOSED))
     return (
         (case & holds(department__is_restricted=False))
         | holds(department__in=theirs)
         | holds(author=user)
-        | holds(audience="many", state=State.RELEASED)
+        | (holds(audience="many", state=State.RELEASED) & out)
     )
 
 

@@ -70,7 +70,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def in_line(self, account: Account, now: datetime) -> DeliveryQuerySet:
         """What is due from an account, first come first."""
         since = Coalesce("waits_since", "send_after")
-        return self.due(now).filter(account=account).order_by(since, "pk")
+        line = self.due(now).filter(account=account).exclude(act=Act.WITHDRAW)
+        return line.order_by(since, "pk")
 
     def hold_back(self, now: datetime) -> None:
         """What exceeds an account's budget waits until it may send again, in its order."""

@@ -54,6 +54,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
         "before": first - timedelta(days=1),
         "after": first + timedelta(days=32),
         "today": today,
+        "now": timezone.now(),
         "weekdays": dates[:7],
         "weeks": [cells[n : n + 7] for n in range(0, len(cells), 7)],
         "held": Response.objects.visible_to(request.user).held().filter(audience="many").count(),

@@ -46,6 +46,8 @@ def correct(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_down(request: StaffRequest, pk: int) -> HttpResponse:
     statement = _statement(request, pk)
+    if statement.department.only_drafts(request.user):
+        raise PermissionDenied
     form = TakeDownForm(request.POST or None)
     if not form.is_valid():
         return _take_down(request, statement, form, status=422 if form.is_bound else 200)

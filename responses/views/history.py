@@ -48,6 +48,7 @@ def history(request: StaffRequest) -> HttpResponse:
         "responses": with_tallies(rows[:PAGE], request.user),
         "next": _next(request, rows[PAGE - 1]) if len(rows) > PAGE else "",
         "query": query,
+        "campaigns": set(Campaign.objects.visible_to(request.user).values_list("pk", flat=True)),
         "views": views,
         "view": next((each for each in views if query and each.query == query), None),
         "view_form": HistoryViewForm(),
@@ -138,7 +139,9 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         "here": found.get_absolute_url(),
         "walk": walk(found, by=request.user),
         "events": found.events.select_related("by"),
-        "corrections": found.corrections.select_related("author")
+        "corrections": Response.objects.visible_to(request.user)
+        .filter(corrects=found)
+        .select_related("author")
         .prefetch_related("deliveries__account", "deliveries__profile")
         .order_by("-pk"),
         "may_change": may_speak_for(found.department, request.user) and bool(posts_of(found)),

@@ -114,6 +114,8 @@ def test_a_bounce_of_what_we_did_not_send_is_nobodys(raw: str) -> None:
         "From: jo@customers.example\nSubject: My mail was not delivered",
         "From: Post Master <postmaster@customers.example>\nSubject: Your seats",
         "From: jo@customers.example\nSubject: Re: Undelivered bag",
+        "From: postmaster@smallco.example\nSubject: Delayed baggage on SK 590",
+        "Return-Path: <>\nFrom: jo@customers.example\nSubject: You failed to deliver my bag",
     ],
 )
 def test_people_who_write_of_such_things_are_people(head: str) -> None:

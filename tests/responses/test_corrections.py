@@ -303,3 +303,99 @@ class TestPages:
         page = reverse("responses:take_down", args=[stated.pk])
         assert browser.post(page, {"why": "Mischief."}).status_code == 403
         assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+
+
+# A statement in two places, and what is sent again
+
+
+@pytest.fixture
+def half_out(blog: Account, service: Department, agent: User, admin: User) -> Response:
+    """It stands on the blog, and still waits to leave on the microblog."""
+    other = Account.objects.create(
+        kind="sandbox", network="sandbox.microblog", self_key="us", name="@us", owner=admin,
+        paused_at=timezone.now(),
+    )  # fmt: skip
+    service.accounts.add(other)
+    issue = Issue.objects.create(name="Seat policy", owner=agent)
+    both = [blog, other]
+    said = state_publicly(words("He had a second seat."), accounts=both, by=agent,
+                          department=service, issue=issue)  # fmt: skip
+    sweep()
+    assert set(said.deliveries.values_list("state", flat=True)) == {"sent", "queued"}
+    return said
+
+
+@pytest.mark.parametrize("act", ["correct", "take down"])
+def test_what_still_waits_elsewhere_does_not_leave_any_more(
+    half_out: Response, agent: User, act: str
+) -> None:
+    """Seen to fail without `_stop_what_waits`: the same words appeared on the microblog."""
+    if act == "correct":
+        correct(half_out, words(), by=agent)
+    else:
+        take_down(half_out, why="A slip.", by=agent)
+    Account.objects.update(paused_at=None)
+    sweep()
+    assert not Post.objects.filter(text="He had a second seat.").exists()
+    assert half_out.deliveries.get(account__name="@us").state == Sending.CANCELLED
+
+
+@pytest.mark.parametrize("act", ["correct", "take down"])
+def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
+    half_out: Response, agent: User, act: str
+) -> None:
+    half_out.deliveries.filter(state="queued").update(state=Sending.UNKNOWN)
+    change = {
+        "correct": lambda: correct(half_out, words(), by=agent),
+        "take down": lambda: take_down(half_out, why="A slip.", by=agent),
+    }[act]
+    with pytest.raises(Stale, match="just leaving"):
+        change()
+    assert not Delivery.objects.exclude(act=Act.SAY).exists()
+
+
+def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
+    stated: Response, agent: User
+) -> None:
+    """Seen to fail with the newer sending taken for the later correction: the old words stood."""
+    old = correct(stated, words("The old correction."), by=agent)
+    failed = old.deliveries.get()
+    Delivery.objects.filter(pk=failed.pk).update(state=Sending.FAILED)
+    correct(stated, words("The new correction."), by=agent)
+    sweep()
+    again = Delivery.objects.get(pk=failed.pk).send_again(by=agent)
+    sweep()
+    again.refresh_from_db()
+    assert Post.objects.get(network=BLOG).text == "The new correction."
+    assert again.state == Sending.FAILED
+
+
+def test_taking_down_waits_for_no_budget(stated: Response, blog: Account, lead: User) -> None:
+    """Seen to fail with the budget asked: it waited for an hour."""
+    blog.config["per_hour"] = 1
+    blog.save()
+    take_down(stated, why="A slip.", by=lead)
+    now = timezone.now()
+    Delivery.objects.hold_back(now)
+    assert change("withdraw").claim(now=now)
+
+
+def test_who_only_drafts_takes_nothing_down(stated: Response, service: Department, as_: As) -> None:
+    drafter = User.objects.create_user("drew@scrm.example", name="Drew Drafter")
+    service.memberships.create(user=drafter, role="drafter")
+    browser, url = as_(drafter), reverse("responses:take_down", args=[stated.pk])
+    assert browser.post(url, {"why": "No."}).status_code == 403
+    assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+
+
+def test_a_correction_that_is_held_is_not_read_by_other_departments(
+    stated: Response, agent: User, outsider: User, admin: User, as_: As
+) -> None:
+    """Seen to fail with all corrections shown to whoever sees the statement."""
+    ResponseRule.objects.create(
+        name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
+    )
+    correct(stated, words("Nobody signed this."), by=agent)
+    url = stated.get_absolute_url()
+    assert "Nobody signed this." in as_(agent).get(url).content.decode()
+    assert "Nobody signed this." not in as_(outsider).get(url).content.decode()

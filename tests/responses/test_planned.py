@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,9 +17,17 @@ from responses.compose import Words, state_publicly
 from responses.models import Delivery, Draft, Response, ResponseRule
 from responses.outbox import deliver
 from routing.models import Case, Department, Issue
+from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 
 As = Callable[[User], Client]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_there(db: None) -> Iterator[None]:
+    """The sandbox has a connection of its own, which no test takes back."""
+    yield
+    community.reset()
 
 
 @pytest.fixture
@@ -235,6 +243,20 @@ def test_the_calendar_shows_a_month_of_what_went_out_and_what_is_planned(
 def test_a_month_that_does_not_exist_is_this_one(agent: User, as_: As, month: str) -> None:
     page = as_(agent).get(reverse("responses:calendar"), {"month": month})
     assert page.context["first"] == timezone.localdate().replace(day=1)
+
+
+def test_what_is_planned_is_nobody_elses_until_it_is_out(
+    complaint: Case, microblog: Account, agent: User, outsider: User, as_: As
+) -> None:
+    """Seen to fail with a release taken for being public: everybody read it a day early."""
+    tomorrow = timezone.now() + timedelta(days=1)
+    url = reverse("responses:statement", args=[complaint.pk])
+    as_(agent).post(url, statement(complaint, microblog, send_at=typed(tomorrow)))
+    response = Response.objects.get()
+    assert as_(agent).get(response.get_absolute_url()).status_code == 200
+    assert as_(outsider).get(response.get_absolute_url()).status_code == 404
+    assert response in Response.objects.visible_to(agent)
+    assert response not in Response.objects.visible_to(outsider)
 
 
 def test_what_is_held_elsewhere_is_not_in_it(

@@ -77,8 +77,11 @@ def _by_looks(letter: Letter) -> Returned | None:
     by_daemon = daemon and (words_of_failure or nobody)
     if not (named or by_daemon or (nobody and words_of_failure and not late)):
         return None
-    kind = NOTICE if late else BOUNCE
-    return Returned(kind, _address(named), _reason(letter), _ours(letter))
+    ours = _ours(letter)
+    certain = named or (daemon and nobody)
+    if ours is None and not certain:
+        return None  # a customer may write of a delay from such an address: it is read as a letter
+    return Returned(NOTICE if late else BOUNCE, _address(named), _reason(letter), ours)
 
 
 def _ours(letter: Letter) -> Ours | None:

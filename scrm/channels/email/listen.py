@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from imaplib import Internaldate2tuple
+from imaplib import IMAP4, Internaldate2tuple
 
 from scrm import http
 from scrm.channels.base import Apart, Batch, ChannelError, Credentials, Found, Item, Json, Visit
@@ -128,7 +128,7 @@ def _read(
     for each in waiting:
         try:
             raw = _fetch(box, each)
-        except (MailError, http.HttpError, OSError):
+        except (MailError, http.HttpError, OSError, IMAP4.error):
             if last == int(cursor["uid"]):
                 raise
             trouble = True

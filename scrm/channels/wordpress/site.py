@@ -245,8 +245,19 @@ def find_api(address: str) -> str:
         except http.HttpError as error:
             last = last or ChannelError(error.message)
             continue
-        return _named(response) or _guessed(response)
+        return _safely(_named(response) or _guessed(response))
     raise last or ChannelError("Type the address of the blog.", permanent=True)
+
+
+def _safely(api: str) -> str:
+    """The same address, where a password may be said: by https, or on this machine."""
+    where = urlsplit(api)
+    if where.scheme == "https" or where.hostname in {"localhost", "127.0.0.1", "::1"}:
+        return api
+    raise ChannelError(
+        f"{where.hostname} would be given the password unencrypted. Connect it by https.",
+        permanent=True,
+    )
 
 
 def _schemes(address: str) -> list[str]:

@@ -29,6 +29,7 @@ _ANY = "publish,future,draft,pending,private,trash"
 _OUT = {"publish", "private", "future", "trash"}
 """In these it was published once, whatever became of it since."""
 _MOST_ANSWERS = 100
+_MOST_PAGES = 20
 
 
 class WordPressSpeaker:
@@ -165,14 +166,19 @@ def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
     """Our answer, by the mark that it carries, in whatever state it is there."""
     number = comment_number(outgoing.in_reply_to)
     for status in ("any", "trash"):
-        rows = site.get(
-            "comments",
-            parent=number or 0, status=status, context="edit", orderby="id", order="desc",
-            per_page=_MOST_ANSWERS, _fields="id,link,author_user_agent",
-        ).rows  # fmt: skip
-        for row in rows:
-            if row.get("author_user_agent") == _mark(outgoing):
-                return row
+        for page in range(1, _MOST_PAGES + 1):
+            rows = site.get(
+                "comments",
+                parent=number or 0, status=status, context="edit", orderby="id", order="desc",
+                per_page=_MOST_ANSWERS, page=page, _fields="id,link,author_user_agent",
+            ).rows  # fmt: skip
+            for row in rows:
+                if row.get("author_user_agent") == _mark(outgoing):
+                    return row
+            if len(rows) < _MOST_ANSWERS:
+                break
+        else:
+            raise ChannelError(f"Too many comments were written at {site.host} to look through.")
     return None
 
 
