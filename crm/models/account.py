@@ -47,7 +47,7 @@ class Account(models.Model):
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return self.name
+        return self.name or self.address or self.network
 
     @property
     def channel(self) -> Channel:
