@@ -117,6 +117,8 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
         messages.error(request, str(stale))
     else:
         messages.success(request, _("Cancelled. Nothing left, and the text is a draft again."))
+        if response.attachments.exists():
+            messages.warning(request, _("Its files did not come back with it: choose them again."))
     if request.headers.get("HX-Request"):
         answer = render(request, "_messages.html", {"oob": True})
         back = {"href": response.case.get_absolute_url()} if response.case else {}

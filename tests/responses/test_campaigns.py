@@ -195,6 +195,17 @@ def test_it_counts_for_one_campaign_at_a_time(
     assert not CampaignStatement.objects.exists()
 
 
+def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
+    running: Campaign, stated: Response, lead: User, service: Department, as_: As
+) -> None:
+    """Seen to fail with only the choice looked at: the link was gone."""
+    Campaign.objects.filter(pk=running.pk).update(closed_at=timezone.now())
+    say = reverse("responses:count_in", args=[stated.pk])
+    page = html(as_(lead).post(say, {"campaign": ""}, follow=True))
+    assert "closed or not yours, so it stays there" in page
+    assert running.statements.get() == stated
+
+
 def test_a_reply_to_one_person_counts_for_none(
     summer: Campaign, answer: Callable[..., Response], lead: User, as_: As
 ) -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.models import Account, User
+from crm.models import Account, Attachment, User
 from responses.models import Draft, Response, ResponseRule, SavedReply
 from responses.saved import VARIABLES, fill_in, unknown_variables
 from routing.models import Case, Department
@@ -101,6 +101,16 @@ def test_an_undone_answer_is_a_draft_again(
     complaint.refresh_from_db()
     assert complaint.status == "open"
     assert Draft.objects.get().text == "We are sorry."
+
+
+def test_an_undone_answer_says_that_its_files_must_be_chosen_again(
+    as_: As, agent: User, answer: Callable[..., Response]
+) -> None:
+    response, client = answer(), as_(agent)
+    file = Attachment.objects.create(by=agent, name="voucher.pdf", content_type="a/b", size=1)
+    response.attachments.add(file)
+    page = client.post(reverse("responses:cancel", args=[response.pk]), follow=True)
+    assert "Its files did not come back with it: choose them again." in page.content.decode()
 
 
 def test_the_rules_speak_while_one_types_and_nothing_is_stored(
