@@ -33,7 +33,9 @@ def pause(request: StaffRequest) -> HttpResponse:
     """Let nothing leave, or everything again, as the button said."""
     if request.POST.get("to") == "active":
         if Pause.objects.all().end(by=request.user):
-            messages.success(request, _t("Sending again. What waits leaves now."))
+            messages.success(
+                request, _t("Sending again. What waited for long stands under “Check sending”.")
+            )
         return redirect("responses:sendings")
     form = PauseForm(request.POST)
     if not form.is_valid():
