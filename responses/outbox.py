@@ -206,13 +206,14 @@ def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime)
     )
 
 
-def heard_ourselves(items: list[Item], *, accounts: list[int], now: datetime) -> None:
-    """Our own posts came by: settle the sendings that they prove."""
-    if not items:
+def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None:
+    """Our own posts came by, each with the account that spoke: settle what they prove."""
+    new = _not_in_the_record(posts)
+    if not new:
         return
     doubtful = (
         Delivery.objects.filter(
-            account__in=accounts,
+            account__in={account for _, account in new},
             state__in=[Sending.SENDING, Sending.UNKNOWN],
             amends=None,
             send_after__gte=now - HEARD_WITHIN,
@@ -221,21 +222,31 @@ def heard_ourselves(items: list[Item], *, accounts: list[int], now: datetime) ->
         .order_by("pk")
     )
     waiting = list(doubtful)
-    for item in items:
-        proven = [delivery for delivery in waiting if _is(delivery, item)]
+    for item, account in new:
+        proven = [delivery for delivery in waiting if _is(delivery, item, account)]
         if len(proven) == 1:
             waiting.remove(proven[0])
             receipt = Receipt(item.scope, item.key, item.thread_key, item.url)
             mark_sent(proven[0], receipt, now=now)
 
 
-def _is(delivery: Delivery, item: Item) -> bool:
-    """It bears our nonce; or same account's network, same words, same place. Nothing less."""
+def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, int]]:
+    """What is there already was proven by then, and proves nothing of another sending."""
+    heard = list(posts)
+    scopes, keys = {item.scope for item, _ in heard}, {item.key for item, _ in heard}
+    there = Interaction.objects.filter(scope__in=scopes, key__in=keys) if heard else []
+    known = {(each.scope, each.key) for each in there}
+    return [(item, account) for item, account in heard if (item.scope, item.key) not in known]
+
+
+def _is(delivery: Delivery, item: Item, account: int) -> bool:
+    """It bears our nonce; or same account, same words, same place. Nothing less."""
     if nonce_in(item.key) == delivery.uuid:
         return True
     said = delivery.outgoing
     return (
-        delivery.account.network == item.scope
+        delivery.account_id == account
+        and delivery.account.network == item.scope
         and said.text.strip() == item.text.strip()
         and said.in_reply_to == item.in_reply_to
         and said.visibility == item.visibility

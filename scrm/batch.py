@@ -57,10 +57,9 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
     back = [_item(each) for each in mentions if each.kind in (BOUNCE, NOTICE)]
     returned.come_back(back, now=now)
     kept = [mention for mention in mentions if context.keeps(mention)]
-    own = [mention for mention in kept if context.is_ours(mention)]
-    outbox.heard_ourselves(
-        [_item(mention) for mention in own], accounts=list(context.ours.values()), now=now
-    )
+    spoken = ((mention, context.speaker(mention)) for mention in kept)
+    own = [(_item(mention), account) for mention, account in spoken if account]
+    outbox.heard_ourselves(own, now=now)
     outbox.prove([_item(mention) for mention in kept], now=now)
     recorded = record([context.entry(mention) for mention in kept], now=now)
     inbound = {

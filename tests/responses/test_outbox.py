@@ -17,7 +17,7 @@ from crm.models import Account, Interaction, User
 from listening.models import Source
 from listening.store import visit
 from responses import outbox
-from responses.compose import Words, places_for, reply
+from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Feedback, Response
 from responses.models.response import Refused
 from routing.models import Case
@@ -265,6 +265,52 @@ def test_our_own_post_coming_by_settles_an_unknown_sending(
     assert delivery.state == "sent"
     assert Interaction.objects.filter(direction="out").count() == 1
     assert Case.objects.count() == 1
+
+
+@pytest.fixture
+def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
+    """A statement from this account, of which nobody knows whether it left."""
+
+    def write(account: Account) -> Delivery:
+        words = Words(uuid.uuid4(), "All is late.", "public", seen=complaint.last_inbound_id)
+        facts: dict[str, Any] = {"by": agent, "department": complaint.department}
+        said = state_publicly(words, accounts=[account], case=complaint, **facts)
+        delivery = said.deliveries.select_related("account").get()
+        assert delivery.claim(now=timezone.now())
+        delivery.doubt("It took too long.", now=timezone.now())
+        return delivery
+
+    return write
+
+
+def test_our_own_post_proves_no_second_sending_of_the_same_words(
+    mentions: Source, microblog: Account, state: Callable[[Account], Delivery]
+) -> None:
+    """Seen to fail with posts taken for proof that are in the record already."""
+    lost, said = state(microblog), state(microblog)
+    key = community.post(MICROBLOG, "skywardair", said.words, nonce=str(said.uuid))
+    outbox.mark_sent(said, Receipt(MICROBLOG, key), now=timezone.now())
+    hear(mentions)
+    assert fresh(lost).state == "unknown"
+
+
+def test_the_posts_of_two_accounts_prove_each_its_own(
+    mentions: Source,
+    microblog: Account,
+    make_source: Callable[..., Source],
+    state: Callable[[Account], Delivery],
+    admin: User,
+) -> None:
+    """Seen to fail with any account's post taken for proof: then neither is settled."""
+    keys = {"network": MICROBLOG, "self_key": "skywardcares"}
+    second = Account.objects.create(kind="sandbox", name="Cares", owner=admin, **keys)
+    heard = make_source(kind="sandbox", address="mentions", account=second, stance="for us")
+    both = state(microblog), state(second)
+    for said in both:
+        community.post(MICROBLOG, said.account.self_key, said.words, nonce=str(said.uuid))
+    assert visit(heard)
+    hear(mentions)
+    assert [fresh(said).state for said in both] == ["sent", "sent"]
 
 
 def test_our_own_post_heard_after_the_send_changes_nothing(
