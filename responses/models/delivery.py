@@ -183,7 +183,14 @@ class Delivery(models.Model):
         if self.state == Sending.UNKNOWN:
             what = "been changed" if self.is_change else "left"
             return f"It may or may not have {what}."
-        return "The post stands there as it was." if self.is_change else "It did not leave."
+        if not self.is_change:
+            return "It did not leave."
+        once = "The change did not go through."
+        return (
+            once
+            if self.attempts < 2
+            else "The last try failed; an earlier one may have gone through."
+        )
 
     @transaction.atomic
     def claim(self, *, now: datetime) -> bool:

@@ -159,7 +159,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     sweep()
     assert change("amend").state == Sending.FAILED
     page = as_(agent).get(reverse("responses:sendings")).content.decode()
-    assert "The post stands there as it was." in page
+    assert "The change did not go through." in page
     assert "The sandbox network refused this." in page
     assert Post.objects.get(network=BLOG).text == "He had a second seat."
     assert stated.current == stated
