@@ -74,6 +74,22 @@ def contacts_named(words: str) -> QuerySet[Contact]:
     return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
 
 
+def people_named(words: str, *, most: int) -> set[int]:
+    """Profiles of that name, and all of a contact who is called so or has a profile that is.
+
+    So many of each are looked at, whichever come first; each through its own index.
+    """
+    query = prefix_query(words)
+    if query is None:
+        return set()
+    links = ProfileLink.objects.filter(ended_at=None)
+    named = {*profiles_named(words).order_by().values_list("pk", flat=True)[:most]}
+    own = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query).order_by()
+    contacts = {*own.values_list("pk", flat=True)[:most]}
+    contacts |= {*links.filter(profile__in=named).values_list("contact", flat=True)}
+    return named | {*links.filter(contact__in=contacts).values_list("profile", flat=True)[:most]}
+
+
 def strangers_named(words: str) -> ProfileQuerySet:
     """Profiles with these words that are no contact so far."""
     return profiles_named(words).strangers()

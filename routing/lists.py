@@ -15,8 +15,8 @@ from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, Tuple
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Interaction, ProfileLink, User
-from crm.search import contacts_named, prefix_query, profiles_named
+from crm.models import Conversation, Interaction, ProfileLink, User
+from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
 from routing.models import Case, CaseConversation
 from routing.models.status import ACTIVE, LIVING, Status
@@ -25,6 +25,8 @@ from scrm.numbers import midnight, number, place
 PAGE = 50
 MOST_FOUND = 500
 """Of what a search finds, the newest that are looked through."""
+STRETCH = 5_000
+"""Interactions that a search looks at first: the newest."""
 LABELS = {
     "mine": _("Mine"),
     "unassigned": _("Unassigned"),
@@ -168,24 +170,39 @@ def _words(words: str, user: User) -> Q:
     found = {pk} if pk is not None else set()
     query = prefix_query(words)
     if query is not None:
-        of_them = Case.objects.filter(profile__in=_people(words)).order_by("-pk")
-        said = Interaction.objects.filter(words=query).order_by("-pk")
-        talks = set(said.values_list("conversation", flat=True)[:MOST_FOUND])
-        about = CaseConversation.objects.filter(conversation__in=talks, ended_at=None)
-        if not user.sees_everything:
-            theirs = Q(case__department__in=user.memberships.values("department"))
-            about = about.filter(Q(conversation__restricted=False) | theirs)
-        found |= {*of_them.values_list("pk", flat=True)[:MOST_FOUND]}
-        found |= {*about.values_list("case", flat=True)}
+        of_them = Case.objects.filter(profile__in=people_named(words, most=MOST_FOUND))
+        found |= {*of_them.order_by("-pk").values_list("pk", flat=True)[:MOST_FOUND]}
+        found |= _cases_about(_talks_with(query), user)
     return Q(pk__in=found)
 
 
-def _people(words: str) -> set[int]:
-    """Profiles of that name, or of contacts of that name; any, where there are too many."""
-    named = profiles_named(words).order_by().values_list("pk", flat=True)
-    contacts = contacts_named(words).order_by().values("pk")[:MOST_FOUND]
-    known = ProfileLink.objects.filter(contact__in=contacts, ended_at=None)
-    return {*named[:MOST_FOUND], *known.values_list("profile", flat=True)[:MOST_FOUND]}
+def _cases_about(talks: set[int], user: User) -> set[int]:
+    """Not a join: PostgreSQL walks along an index once for many that are named."""
+    links = CaseConversation.objects.filter(ended_at=None)
+    inside: set[int] = set()
+    if not user.sees_everything:
+        restricted = Conversation.objects.filter(pk__in=talks, restricted=True)
+        inside = {*restricted.values_list("pk", flat=True)}
+    theirs = links.filter(case__department__in=user.memberships.values("department"))
+    parts = (links.filter(conversation__in=talks - inside), theirs.filter(conversation__in=inside))
+    return {case for part in parts for case in part.values_list("case", flat=True)}
+
+
+def _talks_with(query: Any) -> set[int]:
+    """Conversations of the newest in which it was said, sought stretch by stretch, newest first.
+
+    The next stretch is as long as the last one's hits promise that it takes, so that PostgreSQL
+    reads as much as is looked through, and not all that ever held a word.
+    """
+    found: list[int] = []
+    until = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    stretch = STRETCH
+    while until > 0 and (room := MOST_FOUND - len(found)) > 0:
+        said = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - stretch)
+        hits = said.order_by("-pk").values_list("conversation", flat=True)[:room]
+        found += hits
+        until, stretch = until - stretch, 2 * room * stretch // len(hits) if hits else until
+    return set(found)
 
 
 _FILTERS: dict[str, Callable[[Any], Q]] = {

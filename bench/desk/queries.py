@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from crm.models import Contact, Profile, User
 from crm.search import contacts_named
@@ -48,12 +48,14 @@ def queries() -> Iterator[tuple[str, Call]]:
         yield f"list_{view}_small_department", _listed(small, view)
     yield "rows_of_a_page", lambda: rows.rows(lists.page(Asked("open", "newest", {}), admin), admin)
     loud = Profile.objects.of_contact(Contact.objects.get(pk=1))
-    quiet = Profile.objects.of_contact(Contact.objects.order_by("-pk")[0])
+    quiet = Profile.objects.of_contact(
+        _one_with(Contact.objects.all(), "links__profile__interactions")
+    )
     yield "timeline_loud_contact", lambda: timeline(loud, user=agent)
     middle = _middle(loud)
     yield "timeline_loud_contact_deep", lambda: timeline(loud, user=agent, before=middle)
     yield "timeline_contact", lambda: timeline(quiet, user=agent)
-    case = Case.objects.visible_to(agent).filter(status="done").order_by("pk")[50]
+    case = _one_with(Case.objects.visible_to(agent), "profile__cases")
     yield "timeline_case", lambda: case_timeline.timeline(case, agent)
     yield "cases_of_a_party", lambda: case_timeline.other_cases(case, agent)
     yield "people_by_name", lambda: list(contacts_named("baba")[:6])
@@ -94,6 +96,12 @@ def _deep(user: User) -> Call:
     middle = Case.objects.order_by("pk")[Case.objects.count() // 2]
     mark = lists.mark_of(middle, "newest")
     return lambda: list(lists.page(Asked("all", "newest", {}), user, mark))
+
+
+def _one_with(rows: QuerySet[Any], what: str, number: int = 10) -> Any:
+    """The first one with so many of these, so that the same is asked at every size."""
+    counted = rows.annotate(number=Count(what)).filter(number=number)
+    return counted.order_by("pk")[0]
 
 
 def _middle(profiles: QuerySet[Profile]) -> str:
