@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from celery import current_app
 from django.utils import timezone
 
 from crm.models import Account, Interaction
@@ -23,10 +24,17 @@ def ours(network: str = MICROBLOG) -> list[str]:
 
 
 def nudged_again(site: Site, delivery: Delivery) -> None:
-    """Every nudge may come twice, and late: the workers have taken these as well."""
+    """Every nudge may come twice, and late: the sender has carried these out as well."""
     for _ in range(3):
         nudge("scrm.pipeline.deliver", delivery.pk)
-    eventually(lambda: not site.machine.queued(), within=60)
+    eventually(lambda: not site.machine.queued() and _is_idle(), within=60)
+
+
+def _is_idle() -> bool:
+    """Neither worker nor sender is at anything, or has anything in hand."""
+    ask = current_app.control.inspect(timeout=1)
+    answers = [ask.reserved() or {}, ask.active() or {}]
+    return all(len(each) == 2 and not any(each.values()) for each in answers)
 
 
 def source_of(account: Account) -> Source:

@@ -54,6 +54,7 @@ def answered(windows: Windows, agent: User, world: World, asked: Case) -> Respon
 def test_the_history_is_filtered_kept_shared_and_exported(
     sit_down: SitDown, windows: Windows, agent: User, lead: User, answered: Response, tmp_path: Path
 ) -> None:
+    """Seen to fail where the export does not go by the filters."""
     hand = sit_down(agent, "/responses/")
     page = hand.page
     rows = page.locator(".rows > .response")
@@ -91,7 +92,10 @@ def test_the_history_is_filtered_kept_shared_and_exported(
 def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     sit_down: SitDown, admin: User, answered: Response, asked: Case, source: Source
 ) -> None:
-    """As an admin, who may open every place on the way."""
+    """As an admin, who may open every place on the way.
+
+    Seen to fail without the `judged` that lets the sums look again.
+    """
     post = answered.deliveries.get().sent_key
     heard(source, "zoe", "Thank you, found it!", name="Zoë Marsh", to=post)
     hand = sit_down(admin, "/responses/")
@@ -119,7 +123,7 @@ def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     expect(answer).to_contain_text("Thank you, found it!")
     hand.go(answer.get_by_role("button", name="Thanks"))
     expect(answer.get_by_role("button", name="Thanks")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#tally")).to_contain_text("1 thanks")
+    expect(page.locator("#tally .chip.ok")).to_have_text("1 thanks")
     page.goto("/responses/?outcome=thanks")
     expect(page.locator(".rows > .response")).to_have_count(1)
     expect(row).to_contain_text("1 thanks")

@@ -75,6 +75,7 @@ def set_time(hand: Hand, field: Locator, moment: datetime) -> None:
 def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     sit_down: SitDown, site: Site, lead: User, bags: Issue
 ) -> None:
+    """Seen to fail where `send_at` does not count, and where each place gets the same words."""
     hand, tomorrow = sit_down(lead, bags.get_absolute_url()), timezone.localtime()
     tomorrow = (tomorrow + timedelta(days=1)).replace(hour=9, minute=30, second=0, microsecond=0)
     page = hand.page
@@ -116,7 +117,10 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """The reader finds the new words in the old place; we find both, and why it went."""
+    """The reader finds the new words in the old place; we find both, and why it went.
+
+    Seen to fail where a correction is sent as a post of its own.
+    """
     hand = sit_down(lead, stated.get_absolute_url())
     page = hand.page
     hand.go(page.get_by_role("link", name="Correct the post"))
@@ -160,6 +164,7 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
 def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     sit_down: SitDown, lead: User, stated: Response, microblog: Account
 ) -> None:
+    """Seen to fail where the rows behind a figure are not narrowed to it."""
     hand = sit_down(lead, "/campaigns/")
     page = hand.page
     hand.go(page.get_by_role("link", name="New campaign"))
