@@ -253,7 +253,7 @@ def _until_quiet() -> None:
             return cursor.fetchone() == (0,)
 
     for _ in range(3):
-        eventually(still, within=10)
+        eventually(still, within=60)
         time.sleep(0.03)
 
 
