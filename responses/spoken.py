@@ -41,6 +41,11 @@ def said_of(response: Response) -> list[Spoken]:
     return _shown(response, [_reason(each) for each in response.verdict])
 
 
+def held_for(response: Response) -> str:
+    """For whose signature a held text waits."""
+    return _("Held for %s") % _SIGNERS[tuple(response.steps) or ("lead",)]
+
+
 def _shown(response: Response, reasons: Iterable[Reason], will: bool = False) -> list[Spoken]:
     text = f"{response.subject}\n{response.text}" if response.subject else response.text
     return [

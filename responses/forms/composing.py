@@ -227,6 +227,11 @@ class StatementForm(Composing, Later):
         return any(each.value() or each.errors for each in self.versions)
 
     @property
+    def planned(self) -> str:
+        """When it should leave, as it was typed; "" for at once."""
+        return str(self["send_at"].value() or "").replace("T", " ")
+
+    @property
     def previews(self) -> list[Preview]:
         """Each place that is chosen, with what was typed so far, sound or not."""
         chosen = {number(str(each)) for each in self["accounts"].value() or ()}

@@ -19,6 +19,7 @@ from responses import signing
 from responses.forms import EditForm, SendBackForm
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
+from responses.spoken import held_for
 from responses.views.lookup import MOST, oldest, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.numbers import number
@@ -271,7 +272,7 @@ def _stale(request: StaffRequest, response: Response, form: EditForm, stale: Sta
 
 def _fate(response: Response) -> str:
     says = {
-        State.HELD: _("Held for a team lead."),
+        State.HELD: f"{held_for(response)}.",
         State.RELEASED: _("On its way."),
         State.DRAFT: _("Kept as a draft. It goes nowhere until it is sent."),
     }

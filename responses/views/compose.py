@@ -29,6 +29,7 @@ from responses.forms import (
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
 from responses.saved import replies_for
+from responses.spoken import held_for
 from responses.views.draft import forget
 from responses.views.lookup import case_to_see, case_to_work_on, may_work_on
 from routing.mentions import mentioned
@@ -285,7 +286,7 @@ def tell(request: StaffRequest, response: Response) -> None:
     """What became of it; while it waits to leave, with a way back."""
     if response.state == "held":
         why = " ".join(r["sentence"] for r in response.verdict if r["verdict"] == "hold")
-        messages.warning(request, _("Held for a team lead: %(why)s") % {"why": why})
+        messages.warning(request, f"{held_for(response)}: {why}")
     elif response.deliveries.filter(state="queued").exists():
         shown = {"response": response, "undo_seconds": settings.UNDO_SECONDS}
         undo = render_to_string("responses/_undo.html", shown, request)

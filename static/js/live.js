@@ -12,9 +12,24 @@
   function say(kind, id) {
     heardAt = Date.now();
     const open = id === "0" || id === 0 ? document.getElementById("open")?.dataset.case : id; // 0: many
-    for (const name of [`live:${kind}`, `live:${kind}:${open}`]) {
-      document.body.dispatchEvent(new CustomEvent(name, { detail: { id } }));
-    }
+    tell(`live:${kind}`, id);
+    for (const name of [`news:${kind}`, `news:${kind}:${open}`]) calmly(name, id);
+  }
+
+  const tell = (name, id) => document.body.dispatchEvent(new CustomEvent(name, { detail: { id } }));
+
+  // At once; and what comes within the next second once more at its end, so that whoever asks
+  // for what is there now never misses the last of it.
+  const resting = new Map();
+  function calmly(name, id) {
+    if (resting.has(name)) { resting.set(name, true); return; }
+    tell(name, id);
+    resting.set(name, false);
+    setTimeout(() => {
+      const more = resting.get(name);
+      resting.delete(name);
+      if (more) calmly(name, id);
+    }, 1000);
   }
 
   channel.onmessage = ({ data }) => (data.beat ? (heardAt = Date.now()) : say(data.kind, data.id));

@@ -20,7 +20,14 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from crm.models import Account, User
 from responses.models import Delivery
@@ -37,8 +44,9 @@ SHOTS = Path("var/browser")
 """Where a failed test leaves a picture of its pages."""
 # What htmx says of requests whose page was left; the browser itself says which ones failed.
 LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError")
-PATIENCE = 8_000
+PATIENCE = 20_000
 """Milliseconds that a page may take on a machine that is busy."""
+expect.set_options(timeout=PATIENCE)
 # Says what the policy refused even where the console would not.
 WATCH = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));"""
@@ -229,7 +237,7 @@ def leaves(delivery: Delivery) -> None:
     """The time to undo it is over: the sender takes it."""
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", delivery.pk)
-    eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"))
+    eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"), within=60)
 
 
 def _until_quiet() -> None:
@@ -245,7 +253,7 @@ def _until_quiet() -> None:
             return cursor.fetchone() == (0,)
 
     for _ in range(3):
-        eventually(still, within=10)
+        eventually(still, within=60)
         time.sleep(0.03)
 
 
@@ -262,6 +270,14 @@ def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     """With what somebody works, and in which theme."""
     hand, theme = request.param.split()
     return hand, theme
+
+
+TWO_WAYS = pytest.mark.parametrize(
+    "way",
+    [("keyboard", "dark"), ("mouse", "light")],
+    ids=["keyboard dark", "mouse light"],
+)
+"""For what is one way among several to the same pages."""
 
 
 @pytest.fixture

@@ -125,6 +125,19 @@ def test_the_open_case_shows_what_they_write_without_a_reload(
     expect(anna.writing).to_be_focused()
 
 
+def test_the_last_of_what_comes_at_once_is_shown(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail without the second word of `calmly` in live.js."""
+    anna = at(windows, agent, world, "ron")
+    listening(anna.page)
+    anna.is_at(world["ron"])
+    with anna.page.expect_response(lambda answer: answer.url.endswith(f"/{world['ron'].pk}/")):
+        says("ron", "Are you there?")
+    says("ron", "Or is nobody there?")
+    expect(anna.opened.locator(".timeline")).to_contain_text("Or is nobody there?")
+
+
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
