@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -80,7 +81,7 @@ def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, wo
     hand.press("u", hand.said.get_by_role("button", name="Undo"))
     expect(hand.said).to_contain_text("Nothing left, and the text is a draft again.")
     assert Delivery.objects.get().state == "cancelled"
-    hand.open(world["ron"])
+    hand.is_at(world["ron"])
     expect(hand.writing).to_have_value("Too soon.")
 
 
@@ -149,6 +150,7 @@ def test_a_list_is_filtered_saved_and_shared(
     expect(theirs.locator("#case-rows > li")).to_have_count(1)
     expect(theirs.locator(f"#row-{world['misaki'].pk}")).to_be_visible()
     hand.open(world["misaki"])
+    expect(hand.page).to_have_url(re.compile(rf"/cases/{world['misaki'].pk}/\?.*priority=urgent"))
     hand.page.go_back()
     expect(rows).to_have_count(1)
     expect(hand.page.locator("#open.nothing")).to_be_visible()

@@ -14,13 +14,13 @@ from tests.browser.world import World, says
 from tests.machinery import eventually
 
 COUNTS = """() => {
-  window.seen = null;
+  window.seen = {};
   new MutationObserver(() => {
     const bar = document.querySelector("[data-bar]");
-    if (!window.seen && bar?.checkVisibility()) window.seen = Date.now();
+    if (bar?.checkVisibility()) window.seen[bar.textContent.trim()] ??= Date.now();
   }).observe(document.getElementById("cases"), { childList: true, subtree: true });
 }"""
-"""Notes when the bar over the list is on screen, in milliseconds of the same clock."""
+"""Notes when the bar over the list first said what, in milliseconds of the same clock."""
 PRESS_AT = """(at) => {
   setTimeout(() => document.querySelector("#open [data-key=m]").click(), at - Date.now());
 }"""
@@ -96,20 +96,24 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
+    """Three come; of the times that they take, the middle one is held against the promise."""
     page = windows.open(agent)
     listening(page)
     page.wait_for_timeout(500)
     page.evaluate(COUNTS)
-    says("zoe", "Where do I complain, @SkywardAir?", name="Zoë")
-    committed = timezone.now().timestamp()
     bar = page.locator("[data-bar]")
-    expect(bar).to_have_text("1 new case, show")
-    took = page.evaluate("window.seen") / 1000 - committed
-    assert took < 1, f"{took:.2f} s"
-    expect(page.locator("#announce")).to_have_text("1 new case, show")
-    expect(page.get_by_text("Zoë")).to_be_hidden()
+    took = []
+    for key, words in ("zoe", "1 new case"), ("yan", "2 new cases"), ("xia", "3 new cases"):
+        says(key, "Where do I complain, @SkywardAir?", name=f"{key.title()} Neu")
+        committed = timezone.now().timestamp()
+        expect(bar).to_have_text(f"{words}, show")
+        took.append(page.evaluate("words => window.seen[words]", f"{words}, show") / 1000)
+        took[-1] -= committed
+    assert sorted(took)[1] < 1, took
+    expect(page.locator("#announce")).to_have_text("3 new cases, show")
+    expect(page.get_by_text("Xia Neu")).to_be_hidden()
     bar.click()
-    expect(page.locator("#case-rows > li").first).to_contain_text("Zoë")
+    expect(page.locator("#case-rows > li").first).to_contain_text("Xia Neu")
 
 
 def test_the_open_case_shows_what_they_write_without_a_reload(

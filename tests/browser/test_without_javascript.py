@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.models import Interaction, User
+from crm.models import Interaction, Profile, User
 from responses.models import Response
 from routing.models import Case, Department
 from tests.browser.conftest import Windows
@@ -94,3 +94,45 @@ def test_a_list_is_filtered_and_several_are_done(page: Page, world: World) -> No
     assert {world[key].status for key in keys} == {"done"}
     page.locator("#messages").get_by_role("button", name="Undo").click()
     assert {world[key].status for key in keys} == {"new"}
+
+
+def test_a_view_is_saved_and_a_case_closed_without_a_response(page: Page, world: World) -> None:
+    page.goto("/?priority=normal")
+    page.locator(".list summary", has_text="Save view").click()
+    page.get_by_label("Name").fill("As usual")
+    page.get_by_role("button", name="Save this view").click()
+    expect(page.locator(".menu a[aria-current]")).to_have_text("As usual")
+    page.locator(f"#row-{world['wei'].pk} .who-link").click()
+    page.get_by_role("link", name="Answer", exact=True).click()
+    page.get_by_role("link", name="No response").click()
+    page.get_by_label("Why there is no response").fill("Only praise.")
+    page.get_by_role("button", name="Done, without a response").click()
+    expect(page.locator("#messages")).to_contain_text("without a response")
+    assert world["wei"].status == "done"
+
+
+def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
+    page.locator(".who .name a").click()
+    page.get_by_role("button", name="Make a contact of this person").click()
+    page.locator("summary", has_text="Link another profile").click()
+    page.get_by_label("Whose profile?").fill("Marta")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_label("Marta Janssen").check()
+    page.get_by_label("How do you know?").fill("She wrote for him.")
+    page.locator("#profiles ~ details form").get_by_role("button", name="Link").click()
+    row = page.locator("#profiles + ul > li", has_text="marta")
+    expect(row).to_be_visible()
+    assert Profile.objects.get(key="marta").link is not None
+    row.get_by_role("button", name="Unlink").click()
+    expect(row).to_be_hidden()
+    assert Profile.objects.get(key="marta").link is None
+
+
+def test_a_statement_is_published(page: Page) -> None:
+    page.get_by_role("link", name="Answer", exact=True).click()
+    page.get_by_role("link", name="Statement").click()
+    page.get_by_role("checkbox", name="@SkywardAir").check()
+    page.get_by_label("Your statement").fill("We have found the bags.")
+    page.get_by_role("button", name="Publish to everyone").click()
+    expect(page.locator("#messages")).to_contain_text("Leaves in")
+    assert Response.objects.get().audience == "many"
