@@ -119,7 +119,8 @@ def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand.write("We are very sorry.")
     _log_in_again(hand, agent, world["ron"])
     expect(hand.writing).to_have_value("We are very sorry.")
-    eventually(lambda: Draft.objects.filter(text="We are very sorry."))
+    expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    assert Draft.objects.get().text == "We are very sorry."
 
 
 def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
