@@ -108,6 +108,7 @@ def test_a_view_is_saved_and_a_case_closed_without_a_response(page: Page, world:
     page.get_by_label("Why there is no response").fill("Only praise.")
     page.get_by_role("button", name="Done, without a response").click()
     expect(page.locator("#messages")).to_contain_text("without a response")
+    expect(page.locator(".case-facts")).to_contain_text("done")
     assert world["wei"].status == "done"
 
 
