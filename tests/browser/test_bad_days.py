@@ -31,7 +31,10 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     windows: Windows, hand: Mouse
 ) -> None:
-    """What was pressed meanwhile is tried again by itself, and is one response."""
+    """What was pressed meanwhile is tried again by itself, and is one response.
+
+    Seen to fail without the second try in live.js.
+    """
     windows.expect(LOST)
     banner = hand.page.locator("#offline")
     hand.page.context.set_offline(True)
@@ -50,6 +53,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
 def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
+    """Seen to fail without what the browser keeps, and without saving it at `connected`."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("Half an answer")
@@ -63,6 +67,7 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
+    """Seen to fail where typing did not take the press back."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("We are sorry")
@@ -101,6 +106,7 @@ def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
 def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
+    """Seen to fail without the second try in live.js."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.finish()
@@ -114,7 +120,10 @@ def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
 def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """It has expired by the time that the text comes to be saved."""
+    """It has expired by the time that the text comes to be saved.
+
+    Seen to fail without `next`, inside a pane, and without what the browser keeps.
+    """
     _expires_at(hand.page, "**/draft/")
     hand.write("We are very sorry.")
     _log_in_again(hand, agent, world["ron"])
@@ -126,6 +135,7 @@ def test_an_expired_session_comes_back_to_the_case_and_the_text(
 def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
     hand: Mouse, agent: User, world: World
 ) -> None:
+    """Seen to fail without `next`."""
     _expires_at(hand.page, "**/done/")
     hand.finish()
     _log_in_again(hand, agent, world["ron"])
@@ -158,6 +168,7 @@ def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
 def test_done_in_a_stale_pane_is_refused_and_says_why(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
+    """Seen to fail without `check_seen`."""
     windows.expect("409")
     hand.page.route("**/cases/*/", lambda route: route.abort())
     says("ron", "One more thing!")
@@ -197,6 +208,7 @@ def test_two_thousand_lines_that_they_wrote_leave_room_for_the_answer(
 def test_five_hundred_emoji_are_sent_as_they_are(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
+    """Seen to fail where the browser counted halves of characters."""
     text = EMOJI[:500]
     says("wei", text)
     hand.write(text)
@@ -213,7 +225,10 @@ def test_five_hundred_emoji_are_sent_as_they_are(
 def test_names_in_ten_scripts_keep_their_place(
     windows: Windows, agent: User, world: World, phone: bool
 ) -> None:
-    """Each stands apart from what is beside it, and runs in its own direction."""
+    """Each stands apart from what is beside it, and runs in its own direction.
+
+    Seen to fail without `bdi`.
+    """
     page = windows.open(agent, phone=phone)
     assert page.evaluate(OVERLAPS) == []
     assert _sticks_out(page) == []
@@ -230,6 +245,7 @@ def test_names_in_ten_scripts_keep_their_place(
 def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     hand: Mouse, tmp_path: Path
 ) -> None:
+    """Seen to fail without the check in offline.js."""
     scan = tmp_path / "letter.pdf"
     scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
     page = hand.page
@@ -247,6 +263,7 @@ def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
 def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
     windows: Windows, hand: Mouse, service: Department, agent: User, world: World, tmp_path: Path
 ) -> None:
+    """Seen to fail without the limit of one file."""
     windows.expect("422")
     care = _mail_to(world["ron"], service, agent)
     film = tmp_path / "film.mp4"

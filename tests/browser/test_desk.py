@@ -74,6 +74,7 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
 
 
 def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, world: World) -> None:
+    """Seen to fail without the cancelling, the draft, and the way back to the case."""
     hand = sit_down(agent)
     hand.open(world["ron"])
     hand.write("Too soon.")
@@ -116,6 +117,7 @@ def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None
 def test_several_are_done_at_once_and_taken_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
+    """Seen to fail without putting back, and where the list was not asked for again."""
     hand = sit_down(agent)
     keys = ["layla", "noa", "olena"]
     hand.pick(*(world[key] for key in keys))
@@ -134,7 +136,10 @@ def test_several_are_done_at_once_and_taken_back(
 def test_a_list_is_filtered_saved_and_shared(
     sit_down: SitDown, windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """The address alone shows a colleague the same list."""
+    """The address alone shows a colleague the same list.
+
+    Seen to fail with a view without its query, and where an opened case had no address.
+    """
     Case.objects.filter(pk=world["misaki"].pk).update(priority="urgent")
     hand = sit_down(agent)
     hand.go(hand.page.locator(".list summary", has_text="Filter"))

@@ -41,6 +41,7 @@ def listening(page: Page) -> None:
 def test_they_see_each_other_by_name(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
+    """Seen to fail without the word of leaving, of replying, and at the first letters."""
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
     expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is looking")
@@ -55,7 +56,10 @@ def test_they_see_each_other_by_name(
 def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Both press in the same moment."""
+    """Both press in the same moment.
+
+    Seen to fail without the compare in `Case.claim`.
+    """
     windows.expect("409")
     both = {user: at(windows, user, world, "ron") for user in (agent, teammate)}
     moment = 1000 * timezone.now().timestamp() + 700
@@ -76,6 +80,7 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
 def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     windows: Windows, agent: User, world: World
 ) -> None:
+    """Seen to fail without `check_seen`, and where the form came back empty."""
     windows.expect("409")
     anna = at(windows, agent, world, "ron")
     anna.write("We are sorry about your bag.")
@@ -96,7 +101,10 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Three come; of the times that they take, the middle one is held against the promise."""
+    """Three come; of the times that they take, the middle one is held against the promise.
+
+    Seen to fail with a second's delay more.
+    """
     page = windows.open(agent)
     listening(page)
     page.wait_for_timeout(500)
@@ -119,6 +127,7 @@ def test_a_new_case_is_on_screen_within_a_second(
 def test_the_open_case_shows_what_they_write_without_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
+    """Seen to fail where the open case's own event had another name."""
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -132,7 +141,10 @@ def test_the_open_case_shows_what_they_write_without_a_reload(
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Whoever types on in the older window is told, and keeps both texts."""
+    """Whoever types on in the older window is told, and keeps both texts.
+
+    Seen to fail without the draft's version.
+    """
     windows.expect("409")
     first = at(windows, agent, world, "ron")
     first.write("Dear Ron,")

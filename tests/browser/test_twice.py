@@ -47,7 +47,10 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 
 
 def test_send_is_one_response(hand: Mouse, world: World) -> None:
-    """The second answer comes when the next case is open, and leaves it so."""
+    """The second answer comes when the next case is open, and leaves it so.
+
+    Seen to fail without the UUID, and where the second answer counted.
+    """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")
     expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
@@ -81,6 +84,7 @@ def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> 
 
 
 def test_done_is_taken_back_by_one_undo(hand: Mouse, world: World) -> None:
+    """Seen to fail where a verb that changed nothing offered an undo."""
     hand.verb("Done").dblclick()
     hand.is_at(world["layla"])
     hand.said.get_by_role("button", name="Undo").last.click()
