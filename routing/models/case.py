@@ -282,6 +282,7 @@ class Case(models.Model):
     ) -> None:
         """Done. Refused with Stale if they said something that `by` has not seen."""
         self.check_seen(seen)
+        self.refresh_from_db(fields=["status"])  # somebody else may just have done it
         now = now or timezone.now()
         if self.status == Status.DONE:
             return

@@ -158,7 +158,8 @@ def _do(
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, bound={name: form}, error=str(stale), status=409)
     said = _said(name, case)
-    messages.success(request, _undoable(request, case, before, said) if name in UNDOABLE else said)
+    undoable = name in UNDOABLE and case.standing != before
+    messages.success(request, _undoable(request, case, before, said) if undoable else said)
     if not request.headers.get("HX-Request"):
         return redirect(f"{case.get_absolute_url()}{address_query(request)}")
     if name in FINISHING:

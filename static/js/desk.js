@@ -7,6 +7,7 @@
   const rows = () => [...document.querySelectorAll("#case-rows > li")];
   const current = () => document.querySelector("#case-rows > li.current");
   let atEnd = true;
+  let finished = null;
   const csrf = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
 
   function focus(row) {
@@ -23,6 +24,7 @@
   }
 
   function mark(id) {
+    if (String(id) === finished) finished = null;
     for (const row of rows()) {
       const is = row.dataset.case === String(id);
       row.classList.toggle("current", is);
@@ -185,12 +187,14 @@
   });
   window.addEventListener("popstate", () => location.reload());
 
-  // Finished with it: the next one in the list.
+  // Finished with it: the next one in the list. A second press tells it again, after they moved on.
   document.body.addEventListener("case-finished", ({ detail }) => {
+    if (String(detail.id) === finished) return;
+    finished = String(detail.id);
     const row = document.getElementById(`row-${detail.id}`);
     const next = row?.nextElementSibling || row?.previousElementSibling;
     row?.classList.add("gone");
-    if (next) { open(next.querySelector(".who-link")).then(() => focus(next)); setTimeout(() => row.remove(), 400); }
+    if (next) { open(next.querySelector(".who-link")).then(() => focus(next)); setTimeout(() => document.getElementById(row.id)?.remove(), 400); }
     else location.assign(document.querySelector(".case-title .back")?.href || "/");
   });
   document.body.addEventListener("list-changed", () => {

@@ -81,6 +81,7 @@ class Hand:
 
     def take(self) -> None:
         self.press("m", self.verb("Take it"))
+        expect(self.verb("Take it")).to_have_count(0)  # not only its facts were refreshed
         expect(self.opened.locator(".case-facts")).to_contain_text("you")
 
     def finish(self) -> None:

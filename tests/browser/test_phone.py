@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from crm.models import Interaction, User
 from responses.models import Delivery
+from routing.models import Department
 from tests.browser.conftest import Windows
 from tests.browser.hands import Mouse
 from tests.browser.test_records import log_a_call
@@ -29,6 +30,7 @@ def fits(page: Page) -> None:
 
 
 def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
+    """Seen to fail with two panes, and with a page that was too wide."""
     fits(phone.page)
     keys = list(PEOPLE)[:10]
     phone.open(world[keys[0]])
@@ -60,6 +62,37 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
     phone.opened.locator(".back").click()
     expect(phone.row(world["noa"])).to_be_visible()
     expect(phone.page.locator("#open.nothing")).to_be_hidden()
+
+
+def test_one_is_handed_over_and_one_put_off(phone: Mouse, sales: Department, world: World) -> None:
+    """Seen to fail where the composer lay over the form."""
+    phone.open(world["priya"])
+    phone.press("h", phone.verb("Hand over"))
+    fits(phone.page)
+    phone.choose(phone.page.get_by_label("To which department"), "Sales")
+    phone.type(phone.page.get_by_label("Why", exact=True), "A choir wants an offer.")
+    phone.go(phone.opened.locator(".case-title form button", has_text="Hand over"))
+    phone.is_at(world["somchai"])
+    phone.press("s", phone.verb("Snooze"))
+    fits(phone.page)
+    phone.choose(phone.page.get_by_label("Until", exact=True), "In four hours")
+    phone.go(phone.opened.locator(".case-title form button", has_text="Snooze"))
+    expect(phone.said).to_contain_text("Put off.")
+    assert world["priya"].department == sales
+    assert world["somchai"].status == "snoozed"
+
+
+def test_several_are_done_at_once_and_taken_back(phone: Mouse, world: World) -> None:
+    keys = ["layla", "noa"]
+    phone.pick(*(world[key] for key in keys))
+    fits(phone.page)
+    phone.page.locator("#bulk").get_by_role("button", name="Done").click()
+    expect(phone.said).to_contain_text("2 cases.")
+    expect(phone.row(world["layla"])).to_be_hidden()
+    fits(phone.page)
+    phone.said.get_by_role("button", name="Undo").click()
+    expect(phone.row(world["layla"])).to_be_visible()
+    assert {world[key].status for key in keys} == {"new"}
 
 
 def test_a_call_is_logged(phone: Mouse) -> None:

@@ -67,6 +67,7 @@ def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
 def test_a_survey_comes_in_without_its_two_bad_rows(
     sit_down: SitDown, agent: User, world: World, tmp_path: Path
 ) -> None:
+    """Seen to fail where faults were overlooked, and where a faulty row counted as good."""
     file = tmp_path / "answers.csv"
     file.write_text(SURVEY)
     hand = sit_down(agent, "/new/")
@@ -115,6 +116,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
 
 
 def test_two_profiles_are_linked_and_unlinked(sit_down: SitDown, agent: User, world: World) -> None:
+    """Seen to fail where unlinking ended no claim."""
     hand = sit_down(agent)
     page = hand.page
     hand.open(world["ron"])

@@ -14,13 +14,13 @@ from tests.browser.world import World, says
 from tests.machinery import eventually
 
 COUNTS = """() => {
-  window.seen = null;
+  window.seen = {};
   new MutationObserver(() => {
     const bar = document.querySelector("[data-bar]");
-    if (!window.seen && bar?.checkVisibility()) window.seen = Date.now();
+    if (bar?.checkVisibility()) window.seen[bar.textContent.trim()] ??= Date.now();
   }).observe(document.getElementById("cases"), { childList: true, subtree: true });
 }"""
-"""Notes when the bar over the list is on screen, in milliseconds of the same clock."""
+"""Notes when the bar over the list first said what, in milliseconds of the same clock."""
 PRESS_AT = """(at) => {
   setTimeout(() => document.querySelector("#open [data-key=m]").click(), at - Date.now());
 }"""
@@ -41,6 +41,7 @@ def listening(page: Page) -> None:
 def test_they_see_each_other_by_name(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
+    """Seen to fail without the word of leaving, of replying, and at the first letters."""
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
     expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is looking")
@@ -55,7 +56,10 @@ def test_they_see_each_other_by_name(
 def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Both press in the same moment."""
+    """Both press in the same moment.
+
+    Seen to fail without the compare in `Case.claim`.
+    """
     windows.expect("409")
     both = {user: at(windows, user, world, "ron") for user in (agent, teammate)}
     moment = 1000 * timezone.now().timestamp() + 700
@@ -76,6 +80,7 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
 def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     windows: Windows, agent: User, world: World
 ) -> None:
+    """Seen to fail without `check_seen`, and where the form came back empty."""
     windows.expect("409")
     anna = at(windows, agent, world, "ron")
     anna.write("We are sorry about your bag.")
@@ -96,25 +101,33 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
+    """Three come; of the times that they take, the middle one is held against the promise.
+
+    Seen to fail with a second's delay more.
+    """
     page = windows.open(agent)
     listening(page)
     page.wait_for_timeout(500)
     page.evaluate(COUNTS)
-    says("zoe", "Where do I complain, @SkywardAir?", name="Zoë")
-    committed = timezone.now().timestamp()
     bar = page.locator("[data-bar]")
-    expect(bar).to_have_text("1 new case, show")
-    took = page.evaluate("window.seen") / 1000 - committed
-    assert took < 1, f"{took:.2f} s"
-    expect(page.locator("#announce")).to_have_text("1 new case, show")
-    expect(page.get_by_text("Zoë")).to_be_hidden()
+    took = []
+    for key, words in ("zoe", "1 new case"), ("yan", "2 new cases"), ("xia", "3 new cases"):
+        says(key, "Where do I complain, @SkywardAir?", name=f"{key.title()} Neu")
+        committed = timezone.now().timestamp()
+        expect(bar).to_have_text(f"{words}, show")
+        took.append(page.evaluate("words => window.seen[words]", f"{words}, show") / 1000)
+        took[-1] -= committed
+    assert sorted(took)[1] < 1, took
+    expect(page.locator("#announce")).to_have_text("3 new cases, show")
+    expect(page.get_by_text("Xia Neu")).to_be_hidden()
     bar.click()
-    expect(page.locator("#case-rows > li").first).to_contain_text("Zoë")
+    expect(page.locator("#case-rows > li").first).to_contain_text("Xia Neu")
 
 
 def test_the_open_case_shows_what_they_write_without_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
+    """Seen to fail where the open case's own event had another name."""
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -141,7 +154,10 @@ def test_the_last_of_what_comes_at_once_is_shown(
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Whoever types on in the older window is told, and keeps both texts."""
+    """Whoever types on in the older window is told, and keeps both texts.
+
+    Seen to fail without the draft's version.
+    """
     windows.expect("409")
     first = at(windows, agent, world, "ron")
     first.write("Dear Ron,")
@@ -151,7 +167,7 @@ def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     second.page.reload()
     expect(second.writing).to_have_value("Dear Ron,")
     second.type(second.writing, "Dear Mr Calder,")
-    expect(second.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    eventually(lambda: Draft.objects.filter(text="Dear Mr Calder,"))
     first.type(first.writing, "Dear Ronald,")
     told = first.opened.locator("#speaks").get_by_role("alert")
     expect(told).to_contain_text("Dear Mr Calder,")

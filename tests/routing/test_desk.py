@@ -74,6 +74,15 @@ def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
     assert case.events.latest("pk").kind == "undone"
 
 
+def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
+    """The undo of the second would say that it took something back, and change nothing."""
+    for ways_back in (1, 0):
+        typed = {"seen": case.last_inbound_id}
+        answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
+        assert answer.count('name="how"') == ways_back
+    assert case.events.filter(kind="done").count() == 1
+
+
 def test_undo_leaves_alone_what_somebody_changed_since(
     as_: As, agent: User, teammate: User, case: Case
 ) -> None:
