@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
-from responses.compose import posts_of
+from responses.corrections import posts_of
 from responses.export import lines
 from responses.forms import JudgeForm
 from responses.forms.campaign import CountInForm

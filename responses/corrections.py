@@ -1,0 +1,127 @@
+"""A statement that stands somewhere: other words in its place, or none any more.
+
+Whoever changes it has seen what was written before: that is checked under the statement's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from crm.models import User
+from responses.compose import Words, once, write_down
+from responses.models import Delivery, Response
+from responses.models.response import State
+from responses.models.sending import Act, Sending
+from routing.models.status import Stale
+from scrm.nudge import nudge
+
+_NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
+
+
+def posts_of(response: Response) -> list[Delivery]:
+    """What of a statement stands somewhere where it can still be corrected and taken down."""
+    gone = Q(changes__act=Act.WITHDRAW, changes__state__in=_NOT_UNDONE)
+    posts = response.deliveries.filter(act=Act.SAY, state=Sending.SENT).exclude(gone)
+    rows = posts.select_related("account", "interaction__conversation").order_by("pk")
+    return [post for post in rows if response.is_macro and post.account.channel.editor]
+
+
+def newest(response: Response) -> Response:
+    """The version that was written last and may still appear: there, on its way, or held."""
+    alive = Q(deliveries__act=Act.AMEND, deliveries__state__in=_NOT_UNDONE)
+    later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
+    return later.order_by("-pk").first() or response
+
+
+def correct(response: Response, words: Words, *, over: int | None, by: User) -> Response:
+    """Other words in the place of a statement's posts: a response of its own, by the rules.
+
+    over: the newest version that its author saw. Raises Stale where there is a newer one or
+    nothing of it stands any more, Refused in the words of the rules.
+    """
+
+    def write() -> Response:
+        posts = _posts_to_change(response, over)
+        _stop_what_waits(response, why="A correction took its place before it went.")
+        correction = write_down(
+            replace(words, seen=None),
+            by=by,
+            case=response.case,
+            issue=response.issue,
+            department=response.department,
+            corrects=response,
+            audience=Response.Audience.MANY,
+            visibility=Response.Visibility.PUBLIC,
+        )
+        for post in posts:
+            _change(correction, post, Act.AMEND)
+        correction.send(by=by)
+        if correction.state == "released":
+            _overtake(posts, correction)
+        response.note("A correction was written.", by=by, now=timezone.now())
+        return correction
+
+    return once(words, write)
+
+
+@transaction.atomic
+def take_down(response: Response, *, why: str, over: int | None, by: User) -> None:
+    """Its posts go, at once; the words stay in the record. Raises Stale as `correct` does."""
+    now = timezone.now()
+    posts = _posts_to_change(response, over)
+    _stop_what_waits(response, why="It was taken down before it went.")
+    _overtake(posts, response)
+    for post in posts:
+        change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
+        nudge("scrm.pipeline.deliver", change.pk)
+    response.note(f"To be taken down: {why}", by=by, now=now)
+
+
+def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
+    """Locked, so that of two who press at once the second sees what the first did."""
+    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    posts = posts_of(response)
+    if not posts:
+        raise Stale("Nothing of it stands any more: it was taken down, or is about to be.")
+    last = newest(response)
+    if last.pk == over:
+        return posts
+    if last.state == State.HELD:
+        raise Stale("Somebody else corrected it meanwhile; that waits for an approval.")
+    raise Stale("Somebody else corrected it meanwhile. Their words are beside yours.")
+
+
+def _stop_what_waits(response: Response, *, why: str) -> None:
+    """The same words must not appear elsewhere afterwards. Raises Stale while one is leaving."""
+    said = response.deliveries.filter(act=Act.SAY)
+    said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
+    if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
+        raise Stale("In another place it is just leaving. Try again when that is settled.")
+    said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
+
+
+def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:
+    return Delivery.objects.create(
+        response=response,
+        account=post.account,
+        destination=post.destination,
+        act=act,
+        amends=post,
+        **facts,
+    )
+
+
+def _overtake(posts: Sequence[Delivery], by: Response) -> None:
+    """An earlier correction that still waits need not go any more."""
+    waiting = Delivery.objects.filter(
+        amends__in=posts, state=Sending.QUEUED, response__state="released"
+    )
+    waiting.exclude(response=by).update(
+        state=Sending.CANCELLED, error="A later change took its place before it went."
+    )
