@@ -147,7 +147,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "responses:draft": {
         "draft_kind": "reply", "draft_version": "0", "text": "Hi", "place": "@place",
-        "subject": "", "accounts": "@speaking",
+        "subject": "", "accounts": "@speaking", "kept": "@scan",
     },
     "responses:issue_draft": {
         "draft_kind": "statement", "draft_version": "0", "text": "Hi", "accounts": "@speaking",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from responses import signing
+from responses import files, signing
 from responses.forms import EditForm, SendBackForm
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
@@ -112,13 +112,9 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
     try:
-        _cancel(request, response)
+        messages.success(request, _cancel(request, response))
     except Stale as stale:
         messages.error(request, str(stale))
-    else:
-        messages.success(request, _("Cancelled. Nothing left, and the text is a draft again."))
-        if response.attachments.exists():
-            messages.warning(request, _("Its files did not come back with it: choose them again."))
     if request.headers.get("HX-Request"):
         answer = render(request, "_messages.html", {"oob": True})
         back = {"href": response.case.get_absolute_url()} if response.case else {}
@@ -128,22 +124,28 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @transaction.atomic
-def _cancel(request: StaffRequest, response: Response) -> None:
-    """Nothing left: its words go back to where they were typed, and its case is open again."""
+def _cancel(request: StaffRequest, response: Response) -> str:
+    """Nothing left: its words go back to where they were typed, and its case is open again.
+
+    → what became of it, in words. Raises Stale.
+    """
     response.cancel(by=request.user)
-    if response.author == request.user:
-        _take_back_words(response)
+    taken_back = response.author == request.user and _take_back(response)
     if response.case and response.case.is_closed:
         response.case.reopen(by=request.user, why=_("Its answer was undone."))
+    if taken_back:
+        return _("Cancelled. Nothing left, and the text is a draft again.")
+    return _("Cancelled. Nothing left. The text stays in the history.")
 
 
-def _take_back_words(response: Response) -> None:
+def _take_back(response: Response) -> bool:
+    """Words and files are a draft again, unless its author has begun another one there."""
     kind = "statement" if response.is_macro else "reply"
     case, author = response.case, response.author
     issue = None if case else response.issue
     begun = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
     if begun and begun.text:
-        return
+        return False
     Draft.keep(
         case=case,
         issue=issue,
@@ -158,9 +160,11 @@ def _take_back_words(response: Response) -> None:
             "corrects": str(response.corrects_id or ""),
             "place": _place_of(response),
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
+            "kept": files.take_back(response),
             **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
+    return True
 
 
 def _place_of(response: Response) -> str:

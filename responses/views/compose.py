@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
-from crm.models import Account, Interaction, User
+from crm.models import Account, Attachment, Interaction, User
 from responses import compose, files
 from responses.compose import max_length, speaking_accounts
 from responses.forms import (
@@ -268,12 +268,20 @@ def _composer(
         .exclude(text="")
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
-        "kept": files.keep(request, request.user) if form.is_bound and status >= 400 else [],
+        "kept": _kept(request, case, tab, form),
         "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
         **more,
     }
     template = "_composer" if request.headers.get("HX-Request") else "composer"
     return render(request, f"responses/{template}.html", shown, status=status)
+
+
+def _kept(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
+    """The files that are here already: by the form that comes again, or by the draft."""
+    if form.is_bound:
+        return files.keep(request, request.user)
+    begun = _draft(request, case, tab) if tab == "reply" else None
+    return files.named(request.user, begun.fields.get("kept", ())) if begun else []
 
 
 def _version(case: Case, tab: str, user: User) -> int:

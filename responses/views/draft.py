@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
 from crm.models import Account
+from responses import files
 from responses.compose import max_length, places_for, speaking_accounts
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
@@ -149,7 +150,10 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
     kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
     kept |= _versions(request)
     accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
-    return kept | ({"accounts": accounts} if accounts else {})
+    along = [str(file.uuid) for file in files.named(request.user, request.POST.getlist("kept"))]
+    return kept | {
+        name: these for name, these in (("accounts", accounts), ("kept", along)) if these
+    }
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
