@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from crm.models import User
@@ -21,6 +24,8 @@ from responses.models.sending import Act, Sending
 from routing.models.status import Stale
 from scrm.nudge import nudge
 
+_STOPPED = "A correction took its place before it went."
+_OVERTAKEN = "A later change took its place before it went."
 _NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
 
 
@@ -48,7 +53,7 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
 
     def write() -> Response:
         posts = _posts_to_change(response, over)
-        _stop_what_waits(response, why="A correction took its place before it went.")
+        _stop_what_waits(response, why=_STOPPED)
         correction = write_down(
             replace(words, seen=None),
             by=by,
@@ -122,6 +127,47 @@ def _overtake(posts: Sequence[Delivery], by: Response) -> None:
     waiting = Delivery.objects.filter(
         amends__in=posts, state=Sending.QUEUED, response__state="released"
     )
-    waiting.exclude(response=by).update(
-        state=Sending.CANCELLED, error="A later change took its place before it went."
+    waiting.exclude(response=by).update(state=Sending.CANCELLED, error=_OVERTAKEN)
+
+
+@transaction.atomic
+def undo(response: Response, *, by: User) -> list[Response]:
+    """Stop what has not left → what goes out after all, because it was in its way.
+
+    Raises Stale once the first sending began.
+    """
+    if response.corrects_id is None or not response.corrects_in_place:
+        response.cancel(by=by)
+        return []
+    statement = Response.objects.select_for_update(of=("self",)).get(pk=response.corrects_id)
+    response.cancel(by=by)
+    back = [row for post in posts_of(statement) if (row := _stopped_at(post, by=response))]
+    if newest(statement) == statement and not back:
+        back = list(statement.deliveries.filter(state=Sending.CANCELLED, error=_STOPPED))
+    return _let_go(back, by=by)
+
+
+def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
+    """The last correction of a post that a later one stopped, if nothing later is alive there."""
+    alive = post.changes.filter(
+        state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]
     )
+    last = alive.aggregate(last=Max("response"))["last"] or 0
+    stopped = post.changes.filter(
+        state=Sending.CANCELLED, error=_OVERTAKEN, response__state=State.RELEASED
+    )
+    return stopped.filter(response__gt=last, response__lt=by).order_by("-response").first()
+
+
+def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
+    """They go as if just released, or at their own time if that is later."""
+    now, wait = timezone.now(), settings.UNDO_SECONDS
+    rows = Delivery.objects.filter(pk__in=[each.pk for each in sendings], state=Sending.CANCELLED)
+    soon = Greatest("send_after", now + timedelta(seconds=wait))
+    rows.update(state=Sending.QUEUED, error="", send_after=soon)
+    for each in sendings:
+        nudge("scrm.pipeline.deliver", each.pk, after=wait)
+    back = list(Response.objects.filter(deliveries__in=sendings).distinct())
+    for said in back:
+        said.note("It goes out after all: what took its place was undone.", by=by, now=now)
+    return back

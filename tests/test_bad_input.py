@@ -72,6 +72,7 @@ QUERIES = {
     "responses:issue_statement": "department corrects",
     "responses:issue_said": "outcome",
     "responses:response": "outcome",
+    "responses:correct": "again",
     "responses:calendar": "month",
     "responses:history": "q state audience department author issue campaign outcome since until "
     "before",

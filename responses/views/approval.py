@@ -9,13 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from responses import files, signing
+from responses import corrections, files, signing
 from responses.forms import EditForm, SendBackForm
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
@@ -115,6 +116,8 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
         messages.success(request, _cancel(request, response))
     except Stale as stale:
         messages.error(request, str(stale))
+    if response.corrects_in_place and response.author == request.user:
+        return _to_its_page(request, response)
     if request.headers.get("HX-Request"):
         answer = render(request, "_messages.html", {"oob": True})
         back = {"href": response.case.get_absolute_url()} if response.case else {}
@@ -123,23 +126,39 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(response.case or response)
 
 
+def _to_its_page(request: StaffRequest, correction: Response) -> HttpResponse:
+    """A correction that was stopped is gone on with where it was written."""
+    page = reverse("responses:correct", args=[correction.corrects_id])
+    again = f"{page}?again={correction.pk}"
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": again})
+    return redirect(again)
+
+
 @transaction.atomic
 def _cancel(request: StaffRequest, response: Response) -> str:
     """Nothing left: its words go back to where they were typed, and its case is open again.
 
     → what became of it, in words. Raises Stale.
     """
-    response.cancel(by=request.user)
+    after_all = corrections.undo(response, by=request.user)
     taken_back = response.author == request.user and _take_back(response)
     if response.case and response.case.is_closed:
         response.case.reopen(by=request.user, why=_("Its answer was undone."))
+    if after_all:
+        return _("Cancelled. Nothing left, and what it had stopped goes out after all.")
     if taken_back:
         return _("Cancelled. Nothing left, and the text is a draft again.")
     return _("Cancelled. Nothing left. The text stays in the history.")
 
 
 def _take_back(response: Response) -> bool:
-    """Words and files are a draft again, unless its author has begun another one there."""
+    """Words and files are a draft again, unless its author has begun another one there.
+
+    The words of a correction in place are shown again where it was written.
+    """
+    if response.corrects_in_place:
+        return False
     kind = "statement" if response.is_macro else "reply"
     case, author = response.case, response.author
     issue = None if case else response.issue

@@ -13,10 +13,11 @@ from crm.access import StaffRequest
 from responses import corrections
 from responses.forms import CorrectForm, TakeDownForm
 from responses.models import Response
-from responses.models.response import Refused
+from responses.models.response import Refused, State
 from responses.views.compose import tell
 from responses.views.lookup import may_speak_for, response_to_see
 from routing.models.status import Stale
+from scrm.numbers import number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -24,6 +25,8 @@ def correct(request: StaffRequest, pk: int) -> HttpResponse:
     """Other words in the place of its posts, by the same rules as any statement."""
     statement = _statement(request, pk)
     form = _form(statement, request.POST or None)
+    if undone := _undone(request, statement):
+        form.initial.update(subject=undone.subject, text=undone.text)
     if not form.is_valid():
         return _correct(request, statement, form, status=422 if form.is_bound else 200)
     words, over = form.words(visibility=statement.visibility), form.cleaned_data["seen"]
@@ -57,6 +60,13 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
         return _take_down(request, statement, form, status=409, stale=str(stale))
     messages.success(request, _("It is being taken down. Below you see when it is gone."))
     return redirect(statement)
+
+
+def _undone(request: StaffRequest, statement: Response) -> Response | None:
+    """Their own correction that was stopped before it left, to go on with."""
+    again = number(request.GET.get("again", "")) or 0
+    mine = statement.corrections.filter(author=request.user, state=State.CANCELLED)
+    return mine.filter(pk=again).first()
 
 
 def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:

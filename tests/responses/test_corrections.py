@@ -477,3 +477,82 @@ def test_a_correction_that_is_held_is_not_read_by_other_departments(
     url = stated.get_absolute_url()
     assert "Nobody signed this." in as_(agent).get(url).content.decode()
     assert "Nobody signed this." not in as_(outsider).get(url).content.decode()
+
+
+# Undone, before it left
+
+
+def undo(browser: Client, correction: Response) -> Any:
+    return browser.post(reverse("responses:cancel", args=[correction.pk]), follow=True)
+
+
+def test_an_undone_correction_lets_go_what_it_had_stopped(
+    stated: Response, agent: User, teammate: User, as_: As
+) -> None:
+    """Seen to fail without `_stopped_at`: the first words stood there for good."""
+    theirs = correct(stated, words("Theirs."), by=teammate)
+    mine = correct(stated, words("Mine."), by=agent)
+    page = undo(as_(agent), mine).content.decode()
+    assert "what it had stopped goes out after all" in page
+    assert ">\nMine.</textarea>" in page, "its words are there to go on with"
+    assert theirs.deliveries.get().state == Sending.QUEUED
+    assert "after all" in theirs.events.latest("pk").why
+    sweep()
+    assert Post.objects.get(network=BLOG).text == "Theirs."
+    assert Interaction.objects.filter(kind="correction").count() == 1
+
+
+def test_an_undone_correction_in_the_middle_lets_nothing_go(
+    stated: Response, agent: User, as_: As
+) -> None:
+    """Seen to fail without `last` looked at: the first correction came back to life."""
+    first, second = (correct(stated, words(each), by=agent) for each in ("First.", "Second."))
+    third = correct(stated, words("Third."), by=agent)
+    undo(as_(agent), second)
+    sweep()
+    assert Post.objects.get(network=BLOG).text == "Third."
+    assert [each.deliveries.get().state for each in (first, second, third)] == [
+        "cancelled", "cancelled", "sent",
+    ]  # fmt: skip
+
+
+def test_an_undone_correction_lets_nothing_go_to_what_was_taken_down(
+    stated: Response, agent: User, as_: As
+) -> None:
+    correct(stated, words("First."), by=agent)
+    second = correct(stated, words("Second."), by=agent)
+    take_down(stated, why="All of it.", by=agent)
+    undo(as_(agent), second)
+    sweep()
+    assert not Post.objects.filter(network=BLOG).exists()
+    assert not Delivery.objects.filter(state=Sending.QUEUED).exists()
+
+
+def test_an_undone_correction_lets_the_statement_go_on_to_where_it_waited(
+    half_out: Response, agent: User, as_: As
+) -> None:
+    """Seen to fail without it: the statement never appeared on the microblog."""
+    undo(as_(agent), correct(half_out, words(), by=agent))
+    Account.objects.update(paused_at=None)
+    sweep()
+    assert set(half_out.deliveries.values_list("state", flat=True)) == {"sent"}
+    assert Post.objects.filter(text="He had a second seat.").count() == 2
+
+
+def test_undone_by_the_button_that_is_told_of_it_leads_to_its_page(
+    stated: Response, agent: User, as_: As
+) -> None:
+    correction = correct(stated, words(), by=agent)
+    url = reverse("responses:cancel", args=[correction.pk])
+    answer = as_(agent).post(url, headers={"HX-Request": "true"})
+    page = reverse("responses:correct", args=[stated.pk])
+    assert answer["HX-Redirect"] == f"{page}?again={correction.pk}"
+
+
+def test_nobody_goes_on_with_what_a_colleague_undid(
+    stated: Response, agent: User, teammate: User, as_: As
+) -> None:
+    mine = correct(stated, words("Mine."), by=agent)
+    undo(as_(agent), mine)
+    page = reverse("responses:correct", args=[stated.pk])
+    assert "Mine." not in as_(teammate).get(f"{page}?again={mine.pk}").content.decode()
