@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,8 +19,10 @@ from crm.models import Account, Contact, User
 from listening.models import Match, Mention, Source, Topic
 from responses.campaigns import Asked, Results, by_channel, by_person
 from responses.models import Campaign, CampaignStatement, Delivery, Feedback, Response
+from responses.models.campaign import leave_campaign
 from responses.models.response import Refused
 from routing.models import Case, Department
+from tests.together import at_once
 
 As = Callable[[User], Client]
 CAMPAIGNS, NEW = "/campaigns/", "/campaigns/new/"
@@ -204,6 +207,42 @@ def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
     page = html(as_(lead).post(say, {"campaign": ""}, follow=True))
     assert "closed or not yours, so it stays there" in page
     assert running.statements.get() == stated
+
+
+@pytest.mark.parametrize("choice", ["another", "none"])
+def test_a_statement_stays_in_a_campaign_that_its_user_may_not_see(
+    stated: Response, sales: Department, admin: User, lead: User, service: Department, as_: As,
+    choice: str,
+) -> None:  # fmt: skip
+    """By the page and by the verbs. Seen to fail without `_check_reach`."""
+    facts = {"owner": admin, "aim": "x"}
+    theirs = Campaign.objects.create(name="Theirs", department=sales, **facts)
+    ours = Campaign.objects.create(name="Ours", department=service, **facts)
+    theirs.add(stated, by=admin)
+    say, wanted = reverse("responses:count_in", args=[stated.pk]), ours.pk
+    typed = {"campaign": wanted if choice == "another" else ""}
+    page = html(as_(lead).post(say, typed, follow=True))
+    assert "closed or not yours, so it stays there" in page
+    with pytest.raises(Refused, match="not yours"):
+        ours.add(stated, by=lead) if choice == "another" else leave_campaign(stated, by=lead)
+    assert theirs.statements.get() == stated
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_is_it_taken_out_by_whoever_counts_it_in_at_the_same_moment(
+    stated: Response, sales: Department, admin: User, lead: User, service: Department
+) -> None:
+    facts = {"owner": admin, "aim": "x"}
+    theirs = Campaign.objects.create(name="Theirs", department=sales, **facts)
+    ours = Campaign.objects.create(name="Ours", department=service, **facts)
+
+    def count_in(campaign: Campaign, by: User) -> None:
+        with suppress(Refused):
+            campaign.add(stated, by=by)
+
+    at_once(lambda: count_in(theirs, admin), lambda: count_in(ours, lead))
+    assert theirs.statements.get() == stated, "the admin sees both, and has the last word"
+    assert not ours.statements.exists()
 
 
 def test_a_reply_to_one_person_counts_for_none(
