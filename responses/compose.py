@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm.models import Account, Attachment, Conversation, Interaction, Profile, User
 from crm.record import lock_workspace
-from responses.models import Decision, Delivery, Response
+from responses.models import Campaign, Decision, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
 from routing.models import Case, CaseEvent, Department, Issue
@@ -131,8 +131,12 @@ def state_publicly(
     case: Case | None = None,
     issue: Issue | None = None,
     corrects: Response | None = None,
+    campaign: Campaign | None = None,
 ) -> Response:
-    """A statement to many (macro), in a department's name, about a case or an issue."""
+    """A statement to many (macro), in a department's name, about a case or an issue.
+
+    campaign: what it counts for. Raises Refused in the words of the rules, or of the campaign.
+    """
 
     def write() -> Response:
         response = write_down(
@@ -146,7 +150,10 @@ def state_publicly(
             visibility=Response.Visibility.PUBLIC,
         )
         _add(response, [Place(account) for account in accounts], None)
-        return response.send(by=by)
+        response.send(by=by)
+        if campaign:
+            campaign.add(response, by=by)
+        return response
 
     return once(words, write)
 

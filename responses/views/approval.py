@@ -18,7 +18,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest
 from responses import corrections, files, signing
 from responses.forms import EditForm, SendBackForm
-from responses.models import Draft, Response
+from responses.models import Campaign, Draft, Response
+from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.views.lookup import MOST, oldest, response_to_see, words_answered
 from routing.models.status import Stale
@@ -179,11 +180,22 @@ def _take_back(response: Response) -> bool:
             "corrects": str(response.corrects_id or ""),
             "place": _place_of(response),
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
+            "campaign": _take_out(response),
             "kept": files.take_back(response),
             **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
     return True
+
+
+def _take_out(response: Response) -> str:
+    """What was undone counts for nothing → the campaign, for the draft to choose it again."""
+    theirs = Campaign.objects.visible_to(response.author).running()
+    campaign = theirs.filter(links__statement=response).first()
+    if campaign is None:
+        return ""
+    leave_campaign(response, by=response.author)
+    return str(campaign.pk)
 
 
 def _place_of(response: Response) -> str:

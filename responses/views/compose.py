@@ -65,7 +65,8 @@ def reply(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def statement(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)
-    form = StatementForm(case.department, case.issue, case.last_inbound_id, request.POST)
+    seen, user = case.last_inbound_id, request.user
+    form = StatementForm(case.department, case.issue, seen, request.POST, user=user)
 
     def act() -> Response:
         return _state(request, form, case)
@@ -164,6 +165,7 @@ def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
         department=case.department,
         case=case,
         corrects=form.cleaned_data.get("corrects"),
+        campaign=form.cleaned_data["campaign"],
     )
 
 
@@ -191,7 +193,8 @@ def _draft(request: StaffRequest, case: Case, tab: str) -> Draft | None:
 
 def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
     if tab == "statement":
-        return StatementForm(case.department, case.issue, case.last_inbound_id)
+        seen, user = case.last_inbound_id, request.user
+        return StatementForm(case.department, case.issue, seen, user=user)
     if tab == "by-hand":
         return ByHandForm(case)
     if tab == "note":

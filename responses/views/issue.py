@@ -67,7 +67,7 @@ def statement(request: StaffRequest, pk: int) -> HttpResponse:
     then = request.POST.get("then", "")
     if then == "discard":
         return _gone(request, issue, forget(request, kind="statement", issue=issue))
-    form = StatementForm(department, issue, None, request.POST)
+    form = StatementForm(department, issue, None, request.POST, user=request.user)
     if then == "preview":
         return _form(request, issue, departments, form)
     return _publish(request, issue, departments, form)
@@ -86,6 +86,7 @@ def _publish(
             department=form.department,
             issue=issue,
             corrects=form.cleaned_data.get("corrects"),
+            campaign=form.cleaned_data["campaign"],
         )
     except Refused as refusal:
         form.add_error(None, str(refusal))
@@ -124,7 +125,8 @@ def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -
     mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
     begun = mine.exclude(text="").first()
     fields = begun.fields if begun else {}
-    form = StatementForm(chosen(departments, fields | request.GET.dict()), issue, None)
+    department = chosen(departments, fields | request.GET.dict())
+    form = StatementForm(department, issue, None, user=request.user)
     form.initial = {**form.initial, **fields, **({"text": begun.text} if begun else {})}
     if corrects := number(request.GET.get("corrects", "")):
         form.initial["corrects"] = corrects
