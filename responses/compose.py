@@ -115,7 +115,7 @@ def reply(
         )
         _add(response, [place], answered)
         for file in along:
-            file.save()
+            file.save(force_update=file.pk is not None)  # it may be swept away at this moment
             response.attachments.add(file)
         return response.send(by=by)
 

@@ -23,12 +23,16 @@ class ProofQuerySet(models.QuerySet["Proof"]):
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), ended_at=None)
 
     def call_for_the_night(self, now: datetime) -> None:
-        """From two o'clock on there is one of this day. Two beats that call make one."""
+        """From two o'clock on there is one of this day, and with it the sweep of files.
+
+        Two beats that call at once make one.
+        """
         here = Workspace.objects.here()
         local = timezone.localtime(now, here.tzinfo if here else timezone.get_default_timezone())
         if local.hour >= NIGHT_BEGINS and not self.filter(night=local.date()).exists():
             proof = Proof(night=local.date(), asked_at=now)
             self.bulk_create([proof], ignore_conflicts=True)
+            nudge("responses.sweep")
 
     def ask(self, *, by: User | None = None) -> Proof:
         """One as soon as possible; the one that waits or runs already, if there is one."""
