@@ -23,7 +23,7 @@ def carry_out(job: int) -> None:
 
 @shared_task(name="responses.prove")
 def prove(pk: int) -> None:
-    proof.prove(Proof.objects.get(pk=pk))
+    proof.prove(Proof.objects.get(pk=pk), room=proof.ROOM)
 
 
 @shared_task(name="responses.sweep")

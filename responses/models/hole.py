@@ -12,7 +12,8 @@ from scrm.nudge import nudge
 
 LEASE = timedelta(minutes=3)
 """Longer than the hard limit of a task, so that a lapsed lease means death."""
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 60
+"""Each makes some checks or loses one, so more of them are only made where the database is away."""
 NIGHT_BEGINS = 2
 """The hour of the workspace from which on its night's proof is due."""
 
@@ -69,12 +70,12 @@ class Proof(models.Model):
         return f"Proof of {self.asked_at:%F %T}"
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Take it. False if somebody is at it, or it ended; given up after some dead tries."""
+        """Take it. False if somebody is at it, or it ended; given up after too many tries."""
         now = now or timezone.now()
         mine = Proof.objects.due(now).filter(pk=self.pk)
-        if mine.filter(attempts__gte=MOST_ATTEMPTS).update(
-            ended_at=now, missed={"all": "It was begun often and never ended."}
-        ):
+        self.refresh_from_db()
+        missed = self.missed | {"all": "It was begun often and never ended."}
+        if mine.filter(attempts__gte=MOST_ATTEMPTS).update(ended_at=now, missed=missed):
             return False
         won = mine.update(attempts=F("attempts") + 1, lease_until=now + LEASE, began_at=now)
         self.refresh_from_db()
@@ -85,10 +86,16 @@ class Proof(models.Model):
         if found is None:
             self.missed[check] = missed
         else:
+            self.missed.pop(check, None)
             self.found[check] = found
         self._mine().update(
             found=self.found, missed=self.missed, lease_until=timezone.now() + LEASE
         )
+
+    def rest(self) -> None:
+        """Let another try go on with what is left."""
+        if self._mine().update(lease_until=None):
+            nudge("responses.prove", self.pk)
 
     def end(self) -> None:
         self._mine().update(ended_at=timezone.now(), lease_until=None)
