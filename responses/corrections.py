@@ -37,6 +37,21 @@ def posts_of(response: Response) -> list[Delivery]:
     return [post for post in rows if response.is_macro and post.account.channel.editor]
 
 
+def stands(response: Response) -> bool:
+    """The same in short, over what was fetched already: whether there is any."""
+    rows = response.deliveries.all()
+    gone = {
+        each.amends_id for each in rows if each.act == Act.WITHDRAW and each.state in _NOT_UNDONE
+    }
+    return response.is_macro and any(
+        each.act == Act.SAY
+        and each.state == Sending.SENT
+        and each.pk not in gone
+        and each.account.channel.editor is not None
+        for each in rows
+    )
+
+
 def newest(response: Response) -> Response:
     """The version that was written last and may still appear: there, on its way, or held."""
     alive = Q(deliveries__act=Act.AMEND, deliveries__state__in=_NOT_UNDONE)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from crm.access import StaffRequest
 from crm.cases import works
 from responses.compose import state_publicly
+from responses.corrections import stands
 from responses.forms import StatementForm
 from responses.history import with_facts
 from responses.models import Draft, Response
@@ -38,11 +39,13 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
     all_said = Response.objects.about(issue)
     visible = Response.objects.visible_to(user).about(issue)
     statements = with_tallies(_with_facts(visible.filter(audience="many")), user)
+    ours = {department.pk for department in departments_to_speak_for(user)}
     replies = visible.exclude(audience="many")
     count = replies.count()
     shown = {
         "issue": issue,
         "statements": statements,
+        "standing": {each.pk for each in statements if each.department_id in ours and stands(each)},
         "replies": with_tallies(_with_facts(replies)[:FEW], user),
         "replies_n": count,
         "replies_hidden": all_said.exclude(audience="many").count() - count,

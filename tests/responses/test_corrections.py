@@ -556,3 +556,30 @@ def test_nobody_goes_on_with_what_a_colleague_undid(
     undo(as_(agent), mine)
     page = reverse("responses:correct", args=[stated.pk])
     assert "Mine." not in as_(teammate).get(f"{page}?again={mine.pk}").content.decode()
+
+
+def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
+    stated: Response, agent: User, as_: As
+) -> None:
+    """Seen to fail with the way to a new post; that is left where nothing stands any more."""
+    page = reverse("responses:issue_said", args=[stated.issue_id])
+    there = reverse("responses:correct", args=[stated.pk])
+    anew = f"?corrects={stated.pk}"
+    shown = as_(agent).get(page).content.decode()
+    assert f'href="{there}">Correct it' in shown
+    assert anew not in shown
+    take_down(stated, why="All of it.", by=agent)
+    shown = as_(agent).get(page).content.decode()
+    assert there not in shown
+    assert anew in shown
+
+
+def test_of_a_correction_on_an_issue_the_statement_is_corrected(
+    stated: Response, agent: User, as_: As
+) -> None:
+    correction = correct(stated, words(), by=agent)
+    sweep()
+    page = reverse("responses:issue_said", args=[stated.issue_id])
+    shown = as_(agent).get(page).content.decode()
+    assert shown.count(">Correct it</a>") == 1
+    assert f"?corrects={correction.pk}" not in shown
