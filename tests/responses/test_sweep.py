@@ -95,7 +95,7 @@ def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], medi
 def test_what_is_being_used_at_this_moment_is_passed_over(
     scan: Callable[..., Attachment], answer: Callable[..., Response], media: Path
 ) -> None:
-    """Seen to fail without `skip_locked`, and without the second look."""
+    """Seen to fail without `skip_locked`."""
     response, row, used, swept = answer(), scan("used"), Event(), Event()
 
     def use() -> int:
