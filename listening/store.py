@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
+from types import MappingProxyType
 
 import structlog
 from django.core.files.base import ContentFile
@@ -18,11 +19,14 @@ from listening.models.mention import Enclosure, Mention
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Source
-from scrm.channels.base import Batch, ChannelError, Item
+from scrm.channels.base import Batch, ChannelError, File, Item
 from scrm.passing import again, is_passing
 from scrm.text import storable
 
 _log = structlog.get_logger(__name__)
+Files = Mapping[tuple[str, str], Sequence[Attachment]]
+"""(scope, key) of an item → the files that came with it."""
+NONE: Files = MappingProxyType({})
 _CHUNK = 2000
 _ENDING = re.compile(r"\.[a-z0-9]{1,10}")
 
@@ -34,7 +38,8 @@ def visit(source: Source) -> Poll | None:
         return None
     try:
         batch = _listen(source)
-        again(lambda: _keep(poll, batch, now=timezone.now()))
+        files = _set_down(batch.items)
+        again(lambda: _keep(poll, batch, files, now=timezone.now()))
     except ChannelError as error:
         _fail(poll, error)
     except Exception as error:  # a broken listener must not stop the other sources
@@ -53,7 +58,7 @@ def _listen(source: Source) -> Batch:
 
 
 @transaction.atomic
-def _keep(poll: Poll, batch: Batch, *, now: datetime) -> None:
+def _keep(poll: Poll, batch: Batch, files: Files, *, now: datetime) -> None:
     """Items and cursor in one transaction, or nothing: a visit that was overtaken is void."""
     source = poll.fence()
     if source is None:
@@ -62,7 +67,7 @@ def _keep(poll: Poll, batch: Batch, *, now: datetime) -> None:
         SetApart(poll=poll, raw=each.raw, reason=each.reason, at=now) for each in batch.apart
     )
     poll.found, poll.size = len(batch.items), batch.size
-    poll.new = store(poll, source, batch.items, now=now) if batch.items else 0
+    poll.new = store(poll, source, batch.items, files, now=now) if batch.items else 0
     poll.apart = poll.set_apart.count()
     poll.end(Poll.Outcome.UNCHANGED if batch.unchanged else Poll.Outcome.OK, now=now)
     source.went_well(cursor=batch.cursor, next_after=batch.next_after, now=now)
@@ -77,24 +82,29 @@ def _fail(poll: Poll, error: ChannelError) -> None:
             source.went_wrong(error, now=now)
 
 
-def store(poll: Poll, source: Source, items: Sequence[Item], *, now: datetime) -> int:
+def store(
+    poll: Poll, source: Source, items: Sequence[Item], files: Files = NONE, *, now: datetime
+) -> int:
     """Store the items that are new and note every sighting → how many were new.
 
+    files: those that came with new items, stored already.
     Runs inside the caller's fenced transaction. Items that the database refuses are found by
     halving and set apart with their raw bytes; the others are stored all the same.
     """
     by_place = {(item.scope, item.key): item for item in items}
     ordered = [by_place[place] for place in sorted(by_place)]
     return sum(
-        _store_or_halve(poll, source, ordered[start : start + _CHUNK], now)
+        _store_or_halve(poll, source, ordered[start : start + _CHUNK], files, now)
         for start in range(0, len(ordered), _CHUNK)
     )
 
 
-def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:
+def _store_or_halve(
+    poll: Poll, source: Source, items: Sequence[Item], files: Files, now: datetime
+) -> int:
     try:
         with transaction.atomic():
-            return _store(poll, source, items, now)
+            return _store(poll, source, items, files, now)
     except (DatabaseError, ValueError, OverflowError) as error:
         if is_passing(error):
             raise
@@ -102,16 +112,15 @@ def _store_or_halve(poll: Poll, source: Source, items: Sequence[Item], now: date
             SetApart.objects.create(poll=poll, raw=items[0].raw, reason=str(error)[:2000], at=now)
             return 0
         half = len(items) // 2
-        return _store_or_halve(poll, source, items[:half], now) + _store_or_halve(
-            poll, source, items[half:], now
-        )
+        halves = (items[:half], items[half:])
+        return sum(_store_or_halve(poll, source, each, files, now) for each in halves)
 
 
-def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> int:
+def _store(poll: Poll, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
     fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
     new = [item for item in items if (item.scope, item.key) in fresh]
     mentions = Mention.objects.bulk_create(_mention(poll, source, item, now) for item in new)
-    _enclose(zip(mentions, new, strict=True), now)
+    _enclose(zip(mentions, new, strict=True), files)
     sighted = _sight(poll, source, items, now)
     if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
         # Heard before as mere talk about us, now known to be meant for us: look again.
@@ -120,20 +129,39 @@ def _store(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> 
     return len(fresh)
 
 
-def _enclose(found: Iterable[tuple[Mention, Item]], now: datetime) -> None:
+def _set_down(items: Iterable[Item]) -> Files:
+    """Store the files of what seems new, each by itself, before there is anything to roll back.
+
+    Those that no mention names in the end, because the visit was void, are swept up later.
+    """
+    carrying = {(item.scope, item.key): item for item in items if item.attachments}
+    known = Seen.objects.known(set(carrying))
+    return {
+        place: [_attachment(file) for file in item.attachments]
+        for place, item in carrying.items()
+        if place not in known
+    }
+
+
+def _attachment(file: File) -> Attachment:
+    ending = PurePath(file.name).suffix.lower()
+    ending = ending if _ENDING.fullmatch(ending) else ""
+    return Attachment.objects.create(
+        name=storable(file.name)[-255:],
+        content_type=storable(file.content_type)[:100],
+        size=len(file.content),
+        file=ContentFile(file.content, name=f"received{ending}"),
+    )
+
+
+def _enclose(found: Iterable[tuple[Mention, Item]], files: Files) -> None:
     """Keep the files that came. They are nobody's to read until their mention is recorded."""
-    for mention, item in found:
-        for file in item.attachments:
-            ending = PurePath(file.name).suffix.lower()
-            ending = ending if _ENDING.fullmatch(ending) else ""
-            attachment = Attachment.objects.create(
-                name=storable(file.name)[-255:],
-                content_type=storable(file.content_type)[:100],
-                size=len(file.content),
-                file=ContentFile(file.content, name=f"received{ending}"),
-                created_at=now,
-            )
-            Enclosure.objects.create(mention=mention, attachment=attachment)
+    Enclosure.objects.bulk_create(
+        Enclosure(mention=mention, attachment=attachment)
+        for mention, item in found
+        if item.attachments
+        for attachment in files[item.scope, item.key]
+    )
 
 
 def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:

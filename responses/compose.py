@@ -9,21 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Account, Attachment, Conversation, Interaction, Profile, User
 from crm.record import lock_workspace
-from responses.models import Decision, Delivery, Response
+from responses.models import Campaign, Decision, Delivery, Response
 from responses.models.response import Refused
-from responses.models.sending import Act, Sending
 from responses.outbox import mark_sent
 from routing.models import Case, CaseEvent, Department, Issue
 from routing.models.status import Stale
 from scrm.channels.base import Receipt
-from scrm.nudge import nudge
-
-_NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +110,16 @@ def reply(
     def write() -> Response:
         case.check_seen(words.seen)
         answered = _answered(case, place, words.visibility)
-        response = _write(
+        response = write_down(
             words, by=by, case=case, in_reply_to=answered, visibility=words.visibility
         )
         _add(response, [place], answered)
         for file in along:
-            file.save()
+            file.save(force_update=file.pk is not None)  # it may be swept away at this moment
             response.attachments.add(file)
         return response.send(by=by)
 
-    return _once(words, write)
+    return once(words, write)
 
 
 def state_publicly(
@@ -136,11 +131,15 @@ def state_publicly(
     case: Case | None = None,
     issue: Issue | None = None,
     corrects: Response | None = None,
+    campaign: Campaign | None = None,
 ) -> Response:
-    """A statement to many (macro), in a department's name, about a case or an issue."""
+    """A statement to many (macro), in a department's name, about a case or an issue.
+
+    campaign: what it counts for. Raises Refused in the words of the rules, or of the campaign.
+    """
 
     def write() -> Response:
-        response = _write(
+        response = write_down(
             words,
             by=by,
             case=case,
@@ -151,98 +150,12 @@ def state_publicly(
             visibility=Response.Visibility.PUBLIC,
         )
         _add(response, [Place(account) for account in accounts], None)
-        return response.send(by=by)
+        response.send(by=by)
+        if campaign:
+            campaign.add(response, by=by)
+        return response
 
-    return _once(words, write)
-
-
-def posts_of(response: Response) -> list[Delivery]:
-    """What of a statement stands somewhere where it can still be corrected and taken down."""
-    gone = Q(changes__act=Act.WITHDRAW, changes__state__in=_NOT_UNDONE)
-    posts = response.deliveries.filter(act=Act.SAY, state=Sending.SENT).exclude(gone)
-    rows = posts.select_related("account", "interaction__conversation").order_by("pk")
-    return [post for post in rows if response.is_macro and post.account.channel.editor]
-
-
-def correct(response: Response, words: Words, *, by: User) -> Response:
-    """Other words in the place of a statement's posts: a response of its own, by the rules.
-
-    Raises Stale where nothing of it stands any more, Refused in the words of the rules.
-    """
-
-    def write() -> Response:
-        posts = _posts_to_change(response)
-        _stop_what_waits(response, why="A correction took its place before it went.")
-        correction = _write(
-            words,
-            by=by,
-            case=response.case,
-            issue=response.issue,
-            department=response.department,
-            corrects=response,
-            audience=Response.Audience.MANY,
-            visibility=Response.Visibility.PUBLIC,
-        )
-        for post in posts:
-            _change(correction, post, Act.AMEND)
-        correction.send(by=by)
-        if correction.state == "released":
-            _overtake(posts, correction)
-        response.note("A correction was written.", by=by, now=timezone.now())
-        return correction
-
-    return _once(words, write)
-
-
-@transaction.atomic
-def take_down(response: Response, *, why: str, by: User) -> None:
-    """Its posts go, at once; the words stay in the record. Raises Stale if none stands."""
-    now = timezone.now()
-    posts = _posts_to_change(response)
-    _stop_what_waits(response, why="It was taken down before it went.")
-    _overtake(posts, response)
-    for post in posts:
-        change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
-        nudge("scrm.pipeline.deliver", change.pk)
-    response.note(f"To be taken down: {why}", by=by, now=now)
-
-
-def _posts_to_change(response: Response) -> list[Delivery]:
-    """Locked, so that of two who press at once the second sees what the first did."""
-    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
-    if posts := posts_of(response):
-        return posts
-    raise Stale("Nothing of it stands any more: it was taken down, or is about to be.")
-
-
-def _stop_what_waits(response: Response, *, why: str) -> None:
-    """The same words must not appear elsewhere afterwards. Raises Stale while one is leaving."""
-    said = response.deliveries.filter(act=Act.SAY)
-    said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
-    if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
-        raise Stale("In another place it is just leaving. Try again when that is settled.")
-    said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
-
-
-def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:
-    return Delivery.objects.create(
-        response=response,
-        account=post.account,
-        destination=post.destination,
-        act=act,
-        amends=post,
-        **facts,
-    )
-
-
-def _overtake(posts: Sequence[Delivery], by: Response) -> None:
-    """An earlier correction that still waits need not go any more."""
-    waiting = Delivery.objects.filter(
-        amends__in=posts, state=Sending.QUEUED, response__state="released"
-    )
-    waiting.exclude(response=by).update(
-        state=Sending.CANCELLED, error="A later change took its place before it went."
-    )
+    return once(words, write)
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
@@ -251,7 +164,7 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
     def write() -> Response:
         now = timezone.now()
         lock_workspace()  # before any row, as all writers of the ledger do
-        response = _write(words, by=by, case=case, state="released", released_at=now)
+        response = write_down(words, by=by, case=case, state="released", released_at=now)
         delivery = Delivery.objects.create(
             response=response,
             account=account,
@@ -261,17 +174,17 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
         mark_sent(delivery, Receipt(account.network, str(delivery.uuid)), now=now)
         return response
 
-    return _once(words, write)
+    return once(words, write)
 
 
-def _once(words: Words, write: Callable[[], Response]) -> Response:
+def once(words: Words, write: Callable[[], Response]) -> Response:
     """One form is one response (G2): its UUID is looked up before anything is judged."""
     existing = Response.objects.filter(uuid=words.form).first()
     if existing is None:
         try:
             with transaction.atomic():
                 return write()
-        except IntegrityError:  # the other click of a double click was first
+        except (IntegrityError, Stale):  # or the other click of a double click was first
             existing = Response.objects.filter(uuid=words.form).first()
             if existing is None:
                 raise
@@ -280,7 +193,7 @@ def _once(words: Words, write: Callable[[], Response]) -> Response:
     return existing
 
 
-def _write(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
+def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
     """The decision and its response: micro and private, unless `facts` say otherwise."""
     issue = facts.pop("issue", None) or (case.issue if case else None)
     audience = facts.setdefault("audience", Response.Audience.ONE)

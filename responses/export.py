@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,11 +26,12 @@ class _Line:
         return line
 
 
-def lines(found: ResponseQuerySet, user: User) -> Iterator[str]:
+def lines(found: ResponseQuerySet, user: User, zone: tzinfo) -> Iterator[str]:
     """The head and a line for each, the newest first, of what the filters found.
 
     Begins with a byte order mark, so that spreadsheets read it as UTF-8. What was said while it
     is written is not in it. A cell that a spreadsheet would calculate is made to be text.
+    zone: of the times; that of the page is gone while its rows are written.
     """
     write = csv.writer(_Line()).writerow
     yield "\ufeff" + str(write(_heads()))
@@ -37,7 +39,7 @@ def lines(found: ResponseQuerySet, user: User) -> Iterator[str]:
     mark = ""
     while rows := with_tallies(with_facts(before(found, mark))[:AT_ONCE], user):
         for row in rows:
-            yield str(write([safe(cell) for cell in _cells(row, campaigns)]))
+            yield str(write([safe(cell) for cell in _cells(row, campaigns, zone)]))
         mark = mark_of(rows[-1]) if len(rows) == AT_ONCE else ""
         if not mark:
             return
@@ -51,12 +53,12 @@ def _heads() -> list[str]:
     ]  # fmt: skip
 
 
-def _cells(row: Response, campaigns: set[int]) -> list[str]:
+def _cells(row: Response, campaigns: set[int], zone: tzinfo) -> list[str]:
     tally: Tally = row.tally  # type: ignore[attr-defined]
     sendings = list(row.deliveries.all())
     link = getattr(row, "campaign_link", None)
     return [
-        timezone.localtime(row.created_at).isoformat(sep=" ", timespec="seconds"),
+        timezone.localtime(row.created_at, zone).isoformat(sep=" ", timespec="seconds"),
         str(row.author),
         _joined(row.approvals.all()),
         str(row.department),
@@ -68,7 +70,7 @@ def _cells(row: Response, campaigns: set[int]) -> list[str]:
         _joined(dict.fromkeys(each.account.kind for each in sendings)),
         str(row.get_state_display()),
         _joined(f"{each['verdict']}: {each['name']} ({each['sentence']})" for each in row.verdict),
-        _joined(_sending(each) for each in sendings),
+        _joined(_sending(each, zone) for each in sendings),
         str(tally.total),
         _outcome(tally),
         "\n\n".join(filter(None, [row.subject, row.text])),
@@ -79,9 +81,9 @@ def _joined(parts: Iterable[object]) -> str:
     return "; ".join(str(each) for each in parts)
 
 
-def _sending(each: Delivery) -> str:
+def _sending(each: Delivery, zone: tzinfo) -> str:
     to = each.profile or _("everyone")
-    at = f" {timezone.localtime(each.sent_at):%Y-%m-%d %H:%M}" if each.sent_at else ""
+    at = f" {timezone.localtime(each.sent_at, zone):%Y-%m-%d %H:%M}" if each.sent_at else ""
     return f"{each.account} → {to}: {each.get_state_display()}{at}"
 
 

@@ -13,13 +13,16 @@ from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Account, Attachment, User
+from responses.models import Response
 from scrm.text import storable
 
 LARGEST = 25 * 1024 * 1024
 MOST = 10
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class _SeveralFiles(forms.FileInput):
@@ -92,16 +95,28 @@ def waiting(user: User) -> Any:
     return Attachment.objects.filter(by=user, interaction=None, responses=None)
 
 
+def named(user: User, uuids: Iterable[object]) -> list[Attachment]:
+    """Those of what they chose that a form or a draft names."""
+    asked = [UUID(each) for each in uuids if isinstance(each, str) and _UUID.fullmatch(each)]
+    return list(waiting(user).filter(uuid__in=asked).order_by("pk")) if asked else []
+
+
+def take_back(response: Response) -> list[str]:
+    """The files of what was undone wait for its author's next text again → their names for it."""
+    theirs = list(response.attachments.filter(by=response.author_id, interaction=None))
+    if theirs:
+        response.attachments.remove(*theirs)
+        names = ", ".join(file.name for file in theirs)
+        why = f"Its files are with the draft again: {names}."
+        response.note(why, by=response.author, now=timezone.now())
+    return [str(file.uuid) for file in theirs]
+
+
 def keep(request: HttpRequest, user: User) -> list[Attachment]:
     """The good ones of the files that came with a form that comes again, and those before."""
-    named = [UUID(each) for each in request.POST.getlist("kept") if _is_uuid(each)]
-    kept = list(waiting(user).filter(uuid__in=named)) if named else []
+    kept = named(user, request.POST.getlist("kept"))
     fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]
     for row in as_attachments(fresh[: max(MOST - len(kept), 0)], by=user):
         row.save()
         kept.append(row)
     return kept
-
-
-def _is_uuid(text: str) -> bool:
-    return bool(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text))

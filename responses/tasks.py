@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
 from crm.models import Job
 from responses import bulk, proof
 from responses.models import Proof
+from responses.sweep import sweep
 from routing.models import Notice
 
 
@@ -21,4 +23,9 @@ def carry_out(job: int) -> None:
 
 @shared_task(name="responses.prove")
 def prove(pk: int) -> None:
-    proof.prove(Proof.objects.get(pk=pk))
+    proof.prove(Proof.objects.get(pk=pk), room=proof.ROOM)
+
+
+@shared_task(name="responses.sweep")
+def sweep_files() -> None:
+    sweep(now=timezone.now())

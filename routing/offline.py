@@ -81,7 +81,7 @@ def _attach(scans: Iterable[Attachment], said: Interaction) -> None:
     for scan in scans:
         if (scan.name, scan.size) not in there:
             scan.interaction = said
-            scan.save()
+            scan.save(force_update=scan.pk is not None)  # it may be swept away at this moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ QUERIES = {
     "responses:issue_statement": "department corrects",
     "responses:issue_said": "outcome",
     "responses:response": "outcome",
+    "responses:correct": "again",
     "responses:calendar": "month",
     "responses:history": "q state audience department author issue campaign outcome since until "
     "before",
@@ -147,11 +148,11 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "responses:draft": {
         "draft_kind": "reply", "draft_version": "0", "text": "Hi", "place": "@place",
-        "subject": "", "accounts": "@speaking",
+        "subject": "", "accounts": "@speaking", "kept": "@scan",
     },
     "responses:issue_draft": {
         "draft_kind": "statement", "draft_version": "0", "text": "Hi", "accounts": "@speaking",
-        "department": "@department", "subject": "", "corrects": "",
+        "department": "@department", "subject": "", "corrects": "", "campaign": "@campaign",
     },
     "responses:saved_reply_new": {
         "name": "New", "text": "Dear {{ name }}", "department": "", "owner": "@admin",
@@ -196,11 +197,12 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "responses:statement": {
         "form": uuid.UUID(int=8), "seen": "@last_inbound", "accounts": "@speaking", "subject": "",
-        "text": "Hello, all.", "corrects": "", "send_at": "",
+        "text": "Hello, all.", "corrects": "", "campaign": "@campaign", "send_at": "",
     },
     "responses:issue_statement": {
         "form": uuid.UUID(int=8), "seen": "", "accounts": "@speaking", "subject": "",
-        "text": "Hello, all.", "corrects": "", "department": "@department",
+        "text": "Hello, all.", "corrects": "", "campaign": "@campaign",
+        "department": "@department",
     },
     "responses:by_hand": {
         "form": uuid.UUID(int=8), "seen": "@last_inbound", "how": "call", "text": "We called.",

@@ -288,6 +288,38 @@ def test_a_file_that_is_too_large_is_refused_and_the_rest_is_kept(
     assert kept.interaction == delivery.interaction
 
 
+def test_an_undone_answer_gives_its_files_back_with_its_words(
+    post: Post, case: Case, agent: User, as_: Callable[[User], Client]
+) -> None:
+    """And they leave with the next try. Seen to fail without `files.take_back`."""
+    browser, reply = as_(agent), reverse("responses:reply", args=[case.pk])
+    voucher = SimpleUploadedFile("voucher.txt", b"100 euros")
+    browser.post(reply, typed(browser, case, text="Take this.", uploads=[voucher]))
+    undone = Response.objects.get()
+    said = browser.post(reverse("responses:cancel", args=[undone.pk]), follow=True)
+    assert "Nothing left, and the text is a draft again." in said.content.decode()
+    kept = Attachment.objects.get()
+    assert not undone.attachments.exists()
+    assert "voucher.txt" in undone.events.latest("pk").why
+    page = browser.get(reverse("responses:composer", args=[case.pk])).content.decode()
+    assert "Take this." in page
+    assert f'name="kept" value="{kept.uuid}" checked' in page
+
+    # The draft goes on holding them while one types; what is not ticked any more, it does not.
+    draft = {"draft_kind": "reply", "text": "Take this, please.", "draft_version": 1}
+    keep = reverse("responses:draft", args=[case.pk])
+    browser.post(keep, draft | {"kept": [kept.uuid]})
+    address = reverse("responses:composer", args=[case.pk])
+    assert str(kept.uuid) in browser.get(address).content.decode()
+    browser.post(keep, draft | {"text": "Take it.", "draft_version": 2})
+    assert str(kept.uuid) not in browser.get(address).content.decode()
+
+    delivery = answer(browser, case, kept=[kept.uuid])
+    assert b"voucher.txt" in post.sent[0]
+    kept.refresh_from_db()
+    assert kept.interaction == delivery.interaction
+
+
 def test_files_count_together(
     post: Post, case: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:

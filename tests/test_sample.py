@@ -10,9 +10,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, ContactRelation, Interaction, User
 from listening.models import Mention, SetApart, Source
-from responses.models import Delivery, Feedback, Response
+from responses.models import Delivery, Feedback, Response, SavedReply
+from responses.saved import unknown_variables
 from routing.models import Case, Department, Issue, Membership
 from scrm.sample import marker
 
@@ -46,6 +47,7 @@ def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
     every_state_can_be_seen()
     everybody_can_log_in()
     it_can_be_told_from_a_real_workspace()
+    no_page_of_the_records_is_empty()
     assert (tmp_path / "logins.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -56,6 +58,12 @@ def everything_was_taken_in() -> None:
     assert not SetApart.objects.exists()
     assert not Source.objects.exclude(error="").exists()
     assert not Case.objects.exclude(events__kind="routed").exists()
+
+
+def no_page_of_the_records_is_empty() -> None:
+    assert SavedReply.objects.filter(department=None).exists()
+    assert not [each for each in SavedReply.objects.all() if unknown_variables(each.text)]
+    assert ContactRelation.objects.filter(ended_at=None).exists()
 
 
 def nothing_happens_in_the_future() -> None:

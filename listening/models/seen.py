@@ -32,6 +32,11 @@ class SeenManager(models.Manager["Seen"]):
             )
             return {by_hash[scope, bytes(key_hash)] for scope, key_hash in cursor.fetchall()}
 
+    def known(self, places: set[Place]) -> set[Place]:
+        """Which of these were seen before."""
+        by_hash = {(scope, digest(key)): (scope, key) for scope, key in places}
+        return {by_hash[pair] for pair in self._known(list(by_hash))} if by_hash else set()
+
     def _known(self, wanted: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
         """Asking first is cheapest: most of what a feed lists was there last time."""
         with connection.cursor() as cursor:

@@ -23,6 +23,7 @@ from responses.compose import (
     visibilities,
 )
 from responses.files import FilesField, as_attachments, objection, waiting
+from responses.forms.campaign import CampaignField
 from responses.models import Decision, Response
 from routing.models import Case, Department, Issue
 from scrm.numbers import number
@@ -181,11 +182,21 @@ class StatementForm(Composing, Later):
         required=False,
         empty_label=_("nothing: it is new"),
     )
+    campaign = CampaignField()
 
     def __init__(
-        self, department: Department, issue: Issue | None, seen: int | None, data: Any = None
+        self,
+        department: Department,
+        issue: Issue | None,
+        seen: int | None,
+        data: Any = None,
+        *,
+        user: User,
     ) -> None:
         super().__init__(data, initial={"seen": seen})
+        campaign = self.fields["campaign"]
+        assert isinstance(campaign, CampaignField)
+        campaign.among(user)
         self.department = department
         public = [a.pk for a in speaking_accounts(department) if PUBLIC in visibilities(a)]
         accounts, corrects = self.fields["accounts"], self.fields["corrects"]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -12,31 +13,40 @@ from responses.models import Delivery, Response
 
 
 class CorrectForm(Composing):
-    """The words that stand there now, to be changed. seen: the version that they are."""
+    """The words that stand there now, to be changed. seen: the newest version that there is."""
 
     subject = forms.CharField(label=_("Title"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
 
-    def __init__(self, now: Response, posts: Sequence[Delivery], data: Any = None) -> None:
-        self.now, self.posts = now, posts
-        super().__init__(data, initial={"seen": now.pk, "subject": now.subject, "text": now.text})
-
-    @property
-    def is_stale(self) -> bool:
-        return self.cleaned_data.get("seen") != self.now.pk
+    def __init__(
+        self, now: Response, newest: Response, posts: Sequence[Delivery], data: Any = None
+    ) -> None:
+        self.now, self.newest, self.posts = now, newest, posts
+        initial = {"seen": newest.pk, "subject": now.subject, "text": now.text}
+        super().__init__(data, initial=initial)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         self.check_length([post.account for post in self.posts])
         same = (data.get("text"), data.get("subject")) == (self.now.text, self.now.subject)
-        if same and not self.now.versions:
+        pressed_twice = data.get("form") == self.now.uuid
+        if same and not self.now.versions and not pressed_twice:
             self.add_error("text", _t("These are the words that stand there already."))
         return data
 
 
 class TakeDownForm(forms.Form):
+    """seen: the newest version that its page showed."""
+
+    seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     why = forms.CharField(
         label=_("Why it is taken down"),
         max_length=500,
         help_text=_("For the record; readers do not see it."),
     )
+
+    def look_again(self, seen: int) -> None:
+        """Show what was typed beside what is new, so that the next press counts."""
+        data = cast(QueryDict, self.data).copy()
+        data["seen"] = str(seen)
+        self.data = data

@@ -106,12 +106,16 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def add(self, statement: Response, *, by: User, now: datetime | None = None) -> None:
-        """Count a statement in; it leaves the campaign that it was in. Raises Refused."""
+        """Count a statement in; it leaves the campaign that it was in.
+
+        Raises Refused, also where `by` may not take it out of that one.
+        """
         if not statement.is_macro:
             raise Refused("A campaign is made of statements to many; this speaks to one person.")
         if self.closed_at is not None:
             raise Refused("This campaign is closed. Open it again to add to it.")
         now = now or timezone.now()
+        _check_reach(statement, by=by)
         CampaignStatement.objects.update_or_create(
             statement=statement, defaults={"campaign": self, "added_by": by, "added_at": now}
         )
@@ -141,12 +145,25 @@ def topic_name(campaign: str) -> str:
     return f"Campaign: {campaign}"
 
 
+@transaction.atomic
 def leave_campaign(statement: Response, *, by: User, now: datetime | None = None) -> None:
-    """It counts for no campaign any more."""
-    with transaction.atomic():
-        gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
-        if gone:
-            statement.note("Taken out of its campaign.", by=by, now=now or timezone.now())
+    """It counts for no campaign any more. Raises Refused as `add` does."""
+    _check_reach(statement, by=by)
+    gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
+    if gone:
+        statement.note("Taken out of its campaign.", by=by, now=now or timezone.now())
+
+
+def _check_reach(statement: Response, *, by: User) -> None:
+    """Nobody takes a statement out of a campaign that is closed, or that they do not see.
+
+    Locks the statement, so that it is in no other one by the time that it is moved.
+    """
+    Response.objects.select_for_update(of=("self",)).get(pk=statement.pk)
+    link = CampaignStatement.objects.filter(statement=statement)
+    mine = Campaign.objects.visible_to(by).running()
+    if link.exclude(campaign__in=mine.values("pk")).exists():
+        raise Refused("It counts for a campaign that is closed or not yours, so it stays there.")
 
 
 class CampaignStatement(models.Model):

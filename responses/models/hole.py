@@ -12,7 +12,8 @@ from scrm.nudge import nudge
 
 LEASE = timedelta(minutes=3)
 """Longer than the hard limit of a task, so that a lapsed lease means death."""
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 60
+"""Each makes some checks or loses one, so more of them are only made where the database is away."""
 NIGHT_BEGINS = 2
 """The hour of the workspace from which on its night's proof is due."""
 
@@ -23,12 +24,16 @@ class ProofQuerySet(models.QuerySet["Proof"]):
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), ended_at=None)
 
     def call_for_the_night(self, now: datetime) -> None:
-        """From two o'clock on there is one of this day. Two beats that call make one."""
+        """From two o'clock on there is one of this day, and with it the sweep of files.
+
+        Two beats that call at once make one.
+        """
         here = Workspace.objects.here()
         local = timezone.localtime(now, here.tzinfo if here else timezone.get_default_timezone())
         if local.hour >= NIGHT_BEGINS and not self.filter(night=local.date()).exists():
             proof = Proof(night=local.date(), asked_at=now)
             self.bulk_create([proof], ignore_conflicts=True)
+            nudge("responses.sweep")
 
     def ask(self, *, by: User | None = None) -> Proof:
         """One as soon as possible; the one that waits or runs already, if there is one."""
@@ -65,12 +70,12 @@ class Proof(models.Model):
         return f"Proof of {self.asked_at:%F %T}"
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Take it. False if somebody is at it, or it ended; given up after some dead tries."""
+        """Take it. False if somebody is at it, or it ended; given up after too many tries."""
         now = now or timezone.now()
         mine = Proof.objects.due(now).filter(pk=self.pk)
-        if mine.filter(attempts__gte=MOST_ATTEMPTS).update(
-            ended_at=now, missed={"all": "It was begun often and never ended."}
-        ):
+        self.refresh_from_db()
+        missed = self.missed | {"all": "It was begun often and never ended."}
+        if mine.filter(attempts__gte=MOST_ATTEMPTS).update(ended_at=now, missed=missed):
             return False
         won = mine.update(attempts=F("attempts") + 1, lease_until=now + LEASE, began_at=now)
         self.refresh_from_db()
@@ -81,10 +86,16 @@ class Proof(models.Model):
         if found is None:
             self.missed[check] = missed
         else:
+            self.missed.pop(check, None)
             self.found[check] = found
         self._mine().update(
             found=self.found, missed=self.missed, lease_until=timezone.now() + LEASE
         )
+
+    def rest(self) -> None:
+        """Let another try go on with what is left."""
+        if self._mine().update(lease_until=None):
+            nudge("responses.prove", self.pk)
 
     def end(self) -> None:
         self._mine().update(ended_at=timezone.now(), lease_until=None)

@@ -9,15 +9,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from responses import signing
+from responses import corrections, files, signing
 from responses.forms import EditForm, SendBackForm
-from responses.models import Draft, Response
+from responses.models import Campaign, Draft, Response
+from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.spoken import held_for
 from responses.views.lookup import MOST, oldest, response_to_see, words_answered
@@ -113,13 +115,11 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
     try:
-        _cancel(request, response)
+        messages.success(request, _cancel(request, response))
     except Stale as stale:
         messages.error(request, str(stale))
-    else:
-        messages.success(request, _("Cancelled. Nothing left, and the text is a draft again."))
-        if response.attachments.exists():
-            messages.warning(request, _("Its files did not come back with it: choose them again."))
+    if response.corrects_in_place and response.author == request.user:
+        return _to_its_page(request, response)
     if request.headers.get("HX-Request"):
         answer = render(request, "_messages.html", {"oob": True})
         back = {"href": response.case.get_absolute_url()} if response.case else {}
@@ -128,23 +128,45 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(response.case or response)
 
 
+def _to_its_page(request: StaffRequest, correction: Response) -> HttpResponse:
+    """A correction that was stopped is gone on with where it was written."""
+    page = reverse("responses:correct", args=[correction.corrects_id])
+    again = f"{page}?again={correction.pk}"
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": again})
+    return redirect(again)
+
+
 @transaction.atomic
-def _cancel(request: StaffRequest, response: Response) -> None:
-    """Nothing left: its words go back to where they were typed, and its case is open again."""
-    response.cancel(by=request.user)
-    if response.author == request.user:
-        _take_back_words(response)
+def _cancel(request: StaffRequest, response: Response) -> str:
+    """Nothing left: its words go back to where they were typed, and its case is open again.
+
+    → what became of it, in words. Raises Stale.
+    """
+    after_all = corrections.undo(response, by=request.user)
+    taken_back = response.author == request.user and _take_back(response)
     if response.case and response.case.is_closed:
         response.case.reopen(by=request.user, why=_("Its answer was undone."))
+    if after_all:
+        return _("Cancelled. Nothing left, and what it had stopped goes out after all.")
+    if taken_back:
+        return _("Cancelled. Nothing left, and the text is a draft again.")
+    return _("Cancelled. Nothing left. The text stays in the history.")
 
 
-def _take_back_words(response: Response) -> None:
+def _take_back(response: Response) -> bool:
+    """Words and files are a draft again, unless its author has begun another one there.
+
+    The words of a correction in place are shown again where it was written.
+    """
+    if response.corrects_in_place:
+        return False
     kind = "statement" if response.is_macro else "reply"
     case, author = response.case, response.author
     issue = None if case else response.issue
     begun = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
     if begun and begun.text:
-        return
+        return False
     Draft.keep(
         case=case,
         issue=issue,
@@ -159,9 +181,22 @@ def _take_back_words(response: Response) -> None:
             "corrects": str(response.corrects_id or ""),
             "place": _place_of(response),
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
+            "campaign": _take_out(response),
+            "kept": files.take_back(response),
             **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
+    return True
+
+
+def _take_out(response: Response) -> str:
+    """What was undone counts for nothing → the campaign, for the draft to choose it again."""
+    theirs = Campaign.objects.visible_to(response.author).running()
+    campaign = theirs.filter(links__statement=response).first()
+    if campaign is None:
+        return ""
+    leave_campaign(response, by=response.author)
+    return str(campaign.pk)
 
 
 def _place_of(response: Response) -> str:

@@ -42,15 +42,20 @@ def calendar(request: StaffRequest) -> HttpResponse:
         .annotate(at=Coalesce("send_at", "released_at", "created_at"))
         .filter(at__gte=midnight(dates[0]), at__lt=midnight(dates[-1], days=1))
         .select_related("case__profile", "issue", "department", "author")
-        .order_by("at", "pk")[:MOST]
+        .order_by("at", "pk")
     )
+    rows = list(found[:MOST])
     days = {each: Day(each, each.month == first.month) for each in dates}
-    for response in found:
+    for response in rows:
         at: Any = response.at  # type: ignore[attr-defined] # of the query above
         days[timezone.localtime(at).date()].responses.append(response)
     cells = list(days.values())
     shown = {
         "first": first,
+        "shown_n": len(rows),
+        "more": found.count() - len(rows) if len(rows) == MOST else 0,
+        "ends": (dates[0], dates[-1]),
+        "last": rows[-1] if rows else None,
         "before": first - timedelta(days=1),
         "after": first + timedelta(days=32),
         "today": today,

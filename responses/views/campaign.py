@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from crm.models import Account, Contact, Profile, User
+from crm.models import Account, Contact, Profile
 from listening.shown import shown as as_shown
 from responses.campaigns import KINDS, Asked, Results, by_channel, by_person
 from responses.forms.campaign import CampaignForm, CountInForm, departments_to_campaign_for
@@ -122,29 +122,20 @@ def count_in(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("That campaign is closed or not yours. Nothing was changed."))
         return redirect(statement)
-    if _counts_out_of_reach(statement, request.user):
-        said = _("It counts for a campaign that is closed or not yours, so it stays there.")
-        messages.error(request, said)
-        return redirect(statement)
     chosen: Campaign | None = form.cleaned_data["campaign"]
-    if chosen is None:
-        leave_campaign(statement, by=request.user)
-        messages.success(request, _("It counts for no campaign."))
-        return redirect(statement)
     try:
-        chosen.add(statement, by=request.user)
+        if chosen is None:
+            leave_campaign(statement, by=request.user)
+        else:
+            chosen.add(statement, by=request.user)
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect(statement)
+    if chosen is None:
+        messages.success(request, _("It counts for no campaign."))
+        return redirect(statement)
     messages.success(request, _("It counts for “%s”.") % chosen)
     return redirect(chosen if "stay" in request.POST else statement)
-
-
-def _counts_out_of_reach(statement: Response, user: User) -> bool:
-    """In a campaign that the form does not offer: its choices cannot mean to take it out."""
-    link = getattr(statement, "campaign_link", None)
-    mine = Campaign.objects.visible_to(user).running()
-    return link is not None and not mine.filter(pk=link.campaign_id).exists()
 
 
 def _to_see(request: StaffRequest, pk: int) -> Campaign:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
-from crm.models import Account, Interaction, User
+from crm.models import Account, Attachment, Interaction, User
 from responses import compose, files
 from responses.compose import max_length, speaking_accounts
 from responses.forms import (
@@ -66,7 +66,8 @@ def reply(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def statement(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)
-    form = StatementForm(case.department, case.issue, case.last_inbound_id, request.POST)
+    seen, user = case.last_inbound_id, request.user
+    form = StatementForm(case.department, case.issue, seen, request.POST, user=user)
 
     def act() -> Response:
         return _state(request, form, case)
@@ -165,6 +166,7 @@ def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
         department=case.department,
         case=case,
         corrects=form.cleaned_data.get("corrects"),
+        campaign=form.cleaned_data["campaign"],
     )
 
 
@@ -192,7 +194,8 @@ def _draft(request: StaffRequest, case: Case, tab: str) -> Draft | None:
 
 def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
     if tab == "statement":
-        return StatementForm(case.department, case.issue, case.last_inbound_id)
+        seen, user = case.last_inbound_id, request.user
+        return StatementForm(case.department, case.issue, seen, user=user)
     if tab == "by-hand":
         return ByHandForm(case)
     if tab == "note":
@@ -269,12 +272,20 @@ def _composer(
         .exclude(text="")
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
-        "kept": files.keep(request, request.user) if form.is_bound and status >= 400 else [],
+        "kept": _kept(request, case, tab, form),
         "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
         **more,
     }
     template = "_composer" if request.headers.get("HX-Request") else "composer"
     return render(request, f"responses/{template}.html", shown, status=status)
+
+
+def _kept(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
+    """The files that are here already: by the form that comes again, or by the draft."""
+    if form.is_bound:
+        return files.keep(request, request.user)
+    begun = _draft(request, case, tab) if tab == "reply" else None
+    return files.named(request.user, begun.fields.get("kept", ())) if begun else []
 
 
 def _version(case: Case, tab: str, user: User) -> int:

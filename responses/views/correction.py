@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest
-from responses import compose
+from responses import corrections
 from responses.forms import CorrectForm, TakeDownForm
 from responses.models import Response
-from responses.models.response import Refused
+from responses.models.response import Refused, State
 from responses.views.compose import tell
 from responses.views.lookup import may_speak_for, response_to_see
 from routing.models.status import Stale
+from scrm.numbers import number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
     """Other words in the place of its posts, by the same rules as any statement."""
     statement = _statement(request, pk)
-    now, posts = statement.current, compose.posts_of(statement)
-    form = CorrectForm(now, posts, request.POST or None)
+    form = _form(statement, request.POST or None)
+    if undone := _undone(request, statement):
+        form.initial.update(subject=undone.subject, text=undone.text)
     if not form.is_valid():
         return _correct(request, statement, form, status=422 if form.is_bound else 200)
-    words = form.words(visibility=statement.visibility)
-    if form.is_stale and not Response.objects.filter(uuid=words.form).exists():
-        form.look_again(now.pk)
-        why = _("Somebody else corrected it meanwhile. Their words are beside yours.")
-        return _correct(request, statement, form, status=409, stale=why)
+    words, over = form.words(visibility=statement.visibility), form.cleaned_data["seen"]
     try:
-        correction = compose.correct(statement, words, by=request.user)
+        correction = corrections.correct(statement, words, over=over, by=request.user)
     except Refused as refusal:
         form.add_error(None, str(refusal))
         return _correct(request, statement, form, status=422)
     except Stale as stale:
+        form = _form(statement, request.POST)
+        form.look_again(form.newest.pk)
         return _correct(request, statement, form, status=409, stale=str(stale))
     tell(request, correction)
     return redirect(correction)
@@ -48,15 +48,31 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
     statement = _statement(request, pk)
     if statement.department.only_drafts(request.user):
         raise PermissionDenied
-    form = TakeDownForm(request.POST or None)
+    initial = {"seen": corrections.newest(statement).pk}
+    form = TakeDownForm(request.POST or None, initial=initial)
     if not form.is_valid():
         return _take_down(request, statement, form, status=422 if form.is_bound else 200)
+    why, over = form.cleaned_data["why"], form.cleaned_data["seen"]
     try:
-        compose.take_down(statement, why=form.cleaned_data["why"], by=request.user)
+        corrections.take_down(statement, why=why, over=over, by=request.user)
     except Stale as stale:
+        form.look_again(corrections.newest(statement).pk)
         return _take_down(request, statement, form, status=409, stale=str(stale))
     messages.success(request, _("It is being taken down. Below you see when it is gone."))
     return redirect(statement)
+
+
+def _undone(request: StaffRequest, statement: Response) -> Response | None:
+    """Their own correction that was stopped before it left, to go on with."""
+    again = number(request.GET.get("again", "")) or 0
+    mine = statement.corrections.filter(author=request.user, state=State.CANCELLED)
+    return mine.filter(pk=again).first()
+
+
+def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
+    """About what stands there at this moment."""
+    newest = corrections.newest(statement)
+    return CorrectForm(statement.current, newest, corrections.posts_of(statement), typed)
 
 
 def _statement(request: StaffRequest, pk: int) -> Response:
@@ -72,13 +88,19 @@ def _statement(request: StaffRequest, pk: int) -> Response:
 def _correct(
     request: StaffRequest, statement: Response, form: CorrectForm, status: int, stale: str = ""
 ) -> HttpResponse:
-    shown = {"response": statement, "form": form, "posts": form.posts, "stale": stale}
+    shown = {"response": statement, "form": form, "posts": form.posts, "newest": form.newest}
+    shown["stale"] = stale
     return render(request, "responses/correct.html", shown, status=status)
 
 
 def _take_down(
     request: StaffRequest, statement: Response, form: TakeDownForm, status: int, stale: str = ""
 ) -> HttpResponse:
-    posts = compose.posts_of(statement)
-    shown = {"response": statement, "form": form, "posts": posts, "stale": stale}
+    shown = {
+        "response": statement,
+        "form": form,
+        "posts": corrections.posts_of(statement),
+        "newest": corrections.newest(statement),
+        "stale": stale,
+    }
     return render(request, "responses/take_down.html", shown, status=status)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
 from crm.models import Account
+from responses import files
 from responses.compose import max_length, places_for, speaking_accounts
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
@@ -55,7 +56,8 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
     shown: dict[str, Any] = {"draft": draft, "kept": kept, "issue": issue}
     departments = departments_to_speak_for(request.user)
     if departments:
-        form = StatementForm(chosen(departments, request.POST), issue, None, request.POST)
+        department = chosen(departments, request.POST)
+        form = StatementForm(department, issue, None, request.POST, user=request.user)
         shown["form"] = form
         shown["reasons"] = _said_by_rules(request, form, issue) if draft.text.strip() else []
     return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
@@ -145,11 +147,14 @@ def _versions(request: StaffRequest) -> dict[str, str]:
 
 
 def _fields(request: StaffRequest) -> dict[str, Any]:
-    names = ("department", "subject", "place", "how", "corrects", "send_at")
+    names = ("department", "subject", "place", "how", "corrects", "campaign", "send_at")
     kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
     kept |= _versions(request)
     accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
-    return kept | ({"accounts": accounts} if accounts else {})
+    along = [str(file.uuid) for file in files.named(request.user, request.POST.getlist("kept"))]
+    return kept | {
+        name: these for name, these in (("accounts", accounts), ("kept", along)) if these
+    }
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
-from responses.compose import posts_of
+from responses.corrections import posts_of
 from responses.export import lines
 from responses.forms import JudgeForm
 from responses.forms.campaign import CountInForm
@@ -63,9 +63,8 @@ def export(request: StaffRequest) -> HttpResponseBase:
     if not form.is_valid():
         messages.error(request, _("A filter makes no sense, so nothing was exported."))
         return redirect(f"{reverse('responses:history')}?{query_of(request.GET)}")
-    answer = StreamingHttpResponse(
-        lines(form.found, request.user), content_type="text/csv; charset=utf-8"
-    )
+    rows = lines(form.found, request.user, timezone.get_current_timezone())
+    answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
     name = f"responses-{timezone.localdate():%Y-%m-%d}.csv"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from crm.access import StaffRequest
 from crm.cases import works
 from responses.compose import state_publicly
+from responses.corrections import stands
 from responses.forms import StatementForm
 from responses.history import with_facts
 from responses.models import Draft, Response
@@ -38,11 +39,13 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
     all_said = Response.objects.about(issue)
     visible = Response.objects.visible_to(user).about(issue)
     statements = with_tallies(_with_facts(visible.filter(audience="many")), user)
+    ours = {department.pk for department in departments_to_speak_for(user)}
     replies = visible.exclude(audience="many")
     count = replies.count()
     shown = {
         "issue": issue,
         "statements": statements,
+        "standing": {each.pk for each in statements if each.department_id in ours and stands(each)},
         "replies": with_tallies(_with_facts(replies)[:FEW], user),
         "replies_n": count,
         "replies_hidden": all_said.exclude(audience="many").count() - count,
@@ -67,7 +70,7 @@ def statement(request: StaffRequest, pk: int) -> HttpResponse:
     then = request.POST.get("then", "")
     if then == "discard":
         return _gone(request, issue, forget(request, kind="statement", issue=issue))
-    form = StatementForm(department, issue, None, request.POST)
+    form = StatementForm(department, issue, None, request.POST, user=request.user)
     if then == "preview":
         return _form(request, issue, departments, form)
     return _publish(request, issue, departments, form)
@@ -86,6 +89,7 @@ def _publish(
             department=form.department,
             issue=issue,
             corrects=form.cleaned_data.get("corrects"),
+            campaign=form.cleaned_data["campaign"],
         )
     except Refused as refusal:
         form.add_error(None, str(refusal))
@@ -124,7 +128,8 @@ def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -
     mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
     begun = mine.exclude(text="").first()
     fields = begun.fields if begun else {}
-    form = StatementForm(chosen(departments, fields | request.GET.dict()), issue, None)
+    department = chosen(departments, fields | request.GET.dict())
+    form = StatementForm(department, issue, None, user=request.user)
     form.initial = {**form.initial, **fields, **({"text": begun.text} if begun else {})}
     if corrects := number(request.GET.get("corrects", "")):
         form.initial["corrects"] = corrects

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crm.models import Account, Contact, Profile, User
+from crm.models import Account, Contact, ContactRelation, Profile, User
 from listening.models import Source, Topic
 from responses import shipped
-from responses.models import ResponseRule
+from responses.models import ResponseRule, SavedReply
 from routing.models import Department, RoutingRule
 from scrm.channels.sandbox.people import persona
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
@@ -50,8 +50,10 @@ def furnish(*, since: datetime) -> Workspace:
     _topics(people, since)
     _routing_rules(people, departments, since)
     _response_rules(people, since)
+    _saved_replies(people, departments, since)
     _sources(people, accounts, since)
     _contacts(people, since)
+    _relations(people["carla"], since)
     return Workspace(people, departments, accounts, logins)
 
 
@@ -238,6 +240,42 @@ def keep_private_matters_private(people: dict[str, User], *, since: datetime) ->
     return rule
 
 
+_SAVED = {
+    # name: (whose, text)
+    "Sorry": (
+        None,
+        (
+            "Dear {{ first_name }}, I am sorry. I am looking into it, and write again today. "
+            "{{ agent_first_name }}, {{ department }}"
+        ),
+    ),
+    "Lost bag": (
+        SERVICE,
+        (
+            "Dear {{ first_name }}, please send us the number on your baggage receipt in a private "
+            "message. With it I can see where your bag is."
+        ),
+    ),
+    "Group fare": (
+        SALES,
+        (
+            "Dear {{ first_name }}, from ten people on we make you an offer of your own. How many "
+            "are you, from where, and when?"
+        ),
+    ),
+}
+
+
+def _saved_replies(
+    people: dict[str, User], departments: dict[str, Department], since: datetime
+) -> None:
+    for name, (whose, text) in _SAVED.items():
+        department = departments[whose] if whose else None
+        SavedReply.objects.create(
+            name=name, text=text, department=department, owner=people["nora"], created_at=since
+        )
+
+
 def _sources(people: dict[str, User], accounts: dict[str, Account], since: datetime) -> None:
     sources = [
         ("search:skyward", "Talk about us", "about us", accounts["microblog"], "nora", 20),
@@ -286,6 +324,26 @@ def _contacts(people: dict[str, User], since: datetime) -> None:
         if key == DIRECTOR:
             evidence = "Called back on the number in his booking."
             _link("phone", DIRECTOR_PHONE, person.name, contact, evidence, since, by=carla)
+
+
+_RELATIONS = [
+    ("amara_flies", "writes for the same paper as", "aisle_seat_al"),
+    ("lukasz_w", "sings in the choir of", "priyanair"),
+]
+
+
+def _relations(by: User, since: datetime) -> None:
+    contacts = {key: Contact.objects.get(name=_name(key)) for key in _CONTACTS}
+    for one, kind, other in _RELATIONS:
+        ContactRelation.objects.create(
+            one=contacts[one], kind=kind, other=contacts[other], made_by=by, made_at=since
+        )
+
+
+def _name(key: str) -> str:
+    person = persona(key)
+    assert person is not None
+    return person.name
 
 
 def _link(

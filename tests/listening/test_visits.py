@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 
@@ -14,10 +15,11 @@ from django.db import connection
 from django.template import Context, Template
 from django.test.utils import CaptureQueriesContext
 
-from listening.models import Mention, Poll, Seen, SetApart, Sighting, Source
+from crm.models import Attachment
+from listening.models import Enclosure, Mention, Poll, Seen, SetApart, Sighting, Source
 from listening.models.seen import Place, SeenManager
 from listening.store import visit
-from scrm.channels.base import Apart, Author, Batch, Channel, ChannelError, Item, Visit
+from scrm.channels.base import Apart, Author, Batch, Channel, ChannelError, File, Item, Visit
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
@@ -573,3 +575,57 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     at_once(*(lambda source=source: visit(source) for source in sources))
     assert list(Poll.objects.values_list("outcome", "error")) == [("ok", "")] * 2
     assert Mention.objects.count() == 600
+
+
+# Files that came along
+
+
+@pytest.fixture
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+def letter(key: str = "1") -> Item:
+    return item(key, attachments=(File("voucher.png", "image/png", b"voucher"),))
+
+
+def on_disk(media: Path) -> set[str]:
+    return {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()}
+
+
+def test_a_file_is_stored_once_however_often_its_letter_is_found(
+    village: Village, source: Source, media: Path
+) -> None:
+    for _ in range(2):
+        village.says(letter())
+        go(source)
+    kept = Attachment.objects.get()
+    assert kept.enclosure.mention.key == "1"
+    assert on_disk(media) == {kept.file.name}
+
+
+def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
+    village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the sweep finds it. Seen to fail with the files stored in the visit's transaction."""
+    monkeypatch.setattr("listening.store._sight", lambda *_: 1 / 0)
+    village.says(letter())
+    done = go(source)
+    assert done
+    assert done.outcome == "failed"
+    assert not Mention.objects.exists()
+    left = Attachment.objects.get()
+    assert on_disk(media) == {left.file.name}
+    assert not Enclosure.objects.exists()
+
+
+def test_a_letter_that_the_database_refuses_takes_no_file_of_the_others_with_it(
+    village: Village, source: Source, media: Path
+) -> None:
+    village.says(letter("1"), item("2", kind="x" * 500), letter("3"))
+    go(source)
+    assert SetApart.objects.count() == 1
+    kept = Enclosure.objects.order_by("mention__key")
+    assert [each.mention.key for each in kept] == ["1", "3"]
+    assert on_disk(media) == {each.attachment.file.name for each in kept}

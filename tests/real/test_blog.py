@@ -19,7 +19,8 @@ from crm.models import Account, Interaction, User
 from listening.models import Mention, Source
 from listening.store import visit
 from responses import outbox
-from responses.compose import Words, correct, places_for, reply, state_publicly, take_down
+from responses.compose import Words, places_for, reply, state_publicly
+from responses.corrections import correct, newest, take_down
 from responses.models import Delivery, Feedback, Response
 from responses.models.sending import Sending
 from routing.models import Case, Department, Issue
@@ -188,12 +189,13 @@ class TestTheRound:
         assert Feedback.objects.count() == 2
 
         # Corrected, then taken down: there, and in the record.
-        correct(said, Words(uuid.uuid4(), "We wrote too much.", "public"), by=agent)
+        new = Words(uuid.uuid4(), "We wrote too much.", "public")
+        correct(said, new, over=said.pk, by=agent)
         sweep()
         assert "We wrote too much." in there(blog)
         assert "second seat" not in there(blog)
         assert len(blog.posts()) == 1
-        take_down(said, why="It told the world.", by=lead)
+        take_down(said, why="It told the world.", over=newest(said).pk, by=lead)
         sweep()
         assert blog.posts() == []
         assert "We wrote too much." not in there(blog)
@@ -412,13 +414,14 @@ class TestTrouble:
     ) -> None:  # fmt: skip
         said = state()
         blog.php(there % number(said.deliveries.get()))
-        correction = correct(said, Words(uuid.uuid4(), "New.", "public"), by=agent)
+        new = Words(uuid.uuid4(), "New.", "public")
+        correction = correct(said, new, over=said.pk, by=agent)
         sweep()
         sending = correction.deliveries.get()
         assert sending.state == Sending.FAILED
         assert words in sending.error
         assert words in as_(agent).get(correction.get_absolute_url()).content.decode()
-        take_down(said, why="Gone anyway.", by=agent)
+        take_down(said, why="Gone anyway.", over=newest(said).pk, by=agent)
         sweep()
         assert said.deliveries.get(act="withdraw").state == Sending.SENT
         assert blog.posts() == []

@@ -103,14 +103,33 @@ def test_an_undone_answer_is_a_draft_again(
     assert Draft.objects.get().text == "We are sorry."
 
 
-def test_an_undone_answer_says_that_its_files_must_be_chosen_again(
-    as_: As, agent: User, answer: Callable[..., Response]
+@pytest.fixture
+def voucher(agent: User) -> Attachment:
+    """Of its row alone: nobody reads the file."""
+    facts = {"name": "voucher.pdf", "content_type": "a/b", "size": 1}
+    return Attachment.objects.create(by=agent, **facts)
+
+
+def test_an_undone_answer_leaves_another_draft_alone_and_keeps_its_files(
+    as_: As, agent: User, complaint: Case, answer: Callable[..., Response], voucher: Attachment
 ) -> None:
     response, client = answer(), as_(agent)
-    file = Attachment.objects.create(by=agent, name="voucher.pdf", content_type="a/b", size=1)
-    response.attachments.add(file)
-    page = client.post(reverse("responses:cancel", args=[response.pk]), follow=True)
-    assert "Its files did not come back with it: choose them again." in page.content.decode()
+    response.attachments.add(voucher)
+    keep(client, complaint, "Something else")
+    said = client.post(reverse("responses:cancel", args=[response.pk]), follow=True)
+    assert "The text stays in the history." in said.content.decode()
+    assert Draft.objects.get().text == "Something else"
+    assert response.attachments.get() == voucher
+
+
+def test_a_colleague_who_goes_on_with_a_draft_does_not_get_its_files(
+    as_: As, agent: User, teammate: User, complaint: Case, voucher: Attachment
+) -> None:
+    keep(as_(agent), complaint, "Dear Ron,", kept=[voucher.uuid])
+    draft = Draft.objects.get()
+    assert draft.fields["kept"] == [str(voucher.uuid)]
+    theirs = composer(as_(teammate), complaint, tab="reply", **{"from": draft.pk})
+    assert str(voucher.uuid) not in theirs
 
 
 def test_the_rules_speak_while_one_types_and_nothing_is_stored(

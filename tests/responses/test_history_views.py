@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Callable
@@ -9,16 +10,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from a2wsgi import WSGIMiddleware
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import User, Workspace
 from responses import export
 from responses.models import Feedback, HistoryView, Response
 from routing.models import Case
+from scrm.wsgi import application as pages
 
 As = Callable[[User], Client]
 HISTORY, EXPORT = "/responses/", "/responses/export/"
@@ -186,6 +189,71 @@ def test_the_file_has_every_row_once_however_many_are_read_at_a_time(
         )  # fmt: skip
     texts = [row["text"] for row in read(as_(agent))]
     assert sorted(texts) == sorted(f"number {number}" for number in range(28))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_first_bytes_leave_before_its_last_rows_are_read(
+    many: None, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the bridge that serves pages. Seen to fail with the whole file made first."""
+    monkeypatch.setattr(export, "AT_ONCE", 2)
+    reads: list[int] = []
+    real = export.with_tallies
+
+    def counted(rows: Any, user: User) -> Any:
+        reads.append(len(reads))
+        return real(rows, user)
+
+    monkeypatch.setattr(export, "with_tallies", counted)
+    bridge = WSGIMiddleware(pages, workers=1)
+    session = as_(agent).cookies["sessionid"].value
+    begun, body = asyncio.run(_served(bridge, EXPORT, session, reads))
+    bridge.executor.submit(connections.close_all).result()
+    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    assert len(rows) == 60
+    assert len(reads) > 30
+    assert begun < 12, "and it reads on only as fast as they are taken"
+
+
+async def _served(bridge: Any, path: str, session: str, reads: list[int]) -> tuple[int, bytes]:
+    """How often it had read as the first bytes were taken, and all of them."""
+    headers = [(b"host", b"localhost"), (b"cookie", f"sessionid={session}".encode())]
+    scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "root_path": "",
+             "query_string": b"", "headers": headers, "scheme": "http"}  # fmt: skip
+    begun, body = [], b""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal body
+        if message["type"] == "http.response.body":
+            if not begun:
+                await asyncio.sleep(1)
+                begun.append(len(reads))
+            body += message["body"]
+
+    await bridge(scope, receive, send)
+    return begun[0], body
+
+
+@pytest.fixture
+def many(complaint: Case, answer: Callable[..., Response], agent: User) -> None:
+    first = answer("number 0")
+    for number in range(1, 60):
+        Response.objects.create(
+            decision=first.decision, case=complaint, department=first.department, author=agent,
+            audience="one", visibility="public", text=f"number {number}",
+        )  # fmt: skip
+
+
+def test_its_times_are_those_of_the_workspace(
+    answer: Callable[..., Response], agent: User, as_: As
+) -> None:
+    """Seen to fail with the zone of the page asked while the rows are written."""
+    Workspace.objects.create(organisation="Skyward", zone="Asia/Kolkata")
+    answer()
+    assert read(as_(agent))[0]["when"].endswith("+05:30")
 
 
 def test_it_asks_as_little_for_many_rows_as_for_few(

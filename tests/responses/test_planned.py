@@ -16,6 +16,7 @@ from crm.models import Account, User
 from responses.compose import Words, state_publicly
 from responses.models import Delivery, Draft, Response, ResponseRule
 from responses.outbox import deliver
+from responses.views import calendar as calendar_view
 from routing.models import Case, Department, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
@@ -221,6 +222,24 @@ def test_a_draft_keeps_time_and_versions_as_one_types(
 
 
 # The calendar
+
+
+def test_a_calendar_that_shows_only_the_first_says_so(
+    complaint: Case, microblog: Account, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with the rest left out in silence."""
+    browser, later = as_(agent), timezone.now() + timedelta(days=70)
+    url = reverse("responses:statement", args=[complaint.pk])
+    for text in ("One.", "Two.", "Three."):
+        browser.post(url, statement(complaint, microblog, text=text, send_at=typed(later)))
+        complaint.refresh_from_db()
+    page = f"{reverse('responses:calendar')}?month={later:%Y-%m}"
+    assert "not on this page" not in browser.get(page).content.decode()
+    monkeypatch.setattr(calendar_view, "MOST", 2)
+    shown = browser.get(page).content.decode()
+    assert "The first 2 are shown" in shown
+    assert "1 more is later and not on this page." in shown
+    assert shown.count('class="planned') == 2
 
 
 def test_the_calendar_shows_a_month_of_what_went_out_and_what_is_planned(

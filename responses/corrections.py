@@ -1,0 +1,188 @@
+"""A statement that stands somewhere: other words in its place, or none any more.
+
+Whoever changes it has seen what was written before: that is checked under the statement's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, Q
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from crm.models import User
+from responses.compose import Words, once, write_down
+from responses.models import Delivery, Response
+from responses.models.response import State
+from responses.models.sending import Act, Sending
+from routing.models.status import Stale
+from scrm.nudge import nudge
+
+_STOPPED = "A correction took its place before it went."
+_OVERTAKEN = "A later change took its place before it went."
+_NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
+
+
+def posts_of(response: Response) -> list[Delivery]:
+    """What of a statement stands somewhere where it can still be corrected and taken down."""
+    gone = Q(changes__act=Act.WITHDRAW, changes__state__in=_NOT_UNDONE)
+    posts = response.deliveries.filter(act=Act.SAY, state=Sending.SENT).exclude(gone)
+    rows = posts.select_related("account", "interaction__conversation").order_by("pk")
+    return [post for post in rows if response.is_macro and post.account.channel.editor]
+
+
+def stands(response: Response) -> bool:
+    """The same in short, over what was fetched already: whether there is any."""
+    rows = response.deliveries.all()
+    gone = {
+        each.amends_id for each in rows if each.act == Act.WITHDRAW and each.state in _NOT_UNDONE
+    }
+    return response.is_macro and any(
+        each.act == Act.SAY
+        and each.state == Sending.SENT
+        and each.pk not in gone
+        and each.account.channel.editor is not None
+        for each in rows
+    )
+
+
+def newest(response: Response) -> Response:
+    """The version that was written last and may still appear: there, on its way, or held."""
+    alive = Q(deliveries__act=Act.AMEND, deliveries__state__in=_NOT_UNDONE)
+    later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
+    return later.order_by("-pk").first() or response
+
+
+def correct(response: Response, words: Words, *, over: int | None, by: User) -> Response:
+    """Other words in the place of a statement's posts: a response of its own, by the rules.
+
+    over: the newest version that its author saw. Raises Stale where there is a newer one or
+    nothing of it stands any more, Refused in the words of the rules.
+    """
+
+    def write() -> Response:
+        posts = _posts_to_change(response, over)
+        _stop_what_waits(response, why=_STOPPED)
+        correction = write_down(
+            replace(words, seen=None),
+            by=by,
+            case=response.case,
+            issue=response.issue,
+            department=response.department,
+            corrects=response,
+            audience=Response.Audience.MANY,
+            visibility=Response.Visibility.PUBLIC,
+        )
+        for post in posts:
+            _change(correction, post, Act.AMEND)
+        correction.send(by=by)
+        if correction.state == "released":
+            _overtake(posts, correction)
+        response.note("A correction was written.", by=by, now=timezone.now())
+        return correction
+
+    return once(words, write)
+
+
+@transaction.atomic
+def take_down(response: Response, *, why: str, over: int | None, by: User) -> None:
+    """Its posts go, at once; the words stay in the record. Raises Stale as `correct` does."""
+    now = timezone.now()
+    posts = _posts_to_change(response, over)
+    _stop_what_waits(response, why="It was taken down before it went.")
+    _overtake(posts, response)
+    for post in posts:
+        change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
+        nudge("scrm.pipeline.deliver", change.pk)
+    response.note(f"To be taken down: {why}", by=by, now=now)
+
+
+def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
+    """Locked, so that of two who press at once the second sees what the first did."""
+    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    posts = posts_of(response)
+    if not posts:
+        raise Stale("Nothing of it stands any more: it was taken down, or is about to be.")
+    last = newest(response)
+    if last.pk == over:
+        return posts
+    if last.state == State.HELD:
+        raise Stale("Somebody else corrected it meanwhile; that waits for an approval.")
+    raise Stale("Somebody else corrected it meanwhile. Their words are beside yours.")
+
+
+def _stop_what_waits(response: Response, *, why: str) -> None:
+    """The same words must not appear elsewhere afterwards. Raises Stale while one is leaving."""
+    said = response.deliveries.filter(act=Act.SAY)
+    said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
+    if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
+        raise Stale("In another place it is just leaving. Try again when that is settled.")
+    said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
+
+
+def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:
+    return Delivery.objects.create(
+        response=response,
+        account=post.account,
+        destination=post.destination,
+        act=act,
+        amends=post,
+        **facts,
+    )
+
+
+def _overtake(posts: Sequence[Delivery], by: Response) -> None:
+    """An earlier correction that still waits need not go any more."""
+    waiting = Delivery.objects.filter(
+        amends__in=posts, state=Sending.QUEUED, response__state="released"
+    )
+    waiting.exclude(response=by).update(state=Sending.CANCELLED, error=_OVERTAKEN)
+
+
+@transaction.atomic
+def undo(response: Response, *, by: User) -> list[Response]:
+    """Stop what has not left → what goes out after all, because it was in its way.
+
+    Raises Stale once the first sending began.
+    """
+    if response.corrects_id is None or not response.corrects_in_place:
+        response.cancel(by=by)
+        return []
+    statement = Response.objects.select_for_update(of=("self",)).get(pk=response.corrects_id)
+    response.cancel(by=by)
+    back = [row for post in posts_of(statement) if (row := _stopped_at(post, by=response))]
+    if newest(statement) == statement and not back:
+        back = list(statement.deliveries.filter(state=Sending.CANCELLED, error=_STOPPED))
+    return _let_go(back, by=by)
+
+
+def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
+    """The last correction of a post that a later one stopped, if nothing later is alive there."""
+    alive = post.changes.filter(
+        state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]
+    )
+    last = alive.aggregate(last=Max("response"))["last"] or 0
+    stopped = post.changes.filter(
+        state=Sending.CANCELLED, error=_OVERTAKEN, response__state=State.RELEASED
+    )
+    return stopped.filter(response__gt=last, response__lt=by).order_by("-response").first()
+
+
+def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
+    """They go as if just released, or at their own time if that is later."""
+    now, wait = timezone.now(), settings.UNDO_SECONDS
+    rows = Delivery.objects.filter(pk__in=[each.pk for each in sendings], state=Sending.CANCELLED)
+    soon = Greatest("send_after", now + timedelta(seconds=wait))
+    rows.update(state=Sending.QUEUED, error="", send_after=soon)
+    for each in sendings:
+        nudge("scrm.pipeline.deliver", each.pk, after=wait)
+    back = list(Response.objects.filter(deliveries__in=sendings).distinct())
+    for said in back:
+        said.note("It goes out after all: what took its place was undone.", by=by, now=now)
+    return back

@@ -1,0 +1,57 @@
+"""Files that nothing came of: scans and uploads that were chosen and never used, and what came by a
+visit that was void. A row goes first and its bytes after the commit, so no row lacks its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import structlog
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import QuerySet
+
+from crm.models import Attachment, Job
+from responses.models import Draft
+
+_log = structlog.get_logger(__name__)
+UNTOUCHED = timedelta(days=7)
+"""After so long nobody comes back to a page, and no visit is under way."""
+MOST = 1000
+
+
+def sweep(*, now: datetime) -> int:
+    """Remove what nothing refers to → how many files."""
+    names = _drop_rows(now)
+    for name in names:
+        if not Attachment.objects.filter(file=name).exists():
+            default_storage.delete(name)
+    if names:
+        _log.info("swept", files=len(names))
+    return len(names)
+
+
+@transaction.atomic
+def _drop_rows(now: datetime) -> list[str]:
+    """Looked at again under their locks: whoever uses one locks it, and it is passed over."""
+    seen = list(_unused(now).order_by("pk").values_list("pk", flat=True)[:MOST])
+    rows = Attachment.objects.filter(pk__in=seen).select_for_update(skip_locked=True)
+    locked = [row.pk for row in rows]
+    unused = {row.pk: row for row in _unused(now).filter(pk__in=locked)}
+    named = {str(uuid) for uuid in _named()}
+    gone = [row for row in unused.values() if str(row.uuid) not in named]
+    Attachment.objects.filter(pk__in=[row.pk for row in gone]).delete()
+    return [row.file.name for row in gone if row.file.name]
+
+
+def _unused(now: datetime) -> QuerySet[Attachment]:
+    old = Attachment.objects.filter(created_at__lt=now - UNTOUCHED, interaction=None)
+    return old.filter(responses=None, enclosure=None)
+
+
+def _named() -> Iterable[object]:
+    """What drafts and imports call by name."""
+    for kept in Draft.objects.filter(fields__has_key="kept").values_list("fields__kept", flat=True):
+        yield from kept
+    yield from Job.objects.filter(data__has_key="upload").values_list("data__upload", flat=True)
