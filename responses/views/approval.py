@@ -39,7 +39,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
     return _try(
         request,
         lambda: signing.approve(response, shown=shown, by=request.user, instead=instead),
-        _("Approved. It leaves as soon as no other signature is missing."),
+        _("Approved. It leaves once no other signature is missing."),
     )
 
 

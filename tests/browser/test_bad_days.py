@@ -156,9 +156,9 @@ def _expires_at(page: Page, address: str) -> None:
 
 def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
     """The login page knows where they were."""
-    user.set_password("correct horse battery")
-    user.save()
     expect(hand.page).to_have_url(re.compile(rf"/account/login/\?next=/cases/{case.pk}/$"))
+    user.set_password("correct horse battery")  # not before: it ends every session as well
+    user.save()
     hand.page.get_by_label("Email").fill(user.email)
     hand.page.get_by_label("Password").fill("correct horse battery")
     hand.page.get_by_role("button", name="Log in").click()
