@@ -57,6 +57,11 @@ class ResponseQuerySet(models.QuerySet["Response"]):
             open_ones | (Q(state=State.RELEASED, deliveries__settled_at=None) & waiting)
         ).distinct()
 
+    def alive(self) -> ResponseQuerySet:
+        """Held, or something of it went out or still may."""
+        some = Q(deliveries__state__in=["queued", "sending", "unknown", "sent", "failed"])
+        return self.filter(some, state__in=[State.HELD, State.RELEASED]).distinct()
+
     def held(self) -> ResponseQuerySet:
         return self.filter(state=State.HELD)
 

@@ -143,6 +143,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         .select_related("author")
         .prefetch_related("deliveries__account", "deliveries__profile")
         .order_by("-pk"),
+        "corrected": Response.objects.visible_to(request.user).filter(corrects=found).alive(),
         "may_change": may_speak_for(found.department, request.user) and bool(posts_of(found)),
         "works": works(request.user),
         "campaign": _campaign(found, request),

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -145,5 +146,6 @@ def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
 
 
 def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    rows = with_facts(found).select_related("corrects").prefetch_related("corrections")
+    corrected = Prefetch("corrections", Response.objects.alive())
+    rows = with_facts(found).select_related("corrects").prefetch_related(corrected)
     return rows.order_by("-created_at", "-pk")

@@ -583,3 +583,18 @@ def test_of_a_correction_on_an_issue_the_statement_is_corrected(
     shown = as_(agent).get(page).content.decode()
     assert shown.count(">Correct it</a>") == 1
     assert f"?corrects={correction.pk}" not in shown
+
+
+def test_a_correction_that_never_went_is_not_said_to_be_one(
+    stated: Response, agent: User, as_: As
+) -> None:
+    """Seen to fail with every correction taken for one that stands."""
+    pages = (stated.get_absolute_url(), reverse("responses:issue_said", args=[stated.issue_id]))
+    words = Words(uuid.uuid4(), "He needed two seats.", "public")
+    corrections.correct(stated, words, over=stated.pk, by=agent)
+    for page in pages:
+        assert "orrected later" in as_(agent).get(page).content.decode()
+    last = newest(stated).pk
+    corrections.take_down(stated, why="Wrong facts.", over=last, by=agent)
+    for page in pages:
+        assert "orrected later" not in as_(agent).get(page).content.decode()
