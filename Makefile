@@ -16,15 +16,18 @@ REAL_PACKAGES := dovecot-imapd dovecot-lmtpd postfix \
 	wordpress wordpress-theme-twentytwentythree mariadb-server php-cli php-mysql \
 	php-curl php-xml php-mbstring php-intl php-gd
 
-.PHONY: run test test-real real test-browser browser lighthouse check bench bench-smoke screenshots lock clean lint fast
+.PHONY: run test test-guards test-real real test-browser browser lighthouse check bench bench-smoke screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.run
 
 test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
-	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone and not browser and not real" $(ARGS); code=$$?; \
+	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone and not browser and not real and not guards" $(ARGS); code=$$?; \
 		$(PY) -m pytest -m "alone and not browser and not real" $(ARGS); alone=$$?; \
 		[ $$code = 0 ] || [ $$code = 5 ] || exit $$code; [ $$alone = 0 ] || [ $$alone = 5 ]'
+
+test-guards: .venv/test.stamp  ## whether the machine of G1 sees each guard that is missing
+	@$(EMBEDDED) var/test -- $(PY) -m pytest -n 2 -m guards tests/responses $(ARGS)
 
 test-real: .venv/test.stamp real  ## against real software of others, from Debian's packages
 	@$(EMBEDDED) var/real -- $(PY) -m pytest -m real tests/real $(ARGS)
@@ -79,7 +82,7 @@ lint:
 	@.venv/bin/mypy scrm crm listening routing responses
 
 fast:
-	@$(PY) -m pytest -n 2 -q -m "not slow and not live and not alone and not real" $(ARGS)
+	@$(PY) -m pytest -n 2 -q -m "not slow and not live and not alone and not real and not guards" $(ARGS)
 
 bench: .venv/test.stamp  ## the figures of docs/performance.md, in some ten minutes
 	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script $(ARGS); done'

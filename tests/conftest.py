@@ -30,7 +30,6 @@ SLOW = {
     "responses/test_bulk.py", "responses/test_drafts.py", "responses/test_issue_words.py",
     "responses/test_notices.py", "routing/test_offline_survey.py", "reports/test_map.py",
     "responses/test_corrections.py", "responses/test_proof.py", "responses/test_once_machine.py",
-    "responses/test_once_guards.py",
     "test_bad_input.py", "test_mail.py", "test_start.py", "test_switcher.py",
     "responses/test_campaigns.py", "responses/test_feedback_outcome.py",
     "responses/test_history_views.py", "channels/test_mail_reading.py",

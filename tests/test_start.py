@@ -259,7 +259,7 @@ def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
     assert poll
     start(browser)
     said = Item("sandbox.microblog", "1", Author("sandbox.microblog", "ann"), "Still there?")
-    _keep(poll, Batch((said,), {}), now=timezone.now())
+    _keep(poll, Batch((said,), {}), {}, now=timezone.now())
     assert not Mention.objects.exists()
     assert not Poll.objects.exists()
 
@@ -269,7 +269,7 @@ def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
     poll = source.begin(now=timezone.now())
     assert poll
     said = Item("sandbox.microblog", "1", Author("sandbox.microblog", "ann"), "Still there?")
-    _keep(poll, Batch((said,), {}), now=timezone.now())
+    _keep(poll, Batch((said,), {}), {}, now=timezone.now())
     claimed = Mention.objects.claim(now=timezone.now(), lease=timedelta(minutes=1))
     assert len(claimed) == 1
     start(browser)
