@@ -156,8 +156,9 @@ def undo(response: Response, *, by: User) -> list[Response]:
         return []
     statement = Response.objects.select_for_update(of=("self",)).get(pk=response.corrects_id)
     response.cancel(by=by)
-    back = [row for post in posts_of(statement) if (row := _stopped_at(post, by=response))]
-    if newest(statement) == statement and not back:
+    posts = posts_of(statement)
+    back = [row for post in posts if (row := _stopped_at(post, by=response))]
+    if posts and newest(statement) == statement and not back:  # not where it was taken down
         back = list(statement.deliveries.filter(state=Sending.CANCELLED, error=_STOPPED))
     return _let_go(back, by=by)
 

@@ -598,3 +598,16 @@ def test_a_correction_that_never_went_is_not_said_to_be_one(
     corrections.take_down(stated, why="Wrong facts.", over=last, by=agent)
     for page in pages:
         assert "orrected later" not in as_(agent).get(page).content.decode()
+
+
+def test_undoing_a_correction_brings_nothing_back_of_what_was_taken_down(
+    half_out: Response, agent: User, settings: Any
+) -> None:
+    """Seen to fail with what the correction stopped let go all the same."""
+    settings.UNDO_SECONDS = 60
+    text = Words(uuid.uuid4(), "He needed two seats.", "public")
+    correction = corrections.correct(half_out, text, over=half_out.pk, by=agent)
+    last = newest(half_out).pk
+    corrections.take_down(half_out, why="Wrong facts.", over=last, by=agent)
+    corrections.undo(correction, by=agent)
+    assert not half_out.deliveries.filter(act=Act.SAY, state=Sending.QUEUED).exists()
