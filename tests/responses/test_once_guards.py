@@ -39,7 +39,7 @@ _due = DeliveryQuerySet.due
 
 
 def _wider(**blind: Any) -> Guard:
-    """`due` without one of its conditions: rows that only it kept back are due as well."""
+    """`due` wider by the rows that are so; they pass its other conditions as well."""
 
     def due(self: DeliveryQuerySet, now: Any) -> DeliveryQuerySet:
         released = {"state": "queued", "settled_at": None, "response__state": "released"}
