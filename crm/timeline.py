@@ -83,9 +83,9 @@ def timeline(
         rows = rows.before(anchor)
     found = rows.on_timeline_of(profiles=profiles, most=most + 1)
     page = list(
-        found.select_related("profile", "staff", "account", "conversation").prefetch_related(
-            "attachments"
-        )
+        found.with_later()
+        .select_related("profile", "staff", "account", "conversation")
+        .prefetch_related("attachments")
     )
     older = page[most - 1].pk if len(page) > most else 0
     return _touches(page[:most], user), older

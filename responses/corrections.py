@@ -52,6 +52,14 @@ def stands(response: Response) -> bool:
     )
 
 
+def current(response: Response, *, sent: bool = False) -> Response:
+    """The version whose words stand there, or are on their way; sent: only what is there."""
+    states = [Sending.SENT] if sent else [Sending.QUEUED, Sending.SENDING, Sending.SENT]
+    there = Q(deliveries__act=Act.AMEND, deliveries__state__in=states)
+    later = response.corrections.filter(there, state=State.RELEASED)
+    return later.order_by("-pk").first() or response
+
+
 def newest(response: Response) -> Response:
     """The version that was written last and may still appear: there, on its way, or held."""
     alive = Q(deliveries__act=Act.AMEND, deliveries__state__in=_NOT_UNDONE)

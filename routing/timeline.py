@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from crm.models import Conversation, Interaction, Profile, User
+from crm.models.interaction import InteractionQuerySet
 from listening.highlight import highlight
 from listening.models import Match
 from routing.models import Case, CaseEvent
@@ -62,7 +63,11 @@ class Why:
 
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Everything said in the case's conversations and done to it, oldest first."""
-    said = interactions_of(case).select_related("profile", "staff", "account", "conversation")
+    said = (
+        interactions_of(case)
+        .with_later()
+        .select_related("profile", "staff", "account", "conversation")
+    )
     back = Interaction.objects.filter(pk=OuterRef("pk"), deliveries__state="bounced")
     said = said.prefetch_related("attachments").annotate(came_back=Exists(back))
     latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MOST])
@@ -100,7 +105,7 @@ def _in_one_breath(one: Entry, other: Entry) -> bool:
     return first.by_id == second.by_id and other.at - one.at < ONE_BREATH
 
 
-def interactions_of(case: Case) -> QuerySet[Interaction]:
+def interactions_of(case: Case) -> InteractionQuerySet:
     """What was said in its conversations, for former ones until they left the case; and what
     we said to many about it or its issue."""
     links = case.conversation_links.all()

@@ -7,7 +7,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import BigAutoField, Exists, F, Func, OuterRef, Q
+from django.db.models import BigAutoField, Exists, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Left
 from django.utils import timezone
 
@@ -42,6 +42,11 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         by_issue = to_many.filter(deliveries__response__issue__cases__profile__in=known)
         touches = said.union(by_case.values("pk"), by_issue.values("pk"), all=True)
         return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
+
+    def with_later(self) -> InteractionQuerySet:
+        """Each with `later`: the kind of what revises it, None for nothing."""
+        after = Interaction.objects.filter(revises=OuterRef("pk")).order_by("-pk")
+        return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
         """Those further down than `row` in a list that is newest first."""

@@ -209,11 +209,11 @@ class Response(Signed):
         return any(each.act == "amend" for each in self.deliveries.all())
 
     @property
-    def current(self) -> Response:
-        """The version whose words stand there, or are on their way."""
-        there = Q(deliveries__act="amend", deliveries__state__in=["queued", "sending", "sent"])
-        later = self.corrections.filter(there, state=State.RELEASED).order_by("-pk")
-        return later.first() or self
+    def is_taken_down(self) -> bool:
+        """It was there, and nothing of it stands any more."""
+        sent = [each for each in self.deliveries.all() if each.state == "sent"]
+        gone = {each.amends_id for each in sent if each.act == "withdraw"}
+        return bool(gone) and gone == {each.pk for each in sent if each.act == "say"}
 
     @property
     def content_hash(self) -> str:

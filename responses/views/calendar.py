@@ -42,6 +42,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
         .annotate(at=Coalesce("send_at", "released_at", "created_at"))
         .filter(at__gte=midnight(dates[0]), at__lt=midnight(dates[-1], days=1))
         .select_related("case__profile", "issue", "department", "author")
+        .prefetch_related("deliveries")
         .order_by("at", "pk")
     )
     rows = list(found[:MOST])

@@ -72,7 +72,9 @@ def _undone(request: StaffRequest, statement: Response) -> Response | None:
 def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
     """About what stands there at this moment."""
     newest = corrections.newest(statement)
-    return CorrectForm(statement.current, newest, corrections.posts_of(statement), typed)
+    return CorrectForm(
+        corrections.current(statement), newest, corrections.posts_of(statement), typed
+    )
 
 
 def _statement(request: StaffRequest, pk: int) -> Response:
@@ -101,6 +103,8 @@ def _take_down(
         "form": form,
         "posts": corrections.posts_of(statement),
         "newest": corrections.newest(statement),
+        "now": corrections.current(statement, sent=True),
+        "coming": corrections.current(statement),
         "stale": stale,
     }
     return render(request, "responses/take_down.html", shown, status=status)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
+from crm.models import User
 from responses.compose import state_publicly
 from responses.corrections import stands
 from responses.forms import StatementForm
@@ -39,7 +40,7 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
     user = request.user
     all_said = Response.objects.about(issue)
     visible = Response.objects.visible_to(user).about(issue)
-    statements = with_tallies(_with_facts(visible.filter(audience="many")), user)
+    statements = with_tallies(_with_facts(visible.filter(audience="many"), user), user)
     ours = {department.pk for department in departments_to_speak_for(user)}
     replies = visible.exclude(audience="many")
     count = replies.count()
@@ -47,7 +48,7 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
         "issue": issue,
         "statements": statements,
         "standing": {each.pk for each in statements if each.department_id in ours and stands(each)},
-        "replies": with_tallies(_with_facts(replies)[:FEW], user),
+        "replies": with_tallies(_with_facts(replies, user)[:FEW], user),
         "replies_n": count,
         "replies_hidden": all_said.exclude(audience="many").count() - count,
         "works": works(user),
@@ -145,7 +146,7 @@ def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
     return HttpResponse(headers={"HX-Redirect": issue.get_absolute_url(), "HX-Trigger": happened})
 
 
-def _with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    corrected = Prefetch("corrections", Response.objects.alive())
+def _with_facts(found: ResponseQuerySet, user: User) -> ResponseQuerySet:
+    corrected = Prefetch("corrections", Response.objects.alive().visible_to(user))
     rows = with_facts(found).select_related("corrects").prefetch_related(corrected)
     return rows.order_by("-created_at", "-pk")

@@ -16,10 +16,10 @@ from django.utils import timezone
 from crm.models import Account, Interaction, User
 from responses import corrections, outbox
 from responses.compose import Words, state_publicly
-from responses.corrections import newest
+from responses.corrections import current, newest
 from responses.models import Delivery, Response, ResponseRule
 from responses.models.sending import Act, Sending
-from routing.models import Department, Issue
+from routing.models import Case, Department, Issue
 from routing.models.status import Stale
 from scrm import pipeline
 from scrm.channels.sandbox.models import Fault, Post
@@ -114,7 +114,7 @@ def test_a_correction_changes_the_post_and_both_versions_stay(
     first, second = Interaction.objects.order_by("pk")
     assert second.revises == first
     assert second.conversation == first.conversation
-    assert (correction.corrects, stated.current) == (stated, correction)
+    assert (correction.corrects, current(stated)) == (stated, correction)
     assert change("amend").in_words == "Corrected there"
 
 
@@ -128,6 +128,58 @@ def test_taken_down_it_is_gone_there_and_stays_here(stated: Response, lead: User
     assert withdrawn.text == "Taken down: It told the world about his seat."
     assert withdrawn.revises == Interaction.objects.get(kind="statement")
     assert change("withdraw").in_words == "Taken down there"
+
+
+def test_wherever_it_is_read_it_says_that_it_was_taken_down(
+    stated: Response, hear: Callable[..., Case], lead: User, as_: As
+) -> None:
+    """In its place in the record, the calendar, its issue, a case, and a contact's timeline."""
+    case = hear("Me too", handle="@rita")
+    case.group(stated.issue, by=lead)
+    pages = [
+        stated.get_absolute_url(),
+        reverse("responses:history"),
+        reverse("responses:calendar"),
+        reverse("responses:issue_said", args=[stated.issue_id]),
+        case.get_absolute_url(),
+        case.profile.get_absolute_url(),
+    ]
+    read = lambda page: as_(lead).get(page).content.decode().lower()  # noqa: E731
+    take_down(stated, why="It told the world.", by=lead)
+    assert [page for page in pages if ">taken down" in read(page)] == []  # it has not gone yet
+    sweep()
+    assert [page for page in pages if ">taken down" not in read(page)] == []
+
+
+def test_taking_down_shows_what_stands_and_what_was_about_to(
+    stated: Response, agent: User, lead: User, as_: As
+) -> None:
+    """Seen to fail while words that had not left were shown as those that stand there."""
+    correct(stated, words("Not there yet."), by=agent)
+    page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
+    places = [
+        page.index(each) for each in ("He had a second seat.", "are on their way", "Not there yet.")
+    ]
+    assert places == sorted(places)
+    sweep()
+    page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
+    assert "Not there yet." in page
+    assert "He had a second seat." not in page
+    assert "are on their way" not in page
+
+
+def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
+    stated: Response, agent: User, outsider: User, as_: As
+) -> None:
+    ResponseRule.objects.create(
+        name="Held", owner=agent, conditions={"all": []}, verdict="hold", reason="Wait."
+    )
+    correct(stated, words("Held."), by=agent)
+    page = reverse("responses:issue_said", args=[stated.issue_id])
+    assert "corrected later" in as_(agent).get(page).content.decode()
+    shown = as_(outsider).get(page).content.decode()
+    assert "He had a second seat." in shown
+    assert "corrected later" not in shown
 
 
 @pytest.mark.parametrize("act", ["amend", "withdraw"])
@@ -173,7 +225,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     assert "The change did not go through." in page
     assert "The sandbox network refused this." in page
     assert Post.objects.get(network=BLOG).text == "He had a second seat."
-    assert stated.current == stated
+    assert current(stated) == stated
 
     again = change("amend").send_again(by=agent)
     sweep()
@@ -269,7 +321,7 @@ def test_of_two_at_the_same_moment_the_second_is_told(
 
 class TestPages:
     def typed(self, stated: Response, **more: Any) -> dict[str, Any]:
-        facts = {"form": uuid.uuid4(), "seen": stated.current.pk, "subject": "New", "text": "New."}
+        facts = {"form": uuid.uuid4(), "seen": current(stated).pk, "subject": "New", "text": "New."}
         return facts | more
 
     def test_from_its_page_to_the_record(self, stated: Response, agent: User, as_: As) -> None:
