@@ -25,7 +25,9 @@ class ReasonForm(PlainForm):
 
 
 class HandOverForm(PlainForm):
-    department = forms.ModelChoiceField(Department.objects.all(), label=__("To which department"))
+    """To another department, or to somebody there; within one's own a case is assigned."""
+
+    department = forms.ModelChoiceField(Department.objects.none(), label=__("To which department"))
     person = forms.ModelChoiceField(
         User.objects.none(),
         required=False,
@@ -38,9 +40,11 @@ class HandOverForm(PlainForm):
         error_messages={"required": __("Say why, so that they need not ask.")},
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        people = User.objects.active().filter(memberships__isnull=False).distinct()
+        others = Department.objects.exclude(pk=case.department_id)
+        self.fields["department"].queryset = others  # type: ignore[attr-defined]
+        people = User.objects.active().filter(memberships__department__in=others).distinct()
         self.fields["person"].queryset = people.order_by("name")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:

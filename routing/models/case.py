@@ -320,6 +320,9 @@ class Case(models.Model):
         if self.standing != after:
             raise Stale("Somebody changed it since. It was left as it is.")
         self._swap({}, **before)
+        if self.department_id != after["department_id"]:
+            self._restrict(self.department)
+            publish(f"department:{after['department_id']}", "case", self.pk)
         self.log(Kind.UNDONE, by=by)
 
     @transaction.atomic

@@ -21,7 +21,6 @@ from routing.views.inbox import list_context, listing
 FORMS: dict[str, type[django_forms.Form]] = {
     "claim": forms.NothingForm,
     "give_back": forms.NothingForm,
-    "hand_over": forms.HandOverForm,
     "snooze": forms.SnoozeForm,
     "done": forms.ReasonForm,
     "noise": forms.ReasonForm,
@@ -106,6 +105,7 @@ def open_context(
     prefetch_related_objects([case], "profile__links__contact")
     initial = {"issue": case.issue_id, "tags": ", ".join(case.tags), "priority": case.priority}
     blank = {name: form(auto_id=f"{name}_%s", initial=initial) for name, form in FORMS.items()}
+    blank["hand_over"] = forms.HandOverForm(case=case, auto_id="hand_over_%s")
     blank["assign"] = forms.AssignForm(case=case, initial={"person": case.assignee_id})
     party = timeline.party(case)
     touches, older = touchpoints(party, user=user, most=6)

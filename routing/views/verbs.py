@@ -17,13 +17,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
-from routing.forms import AssignForm
-from routing.models import Case
+from routing.forms import AssignForm, HandOverForm
+from routing.forms.base import works_in
+from routing.models import Case, Department
 from routing.models.status import Stale
 from routing.views.case import FORMS, address_query, page
 from scrm.numbers import number
 
-UNDOABLE = {"done", "noise", "snooze", "claim", "give_back", "assign", "tag", "group"}
+UNDOABLE = {"done", "noise", "snooze", "claim", "give_back", "assign", "tag", "group", "hand_over"}
 UNDO_WITHIN = timedelta(minutes=10)
 FINISHING = {"done", "noise", "snooze", "hand_over"}
 """Verbs after which an agent goes on to the next case."""
@@ -51,7 +52,8 @@ def hand_over(request: StaffRequest, pk: int) -> HttpResponse:
             to=typed["department"], person=typed["person"], by=request.user, why=typed["why"]
         )
 
-    return _do(request, case, "hand_over", verb)
+    form = HandOverForm(request.POST, case=case, auto_id="hand_over_%s")
+    return _do(request, case, "hand_over", verb, form=form)
 
 
 @require_POST
@@ -183,7 +185,10 @@ def undo(request: StaffRequest) -> HttpResponse:
         how = {}
     if how.get("by") != request.user.pk:
         raise Http404
-    case = get_object_or_404(Case.objects.workable_by(request.user), pk=how["case"])
+    case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
+    theirs = get_object_or_404(Department, pk=how["before"]["department_id"])
+    if not (request.user.sees_everything or works_in(request.user, theirs)):
+        raise Http404
     try:
         case.put_back(how["before"], after=how["after"], by=request.user)
     except Stale as stale:
@@ -212,7 +217,7 @@ def _said(name: str, case: Case) -> str:
         "claim": _("The case is yours."),
         "give_back": _("Given back: anyone in %s may take it.") % case.department,
         "hand_over": _("Handed over to %s. You can read it until it is done.") % case.department,
-        "snooze": _("Put off. It comes back by itself, or when they write."),
+        "snooze": _("Snoozed. It comes back by itself, or when they write."),
         "done": _("Done. If they write within 30 days, it opens again."),
         "noise": _("Set aside as noise. Nothing is deleted: “Reopen” takes it back."),
         "reopen": _("Open again."),

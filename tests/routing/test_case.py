@@ -136,13 +136,25 @@ def test_handing_over_needs_a_reason_and_keeps_what_was_chosen(
 
 
 def test_handing_over_to_somebody_who_does_not_work_there_is_refused(
-    as_: As, agent: User, teammate: User, sales: Department, case: Case
+    as_: As, agent: User, outsider: User, case: Case, admin: User
 ) -> None:
-    typed = {"department": sales.pk, "person": teammate.pk, "why": "A sales matter"}
+    legal = Department.objects.create(name="Legal", owner=admin)
+    typed = {"department": legal.pk, "person": outsider.pk, "why": "A sales matter"}
     page = as_(agent).post(f"/cases/{case.pk}/hand-over/", typed)
     assert page.status_code == 422
-    assert "Theo Teammate does not work in Sales." in html(page)
+    assert f"{outsider} does not work in Legal." in html(page)
     assert "A sales matter" in html(page)
+
+
+def test_it_is_handed_to_other_departments_only(
+    as_: As, agent: User, teammate: User, service: Department, sales: Department, case: Case
+) -> None:
+    page = html(as_(agent).get(f"/cases/{case.pk}/"))
+    asked = page[page.index('id="hand_over_department"') :]
+    assert f'value="{sales.pk}"' in asked[: asked.index("</select>")]
+    assert f'value="{service.pk}"' not in asked[: asked.index("</select>")]
+    typed = {"department": service.pk, "person": "", "why": "Mine anyway"}
+    assert as_(agent).post(f"/cases/{case.pk}/hand-over/", typed).status_code == 422
 
 
 def test_who_handed_over_reads_on_but_no_longer_acts(

@@ -74,6 +74,34 @@ def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
     assert case.events.latest("pk").kind == "undone"
 
 
+def test_handing_over_can_be_taken_back(
+    as_: As, agent: User, outsider: User, sales: Department, service: Department, case: Case
+) -> None:
+    """Also what its text may be read by: a department in confidence has it no longer."""
+    sales.is_restricted = True
+    sales.save()
+    client, before = as_(agent), Case.objects.get(pk=case.pk).standing
+    typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
+    answer = html(client.post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    assert case.conversations.get().restricted
+    how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
+    assert as_(outsider).post("/undo/", {"how": how}).status_code == 404
+    client.post("/undo/", {"how": how})
+    assert Case.objects.get(pk=case.pk).standing == before
+    assert not case.conversations.get().restricted
+
+
+def test_who_left_the_department_takes_nothing_back_into_it(
+    as_: As, agent: User, sales: Department, case: Case
+) -> None:
+    typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
+    answer = html(as_(agent).post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
+    agent.memberships.all().delete()
+    assert as_(agent).post("/undo/", {"how": how}).status_code == 404
+    assert Case.objects.get(pk=case.pk).department == sales
+
+
 def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
     """The undo of the second would say that it took something back, and change nothing."""
     for ways_back in (1, 0):
