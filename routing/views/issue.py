@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from uuid import uuid4
+
 from django.contrib import messages
 from django.db import models, transaction
 from django.db.models import Value, When
@@ -133,15 +135,21 @@ def _page(
     only_living = request.GET.get("show") == "open"
     seen, living = visible.count(), visible.living().count()
     words = request.GET.get("q", "").strip()[:200]
+    shown_rows = _rows(visible.living() if only_living else visible, user)
+    workable = _workable(issue, user)
     shown = {
         "issue": issue,
-        "rows": _rows(visible.living() if only_living else visible, user),
+        "rows": shown_rows,
+        "closable": [
+            row.case for row in shown_rows if row.case.pk in workable and row.case.status in LIVING
+        ],
+        "form_uuid": uuid4(),
         "only_living": only_living,
         "seen": seen,
         "living": living,
         "more": max((living if only_living else seen) - MOST, 0),
         "hidden": issue.cases.count() - seen,
-        "workable": _workable(issue, user),
+        "workable": workable,
         "form": form or CaseNumbersForm(user=user),
         "words": words,
         "found": _found(issue, words, user) if words else [],

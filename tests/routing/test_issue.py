@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Interaction, User
 from routing.models import Case, Department, Issue
 
 As = Callable[[User], Client]
@@ -161,6 +162,30 @@ def test_open_cases_stand_first_and_can_be_shown_alone(
     assert "of 2 cases open" in html(page)
     page = browser.get(f"/issues/{seats.pk}/", {"show": "open"})
     assert [row.case for row in page.context["rows"]] == [waits]
+
+
+def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
+    as_: As, agent: User, reader: User, sales: Department, seats: Issue,
+    make_case: Callable[..., Case], say: Callable[..., Interaction],
+) -> None:  # fmt: skip
+    """Each as the page showed it; those of other departments, and closed ones, are not in it."""
+    mine, late = (make_case(by=name, issue=seats) for name in ("one", "two"))
+    make_case(by="three", issue=seats, department=sales)
+    make_case(by="four", issue=seats, status="noise")
+    page = html(as_(agent).get(seats.get_absolute_url()))
+    assert "Set 2 open cases to done" in page
+    form = page[page.index('class="line all-done"') :]
+    form = form[: form.index("</form>")]
+    say("One more thing", by="two")
+    typed = {
+        "verb": "done",
+        "form": re.findall(r'name="form" value="([^"]+)"', form)[0],
+        "case": re.findall(r'name="case" value="([^"]+)"', form),
+    }
+    said = html(as_(agent).post("/bulk/", typed, headers={"HX-Request": "true"}))
+    assert "Done: 1 case. 1 was left as it is." in said
+    assert [Case.objects.get(pk=each.pk).status for each in (mine, late)] == ["done", "new"]
+    assert "all-done" not in html(as_(reader).get(seats.get_absolute_url()))
 
 
 def test_the_text_of_a_restricted_case_is_not_on_the_page(
