@@ -123,6 +123,16 @@ def site(
     ):
         eventually(lambda: _answers(port), within=60)
         yield Site(f"http://127.0.0.1:{port}", machine)
+    with django_db_blocker.unblock():
+        eventually(_alone, within=60)
+
+
+def _alone() -> bool:
+    """Nobody else is at the database, so that it can be dropped; ends those who still are."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+        return not cursor.fetchall()
 
 
 def _give_way() -> None:
