@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
 
 from crm.models import Job, User
@@ -84,6 +85,18 @@ VERBS: dict[str, Verb] = {
 }
 
 
+_DONE = {
+    "done": __("Done: %s"),
+    "claim": __("Taken: %s"),
+    "assign": __("Assigned: %s"),
+    "tag": __("Tagged: %s"),
+    "issue": __("Grouped: %s"),
+    "nothing": __("Done without a response: %s"),
+    "snooze": __("Snoozed until tomorrow: %s"),
+    "noise": __("Set aside as noise: %s"),
+}
+
+
 def carry_out(job: Job, *, ring: bool = False) -> None:
     """Do it to each case that its owner may work on. A second run goes on where one died.
 
@@ -96,7 +109,7 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
             _do_one(job, pk, asked)
             job.progress(len(_changes(job)) + len(_refused(job)))
     with transaction.atomic():
-        job.finish(_said(len(_changes(job)), len(_refused(job))))
+        job.finish(_said(job.data["verb"], len(_changes(job)), len(_refused(job))))
         if ring:
             Notice.end_of(job)
 
@@ -144,8 +157,8 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
     return back, left
 
 
-def _said(done: int, refused: int) -> str:
-    said = ngettext("%d case.", "%d cases.", done) % done
+def _said(verb: str, done: int, refused: int) -> str:
+    said = _DONE[verb] % (ngettext("%d case.", "%d cases.", done) % done)
     if refused:
         left = ngettext("%d was left as it is.", "%d were left as they are.", refused)
         said = f"{said} {left % refused}"

@@ -2,10 +2,16 @@ from __future__ import annotations
 
 from django import template
 
-from responses.models import Response
+from responses.models import Response, ResponseRule
 from responses.spoken import Spoken, said_of
 
 register = template.Library()
+
+
+@register.filter
+def verdict_words(verdict: str) -> str:
+    """What a rule wants, as the page of the rules has it."""
+    return dict(ResponseRule.Verdict.choices).get(verdict, verdict)
 
 
 @register.simple_tag

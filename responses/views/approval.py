@@ -167,7 +167,7 @@ def _take_back(response: Response) -> bool:
     begun = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
     if begun and begun.text:
         return False
-    Draft.keep(
+    _draft, kept = Draft.keep(
         case=case,
         issue=issue,
         kind=kind,
@@ -186,7 +186,7 @@ def _take_back(response: Response) -> bool:
             **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
-    return True
+    return kept
 
 
 def _take_out(response: Response) -> str:

@@ -30,7 +30,7 @@ EMPTY = {
     "unassigned": __("Everything here has somebody who works on it."),
     "open": __("Nothing is open."),
     "waiting": __("We wait for nobody's answer."),
-    "snoozed": __("Nothing is put off."),
+    "snoozed": __("Nothing is snoozed."),
     "done": __("Nothing was finished yet."),
     "noise": __("Nothing was set aside as noise."),
     "all": __("There are no cases yet. What sources hear and what you log with “New” comes here."),

@@ -76,9 +76,17 @@ window.scrm = window.scrm || {};
     if (event.target.matches("dialog")) event.target.close();
   });
 
+  // An address names only what is asked for.
+  function withoutEmpty(form) {
+    const empty = [...form.elements].filter((field) => field.name && !field.value && !field.disabled);
+    for (const field of empty) field.disabled = true;
+    setTimeout(() => { for (const field of empty) field.disabled = false; });
+  }
+
   // A second click on the same plain form waits for the first.
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.method === "get") withoutEmpty(form);
     if (form.method === "dialog" || form.hasAttribute("hx-post")) return;
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "1";

@@ -159,7 +159,7 @@ def test_more_than_a_screenful_is_a_job_that_goes_on_where_it_died(
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     carry_out(job.pk)
     job.refresh_from_db()
-    assert (job.state, job.message) == ("done", "4 cases.")
+    assert (job.state, job.message) == ("done", "Tagged: 4 cases.")
     assert all(case.tags == ["seats"] for case in Case.objects.all())
     assert done.events.filter(kind="tagged").count() == 1
 
