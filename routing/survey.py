@@ -12,11 +12,12 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 from django.db import transaction
+from django.db.models import Count
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from crm.models import Attachment, Job, User
+from crm.models import Attachment, Interaction, Job, User
 from routing import offline
 from routing.columns import FAULT, LINE, SCORE, TEXT
 from routing.models import Notice
@@ -213,14 +214,26 @@ def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
     )
 
 
+def _whose(job: Job, judged: Judged) -> str:
+    """Which departments have them now, as a sentence."""
+    keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _said in judged.good]
+    answers = Interaction.objects.filter(scope=offline.SCOPE, key__in=keys)
+    links = answers.filter(conversation__case_links__ended_at=None)
+    of = links.values_list("conversation__case_links__case__department__name")
+    counts = of.annotate(n=Count("pk")).order_by("-n")
+    whose = ", ".join(f"{department} {n}" for department, n in counts if department)
+    return _(" They are with: %s.") % whose if whose else ""
+
+
 def _finish(job: Job, judged: Judged) -> None:
     skipped = judged.skipped
     said = ngettext("One answer is in", "%(n)s answers are in", len(judged.good))
     left = ngettext("one row was skipped", "%(n)s rows were skipped", skipped)
     words = (said % {"n": len(judged.good)}, left % {"n": skipped})
+    told = ", ".join(words) + "." + _whose(job, judged)
     url = reverse("routing:survey", args=[job.data["upload"]])
     attempt = job.attempt
     with transaction.atomic():
-        job.finish(", ".join(words) + ".", url=url, skipped=skipped)
+        job.finish(told, url=url, skipped=skipped)
         if job.attempt == attempt:  # else somebody else has it since, and says so
             Notice.end_of(job)
