@@ -177,7 +177,10 @@ def _resolve(host: str, port: int, until: float) -> list[tuple[int, Any]]:
         raise HttpError(f"Looking up the name {host} took too long.", "slow") from None
     if isinstance(answer, list) and answer:
         return [(family, address) for family, *_, address in answer]
-    raise HttpError(f"No host named {host} was found: look at the spelling, and at the network here.", "not found")
+    raise HttpError(
+        f"No host named {host} was found: look at the spelling, and at the network here.",
+        "not found",
+    )
 
 
 def _look_up(host: str, port: int, answers: queue.SimpleQueue[Any]) -> None:

@@ -58,6 +58,13 @@
     for (const text of document.querySelectorAll("textarea[data-draft]")) if (localStorage.getItem(key(text))) htmx.trigger(text, "keep");
   });
 
+  // What was wrong with a field is no longer said of what is chosen or typed there now.
+  for (const name of ["input", "change"]) document.addEventListener(name, ({ target }) => {
+    const place = target.closest("fieldset, .field");
+    place?.querySelector(":scope > .errorlist")?.remove();
+    target.removeAttribute("aria-invalid");
+  });
+
   // Send; with Shift, send and be done with the case.
   document.addEventListener("keydown", (event) => {
     if (!(event.ctrlKey || event.metaKey) || event.key !== "Enter") return;

@@ -81,7 +81,9 @@ def test_a_survey_comes_in_without_its_two_bad_rows(
     expect(bad.nth(0)).to_contain_text("3")
     expect(bad.nth(0)).to_contain_text("E-mail")
     hand.go(hand.button("Import 3 answers"))
-    expect(hand.page.locator("main")).to_contain_text("3 answers are in, 2 rows were skipped. They are with:")
+    expect(hand.page.locator("main")).to_contain_text(
+        "3 answers are in, 2 rows were skipped. They are with:"
+    )
     answers = Interaction.objects.filter(kind="survey answer")
     assert sorted(answers.values_list("profile__key", flat=True)) == [
         "ann@mail.example",

@@ -104,7 +104,9 @@ def test_a_file_is_read_guessed_and_shown_before_anything_is_recorded(browser: C
 def test_the_answers_come_in(browser: Client) -> None:
     job = run(asked_for(browser, GOOD, title="Onboard"))
     assert (job.state, job.done, job.total) == ("done", 3, 3)
-    assert job.message == "3 answers are in, 0 rows were skipped. They are with: Customer service 3."
+    assert (
+        job.message == "3 answers are in, 0 rows were skipped. They are with: Customer service 3."
+    )
     said = {str(each.profile): each for each in Interaction.objects.select_related("profile")}
     assert (
         said["Jörg"].text == "Was hat gefallen?\nDas Personal\n\nWas nicht?\nDer Kaffee\n\nNPS: 9"
@@ -167,7 +169,9 @@ def test_the_bad_rows_can_be_mended_and_brought_in(browser: Client) -> None:
 
 def test_bad_rows_are_skipped_and_listed_at_the_end(browser: Client) -> None:
     job = run(asked_for(browser, BAD))
-    assert job.message == "2 answers are in, 4 rows were skipped. They are with: Customer service 2."
+    assert (
+        job.message == "2 answers are in, 4 rows were skipped. They are with: Customer service 2."
+    )
     assert set(Interaction.objects.values_list("text", flat=True)) == {"Good", "Fine"}
     page = browser.get(job.result["url"])
     assert "Is the day or the month first?" in page.content.decode()
@@ -292,7 +296,10 @@ def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
             import_survey(job.pk)
     assert Interaction.objects.count() == 200
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert run(job).message == "450 answers are in, 0 rows were skipped. They are with: Customer service 450."
+    assert (
+        run(job).message
+        == "450 answers are in, 0 rows were skipped. They are with: Customer service 450."
+    )
     assert Interaction.objects.count() == Case.objects.count() == 450
 
 
