@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
@@ -13,6 +15,8 @@ from django.conf import settings
 
 from scrm.logs import configure
 
+# Root is warned of because messages could be pickled; ours are JSON and nothing else is taken.
+warnings.simplefilter("ignore", SecurityWarning)
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
 
 app = Celery(
