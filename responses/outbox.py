@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from crm.models import Interaction, User
@@ -26,6 +27,7 @@ from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Spea
 _log = structlog.get_logger(__name__)
 HEARD_WITHIN = timedelta(hours=48)
 SETTLE_AGAIN = timedelta(minutes=10)
+BY_HAND = "by-hand:"
 _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -150,7 +152,7 @@ def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") 
         mark_sent(mine, mine.amends.receipt, now=now)
         mine.response.note("Marked as changed there by hand.", by=by, now=now)
         return
-    key = key or url or f"by-hand:{mine.uuid}"
+    key = key or url or f"{BY_HAND}{mine.uuid}"
     if Interaction.objects.filter(scope=mine.account.network, key=key).exists():
         raise Refused("This address is in the record already, as something else that was said.")
     mark_sent(mine, Receipt(mine.account.network, key, url=url), now=now)
@@ -211,10 +213,12 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
     new = _not_in_the_record(posts)
     if not new:
         return
+    # What a human marked as sent stands there under a key that we do not know: it may be that one.
+    by_hand = Q(state=Sending.SENT) & (Q(sent_key__startswith=BY_HAND) | Q(sent_key=F("url")))
     doubtful = (
         Delivery.objects.filter(
+            Q(state__in=[Sending.SENDING, Sending.UNKNOWN]) | by_hand,
             account__in={account for _, account in new},
-            state__in=[Sending.SENDING, Sending.UNKNOWN],
             amends=None,
             send_after__gte=now - HEARD_WITHIN,
         )
@@ -223,7 +227,8 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
     )
     waiting = list(doubtful)
     for item, account in new:
-        proven = [delivery for delivery in waiting if _is(delivery, item, account)]
+        proven = [each for each in waiting if nonce_in(item.key) == each.uuid]
+        proven = proven or [each for each in waiting if _is_like(each, item, account)]
         if len(proven) == 1:
             waiting.remove(proven[0])
             receipt = Receipt(item.scope, item.key, item.thread_key, item.url)
@@ -239,10 +244,8 @@ def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, in
     return [(item, account) for item, account in heard if (item.scope, item.key) not in known]
 
 
-def _is(delivery: Delivery, item: Item, account: int) -> bool:
-    """It bears our nonce; or same account, same words, same place. Nothing less."""
-    if nonce_in(item.key) == delivery.uuid:
-        return True
+def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
+    """Same account, same words, same place. Nothing less."""
     said = delivery.outgoing
     return (
         delivery.account_id == account

@@ -294,6 +294,22 @@ def test_our_own_post_proves_no_second_sending_of_the_same_words(
     assert fresh(lost).state == "unknown"
 
 
+@pytest.mark.parametrize("address", ["", "https://there.example/1"])
+def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
+    mentions: Source,
+    microblog: Account,
+    state: Callable[[Account], Delivery],
+    agent: User,
+    address: str,
+) -> None:
+    """Its key there is unknown. Seen to fail where only what is in doubt was compared."""
+    lost, seen = state(microblog), state(microblog)
+    outbox.confirm_sent(seen, by=agent, url=address)
+    community.post(MICROBLOG, "skywardair", seen.words, nonce=str(seen.uuid))
+    hear(mentions)
+    assert fresh(lost).state == "unknown"
+
+
 def test_the_posts_of_two_accounts_prove_each_its_own(
     mentions: Source,
     microblog: Account,
