@@ -18,24 +18,31 @@ from responses.models import Draft
 _log = structlog.get_logger(__name__)
 UNTOUCHED = timedelta(days=7)
 """After so long nobody comes back to a page, and no visit is under way."""
-MOST = 1000
+SLICE = 1000
 
 
 def sweep(*, now: datetime) -> int:
-    """Remove what nothing refers to → how many files."""
-    names = _drop_rows(now)
-    for name in names:
-        if not Attachment.objects.filter(file=name).exists():
-            default_storage.delete(name)
-    if names:
-        _log.info("swept", files=len(names))
-    return len(names)
+    """Remove what nothing refers to → how many files. What a kill leaves, the next night takes."""
+    swept = last = 0
+    while seen := _after(last, now):
+        names = _drop_rows(seen, now)
+        for name in names:
+            if not Attachment.objects.filter(file=name).exists():
+                default_storage.delete(name)
+        swept, last = swept + len(names), seen[-1]
+    if swept:
+        _log.info("swept", files=swept)
+    return swept
+
+
+def _after(last: int, now: datetime) -> list[int]:
+    unused = _unused(now).filter(pk__gt=last).order_by("pk")
+    return list(unused.values_list("pk", flat=True)[:SLICE])
 
 
 @transaction.atomic
-def _drop_rows(now: datetime) -> list[str]:
+def _drop_rows(seen: list[int], now: datetime) -> list[str]:
     """Looked at again under their locks: whoever uses one locks it, and it is passed over."""
-    seen = list(_unused(now).order_by("pk").values_list("pk", flat=True)[:MOST])
     rows = Attachment.objects.filter(pk__in=seen).select_for_update(skip_locked=True)
     locked = [row.pk for row in rows]
     unused = {row.pk: row for row in _unused(now).filter(pk__in=locked)}

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from crm.models import Attachment, Interaction, Job, User
 from listening.models import Enclosure, Mention, Source
+from responses import sweep as sweeping
 from responses.models import Draft, Proof, Response, hole
 from responses.sweep import UNTOUCHED, sweep
 from routing.models import Case
@@ -48,6 +49,19 @@ def scan(agent: User) -> Callable[..., Attachment]:
         return Attachment.objects.create(name=text, file=file, created_at=born, **facts)
 
     return make
+
+
+def test_all_of_it_goes_whatever_stands_before_it(
+    scan: Callable[..., Attachment], agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with one slice of the oldest: what drafts still name stood in the way."""
+    monkeypatch.setattr(sweeping, "SLICE", 2)
+    named = [str(scan(f"named {n}").uuid) for n in range(2)]
+    for n in range(3):
+        scan(f"left {n}")
+    Draft.objects.create(kind="reply", author=agent, text="See these.", fields={"kept": named})
+    assert sweep(now=timezone.now()) == 3
+    assert {str(row.uuid) for row in Attachment.objects.all()} == set(named)
 
 
 def test_what_was_left_on_a_page_goes_with_its_file(
