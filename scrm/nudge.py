@@ -6,9 +6,12 @@ expires instead of piling up.
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from celery import current_app
 from django.db import transaction
+from django.db.models import QuerySet
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -22,6 +25,12 @@ EXPIRES = 60
 def nudge(task: str, *args: int | str, after: float = 0) -> None:
     """Send the task of this name when the transaction commits, `after` some seconds."""
     transaction.on_commit(lambda: _send(task, args, after), robust=True)
+
+
+def nudge_each(task: str, due: QuerySet[Any], *, most: int = 500) -> None:
+    """One for each of these rows, the first of them."""
+    for pk in due.values_list("pk", flat=True)[:most]:
+        nudge(task, pk)
 
 
 def _send(task: str, args: tuple[int | str, ...], after: float) -> None:

@@ -17,11 +17,11 @@ from listening.models import Mention, Source
 from listening.store import visit
 from responses import feedback, outbox
 from responses.models import Delivery, Proof, Response, Trouble
-from routing.models import Case, Presence
+from routing.models import Case, Notice, Presence
 from scrm.batch import process_or_halve
 from scrm.channels.sandbox import community
 from scrm.models import Heartbeat
-from scrm.nudge import nudge
+from scrm.nudge import nudge, nudge_each
 
 MOST = 500
 
@@ -31,16 +31,13 @@ def tick() -> None:
     """Sweep up all that is due, whatever nudges were lost."""
     now = timezone.now()
     Source.objects.open_for_new_accounts(now=now)
-    for pk in Source.objects.due(now).values_list("pk", flat=True)[:MOST]:
-        nudge("scrm.pipeline.poll", pk)
+    nudge_each("scrm.pipeline.poll", Source.objects.due(now))
     if Mention.objects.due(now).exists():
         nudge("scrm.pipeline.process")
     Delivery.objects.give_up_on_the_dead(now)
     Delivery.objects.hold_back(now)
-    for pk in Delivery.objects.due(now).values_list("pk", flat=True)[:MOST]:
-        nudge("scrm.pipeline.deliver", pk)
-    for pk in Delivery.objects.to_settle(now).values_list("pk", flat=True)[:MOST]:
-        nudge("scrm.pipeline.settle", pk)
+    nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now))
+    nudge_each("scrm.pipeline.settle", Delivery.objects.to_settle(now))
     Trouble.objects.look(now=now)
     Case.objects.wake(now=now)
     Presence.objects.sweep(now=now)
@@ -49,8 +46,8 @@ def tick() -> None:
     for response in Response.objects.undecided(now)[:MOST]:
         response.escalate(now=now)
     Proof.objects.call_for_the_night(now)
-    for pk in Proof.objects.due(now).values_list("pk", flat=True):
-        nudge("responses.prove", pk)
+    nudge_each("responses.prove", Proof.objects.due(now))
+    nudge_each("routing.mail_notice", Notice.objects.to_mail(now))
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
     Heartbeat.beat("tick", now=now)

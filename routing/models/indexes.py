@@ -13,6 +13,7 @@ INDEXES = [
     # What is open in a department, and how much that is; what is open anywhere.
     Index(fields=["department", *_NEWEST], name="case_active", condition=_ACTIVE),
     Index(fields=_NEWEST, name="case_newest", condition=_ACTIVE),
+    Index(fields=["department"], name="case_open_in", condition=_ACTIVE),
     # The same, the most urgent first.
     Index(fields=["department", *_URGENT], name="case_urgent", condition=_ACTIVE),
     Index(fields=_URGENT, name="case_rank", condition=_ACTIVE),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from routing.models.case import Case
 
 
+SOON, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unread(self) -> NoticeQuerySet:
         return self.filter(read_at=None)
+
+    def to_mail(self, now: datetime) -> NoticeQuerySet:
+        """Of the last day, and not mailed although wanted: their nudge was lost."""
+        late = self.unread().filter(mailed_at=None, at__gt=now - DAY, at__lt=now - SOON)
+        return late.filter(user__mail_notices=True, user__is_active=True)
 
 
 class Notice(models.Model):
@@ -54,6 +62,9 @@ class Notice(models.Model):
         indexes = [
             models.Index(fields=["user", "-id"], name="notice_of_user"),
             models.Index(fields=["user"], name="notice_unread", condition=Q(read_at=None)),
+            models.Index(
+                fields=["at"], name="notice_to_mail", condition=Q(read_at=None, mailed_at=None)
+            ),
         ]
         ordering = ["-pk"]
 

@@ -19,6 +19,7 @@ from routing.models import Case, Department, Notice, Presence, SlaPolicy
 from routing.models.presence import FRESH
 from routing.models.status import Stale
 from routing.tasks import mail_notice
+from scrm import nudge, pipeline
 
 As = Callable[[User], Client]
 Make = Callable[..., Case]
@@ -108,6 +109,18 @@ def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, 
         typed = {"seen": case.last_inbound_id}
         answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
         assert answer.count('name="how"') == ways_back
+    assert case.events.filter(kind="done").count() == 1
+
+
+def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
+    agent: User, teammate: User, case: Case
+) -> None:
+    """Seen to fail where the loser's case took over the new state: a way back was offered."""
+    theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
+    before = theirs.standing
+    case.finish(by=agent, seen=seen)
+    theirs.finish(by=teammate, seen=seen)
+    assert theirs.standing == before
     assert case.events.filter(kind="done").count() == 1
 
 
@@ -285,6 +298,28 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
     mail_notice(notice.pk)
     assert [message.to for message in mail.outbox] == [[teammate.email]]
     assert f"/cases/{case.pk}/" in mail.outbox[0].body
+
+
+def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
+    agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To who wants it, while it is news; not what was read, or has been mailed."""
+    User.objects.filter(pk=teammate.pk).update(mail_notices=True)
+    now = timezone.now()
+    ages = {"lost": 5, "just now": 0, "old": 60 * 25, "read": 5, "mailed": 5}
+    for text, minutes in ages.items():
+        at = now - timedelta(minutes=minutes)
+        users = [teammate, agent]
+        Notice.give(users, Notice.Kind.MENTIONED, case=case, text=text, now=at)
+    Notice.objects.filter(text="read").update(read_at=now)
+    Notice.objects.filter(text="mailed").update(mailed_at=now)
+    nudged: list[tuple[str, int]] = []
+    monkeypatch.setattr(nudge, "nudge", lambda task, pk: nudged.append((task, pk)))
+    pipeline.tick()
+    (lost,) = [pk for task, pk in nudged if task == "routing.mail_notice"]
+    assert Notice.objects.get(pk=lost).text == "lost"
+    mail_notice(lost)
+    assert mail.outbox[0].to == [teammate.email]
 
 
 def test_a_reopened_case_rings_for_whoever_works_on_it(agent: User, case: Case, say: Say) -> None:
