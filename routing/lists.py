@@ -25,6 +25,8 @@ from scrm.numbers import midnight, number, place
 PAGE = 50
 MOST_FOUND = 500
 """Of what a search finds, the newest that are looked through."""
+MOST_HANDED = 50
+"""Of what one handed over and is still open elsewhere: the newest."""
 STRETCH = 5_000
 """Interactions that a search looks at first: the newest."""
 LABELS = {
@@ -70,7 +72,8 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 def cases_asked_for(asked: Asked, user: User) -> QuerySet[Case]:
     """All of them that the user may see, in no order.
 
-    What they only handed over is among “All”: nothing of it is theirs to do.
+    What they only handed over is among “All”: nothing of it is theirs to do. Its page has the
+    newest of these, a search all of them.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -85,7 +88,8 @@ def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     department is not sought among all that is heard.
     """
     conditions = _conditions(asked, user)
-    parts = Case.objects.parts_visible_to(user, handed_over=asked.view == "all")
+    handed = 0 if asked.view != "all" else None if asked.filters.get("q") else MOST_HANDED
+    parts = Case.objects.parts_visible_to(user, handed_over=handed)
     wanted = [page_after(part.filter(conditions), asked.sort, mark) for part in parts]
     if len(wanted) < 2:
         return in_order(wanted[0], asked.sort)[: PAGE + 1] if wanted else Case.objects.none()

@@ -42,21 +42,22 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
-    def parts_visible_to(self, user: User, *, handed_over: bool) -> list[CaseQuerySet]:
+    def parts_visible_to(self, user: User, *, handed_over: int | None) -> list[CaseQuerySet]:
         """What they see, in parts that do not overlap and go along an index each.
 
-        handed_over: with that part, as in `visible_to`; or without, as `in_departments_of`.
+        handed_over: of that part the newest so many; None for all of them.
         """
         if user.sees_everything:
             return [self]
         mine = list(user.memberships.values_list("department", flat=True))
         if len(mine) > MANY:
-            return [self.visible_to(user) if handed_over else self.in_departments_of(user)]
+            return [self.in_departments_of(user) if handed_over == 0 else self.visible_to(user)]
         parts = [self.filter(department=department) for department in mine]
-        if handed_over:
-            handed = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user).values("case")
-            elsewhere = self.exclude(status__in=CLOSED).exclude(department__in=mine)
-            parts.append(elsewhere.filter(pk__in=handed))
+        if handed_over != 0:
+            handed = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user)
+            elsewhere = handed.exclude(case__status__in=CLOSED).exclude(case__department__in=mine)
+            newest = elsewhere.order_by("-case").values("case").distinct()[:handed_over]
+            parts.append(self.filter(pk__in=newest))
         return parts
 
     def workable_by(self, user: User) -> CaseQuerySet:
@@ -282,10 +283,9 @@ class Case(models.Model):
     ) -> None:
         """Done. Refused with Stale if they said something that `by` has not seen."""
         self.check_seen(seen)
-        self.refresh_from_db(fields=["status"])  # somebody else may just have done it
         now = now or timezone.now()
-        if self.status == Status.DONE:
-            return
+        if Case.objects.filter(pk=self.pk, status=Status.DONE).exists():
+            return  # somebody else has just done it
         self._swap({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
         self.log(Kind.DONE, by=by, why=why, now=now)
 

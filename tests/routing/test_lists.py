@@ -92,6 +92,22 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
     assert shown(as_(admin).get("/", {"q": "nightingale"})) == [case.pk]
 
 
+def test_of_what_was_handed_over_the_newest_are_listed_and_all_are_found(
+    as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newest of those that are open elsewhere; one that is done does not take another's place."""
+    monkeypatch.setattr(lists, "MOST_HANDED", 2)
+    handed = [make_case("My bag is gone", by=f"p{n}") for n in range(4)]
+    for case in handed:
+        for why in ("Theirs", "Really theirs"):
+            case.hand_over(to=sales, by=agent, why=why)
+    handed[-1].finish(by=agent, seen=handed[-1].last_inbound_id)
+    newest = {handed[1].pk, handed[2].pk}
+    assert set(shown(as_(agent).get("/?view=all"))) == newest
+    found = shown(as_(agent).get("/", {"q": "bag", "view": "all"}))
+    assert set(found) == newest | {handed[0].pk}
+
+
 def test_filters_narrow_together_and_each_can_be_taken_away(
     as_: As, agent: User, make_case: Make
 ) -> None:
