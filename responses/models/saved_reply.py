@@ -30,7 +30,6 @@ class SavedReply(models.Model):
     )
     owner = models.ForeignKey(User, models.PROTECT, related_name="saved_replies")
     is_active = models.BooleanField(default=True)
-    used = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = SavedReplyQuerySet.as_manager()
