@@ -194,7 +194,7 @@
     const row = document.getElementById(`row-${detail.id}`);
     const next = row?.nextElementSibling || row?.previousElementSibling;
     row?.classList.add("gone");
-    if (next) { open(next.querySelector(".who-link")).then(() => focus(next)); setTimeout(() => document.getElementById(row.id)?.remove(), 400); }
+    if (next) { open(next.querySelector(".who-link")).then(() => focus(next)); setTimeout(() => document.querySelector(`#${row.id}.gone`)?.remove(), 400); }
     else location.assign(document.querySelector(".case-title .back")?.href || "/");
   });
   document.body.addEventListener("list-changed", () => {

@@ -34,7 +34,14 @@
 
   channel.onmessage = ({ data }) => (data.beat ? (heardAt = Date.now()) : say(data.kind, data.id));
 
-  function listen(token) {
+  const saySomethingOfEach = () => KINDS.forEach((kind) => {
+    if (kind === "presence") return;
+    channel.postMessage({ kind, id: 0 });
+    say(kind, 0);
+  });
+
+  // missed: what was told between the last stream's end and the beginning of this one.
+  function listen(token, missed = false) {
     const stream = new EventSource(`${live}?token=${encodeURIComponent(token)}`);
     for (const kind of KINDS) {
       stream.addEventListener(kind, ({ data }) => {
@@ -46,12 +53,17 @@
       heardAt = Date.now();
       channel.postMessage({ beat: true });
     });
+    stream.onopen = () => {
+      if (missed) saySomethingOfEach();
+      missed = false;
+    };
     stream.onerror = async () => {
+      missed = true;
       if (stream.readyState !== EventSource.CLOSED) return; // it tries again by itself
       stream.close();
       await new Promise((done) => setTimeout(done, 3000 + Math.random() * 4000));
       const answer = await fetch("/live/token/", { redirect: "error" }).catch(() => null);
-      listen(answer && answer.ok ? await answer.text() : token);
+      listen(answer && answer.ok ? await answer.text() : token, true);
     };
   }
 
