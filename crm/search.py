@@ -19,6 +19,7 @@ from crm.models.contact import CONTACT_NAMES
 from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text import storable
 
+LOOKED_THROUGH = 30
 _MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
 """ASCII but for the plus, with which telephone numbers begin."""
@@ -74,20 +75,32 @@ def contacts_named(words: str) -> QuerySet[Contact]:
     return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
 
 
+def some_contacts_named(words: str) -> QuerySet[Contact]:
+    """The same for whoever types and sees a few at once: of so many that are called so."""
+    _profiles, contacts = _called_so(words, most=LOOKED_THROUGH)
+    return Contact.objects.filter(pk__in=contacts)
+
+
 def people_named(words: str, *, most: int) -> set[int]:
-    """Profiles of that name, and all of a contact who is called so or has a profile that is.
+    """Profiles of that name, and all of a contact who is called so or has a profile that is."""
+    profiles, contacts = _called_so(words, most=most)
+    links = ProfileLink.objects.filter(ended_at=None, contact__in=contacts)
+    return profiles | {*links.values_list("profile", flat=True)[:most]}
+
+
+def _called_so(words: str, *, most: int) -> tuple[set[int], set[int]]:
+    """Profiles of that name, and contacts who are called so or have such a profile.
 
     So many of each are looked at, whichever come first; each through its own index.
     """
     query = prefix_query(words)
     if query is None:
-        return set()
-    links = ProfileLink.objects.filter(ended_at=None)
-    named = {*profiles_named(words).order_by().values_list("pk", flat=True)[:most]}
+        return set(), set()
+    profiles = {*profiles_named(words).order_by().values_list("pk", flat=True)[:most]}
     own = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query).order_by()
+    links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles)
     contacts = {*own.values_list("pk", flat=True)[:most]}
-    contacts |= {*links.filter(profile__in=named).values_list("contact", flat=True)}
-    return named | {*links.filter(contact__in=contacts).values_list("profile", flat=True)[:most]}
+    return profiles, contacts | {*links.values_list("contact", flat=True)}
 
 
 def strangers_named(words: str) -> ProfileQuerySet:

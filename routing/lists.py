@@ -25,7 +25,7 @@ from scrm.numbers import midnight, number, place
 PAGE = 50
 MOST_FOUND = 500
 """Of what a search finds, the newest that are looked through."""
-MOST_HANDED = 50
+MOST_HANDED = 20
 """Of what one handed over and is still open elsewhere: the newest."""
 STRETCH = 5_000
 """Interactions that a search looks at first: the newest."""

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from crm.models import Contact, Profile, ProfileLink
-from crm.search import contacts_named, profiles_named
+from crm.search import profiles_named, some_contacts_named
 from routing.voices import Unclear, phone
 from scrm.numbers import number
 from scrm.text import storable
@@ -64,7 +64,7 @@ def find(words: str) -> list[Person]:
     come first. It answers between two keys, however many people there are.
     """
     words = storable(words).strip()
-    profiles, contacts = profiles_named(words), list(contacts_named(words)[:MOST])
+    profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MOST])
     if _UNBROKEN.search(words):  # no space shows where a word begins
         profiles = Profile.objects.filter(name__icontains=words)
         contacts = list(Contact.objects.filter(name__icontains=words)[:MOST])

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
 from crm.models import Contact, Profile, ProfileLink
-from crm.search import contacts_named, profiles_named
+from crm.search import profiles_named, some_contacts_named
 from crm.views.listing import typed_words
 from scrm.numbers import number
 
@@ -75,7 +75,7 @@ def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") 
     """chosen: the key of a contact that is offered first, whatever the words."""
     current = ProfileLink.objects.filter(ended_at=None).select_related("profile").order_by("pk")
     links = Prefetch("links", queryset=current, to_attr="current_links")
-    rows = contacts_named(words).exclude(pk=besides or 0).prefetch_related(links)[:_FEW]
+    rows = some_contacts_named(words).exclude(pk=besides or 0).prefetch_related(links)[:_FEW]
     first = Contact.objects.filter(pk=number(chosen) or 0).prefetch_related(links)
     return [
         Offer(row.pk, row.name, _contact_detail(row), row.get_absolute_url(), str(row.pk) == chosen)

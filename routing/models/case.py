@@ -54,10 +54,12 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return [self.in_departments_of(user) if handed_over == 0 else self.visible_to(user)]
         parts = [self.filter(department=department) for department in mine]
         if handed_over != 0:
-            handed = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user)
-            elsewhere = handed.exclude(case__status__in=CLOSED).exclude(case__department__in=mine)
-            newest = elsewhere.order_by("-case").values("case").distinct()[:handed_over]
-            parts.append(self.filter(pk__in=newest))
+            handed = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user).values("case")
+            elsewhere = self.exclude(status__in=CLOSED).exclude(department__in=mine)
+            if handed_over:
+                open_ones = handed.filter(case__in=elsewhere).order_by("-case").distinct()
+                handed = open_ones[:handed_over]
+            parts.append(elsewhere.filter(pk__in=handed))
         return parts
 
     def workable_by(self, user: User) -> CaseQuerySet:

@@ -5,14 +5,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
-from crm.models import Contact
-from crm.search import contacts_named
+from crm.search import some_contacts_named
 from routing import lists
 from routing.lists import Asked
 from routing.models import Case, Issue
 from scrm.text import storable
 
-_FEW, _LOOKED_THROUGH = 6, 200
+_FEW = 6
 _MOST_TAGGED = 500
 
 
@@ -23,10 +22,9 @@ def palette(request: StaffRequest) -> HttpResponse:
     if not words:
         return HttpResponse()
     cases = lists.page(Asked("all", "newest", {"q": words}), request.user)
-    contacts = contacts_named(words).order_by().values("pk")[:_LOOKED_THROUGH]
     context = {
         "cases": cases.select_related("profile", "department")[:_FEW],
-        "contacts": Contact.objects.filter(pk__in=contacts)[:_FEW],
+        "contacts": some_contacts_named(words)[:_FEW],
         "issues": Issue.objects.filter(name__icontains=words)[:_FEW],
         "words": words,
     }

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from crm import search
 from crm.models import Contact, Profile, User
-from crm.search import contacts_named, prefix_query, profiles_named, strangers_named
+from crm.search import (
+    contacts_named,
+    prefix_query,
+    profiles_named,
+    some_contacts_named,
+    strangers_named,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +99,19 @@ def test_a_contact_is_found_by_their_name_and_by_a_profile_that_is_them(agent: U
     assert set(contacts_named("ron")) == {director, other}
     ron.unlink(by=agent)
     assert not contacts_named("thedir").exists()
+
+
+def test_whoever_types_is_shown_some_of_many(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alike by their own name and by a profile; of a common name not all are looked at."""
+    director = Contact.objects.create(name="R. Calder")
+    profile("Ron", handle="thedirector").link_to(director, by=agent, evidence="Said so")
+    assert list(some_contacts_named("calder")) == list(some_contacts_named("thedir")) == [director]
+    assert not some_contacts_named("?!").exists()
+    for n in range(5):
+        Contact.objects.create(name=f"Calder {n}")
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 3)
+    assert some_contacts_named("calder").count() == 3
+    assert contacts_named("calder").count() == 6
 
 
 def test_a_stranger_is_a_profile_without_a_current_link(agent: User) -> None:
