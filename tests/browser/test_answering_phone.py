@@ -82,7 +82,7 @@ def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None
     fits(page)
     phone.type(text, NEW)
     phone.button("Correct it there").click()
-    expect(phone.said).to_contain_text("Leaves in")
+    expect(phone.said).to_contain_text("leaves in")
     fits(page)
     leaves(Delivery.objects.get(act="amend"))
     assert ours() == [NEW]

@@ -92,7 +92,7 @@ def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: Worl
     page.keyboard.press("Escape")
     hand.write("We are sorry.")
     hand.send()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     said += found(page, "sent")
     hand.is_at(world["layla"])
     hand.write("a" * 600)

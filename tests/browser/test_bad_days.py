@@ -46,7 +46,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     assert not Response.objects.exists()
     hand.page.context.set_offline(False)
     expect(banner).to_be_hidden()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     assert Response.objects.get().text == "We are sorry."
 
 
@@ -98,7 +98,7 @@ def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
     with hand.page.expect_response("**/reply/") as second:
         hand.send()
     assert (answers, second.value.status) == ([200], 200)
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     hand.is_at(world["layla"])
     assert Response.objects.count() == Delivery.objects.count() == 1
 
@@ -214,7 +214,7 @@ def test_five_hundred_emoji_are_sent_as_they_are(
     hand.write(text)
     expect(hand.opened.locator("[data-count]")).to_have_text("500")
     hand.send()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     assert Response.objects.get().text == text
     hand.page.goto(world["wei"].get_absolute_url())
     expect(hand.opened.locator(".timeline")).to_contain_text(text)

@@ -36,7 +36,7 @@ def says_it(hand: Hand) -> Delivery:
     """The open case is answered; its answer waits to leave."""
     hand.write(SAID)
     hand.send()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     return Delivery.objects.get()
 
 

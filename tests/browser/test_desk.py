@@ -64,7 +64,7 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
     expect(hand.opened.locator(".private-line")).to_be_visible()
     expect(hand.opened.locator(".public-line")).to_be_hidden()
     hand.send()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     sent = Delivery.objects.get()
     assert sent.response.text == "We are sorry to hear it. May we call you?"
     assert (sent.response.author, sent.response.visibility) == (agent, "private")
@@ -107,7 +107,7 @@ def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None
     hand.press("s", hand.verb("Snooze"))
     hand.choose(hand.page.get_by_label("Until", exact=True), "In four hours")
     hand.go(hand.opened.locator(".case-title form button", has_text="Snooze"))
-    expect(hand.said).to_contain_text("Put off.")
+    expect(hand.said).to_contain_text("Snoozed.")
     case = world["wei"]
     assert case.status == "snoozed"
     assert case.snoozed_until is not None

@@ -46,7 +46,7 @@ def answered(windows: Windows, agent: User, world: World, asked: Case) -> Respon
         hand.is_at(case)
         hand.write(text)
         hand.send()
-        expect(hand.said).to_contain_text("Leaves in")
+        expect(hand.said).to_contain_text("leaves in")
         leaves(Response.objects.get(text=text).deliveries.get())
     return Response.objects.get(text=SAID)
 

@@ -111,7 +111,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     hand.tick(hand.page.get_by_role("checkbox", name="@SkywardAir"))
     hand.type(hand.page.get_by_label("Your statement"), "We have found the bags; they fly tonight.")
     hand.go(hand.button("Publish to everyone"))
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     sent = Delivery.objects.get()
     assert (sent.response.audience, sent.response.issue) == ("many", issue)
     leaves(sent)

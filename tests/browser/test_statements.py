@@ -94,7 +94,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     expect(preview(hand, "Skyward Blog").locator(".text")).to_have_text(LONG)
     expect(page.locator("#speaks")).to_contain_text("Goes out, and is read afterwards")
     hand.press("Control+Enter", hand.button("Publish to everyone"))
-    expect(hand.said).to_contain_text("Planned. It leaves")
+    expect(hand.said).to_contain_text("is planned. It leaves")
 
     sendings = list(Delivery.objects.all())
     assert [each.send_after for each in sendings] == [tomorrow, tomorrow]
@@ -127,7 +127,7 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
     expect(page.locator(".old")).to_contain_text(SHORT)
     hand.type(page.get_by_label("Text", exact=True), NEW)
     hand.press("Control+Enter", hand.button("Correct it there"))
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     assert ours() == [SHORT]
     leaves(Delivery.objects.get(act="amend"))
     assert ours() == [NEW]

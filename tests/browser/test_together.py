@@ -93,7 +93,7 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     assert not Response.objects.exists()
     anna.type(anna.writing, "Excuse us: we are sorry.")
     anna.send()
-    expect(anna.said).to_contain_text("Leaves in")
+    expect(anna.said).to_contain_text("leaves in")
     assert Response.objects.get().text == "Excuse us: we are sorry."
 
 

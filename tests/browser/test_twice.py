@@ -55,7 +55,7 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
     hand.write("We are sorry.")
     expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
     hand.opened.locator(".composer .foot button.primary").dblclick()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     hand.is_at(world["layla"])
     expect(hand.row(world["ron"])).to_have_count(0)
     requests.come(2)
@@ -78,7 +78,7 @@ def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> 
     hand.send()
     hand.page.wait_for_timeout(300)
     drafts.let_go()
-    expect(hand.said).to_contain_text("Leaves in")
+    expect(hand.said).to_contain_text("leaves in")
     hand.is_at(world["layla"])
     assert Response.objects.get().text == "We are sorry."
 

@@ -44,7 +44,7 @@ def test_an_answer_is_sent_and_undone(page: Page, world: World) -> None:
     page.get_by_label("Message privately").check()
     page.get_by_label("Your answer").fill("We are sorry.")
     page.get_by_role("button", name="Send privately").click()
-    expect(page.locator("#messages")).to_contain_text("Leaves in")
+    expect(page.locator("#messages")).to_contain_text("leaves in")
     assert Response.objects.get().visibility == "private"
     page.locator("#messages").get_by_role("button", name="Undo").click()
     expect(page.locator("#messages")).to_contain_text("Nothing left")
@@ -140,5 +140,5 @@ def test_a_statement_is_published(page: Page) -> None:
     page.get_by_role("checkbox", name="@SkywardAir").check()
     page.get_by_label("Your statement").fill("We have found the bags.")
     page.get_by_role("button", name="Publish to everyone").click()
-    expect(page.locator("#messages")).to_contain_text("Leaves in")
+    expect(page.locator("#messages")).to_contain_text("leaves in")
     assert Response.objects.get().audience == "many"

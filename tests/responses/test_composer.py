@@ -176,7 +176,7 @@ def test_the_desk_is_told_that_the_case_is_off_the_table(
     headers = {"HX-Request": "true"}
     done = as_(agent).post(url("reply", complaint), form(complaint), headers=headers)
     assert json.loads(done["HX-Trigger"])["case-finished"] == {"id": complaint.pk}
-    assert "Leaves in" in done.content.decode()
+    assert "leaves in" in done.content.decode()
 
 
 def test_a_statement_speaks_to_all_and_can_correct_an_earlier_one(
