@@ -19,7 +19,7 @@ from crm.models.contact import CONTACT_NAMES
 from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text import storable
 
-LOOKED_THROUGH = 30
+LOOKED_THROUGH = 15
 _MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
 """ASCII but for the plus, with which telephone numbers begin."""

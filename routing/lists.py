@@ -78,7 +78,7 @@ def cases_asked_for(asked: Asked, user: User) -> QuerySet[Case]:
     cases = Case.objects.all()
     everything = asked.view == "all"
     seen = cases.visible_to(user) if everything else cases.in_departments_of(user)
-    return seen.filter(_conditions(asked, user))
+    return seen.filter(_conditions(asked, user, _found(asked, user)))
 
 
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
@@ -87,9 +87,10 @@ def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     The first of each part that may be seen are taken along its own index, so that a small
     department is not sought among all that is heard.
     """
-    conditions = _conditions(asked, user)
-    handed = 0 if asked.view != "all" else None if asked.filters.get("q") else MOST_HANDED
-    parts = Case.objects.parts_visible_to(user, handed_over=handed)
+    found = _found(asked, user)
+    conditions = _conditions(asked, user, found)
+    handed = 0 if asked.view != "all" else MOST_HANDED if found is None else found
+    parts = Case.objects.parts_visible_to(user, handed=handed)
     wanted = [page_after(part.filter(conditions), asked.sort, mark) for part in parts]
     if len(wanted) < 2:
         return in_order(wanted[0], asked.sort)[: PAGE + 1] if wanted else Case.objects.none()
@@ -132,14 +133,12 @@ def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
     return last if rank is None else (rank, *last)
 
 
-def _conditions(asked: Asked, user: User) -> Q:
+def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
     conditions = _in_view(asked.view, user)
     for name, value in asked.filters.items():
         if name in _FILTERS:
             conditions &= _FILTERS[name](value)
-    if words := asked.filters.get("q"):
-        conditions &= _words(words, user)
-    return conditions
+    return conditions if found is None else conditions & Q(pk__in=found)
 
 
 def _in_view(view: str, user: User) -> Q:
@@ -165,11 +164,14 @@ def _topic(topic: Topic) -> Q:
     return Q(Exists(hit.filter(mention__interaction=OuterRef("last_inbound"))))
 
 
-def _words(words: str, user: User) -> Q:
+def _found(asked: Asked, user: User) -> set[int] | None:
     """By number, by name, handle or address, or by what was said: each through its index.
 
-    What the user may not read is not found by its words either.
+    What the user may not read is not found by its words either. None where nothing is sought.
     """
+    words = asked.filters.get("q")
+    if not words:
+        return None
     pk = number(words.strip().lstrip("#"))
     found = {pk} if pk is not None else set()
     query = prefix_query(words)
@@ -177,7 +179,7 @@ def _words(words: str, user: User) -> Q:
         of_them = Case.objects.filter(profile__in=people_named(words, most=MOST_FOUND))
         found |= {*of_them.order_by("-pk").values_list("pk", flat=True)[:MOST_FOUND]}
         found |= _cases_about(_talks_with(query), user)
-    return Q(pk__in=found)
+    return found
 
 
 def _cases_about(talks: set[int], user: User) -> set[int]:

@@ -25,7 +25,12 @@ class Conversation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["network", "key"], name="conversation_once_a_network")
         ]
-        indexes = [models.Index(fields=["network", "thread_key"], name="conversation_thread")]
+        indexes = [
+            models.Index(fields=["network", "thread_key"], name="conversation_thread"),
+            models.Index(
+                fields=["id"], name="conversation_restricted", condition=models.Q(restricted=True)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title or self.key

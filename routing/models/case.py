@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,8 +23,7 @@ from routing.models.target import SlaPolicy
 from scrm.live import publish
 
 Kind = CaseEvent.Kind
-MANY = 4
-"""Departments; who is in more sees so much that a filter along the whole list finds it soon."""
+MANY = 4  # departments; in more one sees so much that a filter along all of them finds it soon
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -42,24 +41,23 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
-    def parts_visible_to(self, user: User, *, handed_over: int | None) -> list[CaseQuerySet]:
+    def parts_visible_to(self, user: User, *, handed: int | Collection[int]) -> list[CaseQuerySet]:
         """What they see, in parts that do not overlap and go along an index each.
 
-        handed_over: of that part the newest so many; None for all of them.
+        handed: of what they handed over the newest so many, or those among these.
         """
         if user.sees_everything:
             return [self]
         mine = list(user.memberships.values_list("department", flat=True))
         if len(mine) > MANY:
-            return [self.in_departments_of(user) if handed_over == 0 else self.visible_to(user)]
+            return [self.in_departments_of(user) if handed == 0 else self.visible_to(user)]
         parts = [self.filter(department=department) for department in mine]
-        if handed_over != 0:
-            handed = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user).values("case")
+        if handed != 0:
+            events = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user).values("case")
             elsewhere = self.exclude(status__in=CLOSED).exclude(department__in=mine)
-            if handed_over:
-                open_ones = handed.filter(case__in=elsewhere).order_by("-case").distinct()
-                handed = open_ones[:handed_over]
-            parts.append(elsewhere.filter(pk__in=handed))
+            newest = events.filter(case__in=elsewhere).order_by("-case").distinct()
+            these = newest[:handed] if isinstance(handed, int) else events.filter(case__in=handed)
+            parts.append(elsewhere.filter(pk__in=these))
         return parts
 
     def workable_by(self, user: User) -> CaseQuerySet:
