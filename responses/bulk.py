@@ -125,10 +125,12 @@ def _do_one(job: Job, pk: int, asked: Asked) -> None:
         before = case.standing
         with transaction.atomic():
             VERBS[job.data["verb"]](case, asked)
+            after = Case.objects.get(pk=pk).standing
+            if after == before:
+                raise Stale(_("It was so already."))
     except Stale as stale:
         job.note(refused=[*_refused(job), [pk, str(stale)]])
     else:
-        after = Case.objects.get(pk=pk).standing
         job.note(changes=[*_changes(job), [pk, before, after]])
 
 

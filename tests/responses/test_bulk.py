@@ -73,6 +73,16 @@ def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case])
     assert statuses() == ["open", "new", "new", "new"]
 
 
+def test_what_a_colleague_had_done_is_not_said_to_be_done(
+    as_: As, agent: User, teammate: User, cases: list[Case]
+) -> None:
+    """Seen to fail with every verb that raised nothing counted: its undo led nowhere."""
+    press(as_(teammate), "done", cases[:1])
+    said = press(as_(agent), "done", cases).content.decode()
+    assert "Done: 3 cases. 1 was left as it is." in said
+    assert "It was so already." in said
+
+
 def test_one_click_is_one_time(as_: As, agent: User, cases: list[Case]) -> None:
     form = str(uuid.uuid4())
     for _click in range(2):

@@ -184,6 +184,10 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
     }
     said = html(as_(agent).post("/bulk/", typed, headers={"HX-Request": "true"}))
     assert "Done: 1 case. 1 was left as it is." in said
+    again = f'hx-get="{seats.get_absolute_url()}" hx-trigger="list-changed'
+    assert again in html(as_(agent).get(f"{seats.get_absolute_url()}?q=bag"))
+    open_only = f"{seats.get_absolute_url()}?show=open"
+    assert f'hx-get="{open_only}" hx-trigger="list-changed' in html(as_(agent).get(open_only))
     assert [Case.objects.get(pk=each.pk).status for each in (mine, late)] == ["done", "new"]
     assert "all-done" not in html(as_(reader).get(seats.get_absolute_url()))
 
