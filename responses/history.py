@@ -119,8 +119,11 @@ def mark_of(last: Response) -> str:
 def with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
     """With all that a row says, by a fixed number of statements."""
     return found.select_related(
-        "case__profile", "issue", "department", "author", "campaign_link__campaign"
-    ).prefetch_related("deliveries__account", "deliveries__profile", "attachments", "approvals__by")
+        "case__profile", "issue", "department", "author", "campaign_link__campaign", "corrects"
+    ).prefetch_related(
+        "deliveries__account", "deliveries__profile", "attachments", "approvals__by",
+        "corrects__deliveries",
+    )  # fmt: skip
 
 
 def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> ResponseQuerySet:

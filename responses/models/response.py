@@ -104,9 +104,7 @@ def seen_by(user: User, of: str = "") -> Q:
         return Q(**{f"{of}{name}": value for name, value in facts.items()})
 
     theirs = user.memberships.values("department")
-    handed = CaseEvent.objects.filter(
-        case=OuterRef(f"{of}case"), kind=CaseEvent.Kind.HANDED_OVER, by=user
-    )
+    handed = CaseEvent.handed_over(by=user).filter(case=OuterRef(f"{of}case"))
     out = holds(send_at=None) | holds(send_at__lte=timezone.now())  # not what is only planned
     case = holds(case__department__in=theirs) | (Exists(handed) & ~holds(case__status__in=CLOSED))
     return (
@@ -210,8 +208,9 @@ class Response(Signed):
 
     @property
     def is_taken_down(self) -> bool:
-        """It was there, and nothing of it stands any more."""
-        sent = [each for each in self.deliveries.all() if each.state == "sent"]
+        """It was there, or changed what was, and nothing of that stands any more."""
+        said = self.corrects if self.corrects and self.corrects_in_place else self
+        sent = [each for each in said.deliveries.all() if each.state == "sent"]
         gone = {each.amends_id for each in sent if each.act == "withdraw"}
         return bool(gone) and gone == {each.pk for each in sent if each.act == "say"}
 

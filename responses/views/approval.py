@@ -240,10 +240,11 @@ def _approvals(
 ) -> HttpResponse:
     """The queue. form, at: what was typed about one of them, and about which."""
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
-    held = held.select_related("case__profile", "issue", "department", "author")
+    held = held.select_related("case__profile", "issue", "department", "author", "corrects")
     held = held.prefetch_related(
-        "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
-    )
+        "deliveries__account", "deliveries__profile", "attachments", "approvals__by",
+        "corrects__deliveries",
+    )  # fmt: skip
     waiting, more = oldest(held)
     answered = words_answered(waiting, request.user)
     departments = {each.department_id: each.department for each in waiting}
@@ -266,7 +267,9 @@ def _approvals(
         "rows": rows,
         "more": more,
         "error": error,
-        "out": out.select_related("case__profile", "issue", "department", "author")[:MOST],
+        "out": out.select_related(
+            "case__profile", "issue", "department", "author", "corrects"
+        ).prefetch_related("deliveries", "corrects__deliveries")[:MOST],
         "now": timezone.now(),
     }
     return render(request, "responses/approvals.html", shown, status=status)

@@ -148,5 +148,5 @@ def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
 
 def _with_facts(found: ResponseQuerySet, user: User) -> ResponseQuerySet:
     corrected = Prefetch("corrections", Response.objects.alive().visible_to(user))
-    rows = with_facts(found).select_related("corrects").prefetch_related(corrected)
+    rows = with_facts(found).prefetch_related(corrected)
     return rows.order_by("-created_at", "-pk")

@@ -20,10 +20,14 @@ from routing.models.notice import Notice
 from routing.models.rule import Priority
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
 from routing.models.target import SlaPolicy
+from routing.models.undoable import Undoable
 from scrm.live import publish
 
 Kind = CaseEvent.Kind
-MANY = 4  # departments; in more one sees so much that a filter along all of them finds it soon
+
+
+MANY = 4
+"""Departments; who is in more sees so much that a filter along the whole list finds it soon."""
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -31,7 +35,7 @@ class CaseQuerySet(models.QuerySet["Case"]):
         """Their departments' cases, and those they handed over until these are done."""
         if user.sees_everything:
             return self
-        handed = CaseEvent.objects.filter(case=OuterRef("pk"), kind=Kind.HANDED_OVER, by=user)
+        handed = CaseEvent.handed_over(by=user).filter(case=OuterRef("pk"))
         member = Membership.objects.filter(department=OuterRef("department"), user=user)
         return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
 
@@ -41,10 +45,13 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
-    def parts_visible_to(self, user: User, *, handed: int | Collection[int]) -> list[CaseQuerySet]:
+    def parts_visible_to(
+        self, user: User, *, handed: int | Collection[int] | None
+    ) -> list[CaseQuerySet]:
         """What they see, in parts that do not overlap and go along an index each.
 
-        handed: of what they handed over the newest so many, or those among these.
+        handed: of what they handed over that which they handed last, so many; or those among
+        these; None for all.
         """
         if user.sees_everything:
             return [self]
@@ -53,11 +60,13 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return [self.in_departments_of(user) if handed == 0 else self.visible_to(user)]
         parts = [self.filter(department=department) for department in mine]
         if handed != 0:
-            events = CaseEvent.objects.filter(kind=Kind.HANDED_OVER, by=user).values("case")
+            events = CaseEvent.handed_over(by=user).values("case")
             elsewhere = self.exclude(status__in=CLOSED).exclude(department__in=mine)
-            newest = events.filter(case__in=elsewhere).order_by("-case").distinct()
-            these = newest[:handed] if isinstance(handed, int) else events.filter(case__in=handed)
-            parts.append(elsewhere.filter(pk__in=these))
+            if isinstance(handed, int):
+                events = events.filter(case__in=elsewhere).order_by("-pk")[:handed]
+            elif handed is not None:
+                events = events.filter(case__in=handed)
+            parts.append(elsewhere.filter(pk__in=events))
         return parts
 
     def workable_by(self, user: User) -> CaseQuerySet:
@@ -99,7 +108,7 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return len(due)
 
 
-class Case(models.Model):
+class Case(Undoable):
     """One matter with one outside party, as work. Its number is its key.
 
     last_inbound is what staleness is judged by: who acts must have seen it.
@@ -299,31 +308,6 @@ class Case(models.Model):
     def reopen(self, *, by: User | None, why: str) -> None:
         self._swap({}, status=Status.OPEN, done_at=None, snoozed_until=None)
         self.log(Kind.REOPENED, by=by, why=why)
-
-    @property
-    def standing(self) -> dict[str, Any]:
-        """What an undo puts back, as JSON holds it."""
-        times = {name: getattr(self, name) for name in ("done_at", "due_at", "snoozed_until")}
-        return {
-            "status": str(self.status),
-            "department_id": self.department_id,
-            "assignee_id": self.assignee_id,
-            "issue_id": self.issue_id,
-            "tags": list(self.tags),
-            **{name: at.isoformat() if at else None for name, at in times.items()},
-        }
-
-    @transaction.atomic
-    def put_back(self, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
-        """Undo: stand as before, unless somebody changed it since. Raises Stale."""
-        self._lock()
-        if self.standing != after:
-            raise Stale("Somebody changed it since. It was left as it is.")
-        self._swap({}, **before)
-        if self.department_id != after["department_id"]:
-            self._restrict(self.department)
-            publish(f"department:{after['department_id']}", "case", self.pk)
-        self.log(Kind.UNDONE, by=by)
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:

@@ -9,7 +9,10 @@ from routing.models.rule import RuleRevision
 
 
 class CaseEvent(models.Model):
-    """One thing that happened to a case: by whom or by which rule, and why. Never changed."""
+    """One thing that happened to a case: by whom or by which rule, and why. Never changed.
+
+    undoes: the handing over that this takes back, so that nobody reads on because of it.
+    """
 
     class Kind(models.TextChoices):
         ROUTED = "routed", "Routed"
@@ -41,14 +44,21 @@ class CaseEvent(models.Model):
     interaction = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     why = models.TextField(blank=True)
     data = models.JSONField(default=dict)
+    undoes = models.ForeignKey(
+        "self", models.PROTECT, null=True, db_index=False, related_name="undone_by"
+    )
 
     class Meta:
         indexes = [
             models.Index(fields=["case", "at"], name="event_of_case"),
             models.Index(
-                fields=["by", "case"],
+                fields=["by", "-id"],
                 name="event_handed_over",
                 condition=models.Q(kind="handed over"),
+                include=["case"],
+            ),
+            models.Index(
+                fields=["undoes"], name="event_undoes", condition=models.Q(undoes__isnull=False)
             ),
         ]
         ordering = ["at", "pk"]
@@ -56,3 +66,13 @@ class CaseEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.why}"
+
+    @classmethod
+    def handed_over(cls, *, by: User) -> models.QuerySet[CaseEvent]:
+        """What they passed on, and did not take back."""
+        back = cls.objects.filter(undoes=models.OuterRef("pk"))
+        return cls.objects.filter(~models.Exists(back), kind=cls.Kind.HANDED_OVER, by=by)
+
+
+LOOKING = (CaseEvent.Kind.OPENED, CaseEvent.Kind.LEFT)
+"""What changes nothing."""

@@ -136,8 +136,11 @@ def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     """In its place in the record, the calendar, its issue, a case, and a contact's timeline."""
     case = hear("Me too", handle="@rita")
     case.group(stated.issue, by=lead)
+    correction = correct(stated, words(), by=lead)
+    sweep()
     pages = [
         stated.get_absolute_url(),
+        correction.get_absolute_url(),
         reverse("responses:history"),
         reverse("responses:calendar"),
         reverse("responses:issue_said", args=[stated.issue_id]),

@@ -92,6 +92,36 @@ def test_handing_over_can_be_taken_back(
     assert not case.conversations.get().restricted
 
 
+def test_what_they_wrote_there_meanwhile_stays_with_them(
+    as_: As, agent: User, outsider: User, sales: Department, case: Case
+) -> None:
+    """Seen to fail without a look at what was said and written since: the note was read."""
+    typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
+    answer = html(as_(agent).post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
+    as_(outsider).get(f"/cases/{case.pk}/")
+    as_(outsider).post(f"/cases/{case.pk}/left/")
+    Case.objects.get(pk=case.pk).note("He is wrong about clause 9", by=outsider)
+    page = html(as_(agent).post("/undo/", {"how": how}, follow=True))
+    assert "It was left with them." in page
+    assert Case.objects.get(pk=case.pk).department == sales
+
+
+def test_who_took_it_back_reads_no_further_because_of_it(
+    as_: As, agent: User, teammate: User, outsider: User, sales: Department, case: Case
+) -> None:
+    """Seen to fail with the handing over still in force: a later one was read along."""
+    client = as_(agent)
+    typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
+    answer = html(client.post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    assert Notice.objects.filter(user=outsider).exists()
+    client.post("/undo/", {"how": re.findall(r'name="how" value="([^"]+)"', answer)[0]})
+    assert not Notice.objects.filter(user=outsider).exists()
+    Case.objects.get(pk=case.pk).hand_over(to=sales, by=teammate, why="Theirs after all")
+    assert client.get(f"/cases/{case.pk}/").status_code == 404
+    assert as_(teammate).get(f"/cases/{case.pk}/").status_code == 200
+
+
 def test_who_left_the_department_takes_nothing_back_into_it(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
