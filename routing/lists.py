@@ -19,6 +19,7 @@ from crm.models import Conversation, Interaction, ProfileLink, User
 from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
 from routing.models import Case, CaseConversation
+from routing.models.case import CaseQuerySet
 from routing.models.status import ACTIVE, LIVING, Status
 from scrm.numbers import midnight, number, place
 
@@ -26,7 +27,7 @@ PAGE = 50
 MOST_FOUND = 500
 """Of what a search finds, the newest that are looked through."""
 MOST_HANDED = 20
-"""Of what one handed over and is still open elsewhere: the newest."""
+"""Of what one handed over and is still open elsewhere: the last."""
 STRETCH = 5_000
 """Interactions that a search looks at first: the newest."""
 LABELS = {
@@ -69,11 +70,11 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
     return "mine" if cases.active().of(user).exists() else "unassigned"
 
 
-def cases_asked_for(asked: Asked, user: User) -> QuerySet[Case]:
+def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
     """All of them that the user may see, in no order.
 
-    What they only handed over is among “All”: nothing of it is theirs to do. Its page has the
-    newest of these, a search all of them.
+    What they only handed over is among “All”: nothing of it is theirs to do. Its pages have what
+    they handed over last; with a filter or a search, all of it.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -89,7 +90,9 @@ def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     """
     found = _found(asked, user)
     conditions = _conditions(asked, user, found)
-    handed = 0 if asked.view != "all" else MOST_HANDED if found is None else found
+    handed: int | set[int] | None = 0
+    if asked.view == "all":
+        handed = found if found is not None else None if asked.filters else MOST_HANDED
     parts = Case.objects.parts_visible_to(user, handed=handed)
     wanted = [page_after(part.filter(conditions), asked.sort, mark) for part in parts]
     if len(wanted) < 2:

@@ -98,7 +98,8 @@ def news(request: StaffRequest) -> HttpResponse:
     ids = [pk for each in request.GET.get("ids", "").split(",") if (pk := number(each))]
     shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
     wanted = lists.cases_asked_for(asked, request.user)
-    fresh = wanted.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
+    theirs = wanted.in_departments_of(request.user)  # of what was handed over, pages have the last
+    fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
     visible = Case.objects.visible_to(request.user).filter(pk__in=ids[:MOST_SHOWN])
     changed = rows(visible, request.user)
     here = set(wanted.filter(pk__in=ids[:MOST_SHOWN]).values_list("pk", flat=True))

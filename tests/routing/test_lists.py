@@ -92,20 +92,19 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
     assert shown(as_(admin).get("/", {"q": "nightingale"})) == [case.pk]
 
 
-def test_of_what_was_handed_over_the_newest_are_listed_and_all_are_found(
+def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Newest of those that are open elsewhere; one that is done does not take another's place."""
+    """The last of those that are open elsewhere; one that is done takes no other's place."""
     monkeypatch.setattr(lists, "MOST_HANDED", 2)
-    handed = [make_case("My bag is gone", by=f"p{n}") for n in range(4)]
-    for case in handed:
-        for why in ("Theirs", "Really theirs"):
-            case.hand_over(to=sales, by=agent, why=why)
-    handed[-1].finish(by=agent, seen=handed[-1].last_inbound_id)
-    newest = {handed[1].pk, handed[2].pk}
-    assert set(shown(as_(agent).get("/?view=all"))) == newest
-    found = shown(as_(agent).get("/", {"q": "bag", "view": "all"}))
-    assert set(found) == newest | {handed[0].pk}
+    handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
+    for case in reversed(handed):
+        case.hand_over(to=sales, by=agent, why="Theirs")
+    handed[0].finish(by=agent, seen=handed[0].last_inbound_id)
+    last = {handed[1].pk, handed[2].pk}
+    assert set(shown(as_(agent).get("/?view=all"))) == last
+    for narrowed in ("/?view=all&tag=bags", "/?view=all&q=bag"):
+        assert set(shown(as_(agent).get(narrowed))) == last | {handed[3].pk}
 
 
 def test_filters_narrow_together_and_each_can_be_taken_away(
