@@ -54,7 +54,7 @@
       channel.postMessage({ beat: true });
     });
     stream.onopen = () => {
-      if (missed) saySomethingOfEach();
+      if (missed) setTimeout(saySomethingOfEach, Math.random() * 3000); // not all browsers at once
       missed = false;
     };
     stream.onerror = async () => {

@@ -125,6 +125,7 @@ def site(
         yield Site(f"http://127.0.0.1:{port}", machine)
     with django_db_blocker.unblock():
         eventually(_alone, within=60)
+        connection.close()
 
 
 def _alone() -> bool:
