@@ -35,12 +35,15 @@ SEEN = (AssertionError, IntegrityError, FlakyFailure)
 Cut = tuple[Any, str, str, str]
 """Whose function it is, its name, what stands there, what stands there instead."""
 DUE = DeliveryQuerySet, "due"
+FENCE = """attempt_id=self.attempt_id,
+        state__in=[Sending.SENDING, Sending.UNKNOWN],
+        settled_at=None,
+"""
 
 GUARDS: dict[str, list[Cut]] = {
     "what is paused does not leave": [(*DUE, "account__paused_at=None,", "")],
     "a pause of everything holds": [(*DUE, ".exclude(Exists(Pause.objects.open()))", "")],
     "not before its time": [(*DUE, "send_after__lte=now,", "")],
-    "only what is released": [(*DUE, 'response__state="released",', "")],
     "one claim at a time": [
         (*DUE, "state=Sending.QUEUED,", ""),
         (Delivery, "claim", "state=Sending.QUEUED,", ""),
@@ -52,9 +55,7 @@ GUARDS: dict[str, list[Cut]] = {
     "a dead sender leaves an unknown": [
         (DeliveryQuerySet, "give_up_on_the_dead", "state=Sending.UNKNOWN,", "state=Sending.QUEUED,")
     ],
-    "a late sleeper is fenced off": [
-        (Delivery, "_settle", "attempt_id=self.attempt_id,", "")
-    ],
+    "a late sleeper is fenced off": [(Delivery, "_settle", FENCE, "")],
     "cannot tell is not absent": [(outbox, "settle", "found is Lookup.ABSENT and ", "")],
     "sent is written down once": [(outbox, "mark_sent", "if mine.state in LEFT:", "if False:")],
     "our own post proves one sending": [
@@ -76,9 +77,8 @@ GUARDS: dict[str, list[Cut]] = {
         (outbox, "_carry_out", "if delivery.is_overtaken:", "if False:")
     ],
     "what waits elsewhere is stopped": [
-        (corrections, "correct", "_stop_what_waits(response, why=_STOPPED)", "pass"),
-        (corrections, "take_down",
-         '_stop_what_waits(response, why="It was taken down before it went.")', "pass"),
+        (corrections, "_stop_what_waits",
+         "said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)", "pass")
     ],
     "a budget is kept": [
         (Delivery, "claim", "if not self._has_its_turn(now):", "if False:")
