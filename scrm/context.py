@@ -175,7 +175,7 @@ def _counting(
         theirs.filter(status=Status.WAITING),
         theirs.filter(status=Status.SNOOZED),
         Response.objects.approvable_by(user),
-        Delivery.objects.visible_to(user).to_check(minute),
+        Delivery.objects.at_hand_of(user).to_check(minute),
         Notice.objects.filter(user=user).unread(),
         Pause.objects.open(),
     )

@@ -48,6 +48,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def visible_to(self, user: User) -> DeliveryQuerySet:
         return self if user.sees_everything else self.filter(seen_by(user, "response__"))
 
+    def at_hand_of(self, user: User) -> DeliveryQuerySet:
+        """Theirs, or of their departments: somebody else's failures are no work of theirs."""
+        if user.sees_everything:
+            return self
+        theirs = user.memberships.values("department")
+        own = Q(response__author=user) | Q(response__department__in=theirs)
+        return self.visible_to(user).filter(own | Q(response__case__department__in=theirs))
+
     def due(self, now: datetime) -> DeliveryQuerySet:
         """Released, not paused, and their time has come but not long gone.
 

@@ -101,7 +101,7 @@ def _sendings(
     error: str = "",
 ) -> HttpResponse:
     """What needs a human. form, at: what was typed about one of them, and about which."""
-    found = Delivery.objects.visible_to(request.user).to_check(timezone.now())
+    found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
     found = found.select_related(
         "response__case__profile", "response__issue", "response__department",
         "response__author", "account", "profile",

@@ -117,7 +117,7 @@ def _cases_today(user: User, now: datetime) -> dict[str, int]:
 
 def _active_cases(user: User, now: datetime) -> dict[str, Any]:
     nobodys, late = Q(assignee=None), Q(due_at__lt=now)
-    active = Case.objects.visible_to(user).active()
+    active = Case.objects.in_departments_of(user).active()
     return active.aggregate(
         unassigned=Count("pk", filter=nobodys),
         unassigned_since=Min("last_inbound_at", filter=nobodys),
@@ -142,7 +142,7 @@ def _held(user: User) -> dict[str, Any]:
 
 
 def _to_check(user: User, now: datetime) -> dict[str, Any]:
-    troubled = Delivery.objects.visible_to(user).to_check(now)
+    troubled = Delivery.objects.at_hand_of(user).to_check(now)
     return troubled.aggregate(n=Count("pk"), since=Min("send_after"))
 
 

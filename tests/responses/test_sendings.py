@@ -52,6 +52,17 @@ def test_what_waits_its_turn_is_not_listed(
     assert "We are so sorry." not in as_(agent).get(PAGE).content.decode()
 
 
+def test_what_others_could_not_say_is_no_work_of_mine(
+    stated: Response, agent: User, outsider: User, admin: User, as_: As
+) -> None:
+    """Though they may read it. Seen to fail with all that is visible on the page."""
+    sending = stated.deliveries.get()
+    Delivery.objects.filter(pk=sending.pk).update(state="failed")
+    assert Response.objects.visible_to(outsider).filter(pk=stated.pk).exists()
+    pages = [as_(who).get(PAGE).content.decode() for who in (agent, outsider, admin)]
+    assert [f'id="sending-{sending.pk}"' in page for page in pages] == [True, False, True]
+
+
 def test_check_asks_the_network_now(sending: Callable[..., Delivery], agent: User, as_: As) -> None:
     unknown = sending("unknown")
     as_(agent).post(url("check", unknown))
