@@ -68,7 +68,7 @@ def _cells(row: Response, campaigns: set[int], zone: tzinfo) -> list[str]:
         str(row.get_audience_display()),
         row.visibility,
         _joined(dict.fromkeys(each.account.kind for each in sendings)),
-        str(row.get_state_display()),
+        _("Taken down") if row.is_taken_down else str(row.get_state_display()),
         _joined(f"{each['verdict']}: {each['name']} ({each['sentence']})" for each in row.verdict),
         _joined(_sending(each, zone) for each in sendings),
         str(tally.total),
@@ -84,7 +84,7 @@ def _joined(parts: Iterable[object]) -> str:
 def _sending(each: Delivery, zone: tzinfo) -> str:
     to = each.profile or _("everyone")
     at = f" {timezone.localtime(each.sent_at, zone):%Y-%m-%d %H:%M}" if each.sent_at else ""
-    return f"{each.account} → {to}: {each.get_state_display()}{at}"
+    return f"{each.account} → {to}: {each.in_words}{at}"
 
 
 def _outcome(tally: Tally) -> str:

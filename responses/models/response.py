@@ -341,6 +341,8 @@ class Response(Signed):
 
     def become(self, state: str) -> None:
         """Go to this state, and tell who looks at it."""
+        if self.state == State.HELD != state:
+            self.ask_no_more()
         self.state = state
         self.save()
         publish(f"department:{self.department_id}", "response", self.pk)

@@ -119,11 +119,19 @@ class Signed(models.Model):
         else:
             self._ask_above(now=now)
 
+    def ask_no_more(self) -> None:
+        """It waits no longer: whoever was asked to sign need not look."""
+        asked = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self._to_sign)
+        asked.update(read_at=timezone.now())
+
+    @property
+    def _to_sign(self) -> str:
+        return f"{reverse('responses:approvals')}#response-{self.pk}"
+
     def _ask_above(self, *, now: datetime) -> None:
         above = User.objects.active().filter(role__in=["admin", "supervisor"])
         self._ring(above.exclude(pk=self.author_id), now=now)
 
     def _ring(self, users: models.QuerySet[User], *, now: datetime) -> None:
-        url = f"{reverse('responses:approvals')}#response-{self.pk}"
-        kind, text = Notice.Kind.TO_APPROVE, self.quote
+        kind, text, url = Notice.Kind.TO_APPROVE, self.quote, self._to_sign
         Notice.give(users, kind, by=self.author, case=self.case, text=text, url=url, now=now)

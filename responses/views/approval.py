@@ -39,7 +39,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
     return _try(
         request,
         lambda: signing.approve(response, shown=shown, by=request.user, instead=instead),
-        _("Approved. It leaves once no other signature is missing."),
+        lambda: _signed(response),
     )
 
 
@@ -47,7 +47,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
 def review(request: StaffRequest, pk: int) -> HttpResponse:
     """Written down: somebody has read what went out."""
     response = _to_approve(request, pk)
-    return _try(request, lambda: response.review(by=request.user), _("Read."))
+    return _try(request, lambda: response.review(by=request.user), lambda: _("Read."))
 
 
 @require_POST
@@ -60,7 +60,7 @@ def send_back(request: StaffRequest, pk: int) -> HttpResponse:
     return _try(
         request,
         lambda: response.send_back(by=request.user, why=why),
-        _("Sent back to %(author)s.") % {"author": response.author},
+        lambda: _("Sent back to %(author)s.") % {"author": response.author},
         form=form,
         at=pk,
     )
@@ -217,7 +217,7 @@ def _to_approve(request: StaffRequest, pk: int) -> Response:
 def _try(
     request: StaffRequest,
     act: Callable[[], None],
-    done: str,
+    done: Callable[[], str],
     form: SendBackForm | None = None,
     at: int | None = None,
 ) -> HttpResponse:
@@ -227,8 +227,17 @@ def _try(
         return _approvals(request, form=form, at=at, status=422, error=str(refusal))
     except Stale as stale:
         return _approvals(request, form=form, at=at, status=409, error=str(stale))
-    messages.success(request, done)
+    messages.success(request, done())
     return redirect("responses:approvals")
+
+
+def _signed(response: Response) -> str:
+    """Whether another signature is missing, or it goes now or in its time."""
+    if response.state == State.HELD:
+        return _("Signed. %s.") % held_for(response)
+    if response.send_at and response.send_at > timezone.now():
+        return _("Approved. It leaves at its time.")
+    return _("Approved. It leaves now.")
 
 
 def _approvals(
@@ -256,6 +265,7 @@ def _approvals(
             "response": response,
             "answers": answered.get(response.pk),
             "why_not": response.why_not_signed_by(request.user),
+            "stands": _in_place_of(response),
             "rivals": rivals[response.case_id] - 1 if response.case_id else 0,
             "form": form if form and at == response.pk else SendBackForm(),
             "open": form is not None and at == response.pk,
@@ -273,6 +283,13 @@ def _approvals(
         "now": timezone.now(),
     }
     return render(request, "responses/approvals.html", shown, status=status)
+
+
+def _in_place_of(response: Response) -> Response | None:
+    """What stands where a correction would appear."""
+    if response.corrects is None or not response.corrects_in_place:
+        return None
+    return corrections.current(response.corrects, sent=True)
 
 
 def _rewrite(request: StaffRequest, response: Response, form: EditForm) -> None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from crm.models import Interaction, User
 from responses.models import Response, ResponseRule
 from responses.views import lookup
-from routing.models import Case, Department, Issue, Membership
+from routing.models import Case, Department, Issue, Membership, Notice
 
 As = Callable[[User], Client]
 
@@ -54,6 +54,15 @@ def test_an_approval_lets_it_go(
     as_(by).post(url("approve", held), signed(held))
     held.refresh_from_db()
     assert (held.state, held.is_approved, held.approvals.get().by) == ("released", True, by)
+
+
+def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_: As) -> None:
+    """And is told that it leaves. Seen to fail with the notice left as it was."""
+    asked = Notice.objects.filter(user=lead, kind="to approve")
+    assert asked.unread().count() == 1
+    said = as_(lead).post(url("approve", held), signed(held), follow=True).content.decode()
+    assert "Approved. It leaves now." in said
+    assert (asked.count(), asked.unread().count()) == (1, 0)
 
 
 def test_members_who_may_see_it_may_not_approve_it(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import signal
 import uuid
 from collections.abc import Callable
@@ -169,6 +171,36 @@ def test_taking_down_shows_what_stands_and_what_was_about_to(
     assert "Not there yet." in page
     assert "He had a second seat." not in page
     assert "are on their way" not in page
+
+
+def test_who_signs_a_correction_reads_what_it_takes_the_place_of(
+    stated: Response, agent: User, lead: User, as_: As
+) -> None:
+    correct(stated, words("Second."), by=agent)
+    sweep()
+    ResponseRule.objects.create(
+        name="Held", owner=agent, conditions={"all": []}, verdict="hold", reason="Wait."
+    )
+    correct(stated, words("Third."), by=agent)
+    page = as_(lead).get(reverse("responses:approvals")).content.decode()
+    places = [page.index(each) for each in ("takes the place of", "Second.", "Third.")]
+    assert places == sorted(places)
+    assert "He had a second seat." not in page
+
+
+def test_an_export_says_what_was_corrected_and_taken_down(
+    stated: Response, lead: User, as_: As
+) -> None:
+    """Seen to fail with the state of a response and of its sendings as they are stored."""
+    correct(stated, words(), by=lead)
+    sweep()
+    take_down(stated, why="It told the world.", by=lead)
+    sweep()
+    body = b"".join(as_(lead).get(reverse("responses:export")).streaming_content)  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    assert [row["state"] for row in rows] == ["Taken down", "Taken down"]
+    assert "Corrected there" in rows[0]["sendings"]
+    assert "Taken down there" in rows[1]["sendings"]
 
 
 def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
