@@ -148,17 +148,22 @@
   window.addEventListener("pagehide", leave);
   window.addEventListener("pageshow", ({ persisted }) => persisted && opened());
 
+  // Nothing is open any more, beside the list as it stands.
+  function shut(href) {
+    leave();
+    mark(null);
+    document.getElementById("open").replaceWith(Object.assign(document.createElement("div"), { id: "open", className: "open nothing" }));
+    opened();
+    history.pushState({ htmx: true }, "", href);
+  }
+
   // Back to the list as it stood, where only one pane has room.
   document.addEventListener("click", (event) => {
     const back = event.target.closest(".case-title .back");
     if (!back || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     const row = current();
-    leave();
-    mark(null);
-    document.getElementById("open").replaceWith(Object.assign(document.createElement("div"), { id: "open", className: "open nothing" }));
-    opened();
-    history.pushState({ htmx: true }, "", back.href);
+    shut(back.href);
     focus(row);
   });
 
@@ -192,10 +197,11 @@
     if (String(detail.id) === finished) return;
     finished = String(detail.id);
     const row = document.getElementById(`row-${detail.id}`);
-    const next = row?.nextElementSibling || row?.previousElementSibling;
+    const next = row ? row.nextElementSibling || row.previousElementSibling : rows()[0];
     row?.classList.add("gone");
-    if (next) { open(next.querySelector(".who-link")).then(() => focus(next)); setTimeout(() => document.querySelector(`#${row.id}.gone`)?.remove(), 400); }
-    else location.assign(document.querySelector(".case-title .back")?.href || "/");
+    if (row) setTimeout(() => document.querySelector(`#${row.id}.gone`)?.remove(), 400);
+    if (next) open(next.querySelector(".who-link")).then(() => focus(next));
+    else shut(document.querySelector(".case-title .back")?.href || "/");
   });
   document.body.addEventListener("list-changed", () => {
     for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;

@@ -147,6 +147,7 @@ def test_a_list_is_filtered_saved_and_shared(
     hand.go(hand.button("Show"))
     rows = hand.page.locator("#case-rows > li")
     expect(rows).to_have_count(1)
+    expect(hand.page).to_have_url(re.compile(r"/\?view=\w+&sort=\w+&priority=urgent$"))
     hand.go(hand.page.locator(".list summary", has_text="Save view"))
     hand.type(hand.page.get_by_label("Name"), "On fire")
     hand.go(hand.button("Save this view"))

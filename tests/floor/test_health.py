@@ -36,10 +36,14 @@ def test_all_is_well(client: Client, ticking: None) -> None:
     assert ready(client) == (200, {"ready": True, **fine})
 
 
-def test_a_machine_that_never_ticked_is_not_ready(client: Client) -> None:
+def test_a_machine_that_never_ticked_is_not_ready(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And that is no fault of the server's, to be found in its log."""
     status, said = ready(client)
     assert (status, said["ready"], said["tick"]) == (503, False, "never ticked")
     assert said["redis"] == "ok"
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
 def test_a_tick_of_long_ago_is_no_tick(client: Client) -> None:
