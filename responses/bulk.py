@@ -36,7 +36,7 @@ Verb = Callable[[Case, Asked], object]
 
 
 def _finish(case: Case, asked: Asked) -> None:
-    case.finish(by=asked.by, seen=asked.last, why=_("Done together with others."))
+    case.finish(by=asked.by, seen=asked.last, why=_("Together with others."))
 
 
 def _claim(case: Case, asked: Asked) -> None:
@@ -70,7 +70,7 @@ def _snooze(case: Case, asked: Asked) -> None:
 
 
 def _set_aside(case: Case, asked: Asked) -> None:
-    case.set_aside(by=asked.by, why=_("Set aside together with others."))
+    case.set_aside(by=asked.by, why=_("Together with others."))
 
 
 VERBS: dict[str, Verb] = {

@@ -45,7 +45,9 @@ def carry_out(request: StaffRequest) -> HttpResponse:
         bulk.carry_out(job)
     shown = {"job": job, "refused": job.result.get("refused", [])}
     words = "done" if job.ended_at else "runs"  # the tick may have given it to a worker
-    messages.success(request, render_to_string(f"responses/_bulk_{words}.html", shown, request))
+    nothing = words == "done" and not job.result.get("changes")
+    say = messages.warning if nothing else messages.success
+    say(request, render_to_string(f"responses/_bulk_{words}.html", shown, request))
     return _answer(request)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.db.models import BigIntegerField, ExpressionWrapper, F, Value
+from django.db.models import BigIntegerField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
@@ -14,7 +14,7 @@ from listening.models import Topic
 from routing.forms.base import PlainForm
 from routing.forms.offline import OFFLINE_KINDS
 from routing.lists import LABELS, NOT_CLOSED, SORTS
-from routing.models import Department, Issue, SavedView
+from routing.models import Department, Issue, Membership, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status
 from scrm.channels.registry import kinds
@@ -113,9 +113,11 @@ class InboxForm(PlainForm):
     def _named(self) -> dict[str, list[tuple[str, str]]]:
         """What can be chosen by name, filter by filter, all by one statement."""
         departments = Department.objects.visible_to(self.user)
-        people = User.objects.active()
+        working = Membership.objects.working().filter(user=OuterRef("pk"))
+        people = User.objects.active().filter(Exists(working) | ~Q(role=User.Role.STAFF))
         if not self.user.sees_everything:
-            people = people.filter(memberships__department__in=departments)
+            theirs = Exists(working.filter(department__in=departments))
+            people = User.objects.active().filter(theirs)
         rows = _choices("department", departments, F("position")).union(
             _choices("assignee", people, Value(0)),
             _choices("topic", Topic.objects.all(), Value(0)),

@@ -32,7 +32,7 @@ class CaseEvent(models.Model):
         GROUPED = "grouped", "Issue"
         TAGGED = "tagged", "Tags"
         RANKED = "ranked", "Priority"
-        UNDONE = "undone", "Taken back"
+        UNDONE = "undone", "Undone"
         OPENED = "opened", "Looked at"
         LEFT = "left", "Left"
 

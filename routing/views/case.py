@@ -113,7 +113,6 @@ def open_context(
         **_now(request, case),
         "error": error,
         "forms": blank | (bound or {}),
-        "why": timeline.why(case, user),
         "profiles": party.prefetch_related("links__contact"),
         "touches": touches,
         "more_touches": bool(older),
@@ -138,6 +137,7 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "may_work": Case.objects.workable_by(user).filter(pk=case.pk).exists(),
         "timeline": timeline.timeline(case, user, everything="all" in request.GET),
         "due": due_words(case.due_at, timezone.now()),
+        "why": timeline.why(case, user),
         "closed": case.status in {Status.DONE, Status.NOISE},
     }
 

@@ -21,6 +21,7 @@ from routing import lists
 from routing.forms import InboxForm, SaveViewForm
 from routing.lists import LABELS, PAGE, SORTS, Asked
 from routing.models import Case, SavedView
+from routing.models.status import ACTIVE
 from routing.rows import Row, rows
 from scrm.numbers import number
 from scrm.text import storable
@@ -123,7 +124,12 @@ def save_view(request: StaffRequest) -> HttpResponse:
         messages.error(request, _("The view needs a name that you have not used yet."))
         return redirect(f"/?{query}")
     view = form.save()
-    messages.success(request, _("“%s” is among your views.") % view)
+    said = (
+        _("Everybody finds “%s” among the views.")
+        if view.is_shared
+        else _("“%s” is among your views.")
+    )
+    messages.success(request, said % view)
     return redirect(view)
 
 
@@ -202,6 +208,6 @@ def _gone(row: Row) -> Row:
     """A row that no longer belongs to the list that shows it: it says where it went."""
     case = row.case
     said = _("now %s") % case.get_status_display().lower()
-    if case.assignee_id and not row.mine:
-        said = _("with %s now") % case.assignee
+    if case.assignee_id and case.status in ACTIVE:
+        said = _("yours now") if row.mine else _("with %s now") % case.assignee
     return replace(row, gone=said)

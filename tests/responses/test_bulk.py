@@ -81,6 +81,10 @@ def test_what_a_colleague_had_done_is_not_said_to_be_done(
     said = press(as_(agent), "done", cases).content.decode()
     assert "Done: 3 cases. 1 was left as it is." in said
     assert "It was so already." in said
+    again = press(as_(agent), "done", cases).content.decode()
+    assert "Done: 0 cases." in again
+    assert 'class="warning"' in again
+    assert "Undo" not in again
 
 
 def test_one_click_is_one_time(as_: As, agent: User, cases: list[Case]) -> None:

@@ -203,7 +203,7 @@ def test_long_work_rings_when_it_has_ended(job: Job, agent: User) -> None:
     carry_out(job.pk)
     notice = Notice.objects.get()
     assert (notice.user, notice.kind, notice.url) == (agent, Kind.JOB, job.get_absolute_url())
-    assert notice.text == "3 cases."
+    assert notice.text == "Done: 3 cases."
     carry_out(job.pk)
     assert rung(agent) == [Kind.JOB]
 

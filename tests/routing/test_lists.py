@@ -21,6 +21,11 @@ Make = Callable[..., Case]
 Say = Callable[..., Interaction]
 
 
+def html(page: Any) -> str:
+    text: str = page.content.decode()
+    return text
+
+
 def shown(page: Any) -> list[int]:
     return [row.case.pk for row in page.context["listing"].rows]
 
@@ -105,6 +110,25 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     assert set(shown(as_(agent).get("/?view=all"))) == last
     for narrowed in ("/?view=all&tag=bags", "/?view=all&q=bag"):
         assert set(shown(as_(agent).get(narrowed))) == last | {handed[3].pk}
+
+
+def test_whom_cases_can_be_given_to_does_not_only_read(
+    as_: As, agent: User, admin: User, reader: User, teammate: User
+) -> None:
+    """For several at once as for one."""
+    for who in (agent, admin):
+        page = html(as_(who).get("/"))
+        offered = page[page.index('id="bulk-person"') :]
+        offered = offered[: offered.index("</select>")]
+        assert (str(teammate) in offered, str(reader) in offered) == (True, False)
+
+
+def test_a_saved_view_stands_over_its_list(as_: As, agent: User, make_case: Make) -> None:
+    make_case(tags=["bags"])
+    query = {"query": "view=all&tag=bags", "name": "All bags", "is_shared": "on"}
+    page = html(as_(agent).post("/views/", query, follow=True))
+    assert "Everybody finds “All bags” among the views." in page
+    assert "<h1>All bags</h1>" in page
 
 
 def test_filters_narrow_together_and_each_can_be_taken_away(
@@ -206,7 +230,7 @@ def test_news_counts_what_came_and_refreshes_what_is_on_screen(
     assert "1 new case" in page
     assert f'id="row-{on_screen.pk}"' in page
     assert 'hx-swap-oob="true"' in page
-    assert "now open" in page  # it no longer belongs to “Unassigned”
+    assert "yours now" in page  # it no longer belongs to “Unassigned”
     assert f'id="row-{came.pk}"' not in page
 
 
