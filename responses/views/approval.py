@@ -234,7 +234,7 @@ def _try(
 def _signed(response: Response) -> str:
     """Whether another signature is missing, or it goes now or in its time."""
     if response.state == State.HELD:
-        return _("Signed. %s.") % held_for(response)
+        return _("Approved. It waits for a supervisor's signature as well.")
     if response.send_at and response.send_at > timezone.now():
         return _("Approved. It leaves at its time.")
     return _("Approved. It leaves now.")

@@ -93,8 +93,9 @@ def test_a_survey_comes_in_without_its_two_bad_rows(
 
 
 def test_five_become_an_issue_and_a_statement_answers_them(
-    sit_down: SitDown, agent: User, world: World
+    sit_down: SitDown, windows: Windows, agent: User, world: World
 ) -> None:
+    windows.expect("422")  # once no place is chosen
     five = [world[key] for key in ("ron", "layla", "noa", "olena", "eleni")]
     hand = sit_down(agent)
     hand.pick(*five)
