@@ -53,8 +53,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         if user.sees_everything:
             return self
         theirs = user.memberships.values("department")
+        of_case = Q(
+            response__case__department__in=theirs, response__department__is_restricted=False
+        )
         own = Q(response__author=user) | Q(response__department__in=theirs)
-        return self.visible_to(user).filter(own | Q(response__case__department__in=theirs))
+        return self.filter(own | of_case)
 
     def due(self, now: datetime) -> DeliveryQuerySet:
         """Released, not paused, and their time has come but not long gone.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.db.models import BigIntegerField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, Value
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
@@ -113,11 +113,10 @@ class InboxForm(PlainForm):
     def _named(self) -> dict[str, list[tuple[str, str]]]:
         """What can be chosen by name, filter by filter, all by one statement."""
         departments = Department.objects.visible_to(self.user)
-        working = Membership.objects.working().filter(user=OuterRef("pk"))
-        people = User.objects.active().filter(Exists(working) | ~Q(role=User.Role.STAFF))
-        if not self.user.sees_everything:
-            theirs = Exists(working.filter(department__in=departments))
-            people = User.objects.active().filter(theirs)
+        works = Q(memberships__role__in={*Membership.Role} - {Membership.Role.READER})
+        there = works & Q(memberships__department__in=departments)
+        anywhere = works | ~Q(role=User.Role.STAFF)
+        people = User.objects.active().filter(anywhere if self.user.sees_everything else there)
         rows = _choices("department", departments, F("position")).union(
             _choices("assignee", people, Value(0)),
             _choices("topic", Topic.objects.all(), Value(0)),

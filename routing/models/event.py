@@ -52,13 +52,20 @@ class CaseEvent(models.Model):
         indexes = [
             models.Index(fields=["case", "at"], name="event_of_case"),
             models.Index(
-                fields=["by", "-id"],
+                fields=["by", "case"],
                 name="event_handed_over",
+                condition=models.Q(kind="handed over"),
+            ),
+            models.Index(
+                fields=["by", "-id"],
+                name="event_handed_last",
                 condition=models.Q(kind="handed over"),
                 include=["case"],
             ),
             models.Index(
-                fields=["undoes"], name="event_undoes", condition=models.Q(undoes__isnull=False)
+                fields=["by", "undoes"],
+                name="event_undoes",
+                condition=models.Q(undoes__isnull=False),
             ),
         ]
         ordering = ["at", "pk"]
@@ -70,8 +77,9 @@ class CaseEvent(models.Model):
     @classmethod
     def handed_over(cls, *, by: User) -> models.QuerySet[CaseEvent]:
         """What they passed on, and did not take back."""
-        back = cls.objects.filter(undoes=models.OuterRef("pk"))
-        return cls.objects.filter(~models.Exists(back), kind=cls.Kind.HANDED_OVER, by=by)
+        back = cls.objects.filter(by=by, undoes__isnull=False)  # nobody else takes it back
+        theirs = cls.objects.filter(kind=cls.Kind.HANDED_OVER, by=by)
+        return theirs.exclude(pk__in=back.values("undoes"))
 
 
 LOOKING = (CaseEvent.Kind.OPENED, CaseEvent.Kind.LEFT)
