@@ -8,6 +8,7 @@ count and time; the one process is `uvicorn scrm.asgi:application`, as `make run
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import itertools
 import json
@@ -193,6 +194,8 @@ def main(*, smoke: bool) -> int:
     database_url = made("bench_live", 20_000)
     user = User.objects.get(email="anna.sales@bench.example")
     cookie = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}"
+    gc.collect()
+    gc.freeze()  # so that the browsers, which are one process here, do not pause all at once
     with server(database_url) as (port, pid):
         uvloop.run(scene(port, pid, cookie, count, events, times))
     return missed(slack=2) if smoke else 0

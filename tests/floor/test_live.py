@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from django.db import transaction
 from structlog.testing import capture_logs
 
 from scrm import live
+from scrm.asgi import application
 
 Sent = list[dict[str, Any]]
 
@@ -223,3 +225,21 @@ def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) 
         return browser
 
     assert asyncio.run(scene()).sent[0]["status"] == 200
+
+
+def test_what_stands_for_good_is_no_garbage_to_look_through() -> None:
+    """A thousand open streams waited for it, and every page beside them."""
+    told = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> dict[str, str]:
+        return {"type": next(told)}
+
+    async def send(_message: dict[str, str]) -> None:
+        pass
+
+    before = gc.get_freeze_count()
+    try:
+        asyncio.run(application({"type": "lifespan"}, receive, send))
+        assert gc.get_freeze_count() > before + 10_000
+    finally:
+        gc.unfreeze()
