@@ -51,11 +51,11 @@ def missed(*, slack: float) -> int:
     return len(misses)
 
 
-def compare(name: str, small: Cost, large: Cost, goal: str) -> None:
+def compare(name: str, small: Cost, large: Cost) -> None:
     """What it costs in the large database; flat if the ratios are small."""
     full = large.rows and small.rows and small.rows < large.rows
     shown = small.rows / large.rows if full else 1
-    say(f"{name}_buffers", large.buffers, "pages", large.buffers / small.buffers * shown, goal)
+    say(f"{name}_buffers", large.buffers, "pages", large.buffers / small.buffers * shown, "2")
     say(f"{name}_p50", large.p50, "ms", large.p50 / small.p50 * shown, "-")
     say(f"{name}_p99", large.p99, "ms", large.p99 / small.p99 * shown, "2")
 
