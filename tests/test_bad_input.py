@@ -123,7 +123,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "routing:claim": {"assignee": ""},
     "routing:give_back": {"seen": "@last_inbound", "why": ""},
-    "routing:hand_over": {"department": "@department", "person": "", "why": "Theirs."},
+    "routing:hand_over": {"department": "@elsewhere", "person": "", "why": "Theirs."},
     "responses:note": {"form": uuid.UUID(int=9), "seen": "", "text": "Calls on Friday."},
     "routing:assign": {"person": "@member"},
     "routing:tag": {"was": "", "tags": "bag, seat"},
@@ -358,6 +358,7 @@ def furnished(world: World) -> World:
         "admin": admin.pk,  # type: ignore[union-attr]
         "speaking": speaking.pk,
         "last_inbound": case.last_inbound_id,
+        "elsewhere": Department.objects.exclude(pk=service.pk).earliest("pk").pk,
         "hash": Response.objects.get(pk=ids["response"]).content_hash,
         "place": f"{speaking.pk}:{ids['profile']}:public",
         "version": Contact.objects.get(pk=ids["contact"]).version,

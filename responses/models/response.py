@@ -209,7 +209,8 @@ class Response(Signed):
     @property
     def is_taken_down(self) -> bool:
         """It was there, or changed what was, and nothing of that stands any more."""
-        said = self.corrects if self.corrects and self.corrects_in_place else self
+        mine = {(each.act, each.state) for each in self.deliveries.all()}
+        said = self.corrects if self.corrects and ("amend", "sent") in mine else self
         sent = [each for each in said.deliveries.all() if each.state == "sent"]
         gone = {each.amends_id for each in sent if each.act == "withdraw"}
         return bool(gone) and gone == {each.pk for each in sent if each.act == "say"}
@@ -283,6 +284,7 @@ class Response(Signed):
             at=now,
         )
         if mine.next_step:
+            mine.ask_no_more()
             mine.ask(now=now)
             mine.note(f"Approved; it waits for a {mine.next_step}.", by=by, now=now)
         else:

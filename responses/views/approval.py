@@ -237,7 +237,7 @@ def _signed(response: Response) -> str:
         return _("Approved. It waits for a supervisor's signature as well.")
     if response.send_at and response.send_at > timezone.now():
         return _("Approved. It leaves at its time.")
-    return _("Approved. It leaves now.")
+    return _("Approved. It is on its way.")
 
 
 def _approvals(
@@ -287,9 +287,10 @@ def _approvals(
 
 def _in_place_of(response: Response) -> Response | None:
     """What stands where a correction would appear."""
-    if response.corrects is None or not response.corrects_in_place:
+    statement = response.corrects
+    if statement is None or not response.corrects_in_place or statement.is_taken_down:
         return None
-    return corrections.current(response.corrects, sent=True)
+    return corrections.current(statement, sent=True)
 
 
 def _rewrite(request: StaffRequest, response: Response, form: EditForm) -> None:

@@ -139,10 +139,11 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     said = Response.objects.visible_to(request.user).filter(case=case)
     if request.headers.get("HX-Request"):
         said = said.unsettled()
-    said = said.select_related("author", "case").order_by("-created_at")
+    said = said.select_related("author", "case", "corrects").order_by("-created_at")
     said = said.prefetch_related(
-        "deliveries__account", "deliveries__profile", "attachments", "approvals__by"
-    )
+        "deliveries__account", "deliveries__profile", "attachments", "approvals__by",
+        "corrects__deliveries",
+    )  # fmt: skip
     found = {
         "case": case,
         "responses": said,

@@ -96,7 +96,7 @@ class InboxForm(PlainForm):
         departments = Department.objects.visible_to(user)
         self.fields["department"].queryset = departments  # type: ignore[attr-defined]
         # Asked for only where somebody is named, or the choices are shown.
-        self._choose("assignee", lambda: [_ANY, ("nobody", _("nobody")), *self.colleagues])
+        self._choose("assignee", lambda: [_ANY, ("nobody", _("nobody")), *self._named["assignee"]])
         self._choose("channel", [_ANY, *((kind, kind) for kind in kinds())])
         online = [("post", __("Post")), ("comment", __("Comment")), ("message", __("Message"))]
         self._choose("kind", [_ANY, *online, *OFFLINE_KINDS])
@@ -106,23 +106,29 @@ class InboxForm(PlainForm):
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:
-        """Whom cases may be with: number and name."""
-        return self._named["assignee"]
+        """Whom cases may be given to: number and name."""
+        return self._named["colleague"]
 
     @cached_property
     def _named(self) -> dict[str, list[tuple[str, str]]]:
         """What can be chosen by name, filter by filter, all by one statement."""
         departments = Department.objects.visible_to(self.user)
         works = Q(memberships__role__in={*Membership.Role} - {Membership.Role.READER})
-        there = works & Q(memberships__department__in=departments)
-        anywhere = works | ~Q(role=User.Role.STAFF)
-        people = User.objects.active().filter(anywhere if self.user.sees_everything else there)
+        there = Q(memberships__department__in=departments)
+        people = workers = User.objects.active()
+        if self.user.sees_everything:
+            workers = people.filter(works | ~Q(role=User.Role.STAFF))
+        else:
+            people, workers = people.filter(there), people.filter(there & works)
         rows = _choices("department", departments, F("position")).union(
             _choices("assignee", people, Value(0)),
+            _choices("colleague", workers, Value(0)),
             _choices("topic", Topic.objects.all(), Value(0)),
             _choices("issue", Issue.objects.all(), 0 - F("pk")),
         )
-        named: dict[str, list[tuple[str, str]]] = {name: [] for name in self.FILTERS}
+        named: dict[str, list[tuple[str, str]]] = {
+            name: [] for name in (*self.FILTERS, "colleague")
+        }
         for what, _place, name, pk in sorted(rows):
             named[what].append((str(pk), name))
         return named

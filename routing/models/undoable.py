@@ -73,7 +73,9 @@ class Undoable(models.Model):
 
     def _taken_back(self, *, by: User) -> CaseEvent:
         """The handing over, if nothing of theirs would come along; who has it hears no more."""
-        handed = CaseEvent.handed_over(by=by).filter(case=self.pk).latest("pk")
+        handed = CaseEvent.handed_over(by=by).filter(case=self.pk).last()
+        if handed is None:
+            raise Stale("Somebody changed it since. It was left as it is.")
         if self.events.filter(pk__gt=handed.pk).exclude(by=by).exclude(kind__in=LOOKING).exists():
             raise Stale("Something was said or written there since. It was left with them.")
         notices = self.notices.filter(kind=Notice.Kind.HANDED_OVER, by=by, at__gte=handed.at)

@@ -201,7 +201,10 @@
     row?.classList.add("gone");
     if (row) setTimeout(() => document.querySelector(`#${row.id}.gone`)?.remove(), 400);
     if (next) open(next.querySelector(".who-link")).then(() => focus(next));
-    else shut(document.querySelector(".case-title .back")?.href || "/");
+    else setTimeout(() => { // its form is needed for what the answer says
+      shut(document.querySelector(".case-title .back")?.href || "/");
+      htmx.trigger(document.body, "list-changed");
+    });
   });
   document.body.addEventListener("list-changed", () => {
     for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;

@@ -15,6 +15,7 @@ from routing.models import Case, Department
 from tests.browser.conftest import Windows, leaves
 from tests.browser.hands import Hand
 from tests.browser.world import PEOPLE, World
+from tests.machinery import eventually
 
 SitDown = Callable[..., Hand]
 
@@ -160,6 +161,23 @@ def test_a_list_is_filtered_saved_and_shared(
     hand.page.go_back()
     expect(rows).to_have_count(1)
     expect(hand.page.locator("#open.nothing")).to_be_visible()
+
+
+def test_the_last_of_a_list_is_done_and_comes_back(
+    sit_down: SitDown, agent: User, world: World
+) -> None:
+    """Seen to fail where the page was loaded anew: the note and its undo were gone."""
+    ron = world["ron"]
+    ron.claim(by=agent)
+    hand = sit_down(agent, "/?view=mine")
+    hand.open(ron)
+    hand.press("e", hand.verb("Done"))
+    expect(hand.said).to_contain_text("Done. If they write")
+    expect(hand.page.locator("#open.nothing")).to_be_visible()
+    expect(hand.page.locator("#cases .empty")).to_contain_text("Nothing is yours")
+    hand.press("u", hand.said.get_by_role("button", name="Undo"))
+    hand.is_at(ron)
+    eventually(lambda: Case.objects.get(pk=ron.pk).status == "open")
 
 
 def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World) -> None:

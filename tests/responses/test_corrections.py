@@ -154,6 +154,8 @@ def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     assert [page for page in pages if ">taken down" in read(page)] == []  # it has not gone yet
     sweep()
     assert [page for page in pages if ">taken down" not in read(page)] == []
+    Delivery.objects.filter(act="amend").update(state="cancelled")
+    assert ">taken down<" not in read(correction.get_absolute_url())  # it never stood there
 
 
 def test_taking_down_shows_what_stands_and_what_was_about_to(
