@@ -213,10 +213,13 @@ def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
     )
     correct(stated, words("Held."), by=agent)
     page = reverse("responses:issue_said", args=[stated.issue_id])
-    assert "corrected later" in as_(agent).get(page).content.decode()
+    theirs = as_(agent).get(page).content.decode()
+    assert "a correction waits" in theirs
+    assert "corrected later" not in theirs  # it is not, so far
+    assert "A correction waits" in as_(agent).get(stated.get_absolute_url()).content.decode()
     shown = as_(outsider).get(page).content.decode()
     assert "He had a second seat." in shown
-    assert "corrected later" not in shown
+    assert "a correction waits" not in shown
 
 
 @pytest.mark.parametrize("act", ["amend", "withdraw"])
