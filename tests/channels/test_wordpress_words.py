@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from scrm.channels.permalink import (
@@ -85,6 +85,7 @@ class TestSlug:
         assert slug_of("", "We are sorry.", nonce) == "we-are-sorry-db7feb8e17"
         assert slug_of("飛行機", "", nonce) == "statement-db7feb8e17"
 
+    @example("", "0-_0", UUID("e3e70682-c209-4cac-629f-6fbed82c07cd"))
     @given(TEXT, TEXT, st.uuids())
     def test_wordpress_leaves_it_as_it_is_and_so_finds_it(
         self, subject: str, text: str, nonce: UUID

@@ -44,7 +44,7 @@ def slug_of(subject: str, text: str, nonce: str) -> str:
 
     The same at every try; `sanitize_title` of WordPress leaves it as it is.
     """
-    words = slugify(subject or text[:200]).replace("_", "-")[:_MAX_SLUG]
+    words = re.sub(r"[-_]+", "-", slugify(subject or text[:200]))[:_MAX_SLUG]
     mark = re.sub(r"[^0-9a-z]", "", nonce.lower())[:_NONCE]
     return "-".join(filter(None, [words.strip("-") or "statement", mark]))
 
