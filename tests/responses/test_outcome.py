@@ -64,12 +64,16 @@ def test_it_has_an_answer_to_anything(text: str) -> None:
     assert propose(text) == found
 
 
-@given(st.text(alphabet="0123456789 .,!\n", max_size=80), st.sampled_from(THANKS))
+NOTHING = st.text(alphabet="02345679 .,!\n", max_size=80)
+"""Without 1 and 8: “143” is slang for love and “86” for throwing out, and both have a tone."""
+
+
+@given(NOTHING, st.sampled_from(THANKS))
 def test_thanks_are_found_among_what_says_nothing(around: str, word: str) -> None:
     assert propose(f"{around} {word} {around}").outcome == "thanks"
 
 
-@given(st.text(alphabet="0123456789 .,!\n", max_size=80), st.sampled_from(THANKS))
+@given(NOTHING, st.sampled_from(THANKS))
 def test_capitals_change_nothing(around: str, word: str) -> None:
     assert propose(f"{around} {word.upper()}").outcome == propose(f"{around} {word}").outcome
 
