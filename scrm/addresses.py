@@ -1,4 +1,4 @@
-"""Web addresses taken apart, and which networks are not the public Internet.
+"""Web addresses taken apart, domain names, and which networks are not the public Internet.
 
 `ipaddress.is_global` is no guide: it holds multicast, NAT64 of a metadata service and 6to4 of
 loopback to be global.
@@ -18,12 +18,15 @@ from ipaddress import (
 from typing import Literal
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
+import idna
+
 Network = IPv4Network | IPv6Network
 Kind = Literal[
     "refused", "unreachable", "not found", "slow", "large", "redirects", "tls", "malformed"
 ]
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+\Z")
+_LONGEST_DOMAIN = 253
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 _DENIED_V4 = tuple(
@@ -104,7 +107,7 @@ class Target:
         try:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            host = _ascii_host(parts.hostname or "")
+            host = ascii_host(parts.hostname or "")
         except ValueError as error:
             raise HttpError(f"{url} is not a valid address: {error}.", "malformed") from error
         if parts.scheme not in ("http", "https"):
@@ -129,13 +132,46 @@ class Target:
             raise HttpError(message, "malformed") from error
 
 
-def _ascii_host(host: str) -> str:
-    """`host` as it goes on the wire. Raises ValueError."""
+def ascii_host(host: str) -> str:
+    """A domain name or an IP address as it goes on the wire. Raises ValueError."""
     if "%" in host:
         raise ValueError("the name of the host holds a percent sign")
     if ":" in host:
         return str(IPv6Address(host))
-    name = host if host.isascii() else host.encode("idna").decode("ascii")
+    name = domain_to_ascii(host)
     if name and not _HOST.match(name):
         raise ValueError("the name of the host holds characters that no host has")
-    return name.lower()
+    return name
+
+
+def domain_to_ascii(name: str) -> str:
+    """A domain name in A-labels and lower case: its one form on the wire and in keys.
+
+    By UTS 46 without transitional processing and IDNA 2008. Python's own `idna` codec is IDNA
+    2003: it sends straße.test to strasse.test, which belongs to somebody else. A label that is
+    ASCII already stays, so that `my_host` works. Raises ValueError.
+    """
+    if name.isascii():
+        return name.lower()
+    try:
+        labels = idna.uts46_remap(name, std3_rules=False).split(".")
+        found = ".".join(each if each.isascii() else idna.alabel(each).decode() for each in labels)
+    except idna.IDNAError as error:
+        raise ValueError(f"“{name[:100]}” is not a valid domain name") from error
+    if len(found) > _LONGEST_DOMAIN:
+        raise ValueError(f"“{name[:100]}” is too long for a domain name")
+    return found
+
+
+def domain_to_unicode(name: str) -> str:
+    """The same name as people read it. A label that is no valid A-label stays as it is."""
+    return ".".join(_readable_label(each) for each in name.split("."))
+
+
+def _readable_label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return idna.ulabel(label)
+    except idna.IDNAError:
+        return label

@@ -29,7 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-from scrm.addresses import HttpError, Network, Target, denied, networks
+from scrm.addresses import HttpError, Network, Target, ascii_host, denied, networks
 
 __all__ = ["HttpError", "Response", "connect", "fetch", "guarded_session", "secure", "stream"]
 
@@ -95,6 +95,7 @@ def fetch(
 
 def connect(host: str, port: int, *, timeout: float) -> socket.socket:
     """A TCP connection to a checked address of `host`, within `timeout` seconds."""
+    host = _on_the_wire(host)
     until = time.monotonic() + timeout
     found = _checked(host, port, until)
     failure: OSError | None = None
@@ -120,7 +121,7 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
 def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
     """TLS over a connection of `connect`, by a certificate that is valid for `host`."""
     try:
-        return _tls().wrap_socket(sock, server_hostname=host)
+        return _tls().wrap_socket(sock, server_hostname=_on_the_wire(host))
     except ssl.SSLCertVerificationError as error:
         sock.close()
         message = f"The certificate of {host} cannot be trusted: {error.verify_message}."
@@ -146,6 +147,14 @@ def guarded_session() -> requests.Session:
     session.mount("http://", _GuardedAdapter())
     session.mount("https://", _GuardedAdapter())
     return session
+
+
+def _on_the_wire(host: str) -> str:
+    """The host in ASCII, or the resolver and TLS would encode it by IDNA 2003."""
+    try:
+        return ascii_host(host)
+    except ValueError as error:
+        raise HttpError(f"{host} is not a valid host: {error}.", "malformed") from error
 
 
 def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:

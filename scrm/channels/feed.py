@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from scrm import http
+from scrm.addresses import ascii_host
 from scrm.channels import feed_child, permalink
 from scrm.channels.base import (
     Apart,
@@ -105,7 +106,8 @@ def scope(address: str) -> str:
     parts = urlsplit(address.strip())
     port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
     query = f"?{parts.query}" if parts.query else ""
-    return f"feed:{(parts.hostname or '').rstrip('.')}{port}{parts.path or '/'}{query}"
+    host = ascii_host(parts.hostname or "").rstrip(".")
+    return f"feed:{host}{port}{parts.path or '/'}{query}"
 
 
 def _get(address: str, *, headers: Mapping[str, str], deadline: float) -> http.Response:

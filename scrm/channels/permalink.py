@@ -13,6 +13,7 @@ from hashlib import sha256
 from html import unescape
 from urllib.parse import parse_qsl, urlsplit
 
+from scrm.addresses import ascii_host
 from scrm.channels.base import bounded_key
 
 _LONGEST_SCOPE = 60
@@ -92,4 +93,4 @@ def place(guid: str, *, feed: str, by_wordpress: bool) -> Place | None:
 def _host(address: str) -> str:
     parts = urlsplit(address)
     port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
-    return f"{(parts.hostname or '').rstrip('.')}{port}"
+    return f"{ascii_host(parts.hostname or '').rstrip('.')}{port}"
