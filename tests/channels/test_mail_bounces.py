@@ -131,6 +131,9 @@ def test_people_who_write_of_such_things_are_people(head: str) -> None:
         "X-Autorespond: yes",
         "Precedence: auto_reply",
         "Precedence: bulk\nIn-Reply-To: <x@y>",
+        "Precedence: auto-reply\nIn-Reply-To: <x@y>",
+        "Auto-Submitted: auto-generated\nSubject: Automatische Antwort: bag",
+        "X-Auto-Response-Suppress: All\nSubject: Out of Office AutoReply: bag",
         "Auto-Submitted: auto-generated\nReferences: <x@y>",
         "X-Auto-Response-Suppress: All\nSubject: Out of Office: bag",
         "Precedence: junk\nSubject: Abwesenheitsnotiz: bag",
@@ -149,9 +152,18 @@ def test_a_machine_that_answers(head: str) -> None:
         "Auto-Submitted: auto-generated\nSubject: New order 7",
         "Precedence: bulk\nSubject: News",
         "Precedence: list\nSubject: [fans] My bag",
+        "Precedence: list\nIn-Reply-To: <x@y>",
+        "Precedence: list\nList-ID: <fans.x>\nReferences: <x@y>\nSubject: Auto kaputt",
+        "Precedence: bulk\nList-ID: <fans.x>\nIn-Reply-To: <x@y>",
+        "Precedence: bulk\nMailing-list: list fans@x\nIn-Reply-To: <x@y>",
+        "X-Auto-Response-Suppress: All\nIn-Reply-To: <x@y>",
+        "X-Auto-Response-Suppress: OOF, AutoReply\nReferences: <x@y>\nSubject: Re: My bag",
+        "X-Auto-Response-Suppress: All\nSubject: Auto kaputt",
+        "X-Auto-Response-Suppress: All\nSubject: Out of office furniture",
         "Subject: Out of the office furniture\nIn-Reply-To: <x@y>",
     ],
 )
+# Seen to fail: with `Precedence: list` and the suppress header as evidence of a machine.
 def test_a_letter_that_is_work(head: str) -> None:
     assert heard(f"From: jo@customers.example\n{head}\n\nHello").kind == "message"
 

@@ -26,8 +26,9 @@ _LATE = re.compile(r"(?i)\bdelay|\bwarning\b|still (?:being )?(?:tr(?:y|ied)|ret
 _CODE = re.compile(r"(?<![\d.])(?:5\d\d[ \-#]|[45]\.\d{1,3}\.\d{1,3}\b|4\d\d[ \-#])")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _ABSENT = re.compile(
-    r"(?i)\s*(?:auto(?:matic|matisch|matique)?[-: ]|automatic reply|out of (?:the )?office|"
-    r"abwesenheit|réponse automatique|respuesta automática|risposta automatica)"
+    r"(?i)\s*(?:auto(?:matic|mated)?[- ]?reply|automatische antwort|réponse automatique|"
+    r"respuesta automática|risposta automatica|"
+    r"(?:out of (?:the )?office(?: auto-?reply)?|abwesenheit(?:snotiz)?)\s*(?::|\Z))"
 )
 _LONGEST_REASON = 500
 
@@ -112,21 +113,31 @@ def _tidy(text: str) -> str:
 
 
 def is_automatic(letter: Letter) -> bool:
-    """Whether a machine answered. A letter that a machine began (a form, an order) is work."""
+    """Whether a machine answered. A letter that a machine began (a form, an order) is work, and
+    so is what a person wrote through a list or with a wish to get no automatic answer."""
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
-    precedence = letter.header("precedence").lower().strip()
     if (
         submitted == "auto-replied"
-        or precedence == "auto_reply"
+        or _precedence(letter) in ("auto_reply", "auto-reply")
         or "disposition-notification" in letter.header("content-type").lower()
         or any(name in letter.headers for name in ("x-autoreply", "x-autorespond", "x-autorespone"))
     ):
         return True
-    answers = bool(letter.references) or bool(_ABSENT.match(letter.subject))
+    says_absent = bool(_ABSENT.match(letter.subject))
+    if says_absent and "x-auto-response-suppress" in letter.headers:
+        return True
     by_machine = (
         submitted not in ("", "no")
-        or precedence in ("bulk", "junk", "list")
-        or "x-auto-response-suppress" in letter.headers
+        or (_precedence(letter) in ("bulk", "junk") and not _by_list(letter))
         or letter.header("return-path").replace(" ", "") == "<>"
     )
-    return answers and by_machine
+    return by_machine and (says_absent or bool(letter.references))
+
+
+def _precedence(letter: Letter) -> str:
+    return letter.header("precedence").lower().strip()
+
+
+def _by_list(letter: Letter) -> bool:
+    """Lists put `Precedence: bulk` and the like on what people write."""
+    return any(name in letter.headers for name in ("list-id", "list-post", "mailing-list"))
