@@ -100,6 +100,8 @@ class Item:
     html: already cleaned with `scrm.text.clean`. raw: the bytes as received.
     occurred_at: aware, theirs; may be None or absurd, never trusted for order alone.
     to_us: whether the item was addressed to us (a mention, a reply, a DM), where known.
+    other_address: an address that the sender's name holds and that is not theirs. Such an item
+      joins no exchange and no case of anybody else, and staff are told.
     """
 
     scope: str
@@ -118,6 +120,7 @@ class Item:
     to_us: bool = False
     raw: bytes = b""
     attachments: tuple[File, ...] = ()
+    other_address: str = ""
 
     def __post_init__(self) -> None:
         _make_storable(self)

@@ -108,6 +108,17 @@ def test_a_bounce_of_what_we_did_not_send_is_nobodys(raw: str) -> None:
     assert (found.kind, found.in_reply_to) == (BOUNCE, "")
 
 
+def test_a_bounce_that_names_nobody_has_no_author() -> None:
+    author = heard(OLD.format(own=OWN)).author
+    assert (author.key, author.handle) == ("", "")
+
+
+def test_a_bounce_names_the_key_of_an_address() -> None:
+    raw = EXIM.format(own=OWN).replace("jo@customers", "Eva@straße.test, jo@customers", 1)
+    author = heard(raw).author
+    assert (author.key, author.handle) == ("eva@xn--strae-oqa.test", "eva@straße.test")
+
+
 @pytest.mark.parametrize(
     "head",
     [

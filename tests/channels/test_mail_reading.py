@@ -119,7 +119,7 @@ def test_more_files_than_can_be_kept_are_counted() -> None:
         (b'"Run, Jo" <jo@customers.example>', "jo@customers.example", "Run, Jo"),
         ("Jö <jo@customers.example>".encode(), "jo@customers.example", "Jö"),
         (b"=?utf-8?q?evil=40x=2Eexample=3E=2C?= <jo@customers.example>",
-         "jo@customers.example", "evil@x.example>,"),
+         "jo@customers.example", ""),
         (b"<script>x</script> <jo@customers.example>", "jo@customers.example", ""),
     ],
 )  # fmt: skip
@@ -127,7 +127,7 @@ def test_who_sent_it(header: bytes, address: str, name: str) -> None:
     sender = read(b"From: " + header + b"\r\n\r\nHello").sender
     assert sender
     assert sender.address == address
-    assert name in sender.name or not name
+    assert sender.name == name
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00\x01", b"no head at all", b"\r\n\r\nonly words"])

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from scrm.channels.base import BOUNCE, NOTICE
 from scrm.channels.email.ids import Ours, find_ours
+from scrm.channels.email.people import split
 from scrm.channels.email.read import Headers, Letter
 
 _DAEMONS = re.compile(
@@ -24,7 +25,6 @@ _FAILED = re.compile(
 )
 _LATE = re.compile(r"(?i)\bdelay|\bwarning\b|still (?:being )?(?:tr(?:y|ied)|retr)|verzöger|retard")
 _CODE = re.compile(r"(?<![\d.])(?:5\d\d[ \-#]|[45]\.\d{1,3}\.\d{1,3}\b|4\d\d[ \-#])")
-_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _ABSENT = re.compile(
     r"(?i)\s*(?:auto(?:matic|mated)?[- ]?reply|automatische antwort|réponse automatique|"
     r"respuesta automática|risposta automatica|"
@@ -94,8 +94,9 @@ def _field(fields: Headers, name: str) -> str:
 
 
 def _address(text: str) -> str:
-    found = _ADDRESS.search(text[:1000])
-    return found[0].lower() if found else ""
+    """Of several that did not arrive, the first."""
+    found = split(text.partition(",")[0])
+    return found[0] if found else ""
 
 
 def _reason(letter: Letter) -> str:

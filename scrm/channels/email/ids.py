@@ -65,6 +65,11 @@ def thread(own: str, references: Sequence[str], author: str) -> str:
     for reference in reversed(references):
         if found := find_ours(reference):
             return found.thread
+    return own_thread(own, references, author)
+
+
+def own_thread(own: str, references: Sequence[str], author: str) -> str:
+    """The thread of one author's letters alone."""
     root = references[0] if references else own
     return token(f"{root} {author}")
 

@@ -12,8 +12,9 @@ from scrm.channels.base import AUTOMATIC, Apart, Author, Credentials, Item
 from scrm.channels.email import ids
 from scrm.channels.email.bounces import Returned, is_automatic, returned
 from scrm.channels.email.ids import find_ours
+from scrm.channels.email.people import Person, mail_address, readable
 from scrm.channels.email.quotes import fold
-from scrm.channels.email.read import Letter, Person, Unreadable, as_html, read
+from scrm.channels.email.read import Letter, Unreadable, as_html, read
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
@@ -27,7 +28,7 @@ _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 def self_key(address: str) -> str:
     """The key under which we hear ourselves. No sender can have it: what merely bears our
     address was not sent by us, and opens a case as any other letter does."""
-    return f"us:{address.lower()}"
+    return f"us:{mail_address(address)}"
 
 
 def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item | Apart:
@@ -37,10 +38,14 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
         back = returned(letter)
         if back:
             return _bounce(letter, back, raw, came)
-        author = _author(letter, credentials)
-        if author is None:
+        if find_ours(letter.message_id):
+            author = Author(NETWORK, credentials.self_key, credentials.address)
+            return _item(letter, author, raw, came)
+        sender = _sender(letter, mail_address(credentials.address))
+        if sender is None:
             return Apart(raw[:KEPT_RAW], "It does not say who sent it.")
-        return _item(letter, author, raw, came)
+        found = _item(letter, _as_author(sender), raw, came)
+        return _alone(found, letter, sender.other) if sender.other else found
     except Unreadable as error:
         return Apart(raw[:KEPT_RAW], str(error))
 
@@ -67,25 +72,39 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
     )
 
 
-def _author(letter: Letter, us: Credentials) -> Author | None:
-    """Who speaks: their address is their key.
+def _alone(found: Item, letter: Letter, other: str) -> Item:
+    """Whoever's name holds somebody else's address answers nobody: only letters from their own
+    address share their thread."""
+    own = letter.message_id or letter.digest
+    thread = ids.own_thread(own, letter.references, found.author.key)
+    return replace(found, thread_key=thread, in_reply_to="", other_address=readable(other))
 
-    A form on a web site sends in its own name, or in ours, and says whom to answer.
-    """
-    sender, reply_to = letter.sender, letter.reply_to
-    if find_ours(letter.message_id):
-        return Author(NETWORK, us.self_key, us.address)
-    if sender is None:
-        sender = reply_to
-    own = us.address.lower()
-    by_form = sender and (sender.address == own or _NOBODY.match(sender.address))
-    if by_form and reply_to and reply_to.address != own:
-        sender = replace(reply_to, name=reply_to.name or (sender.name if sender else ""))
-    return _as_author(sender) if sender else None
+
+def _sender(letter: Letter, own: str) -> Person | None:
+    """Who speaks. A form on a web site, or a group of ours, sends in its own name, or in ours,
+    and says who wrote; anybody else's Reply-To could lead our answers astray."""
+    sender, asked = letter.sender, letter.original or letter.reply_to
+    if sender is None or asked is None:
+        return sender or asked
+    by_form = sender.address == own or _NOBODY.match(sender.address)
+    if not (by_form or _is_group(sender.address, letter, own)) or asked.address == own:
+        return sender
+    if asked.name or asked.other:
+        return asked
+    other = sender.other if sender.other != asked.address else ""
+    return replace(sender, address=asked.address, other=other)
+
+
+def _is_group(address: str, letter: Letter, own: str) -> bool:
+    """Whether this is the address of a mailing list of our own domain: a stranger's list could
+    name anybody as the sender."""
+    local, _, domain = address.rpartition("@")
+    listed = f"<{local}.{domain}>" in letter.header("list-id").lower()
+    return listed and domain == own.rpartition("@")[2]
 
 
 def _as_author(person: Person) -> Author:
-    return Author(NETWORK, person.address, handle=person.address, name=person.name)
+    return Author(NETWORK, person.address, handle=readable(person.address), name=person.name)
 
 
 def _thread(letter: Letter, author: Author) -> str:
@@ -114,7 +133,7 @@ def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -
     return Item(
         scope=NETWORK,
         key=ids.key(letter.message_id, letter.digest),
-        author=Author(NETWORK, back.recipient, handle=back.recipient),
+        author=_as_author(Person(back.recipient)),
         text=back.reason,
         title=letter.subject,
         kind=back.kind,

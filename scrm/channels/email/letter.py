@@ -9,8 +9,9 @@ from email import policy
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate
 
-from scrm.channels.base import Credentials, File, Outgoing
+from scrm.channels.base import ChannelError, Credentials, File, Outgoing
 from scrm.channels.email import ids
+from scrm.channels.email.people import domain_of, sendable
 
 MOST_REFERENCES = 20
 _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
@@ -18,10 +19,12 @@ _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A letter that is ready to leave. id: its Message-ID, without brackets."""
+    """A letter that is ready to leave. id: its Message-ID, without brackets. sender, to: as the
+    mail server is told them."""
 
     id: str
     thread: str
+    sender: str
     to: str
     content: bytes
 
@@ -29,26 +32,35 @@ class Sealed:
 def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
     """Its Message-ID and its thread; the same for one sending, whenever it is asked."""
     thread = ids.token(outgoing.thread_key or outgoing.nonce)
-    domain = _ascii_domain(credentials.address)
-    return ids.our_id(outgoing.nonce, thread, domain), thread
+    return ids.our_id(outgoing.nonce, thread, domain_of(credentials.address)), thread
 
 
 def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
+    """Raises ChannelError where one of the addresses is none."""
     own, thread = identity(credentials, outgoing)
+    sender, to = _on_the_wire(credentials.address), _on_the_wire(outgoing.destination)
     message = EmailMessage(policy=policy.SMTP)
     name = str(credentials.config.get("name", ""))
-    message["From"] = formataddr((name, credentials.address)) if name else credentials.address
-    message["To"] = outgoing.destination
-    message["Subject"] = subject(outgoing, name or credentials.address)
+    message["From"] = formataddr((name, sender)) if name else sender
+    message["To"] = to
+    message["Subject"] = subject(outgoing, name or sender)
     message["Date"] = formatdate()
     if reply_to := str(credentials.config.get("reply_to", "")):
-        message["Reply-To"] = reply_to
+        message["Reply-To"] = _on_the_wire(reply_to)
     text = signed(outgoing.text, str(credentials.config.get("signature", "")))
     message.set_content(text, cte=_encoding(text))
     for file in outgoing.attachments:
         _attach(message, file)
     head = _ids(own, outgoing)
-    return Sealed(own, thread, outgoing.destination, head + message.as_bytes())
+    return Sealed(own, thread, sender, to, head + message.as_bytes())
+
+
+def _on_the_wire(address: str) -> str:
+    """With its domain in A-labels. Raises ChannelError."""
+    try:
+        return sendable(address)
+    except ValueError as error:
+        raise ChannelError(f"Nothing was sent: {error}.", permanent=True) from error
 
 
 def subject(outgoing: Outgoing, whose: str) -> str:
@@ -103,11 +115,3 @@ def _shortened(chain: Sequence[str]) -> Sequence[str]:
     if len(chain) <= MOST_REFERENCES:
         return chain
     return [chain[0], *chain[-MOST_REFERENCES + 1 :]]
-
-
-def _ascii_domain(address: str) -> str:
-    domain = address.rpartition("@")[2].lower()
-    try:
-        return domain.encode("idna").decode()
-    except UnicodeError:
-        return "localhost"

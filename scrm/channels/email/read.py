@@ -10,25 +10,25 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header
 from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from html import escape
 from pathlib import PurePosixPath
 
 from scrm.channels.base import File
 from scrm.channels.email import ids
+from scrm.channels.email.people import Person, person, split
 from scrm.channels.email.quotes import marked
-from scrm.text import clean, plain, storable
+from scrm.text import clean, storable
 
 MOST_FILES = 50
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
 _MOST_WORK = 30_000_000
 """Boundaries times lines: what the parser's work grows with."""
 _MOST_DEPTH = 50
-_LONGEST_HEADER = 20_000
+_LONGEST_HEADER, _LONGEST_SENDER = 20_000, 1_000_000
 _RETURNED = 20_000
 _NOT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs"}
-_ADDRESS = re.compile(r"[^@\s<>()\[\],;:\"\\]{1,64}@[^@\s<>()\[\],;:\"\\]{1,255}")
 
 Part = Message
 Headers = Mapping[str, tuple[str, ...]]
@@ -40,20 +40,13 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """address: lower-cased."""
-
-    address: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Letter:
     """What a letter says.
 
     message_id: without brackets, "" if it has none. digest: of who, when and what, the same
       wherever the letter lies. text: plain, from the HTML where there is nothing else.
     html: the whole letter, cleaned, "" where that tells no more than `text`.
+    original: who wrote to a group that put its own address into From (X-Original-From).
     report: the fields of a delivery report, one mapping for each recipient. returned: the head
       of the letter that such a report, or a bounce of an older kind, gives back.
     """
@@ -64,6 +57,7 @@ class Letter:
     references: tuple[str, ...]
     sender: Person | None
     reply_to: Person | None
+    original: Person | None
     subject: str
     date: datetime | None
     text: str
@@ -110,6 +104,7 @@ def _read(raw: bytes) -> Letter:
         references=tuple(named),
         sender=_person(message, "from") or _person(message, "sender"),
         reply_to=_person(message, "reply-to"),
+        original=_person(message, "x-original-from"),
         subject=_first(headers, "subject")[:1000],
         date=_moment(_first(headers, "date")),
         text=text[:LONGEST_TEXT],
@@ -303,20 +298,13 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _person(message: Part, name: str) -> Person | None:
-    """The first address of a header, if it is one. Taken apart before it is decoded, or an
-    encoded name could bring an address of its own."""
-    for header, value in message.raw_items():  # type: ignore[attr-defined]
-        if header.strip().lower() == name:
-            return _in(re.sub(r"[\r\n]+", " ", str(value)[:2000]))
-    return None
-
-
-def _in(header: str) -> Person | None:
-    for spoken, address in getaddresses([header]):
-        if _ADDRESS.fullmatch(address.strip()):
-            return Person(_readable(address.strip()).lower(), plain(unfold(spoken))[:300])
-    found = _ADDRESS.search(header)
-    return Person(_readable(found[0]).lower()) if found else None
+    """Whom the headers of this name name: of several, all but the last address are a name."""
+    items = message.raw_items()  # type: ignore[attr-defined]
+    said = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
+    if len(said) > _LONGEST_SENDER:
+        raise Unreadable("Its head is too long to tell who sent it.")
+    found = split(_readable(re.sub(r"[\r\n]+", " ", said)))
+    return person(found[0], unfold(found[1][:_LONGEST_HEADER])) if found else None
 
 
 def _readable(text: str) -> str:

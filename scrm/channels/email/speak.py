@@ -32,7 +32,7 @@ class MailSpeaker:
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
         letter = seal(credentials, outgoing)
         with outbox(credentials, until=time.monotonic() + SECONDS) as smtp:
-            _send(smtp, credentials.address, letter)
+            _send(smtp, letter)
         return Receipt(NETWORK, letter.id, letter.thread)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
@@ -54,12 +54,12 @@ def _lies_in(box: Mailbox, folder: str, own: str) -> bool:
     return bool(box.uids(f'HEADER Message-ID "<{own}>"'))
 
 
-def _send(smtp: Smtp, sender: str, letter: Sealed) -> None:
+def _send(smtp: Smtp, letter: Sealed) -> None:
     """The last dot is the line: before it nothing left, after it only the answer tells."""
     content = _dotted(letter.content)
     host = smtp.server.host
     try:
-        _from(smtp, sender, letter.to, len(content))
+        _from(smtp, letter.sender, letter.to, len(content))
         _to(smtp, letter.to)
         code, words = smtp.docmd("DATA")
         if code != 354:
@@ -92,8 +92,8 @@ def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
             f"this one has {size / http.MEGABYTE:.0f}.",
             permanent=True,
         )
-    said = f"FROM:<{_on_the_wire(sender)}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
-    if not (said + _on_the_wire(to)).isascii():
+    said = f"FROM:<{sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
+    if not (said + to).isascii():
         if not smtp.has_extn("smtputf8"):
             message = f"{smtp.server.host} cannot send to an address like {to}."
             raise ChannelError(message, permanent=True)
@@ -105,7 +105,7 @@ def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
 
 
 def _to(smtp: Smtp, to: str) -> None:
-    code, words = smtp.docmd("RCPT", f"TO:<{_on_the_wire(to)}>")
+    code, words = smtp.docmd("RCPT", f"TO:<{to}>")
     if code not in (250, 251):
         raise _no(code, words)
 
@@ -116,17 +116,6 @@ def _no(code: int, words: bytes) -> ChannelError:
     if 500 <= code < 600:
         return ChannelError(f"The mail server refused it: {said}", permanent=True)
     return ChannelError(f"The mail server says “not now”: {said}", retry_after=COME_LATER)
-
-
-def _on_the_wire(address: str) -> str:
-    """With the domain as the Internet's names are written. Raises ChannelError."""
-    local, _, domain = address.rpartition("@")
-    if not local or re.search(r"[\s<>\x00-\x1f\x7f]", address):
-        raise ChannelError(f"“{address}” is no mail address.", permanent=True)
-    try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError as error:
-        raise ChannelError(f"“{address}” is no mail address.", permanent=True) from error
 
 
 def _dotted(content: bytes) -> bytes:

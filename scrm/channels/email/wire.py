@@ -19,6 +19,7 @@ from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxL
 
 from scrm import http
 from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.email.people import domain_of
 
 Security = Literal["tls", "starttls", "none"]
 Side = Literal["imap", "smtp"]
@@ -54,7 +55,7 @@ def server(credentials: Credentials, side: Side) -> Server:
         security=config.get(f"{side}_security", "tls"),
         user=str(config.get("user", "")),
         password=str(credentials.secrets.get("password", "")),
-        domain=credentials.address.rpartition("@")[2] or "localhost",
+        domain=domain_of(credentials.address),
     )
 
 

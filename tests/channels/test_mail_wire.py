@@ -1,0 +1,86 @@
+"""What a mail server is told, by a server that writes it down."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from typing import Any
+
+import pytest
+
+from scrm import http
+from scrm.addresses import networks
+from scrm.channels.base import ChannelError, Credentials, Outgoing
+from scrm.channels.email.item import self_key
+from scrm.channels.email.speak import MailSpeaker
+
+NONCE = "00000000-0000-0000-0000-000000000007"
+
+
+class Sink(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 sink\r\n")
+        for line in self.rfile:
+            self.server.told.append(line.decode().strip())  # type: ignore[attr-defined]
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                letter = iter(lambda: self.rfile.readline(), b".\r\n")
+                self.server.letters.append(b"".join(letter))  # type: ignore[attr-defined]
+            self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+
+
+@pytest.fixture
+def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as server:
+        server.told, server.letters = [], []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def send(sink: Any, to: str, us: str = "care@skyward.test") -> None:
+    config = {"smtp_host": "127.0.0.1", "smtp_port": sink.server_address[1],
+              "smtp_security": "none", "name": "Skyward"}  # fmt: skip
+    credentials = Credentials("email", self_key(us), us, config=config)
+    MailSpeaker().send(credentials, Outgoing(nonce=NONCE, text="Found.", destination=to))
+
+
+# Seen to fail: with `encode("idna")` the first left for eva@strasse.test.
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [
+        ("eva@straße.test", "eva@xn--strae-oqa.test"),
+        ("eva@xn--strae-oqa.test", "eva@xn--strae-oqa.test"),
+        ("jo@my_host", "jo@my_host"),
+        ('"jo doe"@customers.test', '"jo doe"@customers.test'),
+    ],
+)
+def test_a_letter_leaves_for_the_address_as_it_is(sink: Any, to: str, told: str) -> None:
+    send(sink, to)
+    assert f"RCPT TO:<{told}>" in sink.told
+    letter = message_from_bytes(sink.letters[0], policy=policy.default)
+    assert [str(each) for each in letter["To"].addresses] == [told]
+
+
+# Seen to fail: with `formataddr` of the typed address, which refuses all but ASCII.
+def test_our_own_domain_is_in_ascii_everywhere(sink: Any) -> None:
+    send(sink, "jo@customers.test", us="care@straße.test")
+    assert sink.told[0].lower() == "ehlo xn--strae-oqa.test"
+    assert any(line.startswith("MAIL FROM:<care@xn--strae-oqa.test>") for line in sink.told)
+    letter = message_from_bytes(sink.letters[0], policy=policy.default)
+    assert str(letter["From"]) == "Skyward <care@xn--strae-oqa.test>"
+    assert str(letter["Message-ID"]).endswith("@xn--strae-oqa.test>")
+
+
+@pytest.mark.parametrize(
+    "to", ["sno@☃.test", "", "jo", "jo@a.test, kim@b.test", "jo@a.test>\r\nRCPT TO:<kim@b.test"]
+)
+def test_what_is_no_address_is_refused_before_anything_is_said(sink: Any, to: str) -> None:
+    with pytest.raises(ChannelError, match="Nothing was sent: ") as refusal:
+        send(sink, to)
+    assert refusal.value.permanent
+    assert sink.told == []
