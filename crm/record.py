@@ -38,6 +38,7 @@ class Entry:
     title: str = ""
     html: str = ""
     url: str = ""
+    other_address: str = ""
     occurred_at: datetime | None = None
     thread_key: str = ""
     in_reply_to: str = ""
@@ -297,6 +298,7 @@ def _interactions(
             text=entry.text,
             html=entry.html,
             url=entry.url[:2000],
+            other_address=entry.other_address,
             occurred_at=tellable(entry.occurred_at),
             recorded_at=now,
         )

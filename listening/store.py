@@ -184,6 +184,7 @@ def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:
         html=item.html,
         url=item.url[:2000],
         language=item.language[:20],
+        other_address=item.other_address,
         raw=item.raw,
         occurred_at=tellable(item.occurred_at),
         recorded_at=now,

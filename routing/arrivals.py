@@ -52,7 +52,8 @@ class Arrival:
     """One inbound interaction, recorded, with all that routing may go by.
 
     contact: who the profile is known to be, if anyone. case: where a human already said that
-    it belongs. said_at: aware, when it was said, for the order of a batch.
+    it belongs. said_at: aware, when it was said, for the order of a batch. joins: whether it may
+    join the living case of its party.
     """
 
     interaction: int
@@ -64,6 +65,7 @@ class Arrival:
     hint: Hint | None = None
     case: int | None = None
     by: int | None = None
+    joins: bool = True
 
 
 @transaction.atomic
@@ -162,6 +164,8 @@ class _Desk:
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
         """The one case that this party lives in, unless the rules say another department."""
+        if not arrival.joins:
+            return None
         living = [
             case
             for case in self.by_party.get(_party(arrival), [])

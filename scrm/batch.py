@@ -168,6 +168,7 @@ class _Context:
             text=mention.text,
             html=mention.html,
             url=mention.url,
+            other_address=mention.other_address,
             occurred_at=mention.occurred_at,
             thread_key=mention.thread_key,
             in_reply_to=mention.in_reply_to,
@@ -183,6 +184,7 @@ class _Context:
             contact=row.contact,
             said_at=mention.sort_at,
             facts=self.facts(mention, row),
+            joins=not mention.other_address,
             hint=_hint(answer) if answer else None,
         )
 

@@ -81,6 +81,7 @@ class Interaction(models.Model):
     scope, key: the item's identity on its network; offline items carry a UUID as their key.
     profile: the outside party; none only where we spoke to many.
     staff: who of us said it, or wrote it down.
+    other_address: somebody else's address in the sender's name; see `scrm.channels.base.Item`.
     """
 
     class Direction(models.TextChoices):
@@ -108,6 +109,7 @@ class Interaction(models.Model):
     text = models.TextField(blank=True)
     html = models.TextField(blank=True)
     url = models.CharField(max_length=2000, blank=True)
+    other_address = models.CharField(max_length=500, blank=True)
     occurred_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
     sort_at = models.GeneratedField(  # the earlier of both; PostgreSQL's LEAST passes over NULL
@@ -142,7 +144,7 @@ class Interaction(models.Model):
             GinIndex(fields=["words"], name="interaction_search"),
         ]
         # A trigger sees what is generated as NULL; it cannot be written anyway.
-        triggers = append_only("title", "text", "html", "url", "sort_at", "words")
+        triggers = append_only("title", "text", "html", "url", "other_address", "sort_at", "words")
 
     def __str__(self) -> str:
         return f"{self.direction} {self.kind} {self.pk}"

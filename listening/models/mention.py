@@ -79,6 +79,7 @@ class Mention(models.Model):
     html = models.TextField(blank=True)
     url = models.CharField(max_length=2000, blank=True)
     language = models.CharField(max_length=20, blank=True)
+    other_address = models.CharField(max_length=500, blank=True)
     raw = models.BinaryField(default=bytes)
     occurred_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
@@ -106,6 +107,7 @@ class Mention(models.Model):
         triggers = frozen(
             "scope", "key", "author_network", "author_key", "title", "text", "html", "raw",
             "occurred_at", "recorded_at", "in_reply_to", "thread_key", "visibility",
+            "other_address",
         )  # fmt: skip
 
     def __str__(self) -> str:

@@ -27,7 +27,10 @@ LEDGERS = {
     "responses_approval": "reason",
 }
 """Table → a column that somebody might like to change."""
-BLANKABLE = [(table, LEDGERS[table]) for table in LEDGERS if not table.endswith("revision")]
+BLANKABLE = [
+    ("crm_interaction", "other_address"),
+    *((table, LEDGERS[table]) for table in LEDGERS if not table.endswith("revision")),
+]
 NAMED = {
     "crm_interaction": "kind",
     "routing_caseevent": "kind",
@@ -49,7 +52,8 @@ def record_of_a_day(
 ) -> Response:
     """One row in each table of the ledger."""
     anna = Author("x", "anna")
-    row = record([Entry("x", "1", anna, "feed", "post", "public", "my words")], now=noon)[0]
+    entry = Entry("x", "1", anna, "feed", "post", "public", "my words", other_address="ben@x.test")
+    row = record([entry], now=noon)[0]
     case = Case.objects.create(profile=Profile.objects.get(), department=service)
     case.events.create(kind=CaseEvent.Kind.ROUTED, why="a reason", interaction_id=row.interaction)
     poll = make_source().polls.create()
@@ -143,6 +147,7 @@ def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
     [
         "text = 'other words'", "title = 'other words'", "html = '<p>'", "raw = 'x'::bytea",
         "author_key = 'ben'", "key = '2'", "occurred_at = now()", "visibility = 'private'",
+        "other_address = 'ben@x.test'",
     ],
 )  # fmt: skip
 def test_what_was_found_stays_as_found(change: str) -> None:
