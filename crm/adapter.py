@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from crm.models import User
+from scrm.channels.email.people import mail_address
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class StaffOnly(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """A mail that fails does not tell a stranger whom it was for."""
         try:
-            super().send_mail(template_prefix, email, context)
+            super().send_mail(template_prefix, mail_address(email) or email, context)
         except (SMTPException, OSError) as error:
             _log.warning("mail not sent", error=type(error).__name__)
 
@@ -62,4 +63,4 @@ def password_link(user: User) -> str:
 def mail_password_link(user: User, *, link: str, by: User) -> None:
     """Send it to them. Raises OSError or SMTPException; call it after the commit."""
     text = render_to_string("crm/invitation.txt", {"user": user, "link": link, "by": by})
-    send_mail(_("Your login to scrm"), text, None, [user.email])
+    send_mail(_("Your login to scrm"), text, None, [user.mail_to])

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, Contact, Profile, User, Workspace
+from crm.models.user import takes_mail
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 
 
@@ -118,6 +119,7 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].strip().lower()
+        takes_mail(email)
         if User.objects.filter(email=email).exists():
             raise ValidationError(_t("Somebody here has this address already."))
         return email

@@ -9,8 +9,10 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User, Workspace
+from crm.models.user import takes_mail
 from scrm.channels.base import Credentials
 from scrm.channels.email.item import NETWORK, self_key
+from scrm.channels.email.people import mail_address, readable
 from scrm.channels.email.wire import Field, Side, check
 
 _ONE_LINE = RegexValidator(r"\A[^\x00-\x1f\x7f]*\Z", _("No line ends or control characters here."))
@@ -36,7 +38,7 @@ def _host(label: Any, example: str) -> forms.CharField:
 class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
     """A mailbox of ours: where it is read, where it is answered, and as whom."""
 
-    address = forms.EmailField(label=_("Mail address"), max_length=254)
+    address = forms.EmailField(label=_("Mail address"), max_length=254, validators=[takes_mail])
     sender = forms.CharField(
         label=_("Name of the sender"),
         max_length=120,
@@ -102,7 +104,7 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["password"].help_text = _("Empty keeps the one that is stored.")
 
     def clean_address(self) -> str:
-        address: str = self.cleaned_data["address"].lower()
+        address = mail_address(self.cleaned_data["address"])
         twin = Account.objects.filter(network=NETWORK, self_key=self_key(address)).first()
         if twin:
             raise ValidationError(_t("“%(name)s” is this account already.") % {"name": twin})
@@ -145,6 +147,6 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         said = self.credentials
         row: Account = self.instance
         row.kind, row.network, row.self_key = NETWORK, NETWORK, said.self_key
-        row.address, row.name = said.address, row.name or said.address
+        row.address, row.name = said.address, row.name or readable(said.address)
         row.secrets = dict(said.secrets)
         return row.keep_with(said.config)

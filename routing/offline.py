@@ -18,6 +18,7 @@ from routing.arrivals import Arrival, take_in
 from routing.models import Case, CaseConversation
 from routing.rules import Facts
 from scrm.channels.base import Author
+from scrm.channels.email.people import readable
 
 SCOPE = "offline"
 
@@ -140,7 +141,7 @@ def _author(touchpoint: Touchpoint) -> Author:
     if touchpoint.phone and (touchpoint.kind == "call" or not touchpoint.mail):
         return Author("phone", touchpoint.phone, handle=touchpoint.phone, name=name)
     if touchpoint.mail:
-        return Author("email", touchpoint.mail, handle=touchpoint.mail, name=name)
+        return Author("email", touchpoint.mail, handle=readable(touchpoint.mail), name=name)
     if contact:
         return Author(SCOPE, f"contact-{contact.uuid}", name=name)
     return Author(SCOPE, str(touchpoint.form), name=name or _("Unknown"))

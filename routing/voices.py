@@ -14,6 +14,7 @@ from django.core.validators import validate_email
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from scrm.channels.email.people import sendable
 from scrm.text import storable
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Unclear(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One thing said. phone: digits, perhaps after a plus; mail: lower case; said_at: aware."""
+    """One thing said. phone: digits, perhaps after a plus; mail: a key; said_at: aware."""
 
     text: str
     name: str = ""
@@ -112,12 +113,13 @@ def phone(cell: str) -> str:
 
 
 def mail(cell: str) -> str:
-    """The address in lower case; "" for nothing. Raises Unclear."""
-    address = normalize("NFKC", cell).strip().lower()
+    """The address as a profile's key; "" for nothing. Raises Unclear."""
+    typed = normalize("NFKC", cell).strip()
     try:
+        address = sendable(typed) if typed else ""
         if address:
             validate_email(address)
-    except ValidationError:
+    except (ValidationError, ValueError):
         raise Unclear(
             _("“%(cell)s” is no mail address, such as ron@calder.example.") % {"cell": cell[:60]}
         ) from None

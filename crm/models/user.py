@@ -4,8 +4,20 @@ from typing import ClassVar
 
 import pghistory
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from scrm.channels.email.people import mail_address, sendable
+
+
+def takes_mail(address: str) -> None:
+    """Raise ValidationError where no mail can be sent to an address, as its domain is none."""
+    try:
+        sendable(address)
+    except ValueError as error:
+        raise ValidationError(_("No mail can be sent to it: %(why)s.") % {"why": error}) from error
 
 
 class UserManager(BaseUserManager["User"]):
@@ -47,6 +59,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def mail_to(self) -> str:
+        """Where mail to them goes: Django's own encoding of domain names is IDNA 2003."""
+        return mail_address(self.email) or self.email
 
     @property
     def is_admin(self) -> bool:

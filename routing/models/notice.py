@@ -82,7 +82,7 @@ class Notice(models.Model):
         mine = Notice.objects.filter(pk=self.pk, mailed_at=None)
         if mine.update(mailed_at=now or timezone.now()):
             text = render_to_string("routing/notice.txt", {"notice": self})
-            send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.email])
+            send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.mail_to])
 
     @classmethod
     def give(

@@ -16,7 +16,9 @@ from django.core.cache import cache
 from django.test import Client
 from structlog.testing import capture_logs
 
+from crm.mailbox_form import MailboxForm
 from crm.models import User
+from routing.models import Notice
 
 NO_SERVER = "django.core.mail.backends.dummy.EmailBackend"
 READ = """
@@ -100,3 +102,45 @@ def test_a_server_that_does_not_answer_tells_a_stranger_nothing(
         }
     assert answers == {302}
     assert admin.email not in str(log)
+
+
+# Seen to fail: without `mail_to`, and without the override's, Django encoded the domain by IDNA
+# 2003, and a password link left for strasse.test.
+def test_mail_to_staff_leaves_for_their_own_domain(
+    admin: User, as_: Callable[[User], Client]
+) -> None:
+    typed = {"email": "Eva@Straße.test", "name": "Eva", "role": ""}
+    as_(admin).post("/people/invite/", typed)
+    eva = User.objects.get(name="Eva")
+    assert eva.email == "eva@straße.test"
+    Client().post("/account/password/reset/", {"email": eva.email})
+    eva.mail_notices = True
+    eva.save()
+    Notice.give([eva], Notice.Kind.FAILED, text="It failed.")[0].mail()
+    assert [each.to for each in mail.outbox] == [["eva@xn--strae-oqa.test"]] * 3
+
+
+def test_an_address_that_takes_no_mail_is_refused_at_its_field(
+    admin: User, as_: Callable[[User], Client]
+) -> None:
+    typed = {"email": "sno@☃.test", "name": "Sno", "role": ""}
+    page = as_(admin).post("/people/invite/", typed).content.decode()
+    assert "No mail can be sent to it: “☃.test” is not a valid domain name." in page
+    assert not User.objects.filter(name="Sno").exists()
+    form = MailboxForm({"address": "sno@☃.test"})
+    assert "No mail can be sent to it" in form.errors["address"][0]
+
+
+def test_a_mailbox_is_kept_by_its_domain_on_the_wire(admin: User) -> None:
+    typed = {
+        "address": "Care@Straße.test", "password": "x", "imap_host": "a.test", "imap_port": 993,
+        "imap_security": "tls", "smtp_host": "a.test", "smtp_port": 465, "smtp_security": "tls",
+        "owner": admin.pk,
+    }  # fmt: skip
+    form = MailboxForm(typed)
+    assert form.is_valid(), form.errors
+    row = form.save()
+    assert (row.address, row.name) == ("care@xn--strae-oqa.test", "care@straße.test")
+    assert row.self_key == "us:care@xn--strae-oqa.test"
+    again = MailboxForm(typed | {"address": "care@xn--strae-oqa.test"})
+    assert "is this account already" in again.errors["address"][0]

@@ -51,6 +51,13 @@ def test_the_page_offers_ten_empty_rows_and_more(as_: As, agent: User) -> None:
     assert "errorlist" not in more.content.decode()
 
 
+def test_an_address_beyond_ascii_is_shown_as_it_was_typed(as_: As, agent: User) -> None:
+    as_(agent).post("/new/cards/", cards(("Lovely crew", "Eva", "Eva@Straße.test")))
+    eva = Interaction.objects.get().profile
+    assert eva is not None
+    assert (eva.key, eva.handle) == ("eva@xn--strae-oqa.test", "eva@straße.test")
+
+
 def test_each_filled_row_becomes_one_touchpoint(as_: As, agent: User) -> None:
     page = as_(agent).post(
         "/new/cards/",

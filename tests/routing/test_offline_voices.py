@@ -89,9 +89,12 @@ def test_an_address_is_in_lower_case() -> None:
     assert mail(" Ron@Calder.EXAMPLE ") == "ron@calder.example"
     assert reach("Ron@Calder.example") == ("", "ron@calder.example")
     assert reach("+1 555 0100") == ("+15550100", "")
+    assert mail("Eva@Straße.test") == "eva@xn--strae-oqa.test"
 
 
-@pytest.mark.parametrize("cell", ["@ron", "ron@", "ron@calder example", "a" * 400 + "@b.example"])
+@pytest.mark.parametrize(
+    "cell", ["@ron", "ron@", "ron@calder example", "a" * 400 + "@b.example", "a@☃.test"]
+)
 def test_what_is_no_address_is_said(cell: str) -> None:
     with pytest.raises(Unclear, match="is no mail address"):
         reach(cell)
