@@ -8,6 +8,7 @@ from django.db import transaction
 
 from crm.models import User
 from responses.models import Response
+from responses.recipients import competing
 from routing.models import Case, CaseEvent, Notice
 from routing.models.status import Stale
 
@@ -45,14 +46,15 @@ def why_not(response: Response, user: User) -> str:
 def approve(response: Response, *, shown: str, by: User, instead: bool = False) -> None:
     """Sign what was shown (its content hash). Raises Stale if the words are others by now.
 
-    instead: other answers to the same case that wait as well go back to their authors.
+    instead: other replies to the same person that wait as well go back to their authors.
     """
     _check_shown(response, shown)
     response.approve(by=by)
     if instead and response.state == "released":
-        why = f"Another answer to this case was approved: {response.quote}"
-        for rival in Response.objects.rivals_of(response):
-            rival.send_back(by=by, why=why)
+        why = f"Another reply to this person was approved: {response.quote}"
+        pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
+        for other in competing(response, pending):
+            other.send_back(by=by, why=why)
 
 
 @transaction.atomic

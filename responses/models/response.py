@@ -73,10 +73,6 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         """Out there, and to be read afterwards."""
         return self.filter(state=State.RELEASED, to_review=True, reviewed_at=None)
 
-    def rivals_of(self, response: Response) -> ResponseQuerySet:
-        """Other answers to the same case that wait for an approval as well."""
-        return self.held().filter(case=response.case_id or 0).exclude(pk=response.pk)
-
     def approvable_by(self, user: User) -> ResponseQuerySet:
         """Held ones in front of a lead of their department, a supervisor or an admin."""
         return self.held().led_by(user)

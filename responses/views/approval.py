@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -21,6 +20,7 @@ from responses.forms import EditForm, SendBackForm
 from responses.models import Campaign, Draft, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
+from responses.recipients import competing
 from responses.spoken import held_for
 from responses.views.lookup import MOST, oldest, response_to_see, words_answered
 from routing.models.status import Stale
@@ -251,7 +251,7 @@ def _approvals(
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
     held = held.select_related("case__profile", "issue", "department", "author", "corrects")
     held = held.prefetch_related(
-        "deliveries__account", "deliveries__profile", "attachments", "approvals__by",
+        "deliveries__account", "deliveries__profile__links", "attachments", "approvals__by",
         "corrects__deliveries",
     )  # fmt: skip
     waiting, more = oldest(held)
@@ -259,14 +259,13 @@ def _approvals(
     departments = {each.department_id: each.department for each in waiting}
     for each in waiting:
         each.department = departments[each.department_id]  # its leads are asked for once
-    rivals = Counter(each.case_id for each in waiting if each.case_id)
     rows = [
         {
             "response": response,
             "answers": answered.get(response.pk),
             "why_not": response.why_not_signed_by(request.user),
             "stands": _in_place_of(response),
-            "rivals": rivals[response.case_id] - 1 if response.case_id else 0,
+            "competing": len(competing(response, waiting)),
             "form": form if form and at == response.pk else SendBackForm(),
             "open": form is not None and at == response.pk,
         }
