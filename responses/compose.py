@@ -75,6 +75,26 @@ def places_for(case: Case) -> list[Place]:
     ]
 
 
+def default_place(
+    places: Sequence[Place], *, party: Profile, private_in: Conversation | None
+) -> Place | None:
+    """The place that the composer selects: the party's own profile comes first.
+
+    private_in: where they last wrote privately in the case, if they did. Then a private place
+    comes before any public one, and the one that continues that conversation before the others.
+    """
+
+    def rank(place: Place) -> tuple[bool, bool, bool]:
+        private = private_in is not None and place.visibility == Response.Visibility.PRIVATE
+        return (
+            not private,
+            not (private and place.conversation == private_in),
+            place.profile != party,
+        )
+
+    return min(places, key=rank, default=None)
+
+
 def visibilities(account: Account) -> tuple[str, ...]:
     """In which ways an account can speak: its own limits, else its channel's."""
     return tuple(account.config.get("visibilities", account.channel.visibilities))

@@ -1,10 +1,55 @@
-"""Who a response goes to, and which replies compete for the same person."""
+"""Who a response goes to: which replies compete for one person, and who wrote privately."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+
+from crm.models import Interaction, ProfileLink
 from responses.models import Response
+
+
+def private_words(*cases: int) -> QuerySet[Interaction]:
+    """What the party of each of these cases said privately in it, by any of its profiles.
+
+    Each row has `case`.
+    """
+    inbound = Interaction.objects.filter(
+        conversation__case_links__case__in=cases,
+        conversation__case_links__ended_at=None,
+        direction="in",
+        visibility="private",
+    ).annotate(
+        case=F("conversation__case_links__case"),
+        party=F("conversation__case_links__case__profile"),
+    )
+    same_contact = ProfileLink.objects.filter(
+        profile=OuterRef("profile"),
+        ended_at=None,
+        contact__links__profile=OuterRef("party"),
+        contact__links__ended_at=None,
+    )
+    return inbound.filter(Q(profile=F("party")) | Exists(same_contact))
+
+
+def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
+    """Public replies to people who wrote privately in the case → whether they did so since.
+
+    One statement, however many responses there are.
+    """
+    public = [
+        each
+        for each in responses
+        if each.case_id and not each.is_macro and each.visibility == Response.Visibility.PUBLIC
+    ]
+    said: Any = private_words(*{each.case_id for each in public if each.case_id})
+    newest = said.order_by().values_list("case").annotate(at=Max("recorded_at"))
+    last = dict(newest) if public else {}
+    return {
+        each.pk: last[each.case_id] > each.created_at for each in public if each.case_id in last
+    }
 
 
 def people(response: Response) -> frozenset[tuple[str, int]]:

@@ -8,6 +8,8 @@ from django.db import transaction
 
 from crm.models import User
 from responses.models import Response
+from responses.models.response import State
+from responses.models.sending import Sending
 from responses.recipients import competing
 from routing.models import Case, CaseEvent, Notice
 from routing.models.status import Stale
@@ -35,6 +37,18 @@ def _may_speak(response: Response, user: User) -> bool:
     if response.case_id:
         return Case.objects.workable_by(user).filter(pk=response.case_id).exists()
     return response.department.memberships.working().filter(user=user).exists()
+
+
+def is_unsent(response: Response) -> bool:
+    """Whether surely nothing of it has left, so that it may still be changed.
+
+    A correction of a post is stopped where it was written, not changed on its way.
+    """
+    if response.state in {State.DRAFT, State.HELD}:
+        return True
+    states = {each.state for each in response.deliveries.all()}
+    waits = response.state == State.RELEASED and not response.corrects_in_place
+    return waits and states in ({Sending.QUEUED}, {Sending.FAILED})
 
 
 def why_not(response: Response, user: User) -> str:

@@ -6,11 +6,11 @@ from responses.forms.composing import (
     Preview,
     ReplyForm,
     StatementForm,
-    place_name,
 )
 from responses.forms.correction import CorrectForm, TakeDownForm
 from responses.forms.held import EditForm, MarkSentForm, SendBackForm
 from responses.forms.history import JudgeForm
+from responses.forms.places import place_name
 from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
 
 __all__ = [

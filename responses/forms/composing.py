@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, Attachment, User
 from responses.compose import (
-    Place,
     Words,
     max_length,
     places_for,
@@ -24,11 +23,11 @@ from responses.compose import (
 )
 from responses.files import FilesField, as_attachments, objection, waiting
 from responses.forms.campaign import CampaignField
+from responses.forms.places import PUBLIC, PlaceFields, is_public
 from responses.models import Decision, Response
 from routing.models import Case, Department, Issue
 from scrm.numbers import number
 
-PUBLIC, PRIVATE = "public", "private"
 FARTHEST = timedelta(days=366)
 
 
@@ -49,6 +48,10 @@ class Composing(forms.Form):
             versions=typed.get("versions", {}),
             send_at=typed.get("send_at"),
         )
+
+    def resume(self, fields: dict[str, Any], text: str) -> None:
+        """Go on with a draft."""
+        self.initial = {**self.initial, **fields, "text": text}
 
     def look_again(self, seen: int | None) -> None:
         """Show what was typed beside what is new, so that the next press counts."""
@@ -90,10 +93,9 @@ class Later(forms.Form):
         return moment
 
 
-class ReplyForm(Composing, Later):
+class ReplyForm(Composing, PlaceFields, Later):
     """uploads: what goes along. kept: what was chosen when the form was sent before, in vain."""
 
-    place = forms.ChoiceField(label=_("Where"), widget=forms.RadioSelect)
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
     uploads = FilesField(label=_("Files"), required=False)
@@ -107,13 +109,7 @@ class ReplyForm(Composing, Later):
         assert isinstance(kept, forms.ModelMultipleChoiceField)
         kept.queryset = waiting(user)
         self.user = user
-        self.places = {place_name(place): place for place in places_for(case)}
-        field: Any = self.fields["place"]
-        field.choices = [(name, _said(place)) for name, place in self.places.items()]
-        self.initial["place"] = next(
-            (name for name, place in self.places.items() if place.profile == case.profile),
-            next(iter(self.places), None),
-        )
+        self.offer_places(case, places_for(case))
         if not any(place.account.channel.carries for place in self.places.values()):
             del self.fields["uploads"], self.fields["kept"]
 
@@ -122,6 +118,7 @@ class ReplyForm(Composing, Later):
         if name:
             self.check_length([self.places[name].account])
             self._check_files(self.places[name].account)
+        self.check_publicly()
         return self.cleaned_data
 
     def _check_files(self, account: Account) -> None:
@@ -134,9 +131,12 @@ class ReplyForm(Composing, Later):
         typed = self.cleaned_data
         return [*typed.get("kept", ()), *as_attachments(typed.get("uploads", ()), by=self.user)]
 
-    @property
-    def chosen(self) -> Place:
-        return self.places[self.cleaned_data["place"]]
+    def resume(self, fields: dict[str, Any], text: str) -> None:
+        """A public place of an old draft is no consent to answer in public."""
+        confirmed = "publicly" not in self.fields or fields.get("publicly")
+        if is_public(fields.get("place", "")) and not confirmed:
+            fields = {name: value for name, value in fields.items() if name != "place"}
+        super().resume(fields, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,24 +300,3 @@ class NothingForm(Composing):
 
 def version_name(account: Account) -> str:
     return f"version_{account.pk}"
-
-
-def place_name(place: Place) -> str:
-    profile = place.profile.pk if place.profile else ""
-    return f"{place.account.pk}:{profile}:{place.visibility}"
-
-
-def _said(place: Place) -> str:
-    """The verb of a place in words: what will happen, from where, to whom."""
-    profile = place.profile
-    whom = (profile.handle or str(profile)) if profile else ""
-    if place.visibility == PUBLIC:
-        words = _("Reply publicly as %(account)s to %(whom)s")
-    elif place.conversation:
-        words = _("Reply privately as %(account)s to %(whom)s")
-    else:
-        words = _("Message privately as %(account)s to %(whom)s")
-    said = words % {"account": place.account, "whom": whom}
-    if profile and profile.unreachable_since:
-        return _("%(said)s (what we sent there last came back)") % {"said": said}
-    return said

@@ -20,9 +20,9 @@ from responses.forms import EditForm, SendBackForm
 from responses.models import Campaign, Draft, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
-from responses.recipients import competing
+from responses.recipients import competing, wrote_privately
 from responses.spoken import held_for
-from responses.views.lookup import MOST, oldest, response_to_see, words_answered
+from responses.views.lookup import MOST, oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.numbers import number
 
@@ -180,6 +180,7 @@ def _take_back(response: Response) -> bool:
             "accounts": list(response.deliveries.values_list("account", flat=True)),
             "corrects": str(response.corrects_id or ""),
             "place": _place_of(response),
+            "publicly": "" if any(wrote_privately([response]).values()) else "on",
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
             "campaign": _take_out(response),
             "kept": files.take_back(response),
@@ -276,6 +277,7 @@ def _approvals(
         "rows": rows,
         "more": more,
         "error": error,
+        **private_notes(waiting),
         "out": out.select_related(
             "case__profile", "issue", "department", "author", "corrects"
         ).prefetch_related("deliveries", "corrects__deliveries")[:MOST],

@@ -31,7 +31,7 @@ from responses.models.response import Refused, State
 from responses.saved import replies_for
 from responses.spoken import held_for
 from responses.views.draft import forget
-from responses.views.lookup import case_to_see, case_to_work_on, may_work_on
+from responses.views.lookup import case_to_see, case_to_work_on, may_work_on, private_notes
 from routing.mentions import mentioned
 from routing.models import Case
 from routing.models.status import Stale
@@ -147,6 +147,7 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     found = {
         "case": case,
         "responses": said,
+        **private_notes(said),
         "workable": may_work_on(case, request.user),
         "now": timezone.now(),
     }
@@ -182,7 +183,7 @@ def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
     form = _blank(request, case, tab)
     begun = _draft(request, case, tab)
     if begun and begun.text:
-        form.initial |= begun.fields | {"text": begun.text}
+        form.resume(begun.fields, begun.text)
     return form
 
 

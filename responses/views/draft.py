@@ -147,7 +147,9 @@ def _versions(request: StaffRequest) -> dict[str, str]:
 
 
 def _fields(request: StaffRequest) -> dict[str, Any]:
-    names = ("department", "subject", "place", "how", "corrects", "campaign", "send_at")
+    names = (
+        "department", "subject", "place", "publicly", "how", "corrects", "campaign", "send_at",
+    )  # fmt: skip
     kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
     kept |= _versions(request)
     accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]

@@ -28,7 +28,13 @@ from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import State
 from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
-from responses.views.lookup import answers, may_deal_with, may_speak_for, response_to_see
+from responses.views.lookup import (
+    answers,
+    may_deal_with,
+    may_speak_for,
+    private_notes,
+    response_to_see,
+)
 from responses.walk import echoes, walk
 from scrm.text import storable
 
@@ -149,6 +155,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         "campaign": _campaign(found, request),
         "campaign_form": _campaign_form(found, request),
         **answers(request, [found.pk]),
+        **private_notes([found]),
         "may_edit": may_edit(found, request.user) and found.state in {State.DRAFT, State.HELD},
         "may_cancel": may_edit(found, request.user) and _may_stop(found),
         "may_sign": found.state == State.HELD and not why_not(found, request.user),

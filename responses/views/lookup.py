@@ -12,6 +12,8 @@ from django.shortcuts import get_object_or_404
 from crm.access import StaffRequest
 from crm.models import Interaction, User
 from responses.models import Delivery, Feedback, Response
+from responses.recipients import wrote_privately
+from responses.signing import is_unsent
 from responses.tally import ASKED, Tally, outcome_is, tallies
 from responses.walk import echoes
 from routing.models import Case, Department, Membership
@@ -67,6 +69,15 @@ def words_answered(responses: Iterable[Response], user: User) -> dict[int, Inter
     answered = {each.pk: each.in_reply_to_id for each in responses if each.in_reply_to_id}
     readable = Interaction.objects.readable_by(user).in_bulk(list(answered.values()))
     return {pk: readable[said] for pk, said in answered.items() if said in readable}
+
+
+def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
+    """For a page: which public replies go to people who wrote privately, and who did so since."""
+    since = wrote_privately([each for each in responses if is_unsent(each)])
+    return {
+        "wrote_privately": set(since),
+        "wrote_privately_since": {pk for pk, is_since in since.items() if is_since},
+    }
 
 
 def may_deal_with(response: Response, user: User) -> bool:

@@ -84,7 +84,7 @@ def test_a_public_reply_never_answers_a_private_message(
 ) -> None:
     tweet = complaint.last_inbound
     assert hear("this is between us", visibility="private", thread_key="dm") == complaint
-    as_(agent).post(url("reply", complaint), form(complaint))
+    as_(agent).post(url("reply", complaint), form(complaint, publicly="on"))
     assert Response.objects.get().in_reply_to == tweet
 
 

@@ -1,0 +1,76 @@
+"""The way in which a reply goes: its choice in a form, and the consent to answer in public."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from responses.compose import Place, default_place
+from responses.recipients import private_words
+from routing.models import Case
+
+PUBLIC = "public"
+
+
+class PlaceFields(forms.Form):
+    """publicly: asked for only where the person wrote privately in the case."""
+
+    place = forms.ChoiceField(label=_("Where"), widget=forms.RadioSelect)
+    publicly = forms.BooleanField(
+        label=_("Answer publicly although this person wrote privately"), required=False
+    )
+
+    def offer_places(self, case: Case, places: Sequence[Place]) -> None:
+        self.places = {place_name(place): place for place in places}
+        field: Any = self.fields["place"]
+        field.choices = [(name, _said(place)) for name, place in self.places.items()]
+        private = private_words(case.pk).select_related("conversation").order_by("pk").last()
+        selected = default_place(
+            places, party=case.profile, private_in=private.conversation if private else None
+        )
+        self.initial["place"] = place_name(selected) if selected else None
+        if private is None or not any(is_public(name) for name in self.places):
+            del self.fields["publicly"]
+
+    @property
+    def chosen(self) -> Place:
+        return self.places[self.cleaned_data["place"]]
+
+    def check_publicly(self) -> None:
+        """Refuse a public answer to somebody who wrote privately, unless it was confirmed."""
+        if "publicly" not in self.fields or not is_public(self.cleaned_data.get("place", "")):
+            return
+        if not self.cleaned_data.get("publicly"):
+            says = _(
+                "This person wrote privately in this case. Nothing was sent and your text is "
+                "kept. Tick this box to answer in public, or choose a private way."
+            )
+            self.add_error("publicly", says)
+
+
+def is_public(name: str) -> bool:
+    return name.endswith(f":{PUBLIC}")
+
+
+def place_name(place: Place) -> str:
+    profile = place.profile.pk if place.profile else ""
+    return f"{place.account.pk}:{profile}:{place.visibility}"
+
+
+def _said(place: Place) -> str:
+    """The verb of a place in words: what will happen, from where, to whom."""
+    profile = place.profile
+    whom = (profile.handle or str(profile)) if profile else ""
+    if place.visibility == PUBLIC:
+        words = _("Reply publicly as %(account)s to %(whom)s")
+    elif place.conversation:
+        words = _("Reply privately as %(account)s to %(whom)s")
+    else:
+        words = _("Message privately as %(account)s to %(whom)s")
+    said = words % {"account": place.account, "whom": whom}
+    if profile and profile.unreachable_since:
+        return _("%(said)s (what we sent there last came back)") % {"said": said}
+    return said
