@@ -15,8 +15,8 @@ from crm.timeline import timeline as touchpoints
 from routing import forms, timeline
 from routing.models import Case, Presence
 from routing.models.status import Status
-from routing.rows import due_words, rows
-from routing.views.inbox import list_context, listing
+from routing.rows import due_words
+from routing.views.inbox import list_context, listing, rows_on_screen
 
 FORMS: dict[str, type[django_forms.Form]] = {
     "claim": forms.NothingForm,
@@ -86,7 +86,7 @@ def page(
         return render(request, "routing/_timeline_now.html", _now(request, case))
     context = open_context(request, case, bound=bound, error=error)
     if target == "open":
-        context["row"] = rows(Case.objects.filter(pk=case.pk), request.user)
+        context["row"] = rows_on_screen(request, case)
         return render(request, "routing/_opened.html", context, status=status)
     shown = listing(request)
     context |= {"listing": shown, **list_context(request, shown), "current": case.pk}

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
+from crm.models import User
 from crm.record import tellable
 from routing import lists
 from routing.forms import InboxForm, SaveViewForm
@@ -94,25 +95,44 @@ def news(request: StaffRequest) -> HttpResponse:
 
     since: when the list was made. ids: rows that are on screen and were heard of.
     """
-    asked, _form = _asked(request)
+    asked, _form = _asked(request.GET, request.user)
     since = _moment(request.GET.get("since", ""))
     ids = [pk for each in request.GET.get("ids", "").split(",") if (pk := number(each))]
     shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
-    wanted = lists.cases_asked_for(asked, request.user)
-    theirs = wanted.in_departments_of(request.user)  # of what was handed over, pages have the last
+    theirs = lists.cases_asked_for(asked, request.user).in_departments_of(request.user)
+    # Of what was handed over, pages have the last.
     fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
-    visible = Case.objects.visible_to(request.user).filter(pk__in=ids[:MOST_SHOWN])
-    changed = rows(visible, request.user)
-    here = set(wanted.filter(pk__in=ids[:MOST_SHOWN]).values_list("pk", flat=True))
+    query = _query(request.GET)
     context = {
-        "rows": [row if row.case.pk in here else _gone(row) for row in changed],
-        "query": _query(request.GET),
+        "rows": rows_in(asked, request.user, ids[:MOST_SHOWN]),
+        "query": query,
         "current": number(request.GET.get("current", "")),
         "oob": True,
         "fresh": fresh[:100].count(),
-        "listing": {"query": _query(request.GET)},
+        "listing": {"query": query},
+        "show_fresh": _address(query, view=asked.view),
     }
     return render(request, "routing/_news.html", context)
+
+
+def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
+    """The row of a case for the list that the browser shows, which it names in a header.
+
+    Without JavaScript no list is named, and none is drawn anew.
+    """
+    named = request.headers.get("Scrm-List")
+    if named is None:
+        return []
+    asked, _form = _asked(QueryDict(named), request.user)
+    return rows_in(asked, request.user, [case.pk])
+
+
+def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
+    """These rows as a list shows them; what no longer belongs to the list says so."""
+    drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
+    wanted = lists.cases_asked_for(asked, user).filter(pk__in=ids)
+    here = set(wanted.values_list("pk", flat=True))
+    return [row if row.case.pk in here else _gone(row) for row in drawn]
 
 
 @require_POST
@@ -144,15 +164,14 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 def listing(request: StaffRequest) -> Listing:
     """The pane of cases for the address's query."""
     now = timezone.now()
-    asked, form = _asked(request)
+    asked, form = _asked(request.GET, request.user)
     page = lists.page(asked, request.user, request.GET.get("before", ""))
     found = rows(page, request.user, now=now)
     query = _query(request.GET)
     older = ""
     if len(found) > PAGE:
-        more = QueryDict(query.lstrip("?"), mutable=True)
-        more["before"] = lists.mark_of(found[PAGE - 1].case, asked.sort)
-        older = f"?{more.urlencode()}"
+        mark = lists.mark_of(found[PAGE - 1].case, asked.sort)
+        older = _address(query, view=asked.view, before=mark)
     return Listing(form, asked, query, found[:PAGE], older, now)
 
 
@@ -174,21 +193,37 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
     }
 
 
-def _asked(request: StaffRequest) -> tuple[Asked, InboxForm]:
-    form = InboxForm(request.GET, user=request.user)
+def _asked(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
+    """What an address asks for. A list on screen keeps its view ("shows") where the address
+    names none: the default changes with the first case that one takes."""
+    form = InboxForm(address, user=user)
     form.is_valid()
     data = form.cleaned_data
     names = ("q", *InboxForm.FILTERS)
     filters = {name: data[name] for name in names if data.get(name)}
-    theirs = Case.objects.in_departments_of(request.user)
-    view = data.get("view") or lists.default_view(theirs, request.user, filters)
+    view = data.get("view") or _shown_view(address)
+    if not view:
+        view = lists.default_view(Case.objects.in_departments_of(user), user, filters)
     return Asked(view, data.get("sort") or "newest", filters), form
+
+
+def _shown_view(address: QueryDict) -> str:
+    shows = address.get("shows", "")
+    return shows if shows in LABELS else ""
+
+
+def _address(query: str, **more: str) -> str:
+    """The same address, with these parameters."""
+    address = QueryDict(query.lstrip("?"), mutable=True)
+    for name, value in more.items():
+        address[name] = value
+    return f"?{address.urlencode()}"
 
 
 def _query(data: QueryDict) -> str:
     """The filters of an address, without its page and what a list asks by itself."""
     kept = data.copy()
-    for name in ("before", "since", "ids", "shown", "current", "all", "tab"):
+    for name in ("before", "since", "ids", "shown", "shows", "current", "all", "tab"):
         kept.pop(name, None)
     for name in [name for name, value in kept.items() if not value]:
         kept.pop(name)

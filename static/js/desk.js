@@ -7,7 +7,6 @@
   const rows = () => [...document.querySelectorAll("#case-rows > li")];
   const current = () => document.querySelector("#case-rows > li.current");
   let atEnd = true;
-  let finished = null;
   const csrf = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
 
   function focus(row) {
@@ -24,7 +23,6 @@
   }
 
   function mark(id) {
-    if (String(id) === finished) finished = null;
     for (const row of rows()) {
       const is = row.dataset.case === String(id);
       row.classList.toggle("current", is);
@@ -39,21 +37,30 @@
   // and only the last of them is kept. Of two cases that are wished for, the later is shown.
   const asker = () => document.body.appendChild(Object.assign(document.createElement("div"), { hidden: true }));
   const opener = asker();
+  const lister = asker();
   const beater = asker();
   let opening = null;
+  const shownCase = () => document.getElementById("open").dataset.case;
+  const caseIn = (address) => address.match(/\/cases\/(\d+)\//)?.[1];
+
+  // True once the pane shows that case; false if another one was asked for since, or it did not come.
   async function show(address) {
-    const turn = (opening = {});
+    const turn = (opening = { id: caseIn(address) });
     htmx.trigger(opener, "htmx:abort");
     await ask("GET", address, { source: opener, target: "#open", swap: "outerHTML" });
     if (turn !== opening) return false;
     opening = null;
-    return true;
+    if (shownCase() === turn.id) return true;
+    mark(shownCase());
+    return false;
   }
 
-  // Until it is there, the answer to a verb on the last one changes its row, but opens nothing.
+  // Until the next case is there, the answer to a verb on the last one changes its row, but opens
+  // nothing. Where the same case is only asked for again, the answer to the verb is the newer one.
   document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
-    if (["open", "list-news"].includes(target.id)) detail.serverResponse = shown(detail.serverResponse);
-    if (target.id === "open" && opening && detail.requestConfig.elt !== opener) detail.swapOverride = "none";
+    if (target.id !== "open" || !opening || detail.requestConfig.elt === opener) return;
+    if (opening.id === shownCase() && detail.swapOverride !== "none") htmx.trigger(opener, "htmx:abort");
+    else detail.swapOverride = "none";
   });
 
   async function open(link) {
@@ -62,7 +69,8 @@
     if (await show(href)) history.pushState({ htmx: true }, "", href);
   }
 
-  // An answer may come when its form has left the page: what it says and tells counts all the same.
+  // An answer may come when its form has left the page: what it says and tells counts all the same,
+  // and if its case is still the one that is open, what it shows as well.
   document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
     if (elt.matches("form")) elt.addEventListener("htmx:beforeOnLoad", late, { once: true });
   });
@@ -70,7 +78,9 @@
     const { xhr } = event.detail;
     if (event.target.isConnected || xhr.getResponseHeader("HX-Redirect")) return;
     event.preventDefault();
-    htmx.swap("#announce", shown(xhr.response), { swapStyle: "none" });
+    const html = scrm.rows.current(xhr.response, xhr);
+    const isOpen = !opening && shownCase() && html.includes(`<div id="open" class="open" data-case="${shownCase()}"`);
+    htmx.swap(isOpen ? "#open" : "#announce", html, { swapStyle: isOpen ? "outerHTML" : "none" });
     for (const [name, detail] of Object.entries(JSON.parse(xhr.getResponseHeader("HX-Trigger") || "{}"))) {
       htmx.trigger(document.body, name, detail);
     }
@@ -80,14 +90,6 @@
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     if (detail.target.querySelector("details.pop[open]")) detail.shouldSwap = false;
   });
-
-  // Rows come along with answers; those that this list does not show have no place in it.
-  function shown(html) {
-    const all = document.createElement("template");
-    all.innerHTML = html;
-    for (const row of all.content.querySelectorAll("li[hx-swap-oob]")) if (!document.getElementById(row.id)) row.remove();
-    return all.innerHTML;
-  }
 
   function opened() {
     atEnd = true;
@@ -177,7 +179,7 @@
   // Undone: back to the case whose words or state came back, beside the same list.
   document.body.addEventListener("case-back", async ({ detail }) => {
     if (!detail.href) return;
-    const href = detail.href + new URL(document.getElementById("cases").dataset.news, location).search;
+    const href = detail.href + document.getElementById("cases").dataset.query;
     mark(detail.href.match(/\d+/)[0]);
     if (await show(href)) history.pushState({ htmx: true }, "", href);
   });
@@ -192,15 +194,18 @@
   });
   window.addEventListener("popstate", () => location.reload());
 
-  // Finished with it: the next one in the list. A second press tells it again, after they moved on.
+  // Finished with it: on to the next one in the list, unless they went on to another one already.
   document.body.addEventListener("case-finished", ({ detail }) => {
-    if (String(detail.id) === finished) return;
-    finished = String(detail.id);
-    const row = document.getElementById(`row-${detail.id}`);
+    const id = String(detail.id);
+    const row = document.getElementById(`row-${id}`);
     const next = row ? row.nextElementSibling || row.previousElementSibling : rows()[0];
-    row?.classList.add("gone");
-    if (row) setTimeout(() => document.querySelector(`#${row.id}.gone`)?.remove(), 400);
-    if (next) open(next.querySelector(".who-link")).then(() => focus(next));
+    const isAt = (opening ? opening.id : shownCase()) === id;
+    const held = document.activeElement;
+    const mayFocus = held === document.body || held?.closest("#open, #case-rows");
+    scrm.rows.finish(id);
+    if (!isAt) return;
+    if (next && mayFocus) focus(next);
+    if (next) open(next.querySelector(".who-link"));
     else setTimeout(() => { // its form is needed for what the answer says
       shut(document.querySelector(".case-title .back")?.href || "/");
       htmx.trigger(document.body, "list-changed");
@@ -209,12 +214,11 @@
   document.body.addEventListener("list-changed", () => {
     for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
     count();
-    const list = document.getElementById("cases");
-    ask("GET", `/${new URL(list.dataset.news, location).search}`, { source: list, target: "#cases", swap: "outerHTML" });
+    htmx.trigger(lister, "htmx:abort");
+    ask("GET", `/?${scrm.rows.asked()}`, { source: lister, target: "#cases", swap: "outerHTML" });
     const uuid = document.querySelector("[data-uuid]");
     if (uuid) uuid.value = crypto.randomUUID?.() || ""; // none on plain HTTP: the server makes one
-    const place = document.getElementById("open");
-    if (place?.dataset.case) show(location.href);
+    if (shownCase() && !opening) show(location.href);
   });
 
   // Several at once.
@@ -256,8 +260,8 @@
   let timer = 0;
   let seeing = null;
   // A new list takes the place of the answer's: ask again for that one.
-  document.addEventListener("htmx:beforeSwap", ({ target }) => {
-    if (target.id !== "cases" || !seeing) return;
+  document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
+    if (target.id !== "cases" || !detail.shouldSwap || !seeing) return;
     for (const id of seeing) heard.add(id);
     seeing = null;
     htmx.trigger("#list-news", "htmx:abort");
@@ -276,16 +280,16 @@
     const list = document.getElementById("cases");
     if (!list) return;
     const shown = rows().map((row) => row.dataset.case);
-    const address = new URL(list.dataset.news, location);
-    address.searchParams.set("since", list.dataset.since);
-    address.searchParams.set("shown", shown.join(","));
     const all = heard.has("0") || heard.has(0);
-    address.searchParams.set("ids", shown.filter((id) => all || heard.has(id)).join(","));
-    address.searchParams.set("current", document.getElementById("open")?.dataset.case || "");
+    const query = scrm.rows.asked();
+    query.set("since", list.dataset.since);
+    query.set("shown", shown.join(","));
+    query.set("ids", shown.filter((id) => all || heard.has(id)).join(","));
+    query.set("current", shownCase() || "");
     const asked = (seeing = new Set(heard));
     heard.clear();
     const picked = new Set([...document.querySelectorAll(".pick input:checked")].map((box) => box.value));
-    ask("GET", address.pathname + address.search, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
+    ask("GET", `${list.dataset.news}?${query}`, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
       if (seeing === asked) seeing = null;
       for (const box of document.querySelectorAll(".pick input")) if (picked.has(box.value)) box.checked = true;
       count();

@@ -24,7 +24,7 @@ from scrm import nudge, pipeline
 As = Callable[[User], Client]
 Make = Callable[..., Case]
 Say = Callable[..., Interaction]
-DESK = {"HX-Request": "true", "HX-Target": "open"}
+DESK = {"HX-Request": "true", "HX-Target": "open", "Scrm-List": "view=unassigned"}
 
 
 def html(page: Any) -> str:
@@ -48,6 +48,36 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
     panes = html(as_(agent).post(f"/cases/{case.pk}/claim/", {"assignee": ""}, headers=DESK))
     assert "The case is yours." in panes
     assert "<b>you</b>" in panes
+
+
+def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
+    """Seen to fail where the row was drawn without the list: only a later refresh marked it."""
+    claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
+    panes = html(as_(agent).post(claim, typed, headers=DESK))
+    assert f'<li id="row-{case.pk}" class="case-row current gone"' in panes
+    assert "yours now" in panes
+    mine = html(as_(agent).post(claim, typed, headers={**DESK, "Scrm-List": "shows=mine"}))
+    assert f'<li id="row-{case.pk}" class="case-row current"' in mine
+
+
+def test_a_list_on_screen_keeps_its_view(
+    as_: As, agent: User, teammate: User, case: Case, make_case: Make
+) -> None:
+    """An address without a view means another list once somebody has taken a case.
+
+    Seen to fail without "shows": what nobody has was marked as gone.
+    """
+    other = make_case(by="ruth")
+    case.claim(by=agent)
+    asked = {"ids": f"{case.pk},{other.pk}", "shows": "unassigned"}
+    rows = html(as_(agent).get("/inbox/news/", asked))
+    assert f'<li id="row-{case.pk}" class="case-row gone"' in rows
+    assert f'<li id="row-{other.pk}" class="case-row fresh"' in rows
+    assert "shows" not in rows
+    listed = html(as_(agent).get("/", {"shows": "unassigned"}, headers={"HX-Target": "cases"}))
+    assert (f'id="row-{case.pk}"' in listed, f'id="row-{other.pk}"' in listed) == (False, True)
+    wrong = html(as_(agent).get("/", {"shows": "mine' OR"}, headers={"HX-Target": "cases"}))
+    assert f'id="row-{case.pk}"' in wrong
 
 
 def test_taking_it_can_be_taken_back(as_: As, agent: User, case: Case) -> None:

@@ -170,4 +170,4 @@ def test_the_live_refresh_gets_the_list_alone(as_: As, agent: User, case: Case) 
     page = as_(agent).get("/?view=unassigned", headers=headers).content.decode()
     assert "<html" not in page
     assert f'id="case-{case.pk}"' in page
-    assert 'data-news="/inbox/news/?view=unassigned"' in page
+    assert 'data-query="?view=unassigned" data-view="unassigned"' in page

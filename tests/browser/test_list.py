@@ -1,0 +1,195 @@
+"""Answers that come late or out of order: the list and the open case show the newest state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import APIResponse, Page, Route, expect
+
+from crm.models import User
+from tests.browser.conftest import Windows
+from tests.browser.hands import Mouse
+from tests.browser.world import World
+
+NEWS = re.compile(r"/inbox/news/")
+LIST = re.compile(r"/\?(?!token)")
+TELL = """([event, detail]) => htmx.trigger(document.body, event, detail)"""
+MARKED = """() => document.body.addEventListener(
+  "case-finished", () => { window.finished = true; })"""
+
+
+class Late:
+    """Answers of an address, which the server has given and which come when they are let go."""
+
+    def __init__(self, page: Page, address: str | re.Pattern[str], times: int = 1) -> None:
+        self.page = page
+        self.answers: list[tuple[Route, APIResponse]] = []
+        page.route(address, self._take, times=times)
+
+    def _take(self, route: Route) -> None:
+        self.answers.append((route, route.fetch()))
+
+    def come(self) -> None:
+        """Wait until the server has answered."""
+        until(self.page, lambda: self.answers)
+
+    def let_go(self) -> None:
+        for route, answer in self.answers:
+            route.fulfill(response=answer)
+
+
+def until(page: Page, told: Callable[[], object]) -> None:
+    for _ in range(200):
+        if told():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("It did not come about")
+
+
+def tell(page: Page, event: str, **detail: object) -> None:
+    page.evaluate(TELL, [event, detail])
+
+
+@pytest.fixture
+def hand(windows: Windows, agent: User, world: World) -> Mouse:
+    """At the second case of the list of what nobody has; nothing comes by the live stream."""
+    context = windows.browser(agent)
+    context.route("**/live/?token=*", lambda route: route.abort())
+    windows.expect("ERR_FAILED")
+    page = context.new_page()
+    page.goto(f"/cases/{world['layla'].pk}/")
+    hand = Mouse(page)
+    hand.is_at(world["layla"])
+    return hand
+
+
+def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
+    hand: Mouse, world: World
+) -> None:
+    """Seen to fail where the row was removed 400 ms later, if it still had its mark."""
+    page, layla = hand.page, world["layla"]
+    page.evaluate(MARKED)
+    news = Late(page, NEWS)
+    tell(page, "live:case", id=str(layla.pk))
+    news.come()
+    hand.finish()
+    until(page, lambda: page.evaluate("window.finished"))
+    news.let_go()
+    hand.is_at(world["noa"])
+    page.wait_for_timeout(600)  # nothing more happens: there is no condition to wait for
+    expect(hand.row(layla)).to_have_count(0)
+
+
+def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
+    hand: Mouse, world: World
+) -> None:
+    """Seen to fail without `left` in rows.js."""
+    page, layla = hand.page, world["layla"]
+    late = Late(page, LIST)
+    tell(page, "list-changed")
+    late.come()
+    hand.finish()
+    hand.is_at(world["noa"])
+    with page.expect_response(LIST):
+        late.let_go()
+    expect(page.locator("#cases")).to_have_attribute("data-turn", re.compile(r"\d"))
+    expect(hand.row(world["ron"])).to_be_visible()
+    expect(hand.row(layla)).to_have_count(0)
+
+
+def test_an_older_list_does_not_replace_a_newer_one(
+    hand: Mouse, world: World, teammate: User
+) -> None:
+    """Seen to fail where both were asked for by the list itself: the second was dropped."""
+    page = hand.page
+    late = Late(page, LIST)
+    tell(page, "list-changed")
+    late.come()
+    world["wei"].claim(by=teammate)
+    tell(page, "list-changed")
+    expect(hand.row(world["wei"])).to_have_count(0)
+    late.let_go()
+    page.wait_for_timeout(300)
+    expect(hand.row(world["wei"])).to_have_count(0)
+
+
+def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
+    """Seen to fail without the turn of a row in rows.js."""
+    page = hand.page
+    news = Late(page, NEWS)
+    tell(page, "live:case", id=str(world["layla"].pk))
+    news.come()
+    hand.take()
+    mark = hand.row(world["layla"]).locator(".chip", has_text="yours now")
+    expect(mark).to_be_visible()
+    with page.expect_response(NEWS):
+        news.let_go()
+    page.wait_for_timeout(300)
+    expect(mark).to_be_visible()
+
+
+def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
+    """With the first case that somebody takes, their default view becomes “Mine”.
+
+    Seen to fail without "shows": all the others were marked as gone, and the list changed.
+    """
+    page = hand.page
+    hand.take()
+    with page.expect_response(NEWS):
+        tell(page, "live:case", id="0")
+    expect(page.locator("#case-rows > li.gone")).to_have_count(1)
+    expect(hand.row(world["layla"])).to_contain_text("yours now")
+    with page.expect_response(LIST):
+        tell(page, "list-changed")
+    expect(hand.row(world["layla"])).to_have_count(0)
+    expect(hand.row(world["ron"])).to_be_visible()
+
+
+def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
+    """Seen to fail where every finished case opened the next one."""
+    page = hand.page
+    hand.write("We are sorry.")
+    expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    sent = Late(page, "**/reply/")
+    hand.send()
+    sent.come()
+    hand.open(world["wei"])
+    hand.into(hand.writing)
+    page.keyboard.insert_text("Dear Wei, ")
+    sent.let_go()
+    expect(hand.row(world["layla"])).to_have_count(0)
+    page.keyboard.insert_text("we will call you.")
+    hand.is_at(world["wei"])
+    expect(hand.writing).to_have_value("Dear Wei, we will call you.")
+
+
+def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
+    hand: Mouse, world: World
+) -> None:
+    """Seen to fail where the answer to a verb waited for any pane that was on its way."""
+    page = hand.page
+    older = Late(page, f"**/cases/{world['layla'].pk}/")
+    tell(page, "list-changed")
+    older.come()
+    hand.take()
+    page.unroute_all()
+    page.wait_for_timeout(300)
+    expect(hand.verb("Take it")).to_have_count(0)
+
+
+def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
+    hand: Mouse, world: World
+) -> None:
+    """Seen to fail where only its message was shown."""
+    page = hand.page
+    held: list[Route] = []
+    page.route("**/claim/", lambda route: held.append(route))
+    hand.verb("Take it").click()
+    until(page, lambda: held)
+    with page.expect_response(f"**/cases/{world['layla'].pk}/"):
+        tell(page, "list-changed")
+    held[0].continue_()
+    expect(hand.verb("Take it")).to_have_count(0)
+    expect(hand.said).to_contain_text("The case is yours.")
