@@ -13,5 +13,4 @@ RUN mkdir -p var/media && chown -R scrm var
 
 USER scrm
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "scrm.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--timeout-graceful-shutdown", "3", "--no-access-log"]
+CMD ["python", "-m", "scrm.web", "--host", "0.0.0.0"]

@@ -2,7 +2,7 @@
 what memory each takes, and whether pages stay as fast (V7).
 
 Run by `make bench`. Prints `name value unit ratio goal`. All of it is on loopback, bounded in
-count and time; the one process is `uvicorn scrm.asgi:application`, as `make run` starts two of.
+count and time; the one process is `python -m scrm.web`, as `make run` starts two of.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -75,10 +76,10 @@ def server(database_url: str) -> Iterator[tuple[int, int]]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "scrm.asgi:application", "--port", str(port)]
+    command = [sys.executable, "-m", "scrm.web", "--workers", "1", "--port", str(port)]
     env = {**os.environ, "DATABASE_URL": database_url, "ALLOWED_HOSTS": "127.0.0.1"}
     with Path(os.devnull).open("wb") as nowhere:
-        child = processes.spawn([*command, "--no-access-log"], env=env, output=nowhere)
+        child = processes.spawn(command, env=env, output=nowhere)
     try:
         wait_for(port)
         yield port, child.pid
@@ -123,12 +124,12 @@ def took(port: int, path: str, cookie: str, times: int) -> list[float]:
 
 async def open_all(port: int, count: int) -> list[Browser]:
     loop = asyncio.get_running_loop()
-    token = live.token([TOPIC, "user:1"])
-    request = f"GET /live/?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     browsers: list[Browser] = []
-    for _ in range(count):
+    for n in range(count):
+        token = live.token([TOPIC, f"user:{n}"])
+        request = f"GET /live/?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
         _transport, browser = await loop.create_connection(
-            lambda: Browser(request), "127.0.0.1", port
+            partial(Browser, request), "127.0.0.1", port
         )
         browsers.append(browser)
     async with asyncio.timeout(WITHIN):

@@ -63,17 +63,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
         raise ServiceError(f"PORT must be a number from 1 to 65535, not {port!r}.")
     manage, celery = (PYTHON, "manage.py"), (PYTHON, "-m", "celery", "--quiet", "-A", "scrm")
     quiet = ("--without-gossip", "--without-mingle")
-    uvicorn = (
-        PYTHON,
-        "-m",
-        "uvicorn",
-        "scrm.asgi:application",
-        "--host",
-        host,
-        "--port",
-        port,
-    )
-    stopping = ("--workers", "2", "--timeout-graceful-shutdown", "3", "--no-access-log")
+    web = (PYTHON, "-m", "scrm.web", "--host", host, "--port", port)
     listen = (
         "worker",
         "-n",
@@ -88,7 +78,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
     beat = ("beat", "--scheduler", "celery.beat:Scheduler", "--pidfile=")
     return Plan(
         processes={
-            "web": (*uvicorn, *stopping),
+            "web": web,
             "worker": (*celery, *listen),
             "sender": (*celery, *send),
             "beat": (*celery, *beat),

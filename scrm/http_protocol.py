@@ -1,0 +1,94 @@
+"""uvicorn's HTTP protocol, with an end for connections that only stand there.
+
+Each holds memory and a file descriptor. uvicorn ends one that is idle between two requests; here
+also one whose request never comes or never ends, and one whose client takes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+HEAD_SECONDS = 10.0
+"""From the connection, or from the first byte of a further request, to the end of its headers."""
+READER_SECONDS = 20.0
+"""In which a client must take what waits for it: 64 KB at most, so 3.2 KB a second."""
+MOST_HEAD = 64 * 1024
+"""Bytes of headers. A chunked body may have a sixteenth of its size more, for its chunks' heads."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _reader_timer: asyncio.TimerHandle | None = None
+    _around = 0
+    """Bytes of this request that are no body."""
+    _body = 0
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered: with pipelining not the last one that came."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        # So that `pause_writing` is called as soon as anything cannot be sent at once.
+        transport.set_write_buffer_limits(high=0)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        self._forget_client()
+        super().connection_lost(exc)  # calls resume_writing
+
+    def data_received(self, data: bytes) -> None:
+        self._around += len(data)
+        super().data_received(data)
+        if self._around > MOST_HEAD + self._body // 16:
+            self._drop()
+        elif self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_came()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._around -= len(body)
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._around = self._body = 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reader_timer = self.loop.call_later(READER_SECONDS, self._drop)
+
+    def resume_writing(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+        super().resume_writing()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _drop(self) -> None:
+        self._forget_client()
+        self.transport.abort()
+
+    def _forget_client(self) -> None:
+        """uvicorn does this for the last request that came; another would write to nobody."""
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._drop)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._head_timer = None

@@ -1,0 +1,34 @@
+"""`python -m scrm.web`: the web server, uvicorn with our bounds on connections."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+
+import uvicorn
+
+from scrm.http_protocol import Protocol
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("scrm.web", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    options = parser.parse_args()
+    # A connection is an open file, and the usual 1,024 are soon taken.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    uvicorn.run(
+        "scrm.asgi:application",
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        http=Protocol,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""A connection that only stands there is ended: without a head, without an end, without a reader.
+
+Each test was seen to fail with uvicorn's own protocol.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scrm import http_protocol
+from tests.machinery import eventually
+from tests.serving import Serving, everything, serving, statuses
+
+GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LARGE = 50_000_000
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
+    """`/large`: as much as no kernel takes at once; else the length of what was sent."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    body = b"x" * LARGE if scope["path"] == "/large" else str(size).encode()
+    length = str(len(body)).encode()
+    head = [(b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    for start in range(0, len(body), 65536):
+        piece, is_last = body[start : start + 65536], start + 65536 >= len(body)
+        await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "READER_SECONDS", 0.3)
+    with serving(answer) as server:
+        yield server
+
+
+def ended(server: Serving, *, within: float = 3) -> bool:
+    return bool(eventually(lambda: server.connections == 0, within=within))
+
+
+def is_ended_while_sending(sock: socket.socket, piece: bytes, *, times: int, every: float) -> bool:
+    try:
+        for _ in range(times):
+            sock.sendall(piece)
+            time.sleep(every)
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
+def test_a_request_that_never_comes_is_not_waited_for(server: Serving, sent: bytes) -> None:
+    with server.connect(sent):
+        eventually(lambda: server.connections == 1)
+        assert ended(server)
+
+
+@pytest.mark.parametrize("sent", [b"\r\n", b"GET / HTTP/1.1\r\nX: "])
+def test_nor_one_after_another(server: Serving, sent: bytes) -> None:
+    with server.connect(GET % b"") as sock:
+        assert statuses(everything(sock, within=0.1)) == [200]
+        sock.sendall(sent)
+        assert ended(server)
+
+
+def test_a_head_that_drips_gets_no_new_time(server: Serving) -> None:
+    with server.connect(b"GET / HTTP/1.1\r\nX: ") as sock:
+        began = time.monotonic()
+        assert is_ended_while_sending(sock, b"x", times=100, every=0.05)
+        assert time.monotonic() - began < 2
+
+
+def test_a_reader_who_takes_nothing_is_dropped(server: Serving) -> None:
+    with server.connect(GET % b"large", window=4096):
+        eventually(lambda: server.connections == 1)
+        assert ended(server)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_nothing_is_written_to_one_who_is_gone(
+    server: Serving, leaves: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With requests waiting behind it, that was an error in the log for each connection."""
+    with server.connect(GET % b"" * 3 + GET % b"large" * 100, window=4096):
+        eventually(lambda: server.connections == 1)
+        if not leaves:
+            assert ended(server)
+    assert ended(server)
+    eventually(lambda: not server.server.server_state.tasks)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+def test_one_who_reads_slowly_gets_all(server: Serving) -> None:
+    with server.connect(GET % b"large") as sock:
+        taken = 0
+        while taken < LARGE:
+            taken += len(sock.recv(4_000_000))
+            time.sleep(0.05)
+        assert taken > LARGE
+
+
+def test_headers_have_a_size(server: Serving) -> None:
+    with server.connect(b"GET / HTTP/1.1\r\nX: ") as sock:
+        assert is_ended_while_sending(sock, b"x" * 100_000, times=1000, every=0.001)
+
+
+@pytest.mark.parametrize("around", [b"1;" + b"x" * 100_000, b"0\r\nX-Trailer: " + b"x" * 100_000])
+def test_so_has_what_stands_around_a_body(server: Serving, around: bytes) -> None:
+    """Trailers were kept without a bound."""
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server.connect(head + around) as sock:
+        assert is_ended_while_sending(sock, b"x" * 100_000, times=1000, every=0.001)
+
+
+def test_a_large_body_has_none_here(server: Serving) -> None:
+    chunks = b"400\r\n%b\r\n" % (b"x" * 1024) * 10_000 + b"0\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert server.ask(head, chunks).endswith(str(1024 * 10_000).encode())
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n"
+    assert server.ask(head, b"x" * 3_000_000).endswith(b"3000000")
+
+
+def test_requests_on_one_connection_are_answered_in_their_order(server: Serving) -> None:
+    post = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabcde"
+    answers = server.ask((GET % b"" + post) * 50)
+    assert statuses(answers) == [200] * 100
+    assert answers.count(b"\r\n\r\n5") == 50

@@ -1,0 +1,83 @@
+"""A web server in a thread of the test, for what only bytes on a connection can show."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from scrm.http_protocol import Protocol
+
+
+@dataclass
+class Serving:
+    """Where it is, and its side of all connections."""
+
+    port: int
+    server: uvicorn.Server
+
+    @property
+    def connections(self) -> int:
+        return len(self.server.server_state.connections)
+
+    def connect(self, sent: bytes = b"", *, window: int = 0) -> socket.socket:
+        sock = socket.socket()
+        if window:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", self.port))
+        sock.sendall(sent)
+        return sock
+
+    def ask(self, *pieces: bytes) -> bytes:
+        """All that comes back on one connection until the server ends it, or sends no more."""
+        with self.connect() as sock:
+            for piece in pieces:
+                sock.sendall(piece)
+                time.sleep(0.02)
+            return everything(sock)
+
+
+def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
+    """What comes until the end, or until nothing more comes for so long."""
+    sock.settimeout(10)
+    found = b""
+    try:
+        while piece := sock.recv(65536):
+            found += piece
+            sock.settimeout(within)
+    except (TimeoutError, ConnectionResetError):
+        pass
+    return found
+
+
+def statuses(answer: bytes) -> list[int]:
+    """Of all answers in these bytes."""
+    return [int(piece[:3]) for piece in answer.split(b"HTTP/1.1 ")[1:]]
+
+
+@contextmanager
+def serving(application: Any) -> Iterator[Serving]:
+    config = uvicorn.Config(
+        application, http=Protocol, lifespan="off", log_config=None, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        try:
+            deadline = time.monotonic() + 20
+            while not server.started:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield Serving(sock.getsockname()[1], server)
+        finally:
+            server.should_exit = True
+            thread.join(20)
