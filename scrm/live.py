@@ -32,6 +32,8 @@ CHANNEL = "scrm:live"
 TOKEN_SECONDS = 3600
 BEAT_SECONDS = 20
 BEAT = b"event: beat\ndata: 0\n\n"
+STREAMS_OF_ONE = 30
+"""Open streams that one user may have in a process: one a browser, or one a tab without HTTPS."""
 _WAITING = 100
 """Events that may wait for a slow browser; beyond it the oldest are dropped (only hints)."""
 
@@ -113,6 +115,10 @@ class _Hub:
             if line.sending:
                 line.sending.cancel()
 
+    def has_room_for(self, topics: Iterable[str]) -> bool:
+        users = (topic for topic in topics if topic.startswith("user:"))
+        return all(len(self.watching.get(user, ())) < STREAMS_OF_ONE for user in users)
+
     def _start(self) -> None:
         """What serves all lines, once; again if it ended."""
         if self.tasks and not any(task.done() for task in self.tasks):
@@ -151,14 +157,17 @@ _hub = _Hub()
 
 
 async def stream(scope: Any, receive: Any, send: Any) -> None:
-    """ASGI: `GET /live/?token=…` → an event stream; 403 for a token that is not ours."""
+    """ASGI: `GET /live/?token=…` → an event stream; 403 for a token that is not ours, 429 for one
+    stream too many."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
         signed = query.get("token", [""])[0]
         topics = signing.loads(signed, salt="live", max_age=TOKEN_SECONDS)
     except signing.BadSignature:
-        await send({"type": "http.response.start", "status": 403, "headers": []})
-        await send({"type": "http.response.body"})
+        await _refuse(send, 403)
+        return
+    if not _hub.has_room_for(topics):
+        await _refuse(send, 429)
         return
     headers = [
         (b"content-type", b"text/event-stream"),
@@ -171,3 +180,8 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
         line.tell(BEAT)
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+async def _refuse(send: Any, status: int) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body"})

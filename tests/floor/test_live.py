@@ -154,6 +154,27 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
     assert outsider.heard.startswith("event: beat")
 
 
+def test_one_user_has_so_many_streams_and_another_one_more() -> None:
+    """Seen to fail without a bound."""
+
+    async def scene() -> list[int]:
+        asked = ["user:1"] * (live.STREAMS_OF_ONE + 1) + ["user:2"]
+        browsers = [Browser(live.token([user, "department:1"])) for user in asked]
+        streams = [browser.opens() for browser in browsers]
+        await asyncio.sleep(0.05)
+        browsers[0].left.set()
+        await asyncio.wait_for(streams[0], 5)
+        again = Browser(live.token(["user:1"]))
+        streams.append(again.opens())
+        await asyncio.sleep(0.05)
+        for browser in [*browsers, again]:
+            browser.left.set()
+        await asyncio.wait_for(asyncio.gather(*streams), 5)
+        return [browser.sent[0]["status"] for browser in [*browsers, again]]
+
+    assert asyncio.run(scene()) == [*[200] * live.STREAMS_OF_ONE, 429, 200, 200]
+
+
 def test_one_subscription_serves_all_browsers_of_a_process() -> None:
     """Seen to fail with a subscription for each browser."""
 
