@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import gc
-from typing import Any, cast
+from typing import Any
 
-from a2wsgi import WSGIMiddleware
+from django.urls import get_resolver
 
 from scrm.logs import configure
 from scrm.wsgi import application as pages  # sets Django up before the stream reads settings
 
+from scrm.health import alive  # isort: skip
 from scrm.live import stream  # isort: skip
+from scrm.wsgi_bridge import Pages  # isort: skip
 
 configure()
-_pages: Any = WSGIMiddleware(cast("Any", pages), workers=4)
+_pages = Pages(pages, threads=4)
+_ON_THE_LOOP = {"/live/": stream, "/healthz": alive}
+"""What must not wait for a thread."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
-    elif scope["type"] == "http" and scope["path"] == "/live/":
-        await stream(scope, receive, send)
     else:
-        await _pages(scope, receive, send)
+        await _ON_THE_LOOP.get(scope["path"], _pages)(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:
+    _ = get_resolver().url_patterns  # imports all views, which no request should wait for
     # What stands for good is not looked through for garbage: that held everything up for 0.1 s.
     gc.collect()
     gc.freeze()

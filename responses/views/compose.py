@@ -35,6 +35,7 @@ from responses.views.lookup import case_to_see, case_to_work_on, may_work_on, pr
 from routing.mentions import mentioned
 from routing.models import Case
 from routing.models.status import Stale
+from scrm.body_limits import body_limit, with_files
 from scrm.numbers import number
 
 TABS = ("reply", "statement", "by-hand", "note", "nothing")
@@ -50,6 +51,7 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
     return _composer(request, case, tab, _form(request, case, tab))
 
 
+@body_limit(with_files(files.MOST * files.LARGEST))
 @require_POST
 def reply(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)

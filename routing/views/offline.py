@@ -14,13 +14,15 @@ from crm.access import StaffRequest, worker_only
 from crm.models import Attachment
 from routing import offline
 from routing.forms import OfflineForm
-from routing.forms.scans import MOST, as_attachments, trouble
+from routing.forms.scans import LARGEST, MOST, as_attachments, trouble
 from routing.models import Case
 from routing.views.logged import after
 from routing.who import NEW, as_person, chosen, find
+from scrm.body_limits import body_limit, with_files
 from scrm.numbers import number
 
 
+@body_limit(with_files(MOST * LARGEST))
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def new(request: StaffRequest) -> HttpResponse:

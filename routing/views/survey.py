@@ -15,12 +15,17 @@ from crm.access import StaffRequest, worker_only
 from crm.models import Attachment, Job, User
 from routing import survey
 from routing.forms.survey import HOLDS, PlanForm, UploadForm
+from routing.sheet import MOST_BYTES
+from scrm.body_limits import body_limit, with_files
 from scrm.text import storable
 
 CSV = "text/csv"
 _SHOWN = 10
+_RECEIVED = 5 * MOST_BYTES
+"""More than is taken: a file that is a little too large is received, and told at its field."""
 
 
+@body_limit(with_files(_RECEIVED))
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def upload(request: StaffRequest) -> HttpResponse:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -10,8 +11,13 @@ from crm.access import StaffRequest, worker_only
 from routing import offline
 from routing.forms.grid import CardsForm, EventForm, GridForm
 from routing.views.logged import after
+from scrm.body_limits import body_limit
+
+_PASTED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+"""Bytes: 200 rows of long texts are more than other forms have."""
 
 
+@body_limit(_PASTED)
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def cards(request: StaffRequest) -> HttpResponse:
@@ -19,6 +25,7 @@ def cards(request: StaffRequest) -> HttpResponse:
     return _grid(request, CardsForm, "cards")
 
 
+@body_limit(_PASTED)
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def event(request: StaffRequest) -> HttpResponse:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from a2wsgi import WSGIMiddleware
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -21,7 +21,9 @@ from crm.models import User, Workspace
 from responses import export
 from responses.models import Feedback, HistoryView, Response
 from routing.models import Case
+from scrm import wsgi_bridge
 from scrm.wsgi import application as pages
+from scrm.wsgi_bridge import Pages
 
 As = Callable[[User], Client]
 HISTORY, EXPORT = "/responses/", "/responses/export/"
@@ -197,44 +199,45 @@ def test_its_first_bytes_leave_before_its_last_rows_are_read(
 ) -> None:
     """By the bridge that serves pages. Seen to fail with the whole file made first."""
     monkeypatch.setattr(export, "AT_ONCE", 2)
-    reads: list[int] = []
+    monkeypatch.setattr(wsgi_bridge, "PIECE", 100)
+    taken = threading.Event()
+    read_before: list[bool] = []
     real = export.with_tallies
 
-    def counted(rows: Any, user: User) -> Any:
-        reads.append(len(reads))
+    def last_waits(rows: Any, user: User) -> Any:
+        read_before.append(taken.is_set() or (len(read_before) > 20 and taken.wait(20)))
         return real(rows, user)
 
-    monkeypatch.setattr(export, "with_tallies", counted)
-    bridge = WSGIMiddleware(pages, workers=1)
+    monkeypatch.setattr(export, "with_tallies", last_waits)
+    bridge = Pages(pages, threads=1)
     session = as_(agent).cookies["sessionid"].value
-    begun, body = asyncio.run(_served(bridge, EXPORT, session, reads))
-    bridge.executor.submit(connections.close_all).result()
+    body = asyncio.run(_served(bridge, EXPORT, session, taken))
+    bridge.threads.submit(connections.close_all).result()
     rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
     assert len(rows) == 60
-    assert len(reads) > 30
-    assert begun < 12, "and it reads on only as fast as they are taken"
+    assert len(read_before) > 30
+    assert read_before[-1]
 
 
-async def _served(bridge: Any, path: str, session: str, reads: list[int]) -> tuple[int, bytes]:
-    """How often it had read as the first bytes were taken, and all of them."""
+async def _served(bridge: Any, path: str, session: str, taken: threading.Event) -> bytes:
+    """All of it. taken: set as the first bytes are."""
     headers = [(b"host", b"localhost"), (b"cookie", f"sessionid={session}".encode())]
     scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "root_path": "",
              "query_string": b"", "headers": headers, "scheme": "http"}  # fmt: skip
-    begun, body = [], b""
+    body = b""
+    asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return next(asked, None) or await asyncio.Future()
 
     async def send(message: dict[str, Any]) -> None:
         nonlocal body
         if message["type"] == "http.response.body":
-            if not begun:
-                await asyncio.sleep(1)
-                begun.append(len(reads))
+            taken.set()
             body += message["body"]
 
     await bridge(scope, receive, send)
-    return begun[0], body
+    return body
 
 
 @pytest.fixture

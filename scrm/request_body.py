@@ -1,0 +1,117 @@
+"""Request bodies: received on the event loop, within a size and a time, before a thread is given.
+
+Bounds: what strangers send stays in memory, at most 64 KB a connection. A larger body is taken
+only from somebody who is logged in, and goes to a temporary file. The slowest one that is taken
+is over after `GRACE + size / SLOWEST` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import IO, Any
+
+from django.contrib.messages import ERROR
+from django.contrib.messages.storage.base import Message
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from scrm.body_limits import ANONYMOUS
+
+GRACE = 10.0
+"""Seconds in which nothing needs to have arrived."""
+SLOWEST = 8 * 1024
+"""Bytes a second that must arrive on average after that."""
+LINGER = 5.0
+"""Seconds in which the rest of a refused body is read and dropped. Without it the browser would
+meet a broken connection and never show why its request was refused."""
+
+
+class BodyRefused(Exception):
+    """status: 413 or 408. message: why, and what to do, in words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class ClientLeft(Exception):
+    """The connection ended before the whole body was there."""
+
+
+def declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The length that a request names: 0 for none, None for one that only its end will tell."""
+    found = dict(headers)
+    if b"transfer-encoding" in found:
+        return None
+    return int(found.get(b"content-length", b"0"))
+
+
+def too_large(limit: int) -> BodyRefused:
+    if limit <= ANONYMOUS:
+        says = _(
+            "You are not logged in any more, and it has more than %(size)s. Log in again in "
+            "another window, then come back and send it again."
+        )
+    else:
+        says = _(
+            "It has more than %(size)s, which is the most here. Come back and send less at once."
+        )
+    size = f"{limit // 1024} KB" if limit < 1024 * 1024 else f"{limit // (1024 * 1024)} MB"
+    return BodyRefused(413, says % {"size": size})
+
+
+async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
+    """Put the whole body into a file and go to its start → its size. Raises BodyRefused and
+    ClientLeft."""
+    now = asyncio.get_running_loop().time
+    size, started, is_whole = 0, now(), False
+    while not is_whole:
+        try:
+            async with asyncio.timeout_at(started + GRACE + size / SLOWEST):
+                message = await receive()
+        except TimeoutError:
+            says = _("It arrived too slowly, or not to its end. Come back and send it again.")
+            raise BodyRefused(408, says) from None
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        piece, is_whole = message.get("body", b""), not message.get("more_body", False)
+        size += len(piece)
+        if size > limit:
+            raise too_large(limit)
+        if size > ANONYMOUS:  # a disk may be slow, and the event loop must not wait for it
+            await asyncio.to_thread(body.write, piece)
+        else:
+            body.write(piece)
+    body.seek(0)
+    return size
+
+
+def _page(scope: Any, refused: BodyRefused) -> str:
+    """A whole page, or for htmx a message beside what is there."""
+    title = _("This was not received")
+    if any(name == b"hx-request" for name, _value in scope["headers"]):
+        message = Message(ERROR, f"{title}. {refused.message}")
+        return render_to_string("_messages.html", {"oob": True, "messages": [message]})
+    return render_to_string("not_received.html", {"title": title, "text": refused.message})
+
+
+async def refuse(scope: Any, receive: Any, send: Any, refused: BodyRefused) -> None:
+    """Say why, then read and drop what still comes, and close the connection."""
+    content = _page(scope, refused).encode()
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-length", str(len(content)).encode()),
+        (b"hx-reswap", b"none"),  # what was typed stays where it is
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": True})
+    try:
+        async with asyncio.timeout(LINGER):
+            while (await receive()).get("more_body", False):
+                pass
+    except TimeoutError:
+        pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,195 @@
+"""Pages under ASGI: a thread works only while a page is made, never while a client is waited for.
+
+The request body is there before a thread is given. What the page answers is kept in memory, and
+on disk beyond `IN_MEMORY`, so that the thread is free when its page is made; the event loop sends
+it as fast as the client takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from a2wsgi.wsgi import build_environ
+
+from scrm.body_limits import ANONYMOUS, is_logged_in, limit_of
+from scrm.request_body import (
+    BodyRefused,
+    ClientLeft,
+    declared_length,
+    receive_body,
+    refuse,
+    too_large,
+)
+
+IN_MEMORY = 256 * 1024
+"""Bytes of an answer that stay in memory: all pages do, only downloads are larger."""
+PIECE = 64 * 1024
+
+
+class Pages:
+    """An ASGI application that answers with a WSGI one."""
+
+    def __init__(self, application: Callable[..., Any], *, threads: int) -> None:
+        self._application = application
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="pages")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        with SpooledTemporaryFile(max_size=ANONYMOUS) as body:
+            try:
+                size = await receive_body(body, receive, await self._limit(scope))
+            except BodyRefused as refused:
+                await refuse(scope, receive, send, refused)
+            except ClientLeft:
+                pass
+            else:
+                await self._answer(_environ(scope, body, size), receive, send)
+
+    async def _limit(self, scope: Any) -> int:
+        """The most bytes that this request may bring. Raises BodyRefused if it names more."""
+        declared = declared_length(scope["headers"])
+        if declared is not None and declared <= ANONYMOUS:
+            return ANONYMOUS
+        limit = limit_of(scope["path"])
+        if limit > ANONYMOUS:
+            cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+            known = await self._in_thread(is_logged_in, cookies.decode("latin-1"))
+            limit = limit if known else ANONYMOUS
+        if declared is not None and declared > limit:
+            raise too_large(limit)
+        return limit
+
+    async def _answer(self, environ: dict[str, Any], receive: Any, send: Any) -> None:
+        with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+            reply = Reply(file)
+            working = self._in_thread(self._work, environ, reply)
+            try:
+                await reply.send_to(receive, send)
+            finally:
+                reply.is_unwanted = True
+                await working  # raises what the application raised
+
+    def _in_thread(self, work: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        run = contextvars.copy_context().run  # a language or time zone ends with its request
+        return asyncio.get_running_loop().run_in_executor(self.threads, run, work, *args)
+
+    def _work(self, environ: dict[str, Any], reply: Reply) -> None:
+        answer: Any = ()
+        try:
+            answer = self._application(environ, reply.start)
+            for piece in answer:
+                if reply.is_unwanted:
+                    return
+                reply.write(piece)
+            reply.end()
+        except BaseException:
+            reply.fail()
+            raise
+        finally:
+            getattr(answer, "close", lambda: None)()
+
+
+class Reply:
+    """What a page answers: written by its thread, taken by the event loop, at their own paces."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.is_unwanted = False
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._file = file
+        self._lock = threading.Lock()
+        self._head: dict[str, Any] = {}
+        self._written = self._told = self._taken = 0
+        self._has_ended = self._has_failed = False
+
+    # In the thread
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], _exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """WSGI's start_response."""
+        self._head = {
+            "type": "http.response.start",
+            "status": int(status.partition(" ")[0]),
+            "headers": [
+                (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
+                for name, value in headers
+            ],
+        }
+        return self.write
+
+    def write(self, piece: bytes) -> None:
+        with self._lock:
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(piece)
+            self._written += len(piece)
+        if self._written - self._told >= PIECE:
+            self._told = self._written
+            self._tell()
+
+    def end(self) -> None:
+        self._has_ended = True
+        self._tell()
+
+    def fail(self) -> None:
+        self._has_failed = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._loop.call_soon_threadsafe(self._news.set)
+
+    # On the event loop
+
+    async def send_to(self, receive: Any, send: Any) -> None:
+        """Send everything, or until the client leaves or the page fails."""
+        gone: asyncio.Future[Any] | None = None
+        try:
+            while await self._news.wait() and not self._has_failed:
+                self._news.clear()
+                if await self._pass_on(send):
+                    return
+                gone = gone or asyncio.ensure_future(receive())
+                if gone.done():
+                    return
+        finally:
+            if gone is not None:
+                gone.cancel()
+
+    async def _pass_on(self, send: Any) -> bool:
+        """Send what is there; whether that was all."""
+        has_ended = self._has_ended  # asked first: what comes after it is in the next news
+        if self._head:
+            await send(self._head)
+            self._head = {}
+        while True:
+            piece = await self._take()
+            is_last = has_ended and self._taken == self._written
+            if piece or is_last:
+                message = {"type": "http.response.body", "body": piece, "more_body": not is_last}
+                await send(message)
+            if is_last or not piece:
+                return is_last
+
+    async def _take(self) -> bytes:
+        if self._written > IN_MEMORY:  # a disk may be slow
+            return await asyncio.to_thread(self._read)
+        return self._read()
+
+    def _read(self) -> bytes:
+        with self._lock:
+            self._file.seek(self._taken)
+            piece = self._file.read(PIECE)
+            self._taken += len(piece)
+        return piece
+
+
+def _environ(scope: Any, body: IO[bytes], size: int) -> dict[str, Any]:
+    environ: dict[str, Any] = dict(build_environ(scope, body))  # type: ignore[arg-type]
+    environ["CONTENT_LENGTH"] = str(size)  # a chunked body named none, and Django reads no further
+    return environ

@@ -1,0 +1,153 @@
+"""100 slow connections to a web server on this machine, and how long its pages take beside them.
+
+    python -m tests.attack.slow 8000
+
+A stranger's: bodies that come byte by byte, readers that take next to nothing, heads that never
+end. Whatever the server ends is opened again. Loopback only, bounded in count and in time: it
+stops by itself within a minute and a half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import Any
+
+HOST = "127.0.0.1"
+CONNECTIONS = 100
+LONGEST = 60.0
+"""Seconds after which an attack ends by itself."""
+DRIP = 0.5
+"""Seconds between two bytes of a slow connection."""
+PATIENCE = 5.0
+"""Seconds after which an answer counts as one that never came."""
+BODY = (
+    b"POST /account/login/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"a" * 32 + b"\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\nlogin="
+)
+# What a kernel takes for a reader that stands still is some hundred KB: so many files are more.
+FILE = b"/static/fonts/inter-latin-ext-wght-normal.woff2"
+READER = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % FILE * 40
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+KINDS = {"bodies": BODY, "readers": READER, "heads": HEAD}
+
+
+@dataclass
+class Attack:
+    """So many connections of these kinds, in turns, from a thread of their own."""
+
+    port: int
+    kinds: tuple[str, ...] = tuple(KINDS)
+    count: int = CONNECTIONS
+    standing: int = 0
+    opened: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def standing_all(self) -> Iterator[Attack]:
+        thread = threading.Thread(target=lambda: asyncio.run(self._stand()), daemon=True)
+        thread.start()
+        try:
+            deadline = time.monotonic() + LONGEST / 3
+            while self.standing < self.count and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(1)  # in which a server gives them what it has to give
+            yield self
+        finally:
+            self._over.set()
+            thread.join(10)
+
+    async def _stand(self) -> None:
+        until = time.monotonic() + LONGEST
+        kinds = [self.kinds[n % len(self.kinds)] for n in range(self.count)]
+        await asyncio.gather(*(self._hold(KINDS[kind], until) for kind in kinds))
+
+    async def _hold(self, beginning: bytes, until: float) -> None:
+        """One connection after another, until it is over."""
+        loop = asyncio.get_running_loop()
+        while self._goes_on(until):
+            with closing(socket.socket()) as sock, suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.setblocking(False)
+                await asyncio.wait_for(loop.sock_connect(sock, (HOST, self.port)), PATIENCE)
+                await asyncio.wait_for(loop.sock_sendall(sock, beginning), PATIENCE)
+                self.opened += 1
+                await self._drip(sock, beginning is READER, until)
+            await asyncio.sleep(0.05)
+
+    async def _drip(self, sock: socket.socket, reads: bool, until: float) -> None:
+        """A byte now and then, in or out; OSError when the server has ended it."""
+        loop = asyncio.get_running_loop()
+        self.standing += 1
+        try:
+            while self._goes_on(until):
+                if not reads:
+                    await asyncio.wait_for(loop.sock_sendall(sock, b"x"), PATIENCE)
+                    if _is_closed(sock):
+                        return
+                elif not await asyncio.wait_for(loop.sock_recv(sock, 1), PATIENCE):
+                    return
+                await asyncio.sleep(DRIP)
+        finally:
+            self.standing -= 1
+
+    def _goes_on(self, until: float) -> bool:
+        return not self._over.is_set() and time.monotonic() < until
+
+
+def _is_closed(sock: socket.socket) -> bool:
+    try:
+        return sock.recv(1000, socket.MSG_PEEK) != b"\0"  # answered or closed: it is over
+    except BlockingIOError:
+        return False
+
+
+def times(port: int, path: str, *, count: int, cookie: str = "", within: float = 12) -> list[float]:
+    """Seconds of each of so many requests, each on a connection of its own.
+
+    One that does not come counts with `PATIENCE`; after `within` seconds no more are asked for.
+    """
+    took, began = [], time.monotonic()
+    while len(took) < count and time.monotonic() - began < within:
+        start = time.perf_counter()
+        has_come = _asked(port, path, cookie)
+        took.append(time.perf_counter() - start if has_come else PATIENCE)
+    return took
+
+
+def _asked(port: int, path: str, cookie: str) -> bool:
+    with closing(http.client.HTTPConnection(HOST, port, timeout=PATIENCE)) as line:
+        try:
+            line.request("GET", path, headers={"Cookie": cookie, "Host": "localhost"})
+            answer = line.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            return False
+    assert answer.status == 200, (path, answer.status)
+    return True
+
+
+def p95(took: list[float]) -> float:
+    return quantiles(took, n=20)[18] if len(took) > 1 else max(took, default=PATIENCE)
+
+
+def main(port: int, ask: Callable[..., Any] = print) -> None:
+    paths = ("/healthz", "/account/login/")
+    alone = {path: p95(times(port, path, count=60)) for path in paths}
+    with Attack(port).standing_all() as attack:
+        for path in paths:
+            beside = p95(times(port, path, count=60))
+            ask(f"{path}: p95 {alone[path] * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside")
+        ask(f"{attack.standing} slow connections stood at the end; {attack.opened} were opened.")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

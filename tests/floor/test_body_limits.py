@@ -1,0 +1,132 @@
+"""How much each view takes, and from whom: a stranger's body is small, whatever cookie it bears."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import Client
+
+from crm.models import User
+from responses import files
+from routing.forms import scans
+from routing.sheet import MOST_BYTES
+from scrm import asgi, body_limits, health
+from scrm.body_limits import ANONYMOUS, FORM, is_logged_in, limit_of
+from scrm.wsgi_bridge import Pages
+from tests.serving import Serving, everything, serving, statuses
+
+As = Callable[[User], Client]
+TYPED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/account/login/", ANONYMOUS),
+        ("/account/password/reset/", ANONYMOUS),
+        ("/nowhere/", ANONYMOUS),
+        ("/topics/new/", FORM),
+        ("/cases/1/draft/", FORM),
+        ("/new/event/", TYPED),
+        ("/new/cards/", TYPED),
+        ("/new/", TYPED + scans.MOST * scans.LARGEST),
+        ("/new/survey/", TYPED + 5 * MOST_BYTES),
+        ("/cases/1/reply/", TYPED + files.MOST * files.LARGEST),
+    ],
+)
+def test_each_view_has_a_limit(path: str, limit: int) -> None:
+    assert limit_of(path) == limit
+
+
+@pytest.mark.django_db
+def test_only_a_session_of_somebody_counts(
+    agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with any session taken, and with any cookie."""
+    monkeypatch.setattr(body_limits, "close_old_connections", lambda: None)  # the test's own
+    key = as_(agent).cookies["sessionid"].value
+    assert is_logged_in(f"theme=dark; sessionid={key}")
+    assert not is_logged_in("")
+    assert not is_logged_in(f"sessionid={key[:-1]}")
+    assert not is_logged_in(f"csrftoken={key}")
+    assert not is_logged_in('sessionid="\\000aaaaaaaaaaaaa"')
+    anonymous = client.session
+    anonymous["anything"] = 1
+    anonymous.save()
+    assert not is_logged_in(f"sessionid={anonymous.session_key}")
+
+
+# Through the server
+
+
+@pytest.fixture
+def server(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    pages = Pages(asgi.pages, threads=1)
+    monkeypatch.setattr(asgi, "_pages", pages)
+    with serving(asgi.application) as server:
+        yield server
+        pages.threads.submit(connections.close_all).result()
+
+
+def post(server: Serving, path: str, size: int, cookie: str = "", more: bytes = b"") -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nContent-Length: {size}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+    ).encode()
+    with server.connect(head + more + b"\r\n") as sock:
+        with suppress(OSError):
+            sock.sendall(b"x" * size)
+        return everything(sock)
+
+
+def test_a_stranger_sends_a_little_and_staff_a_form(server: Serving, agent: User, as_: As) -> None:
+    cookie = f"sessionid={as_(agent).cookies['sessionid'].value}"
+    fake = "sessionid=abcdefghijklmnopqrstuvwxyz012345"
+    assert statuses(post(server, "/topics/new/", ANONYMOUS, fake)) == [403]  # no CSRF token
+    assert statuses(post(server, "/topics/new/", ANONYMOUS + 1, fake)) == [413]
+    assert statuses(post(server, "/new/", ANONYMOUS + 1)) == [413]
+    assert statuses(post(server, "/account/login/", ANONYMOUS + 1, cookie)) == [413]
+    assert statuses(post(server, "/topics/new/", ANONYMOUS + 1, cookie)) == [403]
+    assert statuses(post(server, "/topics/new/", FORM + 1, cookie)) == [413]
+    assert statuses(post(server, "/new/", FORM + 1, cookie)) == [403]
+
+
+def test_the_reason_fits_into_a_page_that_htmx_keeps(server: Serving, agent: User, as_: As) -> None:
+    cookie = f"sessionid={as_(agent).cookies['sessionid'].value}"
+    answer = post(server, "/cases/1/draft/", FORM + 1, cookie, b"HX-Request: true\r\n")
+    assert b"hx-reswap: none" in answer
+    assert b'<li class="error"><span>This was not received. It has more than 1 MB' in answer
+    assert b"<html" not in answer
+    answer = post(server, "/cases/1/draft/", FORM + 1, more=b"HX-Request: true\r\n")
+    assert b"You are not logged in any more" in answer
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_it_is_alive_while_pages_hold_all_threads(
+    server: Serving, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with /healthz as a page."""
+    held, is_held = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        is_held.set()
+        held.wait(30)
+        return "ok"
+
+    monkeypatch.setattr(health, "_CHECKS", {"held": hold})
+    with server.connect(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n") as waits:
+        assert is_held.wait(30)
+        answer = server.ask(f"{method} /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        held.set()
+        assert statuses(everything(waits)) == [200]
+    assert statuses(answer) == [200]
+    assert answer.endswith(b"\r\n\r\nok\n" if method == "GET" else b"\r\n\r\n")
+
+
+def test_and_is_not_to_be_changed(server: Serving) -> None:
+    assert statuses(post(server, "/healthz", 10)) == [405]
