@@ -31,11 +31,15 @@ _CHUNK = 2000
 _ENDING = re.compile(r"\.[a-z0-9]{1,10}")
 
 
-def visit(source: Source) -> Poll | None:
-    """Visit once, if it is due and nobody else is at it → the finished visit."""
-    poll = source.begin(now=timezone.now())
+def visit(source: Source | None = None) -> Poll | None:
+    """Visit this source once, or whichever has been due longest → the finished visit.
+
+    None where it is not due, or somebody else is at it.
+    """
+    poll = (source or Source.objects).begin(now=timezone.now())
     if poll is None:
         return None
+    source = poll.source
     try:
         batch = _listen(source)
         files = _set_down(batch.items)

@@ -28,7 +28,6 @@ app.conf.update(
     accept_content=["json"],
     task_time_limit=90,
     task_soft_time_limit=75,
-    task_default_queue="process",
     task_routes={
         "scrm.pipeline.tick": {"queue": "tick"},
         "scrm.pipeline.community": {"queue": "tick"},

@@ -1,7 +1,7 @@
 """Start the next hop by its name, once the row that makes it due is committed.
 
-A nudge may be lost: the tick sweeps up what is due. So it never retries, never raises, and
-expires instead of piling up.
+A nudge may be lost: the tick sweeps up what is due. So it never retries, never raises, expires,
+and is dropped where many wait already: a worker that is slow or gone makes no queue grow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from scrm.patience import Patience
 
 _log = structlog.get_logger(__name__)
 _patience = Patience()
+_LOST = (OperationalError, RedisError, OSError)
 EXPIRES = 60
+MOST_IN_FLIGHT = 500
+"""Messages of one kind that the tick keeps waiting; what else is due gets its turn after them."""
+FULL = 900
+"""Messages in one queue from which on a nudge is dropped. Several processes may find one place
+free at the same moment, so this leaves room below the 1,000 that no queue exceeds."""
 
 
 def nudge(task: str, *args: int | str, after: float = 0) -> None:
@@ -27,19 +33,58 @@ def nudge(task: str, *args: int | str, after: float = 0) -> None:
     transaction.on_commit(lambda: _send(task, args, after), robust=True)
 
 
-def nudge_each(task: str, due: QuerySet[Any], *, most: int = 500) -> None:
-    """One for each of these rows, the first of them."""
-    for pk in due.values_list("pk", flat=True)[:most]:
+def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
+    """One for each of these rows, the oldest first, as long as there is room."""
+    rows = list(due.order_by(oldest_by, "pk").values_list("pk", flat=True)[:MOST_IN_FLIGHT])
+    room = max(MOST_IN_FLIGHT - _waiting(task), 0) if rows else 0
+    for pk in rows[:room]:
         nudge(task, pk)
+
+
+def top_up(task: str, due: QuerySet[Any], *, most: int = MOST_IN_FLIGHT) -> None:
+    """Let as many messages wait as rows are due. They name no row: each task takes one itself."""
+    wanted = due.order_by()[:most].count()
+    missing = wanted - _waiting(task) if wanted else 0
+    for _ in range(missing):
+        nudge(task)
+
+
+def _waiting(task: str) -> int:
+    """How many messages wait in the queue of this task; FULL where Redis does not answer."""
+    if _patience.is_over():
+        return FULL
+    try:
+        with current_app.producer_or_acquire() as producer:
+            return _length(producer, task)
+    except _LOST as error:
+        _lose(task, error)
+        return FULL
+
+
+def _length(producer: Any, task: str) -> int:
+    queue = current_app.amqp.router.route({}, task)["queue"]
+    return int(producer.channel.client.llen(queue.name))
 
 
 def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
     if _patience.is_over():
         return
     try:
-        current_app.send_task(
-            task, args=args, countdown=after or None, expires=EXPIRES + after, retry=False
-        )
-    except (OperationalError, RedisError, OSError) as error:
-        _patience.lose()
-        _log.warning("nudge lost", task=task, args=args, error=str(error))
+        with current_app.producer_or_acquire() as producer:
+            if _length(producer, task) >= FULL:
+                return
+            current_app.send_task(
+                task,
+                args=args,
+                countdown=after or None,
+                expires=EXPIRES + after,
+                retry=False,
+                producer=producer,
+            )
+    except _LOST as error:
+        _lose(task, error, args=args)
+
+
+def _lose(task: str, error: Exception, **facts: object) -> None:
+    _patience.lose()
+    _log.warning("nudge lost", task=task, error=str(error), **facts)

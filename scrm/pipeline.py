@@ -21,7 +21,7 @@ from routing.models import Case, Notice, Presence
 from scrm.batch import process_or_halve
 from scrm.channels.sandbox import community
 from scrm.models import Heartbeat
-from scrm.nudge import nudge, nudge_each
+from scrm.nudge import nudge, nudge_each, top_up
 
 MOST = 500
 
@@ -31,31 +31,33 @@ def tick() -> None:
     """Sweep up all that is due, whatever nudges were lost."""
     now = timezone.now()
     Source.objects.open_for_new_accounts(now=now)
-    nudge_each("scrm.pipeline.poll", Source.objects.due(now))
-    if Mention.objects.due(now).exists():
-        nudge("scrm.pipeline.process")
+    top_up("scrm.pipeline.poll", Source.objects.due(now))
+    top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)
     Delivery.objects.give_up_on_the_dead(now)
     Delivery.objects.hold_back(now)
-    nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now))
-    nudge_each("scrm.pipeline.settle", Delivery.objects.to_settle(now))
+    nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
+    nudge_each("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
     Trouble.objects.look(now=now)
     Case.objects.wake(now=now)
     Presence.objects.sweep(now=now)
-    for kind, pk in Job.objects.due(now).values_list("kind", "pk")[:MOST]:
-        nudge(kind, pk)
+    jobs = Job.objects.due(now)
+    for kind in set(jobs.values_list("kind", flat=True)):
+        nudge_each(kind, jobs.filter(kind=kind), oldest_by="pk")
     for response in Response.objects.undecided(now)[:MOST]:
         response.escalate(now=now)
     Proof.objects.call_for_the_night(now)
-    nudge_each("responses.prove", Proof.objects.due(now))
-    nudge_each("routing.mail_notice", Notice.objects.to_mail(now))
+    nudge_each("responses.prove", Proof.objects.due(now), oldest_by="asked_at")
+    nudge_each("routing.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
     Heartbeat.beat("tick", now=now)
 
 
 @shared_task(name="scrm.pipeline.poll")
-def poll(source: int) -> None:
-    if visit(Source.objects.get(pk=source)):
+def poll(source: int | None = None) -> None:
+    """Visit this source, or without a number the one that has been due longest."""
+    done = visit(Source.objects.get(pk=source) if source else None)
+    if done and done.new:
         nudge("scrm.pipeline.process")
 
 
@@ -66,7 +68,8 @@ def process() -> int:
     mentions = Mention.objects.claim(now=timezone.now(), lease=lease, most=MOST)
     if mentions:
         process_or_halve(mentions)
-        nudge("scrm.pipeline.process")
+        if Mention.objects.due(timezone.now()).exists():
+            nudge("scrm.pipeline.process")
     return len(mentions)
 
 

@@ -39,6 +39,7 @@ from scrm.models import Heartbeat
 from scrm.run import plan
 
 T = TypeVar("T")
+QUEUES = ("celery", "poll", "process", "tick", "deliver")
 STOP_WITHIN = 2.0
 
 
@@ -158,7 +159,7 @@ class Machine:
     def queued(self) -> int:
         """How many nudges wait in Redis."""
         with redis.Redis.from_url(self.redis.url) as client:
-            return sum(int(client.llen(queue)) for queue in ("process", "poll", "deliver", "tick"))
+            return sum(int(client.llen(queue)) for queue in QUEUES)
 
     def log(self, name: str) -> Path:
         return self.place / f"{name}.log"

@@ -23,6 +23,7 @@ from routing.models import Case, CaseEvent, Department, RoutingRule
 from scrm import batch, pipeline
 from scrm.batch import process_batch, process_or_halve
 from scrm.channels.base import Author, Item
+from scrm.channels.sandbox import community
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +60,7 @@ def talk(make_source: Callable[..., Source]) -> Source:
 
 @pytest.fixture
 def ours(make_source: Callable[..., Source], microblog: Account) -> Source:
-    return make_source(address="mentions", stance="for us", account=microblog)
+    return make_source(kind="sandbox", address="mentions", stance="for us", account=microblog)
 
 
 def item(key: str, text: str = "Skyward lost my bag", by: str = "anna", **facts: Any) -> Item:
@@ -338,6 +339,34 @@ def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[
     assert pipeline.process() == 1
     assert pipeline.process() == 0
     assert Case.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_calls_for_another_only_while_more_waits(
+    talk: Source, nudges: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with a call after each batch, and with none."""
+    monkeypatch.setattr("scrm.pipeline.MOST", 2)
+    hear(talk, *(item(str(number)) for number in range(5)))
+    called = []
+    for _ in range(4):
+        pipeline.process()
+        called.append(nudges.count("scrm.pipeline.process"))
+    assert called == [1, 2, 2, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_visit_calls_for_a_batch_only_when_something_is_new(
+    ours: Source, nudges: list[str]
+) -> None:
+    """Seen to fail with a call after each visit."""
+    community.post(NET, "anna", "@skywardair where is my bag?")
+    called = []
+    for _ in range(3):
+        ours.poll_now()
+        pipeline.poll(ours.pk)
+        called.append(nudges.count("scrm.pipeline.process"))
+    assert called == [1, 1, 1]
 
 
 @pytest.mark.django_db(transaction=True)

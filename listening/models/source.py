@@ -30,6 +30,27 @@ class SourceQuerySet(models.QuerySet["Source"]):
             Q(lease_until=None) | Q(lease_until__lt=now)
         )
 
+    @transaction.atomic
+    def begin(self, *, now: datetime) -> Poll | None:
+        """Claim the visit of that one of these that has been due longest, passing over those that
+        somebody else is claiming at this moment. Commits before the fetch.
+
+        Until its lease ends it is not due; whatever is due then for longer goes before it, so a
+        source whose visits always kill their worker cannot keep the others waiting.
+        """
+        due = self.due(now).select_for_update(skip_locked=True, of=("self",))
+        source = due.order_by("next_poll_at", "pk").first()
+        if source is None:
+            return None
+        source.polls.filter(outcome="running").update(
+            outcome="failed", ended_at=now, error="This visit ended without a word."
+        )
+        source.current_poll = poll = source.polls.create(started_at=now)
+        lease = timedelta(seconds=settings.POLL_LEASE_SECONDS)
+        source.lease_until = source.next_poll_at = now + lease
+        source.save(update_fields=["current_poll", "lease_until", "next_poll_at"])
+        return poll
+
     def open_for_new_accounts(self, *, now: datetime) -> None:
         """What of an account is listened to as soon as it is connected, where it is not yet."""
         # Without their secrets: the tick must go on where no key opens them.
@@ -100,7 +121,9 @@ class Source(models.Model):
                 name="source_once_an_address",
             )
         ]
-        indexes = [models.Index(fields=["next_poll_at"], name="source_due")]
+        indexes = [
+            models.Index(fields=["next_poll_at"], name="source_due", condition=Q(is_active=True))
+        ]
         ordering = ["name"]
 
     def __str__(self) -> str:
@@ -117,22 +140,9 @@ class Source(models.Model):
     def channel(self) -> Channel:
         return channel(self.kind)
 
-    @transaction.atomic
     def begin(self, *, now: datetime) -> Poll | None:
-        """Claim the visit, if it is due and nobody else is at it. Commits before the fetch."""
-        due = Source.objects.due(now).filter(pk=self.pk)
-        mine = due.select_for_update(skip_locked=True, of=("self",)).first()
-        if mine is None:
-            return None
-        mine.polls.filter(outcome="running").update(
-            outcome="failed", ended_at=now, error="This visit ended without a word."
-        )
-        poll = mine.polls.create(started_at=now)
-        mine.current_poll = poll
-        mine.lease_until = now + timedelta(seconds=settings.POLL_LEASE_SECONDS)
-        mine.save(update_fields=["current_poll", "lease_until"])
-        self.refresh_from_db()
-        return poll
+        """Claim its visit, if it is due and nobody else is at it."""
+        return Source.objects.filter(pk=self.pk).begin(now=now)
 
     def went_well(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
         """Give the claim back, keep the cursor, come again in a while. Under the fence."""

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import Celery
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 from structlog.testing import capture_logs
 
 import scrm.celery
-from scrm.nudge import EXPIRES, nudge
+from crm.models import User
+from listening.models import Source
+from scrm.nudge import EXPIRES, FULL, MOST_IN_FLIGHT, nudge, nudge_each, top_up
 
 
 class Broker:
-    """Stands where Celery stands and writes down what it was asked to send."""
+    """Stands where Celery stands, with one queue, and writes down what it was asked to send."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
+    def producer_or_acquire(self) -> AbstractContextManager[object]:
+        return nullcontext(self)
+
     def send_task(self, name: str, args: tuple[Any, ...], **options: Any) -> None:
+        assert options.pop("producer") is self
         self.sent.append((name, args, options))
 
 
@@ -30,6 +40,7 @@ class Broker:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
     monkeypatch.setattr("scrm.nudge.current_app", broker)
+    monkeypatch.setattr("scrm.nudge._length", lambda producer, _task: len(producer.sent))
     return broker
 
 
@@ -90,4 +101,76 @@ def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
     with capture_logs() as log, transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
     assert time.monotonic() - start < 2.5
+    assert [line["event"] for line in log] == ["nudge lost"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
+    """Seen to fail without the look at the queue's length: a queue without a worker grew."""
+    for number in range(FULL + 10):
+        nudge("scrm.pipeline.deliver", number)
+    assert len(broker.sent) == FULL
+
+
+@pytest.fixture
+def due(admin: User) -> QuerySet[Source]:
+    """More than are sent at once; by name and by number in the opposite order."""
+    first = timezone.now() - timedelta(days=1)
+    Source.objects.bulk_create(
+        Source(
+            kind="feed",
+            address=str(number),
+            name=f"{number:05}",
+            owner=admin,
+            cases_since=first,
+            next_poll_at=first - timedelta(seconds=number),
+        )
+        for number in range(MOST_IN_FLIGHT + 100)
+    )
+    return Source.objects.due(timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
+    broker: Broker, due: QuerySet[Source]
+) -> None:
+    """Seen to fail with the rows in their own order, by name; and with the same sent again."""
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
+    oldest = due.order_by("next_poll_at").values_list("pk", flat=True)[:MOST_IN_FLIGHT]
+    assert [args for _task, args, _options in broker.sent] == [(pk,) for pk in oldest]
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
+    assert len(broker.sent) == MOST_IN_FLIGHT
+    del broker.sent[:100]
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
+    assert len(broker.sent) == MOST_IN_FLIGHT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Source]) -> None:
+    """Seen to fail with one sent for each at every tick, whatever waited."""
+    for _ in range(3):
+        top_up("scrm.pipeline.process", due.filter(name__lt="00003"))
+        assert [args for _task, args, _options in broker.sent] == [()] * 3
+    for _ in range(3):
+        top_up("scrm.pipeline.process", due)
+        assert len(broker.sent) == MOST_IN_FLIGHT
+    broker.sent.clear()
+    top_up("scrm.pipeline.process", due.none())
+    top_up("scrm.pipeline.process", due, most=1)
+    assert len(broker.sent) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_nothing_is_sent_and_all_stay_due(
+    due: QuerySet[Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One failure is enough to leave it alone for a while. Seen to fail with each row tried."""
+    monkeypatch.setattr("scrm.nudge.current_app", app_at(1))
+    sweeps: list[Callable[[], None]] = [
+        lambda: top_up("scrm.pipeline.poll", due),
+        lambda: nudge_each("scrm.pipeline.deliver", due, oldest_by="pk"),
+    ]
+    with capture_logs() as log:
+        for sweep in sweeps:
+            sweep()
     assert [line["event"] for line in log] == ["nudge lost"]

@@ -280,6 +280,49 @@ def test_a_failure_that_wakes_after_its_lease_changes_nothing(
     assert stored() == {"new"}
 
 
+# Whose turn it is
+
+
+def test_the_one_that_has_been_due_longest_is_next(
+    make_source: Callable[..., Source], village: Village
+) -> None:
+    """Whatever its name and number. Seen to fail with the first by name."""
+    for name, hours in (("b", 1), ("a", 2), ("d", 3), ("c", 4)):
+        make_source(address=name, next_poll_at=NOON - hours * HOUR)
+    make_source(address="later", next_poll_at=NOON + HOUR)
+    make_source(address="paused", next_poll_at=NOON - 9 * HOUR, is_active=False)
+    village.answers = [Batch()] * 4
+    visited = [visit() for _ in range(5)]
+    assert [poll.source.name for poll in visited if poll] == ["c", "d", "a", "b"]
+    assert visited[-1] is None
+
+
+def test_what_always_kills_its_worker_keeps_nobody_waiting(
+    make_source: Callable[..., Source], village: Village, clock: Any
+) -> None:
+    """Seen to fail with its time left as it was: after each lease it was the first again."""
+    make_source(address="killer", next_poll_at=NOON - 9 * HOUR)
+    make_source(address="waits", next_poll_at=NOON - HOUR)
+    assert Source.objects.begin(now=datetime.now(UTC)).source.name == "killer"  # and it dies
+    clock.shift(HOUR)
+    village.answers = [Batch()]
+    assert visit().source.name == "waits"
+    assert Source.objects.begin(now=datetime.now(UTC)).source.name == "killer"
+    assert Source.objects.get(name="killer").polls.filter(outcome="failed").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pollers_at_once_take_one_source_each(
+    make_source: Callable[..., Source], village: Village
+) -> None:
+    """Seen to fail without a lock: all took the first."""
+    for number in range(8):
+        make_source(address=str(number), next_poll_at=NOON - HOUR)
+    village.answers = [Batch()] * 8
+    done = at_once(*[lambda: visit()] * 8)
+    assert {poll.source.name for poll in done if poll} == {str(number) for number in range(8)}
+
+
 # What goes wrong
 
 
