@@ -7,17 +7,19 @@ import warnings
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_prerun
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from scrm.logs import configure
 
 # Root is warned of because messages could be pickled; ours are JSON and nothing else is taken.
 warnings.simplefilter("ignore", SecurityWarning)
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
+TASKS_PER_CHILD = 2000
 
 app = Celery(
     "scrm", broker=settings.REDIS_URL, include=["scrm.pipeline", "routing.tasks", "responses.tasks"]
@@ -37,7 +39,10 @@ app.conf.update(
         "scrm.pipeline.settle": {"queue": "deliver"},
     },
     worker_prefetch_multiplier=1,
-    worker_max_tasks_per_child=2000,
+    worker_max_tasks_per_child=TASKS_PER_CHILD,
+    # Celery closes the database connection around each task, unless it is told how many may
+    # share one: as many as one process does.
+    CELERY_DB_REUSE_MAX=TASKS_PER_CHILD,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
@@ -51,6 +56,15 @@ app.conf.update(
         if each
     },
 )
+
+
+@task_prerun.connect
+def _look_at_the_connection(**_: object) -> None:
+    """As before each request: what is broken or too old is closed, the rest is checked on use.
+
+    Without this a connection that the database cut would fail every task that shares it.
+    """
+    close_old_connections()
 
 
 @setup_logging.connect

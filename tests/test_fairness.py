@@ -1,4 +1,7 @@
-"""Thousands of sources due at once: each is visited in its turn, and the queue stays short."""
+"""Thousands of sources due at once: each is visited in its turn, and the queue stays short.
+
+With real workers, which keep their database connection from one task to the next.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from crm.models import User
 from listening.models import Poll, Source
+from scrm.nudge import nudge
 from tests import quiet
 from tests.machinery import Machine, eventually
 
@@ -78,3 +83,40 @@ def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, a
         for _ in range(ticks):
             machine.wait()
         assert 0 < machine.queued() <= 1000
+
+
+def others() -> set[int]:
+    """The backends of this database that serve other processes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
+def visit_all(sources: list[Source]) -> None:
+    """One task for each; until all were visited once more."""
+    before = Poll.objects.exclude(ended_at=None).count()
+    for source in sources:
+        nudge("scrm.pipeline.poll", source.pk)
+    done = Poll.objects.exclude(ended_at=None)
+    eventually(lambda: done.count() == before + len(sources), within=30)
+    Source.objects.update(next_poll_at=timezone.now())
+
+
+def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: User) -> None:
+    """G7. Seen to fail without CELERY_DB_REUSE_MAX: after its task each connection was closed;
+    and without the look at the connection before a task: what was cut failed every task."""
+    sources = make(10, admin)
+    with quiet_machine(tmp_path):
+        visit_all(sources)
+        kept = others()
+        visit_all(sources)
+        assert 1 <= len(kept) <= 2
+        assert others() >= kept
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) pid", [[*kept]])
+        visit_all(sources)
+        assert not others() & kept
+    assert not Poll.objects.exclude(outcome="unchanged").exists()
