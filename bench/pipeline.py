@@ -34,8 +34,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import User
-from listening.models import Mention, Source, Topic
+from listening.models import Mention, Source, Topic, TopicRevision
 from listening.store import visit
+from listening.topics import current_matcher
 from routing.models import Case, Department, RoutingRule
 from scrm.batch import process_or_halve
 
@@ -132,6 +133,30 @@ def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[fl
     return seconds, len(stored), processed
 
 
+def topics_per_batch(admin: User) -> None:
+    """What a batch pays to have all topics at hand, against reading them all each time."""
+    count = 1_000 if SMOKE else 10_000
+    topics = Topic.objects.bulk_create(
+        Topic(name=f"Many {number}", owner=admin) for number in range(count)
+    )
+    revisions = TopicRevision.objects.bulk_create(
+        TopicRevision(topic=topic, number=1, any_of=[f"many{number}", "x y"], made_by=admin)
+        for number, topic in enumerate(topics)
+    )
+    for topic, revision in zip(topics, revisions, strict=True):
+        topic.current = revision
+    Topic.objects.bulk_update(topics, ["current"], batch_size=1_000)
+    current_matcher()
+    known, afresh = [], []
+    for _ in range(RUNS):
+        for call, times in ((current_matcher, known), (Topic.objects.queries, afresh)):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+    ratio = median(afresh) / median(known)
+    print(f"topics_per_batch_{count} {median(known) * 1000:.2f} ms {ratio:.0f} -")
+
+
 def main() -> None:
     admin = workspace()
     with server() as (url, bodies):
@@ -149,6 +174,7 @@ def main() -> None:
             ratio = max(counts) / base
             print(f"statements_to_{name}_{size} {shown} statements {ratio:.2f} 1.00")
             assert not SMOKE or ratio == 1, "Statements depend on the size of a batch."
+    topics_per_batch(admin)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ from listening.models.mention import Enclosure, Match, Mention, Sighting
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
 from listening.models.source import Source
-from listening.models.topic import Topic, TopicRevision
+from listening.models.topic import Topic, TopicRevision, TopicStamp
 
 __all__ = [
     "Enclosure",
@@ -15,4 +15,5 @@ __all__ = [
     "Source",
     "Topic",
     "TopicRevision",
+    "TopicStamp",
 ]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
 import pghistory
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.urls import reverse
@@ -19,15 +21,18 @@ class TopicQuerySet(models.QuerySet["Topic"]):
 
     def queries(self) -> list[TopicQuery]:
         """The current revisions of active topics, as the matcher takes them."""
-        return [
-            TopicQuery(
-                key=revision.pk,
-                any_of=tuple(revision.any_of),
-                all_of=tuple(revision.all_of),
-                none_of=tuple(revision.none_of),
-            )
-            for revision in TopicRevision.objects.filter(current_of__in=self.active())
-        ]
+        return self.stamped_queries()[1]
+
+    def stamped_queries(self) -> tuple[uuid.UUID | None, list[TopicQuery]]:
+        """The same with the stamp that stands for them. One statement, so both are of one moment.
+
+        None where there are no such topics.
+        """
+        current = TopicRevision.objects.filter(current_of__in=self.active()).order_by("pk")
+        stamp = models.Subquery(TopicStamp.objects.values("stamp")[:1])
+        rows = list(current.values_list(stamp, "pk", "any_of", "all_of", "none_of"))
+        queries = [TopicQuery(pk, *map(tuple, terms)) for _stamp, pk, *terms in rows]
+        return (rows[0][0] if rows else None), queries
 
 
 @pghistory.track(
@@ -49,6 +54,19 @@ class Topic(models.Model):
 
     class Meta:
         ordering = ["name"]
+        triggers = [
+            pgtrigger.Trigger(
+                name="stamp",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert
+                | pgtrigger.Update
+                | pgtrigger.Delete
+                | pgtrigger.Truncate,
+                func="INSERT INTO listening_topicstamp VALUES (1, gen_random_uuid()) "
+                "ON CONFLICT (id) DO UPDATE SET stamp = EXCLUDED.stamp; RETURN NULL;",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -101,3 +119,21 @@ class TopicRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic} (revision {self.number})"
+
+
+class TopicStamp(models.Model):
+    """One row that changes with every change of a topic, by whatever statement.
+
+    Whoever has compiled the topics under this stamp need not read them again. It is random and
+    not a number: a number that was rolled back would come a second time, for other topics. Who
+    changes a topic holds the row until the commit, so changes follow one another.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    stamp = models.UUIDField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_topic_stamp")]
+
+    def __str__(self) -> str:
+        return str(self.stamp)

@@ -19,6 +19,7 @@ from listening.forms import AddressForm, SourceForm
 from listening.highlight import excerpt
 from listening.matching import Matcher
 from listening.models import Source, Topic, TopicRevision
+from listening.topics import current_matcher
 from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel
 from scrm.nudge import nudge
@@ -112,7 +113,7 @@ class Preview:
 
 
 def _previews(found: list[Found]) -> list[Preview]:
-    matcher = Matcher(tuple(Topic.objects.queries()))
+    matcher = current_matcher()
     names = dict(
         TopicRevision.objects.filter(current_of__in=Topic.objects.active()).values_list(
             "pk", "topic__name"
