@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from crm.models import Interaction, User
 from crm.record import Entry, lock_workspace, record
+from responses import restored
 from responses.feedback import adopt
 from responses.models import Delivery
 from responses.models.response import Refused
@@ -33,7 +34,8 @@ _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def deliver(delivery: Delivery) -> None:
     """Try once, if it is due and nobody else is at it. The network is outside any commit."""
-    if not delivery.claim(now=timezone.now()):
+    now = timezone.now()
+    if restored.is_set_back(now=now) or not delivery.claim(now=now):
         return
     try:
         receipt = _carry_out(delivery)

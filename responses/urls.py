@@ -51,6 +51,7 @@ urlpatterns = [
     path("sendings/<int:pk>/send-late/", sending.send_late, name="send_late"),
     path("sendings/<int:pk>/put-away/", sending.put_away, name="put_away"),
     path("sendings/pause/", control.pause, name="pause"),
+    path("sendings/release/", control.release, name="release"),
     path("responses/", history.history, name="history"),
     path("calendar/", calendar.calendar, name="calendar"),
     path("responses/export/", history.export, name="export"),

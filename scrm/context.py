@@ -103,6 +103,11 @@ class Frame:
         return bool(self._counts["paused"])
 
     @cached_property
+    def restored(self) -> bool:
+        """Whether nothing may leave because the database was restored from a copy."""
+        return bool(self._counts["restored"])
+
+    @cached_property
     def views(self) -> list[Item]:
         inbox, counts = reverse("routing:inbox"), self._counts
         labels = {
@@ -159,7 +164,9 @@ class Frame:
             return dict(zip(_COUNTED, cursor.fetchone(), strict=True))
 
 
-_COUNTED = ("mine", "unassigned", "waiting", "snoozed", "approve", "check", "rung", "paused")
+_COUNTED = (
+    "mine", "unassigned", "waiting", "snoozed", "approve", "check", "rung", "paused", "restored",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1000)
@@ -177,7 +184,8 @@ def _counting(
         Response.objects.approvable_by(user),
         Delivery.objects.at_hand_of(user).to_check(minute),
         Notice.objects.filter(user=user).unread(),
-        Pause.objects.open(),
+        Pause.objects.by_hand(),
+        Pause.objects.restored(),
     )
     numbers = {
         name: Number(rows.order_by().values("pk"))

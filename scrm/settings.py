@@ -162,6 +162,9 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / "var" / "media")))
+_WITNESS = env.str("SCRM_WITNESS_DIR", str(BASE_DIR / "var" / "witness"))
+WITNESS_DIR = Path(_WITNESS) if _WITNESS else None
+"""Where the highest attempt is kept beside the database; None to keep it in Redis alone."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
 # What a human may change about the machine.

@@ -14,7 +14,7 @@ from django.test import Client
 from crm.models import Account, User
 from listening.models import Source, Topic
 from routing.models import Department, Membership, RoutingRule
-from scrm import live, nudge
+from scrm import live, nudge, witness
 from scrm.patience import Patience
 
 ROOT = Path(__file__).parent
@@ -50,10 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """No test inherits the rest that another one gave to a Redis that was gone."""
-    monkeypatch.setattr(nudge, "_patience", Patience())
-    monkeypatch.setattr(live, "_patience", Patience())
+    for module in (nudge, live, witness):
+        monkeypatch.setattr(module, "_patience", Patience())
+    settings.WITNESS_DIR = None
 
 
 @pytest.fixture

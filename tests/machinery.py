@@ -104,6 +104,7 @@ class Machine:
             "SCRM_TICK_SECONDS": "0.5",
             "SCRM_SANDBOX_SECONDS": "0",
             "PYTHONUNBUFFERED": "1",
+            "SCRM_WITNESS_DIR": str(self.place / "witness"),
             **self.given,
             "REDIS_URL": self.redis.url,
             processes.MARK: self.mark,

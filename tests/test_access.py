@@ -134,7 +134,7 @@ POST = {
     "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
     UPLOAD: "routing:survey routing:survey_bad",
     OWN: "routing:issue_edit routing:issue_close",
-    ABOVE: "responses:proof responses:pause",
+    ABOVE: "responses:proof responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
     "responses:take_down",
     NO_BLOG: "crm:blog_again",

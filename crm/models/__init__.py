@@ -2,6 +2,7 @@ from crm.models.account import Account
 from crm.models.attachment import Attachment
 from crm.models.contact import Contact, ContactRelation
 from crm.models.conversation import Conversation
+from crm.models.instance import Instance
 from crm.models.interaction import Interaction
 from crm.models.job import Job
 from crm.models.pause import Pause
@@ -15,6 +16,7 @@ __all__ = [
     "Contact",
     "ContactRelation",
     "Conversation",
+    "Instance",
     "Interaction",
     "Job",
     "Pause",

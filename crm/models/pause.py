@@ -13,25 +13,52 @@ class PauseQuerySet(models.QuerySet["Pause"]):
     def open(self) -> PauseQuerySet:
         return self.filter(ended_at=None)
 
+    def by_hand(self) -> PauseQuerySet:
+        """The one that somebody began."""
+        return self.open().filter(kind=Pause.Kind.BY_HAND)
+
+    def restored(self) -> PauseQuerySet:
+        """The one that holds a restored database until somebody releases it."""
+        return self.open().filter(kind=Pause.Kind.RESTORED)
+
     def begin(self, *, by: User, why: str, now: datetime | None = None) -> bool:
         """Let nothing leave from now on. False if it was paused already."""
+        return self._begin(kind=Pause.Kind.BY_HAND, by=by, why=why, now=now)
+
+    def begin_restored(self, *, why: str, now: datetime) -> bool:
+        """Hold a restored database. False if it is held already."""
+        return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
+
+    def _begin(self, *, kind: str, by: User | None, why: str, now: datetime | None) -> bool:
         try:
             with transaction.atomic():
-                self.create(by=by, why=why, at=now or timezone.now())
+                self.create(kind=kind, by=by, why=why, at=now or timezone.now())
         except IntegrityError:
             return False
         return True
 
     def end(self, *, by: User, now: datetime | None = None) -> bool:
         """Let what waits leave again. False if it was not paused."""
-        return bool(self.open().update(ended_at=now or timezone.now(), ended_by=by))
+        return bool(self.by_hand().update(ended_at=now or timezone.now(), ended_by=by))
+
+    def release(self, *, by: User, now: datetime) -> bool:
+        """Hold the restored database no longer. False if it was not held."""
+        return bool(self.restored().update(ended_at=now, ended_by=by))
 
 
 class Pause(models.Model):
-    """A time in which nothing leaves from any account: begun by whom and why, ended by whom."""
+    """A time in which nothing leaves from any account, and why; ended by whom.
 
+    Begun by a person, or by scrm where the database was restored (then `by` is empty).
+    """
+
+    class Kind(models.TextChoices):
+        BY_HAND = "by hand", "Paused by hand"
+        RESTORED = "restored", "Restored database"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.BY_HAND)
     at = models.DateTimeField(default=timezone.now)
-    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     why = models.CharField(max_length=200)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
@@ -42,9 +69,12 @@ class Pause(models.Model):
         ordering = ["-at"]
         constraints = [
             models.UniqueConstraint(
-                models.Value(1), condition=Q(ended_at=None), name="one_pause_at_a_time"
-            )
+                fields=["kind"], condition=Q(ended_at=None), name="one_pause_of_a_kind"
+            ),
+            models.CheckConstraint(
+                condition=Q(by__isnull=False) | Q(kind="restored"), name="pause_by_somebody"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.by}: {self.why}"
+        return f"{self.by or 'scrm'}: {self.why}"

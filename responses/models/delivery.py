@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.budget import Budget
-from crm.models import Account, Conversation, Interaction, Profile, User
+from crm.models import Account, Conversation, Instance, Interaction, Profile, User
 from responses.models.response import Response
 from responses.models.sending import Act, DeliveryQuerySet, Sending
 from routing.models import Notice
@@ -215,6 +215,7 @@ class Delivery(models.Model):
         if won:
             self.refresh_from_db()
             self._tell()
+            Instance.objects.count_attempt()
         return bool(won)
 
     def _has_its_turn(self, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from crm.budget import Budget
-from crm.models import Account, Pause, User
+from crm.models import Account, Instance, Pause, User
 from responses.models.response import seen_by
 
 if TYPE_CHECKING:
@@ -60,23 +60,27 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(own | of_case)
 
     def due(self, now: datetime) -> DeliveryQuerySet:
-        """Released, not paused, and their time has come but not long gone.
+        """Released, not paused, not of a restored database; their time has come, not long gone.
 
         One change to a post at a time: while another is on its way there, the rest wait.
         """
         under_way = Q(state=Sending.SENDING) | Q(state=Sending.UNKNOWN, settle_after__isnull=False)
         others = self.model._default_manager.filter(under_way, amends=OuterRef("amends"))
         busy = Exists(others.exclude(pk=OuterRef("pk")))
-        return self.filter(
-            Q(amends=None) | ~busy,
-            state=Sending.QUEUED,
-            settled_at=None,
-            response__state="released",
-            send_after__lte=now,
-            send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
-            account__paused_at=None,
-            account__is_active=True,
-        ).exclude(Exists(Pause.objects.open()))
+        return (
+            self.filter(
+                Q(amends=None) | ~busy,
+                state=Sending.QUEUED,
+                settled_at=None,
+                response__state="released",
+                send_after__lte=now,
+                send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
+                account__paused_at=None,
+                account__is_active=True,
+            )
+            .exclude(Exists(Pause.objects.open()))
+            .exclude(Exists(Instance.objects.moved()))
+        )
 
     def in_line(self, account: Account, now: datetime) -> DeliveryQuerySet:
         """What is due from an account, first come first."""

@@ -8,12 +8,14 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest, supervisor_only
 from crm.models import Pause
+from responses import restored
 from responses.models import Delivery, Trouble
 
 MOST = 50
@@ -24,6 +26,13 @@ class PauseForm(forms.Form):
         label=_("Why?"),
         max_length=200,
         help_text=_("Everybody reads it, as long as it lasts."),
+    )
+
+
+class ReleaseForm(forms.Form):
+    looked = forms.BooleanField(
+        label=_("The original database sends nothing any more, and I have checked this list."),
+        error_messages={"required": _("Confirm this first. Nothing was released.")},
     )
 
 
@@ -39,20 +48,58 @@ def pause(request: StaffRequest) -> HttpResponse:
         return redirect("responses:sendings")
     form = PauseForm(request.POST)
     if not form.is_valid():
-        context = {"rows": [], **control(request, form=form)}
-        return render(request, "responses/sendings.html", context, status=422)
+        return _again(request, pause_form=form)
     if not Pause.objects.all().begin(by=request.user, why=form.cleaned_data["why"]):
         messages.error(request, _t("It was paused already."))
     return redirect("responses:sendings")
 
 
-def control(request: StaffRequest, form: PauseForm | None = None) -> dict[str, Any]:
+@supervisor_only
+@require_POST
+def release(request: StaffRequest) -> HttpResponse:
+    """Let a restored database send again."""
+    form = ReleaseForm(request.POST)
+    if not form.is_valid():
+        return _again(request, release_form=form)
+    if restored.release(by=request.user, now=timezone.now()):
+        messages.success(request, _t("Released. What was waiting is being sent."))
+    else:
+        messages.error(request, _t("It was released already. Nothing was sent twice."))
+    return redirect("responses:sendings")
+
+
+def _again(request: StaffRequest, **forms: forms.Form) -> HttpResponse:
+    """The page of sendings with what is wrong about a form."""
+    context = {"rows": [], **control(request), **forms}
+    return render(request, "responses/sendings.html", context, status=422)
+
+
+def control(request: StaffRequest) -> dict[str, Any]:
     """What the page of sendings shows of the switch, of troubles, and of what waits in line."""
+    held = Pause.objects.restored().first()
     line = Delivery.objects.visible_to(request.user).waiting_for_their_turn()
     return {
-        "pause": Pause.objects.open().select_related("by").first(),
-        "pause_form": form or PauseForm(),
+        "pause": Pause.objects.by_hand().select_related("by").first(),
+        "pause_form": PauseForm(),
+        "restored": held,
+        "release_form": ReleaseForm(),
+        **(_held_back(request) if held else {}),
         "troubles": Trouble.objects.open().select_related("account"),
         "line": line.select_related("account", "response__case", "response__issue")[:MOST],
         "in_line": line.count(),
+    }
+
+
+def _held_back(request: StaffRequest) -> dict[str, Any]:
+    """What a restored database would send, and of how much nobody knows whether it was sent."""
+    waiting = restored.waiting().visible_to(request.user)
+    unknown = Delivery.objects.visible_to(request.user).filter(state="unknown", settled_at=None)
+    rows = waiting.select_related(
+        "response__case__profile", "response__issue", "response__author", "account", "profile"
+    )
+    return {
+        "waiting": rows[:MOST],
+        "waiting_n": waiting.count(),
+        "unknown_n": unknown.count(),
+        "now": timezone.now(),
     }

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.mail import send_mail
-from django.db import models
-from django.db.models import Q
+from django.db import models, transaction
+from django.db.models import Exists, Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from crm.models import Job, User
+from crm.models import Instance, Job, Pause, User
 from scrm.live import publish
 from scrm.nudge import nudge
 
@@ -28,8 +28,15 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def to_mail(self, now: datetime) -> NoticeQuerySet:
         """Of the last day, and not mailed although wanted: their nudge was lost."""
-        late = self.unread().filter(mailed_at=None, at__gt=now - DAY, at__lt=now - SOON)
+        late = self.unmailed().filter(read_at=None, at__gt=now - DAY, at__lt=now - SOON)
         return late.filter(user__mail_notices=True, user__is_active=True)
+
+    def unmailed(self) -> NoticeQuerySet:
+        """Not mailed yet; none of them where the database was restored and nobody released it."""
+        free = self.exclude(Exists(Instance.objects.moved())).exclude(
+            Exists(Pause.objects.restored())
+        )
+        return free.filter(mailed_at=None)
 
 
 class Notice(models.Model):
@@ -79,10 +86,18 @@ class Notice(models.Model):
         """Send it to them, if they want mail and have not read it; at most once."""
         if not self.user.mail_notices or not self.user.is_active or self.read_at:
             return
-        mine = Notice.objects.filter(pk=self.pk, mailed_at=None)
-        if mine.update(mailed_at=now or timezone.now()):
+        if self._claim_mail(now or timezone.now()):
             text = render_to_string("routing/notice.txt", {"notice": self})
             send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.mail_to])
+
+    @transaction.atomic
+    def _claim_mail(self, now: datetime) -> bool:
+        if Instance.objects.is_set_back():  # the next tick holds everything
+            return False
+        won = Notice.objects.unmailed().filter(pk=self.pk).update(mailed_at=now)
+        if won:
+            Instance.objects.count_attempt()
+        return bool(won)
 
     @classmethod
     def give(

@@ -1,0 +1,92 @@
+"""The highest number of a send attempt, kept outside the database as well.
+
+A database that counts fewer attempts than this was set back in time, even where nothing else
+about it changed. Kept in Redis and in a file; each may be missing, which says nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from functools import cache
+from pathlib import Path
+
+import redis
+import structlog
+from django.conf import settings
+
+from scrm.patience import Patience
+
+_log = structlog.get_logger(__name__)
+_patience = Patience()
+KEY = "scrm:witness"
+"""A sorted set: the name of a database → its highest attempt."""
+
+
+def highest(name: str) -> int:
+    """The highest attempt known of this database; 0 where nothing is known."""
+    return max(_in_redis(name), _in_file(name))
+
+
+def keep(name: str, attempt: int) -> None:
+    """Remember this attempt, unless a higher one is known. Never raises."""
+    _keep_in_redis(name, attempt)
+    _keep_in_file(name, attempt)
+
+
+@cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+
+
+def _in_redis(name: str) -> int:
+    if _patience.is_over():
+        return 0
+    try:
+        return int(_client().zscore(KEY, name) or 0)
+    except redis.RedisError:
+        _patience.lose()
+        return 0
+
+
+def _keep_in_redis(name: str, attempt: int) -> None:
+    if _patience.is_over():
+        return
+    try:
+        _client().zadd(KEY, {name: attempt}, gt=True)
+    except redis.RedisError as error:
+        _patience.lose()
+        _log.warning("witness not kept in Redis", error=str(error))
+
+
+def _file(name: str) -> Path | None:
+    return settings.WITNESS_DIR / name if settings.WITNESS_DIR else None
+
+
+def _in_file(name: str) -> int:
+    path = _file(name)
+    try:
+        return _number(path.read_text()) if path else 0
+    except OSError:
+        return 0
+
+
+def _keep_in_file(name: str, attempt: int) -> None:
+    path = _file(name)
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            if attempt > _number(file.read()):
+                file.truncate(0)
+                file.write(f"{attempt}\n")
+    except OSError as error:
+        _log.warning("witness not kept in its file", error=str(error))
+
+
+def _number(text: str) -> int:
+    """0 for a file that a crash left empty."""
+    text = text.strip()
+    return int(text) if text.isdecimal() else 0
