@@ -9,7 +9,7 @@ COPY requirements.lock .
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock
 
 COPY . .
-RUN mkdir -p var/media && chown -R scrm var
+RUN mkdir -p var/media var/witness && chown -R scrm var
 
 USER scrm
 EXPOSE 8000
