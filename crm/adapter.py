@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import default_token_generator
+from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.core.mail import send_mail
@@ -58,6 +59,11 @@ def password_url(uid: str, token: str) -> str:
 def password_link(user: User) -> str:
     """Where this person sets a password; good once, and for as long as a reset link is."""
     return password_url(user_pk_to_url_str(user), default_token_generator.make_token(user))
+
+
+def forget_old_addresses(user: User) -> None:
+    """They log in with `user.email` alone: the login's own list must not know another one."""
+    EmailAddress.objects.filter(user=user).delete()
 
 
 def mail_password_link(user: User, *, link: str, by: User) -> None:

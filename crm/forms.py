@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
+from crm.adapter import forget_old_addresses
 from crm.models import Account, Contact, Profile, User, Workspace
 from crm.models.user import takes_mail
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
@@ -112,23 +113,40 @@ class RelationForm(forms.Form):
         return (self.of, other) if forth else (other, self.of)
 
 
-class InviteForm(forms.ModelForm):  # type: ignore[type-arg]
+def login_address(typed: str, *, of: User) -> str:
+    """The address with which `of` logs in, in lower case. Raises ValidationError where no mail
+    can be sent to it, or somebody else has it."""
+    email = typed.strip().lower()
+    takes_mail(email)
+    if User.objects.filter(email__iexact=email).exclude(pk=of.pk).exists():
+        raise ValidationError(_t("Somebody here has this address already."))
+    return email
+
+
+class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A person with the address by which they log in."""
+
+    def clean_email(self) -> str:
+        return login_address(self.cleaned_data["email"], of=self.instance)
+
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit)
+        if commit and "email" in self.changed_data:
+            forget_old_addresses(user)
+        return user
+
+
+class InviteForm(AddressForm):
     class Meta:
         model = User
         fields = ("email", "name", "role")
 
-    def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"].strip().lower()
-        takes_mail(email)
-        if User.objects.filter(email=email).exists():
-            raise ValidationError(_t("Somebody here has this address already."))
-        return email
 
-
-class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
+class PersonForm(AddressForm):
     class Meta:
         model = User
-        fields = ("name", "role")
+        fields = ("name", "email", "role")
+        labels = {"email": _("Mail address, with which they log in")}
 
     def clean_role(self) -> str:
         role: str = self.cleaned_data["role"]
@@ -137,15 +155,32 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
         return role
 
 
-class MeForm(forms.ModelForm):  # type: ignore[type-arg]
+class MeForm(AddressForm):
+    password = forms.CharField(
+        label=_("Your password"),
+        required=False,
+        strip=False,
+        help_text=_("Only needed to change the mail address."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    field_order = ("name", "email", "password")
+
     class Meta:
         model = User
-        fields = ("name", "shortcuts", "mail_notices")
+        fields = ("name", "email", "shortcuts", "mail_notices")
         labels = {
             "name": _("Your name, as colleagues and the record show it"),
+            "email": _("Your mail address, with which you log in"),
             "shortcuts": _("Keys act as shortcuts"),
             "mail_notices": _("Notices also come by mail"),
         }
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        changed = data.get("email", self.initial["email"]) != self.initial["email"]
+        if changed and not self.instance.check_password(data.get("password")):
+            self.add_error("password", _t("Type your password here to change the mail address."))
+        return data
 
 
 def is_last_admin(user: User) -> bool:

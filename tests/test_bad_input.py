@@ -141,7 +141,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "responses:count_in": {"campaign": "@campaign"},
     "routing:read": {"notice": ""},
-    "crm:me": {"name": "Ada", "shortcuts": "on"},
+    "crm:me": {"name": "Ada", "email": "ada@scrm.example", "password": "", "shortcuts": "on"},
     "responses:bulk": {
         "form": uuid.UUID(int=10), "verb": "tag", "case": "1:1:0", "tag": "bag", "person": "",
         "issue": "", "why": "",
@@ -262,9 +262,10 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "sample:start": {
         "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
-        "confirm": "Acme",
+        "confirm": "Acme", "name": "Ada", "email": "ada@acme.example",
+        "password": "a password of my own", "password_again": "a password of my own",
     },
-    "crm:person_edit": {"name": "Rea", "role": "supervisor"},
+    "crm:person_edit": {"name": "Rea", "email": "rea@scrm.example", "role": "supervisor"},
     "crm:account_new": {
         "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",
     },
@@ -286,6 +287,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:account_pause": {"to": "active"},
     "crm:account_budget": {"per_hour": "10", "per_day": ""},
     "responses:pause": {"to": "paused", "why": "A storm."},
+    "responses:release": {"looked": "on"},
     "account_login": {"login": "ada@scrm.example", "password": "secret", "next": "/"},
     "account_reset_password": {"email": "ada@scrm.example"},
     "account_change_password": {"oldpassword": "a", "password1": "b", "password2": "b"},

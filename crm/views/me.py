@@ -8,12 +8,14 @@ from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest
 from crm.forms import MeForm
+from crm.models import User
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def me(request: StaffRequest) -> HttpResponse:
     """What each sets for themselves."""
-    form = MeForm(request.POST or None, instance=request.user)
+    mine = User.objects.get(pk=request.user.pk)  # the page's frame goes on showing what is saved
+    form = MeForm(request.POST or None, instance=mine)
     if form.is_valid():
         form.save()
         messages.success(request, _("Saved."))

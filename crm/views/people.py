@@ -47,7 +47,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     row = _locked(pk)
     form = PersonForm(request.POST, instance=row)
     if not form.is_valid():
-        row.refresh_from_db(fields=["role"])
+        row.refresh_from_db(fields=["role", "email", "name"])
         return _page(request, row, form, status=422)
     form.save()
     messages.success(request, _("Saved."))

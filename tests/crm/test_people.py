@@ -111,13 +111,13 @@ def test_the_last_admin_cannot_give_up_the_role(admin: User, as_: Any) -> None:
     User.objects.create_user("gone@scrm.example", name="Gone", role="admin")
     User.objects.filter(email="gone@scrm.example").update(is_active=False)
     browser, edit = as_(admin), f"/people/{admin.pk}/edit/"
-    response = browser.post(edit, {"name": "Ada the Great", "role": ""})
+    response = browser.post(edit, {"name": "Ada the Great", "email": admin.email, "role": ""})
     assert response.status_code == 422
     assert response.context["form"].errors.keys() == {"role"}
     assert "Ada the Great" in response.content.decode()
     admin.refresh_from_db()
     assert admin.is_admin
-    browser.post(edit, {"name": "Ada the Great", "role": "admin"})
+    browser.post(edit, {"name": "Ada the Great", "email": admin.email, "role": "admin"})
     admin.refresh_from_db()
     assert admin.name == "Ada the Great"
 

@@ -401,7 +401,7 @@ def test_the_whole_public_thread_is_shown(as_: As, agent: User, case: Case, say:
 def test_settings_of_ones_own(as_: As, agent: User) -> None:
     client = as_(agent)
     assert 'data-shortcuts="on"' in html(client.get("/"))
-    client.post("/me/", {"name": "Anna Agent"})
+    client.post("/me/", {"name": "Anna Agent", "email": agent.email})
     assert 'data-shortcuts="off"' in html(client.get("/"))
 
 

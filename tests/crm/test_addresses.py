@@ -1,0 +1,84 @@
+"""A mail address can be changed: one's own with the password, anybody's by an admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.test import Client
+
+from crm.adapter import password_link
+from crm.models import User
+
+PASSWORD = "a long password"
+
+
+@pytest.fixture
+def anna(agent: User) -> User:
+    agent.set_password(PASSWORD)
+    agent.save()
+    EmailAddress.objects.create(user=agent, email=agent.email, verified=True, primary=True)
+    return agent
+
+
+def log_in(email: str) -> bool:
+    typed = {"login": email, "password": PASSWORD}
+    return Client().post("/account/login/", typed).status_code == 302
+
+
+def change(browser: Client, email: str, password: str = PASSWORD) -> Any:
+    return browser.post("/me/", {"name": "Anna", "email": email, "password": password})
+
+
+def test_ones_own_is_changed_with_the_password(anna: User, as_: Any) -> None:
+    """Seen to fail with `forget_old_addresses` taken out: the old one went on working."""
+    browser, old = as_(anna), anna.email
+    assert change(browser, " Anna@Acme.Example ").status_code == 302
+    anna.refresh_from_db()
+    assert anna.email == "anna@acme.example"
+    assert browser.get("/me/").status_code == 200
+    assert log_in("anna@acme.example")
+    assert not log_in(old)
+
+
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_not_without_it(anna: User, as_: Any, password: str) -> None:
+    page = change(as_(anna), "anna@acme.example", password)
+    assert page.status_code == 422
+    assert page.context["form"].errors.keys() == {"password"}
+    words = page.content.decode()
+    assert 'value="anna@acme.example"' in words
+    assert page.context["user"].email == "anna@scrm.example"
+    assert "wrong" not in words
+    anna.refresh_from_db()
+    assert anna.email == "anna@scrm.example"
+
+
+def test_everything_else_needs_no_password(anna: User, as_: Any) -> None:
+    assert change(as_(anna), anna.email, "").status_code == 302
+    anna.refresh_from_db()
+    assert anna.name == "Anna"
+
+
+@pytest.mark.parametrize("email", ["ADMIN@scrm.example", "nobody", ""])
+def test_what_is_no_address_or_somebody_elses_is_refused_at_the_field(
+    anna: User, admin: User, as_: Any, email: str
+) -> None:
+    page = change(as_(anna), email)
+    assert page.status_code == 422
+    assert page.context["form"].errors.keys() == {"email"}
+
+
+def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
+    link, old = password_link(anna).removeprefix("http://localhost:8000"), anna.email
+    url = f"/people/{anna.pk}/edit/"
+    typed = {"name": "Anna", "email": "anna@acme.example", "role": ""}
+    assert as_(admin).post(url, typed).status_code == 302
+    assert log_in("anna@acme.example")
+    assert not log_in(old)
+    assert "does not work any more" in Client().get(link, follow=True).content.decode()
+    taken = as_(admin).post(url, typed | {"email": admin.email})
+    assert taken.status_code == 422
+    assert taken.context["form"].errors.keys() == {"email"}
+    assert taken.context["person"].email == "anna@acme.example"
