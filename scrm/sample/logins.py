@@ -1,4 +1,7 @@
-"""The ways in that were made at the first start, kept beside the data for whoever runs it."""
+"""The logins that were made at the first start, kept beside the data for whoever runs it.
+
+Only those are shown whose password is still the one that was made.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.conf import settings
+
+from crm.models import User
 
 _SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "te", "vo", "zi")
 
@@ -28,19 +33,30 @@ def new_password() -> str:
 
 
 def keep(logins: Iterable[Login]) -> None:
-    """Write them down for this machine's owner alone."""
+    """Write them down for this machine's owner alone, each with its hash as it is stored."""
+    hashes = dict(User.objects.values_list("email", "password"))
+    kept = [asdict(login) | {"hash": hashes.get(login.email, "")} for login in logins]
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump([asdict(login) for login in logins], file, indent=1)
+        json.dump(kept, file, indent=1)
 
 
 def kept() -> list[Login]:
+    """Those that still work: the person is active, and never chose another password."""
     try:
-        return [Login(**each) for each in json.loads(_path().read_text())]
+        rows = json.loads(_path().read_text())
     except FileNotFoundError:
         return []
+    now = dict(User.objects.active().values_list("email", "password"))
+    hashes = [(row.pop("hash"), Login(**row)) for row in rows]
+    return [login for hash, login in hashes if hash and now.get(login.email) == hash]
+
+
+def forget() -> None:
+    """Nobody needs them any more."""
+    _path().unlink(missing_ok=True)
 
 
 def _path() -> Path:
