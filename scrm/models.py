@@ -18,3 +18,20 @@ class Heartbeat(models.Model):
     @classmethod
     def beat(cls, name: str, *, now: datetime) -> None:
         cls.objects.update_or_create(name=name, defaults={"at": now})
+
+
+class Sample(models.Model):
+    """That this database holds the sample: one row, or none.
+
+    newest: table → the highest key that it had when the sample was loaded.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    loaded_at = models.DateTimeField()
+    newest = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_sample")]
+
+    def __str__(self) -> str:
+        return f"The sample of {self.loaded_at:%F %T}"

@@ -1,4 +1,4 @@
-"""Looking as somebody else: in the sample, where it is switched on, and nowhere else."""
+"""Viewing as somebody else: in the sample, at this machine, and nowhere else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings as in_force
-from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from crm.models import User
@@ -32,11 +31,14 @@ def cast(db: None) -> dict[str, User]:
 @pytest.fixture
 def sample(cast: dict[str, User], settings: Any) -> None:
     settings.SAMPLE_SWITCHER = True
+    settings.ALLOWED_HOSTS = ["*"]
     marker.set_now(now=timezone.now())
 
 
-def look(browser: Client, person: User) -> Any:
-    return browser.post("/sample/as/", {"user": person.pk})
+def look(browser: Client, person: User, **headers: str) -> Any:
+    """At this machine, unless the headers say otherwise."""
+    here = {"HTTP_HOST": "localhost:8000", "REMOTE_ADDR": "127.0.0.1"}
+    return browser.post("/sample/as/", {"user": person.pk}, **here | headers)
 
 
 def who(browser: Client) -> str:
@@ -87,10 +89,76 @@ def test_make_run_switches_it_on_for_the_sample_alone(monkeypatch: pytest.Monkey
         assert run.environment(run.plan(), "mark")["SCRM_SAMPLE_SWITCHER"] == switched
 
 
-def test_nobody_is_looked_as_who_is_not_of_the_sample(
+def test_nobody_is_viewed_as_who_is_not_of_the_sample(
     sample: None, cast: dict[str, User], as_: As, agent: User
 ) -> None:
     assert look(as_(cast["ben"]), agent).status_code == 404
+
+
+def test_who_is_not_of_the_sample_views_it_as_nobody(
+    sample: None, cast: dict[str, User], as_: As
+) -> None:
+    """Seen to fail with only the other side looked at."""
+    real = User.objects.create_user("nina@acme.example", name="Nina", role="admin")
+    assert look(as_(real), cast["ben"]).status_code == 404
+    assert offered(real).strip() == ""
+
+
+def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
+    sample: None, cast: dict[str, User], as_: As
+) -> None:
+    """Nor does an address of their own given to somebody of the sample: they are real now.
+
+    Seen to fail with the marker's people not asked for."""
+    User.objects.filter(pk=cast["dev"].pk).update(email="dev@acme.example")
+    real = User.objects.create_user("dev@skyward.example", name="Dev Real", role="admin")
+    assert look(as_(cast["ben"]), real).status_code == 404
+    assert look(as_(cast["ben"]), cast["dev"]).status_code == 404
+    assert look(as_(cast["dev"]), cast["ben"]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"REMOTE_ADDR": "192.168.0.7"},
+        {"REMOTE_ADDR": ""},
+        {"REMOTE_ADDR": "localhost"},
+        {"HTTP_HOST": "crm.example.org"},
+        {"HTTP_HOST": "localhost.example.org"},
+        {"HTTP_HOST": "192.168.0.7:8000"},
+        {"HTTP_X_FORWARDED_FOR": "203.0.113.9"},
+        {"HTTP_X_FORWARDED_FOR": "127.0.0.1"},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
+        {"HTTP_X_REAL_IP": "203.0.113.9"},
+        {"HTTP_FORWARDED": "for=203.0.113.9"},
+        {"HTTP_VIA": "1.1 proxy"},
+    ],
+)
+def test_it_works_at_this_machine_alone(
+    sample: None, cast: dict[str, User], as_: As, headers: dict[str, str]
+) -> None:
+    """Seen to fail with each of peer, host and forwarded headers not looked at."""
+    browser = as_(cast["ben"])
+    assert look(browser, cast["ada"], **headers).status_code == 404
+    assert who(browser) == "Ben Osei"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"REMOTE_ADDR": "::1", "HTTP_HOST": "[::1]:8000"}, {"HTTP_HOST": "127.0.0.1:8000"}],
+)
+def test_by_each_name_of_this_machine(
+    sample: None, cast: dict[str, User], as_: As, headers: dict[str, str]
+) -> None:
+    assert look(as_(cast["ben"]), cast["ada"], **headers).status_code == 302
+
+
+def test_not_where_the_pages_have_a_public_address(
+    sample: None, cast: dict[str, User], as_: As, settings: Any
+) -> None:
+    """A proxy that forwards nothing and names this machine as the host is told by it."""
+    settings.PUBLIC_URL = "https://crm.example.org"
+    assert look(as_(cast["ben"]), cast["ada"]).status_code == 404
 
 
 def test_a_stranger_logs_in_first(sample: None, cast: dict[str, User]) -> None:
@@ -109,7 +177,7 @@ def test_a_link_or_a_foreign_page_cannot_do_it(
 
 
 def offered(user: Any) -> str:
-    request = HttpRequest()
+    request = RequestFactory().get("/", headers={"host": "localhost:8000"})
     request.user = user
     return render_to_string("_switcher.html", request=request)
 

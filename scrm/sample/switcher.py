@@ -1,8 +1,10 @@
-"""Look as somebody else, without a password: in the sample only, where `make run` allows it."""
+"""View as somebody else, without a password: among the sample's own logins, on this machine."""
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -13,17 +15,41 @@ from crm.models import User
 from scrm.sample import marker
 from scrm.sample.people import STAFF
 
+_NAMES = {"localhost", "127.0.0.1", "::1"}
+_PROXIED = {"HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_CLIENT_IP"}
+"""What a proxy adds, beside X-Forwarded-…: behind one, every visitor comes from this machine."""
 
-def cast() -> QuerySet[User]:
-    """The sample's own people; nobody where there is no sample, or nobody may switch."""
-    if not (settings.SAMPLE_SWITCHER and marker.loaded_at()):
-        return User.objects.none()
-    emails = [each.email for each in STAFF]
-    return User.objects.active().filter(email__in=emails).order_by("pk")
+
+def cast(request: HttpRequest) -> QuerySet[User]:
+    """Whom this visitor can view as: nobody, unless they are of the sample and at this machine."""
+    people = marker.people().filter(is_active=True, email__in=[each.email for each in STAFF])
+    if not (settings.SAMPLE_SWITCHER and is_local(request)):
+        return people.none()
+    mine = people.filter(pk=request.user.pk or 0)
+    return people.order_by("pk") if mine.exists() else people.none()
+
+
+def is_local(request: HttpRequest) -> bool:
+    """Whether it was sent on this machine, to this machine, and handed on by no proxy."""
+    proxied = any(name.startswith("HTTP_X_FORWARDED") for name in request.META)
+    names = {urlsplit(f"//{request.get_host()}").hostname, urlsplit(settings.PUBLIC_URL).hostname}
+    return (
+        names <= _NAMES
+        and not proxied
+        and not _PROXIED & request.META.keys()
+        and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:  # a socket's peer has none
+        return False
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """For every page: whom one can look as. Asked only where a template shows it."""
+    """For every page: whom one can view as. Asked only where a template shows it."""
     if not (settings.SAMPLE_SWITCHER and hasattr(request, "user")):
         return {}
     return {"sample_people": SimpleLazyObject(lambda: _parts(request))}
@@ -31,7 +57,5 @@ def people(request: HttpRequest) -> dict[str, Any]:
 
 def _parts(request: HttpRequest) -> list[tuple[User, str]]:
     """Each with their part, such as "lead, Sales"."""
-    if not request.user.is_authenticated:
-        return []
     titles = {each.email: each.title for each in STAFF}
-    return [(user, titles[user.email]) for user in cast()]
+    return [(user, titles[user.email]) for user in cast(request)]

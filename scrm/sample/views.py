@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth import login
+from django.contrib.auth import login, update_session_auth_hash
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from crm.access import StaffRequest, admin_only
 from scrm.numbers import number
 from scrm.sample import marker, switcher
-from scrm.sample.ending import Busy, NotSample, holds, start_for_real
+from scrm.sample.ending import Busy, NotSample, preview, start_for_real
 from scrm.sample.forms import StartForm
 
 _BUSY = gettext_lazy(
@@ -28,18 +28,23 @@ def start(request: StaffRequest) -> HttpResponse:
     """Leave the sample behind and begin with an empty workspace."""
     if not marker.loaded_at():
         return _no_sample(request)
-    form = StartForm(request.POST or None, initial={"zone": timezone.get_default_timezone_name()})
+    initial = {"zone": timezone.get_default_timezone_name()}
+    form = StartForm(request.POST or None, initial=initial, admin=request.user)
     if not form.is_valid():
         return _page(request, form, status=422 if form.is_bound else 200)
     try:
-        start_for_real(
-            form.save(commit=False), by=request.user, session=request.session.session_key or ""
+        admin = start_for_real(
+            form.save(commit=False),
+            by=request.user,
+            newcomer=form.newcomer,
+            session=request.session.session_key or "",
         )
     except NotSample:
         return _no_sample(request)
     except Busy:
         form.add_error(None, _BUSY)
         return _page(request, form, status=409)
+    update_session_auth_hash(request, admin)
     said = _("This is yours now, %(organisation)s. The sample is gone.")
     messages.success(request, said % form.cleaned_data)
     return redirect("reports:map")
@@ -47,15 +52,16 @@ def start(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def look_as(request: StaffRequest) -> HttpResponse:
-    """Go on as one of the sample's people. 404 wherever there is no sample."""
-    person = get_object_or_404(switcher.cast(), pk=number(request.POST.get("user", "")) or 0)
+    """Go on as one of the sample's people. 404 wherever that is not allowed."""
+    person = get_object_or_404(switcher.cast(request), pk=number(request.POST.get("user", "")) or 0)
     login(request, person, backend=_BACKEND)
-    messages.success(request, _("You look as %(person)s now.") % {"person": person})
+    messages.success(request, _("You view the sample as %(person)s now.") % {"person": person})
     return redirect("routing:inbox")
 
 
 def _page(request: StaffRequest, form: StartForm, *, status: int) -> HttpResponse:
-    return render(request, "sample/start.html", {"form": form, "holds": holds()}, status=status)
+    shown = {"form": form, "preview": preview(request.user)}
+    return render(request, "sample/start.html", shown, status=status)
 
 
 def _no_sample(request: StaffRequest) -> HttpResponse:
