@@ -10,12 +10,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from crm.models import Account, ContactRelation, Interaction, User
-from listening.models import Mention, SetApart, Source
+from crm.models import Account, Contact, ContactRelation, Interaction, User, Workspace
+from listening.models import Mention, SetApart, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
 from responses.saved import unknown_variables
-from routing.models import Case, Department, Issue, Membership
-from scrm.sample import marker
+from routing.models import Case, Department, Issue, Membership, SlaPolicy
+from scrm.sample import ending, marker
 
 FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -49,6 +49,7 @@ def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
     it_can_be_told_from_a_real_workspace()
     no_page_of_the_records_is_empty()
     assert (tmp_path / "logins.json").stat().st_mode & 0o777 == 0o600
+    it_can_be_left_for_good()
 
 
 def everything_was_taken_in() -> None:
@@ -129,12 +130,34 @@ def everybody_can_log_in() -> None:
         email, password = line.split()[-2:]
         assert User.objects.get(email=email).check_password(password)
 
+    changed = User.objects.get(email=lines[0].split()[-2])
+    changed.set_password("another one")
+    changed.save()
+    User.objects.filter(email=lines[1].split()[-2]).update(is_active=False)
+    left = [line.split() for line in run("logins")]
+    assert left == [line.split() for line in lines[2:]]  # what does not work is not shown
+
 
 def it_can_be_told_from_a_real_workspace() -> None:
     loaded = marker.loaded_at()
     assert loaded
     assert not Response.objects.filter(created_at__gt=loaded).exists()
     assert not User.objects.filter(created_at__gt=loaded).exists()
+
+
+def it_can_be_left_for_good() -> None:
+    """Nothing was made since, so nothing of it stays."""
+    ada = User.objects.get(role="admin")
+    goes = ending.preview(ada)
+    assert [label for label, _n in goes.stays] == ["person who works here", "account of ours"]
+    nina = ending.Newcomer("Nina", "nina@acme.example", "a password of my own")
+    ending.start_for_real(Workspace(organisation="Acme"), by=ada, newcomer=nina, session="")
+    assert User.objects.get().email == "nina@acme.example"
+    assert (Department.objects.count(), SlaPolicy.objects.count()) == (4, 16)
+    for model in (Interaction, Mention, Case, Response, Contact, Topic, SavedReply, Source):
+        assert not model.objects.exists()
+    assert run("logins") == ["No logins are kept here: people log in with their own."]
+    assert marker.loaded_at() is None
 
 
 def test_it_refuses_a_database_with_people_in_it(db: None) -> None:
@@ -157,6 +180,9 @@ def test_without_the_sample_there_is_a_first_admin_with_departments(db: None) ->
     assert Account.objects.get().channel.by_hand
     assert not Membership.objects.exists()
     assert marker.loaded_at() is None
+    admin.set_password("one of their own")
+    admin.save()
+    assert run("logins") == ["No logins are kept here: people log in with their own."]
 
 
 def test_no_logins_are_said_to_be_none() -> None:

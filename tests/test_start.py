@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import uuid
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.core.files.base import ContentFile
@@ -31,7 +31,8 @@ from routing.models import Case, Department, Membership, SlaPolicy
 from scrm.batch import process_or_halve
 from scrm.channels.base import Author, Batch, Item
 from scrm.models import Heartbeat
-from scrm.sample import ending, logins, marker
+from scrm.sample import ending, keeping, logins, marker
+from scrm.sample.ending import Newcomer
 from scrm.sample.logins import Login
 from tests.killing import killed_at
 
@@ -39,8 +40,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TYPED = {
     "organisation": "Acme", "zone": "Europe/Berlin", "handles": "@acme\n@acmehelp",
-    "signature": "Yours, Acme", "confirm": "Acme",
+    "signature": "Yours, Acme", "confirm": "Acme", "name": "Nina New",
+    "email": "Nina@Acme.example", "password": "a password of my own",
+    "password_again": "a password of my own",
 }  # fmt: skip
+NINA = Newcomer("Nina New", "nina@acme.example", "a password of my own")
 
 
 @pytest.fixture(autouse=True)
@@ -78,22 +82,30 @@ def start(browser: Client, **typed: str) -> HttpResponse:
     return browser.post("/start/", TYPED | typed)
 
 
+def begin(by: User | None) -> None:
+    assert by
+    ending.start_for_real(Workspace(organisation="A"), by=by, newcomer=NINA, session="")
+
+
 def rows() -> dict[str, int]:
     """Table → how many rows it holds, of all that is not Django's own."""
     with connection.cursor() as cursor:
         counts = {}
         for table in ending._tables():
-            cursor.execute(f"SELECT count(*) FROM {connection.ops.quote_name(table)}")
-            counts[table] = cursor.fetchone()[0]
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            counts[table.strip('"')] = cursor.fetchone()[0]
     return counts
 
 
 def test_the_page_says_what_goes_and_what_stays(browser: Client, admin: User) -> None:
+    before = rows()
     page = browser.get("/start/")
     words = page.content.decode()
-    assert ("case", 1) in page.context["holds"]
-    assert ("other person who works here", 1) in page.context["holds"]
+    assert ("case", 1) in page.context["preview"].goes
+    assert ("person who works here", 1) in page.context["preview"].goes
+    assert page.context["preview"].stays == [("person who works here", 1)]
     assert admin.email in words
+    assert rows() == before
 
 
 def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: User) -> None:
@@ -106,22 +118,42 @@ def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: Us
     left = {table for table, n in rows().items() if n and not table.endswith("change")}
     assert left == {
         "crm_user", "crm_account", "crm_workspace", "routing_department",
-        "routing_department_accounts", "routing_slapolicy", "responses_responserule",
+        "routing_department_accounts", "responses_responserule",
     }  # fmt: skip
     assert Department.objects.fallback().name == "Customer service"
-    assert (Department.objects.count(), SlaPolicy.objects.count()) == (4, 16)
+    assert (Department.objects.count(), SlaPolicy.objects.count()) == (1, 0)
     assert Account.objects.get().channel.by_hand
     assert not Account.objects.filter(kind="sandbox").exists()  # so the sandbox has stopped
     assert marker.loaded_at() is None
     assert Heartbeat.objects.filter(name="tick").exists()
 
 
-def test_the_same_person_goes_on_where_they_were(browser: Client, admin: User) -> None:
+def test_the_same_person_goes_on_under_their_own_name_and_password(
+    browser: Client, admin: User
+) -> None:
     start(browser)
     assert browser.get("/map/").status_code == 200
     admin.refresh_from_db()
-    assert admin.check_password("the old password")
     assert User.objects.get() == admin
+    assert (admin.name, admin.email) == ("Nina New", "nina@acme.example")
+    assert [admin.check_password(each) for each in ("the old password", NINA.password)] == [
+        False, True,
+    ]  # fmt: skip
+    assert log_in("nina@acme.example", NINA.password)
+    assert not log_in("admin@scrm.example", NINA.password)
+
+
+def log_in(email: str, password: str) -> bool:
+    typed = {"login": email, "password": password}
+    return Client().post("/account/login/", typed).status_code == 302
+
+
+def test_the_login_knows_no_earlier_address(browser: Client, admin: User) -> None:
+    """Seen to fail with `forget_old_addresses` taken out: the printed address went on working."""
+    EmailAddress.objects.create(user=admin, email=admin.email, verified=True, primary=True)
+    start(browser)
+    assert not log_in("admin@scrm.example", NINA.password)
+    assert log_in("nina@acme.example", NINA.password)
 
 
 def test_everybody_else_is_out(browser: Client, agent: User, as_: Any) -> None:
@@ -132,16 +164,13 @@ def test_everybody_else_is_out(browser: Client, agent: User, as_: Any) -> None:
     assert Session.objects.count() == 1
 
 
-def test_files_and_kept_logins_of_the_sample_go(
-    browser: Client, tmp_path: Path, admin: User
-) -> None:
+def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Path) -> None:
     scan = Attachment.objects.get().file.name
     assert default_storage.exists(scan)
     start(browser)
     assert not default_storage.exists(scan)
-    assert [each["email"] for each in json.loads((tmp_path / "logins.json").read_text())] == [
-        admin.email
-    ]
+    assert not (tmp_path / "logins.json").exists()
+    assert logins.kept() == []
 
 
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
@@ -195,7 +224,7 @@ def test_two_clicks_at_once_start_once(browser: Client) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(click, range(2))) == [302, 409]
-    assert Department.objects.count() == 4
+    assert Workspace.objects.count() == 1
 
 
 def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample: Case) -> None:
@@ -206,7 +235,7 @@ def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample
     assert start(browser).status_code == 409
     assert rows() == before
     with pytest.raises(ending.NotSample):
-        ending.start_for_real(Workspace(organisation="A"), by=User.objects.first(), session="")  # type: ignore[arg-type]
+        begin(User.objects.first())
     assert rows() == before
 
 
@@ -220,7 +249,7 @@ def test_only_an_admin_may(
 
 def test_whoever_was_admin_a_moment_ago_may_not(sample: Case, agent: User) -> None:
     with pytest.raises(User.DoesNotExist):
-        ending.start_for_real(Workspace(organisation="A"), by=agent, session="")
+        begin(agent)
     assert Case.objects.filter(pk=sample.pk).exists()
 
 
@@ -285,9 +314,9 @@ def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
     ("where", "when"),
     [
         ("scrm.sample.ending:_let_nobody_in", "after"),
-        ("scrm.sample.ending:_logins_of", "before"),
-        ("scrm.sample.ending:found_departments", "before"),
-        ("scrm.sample.ending:found_departments", "after"),
+        ("scrm.sample.keeping:set_aside", "after"),
+        ("scrm.sample.keeping:put_back", "before"),
+        ("scrm.sample.keeping:put_back", "after"),
         ("scrm.sample.ending:by_hand", "after"),
     ],
 )
@@ -298,7 +327,7 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
     before = rows()
 
     def work() -> None:
-        ending.start_for_real(Workspace(organisation="Acme"), by=admin, session="")
+        begin(admin)
 
     assert killed_at(where, when, work) == signal.SIGKILL
     assert rows() == before
@@ -306,7 +335,14 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
     assert Membership.objects.exists()
 
 
-def test_every_table_either_goes_or_is_known_to_stay() -> None:
-    """A new app with rows of the sample must not be forgotten."""
-    labels = {model._meta.app_label for model in apps.get_models() if model._meta.managed}
-    assert labels - ending.OURS - ending.STAYS == {"account", "pghistory"}
+def test_every_table_has_a_fate() -> None:
+    """Seen to fail with a table left out: whatever is new must be decided on."""
+    managed = [m for m in apps.get_models(include_auto_created=True) if m._meta.managed]
+    assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.FATES)
+
+
+def test_what_merely_is_emptied_may_be_empty() -> None:
+    """A key that is not there, or must not be empty, would be a slip of the pen."""
+    for name in keeping._LOOSE:
+        label, _dot, field = name.rpartition(".")
+        assert apps.get_model(label)._meta.get_field(field).null

@@ -1,39 +1,45 @@
-"""Start for real: the sample goes, whole, and an organisation begins with an empty ledger.
+"""Start for real: the sample goes, and an organisation begins with what the newcomer made.
 
-The ledger refuses DELETE, and rightly: so nothing is picked out of it. Every table is emptied
-at once, under a marker that only `load_sample` writes; see docs/decisions/0006.
+The ledger refuses DELETE, and rightly: so nothing is picked out of it. What is kept is set
+aside, every table is emptied at once, and what was set aside is written back; under a marker
+that only `load_sample` writes. See docs/decisions/0006.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.apps import apps
+from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection, models, transaction
 from django.utils import timezone
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import ngettext_lazy
 
+from crm.adapter import forget_old_addresses
 from crm.models import Account, Attachment, Contact, Interaction, Job, User, Workspace
 from listening.models import Mention, Source, Topic
 from responses import shipped
-from responses.models import Delivery, Response
-from routing.models import Case, Issue
+from responses.models import Delivery, Response, ResponseRule, SavedReply
+from routing.models import Case, Department, Issue, RoutingRule, SavedView
 from scrm.passing import again
-from scrm.sample import logins, marker
+from scrm.sample import keeping, logins, marker
+from scrm.sample.keeping import Fate
 from scrm.sample.people import by_hand, found_departments
 
-OURS = {"crm", "listening", "routing", "responses", "sandbox"}
-STAYS = {"contenttypes", "auth", "sessions", "scrm"}
-"""What holds nothing of the sample. Everything else is emptied, but for the admin's own login."""
 _COUNTED: tuple[tuple[type[models.Model], Any], ...] = (
+    (User, ngettext_lazy("person who works here", "people who work here")),
     (Account, ngettext_lazy("account of ours", "accounts of ours")),
     (Source, ngettext_lazy("source", "sources")),
     (Topic, ngettext_lazy("topic", "topics")),
+    (RoutingRule, ngettext_lazy("routing rule", "routing rules")),
+    (ResponseRule, ngettext_lazy("response rule", "response rules")),
+    (SavedReply, ngettext_lazy("saved reply", "saved replies")),
+    (SavedView, ngettext_lazy("saved view", "saved views")),
     (Mention, ngettext_lazy("item heard", "items heard")),
     (Contact, ngettext_lazy("contact", "contacts")),
     (Interaction, ngettext_lazy("touchpoint in the ledger", "touchpoints in the ledger")),
@@ -42,6 +48,7 @@ _COUNTED: tuple[tuple[type[models.Model], Any], ...] = (
     (Response, ngettext_lazy("response", "responses")),
 )
 _LOCK_SECONDS, _TRIES, _PAUSE = 3, 40, 0.25
+Counts = list[tuple[str, int]]
 
 
 class NotSample(Exception):
@@ -52,52 +59,99 @@ class Busy(Exception):
     """Somebody is in the middle of something, so nothing was changed."""
 
 
-def holds() -> list[tuple[str, int]]:
-    """What would go, in words and numbers."""
-    others = User.objects.count() - 1
-    people = ngettext("other person who works here", "other people who work here", others)
-    counts = [(label, each._default_manager.count()) for each, label in _COUNTED]
-    return [(people, others), *((str(label % n), n) for label, n in counts)]
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Who the admin is from now on."""
+
+    name: str
+    email: str
+    password: str
 
 
-def start_for_real(workspace: Workspace, *, by: User, session: str) -> None:
-    """Empty the database and begin anew, with `by` as its one person, still logged in.
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would go and what would stay, in words and numbers; how much changes hands."""
+
+    goes: Counts
+    stays: Counts
+    given: int
+
+
+@transaction.atomic
+def preview(admin: User) -> Preview:
+    """Look at what would happen; changes nothing."""
+    given = keeping.set_aside(admin)
+    counts = [
+        (label, model._default_manager.count(), keeping.number_kept(model))
+        for model, label in _COUNTED
+    ]
+    transaction.set_rollback(True)  # and with it what was set aside
+    goes = [(str(label % (n - kept)), n - kept) for label, n, kept in counts if n > kept]
+    stays = [(str(label % kept), kept) for label, _n, kept in counts if kept]
+    return Preview(goes, stays, given)
+
+
+def start_for_real(workspace: Workspace, *, by: User, newcomer: Newcomer, session: str) -> User:
+    """Remove the sample and begin anew, with `by` as its admin under the newcomer's name.
 
     All or nothing. session: the key that stays; everybody else is logged out. Raises NotSample,
     or Busy where the machine did not come to rest within some seconds.
     """
-    for attempt in range(_TRIES):
+    password = make_password(newcomer.password)  # slow, so not while everything is locked
+
+    def replace() -> User:
+        return _replace(workspace, by, newcomer, password, session, timezone.now())
+
+    for _try in range(_TRIES):
         try:
-            again(lambda: _replace(workspace, by=by, session=session, now=timezone.now()))
-        except (Busy, OperationalError) as error:
-            if attempt == _TRIES - 1 or isinstance(error, OperationalError):
-                raise Busy from error
+            return again(replace)
+        except OperationalError as error:
+            raise Busy from error
+        except Busy:
             time.sleep(_PAUSE)
-        else:
-            return
+    raise Busy
 
 
 @transaction.atomic
-def _replace(workspace: Workspace, *, by: User, session: str, now: datetime) -> None:
+def _replace(
+    workspace: Workspace,
+    by: User,
+    newcomer: Newcomer,
+    password: str,
+    session: str,
+    now: datetime,
+) -> User:
     if not marker.rows().select_for_update().exists():
         raise NotSample
     _let_nobody_in()
     if _is_busy(now):
         raise Busy
     admin = User.objects.active().get(pk=by.pk, role=User.Role.ADMIN)
-    files, own = list(_files()), list(_logins_of(admin))
+    before = set(_files())
+    keeping.set_aside(admin)
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(map(_quoted, _tables()))}")
-    admin.save(force_insert=True)
-    for row in own:
-        row.save(force_insert=True)
-    by_hand(admin, found_departments(admin))
-    shipped.ship(admin)
+        cursor.execute(f"TRUNCATE {', '.join(_tables())}")
+    keeping.put_back()
+    admin.name, admin.email, admin.password = newcomer.name, newcomer.email, password
+    admin.save()
+    forget_old_addresses(admin)
+    _found(admin)
     workspace.started_at = now
     workspace.save(force_insert=True)
     marker.rows().delete()
     Session.objects.exclude(session_key=session).delete()
-    transaction.on_commit(lambda: _tidy(files, admin), robust=True)
+    transaction.on_commit(lambda: _tidy(before - set(_files())), robust=True)
+    return admin
+
+
+def _found(admin: User) -> None:
+    """What every workspace begins with, as far as it is not there."""
+    departments = {each.name: each for each in Department.objects.all()}
+    departments = departments or found_departments(admin)
+    if not Account.objects.filter(kind="manual").exists():
+        by_hand(admin, departments)
+    own = ResponseRule.objects.values_list("name", flat=True)
+    shipped.ship(admin, but=tuple(own))
 
 
 def _tables() -> list[str]:
@@ -105,25 +159,15 @@ def _tables() -> list[str]:
 
     A table that is missing here and points at one of these makes PostgreSQL refuse the whole.
     """
-    everything = apps.get_models(include_auto_created=True)
-    return sorted(
-        {
-            model._meta.db_table
-            for model in everything
-            if model._meta.managed and not model._meta.proxy and model._meta.app_label not in STAYS
-        }
-    )
-
-
-def _quoted(table: str) -> str:
-    return connection.ops.quote_name(table)
+    emptied = keeping.tables(Fate.GOES, Fate.NEWER, Fate.FOLLOWS)
+    return sorted(connection.ops.quote_name(model._meta.db_table) for model in emptied)
 
 
 def _let_nobody_in() -> None:
     """Whoever writes ends first; whoever comes after waits, and finds nothing that it knew."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_SECONDS}s"])
-        cursor.execute(f"LOCK TABLE {', '.join(map(_quoted, _tables()))} IN ACCESS EXCLUSIVE MODE")
+        cursor.execute(f"LOCK TABLE {', '.join(_tables())} IN ACCESS EXCLUSIVE MODE")
 
 
 def _is_busy(now: datetime) -> bool:
@@ -137,17 +181,6 @@ def _is_busy(now: datetime) -> bool:
     )
 
 
-def _logins_of(admin: User) -> Iterator[models.Model]:
-    """What the login keeps about them, such as a second factor: the same person comes back."""
-    for model in apps.get_models():
-        label = model._meta.app_label
-        if label in OURS | STAYS or not model._meta.managed:
-            continue
-        for field in model._meta.fields:
-            if field.related_model is User:
-                yield from model._default_manager.filter(**{field.name: admin})
-
-
 def _files() -> Iterator[str]:
     for model in (Attachment, Job):
         for name in model._default_manager.values_list("file", flat=True):
@@ -155,10 +188,8 @@ def _files() -> Iterator[str]:
                 yield name
 
 
-def _tidy(files: list[str], admin: User) -> None:
+def _tidy(files: set[str]) -> None:
     """After the commit: what lies beside the database. Killed here, only litter stays."""
     for name in files:
         default_storage.delete(name)
-    kept = logins.kept()
-    if kept:
-        logins.keep(login for login in kept if login.email == admin.email)
+    logins.forget()

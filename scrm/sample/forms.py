@@ -3,15 +3,26 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from crm.forms import WorkspaceForm
+from crm.models import User
+from scrm.sample.ending import Newcomer
+
+_SECRET = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
 
 class StartForm(WorkspaceForm):
-    """The organisation that begins, and its name a second time, so that no stray key begins it."""
+    """The organisation that begins and who runs it; its name a second time, so that no stray key
+    begins it."""
 
+    name = forms.CharField(label=_("Your name"), max_length=200)
+    email = forms.EmailField(label=_("Your mail address"), help_text=_("You log in with it."))
+    password = forms.CharField(label=_("New password"), strip=False, widget=_SECRET)
+    password_again = forms.CharField(label=_("New password once more"), strip=False, widget=_SECRET)
     confirm = forms.CharField(
         label=_("Type the organisation's name once more"),
         help_text=_("The sample is then gone for good."),
@@ -19,8 +30,33 @@ class StartForm(WorkspaceForm):
         error_messages={"required": _("Type the organisation's name here as well.")},
     )
 
+    def __init__(self, *args: Any, admin: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.admin = admin
+
+    @property
+    def newcomer(self) -> Newcomer:
+        data = self.cleaned_data
+        return Newcomer(data["name"], data["email"], data["password"])
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"].strip().lower()
+        if User.objects.filter(email__iexact=email).exclude(pk=self.admin.pk).exists():
+            raise ValidationError(_t("Somebody here has this address already."))
+        return email
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        validate_password(password, self.admin)
+        if self.admin.check_password(password):
+            raise ValidationError(_t("This is the old password. Choose a new one."))
+        return password
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "confirm" in data and data["confirm"] != data.get("organisation"):
             self.add_error("confirm", _t("This is not the name above. Nothing was removed."))
+        again = data.get("password_again")
+        if "password" in data and again is not None and again != data["password"]:
+            self.add_error("password_again", _t("This is not the password above."))
         return data

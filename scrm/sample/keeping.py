@@ -1,0 +1,229 @@
+"""Which rows outlive the sample: what the newcomer made, as far as it stands without the sample.
+
+Each table has a fate. Of what it lets through, a row goes whose foreign key leads to a row that
+goes, and so on until nothing more goes. Only people are replaced, by the admin who goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any
+
+import pgtrigger
+from django.apps import apps
+from django.db import connection, models
+from django.db.models import Exists, ForeignKey, OuterRef, Q
+
+from crm.models import Contact, ProfileLink, User
+from listening.models import Topic
+from responses.models import HistoryView
+from routing.models import RoutingRule, SavedView
+from scrm.sample import marker
+
+Model = type[models.Model]
+
+
+class Fate(Enum):
+    LEFT = auto()  # the table is not touched
+    GOES = auto()  # all of it is the sample's, or of no use without it
+    NEWER = auto()  # what was made since the sample was loaded is kept
+    FOLLOWS = auto()  # what belongs to something that is kept is kept, however old
+
+
+_TABLES = {
+    Fate.LEFT: "auth.Group auth.Group_permissions auth.Permission contenttypes.ContentType "
+    "crm.Instance pghistory.Context scrm.Heartbeat scrm.Sample sessions.Session",
+    Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Hole "
+    "responses.Proof responses.Trouble routing.Notice routing.Presence sandbox.Fault sandbox.Post",
+    Fate.FOLLOWS: "account.EmailAddress crm.Account crm.AccountChange crm.UserChange "
+    "listening.Poll listening.Source listening.SourceChange listening.TopicChange "
+    "listening.TopicRevision responses.CampaignChange responses.ResponseRuleChange "
+    "responses.SavedReplyChange routing.Department routing.DepartmentChange "
+    "routing.Department_accounts routing.Membership routing.MembershipChange "
+    "routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy",
+    Fate.NEWER: "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
+    "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
+    "listening.Match listening.Mention listening.Seen listening.SetApart listening.Sighting "
+    "listening.Topic responses.Approval responses.Campaign responses.CampaignStatement "
+    "responses.Decision responses.Delivery responses.Draft responses.Feedback "
+    "responses.HistoryView responses.Response responses.ResponseEvent responses.ResponseRule "
+    "responses.Response_attachments responses.SavedReply routing.Case routing.CaseConversation "
+    "routing.CaseEvent routing.Issue routing.RoutingRule routing.SavedView",
+}
+FATES = {label: fate for fate, labels in _TABLES.items() for label in labels.split()}
+_LOOSE = {
+    "responses.Campaign.topic",
+    "routing.Case.continues",
+    "routing.Case.issue",
+    "routing.Case.last_inbound",
+    "routing.CaseEvent.revision",
+    "routing.CaseEvent.undoes",
+}
+"""What is merely emptied where it leads to something that goes."""
+
+
+def tables(*fates: Fate) -> list[Model]:
+    return [m for label, fate in FATES.items() if fate in fates for m in [apps.get_model(label)]]
+
+
+def set_aside(admin: User) -> int:
+    """Copy what is kept into temporary tables, until the transaction ends.
+
+    → how many rows pass from people who go to the admin who stays.
+    """
+    kept = tables(Fate.NEWER, Fate.FOLLOWS)
+    for model in kept:
+        rows = _candidates(model, admin).order_by().values_list(*_columns(model))
+        query, parameters = rows.query.sql_with_params()
+        _run(f"CREATE TEMPORARY TABLE {_copy(model)} ON COMMIT DROP AS {query}", parameters)
+    while sum(_drop(model, key) for model in kept for key in _keys(model)):
+        pass
+    given = sum(_give(model, key, admin) for model in kept for key in _people(model))
+    for model in (SavedView, HistoryView):
+        _tell_apart(model)
+    return given
+
+
+def put_back() -> None:
+    """Write what was set aside into the empty tables, as it was."""
+    with pgtrigger.ignore():  # nothing of it is new
+        for model in tables(Fate.NEWER, Fate.FOLLOWS):
+            names = ", ".join(map(_quoted, _columns(model)))
+            table = _quoted(model._meta.db_table)
+            _run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {_copy(model)}")
+
+
+def number_kept(model: Model) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {_copy(model)}")
+        return int(cursor.fetchone()[0])
+
+
+def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
+    """What its fate lets through; nothing of the sandbox, which stops."""
+    rows = model._default_manager.all()
+    if FATES[model._meta.label] is Fate.NEWER:
+        rows = rows.filter(Q(pk__gt=marker.newest(model)) | _kept_all_the_same(model, admin))
+    names = {field.name for field in model._meta.fields}
+    for name in names & {"network", "scope"}:
+        rows = rows.exclude(**{f"{name}__startswith": "sandbox."})
+    if model._meta.label in {"crm.Account", "listening.Source"}:
+        rows = rows.exclude(kind="sandbox")
+    if model is Contact:  # made of somebody who only ever lived in the sample
+        rows = rows.exclude(Exists(_links()), ~Exists(_links(real=True)))
+    return rows
+
+
+def _kept_all_the_same(model: Model, admin: User) -> Q:
+    """Older rows that the newcomer goes on with."""
+    if model is User:
+        return Q(pk=admin.pk)
+    if model is Topic:
+        return Q(name__in=_topics_in_use())
+    return Q(pk__in=[])
+
+
+def _topics_in_use() -> set[str]:
+    """The topics that the newcomer's own routing rules ask for."""
+    own = RoutingRule.objects.filter(pk__gt=marker.newest(RoutingRule), current__isnull=False)
+    return {
+        name
+        for rule in own.select_related("current")
+        for test in _tests(rule.current.conditions if rule.current else {})
+        if test.get("field") == "topics" and isinstance(test.get("value"), list)
+        for name in test["value"]
+    }
+
+
+def _tests(conditions: Any) -> Iterator[dict[str, Any]]:
+    """All parts of a rule's conditions, however deep."""
+    if isinstance(conditions, dict):
+        yield conditions
+        conditions = list(conditions.values())
+    if isinstance(conditions, list):
+        for each in conditions:
+            yield from _tests(each)
+
+
+def _links(*, real: bool = False) -> models.QuerySet[ProfileLink]:
+    links = ProfileLink.objects.filter(contact=OuterRef("pk"))
+    return links.exclude(profile__network__startswith="sandbox.") if real else links
+
+
+def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
+    """The foreign keys that decide; of a change, the row that it is about."""
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if isinstance(field, ForeignKey)
+        if _is_enforced(field) or field.name == "pgh_obj"
+        if FATES[field.related_model._meta.label] is not Fate.LEFT
+    ]
+
+
+def _people(model: Model) -> list[ForeignKey[Any, Any]]:
+    return [key for key in _keys(model) if _passes_on(key)]
+
+
+def _passes_on(key: ForeignKey[Any, Any]) -> bool:
+    """Whether the admin takes the place of somebody who goes."""
+    owned = key.remote_field.on_delete is not models.CASCADE
+    return key.related_model is User and owned and _is_enforced(key)
+
+
+def _is_enforced(key: ForeignKey[Any, Any]) -> bool:
+    """Not so in the tables of changes, which outlive what they are about."""
+    return bool(key.db_constraint)  # type: ignore[attr-defined]
+
+
+def _drop(model: Model, key: ForeignKey[Any, Any]) -> int:
+    """Let go of what leads to something that goes → how many rows changed."""
+    if _passes_on(key):
+        return 0
+    copy, column = _copy(model), _quoted(key.column)
+    if f"{model._meta.label}.{key.name}" in _LOOSE:
+        return _run(f"UPDATE {copy} SET {column} = NULL WHERE {_leads_nowhere(key)}")
+    return _run(f"DELETE FROM {copy} WHERE {_leads_nowhere(key)}")
+
+
+def _give(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
+    column = _quoted(key.column)
+    given = f"UPDATE {_copy(model)} SET {column} = %s WHERE {_leads_nowhere(key)}"
+    return _run(given, [admin.pk])
+
+
+def _tell_apart(model: Model) -> None:
+    """Two people may have given the same name; one person may not."""
+    copy = _copy(model)
+    _run(
+        f"UPDATE {copy} AS mine SET name = left(name, 40) || ' (' || mine.id || ')' FROM"
+        " (SELECT id, row_number() OVER (PARTITION BY owner_id, name ORDER BY id) AS n"
+        f" FROM {copy}) AS numbered WHERE numbered.id = mine.id AND n > 1"
+    )
+
+
+def _leads_nowhere(key: ForeignKey[Any, Any]) -> str:
+    column, there = _quoted(key.column), key.related_model
+    if FATES[there._meta.label] is Fate.GOES:
+        return f"{column} IS NOT NULL"
+    target = _quoted(str(key.target_field.column))
+    return f"{column} IS NOT NULL AND {column} NOT IN (SELECT {target} FROM {_copy(there)})"
+
+
+def _columns(model: Model) -> list[str]:
+    return [str(field.column) for field in model._meta.concrete_fields if not field.generated]
+
+
+def _copy(model: Model) -> str:
+    return _quoted(f"kept_{model._meta.db_table}")
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def _run(query: str, parameters: Any = ()) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return int(cursor.rowcount)
