@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from crm.forms import WorkspaceForm
+from crm.forms import WorkspaceForm, login_address
 from crm.models import User
 from scrm.sample.ending import Newcomer
 
@@ -40,10 +40,7 @@ class StartForm(WorkspaceForm):
         return Newcomer(data["name"], data["email"], data["password"])
 
     def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"].strip().lower()
-        if User.objects.filter(email__iexact=email).exclude(pk=self.admin.pk).exists():
-            raise ValidationError(_t("Somebody here has this address already."))
-        return email
+        return login_address(self.cleaned_data["email"], of=self.admin)
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
