@@ -32,7 +32,7 @@ SLOW = {
     "responses/test_corrections.py", "responses/test_proof.py", "responses/test_once_machine.py",
     "test_bad_input.py", "test_mail.py", "test_start.py", "test_switcher.py",
     "responses/test_campaigns.py", "responses/test_feedback_outcome.py",
-    "responses/test_history_views.py", "channels/test_mail_reading.py",
+    "responses/test_history_views.py", "channels/test_mail_reading.py", "test_mail_identity.py",
 }  # fmt: skip
 
 

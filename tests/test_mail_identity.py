@@ -136,8 +136,7 @@ def test_an_address_that_cannot_be_one_is_refused_in_words(
     assert not post.sent
 
 
-def test_what_they_write_after_that_is_theirs_again(post: Post, care: Account) -> None:
-    """And a name that they had before stays."""
+def test_a_name_that_they_had_before_stays(post: Post, care: Account) -> None:
     post.write("Hello", sender=f"Max <{MAX}>", Subject="One")
     hear()
     post.write("Hello", sender=f"{KIM} <{MAX}>", Subject="Two")

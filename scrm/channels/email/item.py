@@ -73,8 +73,8 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
 
 
 def _alone(found: Item, letter: Letter, other: str) -> Item:
-    """Whoever's name holds somebody else's address answers nobody: only letters from their own
-    address share their thread."""
+    """A letter whose sender's name holds another address: it answers nothing of ours, and shares
+    a thread only with letters from the same address."""
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
     return replace(found, thread_key=thread, in_reply_to="", other_address=readable(other))
