@@ -39,7 +39,8 @@ class Item:
 
 
 SCRIPTS = tuple(
-    f"js/{name}.js" for name in ("times", "live", "keys", "rows", "desk", "composer", "palette")
+    f"js/{name}.js"
+    for name in ("times", "live", "keys", "rows", "desk", "composer", "palette", "typeahead")
 )
 
 

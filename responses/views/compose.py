@@ -91,7 +91,10 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def note(request: StaffRequest, pk: int) -> HttpResponse:
-    """Write something down for colleagues; whoever is called by name hears of it."""
+    """Write something down for colleagues; whoever is called by name hears of it.
+
+    A reply that nobody can send from here may become a note: then its draft is done with.
+    """
     case = get_object_or_404(Case.objects.workable_by(request.user), pk=pk)
     form = NoteForm(request.POST)
     if not form.is_valid():
@@ -100,7 +103,8 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
     form_uuid = form.cleaned_data["form"]
     told = mentioned(text, case)
     case.note(text, by=request.user, mentioned=told, form=form_uuid)
-    gone = forget(request, kind="note", case=case)
+    typed_as = request.POST.get("draft_kind", "")
+    gone = forget(request, kind="reply" if typed_as == "reply" else "note", case=case)
     _say_noted(request, text, told)
     if not request.headers.get("HX-Request"):
         return redirect(case)

@@ -6,17 +6,23 @@
   const version = (text) => text.form.querySelector("[name=draft_version]")?.value || "0";
   const place = (text) => text.form.querySelector("[name=place]:checked");
 
+  function store(text) {
+    const kept = { text: text.value, version: version(text), place: place(text)?.value };
+    try { localStorage.setItem(key(text), JSON.stringify(kept)); } catch { /* full or forbidden: the server keeps it */ }
+  }
+
   // The browser keeps what the server could not: a lost connection, an expired login.
   document.addEventListener("input", (event) => {
     const text = event.target;
     if (!text.matches?.("textarea[data-draft]")) return;
-    const kept = { text: text.value, version: version(text), place: place(text)?.value };
-    try { localStorage.setItem(key(text), JSON.stringify(kept)); } catch { /* full or forbidden: the server keeps it */ }
+    store(text);
     const count = text.form.querySelector("[data-count]");
     if (count) count.textContent = [...text.value].length;
   });
   document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
-    if (detail.successful && target.matches?.("textarea[data-draft]")) localStorage.removeItem(key(target));
+    if (!detail.successful || !target.matches?.("textarea[data-draft]")) return;
+    if (detail.requestConfig.parameters.text === target.value) localStorage.removeItem(key(target));
+    else store(target); // what was typed since the server was asked, on top of what it has now
   });
   function restore() {
     for (const text of document.querySelectorAll("textarea[data-draft]:not([data-restored])")) {
@@ -29,6 +35,7 @@
     }
     for (const place of document.querySelectorAll("[data-autofocus]")) {
       delete place.dataset.autofocus;
+      if (document.activeElement.closest("input, textarea, select")) continue; // one writes there
       const field = place.matches("textarea") ? place : place.querySelector("input");
       field.focus();
       field.setSelectionRange(field.value.length, field.value.length);

@@ -50,10 +50,44 @@
     await ask("GET", address, { source: opener, target: "#open", swap: "outerHTML" });
     if (turn !== opening) return false;
     opening = null;
-    if (shownCase() === turn.id) return true;
-    mark(shownCase());
-    return false;
+    const isThere = shownCase() === turn.id;
+    if (!isThere) sayUnloaded(address);
+    settled();
+    return isThere;
   }
+
+  // The case before does not stay there as if it were the one that could not be loaded.
+  function sayUnloaded(address) {
+    const pane = document.getElementById("unloaded").content.firstElementChild.cloneNode(true);
+    pane.dataset.wished = caseIn(address) || "";
+    pane.querySelector("a").href = address;
+    leave();
+    document.getElementById("open").replaceWith(pane);
+    opened();
+  }
+  async function visit(address) {
+    if (await show(address)) history.pushState({ htmx: true }, "", address);
+  }
+  document.body.addEventListener("connected", () => {
+    const unloaded = document.querySelector("#open[data-wished] a");
+    if (unloaded) visit(unloaded.href);
+  });
+
+  // For typeahead.js: which case is shown, and which one comes: null if none is on its way, "" if
+  // the answer to a verb decides it.
+  const deciding = new Set();
+  const settled = () => document.dispatchEvent(new CustomEvent("desk-settled"));
+  scrm.desk = {
+    shown: shownCase,
+    wished: () => shownCase() || document.getElementById("open").dataset.wished,
+    coming: () => (opening ? opening.id || "" : deciding.size ? "" : null),
+  };
+  document.addEventListener("htmx:beforeSend", ({ detail: { elt, xhr } }) => {
+    if (!elt.matches("form")) return;
+    deciding.add(xhr);
+    // After what the answer does in a moment of its own.
+    xhr.addEventListener("loadend", () => setTimeout(() => { deciding.delete(xhr); settled(); }));
+  });
 
   // Until the next case is there, the answer to a verb on the last one changes its row, but opens
   // nothing. Where the same case is only asked for again, the answer to the verb is the newer one.
@@ -63,10 +97,9 @@
     else detail.swapOverride = "none";
   });
 
-  async function open(link) {
-    const { href } = link;
+  function open(link) {
     mark(link.closest("li").dataset.case);
-    if (await show(href)) history.pushState({ htmx: true }, "", href);
+    return visit(link.href);
   }
 
   // An answer may come when its form has left the page: what it says and tells counts all the same,
@@ -177,11 +210,11 @@
     open(link);
   });
   // Undone: back to the case whose words or state came back, beside the same list.
-  document.body.addEventListener("case-back", async ({ detail }) => {
+  document.body.addEventListener("case-back", ({ detail }) => {
     if (!detail.href) return;
     const href = detail.href + document.getElementById("cases").dataset.query;
-    mark(detail.href.match(/\d+/)[0]);
-    if (await show(href)) history.pushState({ htmx: true }, "", href);
+    mark(caseIn(href));
+    visit(href);
   });
   // Where there is no room for a fourth pane, who this is comes over the case and goes again.
   document.addEventListener("click", (event) => {
@@ -246,7 +279,7 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    if (document.body.dataset.shortcuts !== "on" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.defaultPrevented || document.body.dataset.shortcuts !== "on" || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
     if (event.key === "j" || event.key === "k") { event.preventDefault(); move(event.key === "j" ? 1 : -1); }
     if (event.key === "x") {

@@ -6,6 +6,7 @@ window.scrm = window.scrm || {};
 (() => {
   const on = document.body.dataset.shortcuts === "on";
   let before = "";
+  let held = ""; // acted already, and is still down: a shortcut acts once
 
   // What a closed disclosure holds can be pressed all the same, if its button is there.
   function visible(element) {
@@ -18,8 +19,13 @@ window.scrm = window.scrm || {};
     return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
   }
 
+  // Who has opened a small form types into it, and never past it.
+  const isInPop = (target) => target.closest("details.pop[open]") && !target.matches("summary");
+
   // Press it, or go into it: a field takes the focus, a disclosure opens on its first field.
   scrm.press = (element) => {
+    if (element.matches("[data-writes]")) scrm.typeAheadOnNextPage();
+    if (element.matches("a[href]:not([hx-get], .back)")) leave();
     if (element.matches("input, textarea, select")) { element.focus(); element.select?.(); return; }
     if (!element.matches("summary")) { element.click(); return; }
     const details = element.parentElement;
@@ -45,6 +51,7 @@ window.scrm = window.scrm || {};
 
   document.addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey;
+    if (event.key === "Escape") scrm.leaving = false;
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
       if (close()) event.preventDefault();
       else if (writing(event.target)) event.target.blur();
@@ -57,12 +64,22 @@ window.scrm = window.scrm || {};
       return;
     }
     if (!on || command || event.altKey || document.querySelector("dialog[open]")) return;
-    if (writing(event.target)) return;
-    const two = `${before} ${event.key}`;
+    if (writing(event.target) || scrm.early) return;
+    if (isInPop(event.target) && event.key.length === 1) return;
+    if (event.repeat && event.key === held) { event.preventDefault(); return; }
+    const two = find(`${before} ${event.key}`);
     before = event.key === "g" ? "g" : "";
-    const element = find(two) || (before ? null : find(event.key));
-    if (element) { event.preventDefault(); scrm.press(element); }
+    if (two || before) { if (two) act(event, () => scrm.press(two)); return; }
+    const element = find(event.key);
+    if (scrm.typeAhead(event.key, element)) act(event);
+    else if (element) act(event, () => scrm.press(element));
   });
+  function act(event, press = () => {}) {
+    event.preventDefault();
+    held = event.key;
+    press();
+  }
+  document.addEventListener("keyup", () => { held = ""; });
 
   scrm.openDialog = (dialog) => {
     if (!dialog || dialog.open) return;
@@ -76,6 +93,14 @@ window.scrm = window.scrm || {};
     if (event.target.matches("dialog")) event.target.close();
   });
 
+  // Another page is on its way: until it is there, no key acts on this one. A form that only
+  // brings a file leaves the page where it is.
+  function leave() {
+    scrm.leaving = true;
+    setTimeout(() => { scrm.leaving = false; }, 10000);
+  }
+  addEventListener("pageshow", () => { scrm.leaving = false; });
+
   // An address names only what is asked for.
   function withoutEmpty(form) {
     const empty = [...form.elements].filter((field) => field.name && !field.value && !field.disabled);
@@ -87,8 +112,9 @@ window.scrm = window.scrm || {};
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method === "get") withoutEmpty(form);
-    if (form.method === "dialog" || form.hasAttribute("hx-post")) return;
+    if (form.method === "dialog" || form.hasAttribute("hx-post") || event.defaultPrevented) return;
     if (form.dataset.sent) event.preventDefault();
+    else leave();
     form.dataset.sent = "1";
     setTimeout(() => delete form.dataset.sent, 3000);
   });

@@ -26,7 +26,8 @@ if (search) {
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target !== people) return;
-    stale = false;
+    stale = event.detail.requestConfig.parameters.profile_q !== search.value; // typed on since it was asked
+    if (stale) return;
     if (taking) take();
     taking = false;
   });

@@ -193,3 +193,35 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
     held[0].continue_()
     expect(hand.verb("Take it")).to_have_count(0)
     expect(hand.said).to_contain_text("The case is yours.")
+
+
+def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
+    windows: Windows, hand: Mouse, world: World
+) -> None:
+    """The connection is lost before the rest is saved; the page is loaded again.
+
+    Seen to fail where any successful keep emptied what the browser keeps.
+    """
+    page = hand.page
+    keep = Late(page, "**/draft/")
+    hand.write("Dear Layla, ")
+    keep.come()
+    page.keyboard.insert_text("we have found it.")
+    page.route("**/draft/", lambda route: route.abort())
+    with page.expect_response("**/draft/"):
+        keep.let_go()
+    page.reload()
+    expect(hand.writing).to_have_value("Dear Layla, we have found it.")
+
+
+def test_enter_takes_nobody_from_an_older_search(hand: Mouse, world: World) -> None:
+    """Seen to fail where any answer counted as the newest: the wrong person was taken."""
+    page = hand.page
+    page.goto("/new/")
+    older = Late(page, "**/new/who/?*")
+    page.locator("#profile_q").press_sequentially("Ron")
+    older.come()
+    page.locator("#profile_q").fill("Marta")
+    older.let_go()
+    page.locator("#profile_q").press("Enter")
+    expect(page.get_by_label("Marta Janssen")).to_be_checked()

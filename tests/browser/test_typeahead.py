@@ -1,0 +1,401 @@
+"""Typed text never acts as shortcuts: after the key for a field, all of it lands there."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, Route, expect
+
+from crm.models import Account, Pause, User
+from responses.compose import Words, places_for, reply
+from responses.models import Decision, Draft
+from responses.shipped import ship
+from routing import offline
+from routing.models import Case, Department
+from tests.browser.conftest import Windows
+from tests.browser.hands import Keyboard
+from tests.browser.world import World
+from tests.machinery import eventually
+
+LOST = "ERR_INTERNET_DISCONNECTED"
+SENTENCE = "e, z! a s h l m u x t o p n c g i j k ? / ; . Sorry"
+"""Every key that does something, in one sentence."""
+FAST = 20
+"""Milliseconds from one key to the next."""
+FIELDS = """(words) => [...document.querySelectorAll("#open textarea, .typed textarea")]
+  .filter((each) => each.checkVisibility({ opacityProperty: true }))
+  .filter((each) => each.value.includes(words)).length"""
+
+
+def _new(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    pass
+
+
+def _mine(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    case.claim(by=agent)
+
+
+def _theirs(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    case.claim(by=teammate)
+
+
+def _done(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    case.finish(by=agent, seen=case.last_inbound_id)
+
+
+def _snoozed(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    tomorrow = timezone.now() + timedelta(days=1)
+    case.snooze(until=tomorrow, by=agent, seen=case.last_inbound_id)
+
+
+def _noise(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    case.set_aside(by=agent)
+
+
+def _confidential(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    """Handed over into confidence: they may follow it, and neither read on nor write."""
+    Department.objects.filter(pk=sales.pk).update(is_restricted=True)
+    case.hand_over(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
+
+
+def _mute(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    """No account of the department speaks on the network."""
+    case.department.accounts.clear()
+
+
+def _draft(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    Draft.keep(kind="reply", by=agent, text="Dear Layla, ", seen=0, case=case, fields={})
+
+
+def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    """The composer opens with the note: `r` asks for the reply."""
+    Draft.keep(kind="note", by=agent, text="Ask the captain. ", seen=0, case=case, fields={})
+
+
+def _held(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    ship(agent, but=("No statements at night",))
+    words = Words(uuid.uuid4(), "Your booking X7K2P9.", "public", seen=case.last_inbound_id)
+    reply(case, words, place=places_for(case)[0], by=agent)
+
+
+def _paused(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
+    Pause.objects.begin(by=agent, why="An accident")
+
+
+KINDS = [
+    _new, _mine, _theirs, _done, _snoozed, _noise, _confidential, _mute, _draft, _note_begun,
+    _held, _paused,
+]  # fmt: skip
+Prepare = Callable[[World, Case, User, User, Department], None]
+
+
+def at_list(windows: Windows, user: User) -> Keyboard:
+    hand = Keyboard(windows.open(user, "/?view=all"))
+    hand.page.wait_for_load_state("load")
+    return hand
+
+
+def typed(page: Page, text: str = SENTENCE) -> None:
+    page.keyboard.type(f"r{text}", delay=FAST)
+
+
+def standing(world: World) -> list[Any]:
+    """What a verb could change, of every case."""
+    rows = Case.objects.order_by("pk").values_list("status", "assignee", "tags", "snoozed_until")
+    return [*rows, Decision.objects.count()]
+
+
+def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
+    """The whole sentence stands in one field that is seen, and the case is still open."""
+    for _ in range(400):
+        if page.evaluate(FIELDS, text) == 1:
+            break
+        page.wait_for_timeout(50)
+    assert page.evaluate(FIELDS, text) == 1, page.evaluate(
+        "() => [...document.querySelectorAll('textarea')].map((each) => each.value)"
+    )
+    expect(page.locator("#open")).to_have_attribute("data-case", str(case.pk))
+    expect(page.locator("dialog[open], details.pop[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("prepare", KINDS, ids=lambda each: each.__name__[1:])
+def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
+    windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
+) -> None:
+    """In a list, with another case open: nothing of it falls on that one either.
+
+    Seen to fail without typeahead.js, for every kind.
+    """
+    case = world["layla"]
+    prepare(world, case, agent, teammate, sales)
+    hand = at_list(windows, agent)
+    hand.open(world["ron"])
+    hand._move_to(case)
+    before = standing(world)
+    hand.page.keyboard.press("Enter")
+    typed(hand.page)
+    kept(hand.page, case)
+    assert standing(world) == before
+    assert not Draft.objects.filter(case=world["ron"]).exists()
+
+
+@pytest.mark.parametrize("prepare", [_new, _mute, _confidential], ids=["new", "mute", "closed"])
+def test_a_reply_is_typed_while_the_page_of_a_case_loads(
+    windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
+) -> None:
+    """Before any script is there.
+
+    Seen to fail without early.js.
+    """
+    case = world["layla"]
+    prepare(world, case, agent, teammate, sales)
+    before = standing(world)
+    page = windows.browser(agent).new_page()
+    held: list[Route] = []
+    page.route("**/desk.js", lambda route: held.append(route))
+    page.goto(case.get_absolute_url(), wait_until="commit")
+    expect(page.locator("#open .case-title h1")).to_be_visible()
+    page.keyboard.type(f"r{SENTENCE[:20]}", delay=FAST)
+    for route in held:
+        route.continue_()
+    page.keyboard.type(SENTENCE[20:], delay=FAST)
+    kept(page, case)
+    assert standing(world) == before
+
+
+def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: World) -> None:
+    """There is no composer: the text stands in a field that says so, also after a reload.
+
+    Seen to fail without typeahead.js.
+    """
+    case = world["layla"]
+    page = windows.open(reader, case.get_absolute_url())
+    typed(page)
+    kept(page, case)
+    box = page.locator(".typed")
+    expect(box).to_contain_text("You can read this case, but not write in it.")
+    page.reload()
+    kept(page, case)
+    box.get_by_role("button", name="Copy").click()
+    assert page.evaluate("navigator.clipboard.readText()") == SENTENCE
+    box.get_by_role("button", name="Discard").click()
+    expect(box).to_have_count(0)
+    page.reload()
+    expect(page.locator("#open")).to_be_visible()
+    expect(box).to_have_count(0)
+
+
+def test_a_logged_call_is_answered_in_words_that_are_kept(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """It cannot be answered from here: the text is a draft, and becomes a note.
+
+    Seen to fail where the composer had only a sentence and no field.
+    """
+    said = offline.Touchpoint(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
+    case = offline.log(said, by=agent)
+    page = windows.open(agent, case.get_absolute_url())
+    typed(page)
+    kept(page, case)
+    composing = page.locator("#composing")
+    expect(composing).to_contain_text("There is no way to answer Erika Mustermann from here")
+    expect(page.locator("#compose-text")).to_be_focused()
+    eventually(lambda: Draft.objects.filter(case=case, kind="reply", text=SENTENCE))
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".timeline .said.inside")).to_contain_text(SENTENCE)
+    assert not Draft.objects.filter(case=case).exists()
+
+
+@pytest.mark.parametrize("begun", ["reply", "note"])
+def test_a_reply_is_typed_without_a_connection(
+    windows: Windows, agent: User, world: World, begun: str
+) -> None:
+    """Where the field has to be asked for, the text waits until the connection is back.
+
+    Seen to fail without typeahead.js.
+    """
+    windows.expect(LOST)
+    case = world["layla"]
+    Draft.keep(kind=begun, by=agent, text="Begun. ", seen=0, case=case, fields={})
+    hand = at_list(windows, agent)
+    hand.open(case)
+    before = standing(world)
+    hand.page.context.set_offline(True)
+    expect(hand.page.locator("#offline")).to_be_visible()
+    hand.page.keyboard.press("Escape")
+    typed(hand.page)
+    kept(hand.page, case)
+    if begun == "note":
+        expect(hand.page.locator(".typed")).to_contain_text("The connection is lost.")
+    hand.page.context.set_offline(False)
+    text = f"Begun. {SENTENCE}" if begun == "reply" else SENTENCE
+    expect(hand.writing).to_have_value(text)
+    eventually(lambda: Draft.objects.filter(case=case, kind="reply", text=text))
+    assert standing(world) == before
+
+
+def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """It does not fall on the case that was open; when the connection is back, it is there.
+
+    Seen to fail where that case stayed in the pane, under the address of the other one.
+    """
+    windows.expect(LOST)
+    ron, layla = world["ron"], world["layla"]
+    hand = at_list(windows, agent)
+    hand.open(ron)
+    hand._move_to(layla)
+    address = hand.page.url
+    hand.page.context.set_offline(True)
+    hand.page.keyboard.press("Enter")
+    expect(hand.opened).to_contain_text("The case could not be loaded.")
+    typed(hand.page)
+    box = hand.page.locator(".typed")
+    expect(box).to_contain_text(f"You typed this for case #{layla.pk}, which is not open.")
+    expect(box.locator("textarea")).to_have_value(SENTENCE)
+    assert hand.page.url == address
+    hand.page.context.set_offline(False)
+    kept(hand.page, layla)
+    expect(hand.writing).to_have_value(SENTENCE)
+    expect(box).to_have_count(0)
+    assert not Draft.objects.filter(case=ron).exists()
+
+
+def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Done, and on: what follows belongs to the next case.
+
+    Seen to fail without typeahead.js: it fell on the case that was done.
+    """
+    hand = at_list(windows, agent)
+    hand.open(world["ron"])
+    hand.page.keyboard.type(f"en{SENTENCE}", delay=FAST)
+    kept(hand.page, world["layla"])
+    expect(hand.opened.locator(".tabs a[aria-current]")).to_contain_text("Note")
+    assert world["ron"].status == "done"
+    assert {case.status for key in ("layla", "noa", "olena") for case in [world[key]]} == {"new"}
+
+
+def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, world: World) -> None:
+    """Seen to fail without the disclosures in typeahead.js."""
+    hand = at_list(windows, agent)
+    hand.open(world["ron"])
+    hand._move_to(world["layla"])
+    hand.page.keyboard.press("Enter")
+    hand.page.keyboard.type("lbaggage, gate", delay=FAST)
+    expect(hand.page.locator("#tag_tags")).to_have_value("baggage, gate")
+    hand.page.keyboard.press("Enter")
+    expect(hand.said).to_contain_text("Tagged: baggage, gate.")
+    assert (world["ron"].tags, world["layla"].tags) == ([], ["baggage", "gate"])
+
+
+def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail without the look at `coming` in typeahead.js: the last one was done."""
+    hand = at_list(windows, agent)
+    hand.open(world["ron"])
+    hand._move_to(world["layla"])
+    held: list[Route] = []
+    hand.page.route(f"**/cases/{world['layla'].pk}/*", lambda route: held.append(route))
+    hand.page.keyboard.press("Enter")
+    before = standing(world)
+    hand.page.keyboard.type("e!mz", delay=FAST)
+    for route in held:
+        route.continue_()
+    hand.is_at(world["layla"])
+    assert standing(world) == before
+
+
+def test_who_it_was_is_typed_before_the_page_for_it_is_there(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail without typeahead.js: the first letter finished the case."""
+    page = windows.open(agent, world["ron"].get_absolute_url())
+    before = standing(world)
+    held: list[Route] = []
+    page.route("**/new/", lambda route: held.append(route))
+    page.keyboard.type("cerika ", delay=FAST)
+    held[0].continue_()
+    expect(page).to_have_url(re.compile("/new/"))
+    expect(page.locator("#profile_q")).to_be_focused()
+    page.keyboard.type("mustermann", delay=FAST)
+    expect(page.locator("#profile_q")).to_have_value("erika mustermann")
+    assert standing(world) == before
+
+
+def test_whoever_writes_elsewhere_by_then_is_left_there(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where the field that came took the focus in any case."""
+    hand = at_list(windows, agent)
+    hand.open(world["layla"])
+    held: list[Route] = []
+    hand.page.route("**/composer/?tab=note", lambda route: held.append(route))
+    hand.page.keyboard.type("nFor them", delay=FAST)
+    search = hand.page.locator("#find")
+    search.click()
+    hand.page.keyboard.type("gate")
+    for route in held:
+        route.continue_()
+    expect(hand.writing).to_have_value("For them")
+    hand.page.keyboard.type("way")
+    expect(search).to_have_value("gateway")
+
+
+def test_escape_takes_the_press_back(windows: Windows, agent: User, world: World) -> None:
+    hand = at_list(windows, agent)
+    hand.open(world["layla"])
+    hand.page.route("**/composer/?tab=note", lambda route: None)
+    hand.page.keyboard.type("nFor them", delay=FAST)
+    hand.page.keyboard.press("Escape")
+    expect(hand.page.locator(".typed")).to_have_count(0)
+    hand.page.unroute_all()
+
+
+def test_a_key_that_is_held_down_acts_once(
+    windows: Windows, agent: User, world: World, microblog: Account
+) -> None:
+    """Seen to fail without `held` in keys.js: case after case was done."""
+    hand = at_list(windows, agent)
+    hand.open(world["ron"])
+    for _ in range(20):
+        hand.page.keyboard.down("e")
+        hand.page.wait_for_timeout(30)
+    hand.page.keyboard.up("e")
+    hand.is_at(world["layla"])
+    assert [world[key].status for key in ("ron", "layla", "noa")] == ["done", "new", "new"]
+
+
+def test_letters_in_a_small_form_act_on_nothing_beyond_it(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where a button in it had the focus: the case was done."""
+    hand = at_list(windows, agent)
+    hand.open(world["ron"])
+    before = standing(world)
+    hand.press(";", hand.opened.locator("summary", has_text="Saved replies"))
+    hand.page.keyboard.type("sorryme!", delay=FAST)
+    hand.page.keyboard.press("Enter")
+    expect(hand.writing).to_have_value("We are sorry to hear it.")
+    assert standing(world) == before
+
+
+def test_the_mouse_and_switched_off_keys_find_the_field_too(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail without the click in typeahead.js: the first letters were lost."""
+    agent.shortcuts = False
+    agent.save()
+    page = windows.open(agent, world["ron"].get_absolute_url())
+    page.locator("#composing .tabs a", has_text="Note").click()
+    page.keyboard.type(SENTENCE, delay=FAST)
+    expect(page.locator("#compose-text")).to_have_value(SENTENCE)
