@@ -242,7 +242,10 @@ CHECKS = (
                 WHERE b.response_id = r.id AND NOT b.approved
             ), 0)
         ) signed ON TRUE
-        WHERE r.state = 'released' AND r.verdict @> '[{"verdict": "hold"}]'
+        WHERE r.state = 'released' AND r.verdict @> '[{"verdict": "hold"}]' AND EXISTS (
+            SELECT FROM responses_delivery d
+            WHERE d.response_id = r.id AND d.state NOT IN ('failed', 'cancelled')
+        )
         """,
     ),
     Check(

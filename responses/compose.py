@@ -118,6 +118,12 @@ def speaking_accounts(department: Department) -> list[Account]:
     return [account for account in accounts if account.channel.speaker]
 
 
+def public_accounts(department: Department) -> list[Account]:
+    """Those of them that may speak to everyone."""
+    public = Response.Visibility.PUBLIC
+    return [each for each in speaking_accounts(department) if public in visibilities(each)]
+
+
 def reply(
     case: Case, words: Words, *, place: Place, by: User, along: Sequence[Attachment] = ()
 ) -> Response:
@@ -277,6 +283,27 @@ def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
     if visibility == Response.Visibility.PUBLIC:
         theirs = theirs.filter(visibility=visibility)
     return theirs.order_by("-pk").first()
+
+
+def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
+    """Let a draft go to exactly these places. Nothing of it was tried so far."""
+    wanted = {(each.account.pk, each.profile.key if each.profile else ""): each for each in places}
+    there = {(each.account_id, each.destination): each for each in response.deliveries.all()}
+    way = response.visibility if response.is_macro else places[0].visibility
+    if wanted.keys() == there.keys() and way == response.visibility:
+        return
+    kept = wanted.keys() & there.keys() if way == response.visibility else set()
+    gone = [each.pk for spot, each in there.items() if spot not in kept]
+    response.deliveries.filter(pk__in=gone).delete()
+    if response.case and not response.is_macro:
+        response.visibility = way
+        response.in_reply_to = _answered(response.case, places[0], way)
+        response.save(update_fields=["visibility", "in_reply_to"])
+    added = [place for spot, place in wanted.items() if spot not in kept]
+    if added:
+        _add(response, added, response.in_reply_to)
+    names = ", ".join(f"{each.account} → {each.profile or 'everyone'}" for each in places)
+    response.note(f"It goes elsewhere now: {names} ({way}).", by=by, now=timezone.now())
 
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:

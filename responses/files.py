@@ -11,10 +11,12 @@ from uuid import UUID
 from django import forms
 from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
 
 from crm.models import Account, Attachment, User
 from responses.models import Response
@@ -56,6 +58,15 @@ def trouble(file: UploadedFile[bytes]) -> str:
     return ""
 
 
+class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Which of the files that are here already go along; one that is not ticked is left out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Attachment.objects.none(), label=_l("Files"), required=False, to_field_name="uuid"
+        )
+
+
 def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Account) -> str:
     """Why these cannot all go along from there, in words, or ""."""
     total, most = sum(file.size or 0 for file in files), account.channel.carries
@@ -90,31 +101,52 @@ def _ending(name: str) -> str:
     return ending if re.fullmatch(r"\.[a-z0-9]{1,10}", ending) else ""
 
 
-def waiting(user: User) -> Any:
-    """What they chose for a text that has not gone yet."""
-    return Attachment.objects.filter(by=user, interaction=None, responses=None)
+def offered(user: User, response: Response | None = None) -> QuerySet[Attachment]:
+    """What they chose for a text that has not gone yet, and what goes along with `response`."""
+    unused = Q(by=user, interaction=None, responses=None)
+    if response is None:
+        return Attachment.objects.filter(unused)
+    return Attachment.objects.filter(unused | Q(responses=response)).distinct()
 
 
-def named(user: User, uuids: Iterable[object]) -> list[Attachment]:
-    """Those of what they chose that a form or a draft names."""
+def named(among: QuerySet[Attachment], uuids: Iterable[object]) -> list[Attachment]:
+    """Those that a form or a draft names."""
     asked = [UUID(each) for each in uuids if isinstance(each, str) and _UUID.fullmatch(each)]
-    return list(waiting(user).filter(uuid__in=asked).order_by("pk")) if asked else []
+    return list(among.filter(uuid__in=asked).order_by("pk")) if asked else []
+
+
+def put_along(response: Response, files: Sequence[Attachment], *, by: User) -> None:
+    """Exactly these files go along, stored or not; its history says what changed."""
+    before = list(response.attachments.all())
+    for file in files:
+        file.save(force_update=file.pk is not None)  # it may be swept away at this moment
+    response.attachments.set(files)
+    for says, these in (
+        ("Left out", [file.name for file in before if file not in files]),
+        ("Added", [file.name for file in files if file not in before]),
+    ):
+        if these:
+            response.note(f"{says}: {', '.join(these)}.", by=by, now=timezone.now())
 
 
 def take_back(response: Response) -> list[str]:
-    """The files of what was undone wait for its author's next text again → their names for it."""
-    theirs = list(response.attachments.filter(by=response.author_id, interaction=None))
-    if theirs:
-        response.attachments.remove(*theirs)
-        names = ", ".join(file.name for file in theirs)
+    """The files of what was undone wait for its author's next text again → their names for it.
+
+    An approver's too: they are the author's from now on.
+    """
+    files = list(response.attachments.filter(interaction=None))
+    if files:
+        response.attachments.remove(*files)
+        Attachment.objects.filter(pk__in=[file.pk for file in files]).update(by=response.author)
+        names = ", ".join(file.name for file in files)
         why = f"Its files are with the draft again: {names}."
         response.note(why, by=response.author, now=timezone.now())
-    return [str(file.uuid) for file in theirs]
+    return [str(file.uuid) for file in files]
 
 
-def keep(request: HttpRequest, user: User) -> list[Attachment]:
+def keep(request: HttpRequest, user: User, response: Response | None = None) -> list[Attachment]:
     """The good ones of the files that came with a form that comes again, and those before."""
-    kept = named(user, request.POST.getlist("kept"))
+    kept = named(offered(user, response), request.POST.getlist("kept"))
     fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]
     for row in as_attachments(fresh[: max(MOST - len(kept), 0)], by=user):
         row.save()

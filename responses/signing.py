@@ -1,26 +1,42 @@
-"""Signing a held text as it was shown, and rewriting one on the way."""
+"""Signing a held text as it was shown, and changing one that has not left."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
+from django.utils import timezone
 
-from crm.models import User
-from responses.models import Response
+from crm.models import Attachment, User
+from responses.compose import Place, readdress
+from responses.files import put_along
+from responses.models import CampaignStatement, Delivery, Response
 from responses.models.response import State
 from responses.models.sending import Sending
 from responses.recipients import competing
-from routing.models import Case, CaseEvent, Notice
+from routing.models import Case, CaseEvent, Membership, Notice
 from routing.models.status import Stale
+
+_COPIED = (
+    "decision", "case", "issue", "department", "author", "in_reply_to", "seen", "corrects",
+    "audience", "visibility", "subject", "text", "versions", "send_at",
+)  # fmt: skip
 
 
 class Rewritten(NamedTuple):
-    """New words for a draft or a held text. versions: account → what goes there instead."""
+    """All that leaves, as the form has it. versions: account → what goes there instead.
+
+    places: None where they cannot be changed.
+    """
 
     text: str
     subject: str
     versions: dict[str, str]
+    send_at: datetime | None
+    places: Sequence[Place] | None
+    files: Sequence[Attachment]
 
 
 def may_approve(response: Response, user: User) -> bool:
@@ -28,15 +44,28 @@ def may_approve(response: Response, user: User) -> bool:
 
 
 def may_edit(response: Response, user: User) -> bool:
-    """Whoever approves it; its author, while they may still speak there."""
-    own = response.author_id == user.pk
-    return may_approve(response, user) or (own and _may_speak(response, user))
+    return response.pk in editable([response], user)
 
 
-def _may_speak(response: Response, user: User) -> bool:
-    if response.case_id:
-        return Case.objects.workable_by(user).filter(pk=response.case_id).exists()
-    return response.department.memberships.working().filter(user=user).exists()
+def editable(responses: Collection[Response], user: User) -> set[int]:
+    """The ids of those that `user` may edit: two statements, however many they are.
+
+    Whoever approves them may, and their author, while they may still speak there.
+    """
+    if user.sees_everything:
+        return {each.pk for each in responses}
+    own = {each.case_id for each in responses if each.author_id == user.pk and each.case_id}
+    cases = set(Case.objects.workable_by(user).filter(pk__in=own).values_list("pk", flat=True))
+    works = Membership.objects.working().filter(user=user)
+    roles = dict(works.values_list("department", "role"))
+
+    def may(response: Response) -> bool:
+        if roles.get(response.department_id) == Membership.Role.LEAD:
+            return True
+        speaks = response.case_id in cases if response.case_id else response.department_id in roles
+        return response.author_id == user.pk and speaks
+
+    return {each.pk for each in responses if may(each)}
 
 
 def is_unsent(response: Response) -> bool:
@@ -72,39 +101,123 @@ def approve(response: Response, *, shown: str, by: User, instead: bool = False) 
 
 
 @transaction.atomic
+def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
+    """Let a draft go as it was shown. Raises Stale or Refused."""
+    _check_shown(response, shown)
+    if response.case:
+        response.case.check_seen(seen)
+    response.send(by=by)
+
+
+@transaction.atomic
 def rewrite_and_send(
     response: Response, words: Rewritten, *, shown: str, seen: int | None, by: User
-) -> None:
-    """Change the words and let them go; an approver who is asked again by the rules signs.
+) -> Response:
+    """Change it and let it go; an approver who is asked again by the rules signs.
 
-    Raises Stale or Refused, and then nothing was changed.
+    → what leaves: a copy where it had been released. Raises Stale or Refused, and then nothing
+    was changed.
     """
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
-    response.edit(**words._asdict(), by=by)
-    if response.case and response.author_id != by.pk:
+    said = response.text, response.subject, response.versions
+    changed = _change(response, words, by=by)
+    others = (changed.text, changed.subject, changed.versions) != said
+    if response.case and response.author_id != by.pk and others:
         why = f"{by} changed the words of {response.author}."
-        response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=response.pk)
-    response.send(by=by)
+        response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=changed.pk)
+    changed.send(by=by)
+    _reopen(response, changed, by=by)
     if response.author_id == by.pk:
-        return
-    if response.state == "held" and not why_not(response, by):
-        response.approve(by=by, why=f"Edited by {by}.")
-    elif response.state == "released":
+        return changed
+    if changed.state == "held" and not why_not(changed, by):
+        changed.approve(by=by, why=f"Edited by {by}.")
+    elif changed.state == "released":
         edited = f"Edited by {by}, and on its way."
-        response.tell_author(Notice.Kind.APPROVED, by=by, text=edited)
+        changed.tell_author(Notice.Kind.APPROVED, by=by, text=edited)
+    return changed
 
 
 @transaction.atomic
-def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> None:
-    """Change the words and keep them as a draft. Raises Stale."""
+def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Response:
+    """Change it and keep it as a draft → the draft. Raises Stale."""
     _check_shown(response, shown)
-    response.edit(**words._asdict(), by=by)
+    changed = _change(response, words, by=by)
+    _reopen(response, changed, by=by)
+    return changed
+
+
+@transaction.atomic
+def leave_out(response: Response, file: Attachment, *, shown: str, by: User) -> Response:
+    """Take one file off what has not left → what goes without it. Raises Stale or Refused.
+
+    What is held stays held, and every signature is asked for again, because each is under the
+    hash of what it signed; what was released goes past the rules again.
+    """
+    _check_shown(response, shown)
+    was_signed = bool(response.signatures)
+    mine = _in_hand(response, by=by)
+    put_along(mine, [each for each in mine.attachments.all() if each != file], by=by)
+    if mine != response:
+        mine.send(by=by)
+        _reopen(response, mine, by=by)
+    elif mine.state == State.HELD and was_signed:
+        mine.ask(now=timezone.now())
+    return mine
+
+
+def _change(response: Response, words: Rewritten, *, by: User) -> Response:
+    mine = _in_hand(response, by=by)
+    mine.edit(text=words.text, subject=words.subject, versions=words.versions, by=by)
+    if mine.send_at != words.send_at:
+        mine.send_at = words.send_at
+        mine.save(update_fields=["send_at"])
+        mine.note("The time was changed.", by=by, now=timezone.now())
+    if words.places is not None:
+        readdress(mine, words.places, by=by)
+    put_along(mine, words.files, by=by)
+    return Response.objects.get(pk=mine.pk)
+
+
+def _in_hand(response: Response, *, by: User) -> Response:
+    """Itself; or a copy of what was released, which is stopped and stays as it was signed."""
+    if response.state in {State.DRAFT, State.HELD}:
+        return response
+    if not is_unsent(response):
+        raise Stale("It has left already, so it stays as it is. Write a new one instead.")
+    files = list(response.attachments.all())
+    failed = response.deliveries.filter(state=Sending.FAILED)
+    for delivery in failed.filter(settled_at=None):
+        delivery.put_away(by=by)
+    if not failed.exists():
+        response.cancel(by=by)
+    copy = Response.objects.create(**{name: getattr(response, name) for name in _COPIED})
+    for each in response.deliveries.filter(replaces=None):
+        Delivery.objects.create(
+            response=copy,
+            account=each.account,
+            destination=each.destination,
+            profile=each.profile,
+            conversation=each.conversation,
+        )
+    response.attachments.clear()
+    copy.attachments.set(files)
+    CampaignStatement.objects.filter(statement=response).update(statement=copy)
+    copy.note("Taken out of the queue to be changed.", by=by, now=timezone.now())
+    return copy
+
+
+def _reopen(response: Response, changed: Response, *, by: User) -> None:
+    """Its case is open again where what was to answer it does not leave after all."""
+    stopped = changed != response and changed.state != State.RELEASED
+    if stopped and response.case and response.case.is_closed:
+        response.case.reopen(by=by, why="Its answer was taken back to be changed.")
 
 
 def _check_shown(response: Response, shown: str) -> None:
     """Locks the response, so that what is signed is what was read."""
     current = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
     if current.content_hash != shown:
-        raise Stale("Somebody changed the words while you were reading. Read them again.")
+        raise Stale("Somebody changed this while you were reading. Read it again.")
+    response.state = current.state

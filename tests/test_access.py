@@ -118,7 +118,8 @@ POST = {
     MINE_OR_ABOVE: "responses:saved_reply",
     ANSWER: "responses:draft responses:reply responses:statement responses:by_hand "
     "responses:nothing "
-    "responses:edit responses:send responses:cancel responses:check responses:mark_sent "
+    "responses:edit responses:send responses:cancel responses:remove_file responses:check "
+    "responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge "
     "responses:count_in",
     LEADS: "responses:campaign_new",

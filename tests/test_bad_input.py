@@ -211,7 +211,8 @@ TYPED: dict[str, dict[str, Any]] = {
     "responses:approve": {"shown": "@hash", "instead": "1"},
     "responses:send_back": {"reason": "No."},
     "responses:edit": {"shown": "@hash", "seen": "@last_inbound", "text": "Sorry!", "then": "keep"},
-    "responses:send": {"seen": "@last_inbound"},
+    "responses:send": {"seen": "@last_inbound", "shown": "@hash"},
+    "responses:remove_file": {"shown": "@hash", "file": "@scan", "back": "approvals"},
     "responses:mark_sent": {"url": "https://a.example/1", "key": "1"},
     "responses:judge": {"outcome": "thanks"},
     "responses:rule_new": {

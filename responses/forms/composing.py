@@ -12,18 +12,17 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Account, Attachment, User
+from crm.models import Account, User
 from responses.compose import (
     Words,
     max_length,
     places_for,
-    speaking_accounts,
+    public_accounts,
     titled,
-    visibilities,
 )
-from responses.files import FilesField, as_attachments, objection, waiting
+from responses.forms.along import FileFields
 from responses.forms.campaign import CampaignField
-from responses.forms.places import PUBLIC, PlaceFields, is_public
+from responses.forms.places import PlaceFields, is_public
 from responses.models import Decision, Response
 from routing.models import Case, Department, Issue
 from scrm.numbers import number
@@ -65,12 +64,9 @@ class Composing(forms.Form):
         versions = self.cleaned_data.get("versions", {})
         for account in accounts:
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
-            limit = max_length(account)
-            if limit and len(text) > limit:
-                says = _("%(n)d characters are too many: %(account)s takes %(limit)d at most.")
-                values = {"n": len(text), "account": account, "limit": limit}
+            if why := too_long(text, account):
                 own = account.pk in versions
-                self.add_error(version_name(account) if own else "text", says % values)
+                self.add_error(version_name(account) if own else "text", why)
 
 
 class Later(forms.Form):
@@ -93,43 +89,21 @@ class Later(forms.Form):
         return moment
 
 
-class ReplyForm(Composing, PlaceFields, Later):
-    """uploads: what goes along. kept: what was chosen when the form was sent before, in vain."""
-
+class ReplyForm(Composing, PlaceFields, FileFields, Later):
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
-    uploads = FilesField(label=_("Files"), required=False)
-    kept = forms.ModelMultipleChoiceField(
-        Attachment.objects.none(), required=False, to_field_name="uuid"
-    )
 
     def __init__(self, case: Case, user: User, data: Any = None, files: Any = None) -> None:
         super().__init__(data, files, initial={"seen": case.last_inbound_id})
-        kept = self.fields["kept"]
-        assert isinstance(kept, forms.ModelMultipleChoiceField)
-        kept.queryset = waiting(user)
-        self.user = user
         self.offer_places(case, places_for(case))
-        if not any(place.account.channel.carries for place in self.places.values()):
-            del self.fields["uploads"], self.fields["kept"]
+        self.offer_files(user, [place.account for place in self.places.values()])
 
     def clean(self) -> dict[str, Any]:
-        name = self.cleaned_data.get("place")
-        if name:
-            self.check_length([self.places[name].account])
-            self._check_files(self.places[name].account)
+        if self.cleaned_data.get("place"):
+            self.check_length([self.chosen.account])
+            self.check_files([self.chosen.account])
         self.check_publicly()
         return self.cleaned_data
-
-    def _check_files(self, account: Account) -> None:
-        files = [*self.cleaned_data.get("uploads", ()), *self.cleaned_data.get("kept", ())]
-        if files and (why := objection(files, account)):
-            self.add_error("uploads", why)
-
-    def attachments(self) -> list[Attachment]:
-        """All that goes along, what is new of it not stored yet."""
-        typed = self.cleaned_data
-        return [*typed.get("kept", ()), *as_attachments(typed.get("uploads", ()), by=self.user)]
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
         """A public place of an old draft is no consent to answer in public."""
@@ -198,7 +172,7 @@ class StatementForm(Composing, Later):
         assert isinstance(campaign, CampaignField)
         campaign.among(user)
         self.department = department
-        public = [a.pk for a in speaking_accounts(department) if PUBLIC in visibilities(a)]
+        public = [each.pk for each in public_accounts(department)]
         accounts, corrects = self.fields["accounts"], self.fields["corrects"]
         assert isinstance(accounts, forms.ModelMultipleChoiceField)
         assert isinstance(corrects, forms.ModelChoiceField)
@@ -296,6 +270,15 @@ class NothingForm(Composing):
         super().__init__(data, initial={"seen": case.last_inbound_id})
         last = Decision.objects.filter(by=user, outcome=Decision.Outcome.NONE).order_by("-pk")
         self.initial["why"] = last.values_list("why", flat=True).first() or ""
+
+
+def too_long(text: str, account: Account) -> str:
+    """That an account does not take so many characters, in words, or ""."""
+    limit = max_length(account)
+    if not limit or len(text) <= limit:
+        return ""
+    says = _("%(n)d characters are too many: %(account)s takes %(limit)d at most.")
+    return says % {"n": len(text), "account": account, "limit": limit}
 
 
 def version_name(account: Account) -> str:

@@ -1,38 +1,56 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from responses.compose import max_length
-from responses.forms.composing import version_name
-from responses.models import Response
+from crm.models import Account, User
+from responses.compose import Place, places_for, public_accounts
+from responses.forms.along import FileFields
+from responses.forms.composing import Later, too_long, version_name
+from responses.forms.places import PlaceFields, place_name
+from responses.models import Delivery, Response
+from responses.signing import Rewritten
 
 
-class EditForm(forms.Form):
-    """shown: the hash of what was on the page; seen: the last inbound that it knew of."""
+class EditForm(PlaceFields, FileFields, Later):
+    """All that leaves: words, files, where to, and when.
+
+    shown: the hash of what was on the page; seen: the last inbound that it knew of.
+    """
 
     shown = forms.CharField(widget=forms.HiddenInput)
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    accounts = forms.ModelMultipleChoiceField(
+        Account.objects.none(),
+        label=_("Where it appears"),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("Choose where it should appear.")},
+    )
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
 
-    def __init__(self, response: Response, data: Any = None) -> None:
+    def __init__(self, response: Response, user: User, data: Any = None, files: Any = None) -> None:
         self.response = response
         super().__init__(
             data,
+            files,
             initial={
                 "shown": response.content_hash,
                 "seen": response.case.last_inbound_id if response.case else None,
                 "subject": response.subject,
                 "text": response.text,
+                "send_at": response.send_at,
             },
         )
-
-        self.accounts = [each.account for each in response.deliveries.select_related("account")]
-        for account in self.accounts:
+        sendings = list(response.deliveries.select_related("account", "profile", "conversation"))
+        self.now = [each.account for each in sendings]
+        self._offer_recipients(sendings)
+        self.offer_files(user, self.choosable, response)
+        for account in self.now:
             if own := response.versions.get(str(account.pk)):
                 self.fields[version_name(account)] = forms.CharField(
                     label=_("On %(account)s") % {"account": account},
@@ -40,14 +58,47 @@ class EditForm(forms.Form):
                     widget=forms.Textarea(attrs={"rows": 4}),
                 )
 
+    def _offer_recipients(self, sendings: Sequence[Delivery]) -> None:
+        """Another way to the same person; other accounts for a statement; none for a correction."""
+        response, fields = self.response, self.fields
+        if response.corrects_in_place:
+            self.choosable = self.now
+            del fields["place"], fields["publicly"], fields["accounts"], fields["send_at"]
+        elif response.case and not response.is_macro:
+            now = [_place_of(each) for each in sendings]
+            self.offer_places(response.case, [*now, *places_for(response.case)])
+            self.initial["place"] = place_name(now[0])
+            fields["place"].required = False  # left out, it stays as it is
+            self.choosable = [place.account for place in self.places.values()]
+            del fields["accounts"]
+        else:
+            accounts = cast("forms.ModelMultipleChoiceField[Account]", fields["accounts"])
+            public = [each.pk for each in public_accounts(response.department)]
+            known = {*public, *(each.pk for each in self.now)}
+            accounts.queryset = Account.objects.filter(pk__in=known).order_by("name")
+            self.initial["accounts"] = [each.pk for each in self.now]
+            self.choosable = list(accounts.queryset)
+            del fields["place"], fields["publicly"]
+
+    def clean_place(self) -> str:
+        return str(self.cleaned_data["place"] or self.initial["place"])
+
+    @property
+    def places_chosen(self) -> list[Place]:
+        """Where it is to go, as far as that was said."""
+        if "place" in self.fields:
+            return [self.chosen] if "place" in self.cleaned_data else []
+        return [Place(each) for each in self.cleaned_data.get("accounts", self.now)]
+
     def clean(self) -> dict[str, Any]:
-        typed = self.cleaned_data
-        for account in self.accounts:
+        typed, accounts = self.cleaned_data, [place.account for place in self.places_chosen]
+        for account in accounts:
             name = version_name(account) if version_name(account) in self.fields else "text"
-            limit, length = max_length(account), len(typed.get(name, ""))
-            if limit and length > limit:
-                says = _("%(n)d characters are too many: %(account)s takes %(limit)d at most.")
-                self.add_error(name, says % {"n": length, "account": account, "limit": limit})
+            if why := too_long(typed.get(name, ""), account):
+                self.add_error(name, why)
+        self.check_files(accounts)
+        if self.data.get("then") == "send":
+            self.check_publicly()
         return typed
 
     @property
@@ -56,11 +107,17 @@ class EditForm(forms.Form):
         return [self[name] for name in self.fields if name.startswith("version_")]
 
     @property
-    def versions(self) -> dict[str, str]:
-        """What goes to single accounts instead, as the response keeps it."""
-        typed = self.cleaned_data
-        names = {str(each.pk): version_name(each) for each in self.accounts}
-        return {pk: typed[name] for pk, name in names.items() if name in typed}
+    def rewritten(self) -> Rewritten:
+        typed, places = self.cleaned_data, self.places_chosen
+        own = {str(each.account.pk): version_name(each.account) for each in places}
+        return Rewritten(
+            text=typed["text"],
+            subject=typed["subject"],
+            versions={pk: typed[name] for pk, name in own.items() if name in typed},
+            send_at=typed.get("send_at"),
+            places=None if self.response.corrects_in_place else places,
+            files=self.attachments(),
+        )
 
     def look_again(self) -> None:
         """Sign what is there now, with what was typed kept."""
@@ -68,6 +125,13 @@ class EditForm(forms.Form):
         data["shown"] = self.response.content_hash
         data["seen"] = str(case.last_inbound_id or "") if case else ""
         self.data = data
+
+
+def _place_of(delivery: Delivery) -> Place:
+    """Where it goes now, which may be no longer offered."""
+    return Place(
+        delivery.account, delivery.profile, delivery.conversation, delivery.response.visibility
+    )
 
 
 class SendBackForm(forms.Form):

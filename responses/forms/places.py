@@ -13,6 +13,10 @@ from responses.recipients import private_words
 from routing.models import Case
 
 PUBLIC = "public"
+NOT_CONFIRMED = _(
+    "This person wrote privately in this case. Nothing was sent and your text is kept. Tick "
+    "this box to answer in public, or choose a private way."
+)
 
 
 class PlaceFields(forms.Form):
@@ -44,11 +48,7 @@ class PlaceFields(forms.Form):
         if "publicly" not in self.fields or not is_public(self.cleaned_data.get("place", "")):
             return
         if not self.cleaned_data.get("publicly"):
-            says = _(
-                "This person wrote privately in this case. Nothing was sent and your text is "
-                "kept. Tick this box to answer in public, or choose a private way."
-            )
-            self.add_error("publicly", says)
+            self.add_error("publicly", NOT_CONFIRMED)
 
 
 def is_public(name: str) -> bool:

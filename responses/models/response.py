@@ -312,10 +312,12 @@ class Response(Signed):
             mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
             raise Stale("It has left already, so its words stay. Write a correction instead.")
+        before = mine.text, mine.subject, mine.versions
         mine.text, mine.subject = text, subject
         mine.versions = mine.versions if versions is None else versions
         mine.save(update_fields=["text", "subject", "versions"])
-        mine.note("The words were changed.", by=by, now=timezone.now())
+        if before != (mine.text, mine.subject, mine.versions):
+            mine.note("The words were changed.", by=by, now=timezone.now())
         self.refresh_from_db()
 
     @transaction.atomic

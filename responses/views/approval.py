@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest
 from responses import corrections, files, signing
 from responses.forms import EditForm, SendBackForm
+from responses.forms.places import NOT_CONFIRMED
 from responses.models import Campaign, Draft, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
@@ -72,20 +73,22 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
-    form = EditForm(response, request.POST or None)
+    form = EditForm(response, request.user, request.POST or None, request.FILES or None)
     if request.method != "POST":
         return _edit(request, response, form)
+    if not signing.is_unsent(response):
+        return _edit(request, response, form, status=409)
     if not form.is_valid():
         return _edit(request, response, form, status=422)
     try:
-        _rewrite(request, response, form)
+        changed = _rewrite(request, response, form)
     except Refused as refusal:
         form.add_error(None, str(refusal))
         return _edit(request, response, form, status=422)
     except Stale as stale:
         return _stale(request, response, form, stale)
-    messages.success(request, _fate(response))
-    return redirect(response.case or response)
+    messages.success(request, _fate(changed))
+    return redirect(changed.case or changed)
 
 
 @require_POST
@@ -94,16 +97,16 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
+    shown, seen = request.POST.get("shown", ""), number(request.POST.get("seen", ""))
     try:
-        with transaction.atomic():
-            if response.case:
-                response.case.check_seen(number(request.POST.get("seen", "")))
-            response.send(by=request.user)
-    except Refused as refusal:
-        return _edit(request, response, EditForm(response), status=422, error=str(refusal))
-    except Stale as stale:
+        if wrote_privately([response]) and not request.POST.get("publicly"):
+            raise Refused(NOT_CONFIRMED)
+        signing.send(response, shown=shown, seen=seen, by=request.user)
+    except (Refused, Stale) as error:
         response.refresh_from_db()
-        return _edit(request, response, EditForm(response), status=409, error=str(stale))
+        status = 422 if isinstance(error, Refused) else 409
+        form = EditForm(response, request.user)
+        return _edit(request, response, form, status=status, error=str(error))
     messages.success(request, _fate(response))
     return redirect(response.case or response)
 
@@ -282,7 +285,9 @@ def _approvals(
         **private_notes(waiting),
         "out": out.select_related(
             "case__profile", "issue", "department", "author", "corrects"
-        ).prefetch_related("deliveries", "corrects__deliveries")[:MOST],
+        ).prefetch_related(
+            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
+        )[:MOST],
         "now": timezone.now(),
     }
     return render(request, "responses/approvals.html", shown, status=status)
@@ -296,19 +301,20 @@ def _in_place_of(response: Response) -> Response | None:
     return corrections.current(statement, sent=True)
 
 
-def _rewrite(request: StaffRequest, response: Response, form: EditForm) -> None:
-    typed, by = form.cleaned_data, request.user
-    words = signing.Rewritten(typed["text"], typed["subject"], form.versions)
+def _rewrite(request: StaffRequest, response: Response, form: EditForm) -> Response:
+    words, by = form.rewritten, request.user
+    shown, seen = form.cleaned_data["shown"], form.cleaned_data["seen"]
     if request.POST.get("then") == "send":
-        signing.rewrite_and_send(response, words, shown=typed["shown"], seen=typed["seen"], by=by)
-    else:
-        signing.rewrite(response, words, shown=typed["shown"], by=by)
+        return signing.rewrite_and_send(response, words, shown=shown, seen=seen, by=by)
+    return signing.rewrite(response, words, shown=shown, by=by)
 
 
 def _edit(
     request: StaffRequest, response: Response, form: EditForm, status: int = 200, error: str = ""
 ) -> HttpResponse:
     own = response.author_id == request.user.pk
+    here = list(response.attachments.all())
+    kept = files.keep(request, request.user, response) if form.is_bound else here
     shown = {
         "response": response,
         "answers": words_answered([response], request.user).get(response.pk),
@@ -316,7 +322,10 @@ def _edit(
         "error": error,
         "approves": not own and signing.may_approve(response, request.user),
         "last": response.approvals.order_by("-pk").first(),
-        "open": response.state in {State.DRAFT, State.HELD},
+        "kept": [*here, *(each for each in kept if each not in here)],
+        "left_out": [each for each in here if each not in kept],
+        "open": signing.is_unsent(response),
+        **private_notes([response]),
     }
     return render(request, "responses/edit.html", shown, status=status)
 

@@ -42,7 +42,9 @@ def calendar(request: StaffRequest) -> HttpResponse:
         .annotate(at=Coalesce("send_at", "released_at", "created_at"))
         .filter(at__gte=midnight(dates[0]), at__lt=midnight(dates[-1], days=1))
         .select_related("case__profile", "issue", "department", "author", "corrects")
-        .prefetch_related("deliveries", "corrects__deliveries")
+        .prefetch_related(
+            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
+        )
         .order_by("at", "pk")
     )
     rows = list(found[:MOST])

@@ -31,7 +31,13 @@ from responses.models.response import Refused, State
 from responses.saved import replies_for
 from responses.spoken import held_for
 from responses.views.draft import forget
-from responses.views.lookup import case_to_see, case_to_work_on, may_work_on, private_notes
+from responses.views.lookup import (
+    case_to_see,
+    case_to_work_on,
+    changeable,
+    may_work_on,
+    private_notes,
+)
 from routing.mentions import mentioned
 from routing.models import Case
 from routing.models.status import Stale
@@ -153,6 +159,7 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     found = {
         "case": case,
         "responses": said,
+        "changeable": changeable(said, request.user),
         **private_notes(said),
         "workable": may_work_on(case, request.user),
         "now": timezone.now(),
@@ -293,7 +300,7 @@ def _kept(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[
     if form.is_bound:
         return files.keep(request, request.user)
     begun = _draft(request, case, tab) if tab == "reply" else None
-    return files.named(request.user, begun.fields.get("kept", ())) if begun else []
+    return files.named(files.offered(request.user), begun.fields.get("kept", ())) if begun else []
 
 
 def _version(case: Case, tab: str, user: User) -> int:

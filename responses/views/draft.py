@@ -153,7 +153,10 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
     kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
     kept |= _versions(request)
     accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
-    along = [str(file.uuid) for file in files.named(request.user, request.POST.getlist("kept"))]
+    along = [
+        str(file.uuid)
+        for file in files.named(files.offered(request.user), request.POST.getlist("kept"))
+    ]
     return kept | {
         name: these for name, these in (("accounts", accounts), ("kept", along)) if these
     }

@@ -30,6 +30,7 @@ from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
 from responses.views.lookup import (
     answers,
+    changeable,
     may_deal_with,
     may_speak_for,
     private_notes,
@@ -156,7 +157,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         "campaign_form": _campaign_form(found, request),
         **answers(request, [found.pk]),
         **private_notes([found]),
-        "may_edit": may_edit(found, request.user) and found.state in {State.DRAFT, State.HELD},
+        "may_edit": bool(changeable([found], request.user)),
         "may_cancel": may_edit(found, request.user) and _may_stop(found),
         "may_sign": found.state == State.HELD and not why_not(found, request.user),
     }

@@ -13,7 +13,7 @@ from crm.access import StaffRequest
 from crm.models import Interaction, User
 from responses.models import Delivery, Feedback, Response
 from responses.recipients import wrote_privately
-from responses.signing import is_unsent
+from responses.signing import editable, is_unsent
 from responses.tally import ASKED, Tally, outcome_is, tallies
 from responses.walk import echoes
 from routing.models import Case, Department, Membership
@@ -69,6 +69,11 @@ def words_answered(responses: Iterable[Response], user: User) -> dict[int, Inter
     answered = {each.pk: each.in_reply_to_id for each in responses if each.in_reply_to_id}
     readable = Interaction.objects.readable_by(user).in_bulk(list(answered.values()))
     return {pk: readable[said] for pk, said in answered.items() if said in readable}
+
+
+def changeable(responses: Collection[Response], user: User) -> set[int]:
+    """The ids of those that `user` may change before they leave."""
+    return editable([each for each in responses if is_unsent(each)], user)
 
 
 def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:

@@ -16,7 +16,7 @@ from responses.models import Delivery
 from responses.models.response import Refused
 from responses.models.sending import Sending
 from responses.views.control import control
-from responses.views.lookup import dealt_with_by, delivery_to_act_on, oldest
+from responses.views.lookup import changeable, dealt_with_by, delivery_to_act_on, oldest
 from routing.models.status import Stale
 from scrm.nudge import nudge
 
@@ -62,7 +62,9 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
     """A new sending in place of this one, after a look at the old."""
     delivery = delivery_to_act_on(request, pk)
     if request.method != "POST":
-        return render(request, "responses/send_again.html", {"delivery": delivery})
+        may_change = bool(changeable([delivery.response], request.user))
+        shown = {"delivery": delivery, "may_change": may_change}
+        return render(request, "responses/send_again.html", shown)
     try:
         delivery.send_again(by=request.user)
     except Stale as stale:
@@ -105,13 +107,17 @@ def _sendings(
     found = found.select_related(
         "response__case__profile", "response__issue", "response__department",
         "response__author", "account", "profile",
+    ).prefetch_related(
+        "response__deliveries__account", "response__attachments",
     ).order_by("send_after", "pk")  # fmt: skip
     waiting, more = oldest(found)
     workable = dealt_with_by([delivery.response for delivery in waiting], request.user)
+    unsent = changeable([delivery.response for delivery in waiting], request.user)
     rows: list[dict[str, Any]] = [
         {
             "delivery": delivery,
             "may_act": delivery.response_id in workable,
+            "may_change": delivery.response_id in unsent,
             "form": form if form and at == delivery.pk else MarkSentForm(),
             "open": form is not None and at == delivery.pk,
         }

@@ -169,7 +169,7 @@ def test_an_edit_voids_the_signature_that_was_given(
     expect(anna.said).to_contain_text("Held for a team lead, then a supervisor.")
 
     sue.go(in_queue(sue, held).get_by_role("button", name="Approve and send"))
-    expect(sue.page.get_by_role("alert")).to_contain_text("Somebody changed the words")
+    expect(sue.page.get_by_role("alert")).to_contain_text("Somebody changed this")
     expect(in_queue(sue, held)).to_contain_text(AGAIN)
     expect(in_queue(sue, held)).not_to_contain_text("Approved by")
     held.refresh_from_db()

@@ -169,7 +169,7 @@ def test_the_author_edits_a_draft_and_sends_it_again(
     browser.post(url("edit", held), changed(held, "We pay.", then="draft"))
     held.refresh_from_db()
     assert (held.state, held.text) == ("draft", "We pay.")
-    browser.post(url("send", held), {"seen": held.case.last_inbound_id})
+    browser.post(url("send", held), signed(held) | {"seen": held.case.last_inbound_id})
     held.refresh_from_db()
     assert held.state == "released"
 
@@ -233,7 +233,7 @@ def test_a_draft_is_not_sent_past_what_they_wrote_since(
     held.send_back(by=lead, why="Shorter.")
     seen = held.case.last_inbound_id
     thanks("forget it, all is well")
-    page = as_(agent).post(url("send", held), {"seen": seen})
+    page = as_(agent).post(url("send", held), signed(held) | {"seen": seen})
     assert page.status_code == 409
     held.refresh_from_db()
     assert held.state == "draft"
@@ -316,7 +316,7 @@ def test_the_author_of_a_statement_without_a_case_sends_it(
     held.edit(text="We pay.", by=held.author)
     issue = Issue.objects.create(name="Seat policy", owner=lead)
     Response.objects.filter(pk=held.pk).update(case=None, issue=issue)
-    as_(held.author).post(url("send", held))
+    as_(held.author).post(url("send", held), signed(held))
     held.refresh_from_db()
     assert held.state == "released"
 
@@ -337,7 +337,10 @@ def test_who_may_no_longer_change_it_is_not_offered_to(
 def test_an_endless_number_is_no_sign_of_having_read(held: Response, lead: User, as_: As) -> None:
     """Seen to fail with int() of whatever came: 500."""
     held.send_back(by=lead, why="Shorter.")
-    assert as_(held.author).post(url("send", held), {"seen": "9" * 5000}).status_code == 409
+    assert (
+        as_(held.author).post(url("send", held), signed(held) | {"seen": "9" * 5000}).status_code
+        == 409
+    )
 
 
 @pytest.mark.parametrize("who", ["lead", "supervisor"])

@@ -201,7 +201,7 @@ def test_the_editor_shows_and_keeps_each_version(
         url,
         {
             "shown": response.content_hash, "seen": complaint.last_inbound_id, "text": "Long.",
-            f"version_{microblog.pk}": "Shorter.", "then": "send",
+            f"version_{microblog.pk}": "Shorter.", "then": "send", "accounts": [microblog.pk],
         },
     )  # fmt: skip
     response.refresh_from_db()

@@ -188,7 +188,7 @@ def test_approving_one_answer_sends_its_rivals_back(
     make_rule("sorry")
     one, other = answer("So sorry."), answer("We are sorry, too.", by=teammate)
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
-    assert "send the other answer that waits for this case back to its author" in page
+    assert "send the other reply to this person back to its author" in page
     as_(lead).post(
         reverse("responses:approve", args=[one.pk]), {"shown": one.content_hash, "instead": "1"}
     )
@@ -196,7 +196,7 @@ def test_approving_one_answer_sends_its_rivals_back(
         each.refresh_from_db()
     assert (one.state, other.state) == ("released", "draft")
     told = Notice.objects.get(user=teammate, kind=Notice.Kind.SENT_BACK)
-    assert "Another answer to this case was approved: “So sorry.”" in told.text
+    assert "Another reply to this person was approved: “So sorry.”" in told.text
 
 
 def test_rivals_stay_where_that_is_wished(

@@ -1,0 +1,53 @@
+"""A file taken off a text that has not left, from any page that shows it."""
+
+from __future__ import annotations
+
+import json
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest
+from responses import files, signing
+from responses.models import Response
+from responses.models.response import Refused
+from responses.spoken import held_for
+from responses.views.lookup import response_to_see
+from routing.models.status import Stale
+
+
+@require_POST
+def remove(request: StaffRequest, pk: int) -> HttpResponse:
+    response = response_to_see(request, pk)
+    if not signing.may_edit(response, request.user):
+        raise PermissionDenied
+    shown, asked = request.POST.get("shown", ""), request.POST.getlist("file")
+    file = next(iter(files.named(response.attachments.all(), asked)), None)
+    try:
+        if file is None:
+            raise Stale(_("This file does not go along any more."))
+        left = signing.leave_out(response, file, shown=shown, by=request.user)
+    except (Refused, Stale) as error:
+        messages.error(request, str(error))
+        return _back(request, response)
+    says = _("“%(name)s” was removed. It does not leave.") % {"name": file.name}
+    if left != response and left.state == "held":
+        says = f"{says} {held_for(left)}."
+    messages.success(request, says)
+    return _back(request, left)
+
+
+def _back(request: StaffRequest, response: Response) -> HttpResponse:
+    """To the page that it was removed on."""
+    if request.headers.get("HX-Request"):
+        answer = render(request, "_messages.html", {"oob": True})
+        answer["HX-Trigger"] = json.dumps({"case-changed": {"id": response.case_id}})
+        return answer
+    if request.POST.get("back") == "approvals":
+        return redirect(f"{reverse('responses:approvals')}#response-{response.pk}")
+    return redirect(response)
