@@ -7,6 +7,7 @@ also one whose request never comes or never ends, and one whose client takes not
 from __future__ import annotations
 
 import asyncio
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -14,9 +15,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 HEAD_SECONDS = 10.0
 """From the connection, or from the first byte of a further request, to the end of its headers."""
 READER_SECONDS = 20.0
-"""In which a client must take what waits for it: 64 KB at most, so 3.2 KB a second."""
+"""In which a client must take what waits for it. That is a piece of 64 KB, after a third of what
+the kernel holds (twice `SEND_BUFFER`), so about 8 KB a second are enough."""
+SEND_BUFFER = 128 * 1024
+"""Bytes. The kernel's own limit is about 4 MB, of which 1 MB must be taken at a time."""
+MOST_WAITING = 8
+"""Further requests of a connection that may wait while one is answered (HTTP pipelining)."""
 MOST_HEAD = 64 * 1024
 """Bytes of headers. A chunked body may have a sixteenth of its size more, for its chunks' heads."""
+
+
+class TooManyWaiting(Exception):
+    """The parser stops here, and uvicorn answers 400 and closes the connection."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -32,6 +42,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
         # So that `pause_writing` is called as soon as anything cannot be sent at once.
         transport.set_write_buffer_limits(high=0)
         self._await_head()
@@ -50,8 +61,11 @@ class Protocol(HttpToolsProtocol):
             self._await_head()
 
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MOST_WAITING:
+            raise TooManyWaiting
         self._head_came()
         super().on_headers_complete()
+        self.headers = []  # trailers come here: they must not become headers of the request
 
     def on_body(self, body: bytes) -> None:
         self._around -= len(body)
@@ -61,6 +75,11 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._around = self._body = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:  # uvicorn reads on after each answer, whatever waits already
+            self.flow.pause_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()

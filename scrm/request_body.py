@@ -1,7 +1,8 @@
 """Request bodies: received on the event loop, within a size and a time, before a thread is given.
 
-Bounds: what strangers send stays in memory, at most 64 KB a connection. A larger body is taken
-only from somebody who is logged in, and goes to a temporary file. The slowest one that is taken
+Bounds: what strangers send stays in memory, at most 64 KB a connection and what uvicorn has read
+ahead, some 320 KB. A larger body is taken only from somebody who is logged in, and goes to a
+temporary file. The slowest one that is taken
 is over after `GRACE + size / SLOWEST` seconds.
 """
 
@@ -50,8 +51,8 @@ def declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
 def too_large(limit: int) -> BodyRefused:
     if limit <= ANONYMOUS:
         says = _(
-            "You are not logged in any more, and it has more than %(size)s. Log in again in "
-            "another window, then come back and send it again."
+            "It has more than %(size)s, which is the most without a login. If you were logged in, "
+            "log in again in another window, then come back and send it again."
         )
     else:
         says = _(

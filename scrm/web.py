@@ -9,6 +9,9 @@ import uvicorn
 
 from scrm.http_protocol import Protocol
 
+MOST_FILES = 65_536
+"""Open files of a process: a connection is one, and the usual 1,024 are soon taken."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser("scrm.web", description=__doc__)
@@ -16,9 +19,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     options = parser.parse_args()
-    # A connection is an open file, and the usual 1,024 are soon taken.
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < MOST_FILES:
+        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     uvicorn.run(
         "scrm.asgi:application",
         host=options.host,
