@@ -291,6 +291,22 @@ def test_where_no_account_fits_it_offers_to_answer_by_hand(
     assert "?tab=by-hand" in page
 
 
+def test_where_no_account_fits_the_text_is_a_draft_and_may_become_a_note(
+    complaint: Case, microblog: Account, agent: User, as_: As
+) -> None:
+    """Seen to fail where there was no field, and where the note left the draft behind."""
+    Account.objects.filter(pk=microblog.pk).update(is_active=False)
+    client = as_(agent)
+    page = client.get(url("composer", complaint)).content.decode()
+    assert f'data-draft="case-{complaint.pk}-reply"' in page
+    typed = {"text": "Please call him.", "draft_kind": "reply"}
+    client.post(url("draft", complaint), typed)
+    assert complaint.drafts.get().kind == "reply"
+    client.post(url("note", complaint), typed | {"form": str(uuid.uuid4())})
+    assert complaint.events.get(kind="noted").why == "Please call him."
+    assert not complaint.drafts.exists()
+
+
 def test_a_contact_can_be_answered_wherever_we_share_a_network(
     complaint: Case, service: Any, agent: User, admin: User, as_: As
 ) -> None:
