@@ -58,6 +58,11 @@ def waiting() -> DeliveryQuerySet:
     return queued.filter(response__state="released").order_by("send_after", "pk")
 
 
+def doubtful() -> DeliveryQuerySet:
+    """What the original may have sent, and nobody has settled so far."""
+    return Delivery.objects.filter(state=Sending.UNKNOWN, settled_at=None, error=_DOUBT)
+
+
 @transaction.atomic
 def release(*, by: User, now: datetime) -> bool:
     """Let what waits leave, also what is late by now. False if nothing was held."""

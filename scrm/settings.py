@@ -22,7 +22,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 ALLOW_CIDRS = tuple(ip_network(cidr) for cidr in env.list("SCRM_ALLOW_CIDRS", []))
 """Private networks that may be visited all the same, such as an intranet's feed server."""
 SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
-"""Let whoever is logged in look as somebody else, without a password, while the sample is there."""
+"""Let the people of the sample view it as one another, without a password, on this machine."""
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}

@@ -202,6 +202,30 @@ def test_without_the_name_twice_nothing_goes(browser: Client) -> None:
     assert rows() == before
 
 
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("name", ""),
+        ("email", "agent"),
+        ("email", "ANNA@scrm.example"),
+        ("password", "short"),
+        ("password", "the old password"),
+        ("password_again", "another password"),
+    ],
+)
+def test_what_is_wrong_about_the_admin_is_said_at_its_field(
+    browser: Client, field: str, typed: str
+) -> None:
+    """The old password was printed. Seen to fail with each of the checks taken out."""
+    before = rows()
+    again = {"password_again": typed} if field == "password" else {}
+    page = start(browser, **{field: typed} | again)
+    assert page.status_code == 422
+    assert page.context["form"].errors.keys() == {field}
+    assert ("password" in field) != (f'value="{typed}"' in page.content.decode())
+    assert rows() == before
+
+
 def test_a_second_click_is_refused_in_words(browser: Client) -> None:
     start(browser)
     before = rows()

@@ -16,7 +16,9 @@ from django.views.decorators.http import require_POST
 from crm.access import StaffRequest, supervisor_only
 from crm.models import Pause
 from responses import restored
+from responses.forms import MarkSentForm
 from responses.models import Delivery, Trouble
+from responses.views.lookup import changeable, dealt_with_by, oldest
 
 MOST = 50
 
@@ -68,10 +70,37 @@ def release(request: StaffRequest) -> HttpResponse:
     return redirect("responses:sendings")
 
 
-def _again(request: StaffRequest, **forms: forms.Form) -> HttpResponse:
+def _again(request: StaffRequest, **typed: forms.Form) -> HttpResponse:
     """The page of sendings with what is wrong about a form."""
-    context = {"rows": [], **control(request), **forms}
+    context = {**to_check(request), **control(request), **typed}
     return render(request, "responses/sendings.html", context, status=422)
+
+
+def to_check(
+    request: StaffRequest, form: MarkSentForm | None = None, at: int | None = None
+) -> dict[str, Any]:
+    """What needs a human. form, at: what was typed about one of them, and about which."""
+    found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
+    found = found.select_related(
+        "response__case__profile", "response__issue", "response__department",
+        "response__author", "account", "profile",
+    ).prefetch_related(
+        "response__deliveries__account", "response__attachments",
+    ).order_by("send_after", "pk")  # fmt: skip
+    waiting, more = oldest(found)
+    workable = dealt_with_by([delivery.response for delivery in waiting], request.user)
+    unsent = changeable([delivery.response for delivery in waiting], request.user)
+    rows: list[dict[str, Any]] = [
+        {
+            "delivery": delivery,
+            "may_act": delivery.response_id in workable,
+            "may_change": delivery.response_id in unsent,
+            "form": form if form and at == delivery.pk else MarkSentForm(),
+            "open": form is not None and at == delivery.pk,
+        }
+        for delivery in waiting
+    ]
+    return {"rows": rows, "more": more}
 
 
 def control(request: StaffRequest) -> dict[str, Any]:
@@ -93,7 +122,7 @@ def control(request: StaffRequest) -> dict[str, Any]:
 def _held_back(request: StaffRequest) -> dict[str, Any]:
     """What a restored database would send, and of how much nobody knows whether it was sent."""
     waiting = restored.waiting().visible_to(request.user)
-    unknown = Delivery.objects.visible_to(request.user).filter(state="unknown", settled_at=None)
+    unknown = restored.doubtful().visible_to(request.user)
     rows = waiting.select_related(
         "response__case__profile", "response__issue", "response__author", "account", "profile"
     )

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -15,8 +13,8 @@ from responses.forms import MarkSentForm
 from responses.models import Delivery
 from responses.models.response import Refused
 from responses.models.sending import Sending
-from responses.views.control import control
-from responses.views.lookup import changeable, dealt_with_by, delivery_to_act_on, oldest
+from responses.views.control import control, to_check
+from responses.views.lookup import changeable, delivery_to_act_on
 from routing.models.status import Stale
 from scrm.nudge import nudge
 
@@ -103,25 +101,5 @@ def _sendings(
     error: str = "",
 ) -> HttpResponse:
     """What needs a human. form, at: what was typed about one of them, and about which."""
-    found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
-    found = found.select_related(
-        "response__case__profile", "response__issue", "response__department",
-        "response__author", "account", "profile",
-    ).prefetch_related(
-        "response__deliveries__account", "response__attachments",
-    ).order_by("send_after", "pk")  # fmt: skip
-    waiting, more = oldest(found)
-    workable = dealt_with_by([delivery.response for delivery in waiting], request.user)
-    unsent = changeable([delivery.response for delivery in waiting], request.user)
-    rows: list[dict[str, Any]] = [
-        {
-            "delivery": delivery,
-            "may_act": delivery.response_id in workable,
-            "may_change": delivery.response_id in unsent,
-            "form": form if form and at == delivery.pk else MarkSentForm(),
-            "open": form is not None and at == delivery.pk,
-        }
-        for delivery in waiting
-    ]
-    shown = {"rows": rows, "more": more, "error": error, **control(request)}
+    shown = {**to_check(request, form, at), "error": error, **control(request)}
     return render(request, "responses/sendings.html", shown, status=status)

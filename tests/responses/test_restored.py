@@ -271,11 +271,13 @@ def test_the_page_says_why_and_shows_what_would_leave(
 def test_without_a_look_at_it_nothing_is_released(
     answer_many: Many, network: Network, supervisor: User, as_: As
 ) -> None:
+    answer_many(1)
     restore()
     pipeline.tick()
     page = as_(supervisor).post(RELEASE, {})
     assert page.status_code == 422
     assert page.context["release_form"].errors.keys() == {"looked"}
+    assert [row["delivery"].state for row in page.context["rows"]] == ["unknown"]
     assert Pause.objects.restored().exists()
 
 
