@@ -33,7 +33,7 @@ def shown(mentions: Sequence[Mention], *, user: User) -> list[Shown]:
     matches = Match.objects.filter(mention__in=ids).select_related("revision__topic")
     hits: dict[int, list[Match]] = {pk: [] for pk in ids}
     for match in matches.order_by("revision__topic__name"):
-        hits[match.mention_id].append(match)
+        hits[match.mention_id or 0].append(match)
     conversations = dict(
         Mention.objects.filter(pk__in=ids, interaction__isnull=False).values_list(
             "pk", "interaction__conversation"

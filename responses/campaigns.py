@@ -106,7 +106,8 @@ class Results:
     @property
     def _heard(self) -> QuerySet[Interaction]:
         answered = Q(pk__in=self.answers.values("interaction"))
-        matched = Q(pk__in=self.mentions.exclude(interaction=None).values("interaction"))
+        hits = Match.objects.filter(revision__topic=self.campaign.topic_id or 0)
+        matched = Q(pk__in=hits.exclude(interaction=None).values("interaction"))
         readable = Interaction.objects.readable_by(self.user)
         return readable.filter(answered | matched, direction="in").order_by()
 

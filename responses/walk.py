@@ -55,7 +55,7 @@ class Walk:
         """Each mention with what it matched."""
         hits: dict[int, list[Match]] = defaultdict(list)
         for match in self.matches:
-            hits[match.mention_id].append(match)
+            hits[match.mention_id or 0].append(match)
         return [(mention, hits[mention.pk]) for mention in self.mentions]
 
 

@@ -164,7 +164,7 @@ def _topic(topic: Topic) -> Q:
     # Named one by one, so that PostgreSQL knows how often each of them hits.
     revisions = list(topic.revisions.values_list("pk", flat=True))
     hit = Match.objects.filter(revision__in=revisions)
-    return Q(Exists(hit.filter(mention__interaction=OuterRef("last_inbound"))))
+    return Q(Exists(hit.filter(interaction=OuterRef("last_inbound"))))
 
 
 def _found(asked: Asked, user: User) -> set[int] | None:

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from crm.models import Attachment, Contact, Interaction, Profile, User
 from crm.record import Entry, Recorded, record
+from listening.topics import current_matcher, keep_offline_matches, topic_names
 from routing.arrivals import Arrival, take_in
+from routing.facts import Origin, facts
 from routing.models import Case, CaseConversation
-from routing.rules import Facts
 from scrm.channels.base import Author
 from scrm.channels.email.people import readable
 
@@ -97,17 +98,27 @@ class Logged:
 def log_all(touchpoints: Sequence[Touchpoint], *, by: User, now: datetime | None = None) -> Logged:
     """Record and route them. Statements are constant in their number, unless contacts are named."""
     now = now or timezone.now()
-    rows = record([_entry(touchpoint, by) for touchpoint in touchpoints], now=now)
-    pairs = list(zip(touchpoints, rows, strict=True))
-    arrivals = [_arrival(touchpoint, row, by, now) for touchpoint, row in pairs if row.new]
+    matcher = current_matcher()
+    entries = [_entry(touchpoint, by) for touchpoint in touchpoints]
+    found = [matcher.match(entry.title, entry.text) for entry in entries]
+    rows = record(entries, now=now)
+    hits = {row.interaction: each for row, each in zip(rows, found, strict=True) if row.new}
+    keep_offline_matches(hits)
+    topics = topic_names(hits)
+    logged = list(zip(touchpoints, entries, rows, strict=True))
+    arrivals = [
+        _arrival(touchpoint, entry, row, topics[row.interaction], by, now)
+        for touchpoint, entry, row in logged
+        if row.new
+    ]
     placed = take_in(arrivals, now=now)
     before = _cases_of(row.conversation for row in rows if not row.new)
     return Logged(
         cases={
             touchpoint.form: placed.get(row.interaction) or before[row.conversation]
-            for touchpoint, row in pairs
+            for touchpoint, _said, row in logged
         },
-        new={touchpoint.form: row.interaction for touchpoint, row in pairs if row.new},
+        new={touchpoint.form: row.interaction for touchpoint, _said, row in logged if row.new},
     )
 
 
@@ -163,34 +174,33 @@ def _text(touchpoint: Touchpoint) -> str:
     return "\n\n".join([touchpoint.text, *(["\n".join(also)] if also else [])])
 
 
-def _arrival(touchpoint: Touchpoint, row: Recorded, by: User, now: datetime) -> Arrival:
+def _arrival(
+    touchpoint: Touchpoint,
+    entry: Entry,
+    row: Recorded,
+    topics: frozenset[str],
+    by: User,
+    now: datetime,
+) -> Arrival:
     contact, kind = row.contact, row.contact_kind
     named = touchpoint.contact
     if named and contact is None:
         profile = Profile.objects.get(pk=row.profile or 0)
         profile.link_to(named, by=by, evidence=_("Named when this was written down."), now=now)
         contact, kind = named.pk, named.kind
+    handle = entry.author.handle if entry.author else ""
     return Arrival(
         interaction=row.interaction,
         conversation=row.conversation,
         profile=row.profile or 0,
         contact=contact,
         said_at=min(touchpoint.said_at or now, now),
-        facts=_facts(touchpoint, contact is not None, kind),
+        facts=facts(
+            entry,
+            Origin.offline(SCOPE, handle),
+            topics=topics,
+            contact_kind=kind if contact else None,
+        ),
         case=touchpoint.case.pk if touchpoint.case else None,
         by=by.pk,
-    )
-
-
-def _facts(touchpoint: Touchpoint, known: bool, contact_kind: str) -> Facts:
-    return Facts(
-        channel="manual",
-        network=SCOPE,
-        stance="offline",
-        kind=touchpoint.kind,
-        visibility="private",
-        known=known,
-        contact_kind=contact_kind,
-        handle=touchpoint.phone or touchpoint.mail,
-        text=touchpoint.text,
     )

@@ -159,8 +159,8 @@ def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
     """Interaction → what it hit."""
     said = [case.last_inbound_id for case in cases]
     hits: defaultdict[int, list[Hit]] = defaultdict(list)
-    found = Match.objects.filter(mention__interaction__in=said)
-    for pk, *hit in found.values_list("mention__interaction", "spans", "revision__topic__name"):
+    found = Match.objects.filter(interaction__in=said)
+    for pk, *hit in found.values_list("interaction", "spans", "revision__topic__name"):
         hits[pk].append((hit[0], hit[1]))
     return hits
 

@@ -155,9 +155,9 @@ def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
 
 def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match]]:
     by_interaction: defaultdict[int, list[Match]] = defaultdict(list)
-    found = Match.objects.filter(mention__interaction__in=[each.pk for each in interactions])
-    for match in found.annotate(said=F("mention__interaction")).select_related("revision__topic"):
-        by_interaction[match.said].append(match)
+    found = Match.objects.filter(interaction__in=[each.pk for each in interactions])
+    for match in found.select_related("revision__topic"):
+        by_interaction[match.interaction_id or 0].append(match)
     return by_interaction
 
 

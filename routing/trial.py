@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from crm.models import Interaction
+from django.utils import timezone
+
+from crm.models import Interaction, Profile
 from listening.models import Match, Mention, Sighting
+from routing.facts import Origin, facts
 from routing.models import Case, CaseEvent, Department, RoutingRule
-from routing.rules import Facts, Verdict, route
+from routing.rules import Verdict, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +27,25 @@ def try_rules(case: Case) -> Trial | None:
     """None where nothing was ever heard in the case."""
     opened = case.events.filter(kind=CaseEvent.Kind.ROUTED, interaction__isnull=False).last()
     said = opened.interaction if opened else case.last_inbound
-    if said is None:
+    if said is None or said.profile is None:
         return None
-    facts = _facts(case, said)
+    contact = said.profile.contact
+    hits = Match.objects.filter(interaction=said)
+    known = facts(
+        said,
+        _origin(said, said.profile, opened.at if opened else timezone.now()),
+        topics=hits.values_list("revision__topic__name", flat=True),
+        contact_kind=contact.kind if contact else None,
+    )
     fallback = Department.objects.fallback()
-    verdict = route(facts, RoutingRule.objects.in_force(), fallback.pk)
+    verdict = route(known, RoutingRule.objects.in_force(), fallback.pk)
     return Trial(case, verdict, Department.objects.get(pk=verdict.department))
 
 
-def _facts(case: Case, said: Interaction) -> Facts:
-    contact = case.profile.contact
+def _origin(said: Interaction, author: Profile, routed_at: datetime) -> Origin:
+    """As it was known when it was routed: which sources saw it later does not count."""
     mention = Mention.objects.filter(interaction=said).defer("raw", "html").first()
-    seen = Sighting.objects.filter(mention=mention).select_related("source")
-    source = seen.order_by("-source__stance").first() if mention else None
-    topics = Match.objects.filter(mention=mention).values_list("revision__topic__name", flat=True)
-    return Facts(
-        topics=frozenset(topics) if mention else frozenset(),
-        channel=said.channel,
-        network=mention.author_network if mention else said.scope,
-        source=source.source.name if source else "",
-        stance=source.source.stance if source else "offline",
-        kind=said.kind,
-        visibility=said.visibility,
-        reach=mention.author_reach if mention else None,
-        known=contact is not None,
-        contact_kind=contact.kind if contact else "",
-        handle=mention.author_handle if mention else case.profile.handle,
-        text=f"{said.title}\n{said.text}".strip(),
-        language=mention.language if mention else "",
-    )
+    seen = Sighting.objects.filter(mention=mention, at__lte=routed_at).decisive()
+    if mention is None or mention.pk not in seen:
+        return Origin.offline(said.scope, author.handle)
+    return Origin.online(mention, seen[mention.pk])

@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, Profile
 from crm.record import Entry, Recorded, lock_workspace, record
-from listening.models import Mention, SetApart, Sighting, TopicRevision
+from listening.models import Mention, SetApart, Sighting, Source
 from listening.models.mention import HOPELESS
-from listening.topics import Hits, find_matches, keep_matches
+from listening.topics import Hits, find_matches, keep_matches, topic_names
 from responses import feedback, outbox, returned
 from responses.feedback import Answered, Heard
 from routing.arrivals import Arrival, Hint, take_in
+from routing.facts import Origin, facts
 from routing.models import Case
-from routing.rules import Facts
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
 from scrm.passing import again, is_passing
 
@@ -52,7 +52,6 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
     lock_workspace()
     mentions = _still_ours(claimed)
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
-    keep_matches(hits)
     context = _Context.load(mentions, hits)
     back = [_item(each) for each in mentions if each.kind in (BOUNCE, NOTICE)]
     returned.come_back(back, now=now)
@@ -62,6 +61,8 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
     outbox.heard_ourselves(own, now=now)
     outbox.prove([_item(mention) for mention in kept], now=now)
     recorded = record([context.entry(mention) for mention in kept], now=now)
+    ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
+    keep_matches(hits, ledger)
     inbound = {
         mention.pk: (mention, row)
         for mention, row in zip(kept, recorded, strict=True)
@@ -73,7 +74,7 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
     take_in([context.arrival(*pair, answers) for pair in said], now=now)
     _show([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
-    _finish(mentions, {m.pk: r.interaction for m, r in zip(kept, recorded, strict=True)}, now)
+    _finish(mentions, ledger, now)
 
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
@@ -84,22 +85,11 @@ def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """Where a mention was seen; the source that is for us wins."""
-
-    source: str
-    channel: str
-    stance: str
-    account: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Context:
     """All that a batch needs to know, by a fixed number of look-ups."""
 
-    seen: dict[int, _Seen]
-    hits: Hits
-    topics: dict[int, str]
+    sources: dict[int, Source]
+    topics: dict[int, frozenset[str]]
     ours: dict[tuple[str, str], int]
     grounds: dict[str, int]
     answers_us: set[tuple[str, str]]
@@ -107,8 +97,6 @@ class _Context:
     @classmethod
     def load(cls, mentions: Sequence[Mention], hits: Hits) -> _Context:
         sightings = Sighting.objects.filter(mention__in=[m.pk for m in mentions])
-        by_stance = sightings.select_related("source").order_by("source__stance", "pk")
-        revisions = {hit.key for found in hits.values() for hit in found}
         parents = {mention.in_reply_to for mention in mentions} - {""}
         said = Interaction.objects.filter(
             scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
@@ -117,16 +105,8 @@ class _Context:
         ours = {(each.network, each.self_key): each.pk for each in accounts if each.self_key}
         own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
-            seen={
-                each.mention_id: _Seen(
-                    each.source.name, each.source.kind, each.source.stance, each.source.account_id
-                )
-                for each in by_stance
-            },
-            hits=hits,
-            topics=dict(
-                TopicRevision.objects.filter(pk__in=revisions).values_list("pk", "topic__name")
-            ),
+            sources=sightings.decisive(),
+            topics=topic_names(hits),
             ours=ours,
             grounds={each.network: each.pk for each in accounts if each.channel.own_ground},
             answers_us=own | set(said.values_list("scope", "key")),
@@ -148,20 +128,20 @@ class _Context:
             return False
         return bool(
             self.is_ours(mention)
-            or self.seen[mention.pk].stance == "for us"
-            or self.hits[mention.pk]
+            or self.sources[mention.pk].stance == Source.Stance.FOR_US
+            or self.topics[mention.pk]
             or (mention.scope, mention.in_reply_to) in self.answers_us
         )
 
     def entry(self, mention: Mention) -> Entry:
         ours = self.speaker(mention)
-        seen = self.seen[mention.pk]
+        source = self.sources[mention.pk]
         return Entry(
             scope=mention.scope,
             key=mention.key,
             author=None if ours else mention.author,
             direction="out" if ours else "in",
-            channel=seen.channel,
+            channel=source.kind,
             kind=mention.kind,
             visibility=mention.visibility,  # type: ignore[arg-type]
             title=mention.title,
@@ -172,7 +152,7 @@ class _Context:
             occurred_at=mention.occurred_at,
             thread_key=mention.thread_key,
             in_reply_to=mention.in_reply_to,
-            account=ours or seen.account,
+            account=ours or source.account_id,
         )
 
     def arrival(self, mention: Mention, row: Recorded, answers: dict[int, Answered]) -> Arrival:
@@ -183,27 +163,14 @@ class _Context:
             profile=row.profile or 0,
             contact=row.contact,
             said_at=mention.sort_at,
-            facts=self.facts(mention, row),
+            facts=facts(
+                self.entry(mention),
+                Origin.online(mention, self.sources[mention.pk]),
+                topics=self.topics[mention.pk],
+                contact_kind=row.contact_kind if row.contact else None,
+            ),
             joins=not mention.other_address,
             hint=_hint(answer) if answer else None,
-        )
-
-    def facts(self, mention: Mention, row: Recorded) -> Facts:
-        seen = self.seen[mention.pk]
-        return Facts(
-            topics=frozenset(self.topics[hit.key] for hit in self.hits[mention.pk]),
-            channel=seen.channel,
-            network=mention.author_network,
-            source=seen.source,
-            stance=seen.stance,
-            kind=mention.kind,
-            visibility=mention.visibility,
-            reach=mention.author_reach,
-            known=row.contact is not None,
-            contact_kind=row.contact_kind,
-            handle=mention.author_handle,
-            text=f"{mention.title}\n{mention.text}".strip(),
-            language=mention.language,
         )
 
 

@@ -102,8 +102,8 @@ SELECT 2 * opener + 2, md5('i' || 2 * opener + 2)::uuid, 'microblog', 'r' || ope
        opened.id, profile, colleague, 1
 FROM opened JOIN sentence ON sentence.n = dice(opened.id, 17, 4096) WHERE answered ORDER BY opener;
 
-INSERT INTO listening_match (mention_id, revision_id, spans, at)
-SELECT mention, current_id, '[["text", 0, 6]]', said_at(mention)
+INSERT INTO listening_match (mention_id, interaction_id, revision_id, spans, at)
+SELECT mention, interaction, current_id, '[["text", 0, 6]]', said_at(mention)
 FROM kept JOIN listening_topic AS topic ON topic.id = 1 + skewed(k, 18, 40)
           OR topic.id = 41 AND k % (total() / 25 * 2 / 20) = 0;
 

@@ -135,6 +135,14 @@ class Enclosure(models.Model):
         return str(self.attachment)
 
 
+class SightingQuerySet(models.QuerySet["Sighting"]):
+    def decisive(self) -> dict[int, Source]:
+        """Mention id → the source that counts of those that saw it: one that is for us before one
+        that is about us, the first of them."""
+        ordered = self.select_related("source").order_by("source__stance", "-pk")
+        return {each.mention_id: each.source for each in ordered}
+
+
 class Sighting(models.Model):
     """Which source found a mention, at which visit."""
 
@@ -142,6 +150,8 @@ class Sighting(models.Model):
     source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
     poll = models.ForeignKey(Poll, models.PROTECT, related_name="sightings")
     at = models.DateTimeField(default=timezone.now)
+
+    objects = SightingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -151,12 +161,28 @@ class Sighting(models.Model):
 
 
 class Match(models.Model):
-    """A mention hit a topic's revision. spans: [["text", start, end], …] in code points."""
+    """A topic's revision hit a mention, or what was written down and has none.
 
-    mention = models.ForeignKey(Mention, models.PROTECT, related_name="matches")
+    interaction: the ledger row that was recorded with this hit; None where nothing was.
+    spans: [["text", start, end], …] in code points.
+    """
+
+    mention = models.ForeignKey(Mention, models.PROTECT, null=True, related_name="matches")
+    interaction = models.ForeignKey(
+        Interaction, models.PROTECT, null=True, db_index=False, related_name="matches"
+    )
     revision = models.ForeignKey(TopicRevision, models.PROTECT, related_name="matches")
     spans = models.JSONField(default=list)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["mention", "revision"], name="match_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["mention", "revision"], name="match_once"),
+            models.UniqueConstraint(
+                fields=["interaction", "revision"], name="match_once_in_the_ledger"
+            ),
+            models.CheckConstraint(
+                condition=Q(mention__isnull=False) | Q(interaction__isnull=False),
+                name="match_of_something",
+            ),
+        ]

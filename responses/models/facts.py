@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Account, Interaction, Profile
+from listening.models import Match
 from responses.personal import Known, addresses_in, codes_in, find
 from responses.rules import Facts
 from routing.models import Case
@@ -112,9 +113,5 @@ def _private_words(profiles: list[int]) -> list[str]:
 def _topics(case: Case | None) -> list[str]:
     if case is None:
         return []
-    mine = Q(interaction__conversation__case_links__case=case)
-    mention = Interaction._meta.get_field("mention").related_model
-    names = mention._default_manager.filter(mine).values_list(  # type: ignore[union-attr]
-        "matches__revision__topic__name", flat=True
-    )
-    return [name for name in names if name]
+    hits = Match.objects.filter(interaction__conversation__case_links__case=case)
+    return list(hits.values_list("revision__topic__name", flat=True))

@@ -90,6 +90,8 @@ def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
                 "processed_at": timezone.now(),
             },
         )
-        return Match.objects.create(mention=mention, revision=topic.current, spans=spans)
+        return Match.objects.create(
+            mention=mention, interaction=said, revision=topic.current, spans=spans
+        )
 
     return made
