@@ -22,7 +22,9 @@ _patience = Patience()
 _LOST = (OperationalError, RedisError, OSError)
 EXPIRES = 60
 MOST_IN_FLIGHT = 500
-"""Messages of one kind that the tick keeps waiting; what else is due gets its turn after them."""
+"""Messages that the tick keeps waiting in a queue; what else is due gets its turn after them."""
+MOST_OF_RARE = 700
+"""The same for `nudge_rare`: a busy task must not keep the rarer ones out of their queue."""
 FULL = 900
 """Messages in one queue from which on a nudge is dropped. Several processes may find one place
 free at the same moment, so this leaves room below the 1,000 that no queue exceeds."""
@@ -35,8 +37,17 @@ def nudge(task: str, *args: int | str, after: float = 0) -> None:
 
 def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
     """One for each of these rows, the oldest first, as long as there is room."""
-    rows = list(due.order_by(oldest_by, "pk").values_list("pk", flat=True)[:MOST_IN_FLIGHT])
-    room = max(MOST_IN_FLIGHT - _waiting(task), 0) if rows else 0
+    _nudge_up_to(MOST_IN_FLIGHT, task, due.order_by(oldest_by, "pk"))
+
+
+def nudge_rare(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
+    """The same for a task that shares its queue with a busier one."""
+    _nudge_up_to(MOST_OF_RARE, task, due.order_by(oldest_by, "pk"))
+
+
+def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
+    rows = list(due.values_list("pk", flat=True)[:most])
+    room = max(most - _waiting(task), 0) if rows else 0
     for pk in rows[:room]:
         nudge(task, pk)
 
@@ -47,6 +58,11 @@ def top_up(task: str, due: QuerySet[Any], *, most: int = MOST_IN_FLIGHT) -> None
     missing = wanted - _waiting(task) if wanted else 0
     for _ in range(missing):
         nudge(task)
+
+
+def is_full(task: str) -> bool:
+    """Whether a message of this task would be dropped."""
+    return _waiting(task) >= FULL
 
 
 def _waiting(task: str) -> int:

@@ -21,7 +21,7 @@ from routing.models import Case, Notice, Presence
 from scrm.batch import process_or_halve
 from scrm.channels.sandbox import community
 from scrm.models import Heartbeat
-from scrm.nudge import nudge, nudge_each, top_up
+from scrm.nudge import nudge, nudge_each, nudge_rare, top_up
 
 MOST = 500
 
@@ -37,17 +37,17 @@ def tick() -> None:
     Delivery.objects.give_up_on_the_dead(now)
     Delivery.objects.hold_back(now)
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
-    nudge_each("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
+    nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
     Trouble.objects.look(now=now)
     Case.objects.wake(now=now)
     Presence.objects.sweep(now=now)
     jobs = Job.objects.due(now)
     for kind in set(jobs.values_list("kind", flat=True)):
-        nudge_each(kind, jobs.filter(kind=kind), oldest_by="pk")
+        nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")
     for response in Response.objects.undecided(now)[:MOST]:
         response.escalate(now=now)
     Proof.objects.call_for_the_night(now)
-    nudge_each("responses.prove", Proof.objects.due(now), oldest_by="asked_at")
+    nudge_rare("responses.prove", Proof.objects.due(now), oldest_by="asked_at")
     nudge_each("routing.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
@@ -57,8 +57,7 @@ def tick() -> None:
 @shared_task(name="scrm.pipeline.poll")
 def poll(source: int | None = None) -> None:
     """Visit this source, or without a number the one that has been due longest."""
-    done = visit(Source.objects.get(pk=source) if source else None)
-    if done and done.new:
+    if (done := visit(Source.objects.get(pk=source) if source else None)) and done.new:
         nudge("scrm.pipeline.process")
 
 

@@ -62,7 +62,9 @@ def test_every_nudged_task_is_registered() -> None:
     """Seen to fail with two letters of a name swapped: tasks start by name."""
     current_app.loader.import_default_modules()
     nudged = {
-        name for path in sources() for name in re.findall(r'nudge\(\s*"([\w.]+)"', path.read_text())
+        name
+        for path in sources()
+        for name in re.findall(r'(?:nudge\w*|top_up)\(\s*"([\w.]+)"', path.read_text())
     }
     assert nudged
     assert nudged <= set(current_app.tasks)

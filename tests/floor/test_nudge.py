@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.beat import Scheduler
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -19,7 +20,8 @@ from structlog.testing import capture_logs
 import scrm.celery
 from crm.models import User
 from listening.models import Source
-from scrm.nudge import EXPIRES, FULL, MOST_IN_FLIGHT, nudge, nudge_each, top_up
+from scrm.beat import BoundedScheduler
+from scrm.nudge import EXPIRES, FULL, MOST_IN_FLIGHT, nudge, nudge_each, nudge_rare, top_up
 
 
 class Broker:
@@ -174,3 +176,25 @@ def test_without_redis_nothing_is_sent_and_all_stay_due(
         for sweep in sweeps:
             sweep()
     assert [line["event"] for line in log] == ["nudge lost"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
+    broker: Broker, due: QuerySet[Source]
+) -> None:
+    """Seen to fail with one bound for both: unknown sendings waited for a statement to 5,000."""
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="pk")
+    nudge_rare("scrm.pipeline.settle", due.filter(name__lt="00007"), oldest_by="pk")
+    assert [task for task, _args, _options in broker.sent].count("scrm.pipeline.settle") == 7
+
+
+def test_beat_sends_nothing_into_a_full_queue(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with Celery's own scheduler: without a worker the queue grew for ever."""
+    monkeypatch.setattr(Scheduler, "apply_async", lambda _self, entry: broker.sent.append(entry))
+    scheduler = BoundedScheduler(app=scrm.celery.app, lazy=True)
+    entry = scheduler.Entry(task="scrm.pipeline.tick", app=scrm.celery.app)
+    for _ in range(FULL + 10):
+        scheduler.apply_async(entry)
+    assert len(broker.sent) == FULL

@@ -141,8 +141,8 @@ def test_the_reason_arrives_while_the_client_still_sends(server: Serving) -> Non
 def test_lingering_ends(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_body, "LINGER", 0.2)
     with server.connect(POST + b"Content-Length: 9000000\r\n\r\n"):
-        eventually(lambda: server.connections == 1)
-        eventually(lambda: server.connections == 0, within=3)
+        assert eventually(lambda: server.connections == 1)
+        assert eventually(lambda: server.connections == 0, within=3)
 
 
 @pytest.mark.parametrize("pace", [9.0, 0.01])

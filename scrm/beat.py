@@ -1,0 +1,16 @@
+"""Celery beat, which sends nothing into a full queue: with no worker it would grow for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.beat import Scheduler
+
+from scrm.nudge import is_full
+
+
+class BoundedScheduler(Scheduler):  # type: ignore[misc]
+    """Skips a turn of a task while its queue is full, or while Redis does not answer."""
+
+    def apply_async(self, entry: Any, **options: Any) -> Any:
+        return None if is_full(entry.task) else super().apply_async(entry, **options)
