@@ -9,7 +9,7 @@ from crm.models import User
 from responses.models import SavedReply
 from routing.models import Case
 
-_VARIABLE = re.compile(r"\{\{\s*([a-z_ ]*)\s*\}\}")
+_VARIABLE = re.compile(r"\{\{([a-z_\s]*)\}\}")
 VARIABLES = ("name", "first_name", "handle", "agent", "agent_first_name", "department", "case")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from crm.models import Account, Interaction, Profile
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 MOST_CASES = 500
 """Of an issue: those who wrote last are looked for in what is said about it."""
-MOST_TEXTS = 500
+MOST_TEXTS, LONGEST_TEXT = 500, 20_000
+"""Of what they said in private: the newest texts, and of each its beginning."""
 _LINK = re.compile(r"https?://|\bwww\.")
 
 
@@ -107,7 +109,8 @@ def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[st
 
 def _private_words(profiles: list[int]) -> list[str]:
     said = Interaction.objects.filter(profile__in=profiles, visibility="private", direction="in")
-    return list(said.order_by("-sort_at", "-pk").values_list("text", flat=True)[:MOST_TEXTS])
+    begun = said.order_by("-sort_at", "-pk").annotate(begun=Left("text", LONGEST_TEXT))
+    return list(begun.values_list("begun", flat=True)[:MOST_TEXTS])
 
 
 def _topics(case: Case | None) -> list[str]:

@@ -34,6 +34,17 @@ _MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
 # feedparser resolves ids against the address of the feed, so that a feed that moves from http to
 # https would seem all new. This process does nothing else, so its set may be changed for good.
 feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
+_sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
+
+
+def _sync_short_author(self: Any, key: str = "author") -> None:
+    """feedparser looks for an address in an author by a pattern that is quadratic: a long author
+    is left as it is written, so that it does not cost the whole feed."""
+    if len(self._get_context().get(key) or "") <= _MAX_NAME:
+        _sync_author(self, key)
+
+
+feedparser.mixin._FeedParserMixin._sync_author_detail = _sync_short_author
 
 
 def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
@@ -127,7 +138,7 @@ def _markup(detail: Any, parsed: Any) -> str:
     return escape(value) if plain_text else value
 
 
-_MAIL_AND_NAME = re.compile(r"\S+@\S+ \((.+)\)$")
+_MAIL_AND_NAME = re.compile(r"[^\s@]+@\S+ \((.+)\)$")
 
 
 def _author(entry: Any, parsed: Any) -> tuple[str, str]:
@@ -136,7 +147,7 @@ def _author(entry: Any, parsed: Any) -> tuple[str, str]:
     for source in sources:
         detail = source.get("author_detail") or {}
         # feedparser cuts an address's domain short after four letters, and calls the rest a name.
-        written = _MAIL_AND_NAME.match(_text(source.get("author")))
+        written = _MAIL_AND_NAME.match(_text(source.get("author"))[: _MAX_NAME * 10])
         name = written[1] if written else detail.get("name") or source.get("author")
         if name := _name(name):
             return name, _text(detail.get("href"))

@@ -137,7 +137,7 @@ class TestTheChild:
         monkeypatch.setattr(feed_child, "CPU_SECONDS", 0.3)
         started = time.monotonic()
         with pytest.raises(ChannelError, match="seconds of computing"):
-            feed_child.parse("feed", HOSTILE["author"], base="", content_type="")
+            feed_child.parse("feed", HOSTILE["nested items"], base="", content_type="")
         assert time.monotonic() - started < feed_child.WALL_SECONDS / 2
         assert not child.is_running()
 

@@ -15,7 +15,8 @@ from crm.models import Account, Contact, User
 from responses import shipped
 from responses.compose import Words, state_publicly
 from responses.examples import Example, failed, known_of
-from responses.models import Response, ResponseRule
+from responses.models import Response, ResponseRule, facts
+from responses.personal import codes_in
 from routing.models import Case
 from scrm.sample import words
 
@@ -116,6 +117,16 @@ def test_what_they_told_us_in_private_is_not_told_in_public(
     held = say("We have looked at X7K2P9 and sent a card to 12 Orchard Street.")
     told = [held.text[slice(*span)] for span in held.verdict[0]["spans"]]
     assert (held.state, told) == ("held", ["X7K2P9", "12 Orchard Street"])
+
+
+def test_of_a_very_long_text_its_beginning_is_looked_through(
+    hear: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with each of 500 texts read whole, whatever its length."""
+    monkeypatch.setattr(facts, "LONGEST_TEXT", 30)
+    said = "My booking is X7K2P9, and also, by the way: order Z9Z9Z9."
+    case = hear(said, visibility="private")
+    assert codes_in(facts._private_words([case.profile_id])) == {"X7K2P9"}
 
 
 def test_to_themselves_in_private_everything_may_be_said(

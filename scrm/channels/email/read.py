@@ -237,17 +237,18 @@ def _flowed(part: Part, text: str) -> str:
     if str(part.get_param("format", "")).lower() != "flowed":
         return text
     joint = -1 if str(part.get_param("delsp", "")).lower() == "yes" else None
-    lines: list[str] = []
+    lines: list[list[str]] = []
     going_on = False
     for line in text.split("\n"):
         own = line[1:] if line.startswith(" ") else line
         joins = going_on and not own.startswith(">") and own != "-- "
         if joins:
-            lines[-1] = lines[-1][:joint] + own
+            lines[-1][-1] = lines[-1][-1][:joint]
+            lines[-1].append(own)
         else:
-            lines.append(own)
+            lines.append([own])
         going_on = own.endswith(" ") and own != "-- " and not own.startswith(">")
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join("".join(pieces).rstrip() for pieces in lines)
 
 
 def _raw_name(part: Part) -> str:

@@ -37,7 +37,7 @@ _POST_FIELDS = "id,guid,link,title,content,date_gmt,modified_gmt,author,status"
 _COMMENT_FIELDS = (
     "id,post,parent,author,author_name,author_email,author_url,date_gmt,content,link,status,_links"
 )
-_ROUTE = re.compile(r"/wp/v2/([a-z0-9_/-]+)/([0-9]+)")
+_ROUTE, _LONGEST_ROUTE = re.compile(r"/wp/v2/([a-z0-9_/-]+)/([0-9]+)"), 500
 
 Row = dict[str, Any]
 
@@ -163,7 +163,7 @@ def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> d
     wanted: dict[str, set[int]] = {}
     for row in comments:
         up = (row.get("_links") or {}).get("up") or [{}]
-        route = _ROUTE.search(unquote(str(up[0].get("href", ""))))
+        route = _ROUTE.search(unquote(str(up[0].get("href", "")))[:_LONGEST_ROUTE])
         if route and int(route[2]) not in known:
             wanted.setdefault(route[1], set()).add(int(route[2]))
     found: dict[int, _Under] = {}
