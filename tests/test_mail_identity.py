@@ -98,6 +98,52 @@ def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Clien
     assert not Feedback.objects.exists()
 
 
+# Seen to fail: with `find_ours` alone all four were our own words in Kim's conversation; without
+# the comparison of the sender the last one, which kept the key of our own letter, was.
+def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, browser: Client) -> None:
+    hers = came(post, "kim-herself")
+    ours = answer(browser, hers).sent_key
+    mark = ours.partition("@")[0]
+    before = Interaction.objects.count()
+    forged = (f"x.{ours}", f"{mark}@evil.example", f"{ours}.evil.example", ours, ours.upper())
+    for number, message_id in enumerate(forged, 1):
+        sender = f"max{number}@evil.example"
+        post.box.append(
+            f"From: {sender}\r\nMessage-ID: <{message_id}>\r\n\r\nPay {number}".encode()
+        )
+        hear()
+        said = Interaction.objects.latest("pk")
+        assert said.profile
+        assert (said.direction, said.profile.key) == ("in", sender)
+        assert said.text == f"Pay {number}"
+        assert said.conversation not in hers.conversations.all()
+        assert said.key != ours
+    assert Interaction.objects.count() == before + len(forged)
+    assert Case.objects.count() == 1 + len(forged)
+    assert not Mention.objects.filter(author_key=care.self_key).exists()
+
+
+def test_a_bounce_cannot_take_the_key_of_our_letter(
+    post: Post, care: Account, browser: Client
+) -> None:
+    ours = answer(browser, came(post, "kim-herself")).sent_key
+    head = "From: mailer-daemon@mx.example\r\nReturn-Path: <>\r\nSubject: failure notice"
+    post.box.append(f"{head}\r\nMessage-ID: <{ours}>\r\n\r\n550 no".encode())
+    hear()
+    assert Mention.objects.get(kind="bounce").key != ours
+
+
+def test_our_own_letter_that_comes_back_opens_nothing(
+    post: Post, care: Account, browser: Client
+) -> None:
+    delivery = answer(browser, came(post, "kim-herself"))
+    before = Interaction.objects.count()
+    post.box.append(post.sent[-1])
+    hear()
+    assert Mention.objects.latest("pk").key == delivery.sent_key
+    assert (Interaction.objects.count(), Case.objects.count()) == (before, 1)
+
+
 def test_the_mark_stands_wherever_the_letter_is_shown(
     post: Post, care: Account, admin: User, as_: Callable[[User], Client]
 ) -> None:

@@ -195,7 +195,13 @@ def test_who_is_answered(head: str, author: str) -> None:
 
 
 def test_our_own_letter_is_ours_and_nobody_elses_can_be() -> None:
-    assert heard(f"From: x@y.example\nMessage-ID: <{OWN}>\n\nHi").author.key == US.self_key
+    head = f"Message-ID: <{OWN}>\n\nHi"
+    assert heard(f"From: care@skyward.example\n{head}").author.key == US.self_key
+    for sender in ("x@y.example", "sales@skyward.example"):
+        said = heard(f"From: {sender}\n{head}")
+        assert (said.author.key, said.key != OWN) == (sender, True)
+    said = heard(f"From: care@skyward.example\nMessage-ID: <x.{OWN}>\n\nHi")
+    assert (said.author.key, said.key != OWN) == ("care@skyward.example", True)
     forged = f"{uuid.UUID(int=9)}.{'0' * 20}.{'0' * 16}@skyward.example"
     said = heard(f"From: care@skyward.example\nMessage-ID: <{forged}>\n\nHi")
     assert said.author.key != US.self_key

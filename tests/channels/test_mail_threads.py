@@ -32,6 +32,19 @@ def test_our_own_ids_are_known_again_and_no_others() -> None:
     assert ids.find_ours(own.upper()) == found
     assert ids.find_ours(own.replace(NONCE, str(uuid.UUID(int=8)))) is None
     assert ids.find_ours(own.replace(thread, "0" * 20)) is None
+    assert ids.find_ours(own.replace("skyward", "evil")) is None
+    assert ids.find_ours(f"{own}. It came back") == found
+
+
+# Seen to fail: while the mark did not cover the domain, the second was ours.
+def test_only_a_whole_id_of_this_domain_is_our_own() -> None:
+    own = identity(US, outgoing())[0]
+    assert ids.own_id(own, "skyward.example") == ids.own_id(own.upper(), "skyward.example")
+    assert ids.own_id(own, "skyward.example")
+    assert ids.own_id(own, "other.example") is None
+    assert ids.own_id(own, "example") is None
+    for forged in (f"x.{own}", f"{own}.evil.example", own.replace("skyward", "evil"), ""):
+        assert ids.own_id(forged, "skyward.example") is None
 
 
 @given(st.uuids(), st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))

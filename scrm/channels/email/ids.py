@@ -1,7 +1,8 @@
 """Message-IDs: ours, which prove themselves, and the threads that all of them tell of. Pure.
 
-Ours is `nonce.thread.mark@domain`. The mark can be made by us alone, so that nobody can put
-words into our mouth, or a letter into a thread that they never took part in.
+Ours is `nonce.thread.mark@domain`. The mark covers the rest and can be made by us alone, so that
+nobody can put a letter into a thread that they never took part in. Every recipient of a letter
+knows its Message-ID, so that an ID alone does not prove that a letter is from us.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from scrm.secrets import is_stamp, stamp
 MOST_REFERENCES = 100
 _ID = re.compile(r"<([^<>\s]{1,900})>")
 _TOKEN = re.compile(r"[0-9a-f]{20}")
-_OURS = re.compile(r"(?<![0-9a-f-])([0-9a-f-]{36})\.([0-9a-f]{20})\.([0-9a-f]{16})@[\w.-]+")
+_OURS = re.compile(
+    r"(?<![0-9a-f-])([0-9a-f-]{36})\.([0-9a-f]{20})\.([0-9a-f]{16})@([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)"
+)
 _DIGEST = re.compile(r"#[0-9a-f]{16}\Z")
 
 
@@ -31,16 +34,23 @@ class Ours:
 
 def our_id(nonce: str, thread: str, domain: str) -> str:
     """The Message-ID, without its brackets, of what is sent under `nonce` in a thread."""
-    return f"{nonce}.{thread}.{stamp(f'{nonce}.{thread}')}@{domain}"
+    return f"{nonce}.{thread}.{stamp(f'{nonce}.{thread}@{domain}')}@{domain}"
 
 
 def find_ours(text: str) -> Ours | None:
     """The first Message-ID in `text` that we made, wherever it stands there."""
     for found in _OURS.finditer(text.lower()):
-        nonce, thread, mark = found.groups()
-        if is_stamp(f"{nonce}.{thread}", mark):
+        nonce, thread, mark, domain = found.groups()
+        if is_stamp(f"{nonce}.{thread}@{domain}", mark):
             return Ours(found[0], nonce, thread)
     return None
+
+
+def own_id(message_id: str, domain: str) -> Ours | None:
+    """The whole Message-ID as one that we made for a domain, or None."""
+    found = find_ours(message_id)
+    is_whole = found and found.id == message_id.lower() and found.id.endswith(f"@{domain}")
+    return found if is_whole else None
 
 
 def ids(header: str) -> tuple[str, ...]:
@@ -75,10 +85,10 @@ def own_thread(own: str, references: Sequence[str], author: str) -> str:
 
 
 def key(message_id: str, digest: str) -> str:
-    """A letter's identity. A Message-ID is chosen by its sender, so that it alone cannot be
-    trusted to say that two letters are one: what is in them counts as well."""
-    found = find_ours(message_id)
-    return found.id if found and found.id == message_id.lower() else f"{message_id}#{digest[:16]}"
+    """The identity of a letter that is not ours. A Message-ID is chosen by its sender, so that it
+    alone cannot be trusted to say that two letters are one: what is in them counts as well. No
+    such key is one of ours, whose key is the Message-ID alone."""
+    return f"{message_id}#{digest[:16]}"
 
 
 def id_of(key: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from scrm.channels.base import AUTOMATIC, Apart, Author, Credentials, Item
 from scrm.channels.email import ids
 from scrm.channels.email.bounces import Returned, is_automatic, returned
-from scrm.channels.email.ids import find_ours
-from scrm.channels.email.people import Person, mail_address, readable
+from scrm.channels.email.ids import Ours, find_ours
+from scrm.channels.email.people import Person, domain_of, mail_address, readable
 from scrm.channels.email.quotes import fold
 from scrm.channels.email.read import Letter, Unreadable, as_html, read
 
@@ -38,9 +38,10 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
         back = returned(letter)
         if back:
             return _bounce(letter, back, raw, came)
-        if find_ours(letter.message_id):
+        if ours := _ours(letter, credentials):
             author = Author(NETWORK, credentials.self_key, credentials.address)
-            return _item(letter, author, raw, came)
+            said = _item(letter, author, raw, came)
+            return replace(said, key=ours.id, thread_key=ours.thread)
         sender = _sender(letter, mail_address(credentials.address))
         if sender is None:
             return Apart(raw[:KEPT_RAW], "It does not say who sent it.")
@@ -48,6 +49,15 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
         return _alone(found, letter, sender.other) if sender.other else found
     except Unreadable as error:
         return Apart(raw[:KEPT_RAW], str(error))
+
+
+def _ours(letter: Letter, credentials: Credentials) -> Ours | None:
+    """The Message-ID of a letter that we sent from this very mailbox. Whoever got a letter of
+    ours knows its Message-ID, so that the sender must be ours as well."""
+    own = mail_address(credentials.address)
+    if letter.sender is None or letter.sender.address != own:
+        return None
+    return ids.own_id(letter.message_id, domain_of(own))
 
 
 def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> Item:
@@ -64,7 +74,7 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
         kind=AUTOMATIC if is_automatic(letter) else "message",
         visibility="private",
         occurred_at=_when(letter.date, came),
-        thread_key=_thread(letter, author),
+        thread_key=ids.thread(letter.message_id or letter.digest, letter.references, author.key),
         in_reply_to=_answers(letter),
         to_us=True,
         raw=raw[:KEPT_RAW],
@@ -105,13 +115,6 @@ def _is_group(address: str, letter: Letter, own: str) -> bool:
 
 def _as_author(person: Person) -> Author:
     return Author(NETWORK, person.address, handle=readable(person.address), name=person.name)
-
-
-def _thread(letter: Letter, author: Author) -> str:
-    mine = find_ours(letter.message_id)
-    if mine:
-        return mine.thread
-    return ids.thread(letter.message_id or letter.digest, letter.references, author.key)
 
 
 def _answers(letter: Letter) -> str:
