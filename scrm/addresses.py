@@ -7,6 +7,7 @@ loopback to be global.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -27,6 +28,12 @@ Kind = Literal[
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+\Z")
 _LONGEST_DOMAIN = 253
+_WRITTEN_TOGETHER = (
+    {"LATIN", "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"},
+    {"LATIN", "CJK", "HANGUL"},
+    {"LATIN", "CJK", "BOPOMOFO"},
+)
+"""The first words of the Unicode names of their letters."""
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 _DENIED_V4 = tuple(
@@ -138,10 +145,7 @@ def ascii_host(host: str) -> str:
         raise ValueError("the name of the host holds a percent sign")
     if ":" in host:
         return str(IPv6Address(host))
-    name = domain_to_ascii(host)
-    if name and not _HOST.match(name):
-        raise ValueError("the name of the host holds characters that no host has")
-    return name
+    return domain_to_ascii(host)
 
 
 def domain_to_ascii(name: str) -> str:
@@ -149,10 +153,16 @@ def domain_to_ascii(name: str) -> str:
 
     By UTS 46 without transitional processing and IDNA 2008. Python's own `idna` codec is IDNA
     2003: it sends straße.test to strasse.test, which belongs to somebody else. A label that is
-    ASCII already stays, so that `my_host` works. Raises ValueError.
+    ASCII already stays, so that `my_host` works. UTS 46 maps signs such as a full-width comma
+    to ASCII, so the result is checked, not what was typed. Raises ValueError.
     """
-    if name.isascii():
-        return name.lower()
+    found = name.lower() if name.isascii() else _a_labels(name)
+    if found and not _HOST.match(found):
+        raise ValueError(f"“{name[:100]}” is not a valid domain name")
+    return found
+
+
+def _a_labels(name: str) -> str:
     try:
         labels = idna.uts46_remap(name, std3_rules=False).split(".")
         found = ".".join(each if each.isascii() else idna.alabel(each).decode() for each in labels)
@@ -164,7 +174,8 @@ def domain_to_ascii(name: str) -> str:
 
 
 def domain_to_unicode(name: str) -> str:
-    """The same name as people read it. A label that is no valid A-label stays as it is."""
+    """The same name as people read it. A label stays as it is where it is no valid A-label, or
+    where its scripts are mixed so that it could look like another name."""
     return ".".join(_readable_label(each) for each in name.split("."))
 
 
@@ -172,6 +183,13 @@ def _readable_label(label: str) -> str:
     if not label.startswith("xn--"):
         return label
     try:
-        return idna.ulabel(label)
+        shown = idna.ulabel(label)
     except idna.IDNAError:
         return label
+    return shown if _is_one_script(shown) else label
+
+
+def _is_one_script(label: str) -> bool:
+    """Whether its letters are of one script, or of those that one language writes together."""
+    scripts = {unicodedata.name(sign, "?").split()[0] for sign in label if sign.isalpha()}
+    return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)

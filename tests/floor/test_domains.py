@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from typing import Any
@@ -43,7 +44,14 @@ def test_a_name_has_one_form(name: str, key: str) -> None:
     assert domain_to_ascii(name) == key
 
 
-@pytest.mark.parametrize("name", ["☃.test", "i❤.test", "-ü.test", "ü" * 64, "ü." * 60, "ü" * 9000])
+# Seen to fail: without `_HOST` in `domain_to_ascii`, all from the sixth on were mapped to signs
+# that end an address or begin another.
+@pytest.mark.parametrize(
+    "name",
+    ["☃.test", "i❤.test", "-ü.test", "ü" * 64, "ü." * 60, "ü" * 9000,
+     "a.test，b＠c.test", "a.test＞＜", "a；b", "a：b", "a（b）", "a＂b", "a［b］", "℀.test", "a b",
+     "a@b", "a,b", "a.test\n"],
+)  # fmt: skip
 def test_what_idna_does_not_allow_is_refused_in_words(name: str) -> None:
     with pytest.raises(ValueError, match=r"valid domain name|too long for a domain name"):
         domain_to_ascii(name)
@@ -58,11 +66,33 @@ def test_a_name_stays_as_it_is_written_on_the_wire(name: str) -> None:
     assert key.isascii()
     assert domain_to_ascii(key) == key
     assert domain_to_ascii(domain_to_unicode(key)) == key
+    assert re.fullmatch(r"[A-Za-z0-9._-]*", key)
 
 
 def test_it_is_read_as_people_write_it() -> None:
     assert domain_to_unicode(SHARP) == "straße.test"
     assert domain_to_unicode("xn--i-7iq.my_host") == "xn--i-7iq.my_host"
+
+
+# Seen to fail: without `_is_one_script` the first three were shown as if they were other names.
+@pytest.mark.parametrize(
+    ("name", "is_shown"),
+    [
+        ("pаypal.test", False),  # with a Cyrillic letter
+        ("skywοrd.test", False),  # with a Greek letter
+        ("аβ.test", False),
+        ("münchen.test", True),
+        ("βόλος.test", True),
+        ("ключ.test", True),
+        ("東京タワーabc.test", True),
+        ("々東ひー.test", True),
+        ("한국어漢字.test", True),
+        ("स्ते5.test", True),
+    ],
+)
+def test_a_label_of_mixed_scripts_stays_in_a_labels(name: str, is_shown: bool) -> None:
+    key = domain_to_ascii(name)
+    assert domain_to_unicode(key) == (name if is_shown else key)
 
 
 def test_addresses_by_number_stay() -> None:
