@@ -98,8 +98,7 @@ def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Clien
     assert not Feedback.objects.exists()
 
 
-# Seen to fail: with `find_ours` alone all four were our own words in Kim's conversation; without
-# the comparison of the sender the last one, which kept the key of our own letter, was.
+# Seen to fail: with `find_ours` alone the first one was our own words in Kim's conversation.
 def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
     ours = answer(browser, hers).sent_key
@@ -123,6 +122,7 @@ def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, brows
     assert not Mention.objects.filter(author_key=care.self_key).exists()
 
 
+# Seen to fail: while `ids.key` gave a letter with our Message-ID the key of ours.
 def test_a_bounce_cannot_take_the_key_of_our_letter(
     post: Post, care: Account, browser: Client
 ) -> None:
