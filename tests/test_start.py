@@ -283,16 +283,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ending, "_PAUSE", 0.01)
 
 
-@pytest.mark.parametrize("what", ["sending", "job"])
+@pytest.mark.parametrize("what", ["sending", "job", "batch"])
 def test_it_waits_for_who_is_in_the_middle_of_something(
-    what: str, browser: Client, agent: User, impatient: None, sample: Case
-) -> None:
-    """Seen to fail with `_is_busy` taken out."""
+    what: str, browser: Client, agent: User, impatient: None, sample: Case,
+    make_source: Callable[..., Source],
+) -> None:  # fmt: skip
+    """Seen to fail with `_is_busy` taken out, and with what was heard left out of it."""
     soon, past = (timezone.now() + timedelta(minutes=each) for each in (1, -1))
     if what == "sending":
         account = Account.objects.get(kind="sandbox")
         log_by_hand(sample, Words(uuid.uuid4(), "x", "private"), account=account, by=agent)
         Delivery.objects.update(state="sending", lease_until=soon)
+    elif what == "batch":
+        poll = make_source().polls.create()
+        Mention.objects.create(
+            scope="feed:x", key="1", poll=poll, author_network="feed", author_key="a",
+            kind="post", visibility="public", lease_until=soon,
+        )  # fmt: skip
     else:
         Job.objects.create(kind="x", owner=agent, state="running", lease_until=soon)
     page = start(browser)
@@ -302,6 +309,7 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
     assert Case.objects.exists()
     Delivery.objects.update(lease_until=past)
     Job.objects.update(lease_until=past)
+    Mention.objects.update(lease_until=past)
     assert start(browser).status_code == 302
 
 

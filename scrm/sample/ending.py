@@ -171,12 +171,15 @@ def _let_nobody_in() -> None:
 
 
 def _is_busy(now: datetime) -> bool:
-    """A sending or a job is between its claim and its last commit, and would write what it read.
+    """Something is between its claim and its last commit, and would write what it read: a
+    sending, a job, or what an own source said, on its way by topics and rules of the sample.
 
-    Visits and batches need no waiting for: their fences find their rows gone and keep nothing.
+    Visits and the sandbox need no waiting for: their fences hold, or find their rows gone.
     """
+    heard = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (
         Delivery.objects.filter(state="sending", lease_until__gte=now).exists()
+        or heard.filter(lease_until__gte=now).exists()
         or Job.objects.filter(state=Job.State.RUNNING, lease_until__gte=now).exists()
     )
 
