@@ -147,9 +147,7 @@ class _Desk:
     def _continue(self, case: Case, arrival: Arrival) -> Case:
         what = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
         if what == "new":
-            fresh = self._open(arrival, self.router.route(arrival.facts), continues=case)
-            self.moved.append(arrival.conversation)
-            return fresh
+            return self._start_anew(case, arrival)
         if arrival.conversation not in self.by_conversation:
             self._link(case, arrival)
         if what == "reopen":
@@ -158,9 +156,20 @@ class _Desk:
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
         else:
             self._hear(case, arrival, Kind.HEARD, "")
-        if case.due_at is None and case.status != Status.NOISE:
+        if case.due_at is None:
             case.due_at = self._due(case)
         return case
+
+    def _start_anew(self, old: Case, arrival: Arrival) -> Case:
+        """A new case that names the old one, or the one that another of its conversations began."""
+        self.moved.append(arrival.conversation)
+        verdict = self.router.route(arrival.facts)
+        begun = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
+        if not begun or not _agrees(verdict, begun[-1]):
+            return self._open(arrival, verdict, continues=old)
+        self._link(begun[-1], arrival)
+        self._hear(begun[-1], arrival, Kind.JOINED, "They wrote elsewhere about an open case.")
+        return begun[-1]
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
         """The one case that this party lives in, unless the rules say another department."""
@@ -171,10 +180,7 @@ class _Desk:
             for case in self.by_party.get(_party(arrival), [])
             if case.last_inbound_at and case.last_inbound_at > self.now - SAME_MATTER
         ]
-        if len(living) != 1:
-            return None
-        agrees = verdict.revision is None or verdict.department == living[0].department_id
-        return living[0] if agrees else None
+        return living[0] if len(living) == 1 and _agrees(verdict, living[0]) else None
 
     def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
         department, why = verdict.department, verdict.why
@@ -281,6 +287,11 @@ class _Desk:
         for department, cases in sorted(heard.items()):
             for case in sorted(cases) if len(cases) <= MOST_HINTS else [0]:
                 publish(f"department:{department}", "case", case)
+
+
+def _agrees(verdict: Verdict, case: Case) -> bool:
+    """Whether the rules let it join this case: none applied, or one names the same department."""
+    return verdict.revision is None or verdict.department == case.department_id
 
 
 def _party(arrival: Arrival) -> tuple[str, int]:

@@ -23,7 +23,7 @@ _LOOKED_AT = 2000
 _SHOWN = (
     "profile__name", "profile__handle", "profile__key", "profile__reach", "department__name",
     "assignee__name", "assignee__email", "issue__name", "last_inbound__kind",
-    "last_inbound__channel",
+    "last_inbound__channel", "continues__status",
 )  # fmt: skip
 _NOBODY = ("", "")
 Hit = tuple[list[list[str | int]], str]
@@ -123,7 +123,7 @@ def _with_last_words(cases: QuerySet[Case]) -> QuerySet[Case]:
             heading=Left("last_inbound__title", 160),
             begins=Left("last_inbound__text", _LOOKED_AT),
         )
-        .select_related("profile", "department", "assignee", "issue", "last_inbound")
+        .select_related("profile", "department", "assignee", "issue", "last_inbound", "continues")
         .only(*(field.name for field in Case._meta.concrete_fields), *_SHOWN)
     )
 

@@ -147,13 +147,16 @@ def after_inbound(
 ) -> Inbound:
     """What something new in a conversation does to the conversation's current case.
 
-    keep: it joins the case, whose status stays: new and open are in work already, and noise
-      stays noise. reopen: it joins the case, which becomes open again: waiting and snoozed, and
-      done up to and including `reopen_days` ago. new: it makes a new case that names the old one.
+    keep: it joins the case, whose status stays: new and open are in work already. reopen: it
+      joins the case, which becomes open again: waiting and snoozed, and done up to and including
+      `reopen_days` ago. new: it makes a new case that names the old one: done longer ago, and
+      noise, because that is a judgement of what was said before, not of who says it.
     A done case without `done_at` is reopened. `done_at` and `now` are aware.
     """
     if status in ("waiting", "snoozed"):
         return "reopen"
+    if status == "noise":
+        return "new"
     if status != "done":
         return "keep"
     if done_at is None or now - done_at <= timedelta(days=reopen_days):

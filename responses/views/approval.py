@@ -150,7 +150,7 @@ def _cancel(request: StaffRequest, response: Response) -> str:
     """
     after_all = corrections.undo(response, by=request.user)
     taken_back = response.author == request.user and _take_back(response)
-    if response.case and response.case.is_closed:
+    if response.case and response.case.is_closed and not response.case.newer:
         response.case.reopen(by=request.user, why=_("Its answer was undone."))
     if after_all:
         return _("Cancelled. Nothing left, and what it had stopped goes out after all.")

@@ -165,6 +165,11 @@ class Case(Undoable):
         return self.status in CLOSED
 
     @property
+    def was_set_aside(self) -> bool:
+        """Whether it goes on with a conversation that was set aside as noise before."""
+        return self.continues is not None and self.continues.status == Status.NOISE
+
+    @property
     def conversations(self) -> models.QuerySet[Conversation]:
         return Conversation.objects.filter(case_links__case=self, case_links__ended_at=None)
 
@@ -300,12 +305,15 @@ class Case(Undoable):
 
     @transaction.atomic
     def set_aside(self, *, by: User, why: str = "") -> None:
-        """Noise: never deleted, and can be taken back."""
+        """Noise: never deleted, and can be taken back. What they write from now on is new work."""
         self._swap({}, status=Status.NOISE, due_at=None)
         self.log(Kind.NOISE, by=by, why=why)
 
     @transaction.atomic
     def reopen(self, *, by: User | None, why: str) -> None:
+        """Raises Stale where a newer case has what was set aside here."""
+        self._lock()
+        self.check_not_continued()
         self._swap({}, status=Status.OPEN, done_at=None, snoozed_until=None)
         self.log(Kind.REOPENED, by=by, why=why)
 

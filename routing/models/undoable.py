@@ -8,10 +8,12 @@ from django.db import models, transaction
 from crm.models import User
 from routing.models.event import LOOKING, CaseEvent
 from routing.models.notice import Notice
-from routing.models.status import Stale
+from routing.models.status import LIVING, Stale, Status
 from scrm.live import publish
 
 if TYPE_CHECKING:
+    from routing.models.case import Case
+    from routing.models.case_conversation import CaseConversation
     from routing.models.department import Department
 
 
@@ -34,6 +36,8 @@ class Undoable(models.Model):
         snoozed_until: datetime | None
         events: models.QuerySet[CaseEvent]
         notices: models.QuerySet[Notice]
+        continued_by: models.QuerySet[Case]
+        conversation_links: models.QuerySet[CaseConversation]
 
         def tell(self, event: str = "case") -> None: ...
 
@@ -56,12 +60,25 @@ class Undoable(models.Model):
             **{name: at.isoformat() if at else None for name, at in times.items()},
         }
 
+    @property
+    def newer(self) -> Case | None:
+        """The open case that has all of what was set aside here, because they wrote again."""
+        if self.status != Status.NOISE or self.conversation_links.filter(ended_at=None).exists():
+            return None
+        return self.continued_by.filter(status__in=LIVING).order_by("pk").last()
+
+    def check_not_continued(self) -> None:
+        """One conversation is not the work of two cases. Raises Stale."""
+        if newer := self.newer:
+            raise Stale(f"They wrote again: that is case #{newer.pk}. This one stays set aside.")
+
     @transaction.atomic
     def put_back(self, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
         """Undo: stand as before, unless somebody changed it since. Raises Stale."""
         self._lock()
         if self.standing != after:
             raise Stale("Somebody changed it since. It was left as it is.")
+        self.check_not_continued()
         theirs = before["department_id"] != after["department_id"]
         handed = self._taken_back(by=by) if theirs else None
         self._swap({}, **before)

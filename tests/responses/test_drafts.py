@@ -246,3 +246,23 @@ def test_a_keep_that_its_own_sending_overtook_brings_nothing_back(
     late = keep(client, complaint, "We are sorry.", place=place, form=form)
     assert late.status_code == 204
     assert not Draft.objects.exists()
+
+
+def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
+    answer: Callable[..., Response],
+    complaint: Case,
+    hear: Callable[..., Case],
+    agent: User,
+    as_: As,
+) -> None:
+    """Its case stays set aside: a newer one has their message. Seen to fail with the case to be
+    opened again all the same: that was refused, and the answer would have left."""
+    response = answer()
+    complaint.set_aside(by=agent)
+    first = complaint.last_inbound
+    assert first
+    fresh = hear("Hello?", thread_key=first.key, in_reply_to=first.key)
+    assert fresh.continues == complaint
+    as_(agent).post(reverse("responses:cancel", args=[response.pk]))
+    assert response.deliveries.get().state == "cancelled"
+    assert Case.objects.get(pk=complaint.pk).status == "noise"

@@ -196,6 +196,25 @@ def test_undo_leaves_alone_what_somebody_changed_since(
     assert Case.objects.get(pk=case.pk).status == "open"
 
 
+def test_who_writes_again_after_noise_is_seen_with_the_mark(
+    as_: As, agent: User, case: Case, say: Say
+) -> None:
+    """In the list and on the case; and the way back names the case that has the message.
+
+    Seen to fail with the message kept as noise.
+    """
+    client = as_(agent)
+    answer = client.post(f"/cases/{case.pk}/noise/", headers=DESK)
+    how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
+    fresh = Case.objects.get(last_inbound=say("It is lost, really!", thread_key="post-1"))
+    assert fresh.continues == case
+    assert "set aside before</span>" in html(client.get("/?view=unassigned"))
+    assert f"set aside before: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
+    page = client.post("/undo/", {"how": how}, follow=True)
+    assert f"They wrote again: that is case #{fresh.pk}." in html(page)
+    assert "set aside before:" not in html(client.get(case.get_absolute_url()))
+
+
 def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: Case) -> None:
     answer = as_(agent).post(f"/cases/{case.pk}/noise/", headers=DESK)
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]

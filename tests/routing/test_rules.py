@@ -120,7 +120,7 @@ def test_an_empty_fact_is_an_unknown_fact() -> None:
         ("open", None, "keep"),
         ("waiting", None, "reopen"),
         ("snoozed", None, "reopen"),
-        ("noise", 400, "keep"),
+        ("noise", None, "new"),
         ("done", 0, "reopen"),
         ("done", 30, "reopen"),
         ("done", -1, "reopen"),
