@@ -55,7 +55,7 @@ def quiet_machine(place: Path, *run: str) -> Machine:
 def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, admin: User) -> None:
     """The one that has been due longest first, and none twice before all were visited once.
 
-    Seen to fail with the first 500 by name nudged at each tick: most were never visited.
+    Seen to fail with the first 500 by name nudged at each tick: the round did not end.
     """
     sources = make(SOURCES, admin)
     machine = quiet_machine(tmp_path, "sender", "beat")

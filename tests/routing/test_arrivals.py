@@ -265,21 +265,23 @@ DEEDS: dict[str, Callable[[Case, User], object]] = {
 }
 
 
+@pytest.mark.slow
 class WhateverIsDoneToCases(TestCase):
-    @settings(max_examples=60)
+    @settings(max_examples=100)
     @given(
         st.lists(
             st.one_of(
                 st.tuples(st.just("hear"), st.sampled_from(["one", "two"])),
-                st.tuples(st.sampled_from([*DEEDS, "undo"]), st.integers(0, 3)),
+                st.tuples(st.sampled_from([*DEEDS, "undo"]), st.integers(0, 2)),
             ),
-            max_size=14,
+            min_size=6,
+            max_size=16,
         )
     )
     def test_no_message_vanishes_and_no_open_case_is_empty(
         self, steps: list[tuple[str, Any]]
     ) -> None:
-        """Seen to fail with noise kept as noise, and with noise reopened beside a newer case."""
+        """Whatever is set aside, finished, reopened and undone in between."""
         agent = User.objects.create_user("agent@scrm.example", role="admin")
         deeds: list[tuple[Case, dict[str, Any], dict[str, Any]]] = []
         for day, (what, which) in enumerate(steps):

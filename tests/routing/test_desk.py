@@ -199,10 +199,7 @@ def test_undo_leaves_alone_what_somebody_changed_since(
 def test_who_writes_again_after_noise_is_seen_with_the_mark(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """In the list and on the case; and the way back names the case that has the message.
-
-    Seen to fail with the message kept as noise.
-    """
+    """In the list and on the case; and the way back names the case that has the message."""
     client = as_(agent)
     answer = client.post(f"/cases/{case.pk}/noise/", headers=DESK)
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]

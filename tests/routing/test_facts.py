@@ -105,8 +105,10 @@ def assert_trial_says_what_was_recorded(case: Case) -> None:
     assert [list(pair) for pair in trial.verdict.why_not] == routed.data["why_not"]
 
 
+@pytest.mark.slow
 class TrialAndRouting(TestCase):
-    """Seen to fail for each field that one of the three builders had and another had not."""
+    """Seen to fail with the title left out of what is written down, and with a source counted that
+    saw it later."""
 
     @settings(max_examples=50)
     @given(
@@ -230,6 +232,8 @@ def test_the_topic_of_a_call_is_marked_and_found(
     assert "<mark>Skyward</mark>" in page.content.decode()
     assert page.context["why"].matches[0].revision == brand.current
     inbox = as_(agent).get(reverse("routing:inbox"), {"view": "all", "topic": brand.pk})
+    link = f'href="/?view=all&amp;topic={brand.pk}"'
+    assert link in as_(agent).get(brand.get_absolute_url()).content.decode()
     rows = inbox.context["rows"]
     assert [row.case for row in rows] == [call]
     assert rows[0].topics == ("Brand",)
@@ -247,7 +251,6 @@ def test_the_same_call_logged_twice_is_matched_once(call: Case, brand: Topic, ag
 def test_statements_do_not_depend_on_the_number_of_answers(
     brand_rule: RoutingRule, agent: User
 ) -> None:
-    """Seen to fail with the topics' names looked up answer by answer."""
     current_matcher()  # compiled once for all
     counts = []
     for size in (2, 20, 200):
