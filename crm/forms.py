@@ -5,6 +5,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -113,13 +114,16 @@ class RelationForm(forms.Form):
         return (self.of, other) if forth else (other, self.of)
 
 
+_TAKEN = _("Somebody here has this address already.")
+
+
 def login_address(typed: str, *, of: User) -> str:
     """The address with which `of` logs in, in lower case. Raises ValidationError where no mail
     can be sent to it, or somebody else has it."""
     email = typed.strip().lower()
     takes_mail(email)
     if User.objects.filter(email__iexact=email).exclude(pk=of.pk).exists():
-        raise ValidationError(_t("Somebody here has this address already."))
+        raise ValidationError(_TAKEN)
     return email
 
 
@@ -135,11 +139,24 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
             forget_old_addresses(user)
         return user
 
+    def save_if_free(self) -> User | None:
+        """Save; None with an error at the field if somebody took the address since the check."""
+        try:
+            with transaction.atomic():
+                return self.save()
+        except IntegrityError:
+            self.add_error("email", _TAKEN)
+            return None
+
 
 class InviteForm(AddressForm):
     class Meta:
         model = User
         fields = ("email", "name", "role")
+
+    def save(self, commit: bool = True) -> User:
+        self.instance.set_unusable_password()  # the link that they get sets one
+        return super().save(commit)
 
 
 class PersonForm(AddressForm):

@@ -16,8 +16,7 @@ def me(request: StaffRequest) -> HttpResponse:
     """What each sets for themselves."""
     mine = User.objects.get(pk=request.user.pk)  # the page's frame goes on showing what is saved
     form = MeForm(request.POST or None, instance=mine)
-    if form.is_valid():
-        form.save()
+    if form.is_valid() and form.save_if_free():
         messages.success(request, _("Saved."))
         return redirect("crm:me")
     return render(request, "crm/me.html", {"form": form}, status=422 if form.is_bound else 200)

@@ -46,10 +46,9 @@ def person(request: StaffRequest, pk: int) -> HttpResponse:
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
     row = _locked(pk)
     form = PersonForm(request.POST, instance=row)
-    if not form.is_valid():
+    if not (form.is_valid() and form.save_if_free()):
         row.refresh_from_db(fields=["role", "email", "name"])
         return _page(request, row, form, status=422)
-    form.save()
     messages.success(request, _("Saved."))
     return redirect("crm:person", pk)
 

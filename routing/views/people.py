@@ -25,14 +25,14 @@ def invite(request: StaffRequest) -> HttpResponse:
     """A login and its departments at once; the link is shown and mailed."""
     typed = request.POST or None
     form, seats = InviteForm(typed), SeatsForm(typed)
-    if not (form.is_valid() and seats.is_valid()):
-        status = 422 if form.is_bound else 200
-        return render(request, "routing/invite.html", {"form": form, "seats": seats}, status=status)
     with transaction.atomic():
-        facts = form.cleaned_data
-        person = User.objects.create_user(facts["email"], name=facts["name"], role=facts["role"])
-        _seat(person, seats, by=request.user)
-    return with_link(request, person)
+        person = form.save_if_free() if form.is_valid() and seats.is_valid() else None
+        if person:
+            _seat(person, seats, by=request.user)
+    if person:
+        return with_link(request, person)
+    status = 422 if form.is_bound else 200
+    return render(request, "routing/invite.html", {"form": form, "seats": seats}, status=status)
 
 
 @admin_only

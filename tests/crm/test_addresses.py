@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress
 from django.test import Client
 
 from crm.adapter import password_link
+from crm.forms import AddressForm
 from crm.models import User
 
 PASSWORD = "a long password"
@@ -82,3 +83,24 @@ def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
     assert taken.status_code == 422
     assert taken.context["form"].errors.keys() == {"email"}
     assert taken.context["person"].email == "anna@acme.example"
+
+
+@pytest.mark.parametrize("page", ["/me/", "/people/{}/edit/", "/people/invite/"])
+def test_an_address_taken_since_the_check_is_refused_at_the_field(
+    page: str, anna: User, admin: User, as_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with `save` called as it is: an IntegrityError, so a 500."""
+    save = AddressForm.save
+
+    def another_saves_first(form: AddressForm, commit: bool = True) -> User:
+        User.objects.create_user("new@acme.example", name="Somebody else")
+        return save(form, commit)
+
+    monkeypatch.setattr(AddressForm, "save", another_saves_first)
+    browser = as_(anna if page == "/me/" else admin)
+    typed = {"name": "Anna", "email": "new@acme.example", "password": PASSWORD, "role": ""}
+    answer = browser.post(page.format(anna.pk), typed)
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {"email": ["Somebody here has this address already."]}
+    anna.refresh_from_db()
+    assert anna.email == "anna@scrm.example"
