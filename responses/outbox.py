@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from crm.models import Interaction, User
+from crm.models import Interaction, Pause, User
 from crm.record import Entry, lock_workspace, record
 from responses import restored
 from responses.feedback import adopt
@@ -79,14 +79,16 @@ def _carry_out(delivery: Delivery) -> Receipt:
 def settle(delivery: Delivery) -> None:
     """Ask the network whether an unknown sending left; what it cannot tell, a human can.
 
-    A change is made again: done twice it is as done once.
+    A change is made again: done twice it is as done once. While a restored database is held,
+    nothing goes back to the queue: its original may still send it.
     """
     if delivery.state != Sending.UNKNOWN:
         return
     now = timezone.now()
+    held = Pause.objects.restored().exists()  # before the network answers, which takes a while
     if delivery.is_change:
         if delivery.attempts < MOST_ATTEMPTS:
-            delivery.back_to_queue(after=0, error="No answer came; trying again.", now=now)
+            _try_again(delivery, "No answer came; trying again.", held=held, now=now)
         else:
             delivery.stay_unknown(look_again=None)
         return
@@ -99,9 +101,18 @@ def settle(delivery: Delivery) -> None:
     if isinstance(found, Receipt):
         mark_sent(delivery, found, now=now)
     elif found is Lookup.ABSENT and delivery.attempts < MOST_ATTEMPTS:
-        delivery.back_to_queue(after=0, error="It had not left; trying again.", now=now)
+        _try_again(delivery, "It had not left; trying again.", held=held, now=now)
     else:
         delivery.stay_unknown(look_again=None)
+
+
+def _try_again(delivery: Delivery, error: str, *, held: bool, now: datetime) -> None:
+    """Queue it again; where it is held, look again later. The release does not wait for that."""
+    if held:
+        unknown = Delivery.objects.to_settle(now).filter(pk=delivery.pk)
+        unknown.update(settle_after=now + SETTLE_AGAIN)
+    else:
+        delivery.back_to_queue(after=0, error=error, now=now)
 
 
 def _speaker(delivery: Delivery) -> Speaker:

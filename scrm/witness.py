@@ -20,6 +20,9 @@ _log = structlog.get_logger(__name__)
 _patience = Patience()
 KEY = "scrm:witness"
 """A sorted set: the name of a database → its highest attempt."""
+RETIRED = 2**53
+"""More than any database counts, for a name under which none may send any more. Redis keeps
+scores as doubles: this is the highest up to which every integer is exact."""
 
 
 def highest(name: str) -> int:

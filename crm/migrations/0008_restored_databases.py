@@ -6,7 +6,16 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-from crm.models.instance import RECORD
+from crm.models.instance import Here
+
+# Before anything can leave, so that the very first backup is known as a copy too. Where people
+# work already, this may be a backup of an older release, which did not record its place: the
+# empty fingerprint matches no place, so that it is held once, until somebody releases it.
+RECORD = f"""
+    INSERT INTO crm_instance (id, uuid, fingerprint, attempts, recorded_at)
+    SELECT 1, gen_random_uuid(),
+        CASE WHEN EXISTS (SELECT FROM crm_user) THEN '' ELSE {Here.template} END, 0, now()
+"""
 
 
 class Migration(migrations.Migration):
@@ -52,6 +61,5 @@ class Migration(migrations.Migration):
             model_name='instance',
             constraint=models.CheckConstraint(condition=models.Q(('id', 1)), name='one_instance'),
         ),
-        # Before anything can leave, so that the very first backup is known as a copy too.
-        migrations.RunSQL([(RECORD, [0])], migrations.RunSQL.noop),
+        migrations.RunSQL(RECORD, migrations.RunSQL.noop),
     ]

@@ -28,12 +28,6 @@ class Here(Func):
     output_field = CharField()
 
 
-RECORD = (
-    "INSERT INTO crm_instance (id, uuid, fingerprint, attempts, recorded_at)"  # noqa: S608
-    f" VALUES ({ONLY}, gen_random_uuid(), {Here.template}, %s, now())"
-)
-
-
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def moved(self) -> InstanceQuerySet:
         """Its row, where this database is not the one that wrote it. Compared by PostgreSQL."""
@@ -46,28 +40,37 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
             return False
         known = witness.highest(str(mine.uuid))
         # Asked again: another sender may have counted on before it told the witness.
-        return known > mine.attempts and self.filter(pk=ONLY, attempts__lt=known).exists()
+        # Or a person released it, under a new name, of which this number says nothing.
+        behind = self.filter(pk=ONLY, uuid=mine.uuid, attempts__lt=known)
+        return known > mine.attempts and behind.exists()
 
     def count_attempt(self) -> None:
         """Count one; the witness hears of it when that is committed, so before the network.
 
         Last in its transaction: until then nobody else can count, so that each number is
-        committed after all that are lower.
+        committed after all that are lower. Raises DoesNotExist where the row is missing: a new
+        row would accept this place without a release.
         """
         with connection.cursor() as cursor:
             cursor.execute(
-                f"{RECORD} ON CONFLICT (id) DO UPDATE SET attempts = crm_instance.attempts + 1"
-                " RETURNING uuid, attempts",
-                [1],
+                "UPDATE crm_instance SET attempts = attempts + 1 RETURNING uuid, attempts"
             )
-            name, attempt = cursor.fetchone()
+            counted = cursor.fetchone()
+        if counted is None:
+            raise self.model.DoesNotExist("The row of this database is missing: nothing is sent.")
+        name, attempt = counted
         transaction.on_commit(lambda: witness.keep(str(name), attempt))
 
     def accept(self) -> None:
-        """From now on this is the database that sends, under a name of its own."""
+        """From now on this is the database that sends, under a new name.
+
+        The old name is retired with the witness, so that older files put back later are held.
+        """
+        old = str(self.get(pk=ONLY).uuid)
         self.filter(pk=ONLY).update(
             fingerprint=Here(), uuid=uuid.uuid4(), recorded_at=timezone.now()
         )
+        transaction.on_commit(lambda: witness.keep(old, witness.RETIRED))
 
 
 class Instance(models.Model):

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from crm.models.user import User
 
@@ -25,7 +26,7 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         """Let nothing leave from now on. False if it was paused already."""
         return self._begin(kind=Pause.Kind.BY_HAND, by=by, why=why, now=now)
 
-    def begin_restored(self, *, why: str, now: datetime) -> bool:
+    def begin_restored(self, *, why: Pause.Sign, now: datetime) -> bool:
         """Hold a restored database. False if it is held already."""
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
@@ -56,6 +57,25 @@ class Pause(models.Model):
         BY_HAND = "by hand", "Paused by hand"
         RESTORED = "restored", "Restored database"
 
+    class Sign(models.TextChoices):
+        """By what a restored database was noticed; kept in `why`."""
+
+        MOVED = (
+            "moved",
+            _("This database was restored from a copy, or moved to another database server."),
+        )
+        SET_BACK = (
+            "set back",
+            _("This database was set back to an earlier state: more was sent than it knows of."),
+        )
+        UNRECORDED = (
+            "unrecorded",
+            _(
+                "This database comes from a release that did not record where it runs,"
+                " so it may be a copy."
+            ),
+        )
+
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.BY_HAND)
     at = models.DateTimeField(default=timezone.now)
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
@@ -77,4 +97,11 @@ class Pause(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.by or 'scrm'}: {self.why}"
+        return f"{self.by or 'scrm'}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """Why, as a page says it."""
+        if self.kind == self.Kind.RESTORED:
+            return str(self.Sign(self.why).label)
+        return self.why

@@ -8,7 +8,7 @@ from responses.forms.composing import (
     StatementForm,
 )
 from responses.forms.correction import CorrectForm, TakeDownForm
-from responses.forms.held import EditForm, MarkSentForm, SendBackForm
+from responses.forms.held import EditForm, MarkSentForm, PauseForm, ReleaseForm, SendBackForm
 from responses.forms.history import JudgeForm
 from responses.forms.places import place_name
 from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
@@ -23,7 +23,9 @@ __all__ = [
     "MarkSentForm",
     "NoteForm",
     "NothingForm",
+    "PauseForm",
     "Preview",
+    "ReleaseForm",
     "ReplyForm",
     "RuleForm",
     "SavedReplyForm",

@@ -148,3 +148,18 @@ class MarkSentForm(forms.Form):
         assume_scheme="https",
     )
     key = forms.CharField(label=_("Its id there, if you know it"), max_length=400, required=False)
+
+
+class PauseForm(forms.Form):
+    why = forms.CharField(
+        label=_("Why?"),
+        max_length=200,
+        help_text=_("Everybody reads it, as long as it lasts."),
+    )
+
+
+class ReleaseForm(forms.Form):
+    looked = forms.BooleanField(
+        label=_("The original database sends nothing any more, and I have checked this list."),
+        error_messages={"required": _("Confirm this first. Nothing was released.")},
+    )

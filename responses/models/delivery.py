@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.budget import Budget
-from crm.models import Account, Conversation, Instance, Interaction, Profile, User
+from crm.models import Account, Conversation, Instance, Interaction, Pause, Profile, User
 from responses.models.response import Response
 from responses.models.sending import Act, DeliveryQuerySet, Sending
 from routing.models import Notice
@@ -51,6 +51,10 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True)
     settle_after = models.DateTimeField(null=True)
     settled_at = models.DateTimeField("a human dealt with it", null=True)
+    doubted_in = models.ForeignKey(
+        Pause, models.PROTECT, null=True, related_name="+", db_index=False,
+        verbose_name="the hold of a restored database that made it unknown",
+    )  # fmt: skip
     scope = models.CharField(max_length=600, blank=True)
     sent_key = models.CharField(max_length=1000, blank=True)
     sent_at = models.DateTimeField(null=True)

@@ -13,15 +13,15 @@ from responses.forms import MarkSentForm
 from responses.models import Delivery
 from responses.models.response import Refused
 from responses.models.sending import Sending
-from responses.views.control import control, to_check
 from responses.views.lookup import changeable, delivery_to_act_on
+from responses.views.sendings import sendings_page
 from routing.models.status import Stale
 from scrm.nudge import nudge
 
 
 @require_safe
 def sendings(request: StaffRequest) -> HttpResponse:
-    return _sendings(request)
+    return sendings_page(request)
 
 
 @require_POST
@@ -43,14 +43,14 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
     form = MarkSentForm(request.POST)
     if not form.is_valid():
-        return _sendings(request, form=form, at=pk, status=422)
+        return sendings_page(request, form=form, at=pk, status=422)
     try:
         outbox.confirm_sent(delivery, by=request.user, **form.cleaned_data)
     except Refused as refusal:
         form.add_error("url", str(refusal))
-        return _sendings(request, form=form, at=pk, status=422)
+        return sendings_page(request, form=form, at=pk, status=422)
     except Stale as stale:
-        return _sendings(request, status=409, error=str(stale))
+        return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("Written down as sent."))
     return redirect("responses:sendings")
 
@@ -66,7 +66,7 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         delivery.send_again(by=request.user)
     except Stale as stale:
-        return _sendings(request, status=409, error=str(stale))
+        return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("Sending it again."))
     return redirect("responses:sendings")
 
@@ -77,7 +77,7 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         delivery.send_late(by=request.user)
     except Stale as stale:
-        return _sendings(request, status=409, error=str(stale))
+        return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("Sending it now."))
     return redirect("responses:sendings")
 
@@ -88,18 +88,6 @@ def put_away(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         delivery.put_away(by=request.user)
     except Stale as stale:
-        return _sendings(request, status=409, error=str(stale))
+        return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("Put away. It stays in the history."))
     return redirect("responses:sendings")
-
-
-def _sendings(
-    request: StaffRequest,
-    form: MarkSentForm | None = None,
-    at: int | None = None,
-    status: int = 200,
-    error: str = "",
-) -> HttpResponse:
-    """What needs a human. form, at: what was typed about one of them, and about which."""
-    shown = {**to_check(request, form, at), "error": error, **control(request)}
-    return render(request, "responses/sendings.html", shown, status=status)

@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models import Exists, Q
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from crm.models import Instance, Job, Pause, User
 from scrm.live import publish
@@ -38,6 +39,10 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         )
         return free.filter(mailed_at=None)
 
+    def never_mail(self, *, now: datetime) -> None:
+        """Leave what is not mailed by now to the app: it is settled as if it were mailed."""
+        self.filter(mailed_at=None, read_at=None).update(mailed_at=now)
+
 
 class Notice(models.Model):
     """Something that one person should know: it rings their bell, and comes by mail if wanted."""
@@ -52,6 +57,7 @@ class Notice(models.Model):
         FAILED = "failed", "A sending needs you"
         REOPENED = "reopened", "Your case is open again"
         JOB = "job", "Your work is done"
+        HELD = "held", _("Sending is held: this database was restored")
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=12, choices=Kind.choices)

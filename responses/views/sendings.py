@@ -1,0 +1,85 @@
+"""The page “Check sending”: what needs a human, and the switches for the whole workspace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from crm.access import StaffRequest
+from crm.models import Pause
+from responses import restored
+from responses.forms import MarkSentForm, PauseForm, ReleaseForm
+from responses.models import Delivery, Trouble
+from responses.views.lookup import changeable, dealt_with_by, oldest
+
+MOST = 50
+
+
+def sendings_page(
+    request: StaffRequest,
+    form: MarkSentForm | None = None,
+    at: int | None = None,
+    status: int = 200,
+    error: str = "",
+    **forms: Form,
+) -> HttpResponse:
+    """What needs a human. form, at: what was typed about one of them, and about which.
+
+    forms: what was typed into a form of the whole page, under its name there.
+    """
+    found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
+    found = found.select_related(
+        "response__case__profile", "response__issue", "response__department",
+        "response__author", "account", "profile",
+    ).prefetch_related(
+        "response__deliveries__account", "response__attachments",
+    ).order_by("send_after", "pk")  # fmt: skip
+    waiting, more = oldest(found)
+    workable = dealt_with_by([delivery.response for delivery in waiting], request.user)
+    unsent = changeable([delivery.response for delivery in waiting], request.user)
+    rows: list[dict[str, Any]] = [
+        {
+            "delivery": delivery,
+            "may_act": delivery.response_id in workable,
+            "may_change": delivery.response_id in unsent,
+            "form": form if form and at == delivery.pk else MarkSentForm(),
+            "open": form is not None and at == delivery.pk,
+        }
+        for delivery in waiting
+    ]
+    shown = {"rows": rows, "more": more, "error": error, **_control(request), **forms}
+    return render(request, "responses/sendings.html", shown, status=status)
+
+
+def _control(request: StaffRequest) -> dict[str, Any]:
+    """What the page of sendings shows of the switch, of troubles, and of what waits in line."""
+    hold = Pause.objects.restored().first()
+    line = Delivery.objects.visible_to(request.user).waiting_for_their_turn()
+    return {
+        "pause": Pause.objects.by_hand().select_related("by").first(),
+        "pause_form": PauseForm(),
+        "restored": hold,
+        "release_form": ReleaseForm(),
+        **(_held_back(request, hold) if hold else {}),
+        "troubles": Trouble.objects.open().select_related("account"),
+        "line": line.select_related("account", "response__case", "response__issue")[:MOST],
+        "in_line": line.count(),
+    }
+
+
+def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
+    """What a restored database would send, and of how much nobody knows whether it was sent."""
+    waiting = restored.waiting().visible_to(request.user)
+    rows = waiting.order_by("send_after", "pk").select_related(
+        "response__case__profile", "response__issue", "response__author", "account", "profile"
+    )
+    return {
+        "waiting": rows[:MOST],
+        "waiting_n": waiting.count(),
+        "unknown_n": restored.doubted(hold).visible_to(request.user).count(),
+        "now": timezone.now(),
+    }
