@@ -233,7 +233,7 @@ def test_a_dump_restored_over_the_same_database_is_known_too(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_upgraded_database_is_held_once_as_it_may_be_a_copy(cluster: Postgres) -> None:
-    """Seen to fail with the migration recording the place whatever it found."""
+    """The migration cannot know, so it records no place where people work already."""
     env = {**os.environ, "DATABASE_URL": cluster.url}
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
 

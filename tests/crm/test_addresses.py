@@ -89,7 +89,7 @@ def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
 def test_an_address_taken_since_the_check_is_refused_at_the_field(
     page: str, anna: User, admin: User, as_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with `save` called as it is: an IntegrityError, so a 500."""
+    """`save` alone raises IntegrityError there, so a 500."""
     save = AddressForm.save
 
     def another_saves_first(form: AddressForm, commit: bool = True) -> User:

@@ -150,7 +150,7 @@ def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Ne
 def test_without_the_row_of_this_database_nothing_is_sent(
     answer_many: Many, network: Network
 ) -> None:
-    """Seen to fail with the row written anew by the count, which accepted any place."""
+    """A count that wrote the row anew would accept any place."""
     answer_many(1)
     Instance.objects.all().delete()
     with pytest.raises(Instance.DoesNotExist):
@@ -218,8 +218,7 @@ def test_a_later_change_to_a_post_is_held_too(
 def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by: str) -> None:
     """Seen to fail with `unmailed` holding nothing back, and without the witness asked.
 
-    What the original may have mailed is never mailed, nor that all is held: seen to fail
-    without `never_mail`, when both were mailed after the release.
+    What the original may have mailed is never mailed, nor that all is held.
     """
     User.objects.update(mail_notices=True)
     (before,) = Notice.give([agent], Notice.Kind.ASSIGNED, text="Of before the hold.")
@@ -418,7 +417,7 @@ def test_without_a_look_at_it_nothing_is_released(
 def test_a_form_told_off_shows_the_whole_page(
     verb: str, answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """Seen to fail with an empty list beside the form."""
+    """Also the list beside the form."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -429,7 +428,7 @@ def test_a_form_told_off_shows_the_whole_page(
 
 
 def test_reasons_are_translated_when_they_are_shown(supervisor: User, as_: As) -> None:
-    """Seen to fail with the English sentence stored."""
+    """Codes are stored, not sentences."""
     restore()
     pipeline.tick()
     words = {str(Pause.Sign.MOVED.label): "Umgezogen.", str(Notice.Kind.HELD.label): "Angehalten."}
@@ -480,7 +479,7 @@ def test_what_became_late_meanwhile_is_looked_up_before_it_leaves(
 def test_older_files_put_back_after_a_release_are_held_again(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Seen to fail with the old name not retired: nothing was known of it that is higher."""
+    """The witness knows that their name is retired."""
     answer_many(1)
     files = Instance.objects.values("uuid", "fingerprint", "attempts").get()
     Instance.objects.update(fingerprint="another/place")
@@ -496,7 +495,7 @@ def test_older_files_put_back_after_a_release_are_held_again(
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     supervisor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with the second look at the count alone, under whichever name."""
+    """The number that it was told is of the old name."""
     set_back()
     restored.look(now=timezone.now())
     ask = witness.highest
