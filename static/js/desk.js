@@ -30,8 +30,8 @@
     }
   }
 
-  // What fails is said by the banner.
-  const ask = (verb, address, how) => htmx.ajax(verb, address, how).catch(() => {});
+  // True if there was an answer, of whatever kind. What fails is said by the banner.
+  const ask = (verb, address, how) => htmx.ajax(verb, address, how).then(() => true, () => false);
 
   // Each kind of request has an element of its own: those of one element wait for one another,
   // and only the last of them is kept. Of two cases that are wished for, the later is shown.
@@ -47,20 +47,21 @@
   async function show(address) {
     const turn = (opening = { id: caseIn(address) });
     htmx.trigger(opener, "htmx:abort");
-    await ask("GET", address, { source: opener, target: "#open", swap: "outerHTML" });
+    const isAnswered = await ask("GET", address, { source: opener, target: "#open", swap: "outerHTML" });
     if (turn !== opening) return false;
     opening = null;
     const isThere = shownCase() === turn.id;
-    if (!isThere) sayUnloaded(address);
+    if (!isThere) sayUnloaded(address, isAnswered ? "refused" : "lost");
     settled();
     return isThere;
   }
 
   // The case before does not stay there as if it were the one that could not be loaded.
-  function sayUnloaded(address) {
+  function sayUnloaded(address, why) {
     const pane = document.getElementById("unloaded").content.firstElementChild.cloneNode(true);
     pane.dataset.wished = caseIn(address) || "";
     pane.querySelector("a").href = address;
+    pane.querySelector("[data-why]").textContent = pane.dataset[why];
     leave();
     document.getElementById("open").replaceWith(pane);
     opened();
@@ -225,7 +226,10 @@
     place.classList.toggle("shows-who", Boolean(shows));
     place.querySelector(shows ? ".hide-who" : "[data-who]").focus();
   });
-  window.addEventListener("popstate", () => location.reload());
+  window.addEventListener("popstate", () => {
+    scrm.leave(location.pathname);
+    location.reload();
+  });
 
   // Finished with it: on to the next one in the list, unless they went on to another one already.
   document.body.addEventListener("case-finished", ({ detail }) => {
@@ -279,8 +283,7 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || document.body.dataset.shortcuts !== "on" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
+    if (event.defaultPrevented || !scrm.mayAct(event)) return;
     if (event.key === "j" || event.key === "k") { event.preventDefault(); move(event.key === "j" ? 1 : -1); }
     if (event.key === "x") {
       const box = focused()?.querySelector(".pick input");
@@ -292,22 +295,34 @@
   const heard = new Set();
   let timer = 0;
   let seeing = null;
-  // A new list takes the place of the answer's: ask again for that one.
-  document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
-    if (target.id !== "cases" || !detail.shouldSwap || !seeing) return;
-    for (const id of seeing) heard.add(id);
-    seeing = null;
-    htmx.trigger("#list-news", "htmx:abort");
+  function seeSoon() {
     clearTimeout(timer);
     timer = setTimeout(seeNews, 250);
+  }
+  // A new list takes the place of the answer's: ask again for that one. And what the links of the
+  // last list asked for has no place any more.
+  function replace(list, by) {
+    for (const link of list.querySelectorAll("[hx-target='#cases']")) if (link !== by) htmx.trigger(link, "htmx:abort");
+    hearAgain();
+    htmx.trigger("#list-news", "htmx:abort");
+    if (heard.size) seeSoon();
+  }
+  function hearAgain() {
+    for (const id of seeing || []) heard.add(id);
+    seeing = null;
+  }
+  document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
+    if (!detail.shouldSwap) return;
+    if (target.id === "list-news") seeing = null;
+    if (target.id === "cases") replace(target, detail.requestConfig.elt);
   });
+  document.body.addEventListener("connected", () => { if (heard.size) seeSoon(); });
   document.body.addEventListener("live:case", ({ detail }) => {
     heard.add(detail.id);
-    clearTimeout(timer);
-    timer = setTimeout(seeNews, 250);
+    seeSoon();
   });
   document.body.addEventListener("live:presence", ({ detail }) => {
-    if (document.getElementById(`row-${detail.id}`)) { heard.add(detail.id); clearTimeout(timer); timer = setTimeout(seeNews, 250); }
+    if (document.getElementById(`row-${detail.id}`)) { heard.add(detail.id); seeSoon(); }
   });
   function seeNews() {
     const list = document.getElementById("cases");
@@ -323,7 +338,7 @@
     heard.clear();
     const picked = new Set([...document.querySelectorAll(".pick input:checked")].map((box) => box.value));
     ask("GET", `${list.dataset.news}?${query}`, { source: "#list-news", target: "#list-news", swap: "innerHTML" }).then(() => {
-      if (seeing === asked) seeing = null;
+      if (seeing === asked) hearAgain(); // it was not shown
       for (const box of document.querySelectorAll(".pick input")) if (picked.has(box.value)) box.checked = true;
       count();
       const bar = document.querySelector("[data-bar]");

@@ -16,16 +16,22 @@ window.scrm = window.scrm || {};
   }
 
   function writing(target) {
-    return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+    return target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
   }
 
   // Who has opened a small form types into it, and never past it.
   const isInPop = (target) => target.closest("details.pop[open]") && !target.matches("summary");
 
+  // Not until all scripts are there, which know what a key leads to.
+  function hears(event) {
+    if (!on || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return false;
+    return !writing(event.target) && !isInPop(event.target) && !scrm.early;
+  }
+  scrm.mayAct = (event) => hears(event) && !scrm.leaving;
+
   // Press it, or go into it: a field takes the focus, a disclosure opens on its first field.
   scrm.press = (element) => {
-    if (element.matches("[data-writes]")) scrm.typeAheadOnNextPage();
-    if (element.matches("a[href]:not([hx-get], .back)")) leave();
+    if (element.matches("[data-writes]")) scrm.typeAheadOnNextPage(element.pathname);
     if (element.matches("input, textarea, select")) { element.focus(); element.select?.(); return; }
     if (!element.matches("summary")) { element.click(); return; }
     const details = element.parentElement;
@@ -51,7 +57,7 @@ window.scrm = window.scrm || {};
 
   document.addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey;
-    if (event.key === "Escape") scrm.leaving = false;
+    if (event.key === "Escape") scrm.stay();
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
       if (close()) event.preventDefault();
       else if (writing(event.target)) event.target.blur();
@@ -63,12 +69,10 @@ window.scrm = window.scrm || {};
       scrm.openDialog(document.getElementById("palette"));
       return;
     }
-    if (!on || command || event.altKey || document.querySelector("dialog[open]")) return;
-    if (writing(event.target) || scrm.early) return;
-    if (isInPop(event.target) && event.key.length === 1) return;
+    if (!hears(event)) return;
     if (event.repeat && event.key === held) { event.preventDefault(); return; }
-    const two = find(`${before} ${event.key}`);
-    before = event.key === "g" ? "g" : "";
+    const two = scrm.leaving ? null : find(`${before} ${event.key}`);
+    before = event.key === "g" && !scrm.leaving ? "g" : "";
     if (two || before) { if (two) act(event, () => scrm.press(two)); return; }
     const element = find(event.key);
     if (scrm.typeAhead(event.key, element)) act(event);
@@ -93,13 +97,35 @@ window.scrm = window.scrm || {};
     if (event.target.matches("dialog")) event.target.close();
   });
 
-  // Another page is on its way: until it is there, no key acts on this one. A form that only
-  // brings a file leaves the page where it is.
-  function leave() {
-    scrm.leaving = true;
-    setTimeout(() => { scrm.leaving = false; }, 10000);
+  // Another page is on its way, by its path: until it is there, no key acts on this one. If it
+  // does not come, as after a form that only brings a file, this one goes on.
+  let leftFor = 0;
+  scrm.leave = (path) => {
+    clearTimeout(leftFor);
+    leftFor = setTimeout(scrm.stay, 10000);
+    scrm.leaving = path;
+  };
+  scrm.stay = () => {
+    if (!scrm.leaving) return;
+    clearTimeout(leftFor);
+    scrm.leaving = "";
+    document.dispatchEvent(new CustomEvent("desk-settled"));
+  };
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) scrm.stay(); });
+
+  // A link to another page, after everybody else has seen the click. Nobody writes on here.
+  function leads(link) {
+    const isHere = link.hash && link.pathname === location.pathname && link.search === location.search;
+    return link.origin === location.origin && !isHere && !link.matches("[target], [download], [hx-get]");
   }
-  addEventListener("pageshow", () => { scrm.leaving = false; });
+  window.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!leads(link)) return;
+    scrm.leave(link.pathname);
+    const { activeElement } = document;
+    if (writing(activeElement) && !activeElement.closest(".typed")) activeElement.blur();
+  });
 
   // An address names only what is asked for.
   function withoutEmpty(form) {
@@ -114,7 +140,7 @@ window.scrm = window.scrm || {};
     if (form.method === "get") withoutEmpty(form);
     if (form.method === "dialog" || form.hasAttribute("hx-post") || event.defaultPrevented) return;
     if (form.dataset.sent) event.preventDefault();
-    else leave();
+    else scrm.leave(new URL(form.getAttribute("action") || "", location).pathname);
     form.dataset.sent = "1";
     setTimeout(() => delete form.dataset.sent, 3000);
   });

@@ -48,7 +48,6 @@ if (document.querySelector("main.desk")) scrm.rows = (() => {
   });
   document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
     if (!["open", "list-news", "cases"].includes(target.id)) return;
-    if (target.id === "cases" && Number(target.dataset.turn || 0) > sent.get(detail.xhr)) detail.shouldSwap = false;
     detail.serverResponse = current(detail.serverResponse, detail.xhr);
   });
 

@@ -11,10 +11,12 @@ window.scrm = window.scrm || {};
   if (!template) return;
   const TABS = { r: "reply", p: "statement", n: "note", z: "nothing" };
   const DISCLOSURES = "ashl;";
+  const CASE = /^\/cases\/(\d+)\/$/;
   const KEPT = `scrm-typed-${document.body.dataset.user}`;
   const SLOW = 400; // ms after which one sees where the text goes meanwhile
-  // What is waited for: key and tab of the field, the case ("" is the next one that opens), or
-  // isPage for the first field of the next page; and the box that has the text until then.
+  // What is waited for: key and tab of the field, the case ("" is the next one that opens), or the
+  // path of the page that has the field; isNext while that page is on its way; over: why nothing is
+  // waited for any more. And the box that has the text until then.
   const waiting = [];
 
   const writes = (element) => element?.matches?.("input:not([type=checkbox], [type=radio]), textarea, select");
@@ -23,7 +25,7 @@ window.scrm = window.scrm || {};
 
   // Kept for this browser tab, so that a reload or another page does not lose it.
   function save() {
-    const kept = waiting.map(({ key, tab, id, isPage, field }) => ({ key, tab, id, isPage, text: field.value }));
+    const kept = waiting.map(({ key, tab, id, path, isNext, over, field }) => ({ key, tab, id, path, isNext, over, text: field.value }));
     try { sessionStorage.setItem(KEPT, JSON.stringify(kept)); } catch { /* full or forbidden: it is on screen */ }
   }
 
@@ -40,10 +42,16 @@ window.scrm = window.scrm || {};
     const words = template.dataset[why].replace("%s", `#${wait.id}`);
     if (says.textContent !== words) says.textContent = words;
     wait.box.dataset.state = why;
-    wait.asked = false;
-    wait.tries = 0;
+    if (why !== "waiting") { wait.asked = false; wait.tries = 0; }
     const link = wait.box.querySelector("a");
     link.href = link.dataset.address.replace("0", wait.id);
+  }
+
+  // The text stays here, and nothing takes it away.
+  function end(wait, why) {
+    wait.over = why;
+    explain(wait, why);
+    save();
   }
 
   function listen(wait) {
@@ -55,7 +63,9 @@ window.scrm = window.scrm || {};
       if (event.repeat && event.key === wait.key && !field.value) event.preventDefault();
       if (event.key !== "Escape" || event.isComposing || !["quiet", "waiting"].includes(box.dataset.state)) return;
       event.stopPropagation();
-      close(wait);
+      if (field.value) end(wait, "stopped");
+      else close(wait);
+      scrm.stay();
     });
     box.addEventListener("focusout", ({ relatedTarget }) => {
       if (!field.value && document.hasFocus() && !box.contains(relatedTarget)) close(wait);
@@ -82,7 +92,7 @@ window.scrm = window.scrm || {};
   function enter(field) {
     const isNew = !field.selectionEnd;
     field.focus();
-    if (isNew && field.setSelectionRange) field.setSelectionRange(field.value.length, field.value.length);
+    if (isNew && field.selectionEnd !== null && field.setSelectionRange) field.setSelectionRange(field.value.length, field.value.length);
   }
 
   // Into the field, where its caret is. Nobody who writes elsewhere by now is taken away from there.
@@ -90,25 +100,46 @@ window.scrm = window.scrm || {};
     if (wait.isComposing) return;
     const text = field.matches("textarea") ? wait.field.value : wait.field.value.replace(/\s*\n\s*/g, " ");
     const { activeElement } = document;
-    if (wait.box.contains(activeElement) || !writes(activeElement)) {
-      enter(field);
-    }
-    if (field.matches("select")) choose(field, text);
-    else if (text) {
-      const caret = field.selectionEnd;
-      const at = wait.isPage ? 0 : caret; // before what the new page heard already
-      field.setRangeText(text, at, at);
-      field.setSelectionRange(caret + text.length, caret + text.length);
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-    }
-    close(wait);
+    const isFree = wait.box.contains(activeElement) || !writes(activeElement);
+    if (isFree) enter(field);
+    if (!text || put(field, text, wait.path)) { close(wait); return; }
+    end(wait, "unfit");
+    if (isFree) wait.field.focus();
+  }
+
+  // False where the field does not take it.
+  function put(field, text, isFirst) {
+    if (field.matches("select")) return choose(field, text);
+    const isPut = field.selectionEnd === null ? append(field, text, isFirst) : insert(field, text, isFirst);
+    if (isPut) field.dispatchEvent(new Event("input", { bubbles: true }));
+    return isPut;
+  }
+
+  function insert(field, text, isFirst) {
+    const caret = field.selectionEnd;
+    const at = isFirst ? 0 : caret; // before what the new page heard already
+    field.setRangeText(text, at, at);
+    field.setSelectionRange(caret + text.length, caret + text.length);
+    return true;
+  }
+
+  // Dates, numbers and e-mail addresses show no script where their caret is.
+  function append(field, text, isFirst) {
+    const was = field.value;
+    const whole = isFirst ? text + was : was + text;
+    field.value = whole;
+    if (field.value === whole) return true;
+    field.value = was;
+    return false;
   }
 
   function choose(select, text) {
-    const option = [...select.options].find(({ label }) => text && label.toLowerCase().startsWith(text.trim().toLowerCase()));
-    if (!option) return;
+    const begin = text.trim().toLowerCase();
+    const option = begin && [...select.options].find(({ label }) => label.toLowerCase().startsWith(begin));
+    if (!option) return !begin;
     option.selected = true;
     select.dispatchEvent(new Event("change", { bubbles: true }));
+    return true;
   }
 
   function reachTab(wait) {
@@ -133,14 +164,16 @@ window.scrm = window.scrm || {};
 
   function reachDisclosure(wait) {
     const opener = [...document.querySelectorAll(`#open summary[data-key="${wait.key}"]`)].find((each) => each.checkVisibility());
-    if (!opener) { explain(wait, "closed"); return; }
+    if (!opener) { explain(wait, "formless"); return; }
     opener.parentElement.open = true;
     const field = [...opener.parentElement.querySelectorAll("input:not([type=hidden]), select, textarea, button")][0];
     if (writes(field)) pour(wait, field);
+    else if (wait.field.value) end(wait, "unfit");
     else { field?.focus(); close(wait); }
   }
 
   function reachPage(wait) {
+    if (wait.path !== location.pathname) { explain(wait, "misplaced"); return; }
     const field = document.querySelector("main [autofocus]") || document.querySelector("main textarea, main input:not([type=hidden], [type=checkbox], [type=radio])");
     if (field) pour(wait, field);
     else explain(wait, "fieldless");
@@ -148,7 +181,9 @@ window.scrm = window.scrm || {};
 
   function reach(wait) {
     if (wait.isComposing || scrm.leaving) return;
-    if (wait.isPage) { reachPage(wait); return; }
+    wait.isNext = false;
+    if (wait.over) { explain(wait, wait.over); return; }
+    if (wait.path) { reachPage(wait); return; }
     if (scrm.desk && scrm.desk.coming() !== null) return;
     const shown = scrm.desk?.shown();
     wait.id ||= shown || "";
@@ -158,14 +193,17 @@ window.scrm = window.scrm || {};
     else reachDisclosure(wait);
   }
 
-  const reachAll = () => { for (const wait of [...waiting]) reach(wait); };
+  function reachAll() {
+    for (const wait of [...waiting]) reach(wait);
+    save();
+  }
 
   // True where the key is dealt with here, and is no shortcut any more. element: what it would press.
   scrm.typeAhead = (key, element) => {
-    const coming = scrm.leaving ? "" : scrm.desk ? scrm.desk.coming() : null;
+    const coming = scrm.leaving ? scrm.leaving.match(CASE)?.[1] || "" : scrm.desk ? scrm.desk.coming() : null;
     const isTab = key in TABS;
     if (coming !== null) {
-      if (isTab || DISCLOSURES.includes(key)) begin({ key, tab: TABS[key], id: coming });
+      if (isTab || DISCLOSURES.includes(key)) begin({ key, tab: TABS[key], id: coming, isNext: Boolean(scrm.leaving) });
       return key.length === 1 && Boolean(scrm.leaving || isTab || DISCLOSURES.includes(key) || element?.closest("#open, #bulk"));
     }
     if (!scrm.desk || (!isTab && key !== "l")) return false;
@@ -174,7 +212,7 @@ window.scrm = window.scrm || {};
     return true;
   };
   // The next page has the field.
-  scrm.typeAheadOnNextPage = () => begin({ isPage: true });
+  scrm.typeAheadOnNextPage = (path, text) => begin({ path, isNext: true }, text);
 
   // A tab of the composer, by its key or by a click: if its field is there already, nothing is asked for.
   document.addEventListener("click", (event) => {
@@ -203,22 +241,48 @@ window.scrm = window.scrm || {};
   document.addEventListener("desk-settled", reachAll);
   document.body.addEventListener("connected", reachAll);
 
+  // On the page that it was typed for.
+  const isMeant = ({ path, id }) => (path ? path === location.pathname : Boolean(scrm.desk) && (!id || id === scrm.desk.shown()));
+
   // What was kept when the last page was left, and the keys that came before this script did.
-  function resume() {
+  function resume(isBack) {
     let kept = [];
     try { kept = JSON.parse(sessionStorage.getItem(KEPT)) || []; } catch { /* not ours */ }
     document.removeEventListener("keydown", scrm.hear);
     const keys = scrm.early || [];
     scrm.early = null;
-    const goesOn = kept.at(-1)?.isPage || kept.at(-1)?.id === ""; // with what the last page heard
-    if (goesOn) kept.at(-1).text += spelled(keys);
+    const last = kept.at(-1);
+    const goesOn = last?.isNext && isMeant(last); // with what the last page heard
+    if (goesOn) last.text += spelled(keys);
     for (const { text, ...facts } of kept) {
-      if (text || facts.isPage || !facts.id) begin(facts, text, !facts.id || facts.id === scrm.desk?.shown());
+      if (isBack && facts.isNext && !facts.path && !facts.id) facts.over = "misplaced"; // the next case was not this one
+      if (text || facts.isNext) begin(facts, text, isMeant(facts) && !facts.over);
     }
-    const isOn = document.body.dataset.shortcuts === "on" && scrm.desk && !goesOn;
-    const at = isOn ? keys.findIndex((key) => key in TABS) : -1;
-    if (at >= 0) begin({ key: keys[at], tab: TABS[keys[at]], id: scrm.desk.shown() || "" }, spelled(keys.slice(at + 1)));
+    if (!goesOn) replay(keys);
     reachAll();
+  }
+
+  // The first key that leads to a field, and what was typed into it.
+  function replay(keys) {
+    if (document.body.dataset.shortcuts !== "on") return;
+    const shown = scrm.desk?.shown();
+    const leads = (key) => key === "/" || linkTo(key) || (scrm.desk && (key in TABS || (shown ? DISCLOSURES : "l").includes(key)));
+    const at = keys.findIndex(leads);
+    if (at < 0) return;
+    const [key, text] = [keys[at], spelled(keys.slice(at + 1))];
+    if (key === "/") search(text);
+    else if (linkTo(key)) follow(linkTo(key), text);
+    else begin({ key, tab: TABS[key], id: shown || "" }, text);
+  }
+  const linkTo = (key) => document.querySelector(`a[data-writes][data-key="${CSS.escape(key)}"]`);
+  function search(text) {
+    const field = document.getElementById("find");
+    scrm.press(field);
+    if (text) field.value = text.trim();
+  }
+  function follow(link, text) {
+    scrm.typeAheadOnNextPage(link.pathname, text);
+    link.click();
   }
   function spelled(keys) {
     return keys.reduce((text, key) => {
@@ -227,5 +291,11 @@ window.scrm = window.scrm || {};
       return key.length === 1 ? text + key : text;
     }, "");
   }
-  document.addEventListener("DOMContentLoaded", resume);
+  document.addEventListener("DOMContentLoaded", () => resume(performance.getEntriesByType("navigation")[0]?.type === "back_forward"));
+  // Back from the browser's memory: the pages after this one may have taken what it waits with.
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    for (const { box } of waiting.splice(0)) box.remove();
+    resume(true);
+  }, true); // before keys.js says that this page goes on
 })();

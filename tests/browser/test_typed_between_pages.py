@@ -1,0 +1,300 @@
+"""Between two pages: what is typed belongs to the page that comes, and is never lost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from crm.models import User
+from responses.models import Draft
+from tests.browser.conftest import Windows
+from tests.browser.test_list import NEWS, Late, tell, until
+from tests.browser.test_typeahead import FAST, at_list, kept, standing, typed
+from tests.browser.world import World
+
+PERSISTED = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+
+
+def held(page: Page, address: str, times: int | None = None) -> list[Route]:
+    """Requests that get no answer until they are let go."""
+    routes: list[Route] = []
+    page.route(address, lambda route: routes.append(route), times=times)
+    return routes
+
+
+def let_go(page: Page, routes: list[Route]) -> None:
+    until(page, lambda: routes)
+    for route in routes:
+        route.continue_()
+
+
+@pytest.mark.parametrize("way", ["palette", "link", "back"])
+def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
+    windows: Windows, agent: User, world: World, way: str
+) -> None:
+    """Seen to fail without the click and `popstate` that leave: the old case had the text."""
+    ron, layla = world["ron"], world["layla"]
+    hand = at_list(windows, agent)
+    page = hand.page
+    hand.open(layla)
+    hand.open(ron)
+    before = standing(world)
+    coming = held(page, f"**/cases/{layla.pk}/*")
+    if way == "palette":
+        page.keyboard.press("Control+k")
+        page.keyboard.type("layla")
+        expect(page.locator("#palette-server a").first).to_be_visible()
+        page.keyboard.press("Enter")
+    elif way == "back":
+        page.evaluate("history.back()")
+    else:
+        page.evaluate(
+            "(href) => document.querySelector('#open .who .name a').setAttribute('href', href)",
+            f"{layla.get_absolute_url()}?",
+        )
+        page.locator("#open .who .name a").click(no_wait_after=True)
+    until(page, lambda: coming)
+    typed(page)
+    with page.expect_navigation(wait_until="domcontentloaded"):
+        let_go(page, coming)
+    kept(page, layla)
+    assert standing(world) == before
+    assert not Draft.objects.filter(case=ron).exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "field", "text"),
+    [
+        ("lpriority", "#tag_tags", "priority"),
+        ("/refund", "#find", "refund"),
+        ("crita", "#profile_q", "rita"),
+    ],
+)
+def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
+    windows: Windows, agent: User, world: World, keys: str, field: str, text: str
+) -> None:
+    """Seen to fail where only the tabs of the composer counted: a later letter opened one."""
+    page = windows.browser(agent).new_page()
+    script = held(page, "**/typeahead.js", times=1)
+    page.goto(world["layla"].get_absolute_url(), wait_until="commit")
+    expect(page.locator("#open .case-title h1")).to_be_visible()
+    page.keyboard.type(keys, delay=FAST)
+    let_go(page, script)
+    expect(page.locator(field)).to_have_value(text)
+    expect(page.locator(field)).to_be_focused()
+
+
+def test_text_for_a_page_that_fails_goes_into_no_other(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where it went into the first field of any page."""
+    windows.expect("500")
+    page = windows.open(agent, world["ron"].get_absolute_url())
+    coming = held(page, "**/new/")
+    page.keyboard.type("cerika", delay=FAST)
+    until(page, lambda: coming)
+    coming[0].fulfill(status=500, body="It broke.")
+    expect(page.locator("body")).to_have_text("It broke.")
+    page.goto(world["layla"].get_absolute_url())
+    box = page.locator(".typed")
+    expect(box).to_contain_text("The page that you typed this for did not open.")
+    expect(box.locator("textarea")).to_have_value("erika")
+    expect(box.locator("textarea")).not_to_be_focused()
+    expect(page.locator("#find")).to_have_value("")
+    page.unroute_all()
+    page.goto("/new/")
+    expect(page.locator("#profile_q")).to_have_value("erika")
+
+
+def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """The next page took the text: this one, from the browser's memory, knows it.
+
+    Seen to fail without `pageshow` in typeahead.js.
+    """
+    page = windows.open(agent, world["ron"].get_absolute_url())
+    page.route("**/new/", lambda route: route.fulfill(status=204))
+    page.keyboard.type("cerika", delay=FAST)
+    expect(page.locator(".typed textarea")).to_have_value("erika")
+    page.evaluate("sessionStorage.clear()")
+    page.evaluate(PERSISTED)
+    expect(page.locator(".typed")).to_have_count(0)
+    page.unroute_all()
+
+
+@pytest.mark.parametrize("keys", ["azzz", ";zzz"])
+def test_text_that_fits_no_choice_is_kept(
+    windows: Windows, agent: User, world: World, keys: str
+) -> None:
+    """Seen to fail where the choice had the focus and the text was gone."""
+    hand = at_list(windows, agent)
+    hand._move_to(world["layla"])
+    hand.page.keyboard.press("Enter")
+    hand.page.keyboard.type(keys, delay=FAST)
+    box = hand.page.locator(".typed")
+    expect(box).to_contain_text("No choice here begins with what you typed.")
+    expect(box.locator("textarea")).to_have_value("zzz")
+    expect(box.get_by_role("button", name="Copy")).to_be_visible()
+
+
+def test_a_page_that_does_not_come_gives_the_keys_back(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where the end of the wait was told to nobody, and came with the first clock."""
+    page = windows.browser(agent).new_page()
+    page.clock.install()
+    page.goto(world["ron"].get_absolute_url())
+    page.route("**/new/", lambda route: route.fulfill(status=204))
+    page.keyboard.type("cerika", delay=FAST)
+    page.clock.fast_forward(6000)
+    page.locator(".nav a.new").click()
+    page.clock.fast_forward(6000)
+    box = page.locator(".typed")
+    expect(box.locator("textarea")).to_have_value("erika")
+    expect(box).to_contain_text("The field is still loading.")
+    page.clock.fast_forward(6000)
+    expect(box).to_contain_text("The page that you typed this for did not open.")
+    page.locator("h1").first.click()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+
+
+def test_escape_stops_the_wait_and_gives_the_keys_back(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where Escape threw the text away and left the keys dead."""
+    page = windows.open(agent, world["ron"].get_absolute_url())
+    page.route("**/new/", lambda route: route.fulfill(status=204))
+    page.keyboard.type("cerika", delay=FAST)
+    page.keyboard.press("Escape")
+    expect(page.locator(".typed")).to_contain_text("Your text stays here")
+    page.locator("h1").first.click()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+
+
+@pytest.mark.parametrize("text", ["", "For them"])
+def test_escape_takes_the_press_back_and_keeps_the_text(
+    windows: Windows, agent: User, world: World, text: str
+) -> None:
+    """Seen to fail where it threw the text away."""
+    hand = at_list(windows, agent)
+    hand.open(world["layla"])
+    hand.page.route("**/composer/?tab=note", lambda route: None)
+    hand.page.keyboard.type(f"n{text}", delay=FAST)
+    hand.page.keyboard.press("Escape")
+    box = hand.page.locator(".typed")
+    expect(box).to_have_count(1 if text else 0)
+    if text:
+        expect(box.locator("textarea")).to_have_value(text)
+        box.get_by_role("button", name="Discard").click()
+        expect(box).to_have_count(0)
+    hand.page.unroute_all()
+
+
+def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: World) -> None:
+    """Seen to fail where the box that came up forgot the request that ran."""
+    hand = at_list(windows, agent)
+    hand.open(world["layla"])
+    asked = held(hand.page, "**/composer/?tab=note")
+    hand.page.keyboard.type("nFor them", delay=FAST)
+    expect(hand.page.locator(".typed")).to_contain_text("The field is still loading.")
+    hand.page.evaluate("document.dispatchEvent(new CustomEvent('desk-settled'))")
+    hand.page.wait_for_timeout(300)  # nothing more happens: there is no condition to wait for
+    assert len(asked) == 1
+    let_go(hand.page, asked)
+    expect(hand.writing).to_have_value("For them")
+
+
+def test_a_form_that_a_case_does_not_have_is_named_so(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where it said that the case cannot be written in."""
+    layla = world["layla"]
+    layla.finish(by=agent, seen=layla.last_inbound_id)
+    hand = at_list(windows, agent)
+    hand._move_to(layla)
+    hand.page.keyboard.press("Enter")
+    hand.page.keyboard.type("smonday", delay=FAST)
+    box = hand.page.locator(".typed")
+    expect(box).to_contain_text("This case does not have the form of that key now.")
+
+
+def test_a_case_that_is_refused_is_not_called_a_lost_connection(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where the words were those for a lost connection."""
+    windows.expect("404", "Response Status Error")
+    hand = at_list(windows, agent)
+    hand.page.route(
+        f"**/cases/{world['layla'].pk}/*", lambda route: route.fulfill(status=404, body="")
+    )
+    hand.row(world["layla"]).click()
+    expect(hand.opened).to_contain_text("The case could not be opened.")
+    expect(hand.opened).not_to_contain_text("connection")
+
+
+def test_news_that_could_not_be_asked_for_are_asked_for_again(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where they were forgotten with the request."""
+    windows.expect("ERR_FAILED", "500", "Response Status Error")
+    context = windows.browser(agent)
+    context.route("**/live/?token=*", lambda route: route.abort())
+    page = context.new_page()
+    page.goto("/?view=all")
+    ron, layla = str(world["ron"].pk), str(world["layla"].pk)
+    page.route(NEWS, lambda route: route.fulfill(status=500, body=""), times=1)
+    with page.expect_response(NEWS):
+        tell(page, "live:case", id=layla)
+    with page.expect_request(NEWS) as asked:
+        tell(page, "live:case", id=ron)
+    ids = re.search(r"ids=([^&]*)", asked.value.url)
+    assert ids is not None
+    assert set(ids[1].split("%2C")) == {ron, layla}
+
+
+def test_a_field_without_a_caret_takes_the_text(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Seen to fail where the caret of an e-mail field was set: the browser refuses that."""
+    page = windows.open(agent, world["ron"].get_absolute_url())
+
+    coming = held(page, "**/new/")
+    page.keyboard.type("cerika@example.org", delay=FAST)
+    until(page, lambda: coming)
+    answer = coming[0].fetch()
+    body = re.sub(r'<input (?=[^>]*id="profile_q")', '<input type="email" ', answer.text())
+    coming[0].fulfill(response=answer, body=body)
+    expect(page.locator("#profile_q[type=email]")).to_have_value("erika@example.org")
+
+
+def test_an_older_list_does_not_take_the_address(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """Asked for by “Older”, and a newer list came first.
+
+    Seen to fail where its link still waited for it.
+    """
+    hand = at_list(windows, agent)
+    page = hand.page
+    page.evaluate("""() => {
+      const more = document.createElement("p");
+      more.innerHTML = `<a id="more" href="/?view=all&page=2" hx-get="/?view=all&page=2"
+        hx-target="#cases" hx-swap="outerHTML" hx-push-url="true">Older</a>`;
+      document.getElementById("cases").append(more);
+      htmx.process(more);
+    }""")
+    late = Late(page, "**/?view=all&page=2")
+    page.locator("#more").click()
+    late.come()
+    world["wei"].finish(by=agent, seen=world["wei"].last_inbound_id)
+    with page.expect_response(re.compile(r"/\?(?!token)")):
+        tell(page, "list-changed")
+    expect(page.locator("#more")).to_have_count(0)
+    late.let_go()
+    page.wait_for_timeout(300)
+    assert "page=2" not in page.url
