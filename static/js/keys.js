@@ -111,7 +111,6 @@ window.scrm = window.scrm || {};
     scrm.leaving = "";
     document.dispatchEvent(new CustomEvent("desk-settled"));
   };
-  addEventListener("pageshow", ({ persisted }) => { if (persisted) scrm.stay(); });
 
   // A link to another page, after everybody else has seen the click. Nobody writes on here.
   function leads(link) {

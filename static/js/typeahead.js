@@ -297,5 +297,6 @@ window.scrm = window.scrm || {};
     if (!persisted) return;
     for (const { box } of waiting.splice(0)) box.remove();
     resume(true);
-  }, true); // before keys.js says that this page goes on
+    scrm.stay();
+  });
 })();

@@ -99,22 +99,6 @@ def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     expect(hand.row(layla)).to_have_count(0)
 
 
-def test_an_older_list_does_not_replace_a_newer_one(
-    hand: Mouse, world: World, teammate: User
-) -> None:
-    """Seen to fail where both were asked for by the list itself: the second was dropped."""
-    page = hand.page
-    late = Late(page, LIST)
-    tell(page, "list-changed")
-    late.come()
-    world["wei"].claim(by=teammate)
-    tell(page, "list-changed")
-    expect(hand.row(world["wei"])).to_have_count(0)
-    late.let_go()
-    page.wait_for_timeout(300)
-    expect(hand.row(world["wei"])).to_have_count(0)
-
-
 def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
     """Seen to fail without the turn of a row in rows.js."""
     page = hand.page
