@@ -71,13 +71,17 @@ def editable(responses: Collection[Response], user: User) -> set[int]:
 def is_unsent(response: Response) -> bool:
     """Whether surely nothing of it has left, so that it may still be changed.
 
-    A correction of a post is stopped where it was written, not changed on its way.
+    A failure that somebody dealt with is past. A correction of a post is stopped where it was
+    written, not changed on its way.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return True
-    states = {each.state for each in response.deliveries.all()}
-    waits = response.state == State.RELEASED and not response.corrects_in_place
-    return waits and states in ({Sending.QUEUED}, {Sending.FAILED})
+    if response.state != State.RELEASED or response.corrects_in_place:
+        return False
+    sendings = response.deliveries.all()
+    states = {each.state for each in sendings}
+    open_failure = states == {Sending.FAILED} and any(not each.settled_at for each in sendings)
+    return states == {Sending.QUEUED} or open_failure
 
 
 def why_not(response: Response, user: User) -> str:
@@ -153,14 +157,17 @@ def leave_out(response: Response, file: Attachment, *, shown: str, by: User) -> 
     """Take one file off what has not left → what goes without it. Raises Stale or Refused.
 
     What is held stays held, and every signature is asked for again, because each is under the
-    hash of what it signed; what was released goes past the rules again.
+    hash of what it signed; what was on its way goes past the rules again. What failed becomes
+    a draft.
     """
     _check_shown(response, shown)
     was_signed = bool(response.signatures)
+    waits = response.deliveries.filter(state=Sending.QUEUED).exists()
     mine = _in_hand(response, by=by)
     put_along(mine, [each for each in mine.attachments.all() if each != file], by=by)
-    if mine != response:
+    if mine != response and waits:
         mine.send(by=by)
+    if mine != response:
         _reopen(response, mine, by=by)
     elif mine.state == State.HELD and was_signed:
         mine.ask(now=timezone.now())

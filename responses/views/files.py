@@ -38,6 +38,8 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
     says = _("“%(name)s” was removed. It does not leave.") % {"name": file.name}
     if left != response and left.state == "held":
         says = f"{says} {held_for(left)}."
+    elif left != response and left.state == "draft":
+        says = _("%(says)s The text is a draft now: send it when it is right.") % {"says": says}
     messages.success(request, says)
     return _back(request, left)
 

@@ -295,6 +295,35 @@ def test_what_failed_is_changed_and_sent_instead(
     assert not holes()
 
 
+def test_what_failed_is_sent_instead_once(
+    page: Callable[..., Response], network: Network, agent: User, as_: As
+) -> None:
+    """Seen to fail while any failure could be changed, also one that was dealt with: a second
+    press of the button sent a second copy."""
+    failed, client = page(uploads=[]), as_(agent)
+    network.mood = "refuses"
+    leave(network)
+    typed = form(client, failed)
+    client.post(url("edit", failed), typed)
+    assert client.post(url("edit", failed), typed).status_code == 409
+    assert url("edit", failed) not in client.get(failed.get_absolute_url()).content.decode()
+    assert len(leave(network)) == 1
+
+
+def test_a_file_removed_from_what_failed_sends_nothing_by_itself(
+    page: Callable[..., Response], network: Network, agent: User, as_: As
+) -> None:
+    failed, client = page(), as_(agent)
+    network.mood = "refuses"
+    leave(network)
+    remove(client, failed, "passport.pdf")
+    draft = Response.objects.latest("pk")
+    assert (draft.state, [each.name for each in draft.attachments.all()]) == (
+        "draft", ["voucher.pdf"],
+    )  # fmt: skip
+    assert leave(network) == []
+
+
 def test_a_correction_takes_no_file_along_and_loses_those_it_had(
     network: Network,
     microblog: Account,
