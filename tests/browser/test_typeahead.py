@@ -336,7 +336,7 @@ def test_who_it_was_is_typed_before_the_page_for_it_is_there(
 def test_whoever_writes_elsewhere_by_then_is_left_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where the field that came took the focus in any case."""
+    """The field that comes does not take the focus from another one."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     held: list[Route] = []

@@ -294,7 +294,6 @@ def test_where_no_account_fits_it_offers_to_answer_by_hand(
 def test_where_no_account_fits_the_text_is_a_draft_and_may_become_a_note(
     complaint: Case, microblog: Account, agent: User, as_: As
 ) -> None:
-    """Seen to fail where there was no field, and where the note left the draft behind."""
     Account.objects.filter(pk=microblog.pk).update(is_active=False)
     client = as_(agent)
     page = client.get(url("composer", complaint)).content.decode()

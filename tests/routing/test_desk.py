@@ -51,7 +51,7 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
 
 
 def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
-    """Seen to fail where the row was drawn without the list: only a later refresh marked it."""
+    """Without the list, only a later refresh marks it."""
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
     assert f'<li id="row-{case.pk}" class="case-row current gone"' in panes
@@ -63,10 +63,7 @@ def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, cas
 def test_a_list_on_screen_keeps_its_view(
     as_: As, agent: User, teammate: User, case: Case, make_case: Make
 ) -> None:
-    """An address without a view means another list once somebody has taken a case.
-
-    Seen to fail without "shows": what nobody has was marked as gone.
-    """
+    """An address without a view means another list once somebody has taken a case."""
     other = make_case(by="ruth")
     case.claim(by=agent)
     asked = {"ids": f"{case.pk},{other.pk}", "shows": "unassigned"}
