@@ -87,10 +87,10 @@ class Story:
         new = reverse("routing:new")
         press(self.browser("ben"), page, new, kind="call", text=words.CALL, profile=phone.pk)
 
-    def reply(self, name: str, place: str, text: str) -> Response:
+    def reply(self, name: str, place: str, text: str, **confirmed: str) -> Response:
         """A micro response from the composer; `place` is how its form names the way."""
         composer, action = self._answering("reply")
-        press(self.browser(name), composer, action, place=place, text=text)
+        press(self.browser(name), composer, action, place=place, text=text, **confirmed)
         return self._sent(text)
 
     def take_over(self, name: str) -> None:
@@ -189,7 +189,8 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 
 def three_micro_responses_answer_it(story: Story) -> Response:
     publicly = story.way("microblog", DIRECTOR, "public")
-    tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET)
+    # He wrote a mail and called as well, so a public answer is confirmed.
+    tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET, publicly="on")
     story.take_over("ben")
     story.reply("ben", story.way("mail", HIS_MAIL, "private"), words.REPLY_BY_MAIL)
     story.tell_by_phone("carla", words.REPLY_BY_PHONE)

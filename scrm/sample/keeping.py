@@ -33,7 +33,8 @@ class Fate(Enum):
 
 _TABLES = {
     Fate.LEFT: "auth.Group auth.Group_permissions auth.Permission contenttypes.ContentType "
-    "crm.Instance pghistory.Context scrm.Heartbeat scrm.Sample sessions.Session",
+    "crm.Instance listening.TopicStamp pghistory.Context scrm.Heartbeat scrm.Sample "
+    "sessions.Session",
     Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Hole "
     "responses.Proof responses.Trouble routing.Notice routing.Presence sandbox.Fault sandbox.Post",
     Fate.FOLLOWS: "account.EmailAddress crm.Account crm.AccountChange crm.UserChange "
