@@ -22,8 +22,8 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from crm.models import Account, Instance, Interaction, Pause, User
-from responses import outbox, proof, restored
+from crm.models import Account, Interaction, Pause, User
+from responses import outbox, proof
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down, undo
 from responses.models import Delivery, Hole, Proof, Response
@@ -258,17 +258,6 @@ class Once(RuleBasedStateMachine):
             Pause.objects.end(by=self.cast.supervisor, now=self.now)
 
     @move(1)
-    def it_is_restored_from_a_copy(self, _dice: Random) -> None:
-        """Elsewhere; what the copy lacks is not played."""
-        Instance.objects.count_attempt()
-        Instance.objects.update(fingerprint="elsewhere")
-
-    @move(2)
-    def somebody_releases_it(self, _dice: Random) -> None:
-        restored.look(now=self.now)
-        restored.release(by=self.cast.supervisor, now=self.now)
-
-    @move(1)
     def limit(self, dice: Random) -> None:
         account = Account.objects.get(pk=dice.choice(self.cast.accounts).pk)
         account.config = account.config | {"per_hour": dice.choice([None, None, 1, 2])}
@@ -317,7 +306,6 @@ class Once(RuleBasedStateMachine):
         self._tick(lambda: dice.choice(MOODS), self._death(dice))
 
     def _tick(self, mood: Callable[[], str], death: Any) -> None:
-        restored.look(now=self.now)
         Delivery.objects.give_up_on_the_dead(self.now)
         Delivery.objects.hold_back(self.now)
         for verb, found in (
@@ -400,7 +388,6 @@ class Once(RuleBasedStateMachine):
         assert response.pk not in self.taken_back
         assert delivery.account.paused_at is None
         assert not Pause.objects.filter(ended_at=None).exists()
-        assert not Instance.objects.filter(fingerprint="elsewhere").exists()
         assert delivery.send_after is not None
         assert delivery.send_after <= self.now
         self._keeps_the_order(delivery)
@@ -498,7 +485,6 @@ class Once(RuleBasedStateMachine):
     def _recover(self) -> None:
         Account.objects.update(paused_at=None, config={})
         Pause.objects.end(by=self.cast.supervisor, now=self.now)
-        self.somebody_releases_it(Random())
         self.network.what_was_slow_arrives()
         for _ in range(8):
             self.now += timedelta(seconds=700)

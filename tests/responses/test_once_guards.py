@@ -43,9 +43,6 @@ FENCE = """attempt_id=self.attempt_id,
 GUARDS: dict[str, list[Cut]] = {
     "what is paused does not leave": [(*DUE, "account__paused_at=None,", "")],
     "a pause of everything holds": [(*DUE, ".exclude(Exists(Pause.objects.open()))", "")],
-    "a restored database sends nothing": [
-        (*DUE, ".exclude(Exists(Instance.objects.moved()))", "")
-    ],
     "not before its time": [(*DUE, "send_after__lte=now,", "")],
     "one claim at a time": [
         (*DUE, "state=Sending.QUEUED,", ""),
