@@ -94,7 +94,6 @@ def test_a_restored_dump_sends_nothing_until_a_human_releases_it(
     tmp_path: Path, witness: Path, hear: Callable[..., Case], microblog: Account, agent: User,
     supervisor: User, as_: As,
 ) -> None:  # fmt: skip
-    """Seen to fail without the fingerprint: all but the unknown one left within seconds."""
     sent, due, planned, unknown, taken_back = answers(hear, agent, 5)
     outbox.deliver(sent)
     Delivery.objects.filter(pk=planned.pk).update(send_after=timezone.now() + timedelta(hours=3))
@@ -170,7 +169,6 @@ def copy(there: Path, here: Path) -> None:
 def test_older_files_put_back_send_nothing_until_a_human_releases_them(
     tmp_path: Path, witness: Path, cluster: Postgres, as_: As
 ) -> None:
-    """Seen to fail without the witness: what had left meanwhile left again."""
     with looking_at(cluster.url):
         assert Instance.objects.get().attempts == 0  # known since it was made
         hearing, agent, boss = people()
@@ -221,7 +219,6 @@ def people() -> tuple[Callable[..., Case], User, User]:
 def test_a_dump_restored_over_the_same_database_is_known_too(
     tmp_path: Path, cluster: Postgres
 ) -> None:
-    """Seen to fail with the oid of the table left out of the fingerprint."""
     with looking_at(cluster.url):
         dump = tmp_path / "scrm.dump"
         program("pg_dump", "-Fc", f"--file={dump}", cluster.url)

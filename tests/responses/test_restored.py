@@ -255,7 +255,7 @@ def restore_by(request: pytest.FixtureRequest) -> str:
 def test_what_was_due_is_looked_up_and_what_is_planned_waits(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Seen to fail with what was due left in the queue: the first was sent twice."""
+    """Seen to fail with what was due left in the queue."""
     answer_many(3)
     first, second, planned = Delivery.objects.select_related("account").order_by("pk")
     later(planned)
@@ -556,7 +556,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """Seen to fail with the witness told after the sending."""
+    """Seen to fail with the witness not told."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
