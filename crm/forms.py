@@ -114,7 +114,7 @@ class RelationForm(forms.Form):
         return (self.of, other) if forth else (other, self.of)
 
 
-_TAKEN = _("Somebody here has this address already.")
+_TAKEN = _("This address is already in use.")
 
 
 def login_address(typed: str, *, of: User) -> str:
@@ -163,7 +163,7 @@ class PersonForm(AddressForm):
     class Meta:
         model = User
         fields = ("name", "email", "role")
-        labels = {"email": _("Mail address, with which they log in")}
+        labels = {"email": _("Mail address (used to log in)")}
 
     def clean_role(self) -> str:
         role: str = self.cleaned_data["role"]
@@ -187,7 +187,7 @@ class MeForm(AddressForm):
         fields = ("name", "email", "shortcuts", "mail_notices")
         labels = {
             "name": _("Your name, as colleagues and the record show it"),
-            "email": _("Your mail address, with which you log in"),
+            "email": _("Your mail address (used to log in)"),
             "shortcuts": _("Keys act as shortcuts"),
             "mail_notices": _("Notices also come by mail"),
         }

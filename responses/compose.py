@@ -303,7 +303,7 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
     if added:
         _add(response, added, response.in_reply_to)
     names = ", ".join(f"{each.account} → {each.profile or 'everyone'}" for each in places)
-    response.note(f"It goes elsewhere now: {names} ({way}).", by=by, now=timezone.now())
+    response.note(f"Recipients changed: {names} ({way}).", by=by, now=timezone.now())
 
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:

@@ -211,7 +211,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
     response.attachments.clear()
     copy.attachments.set(files)
     CampaignStatement.objects.filter(statement=response).update(statement=copy)
-    copy.note("Taken out of the queue to be changed.", by=by, now=timezone.now())
+    copy.note("Taken out of the queue for editing.", by=by, now=timezone.now())
     return copy
 
 

@@ -88,7 +88,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
 
 def _page(scope: Any, refused: BodyRefused) -> str:
     """A whole page, or for htmx a message beside what is there."""
-    title = _("This was not received")
+    title = _("The request was not accepted")
     if any(name == b"hx-request" for name, _value in scope["headers"]):
         message = Message(ERROR, f"{title}. {refused.message}")
         return render_to_string("_messages.html", {"oob": True, "messages": [message]})

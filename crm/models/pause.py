@@ -66,12 +66,12 @@ class Pause(models.Model):
         )
         SET_BACK = (
             "set back",
-            _("This database was set back to an earlier state: more was sent than it knows of."),
+            _("This database was set back to an earlier state: it lacks texts that were sent."),
         )
         UNRECORDED = (
             "unrecorded",
             _(
-                "This database comes from a release that did not record where it runs,"
+                "This database comes from a version that did not record where it runs,"
                 " so it may be a copy."
             ),
         )

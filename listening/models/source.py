@@ -43,7 +43,7 @@ class SourceQuerySet(models.QuerySet["Source"]):
         if source is None:
             return None
         source.polls.filter(outcome="running").update(
-            outcome="failed", ended_at=now, error="This visit ended without a word."
+            outcome="failed", ended_at=now, error="This fetch ended without a result."
         )
         source.current_poll = poll = source.polls.create(started_at=now)
         lease = timedelta(seconds=settings.POLL_LEASE_SECONDS)

@@ -160,6 +160,6 @@ class PauseForm(forms.Form):
 
 class ReleaseForm(forms.Form):
     looked = forms.BooleanField(
-        label=_("The original database sends nothing any more, and I have checked this list."),
-        error_messages={"required": _("Confirm this first. Nothing was released.")},
+        label=_("The original database no longer sends, and I have checked this list."),
+        error_messages={"required": _("Tick this box first. Sending is still held.")},
     )

@@ -72,5 +72,5 @@ def _said(place: Place) -> str:
         words = _("Message privately as %(account)s to %(whom)s")
     said = words % {"account": place.account, "whom": whom}
     if profile and profile.unreachable_since:
-        return _("%(said)s (what we sent there last came back)") % {"said": said}
+        return _("%(said)s (our last message there bounced)") % {"said": said}
     return said

@@ -42,7 +42,7 @@ def release(request: StaffRequest) -> HttpResponse:
     if not form.is_valid():
         return sendings_page(request, status=422, release_form=form)
     if restored.release(by=request.user, now=timezone.now()):
-        messages.success(request, _t("Released. What waits is sent at its time."))
+        messages.success(request, _t("Sending goes on. Each text is sent at its time."))
     else:
-        messages.error(request, _t("It was released already. Nothing was sent twice."))
+        messages.error(request, _t("Sending was resumed already. Nothing changed."))
     return redirect("responses:sendings")

@@ -30,12 +30,12 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
     file = next(iter(files.named(response.attachments.all(), asked)), None)
     try:
         if file is None:
-            raise Stale(_("This file does not go along any more."))
+            raise Stale(_("This file is no longer attached."))
         left = signing.leave_out(response, file, shown=shown, by=request.user)
     except (Refused, Stale) as error:
         messages.error(request, str(error))
         return _back(request, response)
-    says = _("“%(name)s” was removed. It does not leave.") % {"name": file.name}
+    says = _("“%(name)s” was removed. It is not sent.") % {"name": file.name}
     if left != response and left.state == "held":
         says = f"{says} {held_for(left)}."
     elif left != response and left.state == "draft":

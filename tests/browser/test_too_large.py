@@ -28,7 +28,7 @@ def test_a_whole_page_says_so_and_back_leads_to_what_was_typed(
     page.locator("[name=name]").fill("Brand")
     page.locator("main form textarea").first.evaluate(FILL, LARGE)
     page.locator("main form button.primary").first.evaluate("(button) => button.click()")
-    expect(page.get_by_role("heading", name="This was not received")).to_be_visible()
+    expect(page.get_by_role("heading", name="The request was not accepted")).to_be_visible()
     expect(page.locator("main")).to_contain_text("larger than 1 MB")
     page.screenshot(path=f"var/browser/too-large-{theme}.png")
     page.go_back()
@@ -45,6 +45,6 @@ def test_beside_a_case_a_message_says_so_and_the_text_stays(
     text = page.locator("#composing.noted textarea[name=text]")
     text.evaluate(FILL, LARGE)
     page.locator("#composing form button.primary").evaluate("(button) => button.click()")
-    expect(page.locator("#messages li.error").last).to_contain_text("This was not received")
+    expect(page.locator("#messages li.error").last).to_contain_text("The request was not accepted")
     page.screenshot(path="var/browser/too-large-note.png")
     assert len(text.input_value()) == LARGE

@@ -136,7 +136,7 @@ def test_text_that_fits_no_choice_is_kept(
     hand.page.keyboard.press("Enter")
     hand.page.keyboard.type(keys, delay=FAST)
     box = hand.page.locator(".typed")
-    expect(box).to_contain_text("No choice here begins with what you typed.")
+    expect(box).to_contain_text("No option begins with what you typed.")
     expect(box.locator("textarea")).to_have_value("zzz")
     expect(box.get_by_role("button", name="Copy")).to_be_visible()
 
@@ -155,7 +155,7 @@ def test_a_page_that_does_not_come_gives_the_keys_back(
     page.clock.fast_forward(6000)
     box = page.locator(".typed")
     expect(box.locator("textarea")).to_have_value("erika")
-    expect(box).to_contain_text("The field is still loading.")
+    expect(box).to_contain_text("The field is loading.")
     page.clock.fast_forward(6000)
     expect(box).to_contain_text("The page that you typed this for did not open.")
     page.locator("h1").first.click()
@@ -202,7 +202,7 @@ def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: Wo
     hand.open(world["layla"])
     asked = held(hand.page, "**/composer/?tab=note")
     hand.page.keyboard.type("nFor them", delay=FAST)
-    expect(hand.page.locator(".typed")).to_contain_text("The field is still loading.")
+    expect(hand.page.locator(".typed")).to_contain_text("The field is loading.")
     hand.page.evaluate("document.dispatchEvent(new CustomEvent('desk-settled'))")
     hand.page.wait_for_timeout(300)  # nothing more happens: there is no condition to wait for
     assert len(asked) == 1
@@ -221,7 +221,7 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
     hand.page.keyboard.press("Enter")
     hand.page.keyboard.type("smonday", delay=FAST)
     box = hand.page.locator(".typed")
-    expect(box).to_contain_text("This case does not have the form of that key now.")
+    expect(box).to_contain_text("This case has no form for that shortcut now.")
 
 
 def test_a_case_that_is_refused_is_not_called_a_lost_connection(

@@ -101,6 +101,6 @@ def test_an_address_taken_since_the_check_is_refused_at_the_field(
     typed = {"name": "Anna", "email": "new@acme.example", "password": PASSWORD, "role": ""}
     answer = browser.post(page.format(anna.pk), typed)
     assert answer.status_code == 422
-    assert answer.context["form"].errors == {"email": ["Somebody here has this address already."]}
+    assert answer.context["form"].errors == {"email": ["This address is already in use."]}
     anna.refresh_from_db()
     assert anna.email == "anna@scrm.example"

@@ -203,7 +203,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
     assert stored() == {"1"}
     assert village.visits[1].cursor == {}
     outcomes = Poll.objects.order_by("pk").values_list("outcome", "error")
-    assert list(outcomes) == [("failed", "This visit ended without a word."), ("ok", "")]
+    assert list(outcomes) == [("failed", "This fetch ended without a result."), ("ok", "")]
 
 
 def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(

@@ -125,7 +125,7 @@ def test_a_bounce_stands_at_the_sending_the_case_and_the_address(
         case.profile.get_absolute_url(),
     ):
         assert escaped in page(browser, url), url
-    assert "what we sent there last came back" in page(
+    assert "our last message there bounced" in page(
         browser, reverse("responses:composer", args=[case.pk])
     )
 

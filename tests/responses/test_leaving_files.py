@@ -286,7 +286,7 @@ def test_what_failed_is_changed_and_sent_instead(
     for where in (reverse("responses:sendings"), url("send_again", failed)):  # type: ignore[arg-type]
         shown = client.get(where).content.decode()
         assert "passport.pdf" in shown
-        assert "Change it first" in shown
+        assert "Edit first" in shown
     held = Response.objects.get(pk=held.pk)
     client.post(url("edit", held), form(client, held, kept=without(held, "passport.pdf")))
     (sent,) = leave(network)

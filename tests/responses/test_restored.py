@@ -178,7 +178,7 @@ def test_a_place_that_was_never_recorded_says_so(supervisor: User, as_: As) -> N
     Instance.objects.update(fingerprint="")
     pipeline.tick()
     page = as_(supervisor).get(SENDINGS).content.decode()
-    assert "comes from a release that did not record where it runs" in page
+    assert "comes from a version that did not record where it runs" in page
 
 
 def test_the_tick_holds_everything_once_and_rings_who_may_release(
@@ -394,10 +394,10 @@ def test_the_page_says_why_and_shows_what_would_leave(
     page = as_(supervisor).get(SENDINGS).content.decode()
     assert str(Pause.Sign.MOVED.label) in page
     assert "We are so sorry." in page
-    assert "1 waits for the release" in page
+    assert "1 text is waiting" in page
     theirs = as_(agent).get("/contacts/").content.decode()
     assert "This database may be a copy of another. Nothing is sent" in theirs
-    assert "Release sending" not in as_(agent).get(SENDINGS).content.decode()
+    assert "Resume sending" not in as_(agent).get(SENDINGS).content.decode()
 
 
 def test_without_a_look_at_it_nothing_is_released(
@@ -454,7 +454,7 @@ def test_a_release_is_written_down_and_a_second_one_changes_nothing(
     assert pause.ended_by == supervisor
     assert Instance.objects.get().uuid != before
     page = as_(admin).post(RELEASE, {"looked": "on"}, follow=True).content.decode()
-    assert "It was released already" in page
+    assert "Sending was resumed already" in page
     pipeline.tick()
     assert Pause.objects.get().ended_by == supervisor
 

@@ -118,7 +118,7 @@ def _as_author(person: Person) -> Author:
 
 
 def _answers(letter: Letter) -> str:
-    """What it answers: of ours, if it names one; its In-Reply-To comes last in `references`."""
+    """In reply to: of ours, if it names one; its In-Reply-To comes last in `references`."""
     for reference in reversed(letter.references):
         if found := find_ours(reference):
             return found.id
