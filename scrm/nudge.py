@@ -6,10 +6,13 @@ and is dropped where many wait already: a worker that is slow or gone makes no q
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import redis
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from kombu.exceptions import OperationalError
@@ -70,33 +73,32 @@ def _waiting(task: str) -> int:
     if _patience.is_over():
         return FULL
     try:
-        with current_app.producer_or_acquire() as producer:
-            return _length(producer, task)
+        return _length(task)
     except _LOST as error:
         _lose(task, error)
         return FULL
 
 
-def _length(producer: Any, task: str) -> int:
+def _length(task: str) -> int:
     queue = current_app.amqp.router.route({}, task)["queue"]
-    return int(producer.channel.client.llen(queue.name))
+    return _client().llen(queue.name)
+
+
+@cache
+def _client() -> redis.Redis:
+    # Not the client of Celery's channel: after a rest that one was seen to answer None.
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
 def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
     if _patience.is_over():
         return
     try:
-        with current_app.producer_or_acquire() as producer:
-            if _length(producer, task) >= FULL:
-                return
-            current_app.send_task(
-                task,
-                args=args,
-                countdown=after or None,
-                expires=EXPIRES + after,
-                retry=False,
-                producer=producer,
-            )
+        if _length(task) >= FULL:
+            return
+        current_app.send_task(
+            task, args=args, countdown=after or None, expires=EXPIRES + after, retry=False
+        )
     except _LOST as error:
         _lose(task, error, args=args)
 

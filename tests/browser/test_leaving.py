@@ -76,7 +76,7 @@ def test_a_file_is_taken_off_before_it_leaves(
     theirs = windows.open(lead, "/approvals/", java_script_enabled=script)
     expect(theirs.get_by_role("main")).not_to_contain_text("passport.pdf")
     theirs.get_by_role("link", name="Edit").click()
-    theirs.get_by_label("Send draft.pdf along").uncheck()
+    theirs.get_by_label("Attach draft.pdf").uncheck()
     theirs.get_by_role("button", name="Edit and approve").click()
     expect(theirs.locator("#messages")).to_contain_text("On its way.")
     assert not held.attachments.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -30,11 +29,7 @@ class Broker:
     def __init__(self) -> None:
         self.sent: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
-    def producer_or_acquire(self) -> AbstractContextManager[object]:
-        return nullcontext(self)
-
     def send_task(self, name: str, args: tuple[Any, ...], **options: Any) -> None:
-        assert options.pop("producer") is self
         self.sent.append((name, args, options))
 
 
@@ -42,7 +37,7 @@ class Broker:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
     monkeypatch.setattr("scrm.nudge.current_app", broker)
-    monkeypatch.setattr("scrm.nudge._length", lambda producer, _task: len(producer.sent))
+    monkeypatch.setattr("scrm.nudge._length", lambda _task: len(broker.sent))
     return broker
 
 
