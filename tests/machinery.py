@@ -43,13 +43,24 @@ QUEUES = ("celery", "poll", "process", "tick", "deliver")
 STOP_WITHIN = 2.0
 
 
-def eventually(check: Callable[[], T], *, within: float = 15, every: float = 0.05) -> T:
+def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.05) -> T:
     """Ask until it is true, and return what it said; AssertionError when time is up."""
     deadline = time.monotonic() + within
     while not (answer := check()):
         assert time.monotonic() < deadline, f"still {answer!r} after {within} s"
         time.sleep(every)
     return answer
+
+
+def slowdown(seconds: float = 0.2) -> float:
+    """How many times longer this process needs than on a quiet machine: 1 where nothing else runs.
+
+    The elapsed time divided by the processor time of `seconds` of computing.
+    """
+    began, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < seconds:
+        pass
+    return max(1.0, (time.monotonic() - began) / seconds)
 
 
 class Machine:

@@ -47,7 +47,7 @@ SHOTS = Path("var/browser")
 # What htmx says of requests whose page was left; the browser itself says which ones failed.
 # And a row that has just left the list has no place where it could be drawn anew.
 LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError", "htmx:oobErrorNoTarget, #row-")
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds that a step may take. At a load of nine a core, a page took 16 s to be drawn."""
 expect.set_options(timeout=PATIENCE)
 # Says what the policy refused even where the console would not.

@@ -11,7 +11,7 @@ from responses.models import Draft, Response
 from tests.browser.conftest import Windows
 from tests.browser.hands import Mouse
 from tests.browser.world import World, says
-from tests.machinery import eventually
+from tests.machinery import eventually, slowdown
 
 COUNTS = """() => {
   window.seen = {};
@@ -101,7 +101,7 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Three come; of the times that they take, the middle one is held against the promise.
+    """The median of three arrivals takes less than a second, longer only on a busy machine.
 
     Seen to fail with a second's delay more.
     """
@@ -117,7 +117,7 @@ def test_a_new_case_is_on_screen_within_a_second(
         expect(bar).to_have_text(f"{words}, show")
         took.append(page.evaluate("words => window.seen[words]", f"{words}, show") / 1000)
         took[-1] -= committed
-    assert sorted(took)[1] < 1, took
+    assert sorted(took)[1] < slowdown(), took
     expect(page.locator("#announce")).to_have_text("3 new cases, show")
     expect(page.get_by_text("Xia Neu")).to_be_hidden()
     bar.click()
