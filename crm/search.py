@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from crm.models import Contact, Profile, ProfileLink
 from crm.models.contact import CONTACT_NAMES
 from crm.models.profile import NAMES, ProfileQuerySet
-from scrm.text import storable
+from scrm.text.clean import storable
 
 LOOKED_THROUGH = 15
 _MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200

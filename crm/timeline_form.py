@@ -15,7 +15,7 @@ from crm.models import Interaction, User
 from crm.models.interaction import InteractionQuerySet
 from crm.timeline import Met
 from scrm.channels import registry
-from scrm.text import storable
+from scrm.text.clean import storable
 
 
 class TimelineForm(forms.Form):

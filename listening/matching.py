@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import Literal
 from unicodedata import category
 
-from scrm.words import UNBROKEN, fold, origins
+from scrm.text.fold import UNBROKEN, fold, origins
 
 MAX_TERMS, MAX_TERM = 500, 200
 

@@ -21,7 +21,7 @@ from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Source
 from scrm.channels.base import Batch, ChannelError, File, Item
 from scrm.passing import again, is_passing
-from scrm.text import storable
+from scrm.text.clean import storable
 
 _log = structlog.get_logger(__name__)
 Files = Mapping[tuple[str, str], Sequence[Attachment]]

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _l
 
 from crm.models import Account, Attachment, User
 from responses.models import Response
-from scrm.text import storable
+from scrm.text.clean import storable
 
 LARGEST = 25 * 1024 * 1024
 MOST = 10

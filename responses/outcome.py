@@ -16,7 +16,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from listening import matching
 from listening.matching import TopicQuery
-from scrm.words import fold
+from scrm.text.fold import fold
 
 Outcome = Literal["", "thanks", "angry", "neutral"]
 

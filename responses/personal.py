@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scrm.words import fold, places
+from scrm.text.fold import fold, places
 
 KINDS = ("name", "e-mail address", "phone number", "postal address", "booking number")
 _SHORTEST = 4

@@ -15,7 +15,7 @@ from typing import Literal
 from responses.personal import KINDS, Finding
 from scrm.condition_words import explain, hits
 from scrm.conditions import Condition, Field, Group, Leaf, Schema
-from scrm.words import places
+from scrm.text.fold import places
 
 Outcome = Literal["allow", "review", "hold", "require", "move", "refuse"]
 OUTCOMES: tuple[Outcome, ...] = (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from django.utils.translation import gettext_lazy as __
 
 from routing.voices import Unclear, mail, phone
-from scrm.words import fold
+from scrm.text.fold import fold
 
 TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail", "phone", "when", ""
 LINE, FAULT = __("Line"), __("What is wrong")

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from crm.models import User
 from routing.models import Case
-from scrm.words import fold
+from scrm.text.fold import fold
 
 
 def mentioned(text: str, case: Case) -> list[User]:

@@ -17,7 +17,7 @@ from itertools import islice
 from django.utils.translation import gettext as _
 
 from routing.columns import names_columns
-from scrm.text import storable
+from scrm.text.clean import storable
 
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 20_000, 100, 10 * 1024 * 1024
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scrm.channels.email.people import sendable
-from scrm.text import storable
+from scrm.text.clean import storable
 
 T = TypeVar("T")
 LONGEST_TEXT, LONGEST_NAME = 100_000, 300

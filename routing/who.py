@@ -12,8 +12,8 @@ from crm.models import Contact, Profile, ProfileLink
 from crm.search import profiles_named, some_contacts_named
 from routing.voices import Unclear, phone
 from scrm.numbers import number
-from scrm.text import storable
-from scrm.words import UNBROKEN
+from scrm.text.clean import storable
+from scrm.text.fold import UNBROKEN
 
 MOST = 8
 NEW = "new"

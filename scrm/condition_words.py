@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scrm.conditions import POSITIVE, Condition, Facts, Group, Leaf, fact_of, listed, question
-from scrm.words import places
+from scrm.text.fold import places
 
 MAX_SHOWN = 60
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from scrm.text import storable
-from scrm.words import beginning, fold
+from scrm.text.clean import storable
+from scrm.text.fold import beginning, fold
 
 MAX_DEPTH, MAX_LEAVES, MAX_STRING, MAX_NUMBER = 8, 200, 500, 10**15
 

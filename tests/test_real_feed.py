@@ -14,8 +14,8 @@ from pytest_httpserver import HTTPServer
 from crm.models import Profile, User
 from listening.models import Mention, Poll, Source
 from routing.models import Case, Department, RoutingRule
-from scrm import http
-from scrm.addresses import networks
+from scrm.net import http
+from scrm.net.addresses import networks
 from tests.machinery import Machine, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.live, pytest.mark.slow]

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.formats import number_format
 
 from scrm.numbers import number
-from scrm.text import storable
+from scrm.text.clean import storable
 
 M = TypeVar("M", bound=Model)
 

@@ -14,7 +14,7 @@ from crm.search import alike
 from crm.views.listing import typed_words
 from crm.views.lookup import contact_offers
 from crm.views.timeline import asked_timeline
-from scrm.text import safe_url
+from scrm.text.clean import safe_url
 
 
 @require_safe

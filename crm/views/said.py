@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
 from crm.models import Interaction
-from scrm.text import clean
+from scrm.text.clean import clean
 
 
 @require_safe

@@ -16,7 +16,7 @@ from crm.models import Job, User
 from responses import bulk
 from routing.models import Issue
 from scrm.numbers import number
-from scrm.text import storable
+from scrm.text.clean import storable
 
 MOST = 1000
 

@@ -20,7 +20,7 @@ from responses.spoken import Spoken, spoken
 from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
 from scrm.numbers import number
-from scrm.text import storable
+from scrm.text.clean import storable
 
 KINDS = {"reply", "statement", "note", "by-hand"}
 LONGEST = 200_000

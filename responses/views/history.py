@@ -37,7 +37,7 @@ from responses.views.lookup import (
     response_to_see,
 )
 from responses.walk import echoes, walk
-from scrm.text import storable
+from scrm.text.clean import storable
 
 PAGE = 50
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import Attachment, User
-from scrm.text import storable
+from scrm.text.clean import storable
 
 LARGEST = 25 * 1024 * 1024
 MOST = 20

@@ -25,7 +25,7 @@ from routing.models import Case, SavedView
 from routing.models.status import ACTIVE
 from routing.rows import Row, rows
 from scrm.numbers import number
-from scrm.text import storable
+from scrm.text.clean import storable
 
 EMPTY = {
     "mine": __("Nothing is yours at the moment. Take something from “Unassigned”."),

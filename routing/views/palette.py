@@ -9,7 +9,7 @@ from crm.search import some_contacts_named
 from routing import lists
 from routing.lists import Asked
 from routing.models import Case, Issue
-from scrm.text import storable
+from scrm.text.clean import storable
 
 _FEW = 6
 _MOST_TAGGED = 500

@@ -17,7 +17,7 @@ from routing import survey
 from routing.forms.survey import HOLDS, PlanForm, UploadForm
 from routing.sheet import MOST_BYTES
 from scrm.body_limits import body_limit, with_files
-from scrm.text import storable
+from scrm.text.clean import storable
 
 CSV = "text/csv"
 _SHOWN = 10

@@ -13,7 +13,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
-from scrm.text import storable
+from scrm.text.clean import storable
 
 Visibility = Literal["public", "private"]
 Json = Mapping[str, Any]
@@ -97,7 +97,7 @@ class Item:
       source it came. `scope` is the widest space in which `key` is unique.
     thread_key, in_reply_to: keys in the same scope; "" where there is no thread or parent.
     text: plain, extracted once; spans of hits are code-point offsets into `title` and `text`.
-    html: already cleaned with `scrm.text.clean`. raw: the bytes as received.
+    html: already cleaned with `scrm.text.clean.clean`. raw: the bytes as received.
     occurred_at: aware, theirs; may be None or absurd, never trusted for order alone.
     to_us: whether the item was addressed to us (a mention, a reply, a DM), where known.
     other_address: an address that the sender's name holds and that is not theirs. Such an item

@@ -12,8 +12,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from scrm import http
-from scrm.addresses import ascii_host
 from scrm.channels import feed_child, permalink
 from scrm.channels.base import (
     Apart,
@@ -27,6 +25,8 @@ from scrm.channels.base import (
     Json,
     Visit,
 )
+from scrm.net import http
+from scrm.net.addresses import ascii_host
 
 NETWORK = "feed"
 VISIT_SECONDS = 30.0

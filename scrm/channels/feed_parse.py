@@ -21,7 +21,7 @@ from urllib.parse import urljoin
 
 import feedparser
 
-from scrm.text import clean, plain, safe_url, storable
+from scrm.text.clean import clean, plain, safe_url, storable
 
 MAX_ENTRIES = 2_000
 MAX_RAW_BYTES = 64 * 1024

@@ -13,8 +13,8 @@ from hashlib import sha256
 from html import unescape
 from urllib.parse import parse_qsl, urlsplit
 
-from scrm.addresses import ascii_host
 from scrm.channels.base import bounded_key
+from scrm.net.addresses import ascii_host
 
 _LONGEST_SCOPE = 60
 """An account's network is no longer, and scope and network must be one."""

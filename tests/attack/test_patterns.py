@@ -20,7 +20,7 @@ OUR_OWN_FILES = {"scrm/style.py: _TOKEN", "scrm/style.py: _ICON"}
 MADE_WHILE_RUNNING = {
     "routing/mentions.py: f'(?<!\\\\w)@{re.escape(name)}(?!\\\\w)'",
     "scrm/channels/sandbox/channel.py: f'(?i)(?<!\\\\w)@(?:{names})(?!\\\\w)'",
-    "scrm/words.py: start + body + end",
+    "scrm/text/fold.py: start + body + end",
 }
 """Of words that somebody typed, escaped: none has a repeat but for the white space in a term."""
 KNOWN_BAD = {

@@ -11,13 +11,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm import http
-from scrm.addresses import networks
 from scrm.channels import feed, feed_child
 from scrm.channels.base import Batch, ChannelError, Found, Visit
 from scrm.channels.feed_parse import parse_feed
 from scrm.channels.registry import channel
-from scrm.text import storable
+from scrm.net import http
+from scrm.net.addresses import networks
+from scrm.text.clean import storable
 
 PAYLOADS = Path(__file__).parent / "payloads"
 RSS = (PAYLOADS / "blog.rss.xml").read_bytes()

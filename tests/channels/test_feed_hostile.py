@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from scrm import http
-from scrm.addresses import networks
 from scrm.channels import feed, feed_child
 from scrm.channels.base import Batch, ChannelError, Item, Visit
 from scrm.channels.feed_parse import parse_page
 from scrm.channels.registry import channel
-from scrm.text import storable
+from scrm.net import http
+from scrm.net.addresses import networks
+from scrm.text.clean import storable
 
 PAYLOADS = Path(__file__).parent / "payloads"
 RSS = (PAYLOADS / "blog.rss.xml").read_bytes()

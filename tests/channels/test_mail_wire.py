@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from scrm import http
-from scrm.addresses import networks
 from scrm.channels.base import ChannelError, Credentials, Outgoing
 from scrm.channels.email.item import self_key
 from scrm.channels.email.speak import MailSpeaker
+from scrm.net import http
+from scrm.net.addresses import networks
 
 NONCE = "00000000-0000-0000-0000-000000000007"
 

@@ -10,13 +10,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm import http
-from scrm.addresses import networks
 from scrm.channels.base import ChannelError, Credentials, Outgoing, Receipt, Visit
 from scrm.channels.wordpress.channel import CHANNEL
 from scrm.channels.wordpress.connect import Trouble, connect
 from scrm.channels.wordpress.hear import WordPressListener
 from scrm.channels.wordpress.site import Site, find_api
+from scrm.net import http
+from scrm.net.addresses import networks
 
 POST = {
     "id": 5, "guid": {"rendered": "http://blog.example/?p=5"}, "status": "publish",

@@ -19,7 +19,7 @@ from scrm.channels.permalink import (
     site_scope,
 )
 from scrm.channels.wordpress.words import as_comment, as_html, slug_of, title_of
-from scrm.text import plain, storable
+from scrm.text.clean import plain, storable
 
 TEXT = st.text(max_size=400)
 SPOKEN = st.text(st.sampled_from("ab <>&\"'[]/\n\r\t.:#éß漢🛫\u202e"), max_size=80)

@@ -27,7 +27,7 @@ from scrm.conditions import (
     parse,
 )
 from scrm.conditions import compile as predicate
-from scrm.words import fold, places
+from scrm.text.fold import fold, places
 
 SCHEMA: Schema = {
     "text": Field("text", "text", "text"),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm import http
-from scrm.addresses import denied, networks
+from scrm.net import http
+from scrm.net.addresses import denied, networks
 
 LOOPBACK = networks("127.0.0.1/32")
 METADATA = "169.254.169.254"

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm import http
-from scrm.addresses import Target, networks
+from scrm.net import http
+from scrm.net.addresses import Target, networks
 
 LOOPBACK = networks("127.0.0.1/32")
 

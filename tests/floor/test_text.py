@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.text import clean, plain, safe_url, storable
+from scrm.text.clean import clean, plain, safe_url, storable
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

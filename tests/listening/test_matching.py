@@ -17,7 +17,7 @@ from listening.matching import (
     validate_terms,
 )
 from listening.matching import compile as matcher_of
-from scrm.words import fold, origins
+from scrm.text.fold import fold, origins
 
 TERMS = (
     "art", "seat policy", "@SkywardAir", "#fail", "c++", "AT&T", "Zoë", "Straße", "東京", "กา",

@@ -12,8 +12,9 @@ from django.urls import reverse
 from crm.models import Account, User
 from listening.models import Source
 from routing.models import Department
-from scrm import http, pipeline
-from scrm.addresses import networks
+from scrm import pipeline
+from scrm.net import http
+from scrm.net.addresses import networks
 from tests.real.mail import OURS, PASSWORD, MailSystem, missing
 
 

@@ -24,10 +24,11 @@ from responses.corrections import correct, newest, take_down
 from responses.models import Delivery, Feedback, Response
 from responses.models.sending import Sending
 from routing.models import Case, Department, Issue
-from scrm import http, pipeline
-from scrm.addresses import networks
+from scrm import pipeline
 from scrm.channels.base import Visit
 from scrm.channels.registry import channel
+from scrm.net import http
+from scrm.net.addresses import networks
 from tests.killing import killed_at
 from tests.real.wordpress import WordPress, missing
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from crm.models import Account, User
 from listening.models import Source
-from scrm import http
+from scrm.net import http
 from tests.real.mail import OURS, PASSWORD, MailSystem, certify, free_port
 
 pytestmark = pytest.mark.django_db

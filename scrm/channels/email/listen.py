@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from imaplib import IMAP4, Internaldate2tuple
 
-from scrm import http
 from scrm.channels.base import Apart, Batch, ChannelError, Credentials, Found, Item, Json, Visit
 from scrm.channels.email.item import Pace, item
 from scrm.channels.email.wire import Mailbox, MailError, mailbox
+from scrm.net import http
 
 FOLDER = "INBOX"
 SECONDS = 55.0

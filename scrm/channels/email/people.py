@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from unicodedata import category, normalize
 
-from scrm.addresses import domain_to_ascii, domain_to_unicode
-from scrm.text import plain
+from scrm.net.addresses import domain_to_ascii, domain_to_unicode
+from scrm.text.clean import plain
 
 _LONGEST_NAME, _LONGEST_ADDRESS = 300, 1000
 _LOCAL = r"[^@\s<>()\[\],;:\"\\\x00-\x1f\x7f]{1,64}|\"[^\"\\<>@\x00-\x1f\x7f]{1,62}\""

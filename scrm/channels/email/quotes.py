@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scrm.text import plain
+from scrm.text.clean import plain
 
 LEFT_OUT = "[…]"
 _MOST_PIECES = 400

@@ -19,7 +19,7 @@ from scrm.channels.base import File
 from scrm.channels.email import ids
 from scrm.channels.email.people import Person, person, split
 from scrm.channels.email.quotes import marked
-from scrm.text import clean, storable
+from scrm.text.clean import clean, storable
 
 MOST_FILES = 50
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000

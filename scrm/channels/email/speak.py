@@ -6,7 +6,6 @@ import re
 import smtplib
 import time
 
-from scrm import http
 from scrm.channels.base import (
     ChannelError,
     Credentials,
@@ -18,6 +17,7 @@ from scrm.channels.base import (
 from scrm.channels.email.item import NETWORK
 from scrm.channels.email.letter import Sealed, identity, seal
 from scrm.channels.email.wire import Mailbox, Smtp, mailbox, outbox, told
+from scrm.net import http
 
 SECONDS, LOOKUP_SECONDS = 60.0, 20.0
 COME_LATER = 300.0

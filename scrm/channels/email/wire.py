@@ -17,9 +17,9 @@ from typing import Literal
 from imap_tools import BaseMailBox
 from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxLoginError
 
-from scrm import http
 from scrm.channels.base import ChannelError, Credentials
 from scrm.channels.email.people import domain_of
+from scrm.net import http
 
 Security = Literal["tls", "starttls", "none"]
 Side = Literal["imap", "smtp"]

@@ -12,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 
 from scrm.channels.base import ChannelError
 from scrm.channels.sandbox.models import Fault, Post
-from scrm.text import storable
+from scrm.text.clean import storable
 
 MICROBLOG = "sandbox.microblog"
 MAIL = "sandbox.mail"

@@ -8,7 +8,7 @@ from typing import Any
 from scrm.channels.base import ChannelError
 from scrm.channels.permalink import site_scope
 from scrm.channels.wordpress.site import Answer, Site, find_api
-from scrm.text import plain
+from scrm.text.clean import plain
 
 
 class Trouble(Exception):

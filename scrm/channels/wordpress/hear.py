@@ -29,7 +29,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.permalink import comment_key, guid_key
 from scrm.channels.wordpress.site import Site
-from scrm.text import clean, plain, safe_url
+from scrm.text.clean import clean, plain, safe_url
 
 COMMENTS, POSTS, OVERLAP, PAGES = 100, 20, 10, 10
 HELD = "held for moderation on the blog"

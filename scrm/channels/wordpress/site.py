@@ -11,9 +11,9 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from scrm import http
 from scrm.channels.base import ChannelError, Credentials
-from scrm.text import plain
+from scrm.net import http
+from scrm.text.clean import plain
 
 SECONDS = 30.0
 _LINK_HEADER = re.compile(r"<([^<>\s]+)>\s*;\s*rel=[\"']?https://api\.w\.org/")

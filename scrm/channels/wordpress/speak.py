@@ -22,7 +22,7 @@ from scrm.channels.base import (
 from scrm.channels.permalink import comment_key, comment_number, guid_key, post_number
 from scrm.channels.wordpress.site import Site
 from scrm.channels.wordpress.words import as_comment, as_html, slug_of, title_of
-from scrm.text import safe_url
+from scrm.text.clean import safe_url
 
 _FIELDS = "id,guid,link,slug,status"
 _ANY = "publish,future,draft,pending,private,trash"

@@ -7,7 +7,7 @@ from html import escape
 
 from django.utils.text import slugify
 
-from scrm.text import storable
+from scrm.text.clean import storable
 
 _LINK = re.compile(r"https?://[^\s<>\"'\\\[\]]+")
 _TRAILING = ".,;:!?)]}…"

@@ -29,7 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-from scrm.addresses import HttpError, Network, Target, ascii_host, denied, networks
+from scrm.net.addresses import HttpError, Network, Target, ascii_host, denied, networks
 
 __all__ = ["HttpError", "Response", "connect", "fetch", "guarded_session", "secure", "stream"]
 

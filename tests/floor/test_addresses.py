@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm import http
-from scrm.addresses import Target, ascii_host, domain_to_ascii, domain_to_unicode
 from scrm.channels import feed, permalink
+from scrm.net import http
+from scrm.net.addresses import Target, ascii_host, domain_to_ascii, domain_to_unicode
 
 SHARP = "xn--strae-oqa.test"
 
