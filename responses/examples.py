@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from responses.personal import Known, addresses_in, codes_in, find
 from responses.rules import Facts, ResponseRule, judge
-from scrm.condition_words import explain
+from scrm.conditions.explain import explain
 
 
 @dataclass(frozen=True, slots=True)

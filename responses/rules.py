@@ -13,8 +13,8 @@ from hashlib import sha256
 from typing import Literal
 
 from responses.personal import KINDS, Finding
-from scrm.condition_words import explain, hits
-from scrm.conditions import Condition, Field, Group, Leaf, Schema
+from scrm.conditions.explain import explain, hits
+from scrm.conditions.language import Condition, Field, Group, Leaf, Schema
 from scrm.text.fold import places
 
 Outcome = Literal["allow", "review", "hold", "require", "move", "refuse"]

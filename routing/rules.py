@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from scrm.condition_words import explain
-from scrm.conditions import Condition, Field, Schema
-from scrm.conditions import compile as predicate
+from scrm.conditions.explain import explain
+from scrm.conditions.language import Condition, Field, Schema
+from scrm.conditions.language import compile as predicate
 
 Assign = Literal["nobody", "person", "last"]
 Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]

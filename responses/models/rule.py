@@ -10,8 +10,8 @@ from django.utils import timezone
 from crm.models import User
 from responses import rules
 from responses.rules import SCHEMA
-from scrm import conditions
-from scrm.condition_words import sentence
+from scrm.conditions import language
+from scrm.conditions.explain import sentence
 
 
 class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
@@ -93,5 +93,5 @@ class ResponseRule(models.Model):
         )
 
 
-def _parse(data: Any) -> conditions.Condition:
-    return conditions.parse(data, SCHEMA)
+def _parse(data: Any) -> language.Condition:
+    return language.parse(data, SCHEMA)

@@ -15,8 +15,8 @@ from responses.examples import failed
 from responses.forms import ExampleForms, RuleForm
 from responses.models import ResponseRule
 from responses.rules import SCHEMA
-from scrm.condition_rows import Rows, rows_from_json, rows_from_post
-from scrm.conditions import ConditionErrors, parse
+from scrm.conditions.form_rows import Rows, rows_from_json, rows_from_post
+from scrm.conditions.language import ConditionErrors, parse
 
 
 @require_safe

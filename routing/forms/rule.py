@@ -13,8 +13,8 @@ from routing.forms.base import PlainForm, works_in
 from routing.models import Department, RoutingRule, RuleRevision
 from routing.models.rule import Priority
 from routing.rules import SCHEMA
-from scrm.condition_rows import Rows, rows_from_json, rows_from_post
-from scrm.conditions import ConditionErrors
+from scrm.conditions.form_rows import Rows, rows_from_json, rows_from_post
+from scrm.conditions.language import ConditionErrors
 
 
 class RuleForm(PlainForm):

@@ -13,8 +13,8 @@ from crm.models import User
 from crm.triggers import append_only
 from routing.models.department import Department
 from routing.rules import SCHEMA, Rule
-from scrm import conditions
-from scrm.condition_words import sentence
+from scrm.conditions import language
+from scrm.conditions.explain import sentence
 
 
 class Priority(models.TextChoices):
@@ -94,8 +94,8 @@ class RoutingRule(models.Model):
         return self.current
 
 
-def _parse(data: Any) -> conditions.Condition:
-    return conditions.parse(data, SCHEMA)
+def _parse(data: Any) -> language.Condition:
+    return language.parse(data, SCHEMA)
 
 
 class RuleRevision(models.Model):

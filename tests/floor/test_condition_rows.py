@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.condition_rows import rows_from_json, rows_from_post
-from scrm.conditions import ConditionErrors, Field, parse
+from scrm.conditions.form_rows import rows_from_json, rows_from_post
+from scrm.conditions.language import ConditionErrors, Field, parse
 
 SCHEMA = {
     "text": Field("text", "text", "text"),

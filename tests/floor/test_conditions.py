@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scrm.condition_words import explain, hits, sentence
-from scrm.conditions import (
+from scrm.conditions.explain import explain, hits, sentence
+from scrm.conditions.language import (
     MAX_DEPTH,
     MAX_LEAVES,
     MAX_STRING,
@@ -26,7 +26,7 @@ from scrm.conditions import (
     Schema,
     parse,
 )
-from scrm.conditions import compile as predicate
+from scrm.conditions.language import compile as predicate
 from scrm.text.fold import fold, places
 
 SCHEMA: Schema = {

@@ -21,8 +21,8 @@ from responses.rules import (
     judge,
     together,
 )
-from scrm.conditions import compile as predicate
-from scrm.conditions import parse
+from scrm.conditions.language import compile as predicate
+from scrm.conditions.language import parse
 
 DRAFT = Facts(
     audience="one",

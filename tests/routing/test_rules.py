@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.rules import SCHEMA, Facts, Inbound, Router, Rule, Status, after_inbound, route
-from scrm.conditions import compile as predicate
-from scrm.conditions import parse
+from scrm.conditions.language import compile as predicate
+from scrm.conditions.language import parse
 
 FALLBACK = 99
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scrm.conditions import POSITIVE, Condition, Facts, Group, Leaf, fact_of, listed, question
+from scrm.conditions.language import (
+    POSITIVE,
+    Condition,
+    Facts,
+    Group,
+    Leaf,
+    fact_of,
+    listed,
+    question,
+)
 from scrm.text.fold import places
 
 MAX_SHOWN = 60

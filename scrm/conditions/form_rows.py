@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scrm.condition_words import sentence
-from scrm.conditions import OPERATORS, ConditionErrors, Schema, parse
+from scrm.conditions.explain import sentence
+from scrm.conditions.language import OPERATORS, ConditionErrors, Schema, parse
 
 MATCHES = ("all", "any", "none")
 SPARE = 2
