@@ -37,7 +37,8 @@ from desk.pages import session_of
 from django.conf import settings
 
 from crm.models import User
-from scrm import live, processes
+from scrm import processes
+from scrm.bus import live
 
 BROWSERS, EVENTS, PAGES = 1_000, 100, 60
 TOPIC = "department:1"

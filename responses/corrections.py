@@ -22,7 +22,7 @@ from responses.models import Delivery, Response
 from responses.models.response import State
 from responses.models.sending import Act, Sending
 from routing.models.status import Stale
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 
 _STOPPED = "A correction took its place before it went."
 _OVERTAKEN = "A later change took its place before it went."

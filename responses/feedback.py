@@ -17,8 +17,8 @@ from listening.models import Mention
 from responses.models import Delivery, Feedback
 from responses.models.sending import LEFT, Sending
 from responses.outcome import propose
+from scrm.bus.nudge import nudge
 from scrm.channels.base import AUTOMATIC
-from scrm.nudge import nudge
 
 UNRESOLVED_FOR = timedelta(hours=48)
 SILENT_AFTER = timedelta(days=7)

@@ -28,7 +28,7 @@ from routing.models import (
 )
 from routing.models.status import LIVING, Status
 from routing.rules import Facts, Router, Verdict, after_inbound
-from scrm.live import publish
+from scrm.bus.live import publish
 
 SAME_MATTER = timedelta(days=7)
 """A party's new exchange within this time of their last word joins their living case."""

@@ -24,7 +24,7 @@ from routing.models import Notice
 from routing.offline import Touchpoint
 from routing.sheet import Row, Sheet, Unreadable, read, written
 from routing.voices import Voice, voice
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 from scrm.passing import again
 
 BATCH = 200

@@ -11,7 +11,7 @@ from scrm.logs import configure
 from scrm.wsgi import application as pages  # sets Django up before the stream reads settings
 
 from scrm.health import alive  # isort: skip
-from scrm.live import stream  # isort: skip
+from scrm.bus.live import stream  # isort: skip
 from scrm.wsgi_bridge import Pages  # isort: skip
 
 configure()

@@ -20,7 +20,7 @@ from crm.models import Pause, User
 from responses.models import Delivery, Response
 from routing.models import Case, Department, Issue, Notice, SavedView
 from routing.models.status import Status
-from scrm import live
+from scrm.bus import live
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from responses import feedback, outbox, restored
 from responses.models import Delivery, Proof, Response, Trouble
 from routing.models import Case, Notice, Presence
 from scrm.batch import process_or_halve
+from scrm.bus.nudge import nudge, nudge_each, nudge_rare, top_up
 from scrm.channels.sandbox import community
 from scrm.models import Heartbeat
-from scrm.nudge import nudge, nudge_each, nudge_rare, top_up
 
 MOST = 500
 

@@ -75,7 +75,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
         *quiet,
     )
     send = ("worker", "-n", "send@%h", "-Q", "tick,deliver", "-c", "2", *quiet)
-    beat = ("beat", "--scheduler", "scrm.beat:BoundedScheduler", "--pidfile=")
+    beat = ("beat", "--scheduler", "scrm.bus.scheduler:BoundedScheduler", "--pidfile=")
     return Plan(
         processes={
             "web": web,

@@ -14,7 +14,7 @@ import redis
 import structlog
 from django.conf import settings
 
-from scrm.patience import Patience
+from scrm.bus.breaker import Patience
 
 _log = structlog.get_logger(__name__)
 _patience = Patience()

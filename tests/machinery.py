@@ -32,7 +32,8 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from scrm import live, processes
+from scrm import processes
+from scrm.bus import live
 from scrm.celery import app
 from scrm.embedded import Redis
 from scrm.models import Heartbeat

@@ -48,8 +48,8 @@ def log() -> Iterator[list[Any]]:
 def nudges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would have been sent to workers, in place of sending it."""
     sent: list[str] = []
-    monkeypatch.setattr("scrm.nudge._send", lambda task, *_: sent.append(task))
-    monkeypatch.setattr("scrm.live._publish", lambda _message: None)
+    monkeypatch.setattr("scrm.bus.nudge._send", lambda task, *_: sent.append(task))
+    monkeypatch.setattr("scrm.bus.live._publish", lambda _message: None)
     return sent
 
 

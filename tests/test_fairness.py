@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from crm.models import User
 from listening.models import Poll, Source
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 from tests import quiet
 from tests.machinery import Machine, eventually
 

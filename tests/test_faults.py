@@ -27,9 +27,9 @@ from responses.compose import Words, places_for, reply
 from responses.models import Delivery
 from routing.models import Case, CaseConversation, CaseEvent
 from scrm import pipeline
+from scrm.bus.breaker import REST_SECONDS
+from scrm.bus.nudge import nudge
 from scrm.channels.sandbox.models import Post
-from scrm.nudge import nudge
-from scrm.patience import REST_SECONDS
 from tests.machinery import Machine, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.live, pytest.mark.slow]

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.user import User
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 
 LEASE = timedelta(minutes=3)
 """Longer than the hard limit of a task, so that a lapsed lease means death."""

@@ -20,9 +20,9 @@ from listening.highlight import excerpt
 from listening.matching import Matcher
 from listening.models import Source, Topic, TopicRevision
 from listening.topics import current_matcher
+from scrm.bus.nudge import nudge
 from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel
-from scrm.nudge import nudge
 
 _FIRST = 3
 """So many are in sight; the others fold."""

@@ -19,7 +19,7 @@ from listening.forms import SettingsForm
 from listening.models import Mention, SetApart, Source
 from listening.models.source import SourceQuerySet
 from listening.shown import Shown, shown
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 from scrm.numbers import number
 
 _PAGE = 30

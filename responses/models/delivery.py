@@ -16,9 +16,9 @@ from responses.models.response import Response
 from responses.models.sending import Act, DeliveryQuerySet, Sending
 from routing.models import Notice
 from routing.models.status import Stale
+from scrm.bus.live import publish
+from scrm.bus.nudge import nudge
 from scrm.channels.base import Outgoing, Receipt
-from scrm.live import publish
-from scrm.nudge import nudge
 
 
 class Delivery(models.Model):

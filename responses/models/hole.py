@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from crm.models import User, Workspace
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 
 LEASE = timedelta(minutes=3)
 """Longer than the hard limit of a task, so that a lapsed lease means death."""

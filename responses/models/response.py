@@ -22,8 +22,8 @@ from responses.models.signed import Signed
 from responses.rules import DRAFTS_ONLY, Verdict, content_hash, judge, together
 from routing.models import Case, CaseEvent, Department, Issue, Membership, Notice
 from routing.models.status import CLOSED, Stale
-from scrm.live import publish
-from scrm.nudge import nudge
+from scrm.bus.live import publish
+from scrm.bus.nudge import nudge
 
 
 class State(models.TextChoices):

@@ -11,7 +11,7 @@ from crm.models import User
 from responses.rules import Verdict
 from routing.models import Notice
 from routing.models.status import Stale
-from scrm.live import publish
+from scrm.bus.live import publish
 
 if TYPE_CHECKING:
     from responses.models.approval import Approval

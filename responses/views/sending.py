@@ -16,7 +16,7 @@ from responses.models.sending import Sending
 from responses.views.lookup import changeable, delivery_to_act_on
 from responses.views.sendings import sendings_page
 from routing.models.status import Stale
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 
 
 @require_safe

@@ -21,7 +21,7 @@ from routing.models.rule import Priority
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
 from routing.models.target import SlaPolicy
 from routing.models.undoable import Undoable
-from scrm.live import publish
+from scrm.bus.live import publish
 
 Kind = CaseEvent.Kind
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Instance, Job, Pause, User
-from scrm.live import publish
-from scrm.nudge import nudge
+from scrm.bus.live import publish
+from scrm.bus.nudge import nudge
 
 if TYPE_CHECKING:
     from routing.models.case import Case

@@ -9,7 +9,7 @@ from crm.models import User
 from routing.models.event import LOOKING, CaseEvent
 from routing.models.notice import Notice
 from routing.models.status import LIVING, Stale, Status
-from scrm.live import publish
+from scrm.bus.live import publish
 
 if TYPE_CHECKING:
     from routing.models.case import Case

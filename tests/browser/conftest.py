@@ -34,7 +34,7 @@ from playwright.sync_api import (
 from crm.models import Account, User
 from responses.models import Delivery
 from routing.models import Department
-from scrm.nudge import nudge
+from scrm.bus.nudge import nudge
 from tests.browser.hands import HANDS, Hand
 from tests.browser.world import World, populate
 from tests.machinery import Machine, eventually

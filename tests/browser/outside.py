@@ -8,10 +8,10 @@ from django.utils import timezone
 from crm.models import Account, Interaction
 from listening.models import Source
 from responses.models import Delivery
+from scrm.bus.nudge import nudge
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 from scrm.channels.sandbox.remote import MICROBLOG
-from scrm.nudge import nudge
 from tests.browser.conftest import Site
 from tests.browser.world import US
 from tests.machinery import eventually

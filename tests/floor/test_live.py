@@ -15,8 +15,8 @@ from django.core import signing
 from django.db import transaction
 from structlog.testing import capture_logs
 
-from scrm import live
 from scrm.asgi import application
+from scrm.bus import live
 
 Sent = list[dict[str, Any]]
 

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 import scrm.celery
 from crm.models import User
 from listening.models import Source
-from scrm.beat import BoundedScheduler
-from scrm.nudge import EXPIRES, FULL, MOST_IN_FLIGHT, nudge, nudge_each, nudge_rare, top_up
+from scrm.bus.nudge import EXPIRES, FULL, MOST_IN_FLIGHT, nudge, nudge_each, nudge_rare, top_up
+from scrm.bus.scheduler import BoundedScheduler
 
 
 class Broker:
@@ -36,8 +36,8 @@ class Broker:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
-    monkeypatch.setattr("scrm.nudge.current_app", broker)
-    monkeypatch.setattr("scrm.nudge._length", lambda _task: len(broker.sent))
+    monkeypatch.setattr("scrm.bus.nudge.current_app", broker)
+    monkeypatch.setattr("scrm.bus.nudge._length", lambda _task: len(broker.sent))
     return broker
 
 
@@ -93,7 +93,7 @@ def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
     kind: str, frozen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G6. Seen to fail with the errors let through, with longer time-outs, and with retries."""
-    monkeypatch.setattr("scrm.nudge.current_app", app_at(1 if kind == "gone" else frozen))
+    monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1 if kind == "gone" else frozen))
     start = time.monotonic()
     with capture_logs() as log, transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
@@ -162,7 +162,7 @@ def test_without_redis_nothing_is_sent_and_all_stay_due(
     due: QuerySet[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One failure is enough to leave it alone for a while. Seen to fail with each row tried."""
-    monkeypatch.setattr("scrm.nudge.current_app", app_at(1))
+    monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1))
     sweeps: list[Callable[[], None]] = [
         lambda: top_up("scrm.pipeline.poll", due),
         lambda: nudge_each("scrm.pipeline.deliver", due, oldest_by="pk"),

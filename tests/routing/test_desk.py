@@ -19,7 +19,8 @@ from routing.models import Case, Department, Notice, Presence, SlaPolicy
 from routing.models.presence import FRESH
 from routing.models.status import Stale
 from routing.tasks import mail_notice
-from scrm import nudge, pipeline
+from scrm import pipeline
+from scrm.bus import nudge
 
 As = Callable[[User], Client]
 Make = Callable[..., Case]

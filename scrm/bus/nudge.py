@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from scrm.patience import Patience
+from scrm.bus.breaker import Patience
 
 _log = structlog.get_logger(__name__)
 _patience = Patience()

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from scrm.nudge import is_full
+from scrm.bus.nudge import is_full
 
 
 class BoundedScheduler(Scheduler):  # type: ignore[misc]

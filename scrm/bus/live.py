@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core import signing
 from django.db import transaction
 
-from scrm.patience import Patience
+from scrm.bus.breaker import Patience
 
 _log = structlog.get_logger(__name__)
 _patience = Patience()
