@@ -20,7 +20,7 @@ from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Source
 from scrm.channels.base import Batch, ChannelError, File, Item
-from scrm.passing import again, is_passing
+from scrm.db.retry import again, is_passing
 from scrm.text.clean import storable
 
 _log = structlog.get_logger(__name__)

@@ -25,7 +25,7 @@ from routing.offline import Touchpoint
 from routing.sheet import Row, Sheet, Unreadable, read, written
 from routing.voices import Voice, voice
 from scrm.bus.nudge import nudge
-from scrm.passing import again
+from scrm.db.retry import again
 
 BATCH = 200
 IMPORT = "routing.import_survey"

@@ -21,7 +21,7 @@ from routing.arrivals import Arrival, Hint, take_in
 from routing.facts import Origin, facts
 from routing.models import Case
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
-from scrm.passing import again, is_passing
+from scrm.db.retry import again, is_passing
 
 _log = structlog.get_logger(__name__)
 

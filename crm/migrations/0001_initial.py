@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
 import pgtrigger.migrations
-import scrm.secrets
+import scrm.db.encrypted
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=200)),
                 ('self_key', models.CharField(blank=True, max_length=300)),
                 ('address', models.CharField(blank=True, max_length=500)),
-                ('secrets', scrm.secrets.EncryptedJSONField(default=dict)),
+                ('secrets', scrm.db.encrypted.EncryptedJSONField(default=dict)),
                 ('config', models.JSONField(blank=True, default=dict)),
                 ('is_active', models.BooleanField(default=True)),
                 ('paused_at', models.DateTimeField(blank=True, null=True, verbose_name='all sending paused since')),

@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.models.user import User
 from scrm.channels.base import Channel, Credentials, Json
 from scrm.channels.registry import channel
-from scrm.secrets import EncryptedJSONField
+from scrm.db.encrypted import EncryptedJSONField
 
 
 class AccountQuerySet(models.QuerySet["Account"]):

@@ -8,7 +8,7 @@ from django.db import connection, models, transaction
 from django.db.models import CharField, Func
 from django.utils import timezone
 
-from scrm import witness
+from scrm.db import high_water_mark
 
 ONLY = 1
 
@@ -38,7 +38,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         mine = self.filter(pk=ONLY).first()
         if mine is None:
             return False
-        known = witness.highest(str(mine.uuid))
+        known = high_water_mark.highest(str(mine.uuid))
         # Asked again: another sender may have counted on before it told the witness.
         # Or a person released it, under a new name, of which this number says nothing.
         behind = self.filter(pk=ONLY, uuid=mine.uuid, attempts__lt=known)
@@ -59,7 +59,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         if counted is None:
             raise self.model.DoesNotExist("The row of this database is missing: nothing is sent.")
         name, attempt = counted
-        transaction.on_commit(lambda: witness.keep(str(name), attempt))
+        transaction.on_commit(lambda: high_water_mark.keep(str(name), attempt))
 
     def accept(self) -> None:
         """From now on this is the database that sends, under a new name.
@@ -70,13 +70,13 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         self.filter(pk=ONLY).update(
             fingerprint=Here(), uuid=uuid.uuid4(), recorded_at=timezone.now()
         )
-        transaction.on_commit(lambda: witness.keep(old, witness.RETIRED))
+        transaction.on_commit(lambda: high_water_mark.keep(old, high_water_mark.RETIRED))
 
 
 class Instance(models.Model):
     """The database that sends: one row, which a copy carries along, unlike its fingerprint.
 
-    uuid: its name with the witness. attempts: how many sendings were tried; see `scrm.witness`.
+    uuid: its name with the witness. attempts: how many sendings were tried; see `scrm.db.high_water_mark`.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

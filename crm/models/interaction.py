@@ -15,7 +15,7 @@ from crm.models.account import Account
 from crm.models.conversation import Conversation
 from crm.models.profile import Profile
 from crm.models.user import User
-from crm.triggers import append_only
+from scrm.db.append_only import append_only
 
 _WORDS = SearchVector("title", Left("text", 100_000), config="simple")
 """What is searched; bounded, because PostgreSQL refuses a vector of over a megabyte."""

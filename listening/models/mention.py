@@ -8,11 +8,11 @@ from django.db.models import F, Func, Q
 from django.utils import timezone
 
 from crm.models import Attachment, Interaction
-from crm.triggers import frozen
 from listening.models.poll import Poll
 from listening.models.source import Source
 from listening.models.topic import TopicRevision
 from scrm.channels.base import Author
+from scrm.db.append_only import frozen
 
 RISKY = 2
 """Attempts that ended without a word, after which an item is processed alone."""

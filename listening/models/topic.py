@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User
-from crm.triggers import append_only
 from listening.matching import TopicQuery
+from scrm.db.append_only import append_only
 
 
 class TopicQuerySet(models.QuerySet["Topic"]):

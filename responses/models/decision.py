@@ -5,8 +5,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import User
-from crm.triggers import append_only
 from routing.models import Case, Issue
+from scrm.db.append_only import append_only
 
 
 class Decision(models.Model):

@@ -4,8 +4,8 @@ from django.db import models
 from django.utils import timezone
 
 from crm.models import User
-from crm.triggers import append_only
 from responses.models.response import Response
+from scrm.db.append_only import append_only
 
 
 class ResponseEvent(models.Model):

@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from crm.models import Account, Attachment, Interaction, User
-from crm.triggers import frozen
 from responses.models.decision import Decision
 from responses.models.facts import facts_of
 from responses.models.rule import ResponseRule
@@ -24,6 +23,7 @@ from routing.models import Case, CaseEvent, Department, Issue, Membership, Notic
 from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
+from scrm.db.append_only import frozen
 
 
 class State(models.TextChoices):

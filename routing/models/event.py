@@ -4,8 +4,8 @@ from django.db import models
 from django.utils import timezone
 
 from crm.models import Interaction, User
-from crm.triggers import append_only
 from routing.models.rule import RuleRevision
+from scrm.db.append_only import append_only
 
 
 class CaseEvent(models.Model):

@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User
-from crm.triggers import append_only
 from routing.models.department import Department
 from routing.rules import SCHEMA, Rule
 from scrm.conditions import language
 from scrm.conditions.explain import sentence
+from scrm.db.append_only import append_only
 
 
 class Priority(models.TextChoices):

@@ -26,7 +26,7 @@ from listening.models import Mention, Source, Topic
 from responses import shipped
 from responses.models import Delivery, Response, ResponseRule, SavedReply
 from routing.models import Case, Department, Issue, RoutingRule, SavedView
-from scrm.passing import again
+from scrm.db.retry import again
 from scrm.sample import keeping, logins, marker
 from scrm.sample.keeping import Fate
 from scrm.sample.people import by_hand, found_departments

@@ -29,8 +29,9 @@ from responses.compose import Words, state_publicly
 from responses.corrections import correct, take_down
 from responses.models import Delivery, Response
 from routing.models import Department, Issue, Notice
-from scrm import pipeline, witness
+from scrm import pipeline
 from scrm.channels.registry import channel
+from scrm.db import high_water_mark
 from tests.responses.network import Network
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -498,7 +499,7 @@ def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     """The number that it was told is of the old name."""
     set_back()
     restored.look(now=timezone.now())
-    ask = witness.highest
+    ask = high_water_mark.highest
 
     def released_meanwhile(name: str) -> int:
         known = ask(name)
@@ -560,7 +561,7 @@ def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Netw
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
-        (witness.highest(str(Instance.objects.get().uuid)), Instance.objects.get().attempts)
+        (high_water_mark.highest(str(Instance.objects.get().uuid)), Instance.objects.get().attempts)
     )
     try_all()
     assert told == [(1, 1), (2, 2)]
@@ -591,7 +592,7 @@ def test_where_both_are_gone_nothing_is_said_and_work_goes_on(
 
 def _lose(what: str, place: Path) -> None:
     if what == "Redis":
-        redis.Redis.from_url(in_force.REDIS_URL).delete(witness.KEY)
+        redis.Redis.from_url(in_force.REDIS_URL).delete(high_water_mark.KEY)
     else:
         for file in place.iterdir():
             file.unlink()
@@ -612,19 +613,19 @@ def test_a_file_that_says_nothing_is_no_witness(litter: str, place: Path) -> Non
     place.mkdir()
     name = uuid.uuid4().hex
     (place / name).write_text(litter)
-    assert witness.highest(name) == 0
-    witness.keep(name, 7)
-    witness.keep(name, 3)
+    assert high_water_mark.highest(name) == 0
+    high_water_mark.keep(name, 7)
+    high_water_mark.keep(name, 3)
     assert (place / name).read_text() == "7\n"
-    assert witness.highest(name) == 7
+    assert high_water_mark.highest(name) == 7
 
 
 def test_a_place_that_cannot_be_written_stops_nothing(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings.WITNESS_DIR = tmp_path / "file" / "below"
-    witness.keep("x", 1)
+    high_water_mark.keep("x", 1)
     _lose("Redis", tmp_path)
-    assert witness.highest("x") == 0
+    assert high_water_mark.highest("x") == 0
 
 
 def test_many_senders_at_once_are_not_taken_for_a_restored_database(
@@ -655,7 +656,7 @@ def test_who_counts_on_between_two_looks_is_not_taken_for_one_either(
 ) -> None:
     """Seen to fail with the count read before the witness and not read again."""
     Instance.objects.count_attempt()
-    ask = witness.highest
+    ask = high_water_mark.highest
 
     def another_counts_first(name: str) -> int:
         Instance.objects.count_attempt()

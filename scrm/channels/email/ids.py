@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from scrm.secrets import is_stamp, stamp
+from scrm.db.encrypted import is_stamp, stamp
 
 MOST_REFERENCES = 100
 _ID = re.compile(r"<([^<>\s]{1,900})>")

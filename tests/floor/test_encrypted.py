@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.models import Account
-from scrm.secrets import EncryptedJSONField, seal, unseal
+from scrm.db.encrypted import EncryptedJSONField, seal, unseal
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
