@@ -13,4 +13,4 @@ RUN mkdir -p var/media var/witness && chown -R scrm var
 
 USER scrm
 EXPOSE 8000
-CMD ["python", "-m", "scrm.web", "--host", "0.0.0.0"]
+CMD ["python", "-m", "scrm.web.server", "--host", "0.0.0.0"]

@@ -2,7 +2,7 @@
 what memory each takes, and whether pages stay as fast (V7).
 
 Run by `make bench`. Prints `name value unit ratio goal`. All of it is on loopback, bounded in
-count and time; the one process is `python -m scrm.web`, as `make run` starts two of.
+count and time; the one process is `python -m scrm.web.server`, as `make run` starts two of.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def server(database_url: str) -> Iterator[tuple[int, int]]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "scrm.web", "--workers", "1", "--port", str(port)]
+    command = [sys.executable, "-m", "scrm.web.server", "--workers", "1", "--port", str(port)]
     env = {**os.environ, "DATABASE_URL": database_url, "ALLOWED_HOSTS": "127.0.0.1"}
     with Path(os.devnull).open("wb") as nowhere:
         child = processes.spawn(command, env=env, output=nowhere)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.cases import cases_of
 from crm.models import Conversation, Interaction, Profile, User
 from crm.models.interaction import InteractionQuerySet
-from scrm.numbers import number
+from scrm.web.params import number
 
 PAGE = 50
 _ICONS = {

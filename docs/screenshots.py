@@ -112,7 +112,7 @@ def main() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "scrm.web", "--workers", "1", "--port", str(port)]
+    command = [sys.executable, "-m", "scrm.web.server", "--workers", "1", "--port", str(port)]
     web = subprocess.Popen([*command, "--log-level", "error"], cwd=ROOT)
     try:
         base = f"http://localhost:{port}"

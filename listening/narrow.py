@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from listening.models import Poll, SetApart, Source
-from scrm.numbers import midnight
+from scrm.web.params import midnight
 
 ITEMS = {
     "today": _("found today"),

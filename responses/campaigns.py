@@ -19,7 +19,7 @@ from responses.models import Campaign, Delivery, Feedback, Response
 from responses.models.response import ResponseQuerySet
 from responses.tally import ASKED, JUDGED, NOT_JUDGED, SILENT, outcome_is
 from routing.models import Case
-from scrm.numbers import midnight
+from scrm.web.params import midnight
 
 MOST_PEOPLE = 50
 

@@ -14,7 +14,7 @@ from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import ResponseQuerySet, State
 from responses.tally import ASKED, JUDGED, NOT_JUDGED, PROPOSED, SILENT, outcome_is, silent
 from routing.models import Department, Issue
-from scrm.numbers import midnight, place
+from scrm.web.params import midnight, place
 
 MICRO, ANSWERED = "micro", "answered"
 _WORDS = dict(Feedback.Outcome.choices)

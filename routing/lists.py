@@ -21,7 +21,7 @@ from listening.models import Match, Topic
 from routing.models import Case, CaseConversation
 from routing.models.case import CaseQuerySet
 from routing.models.status import ACTIVE, LIVING, Status
-from scrm.numbers import midnight, number, place
+from scrm.web.params import midnight, number, place
 
 PAGE = 50
 MOST_FOUND = 500

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from crm.models import Contact, Profile, ProfileLink
 from crm.search import profiles_named, some_contacts_named
 from routing.voices import Unclear, phone
-from scrm.numbers import number
 from scrm.text.clean import storable
 from scrm.text.fold import UNBROKEN
+from scrm.web.params import number
 
 MOST = 8
 NEW = "new"

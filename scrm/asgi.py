@@ -7,12 +7,12 @@ from typing import Any
 
 from django.urls import get_resolver
 
-from scrm.logs import configure
+from scrm.web.logs import configure
 from scrm.wsgi import application as pages  # sets Django up before the stream reads settings
 
-from scrm.health import alive  # isort: skip
+from scrm.web.health import alive  # isort: skip
 from scrm.bus.live import stream  # isort: skip
-from scrm.wsgi_bridge import Pages  # isort: skip
+from scrm.web.wsgi_bridge import Pages  # isort: skip
 
 configure()
 _pages = Pages(pages, threads=4)

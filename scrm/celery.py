@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
 from django.conf import settings
 from django.db import close_old_connections
 
-from scrm.logs import configure
+from scrm.web.logs import configure
 
 # Root is warned of because messages could be pickled; ours are JSON and nothing else is taken.
 warnings.simplefilter("ignore", SecurityWarning)

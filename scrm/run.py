@@ -63,7 +63,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
         raise ServiceError(f"PORT must be a number from 1 to 65535, not {port!r}.")
     manage, celery = (PYTHON, "manage.py"), (PYTHON, "-m", "celery", "--quiet", "-A", "scrm")
     quiet = ("--without-gossip", "--without-mingle")
-    web = (PYTHON, "-m", "scrm.web", "--host", host, "--port", port)
+    web = (PYTHON, "-m", "scrm.web.server", "--host", host, "--port", port)
     listen = (
         "worker",
         "-n",

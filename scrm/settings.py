@@ -55,18 +55,18 @@ INSTALLED_APPS = [
     "responses",
 ]
 MIDDLEWARE = [
-    "scrm.middleware.request_log",
+    "scrm.web.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "scrm.smaller.Pages",
-    "scrm.smaller.Files",
+    "scrm.web.gzip.Pages",
+    "scrm.web.gzip.Files",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "crm.zone.WorkspaceZone",
-    "scrm.middleware.login_inside_htmx",
+    "scrm.web.middleware.login_inside_htmx",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -93,7 +93,7 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.jinja2.Jinja2",
         "NAME": "fast",
         "DIRS": [BASE_DIR / "templates" / "fast"],
-        "OPTIONS": {"environment": "scrm.fast.environment", "extensions": ["jinja2.ext.i18n"]},
+        "OPTIONS": {"environment": "scrm.web.jinja.environment", "extensions": ["jinja2.ext.i18n"]},
     },
 ]
 FORM_RENDERER = "django.forms.renderers.Jinja2"  # an option of a select costs a tenth of it

@@ -1,9 +1,9 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from scrm import health
 from scrm.context import nav, token
 from scrm.style import style
+from scrm.web import health
 
 
 def live(_request: HttpRequest) -> HttpResponse:

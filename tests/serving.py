@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from scrm.http_protocol import Protocol
+from scrm.web.http_protocol import Protocol
 
 
 @dataclass

@@ -14,7 +14,7 @@ from crm.cases import works
 from crm.models import Contact, Profile, ProfileLink, User
 from crm.search import contacts_named, strangers_named
 from crm.views.listing import by_name, counted, newest_first, typed_words
-from scrm.numbers import number
+from scrm.web.params import number
 
 _FEW = 10
 

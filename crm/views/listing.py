@@ -8,8 +8,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.formats import number_format
 
-from scrm.numbers import number
 from scrm.text.clean import storable
+from scrm.web.params import number
 
 M = TypeVar("M", bound=Model)
 

@@ -14,7 +14,7 @@ from crm.access import StaffRequest
 from crm.models import Contact, Profile, ProfileLink
 from crm.search import profiles_named, some_contacts_named
 from crm.views.listing import typed_words
-from scrm.numbers import number
+from scrm.web.params import number
 
 _FEW = 8
 

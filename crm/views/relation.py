@@ -16,7 +16,7 @@ from crm.models import Contact, ContactRelation
 from crm.views.contact import contact_page
 from crm.views.listing import typed_words
 from crm.views.lookup import contact_offers, only_finds
-from scrm.numbers import number
+from scrm.web.params import number
 
 
 @require_POST

@@ -13,7 +13,7 @@ from crm.access import StaffRequest
 from crm.models import Interaction, Profile
 from crm.timeline import by_day, met, timeline
 from crm.timeline_form import TimelineForm
-from scrm.numbers import number
+from scrm.web.params import number
 
 _PARTS = {"timeline", "older"}
 

@@ -11,7 +11,7 @@ from crm.access import StaffRequest
 from listening import narrow
 from listening.models import Mention
 from listening.shown import shown
-from scrm.numbers import number
+from scrm.web.params import number
 
 _PAGE = 30
 _FEW = {"today", "answers"}

@@ -20,7 +20,7 @@ from listening.models import Mention, SetApart, Source
 from listening.models.source import SourceQuerySet
 from listening.shown import Shown, shown
 from scrm.bus.nudge import nudge
-from scrm.numbers import number
+from scrm.web.params import number
 
 _PAGE = 30
 _VISITS = 10

@@ -25,7 +25,7 @@ from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
 from responses.models import Decision, Response
 from routing.models import Case, Department, Issue
-from scrm.numbers import number
+from scrm.web.params import number
 
 FARTHEST = timedelta(days=366)
 

@@ -25,7 +25,7 @@ from responses.recipients import competing, wrote_privately
 from responses.spoken import held_for
 from responses.views.lookup import MOST, oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
-from scrm.numbers import number
+from scrm.web.params import number
 
 
 @require_safe

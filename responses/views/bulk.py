@@ -15,8 +15,8 @@ from crm.access import StaffRequest, worker_only
 from crm.models import Job, User
 from responses import bulk
 from routing.models import Issue
-from scrm.numbers import number
 from scrm.text.clean import storable
+from scrm.web.params import number
 
 MOST = 1000
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from crm.access import StaffRequest
 from responses.models import Response
 from responses.models.response import State
-from scrm.numbers import midnight
+from scrm.web.params import midnight
 
 MOST = 500
 

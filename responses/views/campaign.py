@@ -24,7 +24,7 @@ from responses.models.response import Refused
 from responses.tally import ASKED, SILENT, with_tallies
 from responses.views.lookup import dealt_with_by, may_deal_with, response_to_see
 from responses.walk import echoes
-from scrm.numbers import number
+from scrm.web.params import number
 
 PAGE = 50
 OFFERED = 10

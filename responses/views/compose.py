@@ -41,8 +41,8 @@ from responses.views.lookup import (
 from routing.mentions import mentioned
 from routing.models import Case
 from routing.models.status import Stale
-from scrm.body_limits import body_limit, with_files
-from scrm.numbers import number
+from scrm.web.body_limits import body_limit, with_files
+from scrm.web.params import number
 
 TABS = ("reply", "statement", "by-hand", "note", "nothing")
 Act = Callable[[], Response | None]

@@ -17,7 +17,7 @@ from responses.models.response import Refused, State
 from responses.views.compose import tell
 from responses.views.lookup import may_speak_for, response_to_see
 from routing.models.status import Stale
-from scrm.numbers import number
+from scrm.web.params import number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,8 +19,8 @@ from responses.models import Draft, Response
 from responses.spoken import Spoken, spoken
 from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
-from scrm.numbers import number
 from scrm.text.clean import storable
+from scrm.web.params import number
 
 KINDS = {"reply", "statement", "note", "by-hand"}
 LONGEST = 200_000

@@ -27,7 +27,7 @@ from responses.views.draft import forget
 from responses.views.lookup import answers, chosen, departments_to_speak_for
 from routing.models import Department, Issue
 from routing.models.status import Stale
-from scrm.numbers import number
+from scrm.web.params import number
 
 FEW = 20
 """Replies on the page of an issue; the history shows all of them."""

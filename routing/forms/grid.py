@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as __
 from routing.forms.base import PlainForm
 from routing.offline import Touchpoint
 from routing.voices import Voice, voice
-from scrm.numbers import number
+from scrm.web.params import number
 
 STEP, MOST = 10, 200
 Columns = Mapping[str, str | Promise]

@@ -24,8 +24,8 @@ from routing.lists import LABELS, PAGE, SORTS, Asked
 from routing.models import Case, SavedView
 from routing.models.status import ACTIVE
 from routing.rows import Row, rows
-from scrm.numbers import number
 from scrm.text.clean import storable
+from scrm.web.params import number
 
 EMPTY = {
     "mine": __("Nothing is yours at the moment. Take something from “Unassigned”."),

@@ -22,7 +22,7 @@ from routing.models.case import CaseQuerySet
 from routing.models.issue import IssueQuerySet
 from routing.models.status import LIVING
 from routing.rows import Row, rows
-from scrm.numbers import midnight, number
+from scrm.web.params import midnight, number
 
 MOST = 100
 """Cases that the page of one issue shows; the inbox shows all of them."""

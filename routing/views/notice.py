@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from routing.models import Notice
-from scrm.numbers import number
+from scrm.web.params import number
 
 PAGE = 100
 

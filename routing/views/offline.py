@@ -18,8 +18,8 @@ from routing.forms.scans import LARGEST, MOST, as_attachments, trouble
 from routing.models import Case
 from routing.views.logged import after
 from routing.who import NEW, as_person, chosen, find
-from scrm.body_limits import body_limit, with_files
-from scrm.numbers import number
+from scrm.web.body_limits import body_limit, with_files
+from scrm.web.params import number
 
 
 @body_limit(with_files(MOST * LARGEST))

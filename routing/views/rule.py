@@ -16,7 +16,7 @@ from routing.forms import RuleForm
 from routing.models import Case, RoutingRule, RuleRevision
 from routing.trial import Trial, try_rules
 from scrm.channels.registry import kinds
-from scrm.numbers import number
+from scrm.web.params import number
 
 
 @admin_only

@@ -16,8 +16,8 @@ from crm.models import Attachment, Job, User
 from routing import survey
 from routing.forms.survey import HOLDS, PlanForm, UploadForm
 from routing.sheet import MOST_BYTES
-from scrm.body_limits import body_limit, with_files
 from scrm.text.clean import storable
+from scrm.web.body_limits import body_limit, with_files
 
 CSV = "text/csv"
 _SHOWN = 10

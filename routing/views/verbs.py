@@ -22,7 +22,7 @@ from routing.forms.base import works_in
 from routing.models import Case, Department
 from routing.models.status import Stale
 from routing.views.case import FORMS, address_query, page
-from scrm.numbers import number
+from scrm.web.params import number
 
 UNDOABLE = {"done", "noise", "snooze", "claim", "give_back", "assign", "tag", "group", "hand_over"}
 UNDO_WITHIN = timedelta(minutes=10)

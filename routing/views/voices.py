@@ -11,7 +11,7 @@ from crm.access import StaffRequest, worker_only
 from routing import offline
 from routing.forms.grid import CardsForm, EventForm, GridForm
 from routing.views.logged import after
-from scrm.body_limits import body_limit
+from scrm.web.body_limits import body_limit
 
 _PASTED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 """Bytes: 200 rows of long texts are more than other forms have."""

@@ -22,7 +22,7 @@ from listening.models import Mention, Source
 from responses.models import Delivery, Response, Trouble
 from routing.lists import KNOWN
 from routing.models import Case
-from scrm.numbers import midnight
+from scrm.web.params import midnight
 
 Tone = Literal["today", "now", "bad"]
 """What came since midnight, what stands now, and what is wrong now."""

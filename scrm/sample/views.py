@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from crm.access import StaffRequest, admin_only
-from scrm.numbers import number
 from scrm.sample import marker, switcher
 from scrm.sample.ending import Busy, NotSample, preview, start_for_real
 from scrm.sample.forms import StartForm
+from scrm.web.params import number
 
 _BUSY = gettext_lazy(
     "scrm is in the middle of sending something, or of a long job. Nothing was removed, and what "

@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @contextmanager
 def web(port: int) -> Iterator[str]:
-    command = [sys.executable, "-m", "scrm.web", "--workers", "1", "--port", str(port)]
+    command = [sys.executable, "-m", "scrm.web.server", "--workers", "1", "--port", str(port)]
     with (REPORTS / "web.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     try:

@@ -15,9 +15,10 @@ from crm.models import User
 from responses import files
 from routing.forms import scans
 from routing.sheet import MOST_BYTES
-from scrm import asgi, body_limits, health
-from scrm.body_limits import ANONYMOUS, FORM, is_logged_in, limit_of
-from scrm.wsgi_bridge import Pages
+from scrm import asgi
+from scrm.web import body_limits, health
+from scrm.web.body_limits import ANONYMOUS, FORM, is_logged_in, limit_of
+from scrm.web.wsgi_bridge import Pages
 from tests.serving import Serving, everything, serving, statuses
 
 As = Callable[[User], Client]

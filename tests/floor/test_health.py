@@ -74,7 +74,7 @@ def test_without_its_database_it_is_not_ready_and_says_so(
     def down() -> str:
         raise OperationalError("the password is hunter2")
 
-    monkeypatch.setattr("scrm.health._CHECKS", {"database": down})
+    monkeypatch.setattr("scrm.web.health._CHECKS", {"database": down})
     status, said = ready(client)
     assert (status, said["database"]) == (503, "not reachable (OperationalError)")
     assert "hunter2" not in str(said)

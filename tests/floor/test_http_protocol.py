@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scrm import http_protocol
+from scrm.web import http_protocol
 from tests.machinery import eventually
 from tests.serving import Serving, everything, serving, statuses
 

@@ -10,7 +10,7 @@ from django.test import Client
 from structlog.testing import capture_logs
 
 from crm.models import User
-from scrm.logs import without_address
+from scrm.web.logs import without_address
 
 pytestmark = pytest.mark.django_db
 

@@ -21,9 +21,9 @@ from crm.models import User, Workspace
 from responses import export
 from responses.models import Feedback, HistoryView, Response
 from routing.models import Case
-from scrm import wsgi_bridge
+from scrm.web import wsgi_bridge
+from scrm.web.wsgi_bridge import Pages
 from scrm.wsgi import application as pages
-from scrm.wsgi_bridge import Pages
 
 As = Callable[[User], Client]
 HISTORY, EXPORT = "/responses/", "/responses/export/"

@@ -11,7 +11,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client, RequestFactory
 
 from crm.models import User
-from scrm.smaller import Pages
+from scrm.web.gzip import Pages
 
 STATIC = Path(__file__).parents[2] / "static"
 ANY = {"Accept-Encoding": "gzip, deflate, br"}

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 from a2wsgi.wsgi import build_environ
 
-from scrm.body_limits import ANONYMOUS, is_logged_in, limit_of
-from scrm.request_body import (
+from scrm.web.body_limits import ANONYMOUS, is_logged_in, limit_of
+from scrm.web.request_body import (
     BodyRefused,
     ClientLeft,
     declared_length,

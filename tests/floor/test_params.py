@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scrm.numbers import number, place
+from scrm.web.params import number, place
 
 
 @pytest.mark.parametrize(("typed", "read"), [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1)])

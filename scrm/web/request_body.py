@@ -16,7 +16,7 @@ from django.contrib.messages.storage.base import Message
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from scrm.body_limits import ANONYMOUS
+from scrm.web.body_limits import ANONYMOUS
 
 GRACE = 10.0
 """Seconds in which nothing needs to have arrived."""

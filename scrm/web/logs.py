@@ -9,7 +9,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest
 
-from scrm.middleware import route
+from scrm.web.middleware import route
 
 
 def without_address(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m scrm.web`: the web server, uvicorn with our bounds on connections."""
+"""`python -m scrm.web.server`: the web server, uvicorn with our bounds on connections."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import resource
 
 import uvicorn
 
-from scrm.http_protocol import Protocol
+from scrm.web.http_protocol import Protocol
 
 MOST_FILES = 65_536
 """Open files of a process: a connection is one, and the usual 1,024 are soon taken."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("scrm.web", description=__doc__)
+    parser = argparse.ArgumentParser("scrm.web.server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2, help="processes")
