@@ -83,7 +83,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "scrm.context.shell",
+                "scrm.pages.navigation.shell",
                 "crm.adapter.mail_facts",
                 "scrm.sample.switcher.people",
             ],

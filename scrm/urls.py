@@ -1,8 +1,8 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from scrm.context import nav, token
-from scrm.style import style
+from scrm.pages.navigation import nav, token
+from scrm.pages.style_guide import style
 from scrm.web import health
 
 

@@ -15,7 +15,7 @@ from routing import lists, rows
 from routing import timeline as case_timeline
 from routing.lists import Asked
 from routing.models import Case, Department, Issue
-from scrm import context
+from scrm.pages import navigation
 
 Call = Callable[[], object]
 
@@ -36,9 +36,9 @@ def queries() -> Iterator[tuple[str, Call]]:
             yield f"{name}_{who}", _listed(user, "open", **filters)
         for name, words in _searches():
             yield f"search_{name}_{who}", _listed(user, "all", q=words)
-        yield f"badges_{who}", lambda user=user: context.Frame(user).views
-        yield f"badges_departments_{who}", lambda user=user: context.Frame(user).departments
-    yield "badges_issues", lambda: context.Frame(admin).issues
+        yield f"badges_{who}", lambda user=user: navigation.Frame(user).views
+        yield f"badges_departments_{who}", lambda user=user: navigation.Frame(user).departments
+    yield "badges_issues", lambda: navigation.Frame(admin).issues
     yield "list_mine_agent", _listed(agent, "mine")
     yield (
         "list_department_admin",

@@ -16,7 +16,7 @@ CUT = {
     "scrm/channels/wordpress/hear.py: _ROUTE": 500,
 }
 """What it is given is cut to so many characters before."""
-OUR_OWN_FILES = {"scrm/style.py: _TOKEN", "scrm/style.py: _ICON"}
+OUR_OWN_FILES = {"scrm/pages/style_guide.py: _TOKEN", "scrm/pages/style_guide.py: _ICON"}
 MADE_WHILE_RUNNING = {
     "routing/mentions.py: f'(?<!\\\\w)@{re.escape(name)}(?!\\\\w)'",
     "scrm/channels/sandbox/channel.py: f'(?i)(?<!\\\\w)@(?:{names})(?!\\\\w)'",

@@ -9,7 +9,7 @@ from django.test import Client
 
 from crm.models import Profile, User
 from routing.models import Case, Department
-from scrm import context
+from scrm.pages import navigation
 
 As = Callable[[User], Client]
 
@@ -28,7 +28,7 @@ def test_counts_end_where_nobody_reads_further(
     for n in range(number):
         profile = Profile.objects.create(network="sandbox.microblog", key=f"p{n}")
         Case.objects.create(profile=profile, department=service)
-    counted = {item.label: item.count for item in context.Frame(agent).views}
+    counted = {item.label: item.count for item in navigation.Frame(agent).views}
     assert counted["Unassigned"] == min(number, 3)
     page = as_(agent).get("/nav/").content.decode()
     assert f'<span class="label">Unassigned</span><span class="count">{said}</span>' in page
