@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 FIND_PYTHON := for p in python3.11 python3.12 python3 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done
-EMBEDDED := $(PY) -m scrm.embedded --fresh --data
+EMBEDDED := $(PY) -m scrm.launcher.embedded --fresh --data
 COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml --extra embedded
 
@@ -19,7 +19,7 @@ REAL_PACKAGES := dovecot-imapd dovecot-lmtpd postfix \
 .PHONY: run test test-guards test-real real test-browser browser lighthouse check bench bench-smoke screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
-	@exec $(PY) -m scrm.run
+	@exec $(PY) -m scrm.launcher.run
 
 test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
 	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "not alone and not browser and not real and not guards" $(ARGS); code=$$?; \

@@ -37,8 +37,8 @@ from desk.pages import session_of
 from django.conf import settings
 
 from crm.models import User
-from scrm import processes
 from scrm.bus import live
+from scrm.launcher import processes
 
 BROWSERS, EVENTS, PAGES = 1_000, 100, 60
 TOPIC = "department:1"

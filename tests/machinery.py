@@ -32,12 +32,12 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from scrm import processes
 from scrm.bus import live
 from scrm.celery import app
-from scrm.embedded import Redis
+from scrm.launcher import processes
+from scrm.launcher.embedded import Redis
+from scrm.launcher.run import plan
 from scrm.models import Heartbeat
-from scrm.run import plan
 
 T = TypeVar("T")
 QUEUES = ("celery", "poll", "process", "tick", "deliver")

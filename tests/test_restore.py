@@ -30,8 +30,8 @@ from responses.models import Delivery, Response
 from routing.models import Case, Department, Membership
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
-from scrm.embedded import Postgres
-from scrm.embedded.postgres import _postgres_program
+from scrm.launcher.embedded import Postgres
+from scrm.launcher.embedded.postgres import _postgres_program
 from tests.machinery import Machine, database_url
 from tests.responses.conftest import hear
 

@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from crm.models import User
-from scrm import run
+from scrm.launcher import run
 from scrm.sample import marker
 from scrm.sample.people import STAFF
 

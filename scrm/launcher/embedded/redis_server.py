@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from scrm.embedded.server import Server, ServiceError, package_at, private_directory
+from scrm.launcher.embedded.server import Server, ServiceError, package_at, private_directory
 
 REDIS_PORTS = range(20_000, 32_000)  # below the range from which outgoing connections are given
 

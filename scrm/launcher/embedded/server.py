@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from scrm import processes
+from scrm.launcher import processes
 
 SYSTEM_USER = "scrm"
 

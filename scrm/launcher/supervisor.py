@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from scrm import processes
-from scrm.embedded import Server, ServiceError
+from scrm.launcher import processes
+from scrm.launcher.embedded import Server, ServiceError
 
 COLOURS = (36, 33, 35, 32, 34)
 LONGEST_LINE = 16 * 1024

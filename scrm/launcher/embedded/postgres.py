@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg2
 
-from scrm import processes
-from scrm.embedded.server import (
+from scrm.launcher import processes
+from scrm.launcher.embedded.server import (
     SYSTEM_USER,
     Server,
     ServiceError,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from scrm import processes
-from scrm.embedded import ServiceError
-from scrm.run import Plan, end_leftovers, plan, read_state
+from scrm.launcher import processes
+from scrm.launcher.embedded import ServiceError
+from scrm.launcher.run import Plan, end_leftovers, plan, read_state
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 GIVEN = ("DATABASE_URL", "REDIS_URL")

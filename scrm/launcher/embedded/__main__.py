@@ -1,6 +1,6 @@
 """Run a command with PostgreSQL and Redis of its own.
 
-    python -m scrm.embedded --data var/test --fresh -- pytest -q
+    python -m scrm.launcher.embedded --data var/test --fresh -- pytest -q
 
 starts what DATABASE_URL and REDIS_URL do not name, runs the command with both set (and with the
 keys that scrm needs), and stops all.
@@ -19,8 +19,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from scrm import processes
-from scrm.embedded import Postgres, ServiceError, keys, locked, services
+from scrm.launcher import processes
+from scrm.launcher.embedded import Postgres, ServiceError, keys, locked, services
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m scrm.embedded")
+    parser = argparse.ArgumentParser(prog="python -m scrm.launcher.embedded")
     parser.add_argument("--data", type=Path, required=True, help="where the services keep data")
     parser.add_argument(
         "--fresh", action="store_true", help="use and remove new data, unsafely fast"

@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 import redis
 
-from scrm import processes
-from scrm.embedded import Postgres, Redis, ServiceError, keys, locked, services
+from scrm.launcher import processes
+from scrm.launcher.embedded import Postgres, Redis, ServiceError, keys, locked, services
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m scrm.embedded --data … -- command`."""
+"""`python -m scrm.launcher.embedded --data … -- command`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scrm import processes
+from scrm.launcher import processes
 
 GIVEN = ("DATABASE_URL", "REDIS_URL")
 CLEAN = {name: value for name, value in os.environ.items() if name not in GIVEN}
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def start(data: Path, code: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scrm.embedded", "--fresh", "--data", str(data), "--"]
+    command = [sys.executable, "-m", "scrm.launcher.embedded", "--fresh", "--data", str(data), "--"]
     return subprocess.Popen(
         [*command, sys.executable, "-u", "-c", code],
         env=CLEAN,

@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scrm.embedded.postgres import Postgres
-from scrm.embedded.redis_server import Redis
-from scrm.embedded.server import Server, ServiceError, locked
+from scrm.launcher.embedded.postgres import Postgres
+from scrm.launcher.embedded.redis_server import Redis
+from scrm.launcher.embedded.server import Server, ServiceError, locked
 
 __all__ = [
     "Postgres",

@@ -21,9 +21,9 @@ from types import FrameType
 
 import psycopg2
 
-from scrm import processes
-from scrm.embedded import ServiceError, keys, locked, services
-from scrm.supervisor import Command, Supervisor
+from scrm.launcher import processes
+from scrm.launcher.embedded import ServiceError, keys, locked, services
+from scrm.launcher.supervisor import Command, Supervisor
 
 PYTHON = sys.executable
 IMPATIENT = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scrm.run import Plan, main
+from scrm.launcher.run import Plan, main
 
 WEB = """
 import http.server, sys
