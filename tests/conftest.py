@@ -64,7 +64,7 @@ def record_the_place(sender: Any, **_: object) -> None:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """No test inherits the rest that another one gave to a Redis that was gone."""
-    for module in (nudge, live, witness):
+    for module in (nudge, live, high_water_mark):
         monkeypatch.setattr(module, "_patience", Patience())
     settings.WITNESS_DIR = None
 

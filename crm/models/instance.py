@@ -76,7 +76,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 class Instance(models.Model):
     """The database that sends: one row, which a copy carries along, unlike its fingerprint.
 
-    uuid: its name with the witness. attempts: how many sendings were tried; see `scrm.db.high_water_mark`.
+    uuid: its name in `scrm.db.high_water_mark`. attempts: how many sendings were tried.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

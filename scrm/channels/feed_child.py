@@ -21,7 +21,7 @@ from scrm.channels.base import ChannelError
 CPU_SECONDS = 3.0
 WALL_SECONDS = 20.0
 MEMORY_BYTES = 1024**3
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 class _Child:

@@ -24,7 +24,7 @@ def test_counts_end_where_nobody_reads_further(
     said: str,
 ) -> None:
     """Seen to fail without the end: five were counted one by one."""
-    monkeypatch.setattr(context, "MOST_COUNTED", 3)
+    monkeypatch.setattr(navigation, "MOST_COUNTED", 3)
     for n in range(number):
         profile = Profile.objects.create(network="sandbox.microblog", key=f"p{n}")
         Case.objects.create(profile=profile, department=service)

@@ -506,7 +506,7 @@ def test_a_sender_that_was_just_looking_does_not_undo_a_release(
         restored.release(by=supervisor, now=timezone.now())
         return known
 
-    monkeypatch.setattr(witness, "highest", released_meanwhile)
+    monkeypatch.setattr(high_water_mark, "highest", released_meanwhile)
     assert not restored.is_set_back(now=timezone.now())
     assert not Pause.objects.restored().exists()
 
@@ -602,7 +602,7 @@ def test_a_redis_that_is_gone_holds_nobody_up(
     answer_many: Many, network: Network, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = redis.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.2)
-    monkeypatch.setattr(witness, "_client", lambda: dead)
+    monkeypatch.setattr(high_water_mark, "_client", lambda: dead)
     answer_many(2)
     try_all()
     assert states() == ["sent"] * 2
@@ -662,5 +662,5 @@ def test_who_counts_on_between_two_looks_is_not_taken_for_one_either(
         Instance.objects.count_attempt()
         return ask(name)
 
-    monkeypatch.setattr(witness, "highest", another_counts_first)
+    monkeypatch.setattr(high_water_mark, "highest", another_counts_first)
     assert not Instance.objects.is_set_back()
