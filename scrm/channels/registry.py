@@ -9,7 +9,7 @@ from scrm.channels.base import Channel
 
 _KINDS = {
     "email": "scrm.channels.email.channel",
-    "feed": "scrm.channels.feed",
+    "feed": "scrm.channels.feed.channel",
     "manual": "scrm.channels.manual",
     "sandbox": "scrm.channels.sandbox.channel",
     "wordpress": "scrm.channels.wordpress.channel",

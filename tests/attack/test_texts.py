@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responses import personal, saved
-from scrm.channels import feed_parse
 from scrm.channels.email import read
-from scrm.channels.feed_parse import parse_feed
+from scrm.channels.feed import parse
+from scrm.channels.feed.parse import parse_feed
 from scrm.channels.wordpress import hear
 
 
@@ -152,7 +152,7 @@ def test_variables_are_the_same(parts: list[str]) -> None:
 
 @given(st.text(st.sampled_from("ab@. ()"), max_size=20).filter(lambda text: text[:1] != "@"))
 def test_authors_are_the_same(text: str) -> None:
-    old, new = OLD_AUTHOR.match(text), feed_parse._MAIL_AND_NAME.match(text)
+    old, new = OLD_AUTHOR.match(text), parse._MAIL_AND_NAME.match(text)
     assert (new and new[1]) == (old and old[1])
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.channels import feed, permalink
+from scrm.channels import permalink
+from scrm.channels.feed import channel
 from scrm.net import http
 from scrm.net.addresses import Target, ascii_host, domain_to_ascii, domain_to_unicode
 
@@ -150,8 +151,8 @@ def test_tls_asks_for_the_right_certificate(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_feed_has_one_key_however_its_address_is_written() -> None:
-    assert feed.scope("https://straße.test/feed") == feed.scope(f"http://{SHARP}/feed")
-    assert feed.scope("https://straße.test/feed") != feed.scope("https://strasse.test/feed")
+    assert channel.scope("https://straße.test/feed") == channel.scope(f"http://{SHARP}/feed")
+    assert channel.scope("https://straße.test/feed") != channel.scope("https://strasse.test/feed")
     assert permalink.guid_key("https://Straße.test/?p=5") == f"//{SHARP}/?p=5"
     assert permalink.site_scope("https://straße.test") == f"wordpress:{SHARP}"
     assert permalink.guid_key("https://☃.test/?p=5") == ""

@@ -56,7 +56,7 @@ class _Child:
     def _running(self) -> subprocess.Popen[bytes]:
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "scrm.channels.feed_parse", str(MEMORY_BYTES)],
+                [sys.executable, "-m", "scrm.channels.feed.parse", str(MEMORY_BYTES)],
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

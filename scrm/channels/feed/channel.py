@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from scrm.channels import feed_child, permalink
+from scrm.channels import permalink
 from scrm.channels.base import (
     Apart,
     Author,
@@ -25,6 +25,7 @@ from scrm.channels.base import (
     Json,
     Visit,
 )
+from scrm.channels.feed import child
 from scrm.net import http
 from scrm.net.addresses import ascii_host
 
@@ -158,7 +159,7 @@ def _read_feed(response: http.Response) -> dict[str, Any]:
 
 def _parse(op: Any, response: http.Response) -> dict[str, Any]:
     content_type = response.headers.get("content-type", "")
-    return feed_child.parse(op, response.body, base=response.url, content_type=content_type)
+    return child.parse(op, response.body, base=response.url, content_type=content_type)
 
 
 def _is_html(response: http.Response) -> bool:
