@@ -7,6 +7,7 @@ from crm.views import (
     budget,
     contact,
     contacts,
+    interaction,
     job,
     link,
     lookup,
@@ -15,7 +16,6 @@ from crm.views import (
     people,
     profile,
     relation,
-    said,
     workspace,
 )
 
@@ -58,7 +58,7 @@ urlpatterns = [
     path("our-accounts/<int:pk>/budget/", budget.budget, name="account_budget"),
     path("organisation/", workspace.workspace, name="workspace"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
-    path("said/<uuid:uuid>/", said.whole, name="whole"),
+    path("said/<uuid:uuid>/", interaction.whole, name="whole"),
     path("me/", me.me, name="me"),
     path("jobs/<uuid:uuid>/", job.job, name="job"),
 ]

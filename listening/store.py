@@ -13,8 +13,8 @@ from django.core.files.base import ContentFile
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from crm.ledger import tellable
 from crm.models import Attachment
-from crm.record import tellable
 from listening.models.mention import Enclosure, Mention
 from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen

@@ -11,8 +11,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from crm.ledger import lock_workspace
 from crm.models import Account, Attachment, Conversation, Interaction, Profile, User
-from crm.record import lock_workspace
 from responses.models import Campaign, Decision, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent

@@ -11,8 +11,8 @@ from typing import cast
 from django.db import models, transaction
 from django.db.models import Q
 
+from crm.ledger import lock_workspace
 from crm.models import Interaction
-from crm.record import lock_workspace
 from listening.models import Mention
 from responses.models import Delivery, Feedback
 from responses.models.sending import LEFT, Sending

@@ -16,8 +16,8 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from crm.ledger import Entry, lock_workspace, record
 from crm.models import Interaction, Pause, User
-from crm.record import Entry, lock_workspace, record
 from responses import restored
 from responses.feedback import adopt
 from responses.models import Delivery

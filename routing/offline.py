@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
-from crm.record import Entry, Recorded, record
 from listening.topics import current_matcher, keep_offline_matches, topic_names
 from routing.arrivals import Arrival, take_in
 from routing.facts import Origin, facts

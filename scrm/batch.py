@@ -10,8 +10,8 @@ import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
+from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile
-from crm.record import Entry, Recorded, lock_workspace, record
 from listening.models import Mention, SetApart, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topics import Hits, find_matches, keep_matches, topic_names

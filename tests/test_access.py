@@ -22,6 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
+from crm.ledger import Entry, record
 from crm.models import (
     Account,
     Attachment,
@@ -33,7 +34,6 @@ from crm.models import (
     ProfileLink,
     User,
 )
-from crm.record import Entry, record
 from listening.models import Mention, Poll, SetApart, Source, Topic
 from responses.compose import Words, log_by_hand
 from responses.models import (

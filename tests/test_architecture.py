@@ -51,7 +51,7 @@ def test_no_foreign_key_points_up() -> None:
 
 
 def test_imports_follow_foreign_keys() -> None:
-    """Seen to fail with `import routing` in crm/record.py."""
+    """Seen to fail with `import routing` in crm/ledger.py."""
     done = subprocess.run(
         [ROOT / ".venv/bin/lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )

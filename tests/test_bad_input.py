@@ -13,7 +13,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm import blog_form, mailbox_form
+from crm.forms import blog, mailbox
 from crm.models import Account, Attachment, Contact, User
 from listening.views import discovery
 from responses.models import Response
@@ -377,8 +377,8 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
     blog = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "https://b.example/")
-    monkeypatch.setattr(blog_form, "connect", lambda *typed: blog)
-    monkeypatch.setattr(mailbox_form, "check", lambda *_, **__: {})
+    monkeypatch.setattr(blog, "connect", lambda *typed: blog)
+    monkeypatch.setattr(mailbox, "check", lambda *_, **__: {})
     client = Client(raise_request_exception=False)
     client.force_login(world.people["admin"])  # type: ignore[arg-type]
     return client

@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from crm import record
+from crm import ledger
 from crm.models import Account, Interaction, User
 from listening.models import Mention, SetApart, Source
 from responses.compose import Words, places_for, reply
@@ -40,7 +40,7 @@ LEASES = {
     "SCRM_POLL_LEASE_SECONDS": "3",
     "SCRM_SEND_LEASE_SECONDS": "3",
 }
-LEDGER = f"SELECT pg_advisory_xact_lock({record._LOCK})"
+LEDGER = f"SELECT pg_advisory_xact_lock({ledger._LOCK})"
 SEEN = "LOCK TABLE listening_seen IN EXCLUSIVE MODE"
 
 

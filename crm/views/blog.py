@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, admin_only
-from crm.blog_form import KIND, BlogForm
+from crm.forms.blog import KIND, BlogForm
 from crm.models import Account
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, admin_only
-from crm.mailbox_form import MailboxForm
+from crm.forms.mailbox import MailboxForm
 from crm.models import Account
 
 

@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm.access import StaffRequest
+from crm.forms.timeline import TimelineForm
 from crm.models import Interaction, Profile
 from crm.timeline import by_day, met, timeline
-from crm.timeline_form import TimelineForm
 from scrm.web.params import number
 
 _PARTS = {"timeline", "older"}

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.ledger import tellable
 from crm.models import User
-from crm.record import tellable
 from routing.forms.base import PlainForm, works_in
 from routing.models import Case, Department, Issue, Membership
 from routing.models.rule import Priority

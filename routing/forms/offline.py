@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.ledger import tellable
 from crm.models import Attachment, Contact, Profile, ProfileLink, User
-from crm.record import tellable
 from routing.forms.base import PlainForm
 from routing.forms.scans import ScansField
 from routing.models import Case

@@ -16,8 +16,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.cases import works
+from crm.ledger import tellable
 from crm.models import User
-from crm.record import tellable
 from routing import lists
 from routing.forms import InboxForm, SaveViewForm
 from routing.lists import LABELS, PAGE, SORTS, Asked

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from crm.ledger import Entry, record
 from crm.models import User
-from crm.record import Entry, record
 from responses.models import SavedReply
 from routing.arrivals import Arrival, take_in
 from routing.models import Case

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from crm import blog_form
+from crm.forms import blog
 from crm.models import Account, User
 from listening.models import Source
 from scrm.channels.wordpress.connect import Blog, Trouble
@@ -32,7 +32,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         blog: Blog = facts["blog"]
         return blog
 
-    monkeypatch.setattr(blog_form, "connect", connect)
+    monkeypatch.setattr(blog, "connect", connect)
     return facts
 
 

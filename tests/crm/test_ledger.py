@@ -9,8 +9,8 @@ import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 
+from crm.ledger import Entry, record
 from crm.models import Account, Interaction, Profile, User
-from crm.record import Entry, record
 from listening.models import Mention, Source, Topic
 from responses.models import Approval, Decision, Response
 from routing.models import Case, CaseEvent, Department, RoutingRule

@@ -16,7 +16,7 @@ from django.core.cache import cache
 from django.test import Client
 from structlog.testing import capture_logs
 
-from crm.mailbox_form import MailboxForm
+from crm.forms.mailbox import MailboxForm
 from crm.models import User
 from routing.models import Notice
 

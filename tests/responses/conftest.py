@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from crm.ledger import Entry, record
 from crm.models import Account, Interaction, User
-from crm.record import Entry, record
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.feedback import Answered, link

@@ -13,8 +13,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.ledger import Entry, record
 from crm.models import Account, Contact, Conversation, Profile, User
-from crm.record import Entry, record
 from responses.compose import Place, default_place
 from responses.models import Draft, Response, ResponseRule
 from responses.recipients import private_words

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from crm.ledger import Entry, record
 from crm.models import Interaction
-from crm.record import Entry, record
 from listening.models import Match, Mention, Poll, Source, Topic
 from routing.arrivals import Arrival, take_in
 from routing.models import Case, Department

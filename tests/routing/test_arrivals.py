@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from crm.ledger import Entry, record
 from crm.models import Contact, Conversation, Interaction, Profile, User
-from crm.record import Entry, record
 from routing.arrivals import SAME_MATTER, Arrival, Hint, take_in
 from routing.models import (
     Case,

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from crm.ledger import Entry, record
 from crm.models import Contact, Interaction, User
-from crm.record import Entry, record
 from listening.models import Match, Topic
 from routing.models import Case, Department, Issue, RoutingRule
 

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from crm.ledger import Entry, Recorded, record
 from crm.models import Contact, Conversation, Interaction, Profile, ProfileName
-from crm.record import Entry, Recorded, record
 from scrm.channels.base import Author
 from tests.together import at_once
 
