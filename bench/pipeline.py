@@ -35,8 +35,8 @@ from django.utils import timezone
 
 from crm.models import User
 from listening.models import Mention, Source, Topic, TopicRevision
-from listening.store import visit
-from listening.topics import current_matcher
+from listening.topic_hits import current_matcher
+from listening.visit import visit
 from routing.models import Case, Department, RoutingRule
 from scrm.batch import process_or_halve
 

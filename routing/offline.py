@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
-from listening.topics import current_matcher, keep_offline_matches, topic_names
+from listening.topic_hits import current_matcher, keep_offline_matches, topic_names
 from routing.arrivals import Arrival, take_in
 from routing.facts import Origin, facts
 from routing.models import Case, CaseConversation

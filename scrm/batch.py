@@ -14,7 +14,7 @@ from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile
 from listening.models import Mention, SetApart, Sighting, Source
 from listening.models.mention import HOPELESS
-from listening.topics import Hits, find_matches, keep_matches, topic_names
+from listening.topic_hits import Hits, find_matches, keep_matches, topic_names
 from responses import feedback, outbox, returned
 from responses.feedback import Answered, Heard
 from routing.arrivals import Arrival, Hint, take_in

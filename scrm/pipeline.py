@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from crm.models import Account, Job
 from listening.models import Mention, Source
-from listening.store import visit
+from listening.visit import visit
 from responses import feedback, outbox, restored
 from responses.models import Delivery, Proof, Response, Trouble
 from routing.models import Case, Notice, Presence

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from crm.models import Account, Conversation, Interaction, Profile, User
 from listening.models import Match, Mention, SetApart, Source, Topic
 from listening.models.mention import HOPELESS, RISKY
-from listening.store import store
-from listening.topics import find_matches
+from listening.topic_hits import find_matches
+from listening.visit import store
 from responses.models import Decision, Delivery, Feedback, Response
 from routing.models import Case, CaseEvent, Department, RoutingRule
 from scrm import batch, pipeline

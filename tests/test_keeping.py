@@ -29,7 +29,7 @@ from crm.models import (
     Workspace,
 )
 from listening.models import Match, Mention, Source, Topic
-from listening.store import _keep
+from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Campaign, HistoryView, Response, ResponseRule, SavedReply
 from routing import offline

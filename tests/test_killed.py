@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction
 from listening.models import Mention, Poll, Source
-from listening.store import visit
+from listening.visit import visit
 from routing.models import Case, CaseConversation, CaseEvent
 from scrm import pipeline
 from scrm.channels.sandbox import community
@@ -24,7 +24,7 @@ VISIT = [
     ("listening.models:Source.begin", "after"),
     ("scrm.channels.sandbox.channel:SandboxListener.listen", "after"),
     ("listening.models:Seen.objects.claim", "after"),
-    ("listening.store:_store", "after"),
+    ("listening.visit:_store", "after"),
     ("listening.models:Source.went_well", "after"),
 ]
 BATCH = [

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from listening.models import Source
-from listening.store import store
+from listening.visit import store
 from routing.models import Case, Department
 from scrm import pipeline
 from scrm.channels.base import Author, Item

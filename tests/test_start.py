@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from crm.models import Account, Attachment, Interaction, Job, User, Workspace
 from listening.models import Mention, Poll, Source
-from listening.store import _keep
+from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Delivery
 from routing import offline

@@ -19,7 +19,7 @@ from listening.forms import AddressForm, SourceForm
 from listening.highlight import excerpt
 from listening.matching import Matcher
 from listening.models import Source, Topic, TopicRevision
-from listening.topics import current_matcher
+from listening.topic_hits import current_matcher
 from scrm.bus.nudge import nudge
 from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel

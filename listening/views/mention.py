@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
-from listening import narrow
+from listening import filters
+from listening.mention_rows import shown
 from listening.models import Mention
-from listening.shown import shown
 from scrm.web.params import number
 
 _PAGE = 30
@@ -20,13 +20,13 @@ _FEW = {"today", "answers"}
 @require_safe
 def mentions(request: StaffRequest) -> HttpResponse:
     """All that was heard, the last found first, narrowed by words of `narrow.ITEMS`."""
-    words = [word for word in request.GET.getlist("only") if word in narrow.ITEMS]
+    words = [word for word in request.GET.getlist("only") if word in filters.ITEMS]
     rows = _page(_narrowed(words), request.GET.get("before", ""), few=bool(_FEW & {*words}))
     query = request.GET.copy()
     query["before"] = str(rows[_PAGE - 1].pk) if len(rows) > _PAGE else ""
     context = {
         "items": shown(rows[:_PAGE], user=request.user),
-        "narrowed": [narrow.ITEMS[word] for word in words],
+        "narrowed": [filters.ITEMS[word] for word in words],
         "tabs": _tabs(words),
         "older": query.urlencode() if query["before"] else "",
     }
@@ -36,7 +36,7 @@ def mentions(request: StaffRequest) -> HttpResponse:
 def _narrowed(words: list[str]) -> QuerySet[Mention]:
     found, now = Mention.objects.select_related("poll__source"), timezone.now()
     for word in words:
-        found = found.filter(narrow.items(word, now=now))
+        found = found.filter(filters.items(word, now=now))
     return found
 
 
@@ -56,7 +56,7 @@ def _tabs(words: list[str]) -> list[tuple[str, str, bool]]:
     """(query, label, is it this one): the same day, looked at in each way."""
     day = ["today"] if "today" in words else []
     way = next((word for word in words if word != "today"), "")
-    ways = {"": _("everything"), **{k: v for k, v in narrow.ITEMS.items() if k != "today"}}
+    ways = {"": _("everything"), **{k: v for k, v in filters.ITEMS.items() if k != "today"}}
     return [
         ("&".join(f"only={word}" for word in filter(None, [*day, each])), str(label), each == way)
         for each, label in ways.items()

@@ -14,11 +14,11 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
-from listening import narrow
+from listening import filters
 from listening.forms import SettingsForm
+from listening.mention_rows import Shown, shown
 from listening.models import Mention, SetApart, Source
 from listening.models.source import SourceQuerySet
-from listening.shown import Shown, shown
 from scrm.bus.nudge import nudge
 from scrm.web.params import number
 
@@ -31,9 +31,9 @@ _APART = 20
 def sources(request: StaffRequest) -> HttpResponse:
     """All of them, or those that a word of `narrow.SOURCES` asks for."""
     only = request.GET.get("only", "")
-    rows, label = _with_health(), narrow.SOURCES.get(only, "")
+    rows, label = _with_health(), filters.SOURCES.get(only, "")
     if label:
-        rows = rows.filter(narrow.sources(only))
+        rows = rows.filter(filters.sources(only))
     return render(request, "listening/sources.html", {"sources": rows, "narrowed": label})
 
 

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest, admin_only
 from crm.models import Workspace
 from listening.forms import LISTS, TopicForm
+from listening.mention_rows import shown
 from listening.models import Mention, Topic, TopicRevision
-from listening.shown import shown
 
 _LAST = 50
 

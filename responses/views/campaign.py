@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.access import StaffRequest
 from crm.models import Account, Contact, Profile
-from listening.shown import shown as as_shown
+from listening.mention_rows import shown as as_shown
 from responses.campaigns import KINDS, Asked, Results, by_channel, by_person
 from responses.forms.campaign import CampaignForm, CountInForm, departments_to_campaign_for
 from responses.history import OUTCOMES, with_facts

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm.models import User
-from listening import narrow as listening
+from listening import filters as listening
 from listening.models import Mention, Source
 from responses.models import Delivery, Response, Trouble
 from routing.lists import KNOWN

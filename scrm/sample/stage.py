@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm.models import Profile
 from listening.models import Source
-from listening.store import visit
+from listening.visit import visit
 from responses import compose, outbox
 from responses.compose import Place, Words
 from responses.models import Delivery, Response

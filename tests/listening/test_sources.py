@@ -14,8 +14,8 @@ from django.utils import timezone
 from crm.models import Account, User
 from listening.models import Mention, SetApart, Source, Topic
 from listening.models.source import EVERYTHING
-from listening.store import store
 from listening.views import discovery
+from listening.visit import store
 from scrm.channels.base import Author, Channel, ChannelError, Found, Item
 
 FEED = "https://blog.example/feed"

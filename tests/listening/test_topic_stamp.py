@@ -16,7 +16,7 @@ from hypothesis.extra.django import TestCase
 from crm.models import User
 from listening import matching
 from listening.models import Topic, TopicStamp
-from listening.topics import current_matcher
+from listening.topic_hits import current_matcher
 
 WORDS = ("bag", "seat", "crew")
 TEXT = " ".join(WORDS)

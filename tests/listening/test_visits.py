@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from crm.models import Attachment
 from listening.models import Enclosure, Mention, Poll, Seen, SetApart, Sighting, Source
 from listening.models.seen import Place, SeenManager
-from listening.store import visit
+from listening.visit import visit
 from scrm.channels.base import Apart, Author, Batch, Channel, ChannelError, File, Item, Visit
 from tests.together import at_once
 
@@ -191,7 +191,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
 
     village.says(item("1"))
     with monkeypatch.context() as patched:
-        patched.setattr("listening.store._keep", cut)
+        patched.setattr("listening.visit._keep", cut)
         with pytest.raises(PowerCut):
             go(source)
     source.refresh_from_db()
@@ -612,7 +612,7 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
         return fresh
 
     monkeypatch.setattr(SeenManager, "claim", in_turn)
-    monkeypatch.setattr("listening.store._CHUNK", 200)
+    monkeypatch.setattr("listening.visit._CHUNK", 200)
     sources = [make_source(address=f"https://{n}.example") for n in range(2)]
     village.answers = [Batch(items=tuple(items)), Batch(items=tuple(items[100:]))]
     at_once(*(lambda source=source: visit(source) for source in sources))
@@ -652,7 +652,7 @@ def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So the sweep finds it. Seen to fail with the files stored in the visit's transaction."""
-    monkeypatch.setattr("listening.store._sight", lambda *_: 1 / 0)
+    monkeypatch.setattr("listening.visit._sight", lambda *_: 1 / 0)
     village.says(letter())
     done = go(source)
     assert done

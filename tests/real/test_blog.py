@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from listening.models import Mention, Source
-from listening.store import visit
+from listening.visit import visit
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down
@@ -291,7 +291,7 @@ class TestKilled:
     FETCH = [
         ("scrm.channels.wordpress.hear:_comments", "after"),
         ("scrm.channels.wordpress.hear:WordPressListener.listen", "after"),
-        ("listening.store:_store", "after"),
+        ("listening.visit:_store", "after"),
         ("listening.models:Source.went_well", "after"),
     ]
 

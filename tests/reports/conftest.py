@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from crm.models import Account, Contact, User
 from listening.models import Mention, SetApart, Source, Topic
-from listening.store import visit
+from listening.visit import visit
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Response, ResponseRule

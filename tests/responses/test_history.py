@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from crm.models import Account, User
 from listening.models import Mention, Sighting, Source, Topic
-from listening.topics import find_matches
+from listening.topic_hits import find_matches
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Feedback, Response

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from listening.models import Source
-from listening.store import visit
+from listening.visit import visit
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Feedback, Response

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from crm.models import Account, User, Workspace
 from listening.models import Source
-from listening.store import visit
+from listening.visit import visit
 from responses import outbox, proof
 from responses.chain import CHECKS
 from responses.checks import Check

@@ -20,8 +20,8 @@ from hypothesis.extra.django import TestCase
 
 from crm.models import Contact, Interaction, Profile, User
 from listening.models import Match, Mention, Source, Topic
-from listening.store import store
-from listening.topics import current_matcher
+from listening.topic_hits import current_matcher
+from listening.visit import store
 from routing import offline
 from routing.models import Case, CaseEvent, Department, RoutingRule
 from routing.offline import Touchpoint
