@@ -13,7 +13,8 @@ from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm.forms import blog, mailbox
+from crm.forms import blog as blog_form
+from crm.forms import mailbox
 from crm.models import Account, Attachment, Contact, User
 from listening.views import discovery
 from responses.models import Response
@@ -377,7 +378,7 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
     blog = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "https://b.example/")
-    monkeypatch.setattr(blog, "connect", lambda *typed: blog)
+    monkeypatch.setattr(blog_form, "connect", lambda *typed: blog)
     monkeypatch.setattr(mailbox, "check", lambda *_, **__: {})
     client = Client(raise_request_exception=False)
     client.force_login(world.people["admin"])  # type: ignore[arg-type]

@@ -12,7 +12,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from scrm.channels.base import Batch, ChannelError, Found, Visit
-from scrm.channels.feed import channel, child
+from scrm.channels.feed import channel as feed
+from scrm.channels.feed import child as feed_child
 from scrm.channels.feed.parse import parse_feed
 from scrm.channels.registry import channel
 from scrm.net import http
@@ -63,7 +64,7 @@ def visit(address: str, batch: Batch | None = None) -> Batch:
 
 
 def discover(address: str) -> list[Found]:
-    return channel.FeedListener().discover(address)
+    return feed.FeedListener().discover(address)
 
 
 def rss(*entries: str, head: str = "") -> bytes:
@@ -195,7 +196,7 @@ class TestVisits:
         first = visit(address)
         assert not first.unchanged
         assert first.size == len(RSS)
-        monkeypatch.setattr(child, "parse", None)
+        monkeypatch.setattr(feed_child, "parse", None)
         assert visit(address, first).unchanged
 
     def test_new_bytes_bring_all_entries(self, server: HTTPServer) -> None:
@@ -247,7 +248,7 @@ class TestVisits:
 
     def test_http_and_https_and_the_case_of_a_host_make_one_scope(self) -> None:
         same = {
-            channel.scope(address)
+            feed.scope(address)
             for address in (
                 "http://Example.org/feed",
                 "https://example.org:443/feed#top",
@@ -256,8 +257,8 @@ class TestVisits:
             )
         }
         assert same == {"feed:example.org/feed"}
-        assert channel.scope("https://www.example.org/feed") not in same
-        assert channel.scope("https://example.org/feed?a=1") not in same
+        assert feed.scope("https://www.example.org/feed") not in same
+        assert feed.scope("https://example.org/feed?a=1") not in same
 
 
 class TestTroubleInWords:
@@ -322,8 +323,8 @@ class TestTroubleInWords:
                 ask("http://10.0.0.1/feed")
 
     def test_a_slow_server(self, server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(channel, "VISIT_SECONDS", 0.3)
-        monkeypatch.setattr(channel, "DISCOVER_SECONDS", 0.3)
+        monkeypatch.setattr(feed, "VISIT_SECONDS", 0.3)
+        monkeypatch.setattr(feed, "DISCOVER_SECONDS", 0.3)
 
         def dawdle(_: Request) -> Response:
             time.sleep(1)
@@ -335,7 +336,7 @@ class TestTroubleInWords:
                 ask(server.url_for("/feed"))
 
     def test_a_huge_feed(self, server: HTTPServer) -> None:
-        address = publish(server, b" " * (channel.MAX_BYTES + 1))
+        address = publish(server, b" " * (feed.MAX_BYTES + 1))
         for ask in (visit, discover):
             with pytest.raises(ChannelError, match="more than 10 MB"):
                 ask(address)

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
 from scrm.channels.base import Batch, ChannelError, Item, Visit
-from scrm.channels.feed import channel, child
+from scrm.channels.feed import channel as feed
+from scrm.channels.feed import child as feed_child
 from scrm.channels.feed.parse import parse_page
 from scrm.channels.registry import channel
 from scrm.net import http
@@ -114,7 +115,7 @@ def test_a_hostile_feed_costs_bounded_cpu_and_the_next_feed_is_read(
     with contextlib.suppress(ChannelError):
         visit(publish(server, HOSTILE[name]))
     assert time.process_time() - own < 2
-    assert time.monotonic() - started < child.WALL_SECONDS + 5
+    assert time.monotonic() - started < feed_child.WALL_SECONDS + 5
     assert len(visit(publish(server, RSS)).items) == 3
 
 
@@ -122,32 +123,32 @@ class TestTheChild:
     @pytest.fixture(autouse=True)
     def child(self, server: HTTPServer) -> psutil.Process:
         visit(publish(server, RSS))
-        assert child._own.process is not None
-        return psutil.Process(child._own.process.pid)
+        assert feed_child._own.process is not None
+        return psutil.Process(feed_child._own.process.pid)
 
     def test_it_serves_feed_after_feed(self, server: HTTPServer, child: psutil.Process) -> None:
         visit(publish(server, ATOM))
-        assert child._own.process is not None
-        assert child._own.process.pid == child.pid
+        assert feed_child._own.process is not None
+        assert feed_child._own.process.pid == child.pid
 
     # Seen to fail: with "seconds": 0, only the wall clock ended it.
     def test_it_is_killed_when_it_computes_too_long(
         self, child: psutil.Process, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(child, "CPU_SECONDS", 0.3)
+        monkeypatch.setattr(feed_child, "CPU_SECONDS", 0.3)
         started = time.monotonic()
         with pytest.raises(ChannelError, match="seconds of computing"):
-            child.parse("feed", HOSTILE["nested items"], base="", content_type="")
-        assert time.monotonic() - started < child.WALL_SECONDS / 2
+            feed_child.parse("feed", HOSTILE["nested items"], base="", content_type="")
+        assert time.monotonic() - started < feed_child.WALL_SECONDS / 2
         assert not child.is_running()
 
     def test_it_is_killed_when_it_hangs(
         self, child: psutil.Process, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(child, "WALL_SECONDS", 0.3)
+        monkeypatch.setattr(feed_child, "WALL_SECONDS", 0.3)
         child.send_signal(signal.SIGSTOP)
         with pytest.raises(ChannelError):
-            child.parse("feed", RSS, base="", content_type="")
+            feed_child.parse("feed", RSS, base="", content_type="")
         assert not child.is_running()
 
     def test_one_that_died_is_replaced(self, server: HTTPServer, child: psutil.Process) -> None:
@@ -164,23 +165,23 @@ class TestTheChild:
     ) -> None:
         forked = os.fork()
         if forked == 0:
-            good = child._own.process is None
-            facts = child.parse("feed", RSS, base="", content_type="")
-            own = child._own.process
+            good = feed_child._own.process is None
+            facts = feed_child.parse("feed", RSS, base="", content_type="")
+            own = feed_child._own.process
             good = good and own is not None and own.pid != child.pid
             os._exit(0 if good and len(facts["entries"]) == 3 else 1)
         assert os.waitpid(forked, 0)[1] == 0
         visit(publish(server, ATOM))
-        assert child._own.process is not None
-        assert child._own.process.pid == child.pid
+        assert feed_child._own.process is not None
+        assert feed_child._own.process.pid == child.pid
 
     def test_it_ends_with_the_process_that_started_it(self) -> None:
         reader, writer = os.pipe()
         forked = os.fork()
         if forked == 0:
-            child.parse("feed", RSS, base="", content_type="")
-            assert child._own.process is not None
-            os.write(writer, b"%d\n" % child._own.process.pid)
+            feed_child.parse("feed", RSS, base="", content_type="")
+            assert feed_child._own.process is not None
+            os.write(writer, b"%d\n" % feed_child._own.process.pid)
             signal.pause()
         orphan = psutil.Process(int(os.read(reader, 20)))
         os.kill(forked, signal.SIGKILL)
@@ -203,8 +204,8 @@ def assert_storable(items: tuple[Item, ...]) -> None:
 
 def read(body: bytes) -> tuple[Item, ...]:
     response = http.Response(200, "http://example.org/feed", "", {}, body)
-    facts = channel._read_feed(response)
-    return tuple(channel._items(facts, "feed:example.org/feed"))
+    facts = feed._read_feed(response)
+    return tuple(feed._items(facts, "feed:example.org/feed"))
 
 
 def reading_trouble(body: bytes) -> str:
@@ -257,7 +258,7 @@ def test_no_entry_of_the_odd_feeds_is_lost() -> None:
     for path in random.Random(7).sample(feeds, min(400, len(feeds))):
         body = path.read_bytes()
         expected = len(feedparser.parse(body, sanitize_html=False).entries)
-        facts = child.parse("feed", body, base="", content_type="") if body else {}
+        facts = feed_child.parse("feed", body, base="", content_type="") if body else {}
         if len(facts.get("entries", ())) != expected:
             lost.append(path.name)
     assert lost == []
