@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
 from listening.topic_hits import current_matcher, keep_offline_matches, topic_names
-from routing.arrivals import Arrival, take_in
 from routing.facts import Origin, facts
+from routing.intake import Arrival, take_in
 from routing.models import Case, CaseConversation
 from scrm.channels.base import Author
 from scrm.channels.email.people import readable

@@ -17,8 +17,8 @@ from listening.models.mention import HOPELESS
 from listening.topic_hits import Hits, find_matches, keep_matches, topic_names
 from responses import feedback, outbox, returned
 from responses.feedback import Answered, Heard
-from routing.arrivals import Arrival, Hint, take_in
 from routing.facts import Origin, facts
+from routing.intake import Arrival, Hint, take_in
 from routing.models import Case
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
 from scrm.db.retry import again, is_passing

@@ -45,7 +45,7 @@ from responses.models import (
     ResponseRule,
     SavedReply,
 )
-from routing.arrivals import Arrival, take_in
+from routing.intake import Arrival, take_in
 from routing.models import Case, Department, Issue, Membership, RoutingRule, SavedView
 from routing.rules import Facts
 from scrm.channels.base import Author

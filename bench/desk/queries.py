@@ -11,8 +11,8 @@ from crm.models import Contact, Profile, User
 from crm.search import some_contacts_named
 from crm.timeline import timeline
 from listening.models import Topic
+from routing import case_page as case_timeline
 from routing import lists, rows
-from routing import timeline as case_timeline
 from routing.lists import Asked
 from routing.models import Case, Department, Issue
 from scrm.pages import navigation

@@ -38,7 +38,7 @@ from responses.views.lookup import (
     may_work_on,
     private_notes,
 )
-from routing.mentions import mentioned
+from routing.at_names import mentioned
 from routing.models import Case
 from routing.models.status import Stale
 from scrm.web.body_limits import body_limit, with_files

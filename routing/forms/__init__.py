@@ -13,9 +13,9 @@ from routing.forms.case import (
 from routing.forms.department import DepartmentForm, MemberForm
 from routing.forms.inbox import InboxForm, SaveViewForm
 from routing.forms.issue import CaseNumbersForm, IssueForm
+from routing.forms.memberships import SeatsForm
 from routing.forms.offline import OfflineForm
 from routing.forms.rule import RuleForm
-from routing.forms.seats import SeatsForm
 
 __all__ = [
     "AssignForm",

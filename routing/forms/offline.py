@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.ledger import tellable
 from crm.models import Attachment, Contact, Profile, ProfileLink, User
 from routing.forms.base import PlainForm
-from routing.forms.scans import ScansField
+from routing.forms.offline_scans import ScansField
 from routing.models import Case
 from routing.offline import Touchpoint
 from routing.voices import LONGEST_NAME, LONGEST_TEXT, Unclear, reach

@@ -12,14 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Conversation, Interaction, Profile, User
+from routing.models.case_event import CaseEvent
+from routing.models.case_indexes import INDEXES
 from routing.models.department import Department, Membership
-from routing.models.event import CaseEvent
-from routing.models.indexes import INDEXES
 from routing.models.issue import Issue
 from routing.models.notice import Notice
 from routing.models.rule import Priority
+from routing.models.sla import SlaPolicy
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
-from routing.models.target import SlaPolicy
 from routing.models.undoable import Undoable
 from scrm.bus.live import publish
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from crm.models import User
 from routing.models.case import Case
-from routing.models.event import CaseEvent
+from routing.models.case_event import CaseEvent
 
 FRESH = timedelta(seconds=40)
 """A browser says every 15 s that it is still there; after this it is not."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models, transaction
 
 from crm.models import User
-from routing.models.event import LOOKING, CaseEvent
+from routing.models.case_event import LOOKING, CaseEvent
 from routing.models.notice import Notice
 from routing.models.status import LIVING, Stale, Status
 from scrm.bus.live import publish

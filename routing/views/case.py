@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.timeline import timeline as touchpoints
-from routing import forms, timeline
+from routing import case_page, forms
 from routing.models import Case, Presence
 from routing.models.status import Status
 from routing.rows import due_words
@@ -43,7 +43,7 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
 def thread(request: StaffRequest, pk: int) -> HttpResponse:
     """The whole public thread in which the case's exchanges stand, with everybody in it."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
-    said = timeline.public_thread(case, request.user)
+    said = case_page.public_thread(case, request.user)
     return render(request, "routing/thread.html", {"case": case, "said": said})
 
 
@@ -107,7 +107,7 @@ def open_context(
     blank = {name: form(auto_id=f"{name}_%s", initial=initial) for name, form in FORMS.items()}
     blank["hand_over"] = forms.HandOverForm(case=case, auto_id="hand_over_%s")
     blank["assign"] = forms.AssignForm(case=case, initial={"person": case.assignee_id})
-    party = timeline.party(case)
+    party = case_page.party(case)
     touches, older = touchpoints(party, user=user, most=6)
     return {
         **_now(request, case),
@@ -116,7 +116,7 @@ def open_context(
         "profiles": party.prefetch_related("links__contact"),
         "touches": touches,
         "more_touches": bool(older),
-        "others": timeline.other_cases(case, user),
+        "others": case_page.other_cases(case, user),
         "query": address_query(request),
         "present": _present(case, request),
     }
@@ -135,9 +135,9 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
     return {
         "case": case,
         "may_work": Case.objects.workable_by(user).filter(pk=case.pk).exists(),
-        "timeline": timeline.timeline(case, user, everything="all" in request.GET),
+        "timeline": case_page.timeline(case, user, everything="all" in request.GET),
         "due": due_words(case.due_at, timezone.now()),
-        "why": timeline.why(case, user),
+        "why": case_page.why(case, user),
         "closed": case.status in {Status.DONE, Status.NOISE},
     }
 

@@ -14,9 +14,9 @@ from crm.access import StaffRequest, worker_only
 from crm.models import Attachment
 from routing import offline
 from routing.forms import OfflineForm
-from routing.forms.scans import LARGEST, MOST, as_attachments, trouble
+from routing.forms.offline_scans import LARGEST, MOST, as_attachments, trouble
 from routing.models import Case
-from routing.views.logged import after
+from routing.views.offline_done import after
 from routing.who import NEW, as_person, chosen, find
 from scrm.web.body_limits import body_limit, with_files
 from scrm.web.params import number

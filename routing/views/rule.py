@@ -14,7 +14,7 @@ from crm.access import StaffRequest, admin_only
 from listening.models import Source, Topic
 from routing.forms import RuleForm
 from routing.models import Case, RoutingRule, RuleRevision
-from routing.trial import Trial, try_rules
+from routing.rule_trial import Trial, try_rules
 from scrm.channels.registry import kinds
 from scrm.web.params import number
 

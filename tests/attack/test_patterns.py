@@ -18,7 +18,7 @@ CUT = {
 """What it is given is cut to so many characters before."""
 OUR_OWN_FILES = {"scrm/pages/style_guide.py: _TOKEN", "scrm/pages/style_guide.py: _ICON"}
 MADE_WHILE_RUNNING = {
-    "routing/mentions.py: f'(?<!\\\\w)@{re.escape(name)}(?!\\\\w)'",
+    "routing/at_names.py: f'(?<!\\\\w)@{re.escape(name)}(?!\\\\w)'",
     "scrm/channels/sandbox/channel.py: f'(?i)(?<!\\\\w)@(?:{names})(?!\\\\w)'",
     "scrm/text/fold.py: start + body + end",
 }

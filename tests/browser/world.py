@@ -10,7 +10,7 @@ from django.utils import timezone
 from crm.ledger import Entry, record
 from crm.models import User
 from responses.models import SavedReply
-from routing.arrivals import Arrival, take_in
+from routing.intake import Arrival, take_in
 from routing.models import Case
 from routing.rules import Facts
 from scrm.channels.base import Author, Visibility

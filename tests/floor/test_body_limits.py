@@ -13,7 +13,7 @@ from django.test import Client
 
 from crm.models import User
 from responses import files
-from routing.forms import scans
+from routing.forms import offline_scans
 from routing.sheet import MOST_BYTES
 from scrm import asgi
 from scrm.web import body_limits, health
@@ -35,7 +35,7 @@ TYPED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         ("/cases/1/draft/", FORM),
         ("/new/event/", TYPED),
         ("/new/cards/", TYPED),
-        ("/new/", TYPED + scans.MOST * scans.LARGEST),
+        ("/new/", TYPED + offline_scans.MOST * offline_scans.LARGEST),
         ("/new/survey/", TYPED + 5 * MOST_BYTES),
         ("/cases/1/reply/", TYPED + files.MOST * files.LARGEST),
     ],

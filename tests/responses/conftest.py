@@ -15,7 +15,7 @@ from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.feedback import Answered, link
 from responses.models import Feedback, Response, ResponseRule
-from routing.arrivals import Arrival, take_in
+from routing.intake import Arrival, take_in
 from routing.models import Case, Department, Issue
 from routing.rules import Facts
 from scrm.channels.base import Author, Receipt

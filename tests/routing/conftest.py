@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.ledger import Entry, record
 from crm.models import Interaction
 from listening.models import Match, Mention, Poll, Source, Topic
-from routing.arrivals import Arrival, take_in
+from routing.intake import Arrival, take_in
 from routing.models import Case, Department
 from routing.rules import Facts
 from scrm.channels.base import Author

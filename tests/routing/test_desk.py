@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Interaction, User
-from routing.mentions import mentioned
+from routing.at_names import mentioned
 from routing.models import Case, Department, Notice, Presence, SlaPolicy
 from routing.models.presence import FRESH
 from routing.models.status import Stale

@@ -25,8 +25,8 @@ from listening.visit import store
 from routing import offline
 from routing.models import Case, CaseEvent, Department, RoutingRule
 from routing.offline import Touchpoint
+from routing.rule_trial import try_rules
 from routing.rules import KINDS
-from routing.trial import try_rules
 from scrm.batch import process_or_halve
 from scrm.channels.base import Author, Item
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Interaction, Profile, User
-from routing.forms.grid import MOST
+from routing.forms.offline_grid import MOST
 from routing.models import Case, Department, RoutingRule
 
 As = Callable[[User], Client]

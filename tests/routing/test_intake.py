@@ -16,7 +16,7 @@ from hypothesis.extra.django import TestCase
 
 from crm.ledger import Entry, record
 from crm.models import Contact, Conversation, Interaction, Profile, User
-from routing.arrivals import SAME_MATTER, Arrival, Hint, take_in
+from routing.intake import SAME_MATTER, Arrival, Hint, take_in
 from routing.models import (
     Case,
     CaseConversation,

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, worker_only
 from routing import offline
-from routing.forms.grid import CardsForm, EventForm, GridForm
-from routing.views.logged import after
+from routing.forms.offline_grid import CardsForm, EventForm, GridForm
+from routing.views.offline_done import after
 from scrm.web.body_limits import body_limit
 
 _PASTED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
