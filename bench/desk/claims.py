@@ -11,8 +11,8 @@ from desk.figures import say
 from django.db import connections
 
 from crm.models import User
+from routing.inbox.next_case import take_next
 from routing.models import Department, Membership
-from routing.queue import take_next
 
 PEOPLE, ROUNDS = 50, 8
 

@@ -12,8 +12,8 @@ from crm.search import some_contacts_named
 from crm.timeline import timeline
 from listening.models import Topic
 from routing import case_page as case_timeline
-from routing import lists, rows
-from routing.lists import Asked
+from routing.inbox import query, rows
+from routing.inbox.query import Asked
 from routing.models import Case, Department, Issue
 from scrm.pages import navigation
 
@@ -46,7 +46,7 @@ def queries() -> Iterator[tuple[str, Call]]:
     )
     for view in ("unassigned", "done", "all"):
         yield f"list_{view}_small_department", _listed(small, view)
-    yield "rows_of_a_page", lambda: rows.rows(lists.page(Asked("open", "newest", {}), admin), admin)
+    yield "rows_of_a_page", lambda: rows.rows(query.page(Asked("open", "newest", {}), admin), admin)
     loud = Profile.objects.of_contact(Contact.objects.get(pk=1))
     quiet = Profile.objects.of_contact(
         _one_with(Contact.objects.all(), "links__profile__interactions")
@@ -88,14 +88,14 @@ def _searches() -> Iterator[tuple[str, str]]:
 
 
 def _listed(user: User, view: str, sort: str = "newest", **filters: Any) -> Call:
-    return lambda: list(lists.page(Asked(view, sort, filters), user))
+    return lambda: list(query.page(Asked(view, sort, filters), user))
 
 
 def _deep(user: User) -> Call:
     """The page after the middle of all."""
     middle = Case.objects.order_by("pk")[Case.objects.count() // 2]
-    mark = lists.mark_of(middle, "newest")
-    return lambda: list(lists.page(Asked("all", "newest", {}), user, mark))
+    mark = query.mark_of(middle, "newest")
+    return lambda: list(query.page(Asked("all", "newest", {}), user, mark))
 
 
 def _one_with(rows: QuerySet[Any], what: str, number: int = 10) -> Any:

@@ -13,7 +13,7 @@ from crm.models import User
 from listening.models import Topic
 from routing.forms.base import PlainForm
 from routing.forms.offline import OFFLINE_KINDS
-from routing.lists import LABELS, NOT_CLOSED, SORTS
+from routing.inbox.query import LABELS, NOT_CLOSED, SORTS
 from routing.models import Department, Issue, Membership, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status

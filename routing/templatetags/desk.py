@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from routing.forms import InboxForm
-from routing.rows import reach_words
+from routing.inbox.rows import reach_words
 
 register = template.Library()
 register.filter("reach", reach_words)

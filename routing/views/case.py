@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 from crm.access import StaffRequest
 from crm.timeline import timeline as touchpoints
 from routing import case_page, forms
+from routing.inbox.rows import due_words
 from routing.models import Case, Presence
 from routing.models.status import Status
-from routing.rows import due_words
 from routing.views.inbox import list_context, listing, rows_on_screen
 
 FORMS: dict[str, type[django_forms.Form]] = {

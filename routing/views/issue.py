@@ -16,12 +16,12 @@ from crm.access import StaffRequest, worker_only
 from crm.cases import works
 from crm.models import User
 from routing.forms import CaseNumbersForm, IssueForm
-from routing.lists import Asked, cases_asked_for, in_order
+from routing.inbox.query import Asked, cases_asked_for, in_order
+from routing.inbox.rows import Row, rows
 from routing.models import Case, Issue
 from routing.models.case import CaseQuerySet
 from routing.models.issue import IssueQuerySet
 from routing.models.status import LIVING
-from routing.rows import Row, rows
 from scrm.web.params import midnight, number
 
 MOST = 100

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest, worker_only
-from routing.queue import take_next
+from routing.inbox.next_case import take_next
 
 
 @require_POST

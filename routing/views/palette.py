@@ -6,8 +6,8 @@ from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
 from crm.search import some_contacts_named
-from routing import lists
-from routing.lists import Asked
+from routing.inbox import query
+from routing.inbox.query import Asked
 from routing.models import Case, Issue
 from scrm.text.clean import storable
 
@@ -21,7 +21,7 @@ def palette(request: StaffRequest) -> HttpResponse:
     words = storable(request.GET.get("q", "")).strip()[:200]
     if not words:
         return HttpResponse()
-    cases = lists.page(Asked("all", "newest", {"q": words}), request.user)
+    cases = query.page(Asked("all", "newest", {"q": words}), request.user)
     context = {
         "cases": cases.select_related("profile", "department")[:_FEW],
         "contacts": some_contacts_named(words)[:_FEW],

@@ -20,7 +20,7 @@ from crm.models import User
 from listening import filters as listening
 from listening.models import Mention, Source
 from responses.models import Delivery, Response, Trouble
-from routing.lists import KNOWN
+from routing.inbox.query import KNOWN
 from routing.models import Case
 from scrm.web.params import midnight
 

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Profile, User
+from routing.inbox.next_case import take_next
 from routing.models import Case, CaseEvent, Department, Membership
-from routing.queue import take_next
 from tests.together import at_once
 
 As = Callable[[User], Client]
