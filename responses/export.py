@@ -14,7 +14,7 @@ from responses.history import before, mark_of, with_facts
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import ResponseQuerySet
 from responses.tally import Tally, with_tallies
-from routing.sheet import safe
+from routing.offline.csv_file import safe
 
 AT_ONCE = 200
 

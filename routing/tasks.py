@@ -5,8 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from crm.models import Job
-from routing import survey
 from routing.models import Notice
+from routing.offline import survey
 
 
 @shared_task(name="routing.mail_notice")

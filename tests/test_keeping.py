@@ -32,7 +32,6 @@ from listening.models import Match, Mention, Source, Topic
 from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Campaign, HistoryView, Response, ResponseRule, SavedReply
-from routing import offline
 from routing.models import (
     Case,
     CaseEvent,
@@ -43,6 +42,7 @@ from routing.models import (
     SavedView,
     SlaPolicy,
 )
+from routing.offline import record
 from scrm import pipeline
 from scrm.channels.base import Author, Batch, Item
 from scrm.sample import ending, keeping, marker
@@ -206,8 +206,8 @@ def test_what_the_sandbox_said_since_goes_too(
 ) -> None:
     """Seen to fail with the networks of the sandbox let through: its case stayed."""
     visit(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
-    touchpoint = offline.Touchpoint(uuid.uuid4(), "letter", "More", profile=case_of("late").profile)
-    offline.log(touchpoint, by=agent)
+    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "More", profile=case_of("late").profile)
+    record.log(touchpoint, by=agent)
     begin(admin)
     assert not Case.objects.exists()
     assert not Interaction.objects.exists()
@@ -215,8 +215,8 @@ def test_what_the_sandbox_said_since_goes_too(
 
 
 def test_a_letter_of_somebody_real_stays_with_its_scan(sample: Sample, admin: User) -> None:
-    touchpoint = offline.Touchpoint(uuid.uuid4(), "letter", "Dear Acme", name="Ms Real")
-    case = offline.log(touchpoint, by=admin)
+    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "Dear Acme", name="Ms Real")
+    case = record.log(touchpoint, by=admin)
     scans = [
         Attachment.objects.create(
             interaction=each, name="scan.png", content_type="image/png", size=3,

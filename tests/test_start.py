@@ -26,8 +26,8 @@ from listening.models import Mention, Poll, Source
 from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Delivery
-from routing import offline
 from routing.models import Case, Department, Membership, SlaPolicy
+from routing.offline import record
 from scrm.batch import process_or_halve
 from scrm.channels.base import Author, Batch, Item
 from scrm.models import Heartbeat
@@ -57,8 +57,8 @@ def sample(
     agent: User, service: Department, microblog: Account, make_source: Callable[..., Source]
 ) -> Case:
     """A small one: a case in the ledger with a scan, a sandbox account, a source, logins."""
-    touchpoint = offline.Touchpoint(uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira")
-    case = offline.log(touchpoint, by=agent)
+    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira")
+    case = record.log(touchpoint, by=agent)
     Attachment.objects.create(
         interaction=case.last_inbound, name="scan.png", content_type="image/png", size=3,
         file=ContentFile(b"png", name="scan.png"),
@@ -176,8 +176,8 @@ def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Pa
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
     """Seen to fail with RESTART IDENTITY."""
     start(browser)
-    touchpoint = offline.Touchpoint(uuid.uuid4(), "letter", "The first real one", name="Ms Real")
-    assert offline.log(touchpoint, by=admin).pk > sample.pk
+    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "The first real one", name="Ms Real")
+    assert record.log(touchpoint, by=admin).pk > sample.pk
     assert browser.get(f"/cases/{sample.pk}/").status_code == 404
 
 
@@ -185,7 +185,7 @@ def test_the_ledger_refuses_deletes_before_and_after(browser: Client, admin: Use
     with pytest.raises(DatabaseError), transaction.atomic():
         Interaction.objects.all().delete()
     start(browser)
-    offline.log(offline.Touchpoint(uuid.uuid4(), "call", "Hello", name="Ms Real"), by=admin)
+    record.log(record.Touchpoint(uuid.uuid4(), "call", "Hello", name="Ms Real"), by=admin)
     with pytest.raises(DatabaseError), transaction.atomic():
         Interaction.objects.all().delete()
 

@@ -14,9 +14,9 @@ from crm.models import Attachment, Contact, Profile, ProfileLink, User
 from routing.forms.base import PlainForm
 from routing.forms.offline_scans import ScansField
 from routing.models import Case
-from routing.offline import Touchpoint
-from routing.voices import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
-from routing.who import NEW, chosen, find
+from routing.offline.cells import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
+from routing.offline.find_person import NEW, chosen, find
+from routing.offline.record import Touchpoint
 
 OFFLINE_KINDS = [
     ("call", __("Phone call")),

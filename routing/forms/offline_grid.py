@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from routing.forms.base import PlainForm
-from routing.offline import Touchpoint
-from routing.voices import Voice, voice
+from routing.offline.cells import Voice, voice
+from routing.offline.record import Touchpoint
 from scrm.web.params import number
 
 STEP, MOST = 10, 200

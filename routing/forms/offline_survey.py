@@ -10,19 +10,19 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from routing import columns
 from routing.forms.base import PlainForm
-from routing.sheet import MOST_BYTES, Sheet, Unreadable, read
-from routing.survey import Plan, heading_of
+from routing.offline import column_guess
+from routing.offline.csv_file import MOST_BYTES, Sheet, Unreadable, read
+from routing.offline.survey import Plan, heading_of
 
 HOLDS = [
-    (columns.NOTHING, __("Left out")),
-    (columns.TEXT, __("What they said")),
-    (columns.SCORE, __("Score, into the text")),
-    (columns.NAME, __("Name")),
-    (columns.MAIL, __("Mail address")),
-    (columns.PHONE, __("Phone")),
-    (columns.WHEN, __("When")),
+    (column_guess.NOTHING, __("Left out")),
+    (column_guess.TEXT, __("What they said")),
+    (column_guess.SCORE, __("Score, into the text")),
+    (column_guess.NAME, __("Name")),
+    (column_guess.MAIL, __("Mail address")),
+    (column_guess.PHONE, __("Phone")),
+    (column_guess.WHEN, __("When")),
 ]
 
 
@@ -116,15 +116,15 @@ class PlanForm(PlainForm):
 
     def _guess(self, name: str) -> None:
         self.sheet = sheet = read(self.raw)
-        kinds = columns.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
-        whens = [n for n, what in enumerate(kinds) if what == columns.WHEN]
+        kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
+        whens = [n for n, what in enumerate(kinds) if what == column_guess.WHEN]
         cells = [row.cells[whens[0]] for row in sheet.rows if whens and len(row.cells) > whens[0]]
         self.initial = {
             "title": PurePath(name).stem[:200],
             "encoding": sheet.encoding,
             "delimiter": sheet.delimiter,
             "heading": bool(sheet.heading),
-            "order": columns.guess_order(cells),
+            "order": column_guess.guess_order(cells),
         }
         self._show(sheet, kinds)
         self.plan = self._plan(self.initial, kinds)
@@ -139,7 +139,7 @@ class PlanForm(PlainForm):
         except Unreadable as why:
             self.add_error(why.about or None, str(why))
             return data
-        kinds = columns.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
+        kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
         if self.shape == self.data.get("shape"):
             kinds = [self._said(n) for n in range(sheet.width)]
         self._show(sheet, kinds)
@@ -162,11 +162,11 @@ class PlanForm(PlainForm):
 
     def _said(self, n: int) -> str:
         what = self.data.get(f"column-{n}", "")
-        return what if what in dict(HOLDS) else columns.NOTHING
+        return what if what in dict(HOLDS) else column_guess.NOTHING
 
     def _plan(self, facts: dict[str, Any], kinds: list[str]) -> Plan | None:
         """None while the columns contradict one another, which is said where they do."""
-        if not {columns.TEXT, columns.SCORE} & set(kinds):
+        if not {column_guess.TEXT, column_guess.SCORE} & set(kinds):
             self.trouble = _("No column is what they said. Say which one is, below.")
         if self.trouble or any(column.wrong for column in self.columns):
             return None
@@ -183,7 +183,7 @@ class PlanForm(PlainForm):
                 n,
                 heading_of(sheet, n),
                 what,
-                twice if what in columns.ONE_OF_EACH and what in kinds[:n] else "",
+                twice if what in column_guess.ONE_OF_EACH and what in kinds[:n] else "",
             )
             for n, what in enumerate(kinds)
         ]

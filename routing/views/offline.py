@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest, worker_only
 from crm.models import Attachment
-from routing import offline
 from routing.forms import OfflineForm
 from routing.forms.offline_scans import LARGEST, MOST, as_attachments, trouble
 from routing.models import Case
+from routing.offline import record
+from routing.offline.find_person import NEW, as_person, chosen, find
 from routing.views.offline_done import after
-from routing.who import NEW, as_person, chosen, find
 from scrm.web.body_limits import body_limit, with_files
 from scrm.web.params import number
 
@@ -61,8 +61,8 @@ def _log(request: StaffRequest) -> HttpResponse:
         *as_attachments(form.cleaned_data["scans"], by=request.user),
     ]
     try:
-        logged = offline.log(form.touchpoint(), by=request.user, scans=scans)
-    except offline.LoggedAlready as before:
+        logged = record.log(form.touchpoint(), by=request.user, scans=scans)
+    except record.LoggedAlready as before:
         form.renew(
             _("This form was logged already, in %(case)s, and nothing was added now. What stands "
               "here is kept: log it if it is something new.") % {"case": f"#{before.case.pk}"}

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, worker_only
-from routing import offline
 from routing.forms.offline_grid import CardsForm, EventForm, GridForm
+from routing.offline import record
 from routing.views.offline_done import after
 from scrm.web.body_limits import body_limit
 
@@ -44,7 +44,7 @@ def _grid(request: StaffRequest, kind: type[GridForm], tab: str) -> HttpResponse
     touchpoints = form.touchpoints(now=now)
     if not touchpoints:
         return _page(request, form, tab, status=422)
-    logged = offline.log_all(touchpoints, by=request.user, now=now)
+    logged = record.log_all(touchpoints, by=request.user, now=now)
     return after(request, list(logged.cases.values()), again=reverse(f"routing:new_{tab}"))
 
 

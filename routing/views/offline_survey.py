@@ -13,9 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from crm.access import StaffRequest, worker_only
 from crm.models import Attachment, Job, User
-from routing import survey
 from routing.forms.offline_survey import HOLDS, PlanForm, UploadForm
-from routing.sheet import MOST_BYTES
+from routing.offline import survey
+from routing.offline.csv_file import MOST_BYTES
 from scrm.text.clean import storable
 from scrm.web.body_limits import body_limit, with_files
 

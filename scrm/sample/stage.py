@@ -17,9 +17,9 @@ from listening.visit import visit
 from responses import compose, outbox
 from responses.compose import Place, Words
 from responses.models import Delivery, Response
-from routing import offline
 from routing.models import Case, Issue
-from routing.offline import Touchpoint
+from routing.offline import record
+from routing.offline.record import Touchpoint
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 from scrm.pipeline import MOST, process
@@ -113,7 +113,7 @@ class Stage:
         touchpoint = Touchpoint(
             uuid.uuid4(), kind, text, name, phone, profile, said_at=timezone.now()
         )
-        return offline.log(touchpoint, by=self.workspace.people[by])
+        return record.log(touchpoint, by=self.workspace.people[by])
 
 
 def date_what_we_said() -> None:

@@ -16,8 +16,8 @@ from crm.models import Account, Pause, User
 from responses.compose import Words, places_for, reply
 from responses.models import Decision, Draft
 from responses.shipped import ship
-from routing import offline
 from routing.models import Case, Department
+from routing.offline import record
 from tests.browser.conftest import Windows
 from tests.browser.hands import Keyboard
 from tests.browser.world import World
@@ -199,8 +199,8 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
 
     Seen to fail where the composer had only a sentence and no field.
     """
-    said = offline.Touchpoint(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
-    case = offline.log(said, by=agent)
+    said = record.Touchpoint(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
+    case = record.log(said, by=agent)
     page = windows.open(agent, case.get_absolute_url())
     typed(page)
     kept(page, case)

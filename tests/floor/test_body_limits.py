@@ -14,7 +14,7 @@ from django.test import Client
 from crm.models import User
 from responses import files
 from routing.forms import offline_scans
-from routing.sheet import MOST_BYTES
+from routing.offline.csv_file import MOST_BYTES
 from scrm import asgi
 from scrm.web import body_limits, health
 from scrm.web.body_limits import ANONYMOUS, FORM, is_logged_in, limit_of

@@ -15,8 +15,8 @@ from listening.visit import visit
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Response, ResponseRule
-from routing import offline
 from routing.models import Case, Department, Issue
+from routing.offline import record
 from scrm.channels.sandbox import community
 from scrm.pipeline import process
 
@@ -48,8 +48,8 @@ def busy_day(
     _they_are_of_all_sorts(sales)
     _we_answer(agent, admin, service, microblog)
     _trouble(make_source)
-    touchpoint = offline.Touchpoint(uuid.uuid4(), "call", "He rang.", name="Mr Ferreira")
-    offline.log(touchpoint, by=agent)
+    touchpoint = record.Touchpoint(uuid.uuid4(), "call", "He rang.", name="Mr Ferreira")
+    record.log(touchpoint, by=agent)
     community.post(NETWORK, "fay", "@SkywardAir hello?")
     _listen(and_route=False)
 

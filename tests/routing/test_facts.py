@@ -22,9 +22,9 @@ from crm.models import Contact, Interaction, Profile, User
 from listening.models import Match, Mention, Source, Topic
 from listening.topic_hits import current_matcher
 from listening.visit import store
-from routing import offline
 from routing.models import Case, CaseEvent, Department, RoutingRule
-from routing.offline import Touchpoint
+from routing.offline import record
+from routing.offline.record import Touchpoint
 from routing.rule_trial import try_rules
 from routing.rules import KINDS
 from scrm.batch import process_or_halve
@@ -182,7 +182,7 @@ class TrialAndRouting(TestCase):
             who["profile"] = befriend(NET, "known", contact_kind)
         elif known == "contact":
             who["contact"] = Contact.objects.create(name="Known", kind=contact_kind or "customer")
-        case = offline.log(Touchpoint(form=uuid.uuid4(), **facts, **who), by=owner)
+        case = record.log(Touchpoint(form=uuid.uuid4(), **facts, **who), by=owner)
         assert_trial_says_what_was_recorded(case)
 
 
@@ -197,8 +197,8 @@ def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
     rule = RoutingRule.objects.create(name="Leeds", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "Fair in Leeds"}
     rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
-    case = offline.log(voice("Fair in Leeds"), by=admin)
-    other = offline.log(voice("Fair in York"), by=admin)
+    case = record.log(voice("Fair in Leeds"), by=admin)
+    other = record.log(voice("Fair in York"), by=admin)
     assert (case.department, other.department) == (sales, service)
     assert_trial_says_what_was_recorded(case)
     assert_trial_says_what_was_recorded(other)
@@ -212,7 +212,7 @@ def call(brand_rule: RoutingRule, agent: User) -> Case:
     touchpoint = Touchpoint(
         form=uuid.uuid4(), kind="call", text="My bag is lost. Skyward!", phone="+15550100"
     )
-    return offline.log(touchpoint, by=agent)
+    return record.log(touchpoint, by=agent)
 
 
 def test_a_call_hits_topics_and_is_routed_by_them(call: Case, brand_rule: RoutingRule) -> None:
@@ -227,7 +227,7 @@ def test_the_topic_of_a_call_is_marked_and_found(
 ) -> None:
     """On its page, under “Why here”, in the list and by its filter. Seen to fail with the hits
     not kept."""
-    offline.log(Touchpoint(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
+    record.log(Touchpoint(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
     page = as_(agent).get(call.get_absolute_url())
     assert "<mark>Skyward</mark>" in page.content.decode()
     assert page.context["why"].matches[0].revision == brand.current
@@ -244,7 +244,7 @@ def test_the_same_call_logged_twice_is_matched_once(call: Case, brand: Topic, ag
     said = Interaction.objects.get()
     form = uuid.UUID(said.key)
     again = Touchpoint(form=form, kind="call", text="My bag is lost. Skyward!", phone="+15550100")
-    assert offline.log(again, by=agent) == call
+    assert record.log(again, by=agent) == call
     assert Match.objects.get().interaction == said
 
 
@@ -264,7 +264,7 @@ def test_statements_do_not_depend_on_the_number_of_answers(
             for number in range(size)
         ]
         with CaptureQueriesContext(connection) as statements:
-            offline.log_all(answers, by=agent)
+            record.log_all(answers, by=agent)
         counts.append(len(statements))
     assert len(set(counts)) == 1
     assert Match.objects.count() == 222

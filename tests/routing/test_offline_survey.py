@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from crm.models import Attachment, Interaction, Job, Profile, User
 from crm.models.job import LEASE, MOST_ATTEMPTS
-from routing import offline, survey
 from routing.models import Case, Notice
+from routing.offline import record, survey
 from routing.tasks import import_survey
 from tests.killing import killed_at
 
@@ -283,7 +283,7 @@ def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
 ) -> None:
     """Seen to fail with a new UUID for each touchpoint instead of one of job and line."""
     job = asked_for(browser, many(450))
-    owner = {"log_all": offline, "progress": Job}[last]
+    owner = {"log_all": record, "progress": Job}[last]
     step = getattr(owner, last)
 
     def break_off(*args: Any, **kwargs: Any) -> None:
@@ -306,7 +306,10 @@ def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
 @pytest.mark.django_db(transaction=True)
 def test_an_import_that_is_killed_goes_on(browser: Client) -> None:
     job = asked_for(browser, many(250))
-    assert killed_at("routing.survey:offline.log_all", "after", lambda: import_survey(job.pk)) == 9
+    assert (
+        killed_at("routing.offline.survey:offline.log_all", "after", lambda: import_survey(job.pk))
+        == 9
+    )
     assert Interaction.objects.count() == 200
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert run(job).state == "done"

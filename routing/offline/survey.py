@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm.models import Attachment, Interaction, Job, User
-from routing import offline
-from routing.columns import FAULT, LINE, SCORE, TEXT
 from routing.models import Notice
-from routing.offline import Touchpoint
-from routing.sheet import Row, Sheet, Unreadable, read, written
-from routing.voices import Voice, voice
+from routing.offline import record
+from routing.offline.cells import Voice, voice
+from routing.offline.column_guess import FAULT, LINE, SCORE, TEXT
+from routing.offline.csv_file import Row, Sheet, Unreadable, read, written
+from routing.offline.record import Touchpoint
 from scrm.bus.nudge import nudge
 from scrm.db.retry import again
 
@@ -33,8 +33,8 @@ IMPORT = "routing.import_survey"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a file is read. columns: what each holds (see `routing.columns`). order: of the parts
-    of a date, as in `routing.voices.moment`."""
+    """How a file is read. columns: what each holds (see `routing.offline.column_guess`). order: of the parts
+    of a date, as in `routing.offline.cells.moment`."""
 
     encoding: str
     delimiter: str
@@ -196,7 +196,7 @@ def bring_in(job: Job) -> None:
 
 
 def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
-    offline.log_all(
+    record.log_all(
         [
             Touchpoint(
                 form=uuid.uuid5(job.uuid, str(line)),
@@ -217,7 +217,7 @@ def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
 def _whose(job: Job, judged: Judged) -> str:
     """Which departments have them now, as a sentence."""
     keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _said in judged.good]
-    answers = Interaction.objects.filter(scope=offline.SCOPE, key__in=keys)
+    answers = Interaction.objects.filter(scope=record.SCOPE, key__in=keys)
     links = answers.filter(conversation__case_links__ended_at=None)
     of = links.values_list("conversation__case_links__case__department__name")
     counts = of.annotate(n=Count("pk")).order_by("-n")

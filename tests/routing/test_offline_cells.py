@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from routing.voices import Unclear, mail, moment, phone, reach, voice
+from routing.offline.cells import Unclear, mail, moment, phone, reach, voice
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

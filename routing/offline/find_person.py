@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import Contact, Profile, ProfileLink
 from crm.search import profiles_named, some_contacts_named
-from routing.voices import Unclear, phone
+from routing.offline.cells import Unclear, phone
 from scrm.text.clean import storable
 from scrm.text.fold import UNBROKEN
 from scrm.web.params import number

@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from routing import columns
-from routing.sheet import MOST_ROWS, Unreadable, read, safe, written
+from routing.offline import column_guess
+from routing.offline.csv_file import MOST_ROWS, Unreadable, read, safe, written
 
 TEXT = "Name{0}E-Mail{0}Kommentar\nJörg{0}j@x.example{0}Schön hier\nZoë{0}z@x.example{0}„Gut“\n"
 
@@ -124,7 +124,7 @@ def test_an_apostrophe_of_somebodys_own_stays() -> None:
 def test_what_the_columns_hold_is_guessed(
     heading: list[str], rows: list[list[str]], are: str
 ) -> None:
-    found = columns.guess(heading, rows, len(rows[0]))
+    found = column_guess.guess(heading, rows, len(rows[0]))
     assert [each or "-" for each in found] == are.split()
 
 
@@ -140,14 +140,14 @@ def test_what_the_columns_hold_is_guessed(
     ],
 )
 def test_a_heading_is_recognised(first: list[str], others: list[list[str]], is_: bool) -> None:
-    assert columns.names_columns(first, others) is is_
+    assert column_guess.names_columns(first, others) is is_
 
 
 def test_the_order_of_dates_is_guessed_where_one_shows_it() -> None:
-    assert columns.guess_order(["03/04/2026", "31/12/2025"]) == "day"
-    assert columns.guess_order(["03/04/2026", "12/31/2025"]) == "month"
-    assert columns.guess_order(["03/04/2026", "2026-03-04"]) == ""
+    assert column_guess.guess_order(["03/04/2026", "31/12/2025"]) == "day"
+    assert column_guess.guess_order(["03/04/2026", "12/31/2025"]) == "month"
+    assert column_guess.guess_order(["03/04/2026", "2026-03-04"]) == ""
 
 
 def test_long_figures_cost_no_time() -> None:
-    assert columns.guess([], [["1" * 100_000 + "x"]], 1) == ["text"]
+    assert column_guess.guess([], [["1" * 100_000 + "x"]], 1) == ["text"]

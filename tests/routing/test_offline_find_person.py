@@ -9,7 +9,7 @@ from django.test import Client
 
 from crm.models import Contact, Profile, User
 from routing.models import Case
-from routing.who import find
+from routing.offline.find_person import find
 
 As = Callable[[User], Client]
 NAMES = {

@@ -16,7 +16,7 @@ from itertools import islice
 
 from django.utils.translation import gettext as _
 
-from routing.columns import names_columns
+from routing.offline.column_guess import names_columns
 from scrm.text.clean import storable
 
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 20_000, 100, 10 * 1024 * 1024
