@@ -59,7 +59,7 @@ def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
 
 
 def guess_order(cells: Sequence[str]) -> str:
-    """Which part the dates begin with (as in `routing.offline.cells.moment`), by those that show it."""
+    """Which part the dates begin with (as in `cells.moment`), by those that show it."""
     dates = [re.match(r"(\d{1,2})[/-](\d{1,2})[/-]\d{2,4}", cell.strip()) for cell in cells]
     pairs = [(int(date[1]), int(date[2])) for date in dates if date]
     if any(first > 12 for first, _second in pairs):

@@ -33,8 +33,8 @@ IMPORT = "routing.import_survey"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a file is read. columns: what each holds (see `routing.offline.column_guess`). order: of the parts
-    of a date, as in `routing.offline.cells.moment`."""
+    """How a file is read. columns: what each holds (see `column_guess`). order: of the parts
+    of a date, as in `cells.moment`."""
 
     encoding: str
     delimiter: str

@@ -19,7 +19,7 @@ from crm.cases import works
 from crm.ledger import tellable
 from crm.models import User
 from routing.forms import InboxForm, SaveViewForm
-from routing.inbox import query
+from routing.inbox import query as inbox_query
 from routing.inbox.query import LABELS, PAGE, SORTS, Asked
 from routing.inbox.rows import Row, rows
 from routing.models import Case, SavedView
@@ -99,7 +99,7 @@ def news(request: StaffRequest) -> HttpResponse:
     since = _moment(request.GET.get("since", ""))
     ids = [pk for each in request.GET.get("ids", "").split(",") if (pk := number(each))]
     shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
-    theirs = query.cases_asked_for(asked, request.user).in_departments_of(request.user)
+    theirs = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
     # Of what was handed over, pages have the last.
     fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
     query = _query(request.GET)
@@ -130,7 +130,7 @@ def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
 def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
     """These rows as a list shows them; what no longer belongs to the list says so."""
     drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
-    wanted = query.cases_asked_for(asked, user).filter(pk__in=ids)
+    wanted = inbox_query.cases_asked_for(asked, user).filter(pk__in=ids)
     here = set(wanted.values_list("pk", flat=True))
     return [row if row.case.pk in here else _gone(row) for row in drawn]
 
@@ -165,12 +165,12 @@ def listing(request: StaffRequest) -> Listing:
     """The pane of cases for the address's query."""
     now = timezone.now()
     asked, form = _asked(request.GET, request.user)
-    page = query.page(asked, request.user, request.GET.get("before", ""))
+    page = inbox_query.page(asked, request.user, request.GET.get("before", ""))
     found = rows(page, request.user, now=now)
     query = _query(request.GET)
     older = ""
     if len(found) > PAGE:
-        mark = query.mark_of(found[PAGE - 1].case, asked.sort)
+        mark = inbox_query.mark_of(found[PAGE - 1].case, asked.sort)
         older = _address(query, view=asked.view, before=mark)
     return Listing(form, asked, query, found[:PAGE], older, now)
 
@@ -203,7 +203,7 @@ def _asked(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
     filters = {name: data[name] for name in names if data.get(name)}
     view = data.get("view") or _shown_view(address)
     if not view:
-        view = query.default_view(Case.objects.in_departments_of(user), user, filters)
+        view = inbox_query.default_view(Case.objects.in_departments_of(user), user, filters)
     return Asked(view, data.get("sort") or "newest", filters), form
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm.models import Contact, Interaction, User
 from listening.models import Match, Topic
-from routing.inbox import query
+from routing.inbox import query as inbox_query
 from routing.models import Case, Department, Issue, SavedView
 
 As = Callable[[User], Client]
@@ -101,7 +101,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last of those that are open elsewhere; one that is done takes no other's place."""
-    monkeypatch.setattr(query, "MOST_HANDED", 2)
+    monkeypatch.setattr(inbox_query, "MOST_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
     for case in reversed(handed):
         case.hand_over(to=sales, by=agent, why="Theirs")
@@ -251,9 +251,9 @@ def test_a_row_says_when_it_was_taken_over_meanwhile(
 
 def test_the_default_view_depends_on_what_is_asked(agent: User, case: Case) -> None:
     visible = Case.objects.visible_to(agent)
-    assert query.default_view(visible, agent, {}) == "unassigned"
-    assert query.default_view(visible, agent, {"tag": "x"}) == "open"
-    assert query.default_view(visible, agent, {"q": "x"}) == "all"
+    assert inbox_query.default_view(visible, agent, {}) == "unassigned"
+    assert inbox_query.default_view(visible, agent, {"tag": "x"}) == "open"
+    assert inbox_query.default_view(visible, agent, {"q": "x"}) == "all"
 
 
 def test_the_palette_finds_cases_people_and_issues(
