@@ -27,8 +27,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import sync_playwright
 
 from crm.models import Contact, User
+from responses.default_rules import PRIVACY
 from responses.models import Response, ResponseRule
-from responses.shipped import PRIVACY
 from routing.models import Case, Department, Issue
 
 WAYS = {

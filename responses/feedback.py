@@ -16,7 +16,7 @@ from crm.models import Interaction
 from listening.models import Mention
 from responses.models import Delivery, Feedback
 from responses.models.sending import LEFT, Sending
-from responses.outcome import propose
+from responses.outcome_guess import propose
 from scrm.bus.nudge import nudge
 from scrm.channels.base import AUTOMATIC
 

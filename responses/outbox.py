@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Interaction, Pause, User
-from responses import restored
+from responses import restored_database
 from responses.feedback import adopt
 from responses.models import Delivery
 from responses.models.response import Refused
@@ -35,7 +35,7 @@ _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def deliver(delivery: Delivery) -> None:
     """Try once, if it is due and nobody else is at it. The network is outside any commit."""
     now = timezone.now()
-    if restored.is_set_back(now=now) or not delivery.claim(now=now):
+    if restored_database.is_set_back(now=now) or not delivery.claim(now=now):
         return
     try:
         receipt = _carry_out(delivery)

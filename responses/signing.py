@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from crm.models import Attachment, User
 from responses.compose import Place, readdress
-from responses.files import put_along
 from responses.models import CampaignStatement, Delivery, Response
 from responses.models.response import State
 from responses.models.sending import Sending
 from responses.recipients import competing
+from responses.upload_field import put_along
 from routing.models import Case, CaseEvent, Membership, Notice
 from routing.models.status import Stale
 

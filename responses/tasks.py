@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from crm.models import Job
 from responses import bulk, proof
+from responses.file_cleanup import sweep
 from responses.models import Proof
-from responses.sweep import sweep
 from routing.models import Notice
 
 

@@ -15,7 +15,7 @@ from crm.models import Account, Interaction, Profile
 from listening.models import Mention, SetApart, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import Hits, find_matches, keep_matches, topic_names
-from responses import feedback, outbox, returned
+from responses import bounces, feedback, outbox
 from responses.feedback import Answered, Heard
 from routing.facts import Origin, facts
 from routing.intake import Arrival, Hint, take_in
@@ -54,7 +54,7 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
     context = _Context.load(mentions, hits)
     back = [_item(each) for each in mentions if each.kind in (BOUNCE, NOTICE)]
-    returned.come_back(back, now=now)
+    bounces.come_back(back, now=now)
     kept = [mention for mention in mentions if context.keeps(mention)]
     spoken = ((mention, context.speaker(mention)) for mention in kept)
     own = [(_item(mention), account) for mention, account in spoken if account]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from crm.models import Account, Job
 from listening.models import Mention, Source
 from listening.visit import visit
-from responses import feedback, outbox, restored
+from responses import feedback, outbox, restored_database
 from responses.models import Delivery, Proof, Response, Trouble
 from routing.models import Case, Notice, Presence
 from scrm.batch import process_or_halve
@@ -30,7 +30,7 @@ MOST = 500
 def tick() -> None:
     """Sweep up all that is due, whatever nudges were lost."""
     now = timezone.now()
-    restored.look(now=now)
+    restored_database.look(now=now)
     Source.objects.open_for_new_accounts(now=now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)

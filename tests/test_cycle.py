@@ -21,7 +21,7 @@ from crm.models import Interaction, Profile, ProfileLink, User
 from listening.models import Mention, Source
 from responses.models import Delivery, Feedback, Hole, Proof, Response, ResponseRule
 from responses.proof import prove
-from responses.walk import walk
+from responses.trace import walk
 from routing.models import Case, CaseEvent, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import MAIL, MICROBLOG

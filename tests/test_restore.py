@@ -1,7 +1,7 @@
 """G18, G26: dump and restore, or put back older files, and start everything: nothing leaves.
 
 With real dumps, real files of a cluster, and real workers; a human releases it in the browser's
-way. What the page shows and what else is held is in `tests/responses/test_restored.py`.
+way. What the page shows and what else is held is in `tests/responses/test_restored_database.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from django.db import connection
 from django.utils import timezone
 
 from crm.models import Account, Instance, Pause, User
-from responses import outbox, restored
+from responses import outbox, restored_database
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Response
 from routing.models import Case, Department, Membership
@@ -245,8 +245,8 @@ def test_an_upgraded_database_is_held_once_as_it_may_be_a_copy(cluster: Postgres
         run()
         assert Instance.objects.get().fingerprint == ""
         boss = User.objects.get(role="supervisor")
-        restored.look(now=timezone.now())
+        restored_database.look(now=timezone.now())
         assert Pause.objects.restored().get().why == Pause.Sign.UNRECORDED
-        assert restored.release(by=boss, now=timezone.now())
-        restored.look(now=timezone.now())
+        assert restored_database.release(by=boss, now=timezone.now())
+        restored_database.look(now=timezone.now())
         assert not Pause.objects.restored().exists()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.models import Account, Contact, ContactRelation, Interaction, User, Workspace
 from listening.models import Mention, SetApart, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
-from responses.saved import unknown_variables
+from responses.saved_replies import unknown_variables
 from routing.models import Case, Department, Issue, Membership, SlaPolicy
 from scrm.sample import ending, marker
 

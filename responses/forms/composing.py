@@ -20,7 +20,7 @@ from responses.compose import (
     public_accounts,
     titled,
 )
-from responses.forms.along import FileFields
+from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
 from responses.models import Decision, Response

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User
 from responses.compose import Place, places_for, public_accounts
-from responses.forms.along import FileFields
+from responses.forms.attached_files import FileFields
 from responses.forms.composing import Later, too_long, version_name
 from responses.forms.places import PlaceFields, place_name
 from responses.models import Delivery, Response

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import User
 from responses.examples import Example
 from responses.models import Response, ResponseRule, SavedReply
-from responses.saved import VARIABLES, unknown_variables
+from responses.saved_replies import VARIABLES, unknown_variables
 from routing.models import Department
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django import template
 
 from responses.models import Response, ResponseRule
-from responses.spoken import Spoken, said_of
+from responses.rule_findings import Spoken, said_of
 
 register = template.Library()
 

@@ -15,14 +15,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from responses import corrections, files, signing
+from responses import corrections, signing, upload_field
 from responses.forms import EditForm, SendBackForm
 from responses.forms.places import NOT_CONFIRMED
 from responses.models import Campaign, Draft, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.recipients import competing, wrote_privately
-from responses.spoken import held_for
+from responses.rule_findings import held_for
 from responses.views.lookup import MOST, oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.web.params import number
@@ -188,7 +188,7 @@ def _take_back(response: Response) -> bool:
             "publicly": "" if any(wrote_privately([response]).values()) else "on",
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
             "campaign": _take_out(response),
-            "kept": files.take_back(response),
+            "kept": upload_field.take_back(response),
             **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
@@ -314,7 +314,7 @@ def _edit(
 ) -> HttpResponse:
     own = response.author_id == request.user.pk
     here = list(response.attachments.all())
-    kept = files.keep(request, request.user, response) if form.is_bound else here
+    kept = upload_field.keep(request, request.user, response) if form.is_bound else here
     shown = {
         "response": response,
         "answers": words_answered([response], request.user).get(response.pk),

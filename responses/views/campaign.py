@@ -22,8 +22,8 @@ from responses.models import Campaign, Feedback, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused
 from responses.tally import ASKED, SILENT, with_tallies
+from responses.trace import echoes
 from responses.views.lookup import dealt_with_by, may_deal_with, response_to_see
-from responses.walk import echoes
 from scrm.web.params import number
 
 PAGE = 50

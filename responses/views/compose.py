@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
-from responses import compose, files
+from responses import compose, upload_field
 from responses.compose import max_length, speaking_accounts
 from responses.forms import (
     ByHandForm,
@@ -28,8 +28,8 @@ from responses.forms import (
 )
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
-from responses.saved import replies_for
-from responses.spoken import held_for
+from responses.rule_findings import held_for
+from responses.saved_replies import replies_for
 from responses.views.draft import forget
 from responses.views.lookup import (
     case_to_see,
@@ -57,7 +57,7 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
     return _composer(request, case, tab, _form(request, case, tab))
 
 
-@body_limit(with_files(files.MOST * files.LARGEST))
+@body_limit(with_files(upload_field.MOST * upload_field.LARGEST))
 @require_POST
 def reply(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)
@@ -298,9 +298,13 @@ def _composer(
 def _kept(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
     """The files that are here already: by the form that comes again, or by the draft."""
     if form.is_bound:
-        return files.keep(request, request.user)
+        return upload_field.keep(request, request.user)
     begun = _draft(request, case, tab) if tab == "reply" else None
-    return files.named(files.offered(request.user), begun.fields.get("kept", ())) if begun else []
+    return (
+        upload_field.named(upload_field.offered(request.user), begun.fields.get("kept", ()))
+        if begun
+        else []
+    )
 
 
 def _version(case: Case, tab: str, user: User) -> int:

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
 from crm.models import Account
-from responses import files
+from responses import upload_field
 from responses.compose import max_length, places_for, speaking_accounts
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
-from responses.spoken import Spoken, spoken
+from responses.rule_findings import Spoken, spoken
 from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
 from scrm.text.clean import storable
@@ -155,7 +155,9 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
     accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
     along = [
         str(file.uuid)
-        for file in files.named(files.offered(request.user), request.POST.getlist("kept"))
+        for file in upload_field.named(
+            upload_field.offered(request.user), request.POST.getlist("kept")
+        )
     ]
     return kept | {
         name: these for name, these in (("accounts", accounts), ("kept", along)) if these

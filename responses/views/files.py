@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
-from responses import files, signing
+from responses import signing, upload_field
 from responses.models import Response
 from responses.models.response import Refused
-from responses.spoken import held_for
+from responses.rule_findings import held_for
 from responses.views.lookup import response_to_see
 from routing.models.status import Stale
 
@@ -27,7 +27,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
     shown, asked = request.POST.get("shown", ""), request.POST.getlist("file")
-    file = next(iter(files.named(response.attachments.all(), asked)), None)
+    file = next(iter(upload_field.named(response.attachments.all(), asked)), None)
     try:
         if file is None:
             raise Stale(_("This file is no longer attached."))

@@ -28,6 +28,7 @@ from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import State
 from responses.signing import may_edit, why_not
 from responses.tally import with_tallies
+from responses.trace import echoes, walk
 from responses.views.lookup import (
     answers,
     changeable,
@@ -36,7 +37,6 @@ from responses.views.lookup import (
     private_notes,
     response_to_see,
 )
-from responses.walk import echoes, walk
 from scrm.text.clean import storable
 
 PAGE = 50

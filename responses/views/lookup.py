@@ -15,7 +15,7 @@ from responses.models import Delivery, Feedback, Response
 from responses.recipients import wrote_privately
 from responses.signing import editable, is_unsent
 from responses.tally import ASKED, Tally, outcome_is, tallies
-from responses.walk import echoes
+from responses.trace import echoes
 from routing.models import Case, Department, Membership
 
 MOST = 100

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from crm.access import StaffRequest
 from crm.models import Pause
-from responses import restored
+from responses import restored_database
 from responses.forms import MarkSentForm, PauseForm, ReleaseForm
 from responses.models import Delivery, Trouble
 from responses.views.lookup import changeable, dealt_with_by, oldest
@@ -73,13 +73,13 @@ def _control(request: StaffRequest) -> dict[str, Any]:
 
 def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
     """What a restored database would send, and of how much nobody knows whether it was sent."""
-    waiting = restored.waiting().visible_to(request.user)
+    waiting = restored_database.waiting().visible_to(request.user)
     rows = waiting.order_by("send_after", "pk").select_related(
         "response__case__profile", "response__issue", "response__author", "account", "profile"
     )
     return {
         "waiting": rows[:MOST],
         "waiting_n": waiting.count(),
-        "unknown_n": restored.doubted(hold).visible_to(request.user).count(),
+        "unknown_n": restored_database.doubted(hold).visible_to(request.user).count(),
         "now": timezone.now(),
     }

@@ -23,7 +23,7 @@ from django.utils.translation import ngettext_lazy
 from crm.adapter import forget_old_addresses
 from crm.models import Account, Attachment, Contact, Interaction, Job, User, Workspace
 from listening.models import Mention, Source, Topic
-from responses import shipped
+from responses import default_rules
 from responses.models import Delivery, Response, ResponseRule, SavedReply
 from routing.models import Case, Department, Issue, RoutingRule, SavedView
 from scrm.db.retry import again
@@ -151,7 +151,7 @@ def _found(admin: User) -> None:
     if not Account.objects.filter(kind="manual").exists():
         by_hand(admin, departments)
     own = ResponseRule.objects.values_list("name", flat=True)
-    shipped.ship(admin, but=tuple(own))
+    default_rules.ship(admin, but=tuple(own))
 
 
 def _tables() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from crm.models import Account, Contact, ContactRelation, Profile, User
 from listening.models import Source, Topic
-from responses import shipped
+from responses import default_rules
 from responses.models import ResponseRule, SavedReply
 from routing.models import Department, RoutingRule
 from scrm.channels.sandbox.people import persona
@@ -210,11 +210,11 @@ def _says(*any_of: str) -> Json:
 
 def _response_rules(people: dict[str, User], since: datetime) -> None:
     """Those that every workspace begins with, but for the one that its story is about."""
-    shipped.ship(people["nora"], but=(shipped.PRIVACY,), since=since)
+    default_rules.ship(people["nora"], but=(default_rules.PRIVACY,), since=since)
     ResponseRule.objects.create(
         name="Never promise compensation in public",
         owner=people["sunita"],
-        position=len(shipped.RULES),
+        position=len(default_rules.RULES),
         conditions={
             "all": [
                 _is("visibility", "public"),
@@ -229,7 +229,7 @@ def _response_rules(people: dict[str, User], since: datetime) -> None:
 
 def keep_private_matters_private(people: dict[str, User], *, since: datetime) -> ResponseRule:
     """The rule that was missing when the first statement went out, with what it has to catch."""
-    rule = shipped.add(shipped.PRIVACY, owner=people["sunita"], since=since)
+    rule = default_rules.add(default_rules.PRIVACY, owner=people["sunita"], since=since)
     told = {"audience": "many", "visibility": "public", "channel": "", "people": "Ron Calder"}
     rule.examples = [
         *rule.examples,

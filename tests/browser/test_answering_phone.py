@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from crm.models import Account, User
 from responses.compose import Words, places_for, reply, state_publicly
+from responses.default_rules import ship
 from responses.models import Campaign, Delivery, Response
-from responses.shipped import ship
 from routing.models import Department, Issue
 from tests.browser.conftest import Windows, leaves
 from tests.browser.hands import Mouse

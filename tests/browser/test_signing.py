@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from crm.models import User
+from responses.default_rules import PRIVACY, ship
 from responses.models import Delivery, Response, ResponseRule
-from responses.shipped import PRIVACY, ship
 from tests.browser.conftest import TWO_WAYS, Site, Windows, leaves
 from tests.browser.hands import Hand, Mouse
 from tests.browser.outside import nudged_again, ours

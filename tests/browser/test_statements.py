@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, expect
 
 from crm.models import Account, Interaction, User
 from responses.compose import Words, state_publicly
+from responses.default_rules import ship
 from responses.models import Campaign, Delivery, Response
-from responses.shipped import ship
 from routing.models import Department, Issue
 from scrm.channels.sandbox.remote import BLOG
 from tests.browser.conftest import TWO_WAYS, Site, leaves

@@ -14,8 +14,8 @@ from playwright.sync_api import Page, Route, expect
 
 from crm.models import Account, Pause, User
 from responses.compose import Words, places_for, reply
+from responses.default_rules import ship
 from responses.models import Decision, Draft
-from responses.shipped import ship
 from routing.models import Case, Department
 from routing.offline import record
 from tests.browser.conftest import Windows

@@ -12,7 +12,7 @@ from django.db import connections
 from django.test import Client
 
 from crm.models import User
-from responses import files
+from responses import upload_field
 from routing.forms import offline_scans
 from routing.offline.csv_file import MOST_BYTES
 from scrm import asgi
@@ -37,7 +37,7 @@ TYPED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         ("/new/cards/", TYPED),
         ("/new/", TYPED + offline_scans.MOST * offline_scans.LARGEST),
         ("/new/survey/", TYPED + 5 * MOST_BYTES),
-        ("/cases/1/reply/", TYPED + files.MOST * files.LARGEST),
+        ("/cases/1/reply/", TYPED + upload_field.MOST * upload_field.LARGEST),
     ],
 )
 def test_each_view_has_a_limit(path: str, limit: int) -> None:

@@ -18,7 +18,7 @@ from listening.topic_hits import find_matches
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Feedback, Response
-from responses.walk import walk
+from responses.trace import walk
 from routing.models import Case, Department, Issue, RoutingRule
 from scrm.batch import process_batch
 from scrm.channels.base import Receipt

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Contact, User
-from responses import shipped
+from responses import default_rules
 from responses.compose import Words, state_publicly
 from responses.examples import Example, failed, known_of
 from responses.models import Response, ResponseRule, facts
@@ -29,7 +29,7 @@ WITHOUT = words.STATEMENT.replace(
 
 @pytest.fixture
 def privacy(admin: User) -> ResponseRule:
-    rule = shipped.add(shipped.PRIVACY, owner=admin)
+    rule = default_rules.add(default_rules.PRIVACY, owner=admin)
     rule.examples.append(
         {
             "text": words.STATEMENT, "audience": "many", "visibility": "public", "channel": "",
@@ -155,7 +155,7 @@ def test_weakening_the_rule_is_refused_at_its_example(
     errors = [each.errors.get("text") for each in page.context["examples"].forms]
     assert any("must catch this, and does not" in str(error) for error in errors)
     privacy.refresh_from_db()
-    assert privacy.conditions == shipped.RULES[shipped.PRIVACY]["conditions"]
+    assert privacy.conditions == default_rules.RULES[default_rules.PRIVACY]["conditions"]
 
 
 def test_a_rule_that_catches_too_much_is_refused_as_well(
@@ -187,17 +187,17 @@ def test_an_example_without_a_text_is_left_out(privacy: ResponseRule, admin: Use
     assert len(privacy.examples) == 4
 
 
-@pytest.mark.parametrize("name", shipped.RULES)
+@pytest.mark.parametrize("name", default_rules.RULES)
 def test_every_shipped_rule_keeps_its_own_examples(admin: User, name: str) -> None:
-    rule = shipped.add(name, owner=admin)
+    rule = default_rules.add(name, owner=admin)
     assert rule.sentence
     for example in rule.examples:
         assert failed(rule.pure(), Example(**example)) == ""
 
 
 def test_a_new_workspace_has_them_all(admin: User) -> None:
-    shipped.ship(admin)
-    assert list(ResponseRule.objects.values_list("name", flat=True)) == list(shipped.RULES)
+    default_rules.ship(admin)
+    assert list(ResponseRule.objects.values_list("name", flat=True)) == list(default_rules.RULES)
 
 
 def test_what_is_known_of_people_is_sorted_by_what_it_looks_like() -> None:

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from crm.models import User
-from responses import shipped
+from responses import default_rules
 from scrm.sample.logins import Login, keep, new_password
 from scrm.sample.people import by_hand, found_departments
 
@@ -22,6 +22,6 @@ class Command(BaseCommand):
         password = new_password()
         admin = User.objects.create_user(email, password, name="Admin", role="admin")
         by_hand(admin, found_departments(admin))
-        shipped.ship(admin)
+        default_rules.ship(admin)
         keep([Login("admin", admin.email, password)])
         self.stdout.write(f"{admin.email} can log in now.")

@@ -8,8 +8,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, Attachment, User
-from responses.files import FilesField, KeptField, as_attachments, objection, offered
 from responses.models import Response
+from responses.upload_field import FilesField, KeptField, as_attachments, objection, offered
 
 
 class FileFields(forms.Form):

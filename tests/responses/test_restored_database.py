@@ -24,7 +24,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from crm.models import Account, Instance, Pause, User
-from responses import outbox, restored
+from responses import outbox, restored_database
 from responses.compose import Words, state_publicly
 from responses.corrections import correct, take_down
 from responses.models import Delivery, Response
@@ -231,7 +231,7 @@ def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by:
     mail_all()
     assert mail.outbox == []
     assert not Notice.objects.to_mail(timezone.now()).exists()
-    restored.release(by=supervisor, now=timezone.now())
+    restored_database.release(by=supervisor, now=timezone.now())
     assert list(Notice.objects.to_mail(timezone.now())) == [meanwhile]
     mail_all()
     mail_all()
@@ -270,7 +270,7 @@ def test_what_was_due_is_looked_up_and_what_is_planned_waits(
 
     try_all()
     assert network.arrivals[str(second.uuid)] == 0
-    restored.release(by=supervisor, now=timezone.now())
+    restored_database.release(by=supervisor, now=timezone.now())
     settle_all()
     try_all()
     try_all()
@@ -300,7 +300,7 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
     Delivery.objects.filter(pk=third.pk).update(send_after=timezone.now())
     for delivery in (first, second, third):
         network.arrive(delivery.outgoing)
-    restored.release(by=supervisor, now=timezone.now())
+    restored_database.release(by=supervisor, now=timezone.now())
     try_all()
     settle_all()
     try_all()
@@ -319,7 +319,7 @@ def test_an_answer_of_before_the_release_is_not_taken_after_it(
 
     def released_meanwhile(*args: Any) -> Any:
         found = ask(*args)
-        restored.release(by=supervisor, now=timezone.now())
+        restored_database.release(by=supervisor, now=timezone.now())
         return found
 
     with patch.object(network, "find", released_meanwhile):
@@ -344,7 +344,7 @@ def test_what_is_written_during_the_hold_is_sent_by_the_release(
         Delivery.objects.filter(state="queued").update(
             send_after=timezone.now() - timedelta(hours=3)
         )
-        restored.release(by=supervisor, now=timezone.now())
+        restored_database.release(by=supervisor, now=timezone.now())
         try_all()
         assert states() == ["unknown", "sent", "sent"]
 
@@ -360,7 +360,7 @@ def test_the_page_counts_the_unknown_of_this_hold_alone(
             pipeline.tick()
             page = as_(supervisor).get(SENDINGS)
             assert page.context["unknown_n"] == 1
-            restored.release(by=supervisor, now=timezone.now())
+            restored_database.release(by=supervisor, now=timezone.now())
 
 
 def test_what_no_network_can_tell_is_for_a_human_to_decide(
@@ -485,7 +485,7 @@ def test_older_files_put_back_after_a_release_are_held_again(
     files = Instance.objects.values("uuid", "fingerprint", "attempts").get()
     Instance.objects.update(fingerprint="another/place")
     pipeline.tick()
-    restored.release(by=supervisor, now=timezone.now())
+    restored_database.release(by=supervisor, now=timezone.now())
     settle_all()
     Instance.objects.update(**files)
     try_all()
@@ -498,16 +498,16 @@ def test_a_sender_that_was_just_looking_does_not_undo_a_release(
 ) -> None:
     """The number that it was told is of the old name."""
     set_back()
-    restored.look(now=timezone.now())
+    restored_database.look(now=timezone.now())
     ask = high_water_mark.highest
 
     def released_meanwhile(name: str) -> int:
         known = ask(name)
-        restored.release(by=supervisor, now=timezone.now())
+        restored_database.release(by=supervisor, now=timezone.now())
         return known
 
     monkeypatch.setattr(high_water_mark, "highest", released_meanwhile)
-    assert not restored.is_set_back(now=timezone.now())
+    assert not restored_database.is_set_back(now=timezone.now())
     assert not Pause.objects.restored().exists()
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest, supervisor_only
 from crm.models import Pause
-from responses import restored
+from responses import restored_database
 from responses.forms import PauseForm, ReleaseForm
 from responses.views.sendings import sendings_page
 
@@ -41,7 +41,7 @@ def release(request: StaffRequest) -> HttpResponse:
     form = ReleaseForm(request.POST)
     if not form.is_valid():
         return sendings_page(request, status=422, release_form=form)
-    if restored.release(by=request.user, now=timezone.now()):
+    if restored_database.release(by=request.user, now=timezone.now()):
         messages.success(request, _t("Sending goes on. Each text is sent at its time."))
     else:
         messages.error(request, _t("Sending was resumed already. Nothing changed."))

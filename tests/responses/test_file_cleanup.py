@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from crm.models import Attachment, Interaction, Job, User
 from listening.models import Enclosure, Mention, Source
-from responses import sweep as sweeping
+from responses import file_cleanup as sweeping
+from responses.file_cleanup import UNTOUCHED, sweep
 from responses.models import Draft, Proof, Response, hole
-from responses.sweep import UNTOUCHED, sweep
 from routing.models import Case
 from tests.together import at_once
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses.outcome import ANGRY, BITTER, MOST, THANKS, Proposal, propose
+from responses.outcome_guess import ANGRY, BITTER, MOST, THANKS, Proposal, propose
 
 TABLE = [
     ("Thank you, that was quick.", "thanks"),
