@@ -17,7 +17,7 @@ from crm.models import Account, Contact, Profile
 from listening.mention_rows import shown as as_shown
 from responses.campaigns import KINDS, Asked, Results, by_channel, by_person
 from responses.forms.campaign import CampaignForm, CountInForm, departments_to_campaign_for
-from responses.history import OUTCOMES, with_facts
+from responses.history.filters import OUTCOMES, with_facts
 from responses.models import Campaign, Feedback, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused

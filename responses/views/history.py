@@ -13,10 +13,10 @@ from django.views.decorators.http import require_POST, require_safe
 from crm.access import StaffRequest
 from crm.cases import works
 from responses.corrections import posts_of
-from responses.export import lines
 from responses.forms import JudgeForm
 from responses.forms.campaign import CountInForm
-from responses.history import (
+from responses.history.export import lines
+from responses.history.filters import (
     HistoryForm,
     HistoryViewForm,
     before,

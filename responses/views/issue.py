@@ -18,7 +18,7 @@ from crm.models import User
 from responses.compose import state_publicly
 from responses.corrections import stands
 from responses.forms import StatementForm
-from responses.history import with_facts
+from responses.history.filters import with_facts
 from responses.models import Draft, Response
 from responses.models.response import Refused, ResponseQuerySet
 from responses.tally import SILENT, with_tallies

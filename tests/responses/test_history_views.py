@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User, Workspace
-from responses import export
+from responses.history import export
 from responses.models import Feedback, HistoryView, Response
 from routing.models import Case
 from scrm.web import wsgi_bridge

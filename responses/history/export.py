@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import User
-from responses.history import before, mark_of, with_facts
+from responses.history.filters import before, mark_of, with_facts
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import ResponseQuerySet
 from responses.tally import Tally, with_tallies
