@@ -6,9 +6,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from crm.models import Job
-from responses import bulk, proof
+from responses import bulk
 from responses.file_cleanup import sweep
 from responses.models import Proof
+from responses.proof import run
 from routing.models import Notice
 
 
@@ -23,7 +24,7 @@ def carry_out(job: int) -> None:
 
 @shared_task(name="responses.prove")
 def prove(pk: int) -> None:
-    proof.prove(Proof.objects.get(pk=pk), room=proof.ROOM)
+    run.prove(Proof.objects.get(pk=pk), room=run.ROOM)
 
 
 @shared_task(name="responses.sweep")

@@ -20,7 +20,7 @@ from django.utils import timezone
 from crm.models import Interaction, Profile, ProfileLink, User
 from listening.models import Mention, Source
 from responses.models import Delivery, Feedback, Hole, Proof, Response, ResponseRule
-from responses.proof import prove
+from responses.proof.run import prove
 from responses.trace import walk
 from routing.models import Case, CaseEvent, Issue
 from scrm.channels.sandbox import community

@@ -6,7 +6,7 @@ from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
 from responses.models.feedback import Feedback
 from responses.models.history_view import HistoryView
-from responses.models.hole import Hole, Proof
+from responses.models.proof import Hole, Proof
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
 from responses.models.saved_reply import SavedReply

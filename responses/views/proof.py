@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, supervisor_only
 from crm.models import Profile
-from responses.chain import CHECKS
 from responses.models import Hole, Proof, Response
+from responses.proof.checks import CHECKS
 from routing.models import Case
 
 MOST = 200

@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crm.models import Account, Interaction, Pause, User
-from responses import outbox, proof
+from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down, undo
 from responses.models import Delivery, Hole, Proof, Response
 from responses.models.response import Refused
+from responses.proof import run
 from responses.rules import content_hash
 from routing.models import Case, Department
 from routing.models.status import Stale
@@ -494,7 +495,7 @@ class Once(RuleBasedStateMachine):
         left = left.exclude(pk__in=Delivery.objects.to_check(self.now).values("pk"))
         assert set(left.values_list("state", flat=True)) <= {"sent", "cancelled"}
         self._what_stands_there_is_what_the_record_says()
-        proof.prove(Proof.objects.create())
+        run.prove(Proof.objects.create())
         told = Hole.objects.open().exclude(check_key="mention")  # of a test that hears nothing
         assert [hole.words for hole in told] == []
 

@@ -19,10 +19,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Attachment, User
-from responses import chain, corrections, outbox
+from responses import corrections, outbox
 from responses.compose import Words, state_publicly
 from responses.models import Campaign, Delivery, Draft, Response, ResponseRule
 from responses.models.sending import Sending
+from responses.proof import checks
 from routing.models import Case, Department, Issue, Notice
 from scrm.channels.base import Outgoing
 from scrm.channels.registry import channel
@@ -121,8 +122,8 @@ def names(sent: Outgoing) -> list[str]:
 
 def holes() -> list[str]:
     """What the nightly check of the record would say of our responses."""
-    checks = [each for each in chain.CHECKS if each.key in {"response", "signatures", "sending"}]
-    return [says["words"] for check in checks for says in check.find().values()]
+    wanted = [each for each in checks.CHECKS if each.key in {"response", "signatures", "sending"}]
+    return [says["words"] for check in wanted for says in check.find().values()]
 
 
 def test_an_approver_takes_a_file_out_of_what_they_edit_and_approve(

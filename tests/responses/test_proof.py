@@ -20,11 +20,12 @@ from django.utils import timezone
 from crm.models import Account, User, Workspace
 from listening.models import Source
 from listening.visit import visit
-from responses import outbox, proof
-from responses.chain import CHECKS
-from responses.checks import Check
+from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
-from responses.models import Delivery, Hole, Proof, Response, ResponseRule, hole
+from responses.models import Delivery, Hole, Proof, Response, ResponseRule, proof
+from responses.proof import run
+from responses.proof.check import Check
+from responses.proof.checks import CHECKS
 from responses.tasks import prove
 from routing.models import Case, Department
 from scrm import pipeline
@@ -80,7 +81,7 @@ def hear(source: Source) -> None:
 def holes() -> list[Hole]:
     """What the proof says now."""
     mine = Proof.objects.create()
-    proof.prove(mine)
+    run.prove(mine)
     mine.refresh_from_db()
     assert not mine.missed
     assert set(mine.found) == {check.key for check in CHECKS}
@@ -225,7 +226,7 @@ def test_two_beats_call_for_one_proof_a_night_in_the_workspaces_zone(service: De
 def test_two_workers_make_one_proof(whole: Response, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Proof.objects.create()
     made: list[str] = []
-    monkeypatch.setattr(proof, "_make", lambda check, _proof: made.append(check.key))
+    monkeypatch.setattr(run, "_make", lambda check, _proof: made.append(check.key))
 
     def work() -> None:
         try:
@@ -250,7 +251,7 @@ def test_a_proof_whose_worker_died_goes_on_where_it_stopped(
     assert not Proof.objects.due(timezone.now()).exists()
     Proof.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     made: list[str] = []
-    monkeypatch.setattr(proof, "_make", lambda check, _proof: made.append(check.key))
+    monkeypatch.setattr(run, "_make", lambda check, _proof: made.append(check.key))
     prove(mine.pk)
     assert "visit" not in made
     assert len(made) == len(CHECKS) - 1
@@ -260,10 +261,10 @@ def test_a_check_that_takes_too_long_is_said_and_the_others_are_made(
     whole: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = replace(CHECKS[0], query="SELECT 1 AS subject, pg_sleep(1)")
-    monkeypatch.setattr(proof, "PATIENCE", "0.05")
-    monkeypatch.setattr(proof, "CHECKS", (slow, *CHECKS[1:]))
+    monkeypatch.setattr(run, "PATIENCE", "0.05")
+    monkeypatch.setattr(run, "CHECKS", (slow, *CHECKS[1:]))
     mine = Proof.objects.create()
-    proof.prove(mine)
+    run.prove(mine)
     mine.refresh_from_db()
     assert set(mine.missed) == {"visit"}
     assert len(mine.found) == len(CHECKS) - 1
@@ -305,7 +306,7 @@ def test_slow_checks_are_shared_among_tasks(
 ) -> None:
     """Seen to fail with all of them in one task: that was over its time with two slow ones."""
     clock = itertools.count(step=6)
-    monkeypatch.setattr(proof, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))
     mine, tasks = Proof.objects.create(), 0
     while not Proof.objects.filter(ended_at__isnull=False).exists():
         prove(mine.pk)
@@ -313,12 +314,12 @@ def test_slow_checks_are_shared_among_tasks(
     mine.refresh_from_db()
     assert (len(mine.found), mine.missed) == (len(CHECKS), {})
     assert tasks == len(CHECKS), "each began the one that it had room for"
-    assert app.conf.task_soft_time_limit > proof.ROOM + proof.PATIENCE
+    assert app.conf.task_soft_time_limit > run.ROOM + run.PATIENCE
 
 
 def test_one_that_is_given_up_still_says_which_checks_were_not_finished() -> None:
     """Seen to fail with `missed` written anew."""
-    mine = Proof.objects.create(attempts=hole.MOST_ATTEMPTS, missed={"visit": "Too slow."})
+    mine = Proof.objects.create(attempts=proof.MOST_ATTEMPTS, missed={"visit": "Too slow."})
     assert not Proof(pk=mine.pk).claim()
     mine.refresh_from_db()
     assert set(mine.missed) == {"visit", "all"}
@@ -347,7 +348,7 @@ def test_statements_do_not_depend_on_how_much_there_is(
     assert Delivery.objects.count() == 6
     mine = Proof.objects.create()
     with django_assert_max_num_queries(11 * len(CHECKS)):  # type: ignore[attr-defined]
-        proof.prove(mine)
+        run.prove(mine)
 
 
 def test_the_page_names_the_hole_and_leads_to_what_is_there(

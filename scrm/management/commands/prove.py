@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.core.management.base import BaseCommand, CommandError
 
 from responses.models import Hole, Proof
-from responses.proof import prove
+from responses.proof.run import prove
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from responses.checks import Check
+from responses.proof.check import Check
 
 CHECKS = (
     Check(

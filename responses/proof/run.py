@@ -9,9 +9,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from responses.chain import CHECKS
-from responses.checks import MOST, Check
 from responses.models import Hole, Proof
+from responses.proof.check import MOST, Check
+from responses.proof.checks import CHECKS
 
 _log = structlog.get_logger(__name__)
 PATIENCE = 60
