@@ -19,10 +19,10 @@ from django.utils import timezone
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Interaction, Pause, User
 from responses import restored_database
-from responses.feedback import adopt
 from responses.models import Delivery
 from responses.models.response import Refused
 from responses.models.sending import LEFT, MOST_ATTEMPTS, Act, Sending
+from responses.results.feedback import adopt
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)

@@ -15,8 +15,9 @@ from crm.models import Account, Interaction, Profile
 from listening.models import Mention, SetApart, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import Hits, find_matches, keep_matches, topic_names
-from responses import bounces, feedback, outbox
-from responses.feedback import Answered, Heard
+from responses import bounces, outbox
+from responses.results import feedback
+from responses.results.feedback import Answered, Heard
 from routing.facts import Origin, facts
 from routing.intake import Arrival, Hint, take_in
 from routing.models import Case

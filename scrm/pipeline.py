@@ -15,8 +15,9 @@ from django.utils import timezone
 from crm.models import Account, Job
 from listening.models import Mention, Source
 from listening.visit import visit
-from responses import feedback, outbox, restored_database
+from responses import outbox, restored_database
 from responses.models import Delivery, Proof, Response, Trouble
+from responses.results import feedback
 from routing.models import Case, Notice, Presence
 from scrm.batch import process_or_halve
 from scrm.bus.nudge import nudge, nudge_each, nudge_rare, top_up

@@ -12,7 +12,15 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Interaction, User
 from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import ResponseQuerySet, State
-from responses.tally import ASKED, JUDGED, NOT_JUDGED, PROPOSED, SILENT, outcome_is, silent
+from responses.results.answer_counts import (
+    ASKED,
+    JUDGED,
+    NOT_JUDGED,
+    PROPOSED,
+    SILENT,
+    outcome_is,
+    silent,
+)
 from routing.models import Department, Issue
 from scrm.web.params import midnight, place
 

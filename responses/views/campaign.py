@@ -15,13 +15,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest
 from crm.models import Account, Contact, Profile
 from listening.mention_rows import shown as as_shown
-from responses.campaigns import KINDS, Asked, Results, by_channel, by_person
 from responses.forms.campaign import CampaignForm, CountInForm, departments_to_campaign_for
 from responses.history.filters import OUTCOMES, with_facts
 from responses.models import Campaign, Feedback, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused
-from responses.tally import ASKED, SILENT, with_tallies
+from responses.results.answer_counts import ASKED, SILENT, with_tallies
+from responses.results.campaigns import KINDS, Asked, Results, by_channel, by_person
 from responses.trace import echoes
 from responses.views.lookup import dealt_with_by, may_deal_with, response_to_see
 from scrm.web.params import number

@@ -26,8 +26,8 @@ from responses.history.filters import (
 )
 from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import State
+from responses.results.answer_counts import with_tallies
 from responses.signing import may_edit, why_not
-from responses.tally import with_tallies
 from responses.trace import echoes, walk
 from responses.views.lookup import (
     answers,

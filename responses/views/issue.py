@@ -21,7 +21,7 @@ from responses.forms import StatementForm
 from responses.history.filters import with_facts
 from responses.models import Draft, Response
 from responses.models.response import Refused, ResponseQuerySet
-from responses.tally import SILENT, with_tallies
+from responses.results.answer_counts import SILENT, with_tallies
 from responses.views.compose import tell
 from responses.views.draft import forget
 from responses.views.lookup import answers, chosen, departments_to_speak_for

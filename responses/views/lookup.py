@@ -13,8 +13,8 @@ from crm.access import StaffRequest
 from crm.models import Interaction, User
 from responses.models import Delivery, Feedback, Response
 from responses.recipients import wrote_privately
+from responses.results.answer_counts import ASKED, Tally, outcome_is, tallies
 from responses.signing import editable, is_unsent
-from responses.tally import ASKED, Tally, outcome_is, tallies
 from responses.trace import echoes
 from routing.models import Case, Department, Membership
 

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Profile
-from responses.feedback import fall_silent
 from responses.models import Campaign, Feedback, Response
+from responses.results.feedback import fall_silent
 from routing.models import Case, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG

@@ -13,8 +13,8 @@ from crm.ledger import Entry, record
 from crm.models import Account, Interaction, User
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
-from responses.feedback import Answered, link
 from responses.models import Feedback, Response, ResponseRule
+from responses.results.feedback import Answered, link
 from routing.intake import Arrival, take_in
 from routing.models import Case, Department, Issue
 from routing.rules import Facts

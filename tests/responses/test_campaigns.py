@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from crm.models import Account, Contact, User
 from listening.models import Match, Mention, Source, Topic
-from responses.campaigns import Asked, Results, by_channel, by_person
 from responses.models import Campaign, CampaignStatement, Delivery, Feedback, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused
+from responses.results.campaigns import Asked, Results, by_channel, by_person
 from routing.models import Case, Department, Issue
 from tests.together import at_once
 

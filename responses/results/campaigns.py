@@ -17,7 +17,7 @@ from crm.models import Account, Contact, Interaction, Profile, ProfileLink, User
 from listening.models import Match, Mention
 from responses.models import Campaign, Delivery, Feedback, Response
 from responses.models.response import ResponseQuerySet
-from responses.tally import ASKED, JUDGED, NOT_JUDGED, SILENT, outcome_is
+from responses.results.answer_counts import ASKED, JUDGED, NOT_JUDGED, SILENT, outcome_is
 from routing.models import Case
 from scrm.web.params import midnight
 
