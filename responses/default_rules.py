@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from crm.models import User
 from responses.models import ResponseRule
-from responses.personal import KINDS
+from responses.rules.personal_data import KINDS
 
 Json = dict[str, Any]
 PRIVACY = "Private matters stay private"

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import Account
 from listening.highlight import around
 from responses.models import Response
-from responses.rules import Reason
+from responses.rules.judge import Reason
 
 MOST_QUOTED = 5
 

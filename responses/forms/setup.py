@@ -6,8 +6,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import User
-from responses.examples import Example
 from responses.models import Response, ResponseRule, SavedReply
+from responses.rules.examples import Example
 from responses.saved_replies import VARIABLES, unknown_variables
 from routing.models import Department
 

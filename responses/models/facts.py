@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, Profile
 from listening.models import Match
-from responses.personal import Known, addresses_in, codes_in, find
-from responses.rules import Facts
+from responses.rules.judge import Facts
+from responses.rules.personal_data import Known, addresses_in, codes_in, find
 from routing.models import Case
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from responses.models.decision import Decision
 from responses.models.facts import facts_of
 from responses.models.rule import ResponseRule
 from responses.models.signed import Signed
-from responses.rules import DRAFTS_ONLY, Verdict, content_hash, judge, together
+from responses.rules.judge import DRAFTS_ONLY, Verdict, content_hash, judge, together
 from routing.models import Case, CaseEvent, Department, Issue, Membership, Notice
 from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish

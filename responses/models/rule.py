@@ -8,14 +8,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User
-from responses import rules
-from responses.rules import SCHEMA
+from responses.rules import judge
+from responses.rules.judge import SCHEMA
 from scrm.conditions import language
 from scrm.conditions.explain import sentence
 
 
 class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
-    def in_force(self) -> list[rules.ResponseRule]:
+    def in_force(self) -> list[judge.ResponseRule]:
         return [rule.pure() for rule in self.filter(is_active=True).order_by("position", "pk")]
 
 
@@ -28,7 +28,7 @@ class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
 class ResponseRule(models.Model):
     """How and where a response may go out. All that hold speak; the strictest wins.
 
-    examples: texts of which its owner said whether the rule holds; see `responses.examples`.
+    examples: texts of which its owner said whether the rule holds; see `responses.rules.examples`.
     """
 
     class Verdict(models.TextChoices):
@@ -79,8 +79,8 @@ class ResponseRule(models.Model):
     def sentence(self) -> str:
         return sentence(_parse(self.conditions))
 
-    def pure(self) -> rules.ResponseRule:
-        return rules.ResponseRule(
+    def pure(self) -> judge.ResponseRule:
+        return judge.ResponseRule(
             pk=self.pk,
             name=self.name,
             condition=_parse(self.conditions),

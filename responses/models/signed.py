@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import User
-from responses.rules import Verdict
+from responses.rules.judge import Verdict
 from routing.models import Notice
 from routing.models.status import Stale
 from scrm.bus.live import publish

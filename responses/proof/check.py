@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils.functional import Promise
 
 from responses.models import Response
-from responses.rules import content_hash
+from responses.rules.judge import content_hash
 from routing.models import CaseConversation
 from scrm.channels import registry
 

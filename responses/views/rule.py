@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest, admin_only
-from responses.examples import failed
 from responses.forms import ExampleForms, RuleForm
 from responses.models import ResponseRule
-from responses.rules import SCHEMA
+from responses.rules.examples import failed
+from responses.rules.judge import SCHEMA
 from scrm.conditions.form_rows import Rows, rows_from_json, rows_from_post
 from scrm.conditions.language import ConditionErrors, parse
 

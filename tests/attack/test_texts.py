@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses import personal, saved_replies
+from responses import saved_replies
+from responses.rules import personal_data
 from scrm.channels.email import read
 from scrm.channels.feed import parse
 from scrm.channels.feed.parse import parse_feed
@@ -37,7 +38,9 @@ ENTRY = "<item><title>x</title><author>%s</author></item>"
 
 
 def codes(size: int) -> None:
-    personal.codes_in(["booking" + " " * size, "BOOKING-" * (size // 8), "order is " * (size // 9)])
+    personal_data.codes_in(
+        ["booking" + " " * size, "BOOKING-" * (size // 8), "order is " * (size // 9)]
+    )
 
 
 def variables(size: int) -> None:
@@ -129,13 +132,13 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
     """Seen to fail with the words between taken all at once (`?+`), as ISABCD is a code."""
-    assert codes(personal._TOLD, text) == codes(OLD_TOLD, text)
+    assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 
 
 def test_codes_are_told_in_all_short_texts() -> None:
     for parts in product(("booking", " ", "no", "is", ".", ":", "ISABCD", "A1B2C3", "-"), repeat=5):
         text = "".join(parts)
-        assert codes(personal._TOLD, text) == codes(OLD_TOLD, text)
+        assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 
 
 @given(

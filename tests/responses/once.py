@@ -29,7 +29,7 @@ from responses.corrections import correct, newest, take_down, undo
 from responses.models import Delivery, Hole, Proof, Response
 from responses.models.response import Refused
 from responses.proof import run
-from responses.rules import content_hash
+from responses.rules.judge import content_hash
 from routing.models import Case, Department
 from routing.models.status import Stale
 from scrm.channels.base import Author, Item, Outgoing, Receipt

@@ -14,9 +14,9 @@ from django.utils import timezone
 from crm.models import Account, Contact, User
 from responses import default_rules
 from responses.compose import Words, state_publicly
-from responses.examples import Example, failed, known_of
 from responses.models import Response, ResponseRule, facts
-from responses.personal import codes_in
+from responses.rules.examples import Example, failed, known_of
+from responses.rules.personal_data import codes_in
 from routing.models import Case
 from scrm.sample import words
 

@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses.personal import Known, find
-from responses.rules import (
+from responses.rules.judge import (
     OUTCOMES,
     SCHEMA,
     WEEKDAYS,
@@ -21,6 +20,7 @@ from responses.rules import (
     judge,
     together,
 )
+from responses.rules.personal_data import Known, find
 from scrm.conditions.language import compile as predicate
 from scrm.conditions.language import parse
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from responses.personal import Known, addresses_in, codes_in, find
-from responses.rules import Facts, ResponseRule, judge
+from responses.rules.judge import Facts, ResponseRule, judge
+from responses.rules.personal_data import Known, addresses_in, codes_in, find
 from scrm.conditions.explain import explain
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses.personal import KINDS, Known, addresses_in, codes_in, find
+from responses.rules.personal_data import KINDS, Known, addresses_in, codes_in, find
 
 RON = Known(
     names=frozenset({"Ron Calder"}),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Literal
 
-from responses.personal import KINDS, Finding
+from responses.rules.personal_data import KINDS, Finding
 from scrm.conditions.explain import explain, hits
 from scrm.conditions.language import Condition, Field, Group, Leaf, Schema
 from scrm.text.fold import places
