@@ -108,7 +108,7 @@ def workspace() -> User:
 def process() -> int:
     """One batch, as the task does it → its SQL statements."""
     lease = timedelta(seconds=60)
-    mentions = Mention.objects.claim(now=timezone.now(), lease=lease)
+    mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     with CaptureQueriesContext(connection) as queries:
         process_or_halve(mentions)
     return len(queries)

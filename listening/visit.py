@@ -16,9 +16,9 @@ from django.utils import timezone
 from crm.ledger import tellable
 from crm.models import Attachment
 from listening.models.mention import Enclosure, Mention
-from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
-from listening.models.source import EVERYTHING, Source
+from listening.models.set_apart import SetApart
+from listening.models.source import EVERYTHING, Poll, Source
 from scrm.channels.base import Batch, ChannelError, File, Item
 from scrm.db.retry import again, is_passing
 from scrm.text.clean import storable
@@ -36,7 +36,7 @@ def visit(source: Source | None = None) -> Poll | None:
 
     None where it is not due, or somebody else is at it.
     """
-    poll = (source or Source.objects).begin(now=timezone.now())
+    poll = (source or Source.objects).start_poll(now=timezone.now())
     if poll is None:
         return None
     source = poll.source
@@ -74,7 +74,7 @@ def _keep(poll: Poll, batch: Batch, files: Files, *, now: datetime) -> None:
     poll.new = store(poll, source, batch.items, files, now=now) if batch.items else 0
     poll.apart = poll.set_apart.count()
     poll.end(Poll.Outcome.UNCHANGED if batch.unchanged else Poll.Outcome.OK, now=now)
-    source.went_well(cursor=batch.cursor, next_after=batch.next_after, now=now)
+    source.record_success(cursor=batch.cursor, next_after=batch.next_after, now=now)
 
 
 def _fail(poll: Poll, error: ChannelError) -> None:
@@ -83,7 +83,7 @@ def _fail(poll: Poll, error: ChannelError) -> None:
         source = poll.fence()
         if source:
             poll.end(Poll.Outcome.FAILED, now=now, error=error.message)
-            source.went_wrong(error, now=now)
+            source.record_failure(error, now=now)
 
 
 def store(

@@ -21,7 +21,7 @@ from crm.models import Interaction, Pause, User
 from responses import restored_database
 from responses.models import Delivery
 from responses.models.response import Refused
-from responses.models.sending import LEFT, MOST_ATTEMPTS, Act, Sending
+from responses.models.sending import LEFT, MAX_ATTEMPTS, Act, Sending
 from responses.results.feedback import adopt
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
@@ -52,7 +52,7 @@ def _failed(delivery: Delivery, error: ChannelError) -> None:
     now = timezone.now()
     if error.uncertain:
         delivery.doubt(error.message, now=now)
-    elif error.permanent or delivery.attempts >= MOST_ATTEMPTS:
+    elif error.permanent or delivery.attempts >= MAX_ATTEMPTS:
         delivery.fail(error.message)
     else:
         wait = error.retry_after or 5 * 3.0**delivery.attempts
@@ -87,7 +87,7 @@ def settle(delivery: Delivery) -> None:
     now = timezone.now()
     held = Pause.objects.restored().exists()  # before the network answers, which takes a while
     if delivery.is_change:
-        if delivery.attempts < MOST_ATTEMPTS:
+        if delivery.attempts < MAX_ATTEMPTS:
             _try_again(delivery, "No answer came; trying again.", held=held, now=now)
         else:
             delivery.stay_unknown(look_again=None)
@@ -100,7 +100,7 @@ def settle(delivery: Delivery) -> None:
         return
     if isinstance(found, Receipt):
         mark_sent(delivery, found, now=now)
-    elif found is Lookup.ABSENT and delivery.attempts < MOST_ATTEMPTS:
+    elif found is Lookup.ABSENT and delivery.attempts < MAX_ATTEMPTS:
         _try_again(delivery, "It had not left; trying again.", held=held, now=now)
     else:
         delivery.stay_unknown(look_again=None)

@@ -29,8 +29,8 @@ _log = structlog.get_logger(__name__)
 
 def process_or_halve(mentions: Sequence[Mention]) -> None:
     """Match and process a claimed batch; what breaks it is found by halving and set apart (G5)."""
-    if mentions[0].attempt >= HOPELESS:
-        _set_apart(mentions[0], f"Its worker died {mentions[0].attempt} times.")
+    if mentions[0].attempt > HOPELESS:
+        _set_apart(mentions[0], f"Its worker died {mentions[0].attempt - 1} times.")
         return
     try:
         hits = find_matches(mentions)
@@ -80,7 +80,7 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
     """Those whose claim has not lapsed and gone to somebody else; the fence of the batch."""
-    fenced = {mention.pk: mention.attempt + 1 for mention in claimed}
+    fenced = {mention.pk: mention.attempt for mention in claimed}
     rows = Mention.objects.select_for_update().filter(pk__in=fenced, processed_at=None)
     return [row for row in rows.order_by("pk") if row.attempt == fenced[row.pk]]
 
@@ -239,7 +239,7 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
 @transaction.atomic
 def _set_apart(mention: Mention, reason: str) -> None:
     now = timezone.now()
-    mine = Mention.objects.unprocessed().filter(pk=mention.pk, attempt=mention.attempt + 1)
+    mine = Mention.objects.unprocessed().filter(pk=mention.pk, attempt=mention.attempt)
     if not mine.update(processed_at=now, lease_until=None):
         return
     SetApart.objects.update_or_create(

@@ -66,7 +66,7 @@ def poll(source: int | None = None) -> None:
 def process() -> int:
     """Take up to 500 mentions from raw to routed → how many; calls itself while more wait."""
     lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
-    mentions = Mention.objects.claim(now=timezone.now(), lease=lease, most=MOST)
+    mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     if mentions:
         process_or_halve(mentions)
         if Mention.objects.due(timezone.now()).exists():

@@ -106,7 +106,7 @@ def test_no_room_without_a_purpose(name: str) -> None:
 
 def test_the_pipeline_fits_on_one_screen() -> None:
     """Seen to fail with lines added."""
-    assert len((ROOT / "scrm/pipeline.py").read_text().splitlines()) <= 90
+    assert len((ROOT / "scrm/pipeline.py").read_text().splitlines()) <= 100
 
 
 def test_no_function_imports_late() -> None:

@@ -77,7 +77,7 @@ def hear(source: Source, *items: Item) -> list[Mention]:
 
 
 def claim(now: datetime | None = None, most: int = 500) -> list[Mention]:
-    return Mention.objects.claim(now=now or timezone.now(), lease=LEASE, most=most)
+    return Mention.objects.claim_batch(now=now or timezone.now(), lease=LEASE, most=most)
 
 
 def work(mentions: Sequence[Mention] | None = None) -> list[Mention]:

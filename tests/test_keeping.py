@@ -60,7 +60,7 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 def visit(source: Source, *said: Item) -> None:
     """They are heard there, and become what the rules make of them."""
     source.poll_now()
-    poll = source.begin(now=timezone.now())
+    poll = source.start_poll(now=timezone.now())
     assert poll
     _keep(poll, Batch(said, {}), {}, now=timezone.now())
     while pipeline.process():

@@ -25,7 +25,7 @@ VISIT = [
     ("scrm.channels.sandbox.channel:SandboxListener.listen", "after"),
     ("listening.models:Seen.objects.claim", "after"),
     ("listening.visit:_store", "after"),
-    ("listening.models:Source.went_well", "after"),
+    ("listening.models:Source.record_success", "after"),
 ]
 BATCH = [
     ("scrm.batch:find_matches", "before"),

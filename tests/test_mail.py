@@ -160,8 +160,8 @@ def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: A
 
 def test_where_more_waits_the_next_visit_follows_at_once(care: Account) -> None:
     source = Source.objects.get()
-    assert source.pace(0, now=timezone.now()) == 0
-    assert source.pace(None, now=timezone.now()) == 45
+    assert source.interval(0, now=timezone.now()) == 0
+    assert source.interval(None, now=timezone.now()) == 45
 
 
 def test_a_file_is_nobodys_before_its_letter_is_recorded(

@@ -316,7 +316,7 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
     """Seen to fail with `Poll.end` in the fence: it wrote the visit's row anew, in vain."""
     source = Source.objects.get()
-    poll = source.begin(now=timezone.now())
+    poll = source.start_poll(now=timezone.now())
     assert poll
     start(browser)
     said = Item("sandbox.microblog", "1", Author("sandbox.microblog", "ann"), "Still there?")
@@ -327,11 +327,11 @@ def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
 
 def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
     source = Source.objects.get()
-    poll = source.begin(now=timezone.now())
+    poll = source.start_poll(now=timezone.now())
     assert poll
     said = Item("sandbox.microblog", "1", Author("sandbox.microblog", "ann"), "Still there?")
     _keep(poll, Batch((said,), {}), {}, now=timezone.now())
-    claimed = Mention.objects.claim(now=timezone.now(), lease=timedelta(minutes=1))
+    claimed = Mention.objects.claim_batch(now=timezone.now(), lease=timedelta(minutes=1))
     assert len(claimed) == 1
     start(browser)
     process_or_halve(claimed)

@@ -6,30 +6,30 @@ from uuid import UUID, uuid4
 
 from django.core.files.base import File
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.user import User
 from scrm.bus.nudge import nudge
+from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 LEASE = timedelta(minutes=3)
-"""Longer than the hard limit of a task, so that a lapsed lease means death."""
-MOST_ATTEMPTS = 3
+"""Longer than the hard time limit of a task, so that a lapsed lease means a dead worker."""
+MAX_ATTEMPTS = 3
 
 
-class JobQuerySet(models.QuerySet["Job"]):
+class JobQuerySet(LeaseQuerySet["Job"]):
     def due(self, now: datetime) -> JobQuerySet:
-        """Not ended, and nobody who may still be alive is at it."""
-        waiting = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING, lease_until__lt=now)
-        return self.filter(waiting)
+        """Jobs that have not ended and that no living worker has."""
+        return super().due(now).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
 
 
-class Job(models.Model):
-    """Long work that can be left and found again: who asked, how far it is, how it ended.
+class Job(LeasedRow):
+    """A long-running job of a user, with its progress and its result.
 
-    kind: the name of the task that does it, given the job's key. data: what to do, in the
-    task's own words. result: what came of it. file: what it works on, if anything.
+    kind: the name of the Celery task, which is given the job's key. data: the task's input.
+    result: the task's output. file: an uploaded file that the task reads, if any.
     """
 
     class State(models.TextChoices):
@@ -48,8 +48,6 @@ class Job(models.Model):
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True)
     message = models.TextField(blank=True)
-    attempt = models.PositiveIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True)
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 
@@ -80,10 +78,10 @@ class Job(models.Model):
         here: bool = False,
         **data: Any,
     ) -> Job:
-        """Write down what is wanted; the task of this name does it as soon as it can.
+        """Create a job and wake a worker for it.
 
-        form: the UUID of the form that asked, so that one click is one job. here: whoever asks
-        claims it at once, so no worker is woken to be faster; the tick finds what was not.
+        form: the UUID of the submitted form, so that a double click creates one job. here: the
+        caller claims the job itself, so no worker is woken; the tick finds it if it does not.
         """
         facts = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
         job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=facts)
@@ -92,32 +90,35 @@ class Job(models.Model):
         return job
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Take it. False if somebody has it, or it ended; it fails after some dead tries."""
+        """Claim the job. False if a worker has it or it has ended.
+
+        A job whose workers died `MAX_ATTEMPTS` times fails instead.
+        """
         now = now or timezone.now()
-        mine = Job.objects.due(now).filter(pk=self.pk)
-        if mine.filter(attempt__gte=MOST_ATTEMPTS).update(
-            state=self.State.FAILED, ended_at=now, message="It was tried often and never ended."
-        ):
-            self.refresh_from_db()
-            return False
-        won = mine.update(
-            state=self.State.RUNNING, attempt=F("attempt") + 1, lease_until=now + LEASE
+        mine = Job.objects.filter(pk=self.pk)
+        died = (
+            mine.due(now)
+            .filter(attempt__gte=MAX_ATTEMPTS)
+            .update(
+                state=self.State.FAILED,
+                ended_at=now,
+                message="The job was started several times and never finished.",
+            )
         )
+        claimed = not died and mine.claim(now=now, lease=LEASE, state=self.State.RUNNING)
         self.refresh_from_db()
-        return bool(won)
+        return bool(claimed)
 
     def progress(self, done: int, *, now: datetime | None = None) -> None:
-        """Say how far it is, and keep the claim."""
+        """Store the progress and renew the lease."""
         now = now or timezone.now()
-        Job.objects.filter(pk=self.pk, attempt=self.attempt).update(
-            done=done, lease_until=now + LEASE
-        )
+        Job.objects.fenced(self).update(done=done, lease_until=now + LEASE)
         self.done = done
 
     def note(self, **result: Any) -> None:
-        """Keep what came of it so far."""
+        """Store a partial result."""
         self.result = self.result | result
-        Job.objects.filter(pk=self.pk, attempt=self.attempt).update(result=self.result)
+        Job.objects.fenced(self).update(result=self.result)
 
     def finish(self, message: str, *, now: datetime | None = None, **result: Any) -> None:
         self._end(self.State.DONE, message, result, now)
@@ -128,7 +129,7 @@ class Job(models.Model):
     def _end(
         self, state: State, message: str, result: dict[str, Any], now: datetime | None
     ) -> None:
-        Job.objects.filter(pk=self.pk, attempt=self.attempt).update(
+        Job.objects.fenced(self).update(
             state=state,
             message=message,
             result=self.result | result,

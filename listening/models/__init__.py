@@ -1,7 +1,7 @@
 from listening.models.mention import Enclosure, Match, Mention, Sighting
-from listening.models.poll import Poll, SetApart
 from listening.models.seen import Seen
-from listening.models.source import Source
+from listening.models.set_apart import SetApart
+from listening.models.source import Poll, Source
 from listening.models.topic import Topic, TopicRevision, TopicStamp
 
 __all__ = [

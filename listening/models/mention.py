@@ -3,30 +3,31 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Func, Q
 from django.utils import timezone
 
 from crm.models import Attachment, Interaction
-from listening.models.poll import Poll
-from listening.models.source import Source
+from listening.models.source import Poll, Source
 from listening.models.topic import TopicRevision
 from scrm.channels.base import Author
 from scrm.db.append_only import frozen
+from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 RISKY = 2
-"""Attempts that ended without a word, after which an item is processed alone."""
+"""After so many attempts that killed their worker an item is processed alone."""
 HOPELESS = 10
-"""… and after which it is set apart."""
+"""After so many it is quarantined."""
+MAX_MENTIONS_PER_BATCH = 500
 
 
-class MentionQuerySet(models.QuerySet["Mention"]):
+class MentionQuerySet(LeaseQuerySet["Mention"]):
     def unprocessed(self) -> MentionQuerySet:
         return self.filter(processed_at=None)
 
     def due(self, now: datetime) -> MentionQuerySet:
-        """Unprocessed, and claimed by nobody who may still be alive."""
-        return self.unprocessed().filter(Q(lease_until=None) | Q(lease_until__lt=now))
+        """Unprocessed mentions that no living worker has."""
+        return super().due(now).unprocessed()
 
     def backlog_of(self, source: Source) -> MentionQuerySet:
         """What a source showed that was said before its cases were to begin."""
@@ -36,23 +37,21 @@ class MentionQuerySet(models.QuerySet["Mention"]):
         """Let these become work after all → how many."""
         return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
 
-    def claim(self, *, now: datetime, lease: timedelta, most: int = 500) -> list[Mention]:
-        """Take the oldest due mentions; the attempt is counted before the work begins.
+    def claim_batch(
+        self, *, now: datetime, lease: timedelta, most: int = MAX_MENTIONS_PER_BATCH
+    ) -> list[Mention]:
+        """Claim the oldest due mentions.
 
-        What killed its worker before is taken alone, so that it can only take itself down.
+        A mention that killed its worker before is claimed alone, so that the others are safe.
         """
-        with transaction.atomic():
-            due = self.due(now).select_for_update(skip_locked=True, of=("self",)).order_by("pk")
-            claimed = list(due[:most])
-            risky = [mention for mention in claimed if mention.attempt >= RISKY]
-            claimed = risky[:1] or claimed
-            Mention.objects.filter(pk__in=[mention.pk for mention in claimed]).update(
-                attempt=F("attempt") + 1, lease_until=now + lease
-            )
-        return claimed
+
+        def risky_alone(mentions: list[Mention]) -> list[Mention]:
+            return [each for each in mentions if each.attempt >= RISKY][:1] or mentions
+
+        return self.claim(now=now, lease=lease, most=most, choose=risky_alone)
 
 
-class Mention(models.Model):
+class Mention(LeasedRow):
     """One item found online, as found. Its facts are frozen; only the work on it moves.
 
     scope, key: see `scrm.channels.base.Item`. backlog: older than a day when its source was
@@ -91,8 +90,6 @@ class Mention(models.Model):
 
     backlog = models.BooleanField(default=False)
     processed_at = models.DateTimeField(null=True)
-    attempt = models.PositiveIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True)
     interaction = models.OneToOneField(
         Interaction, models.PROTECT, null=True, related_name="mention"
     )

@@ -1,7 +1,8 @@
+"""Sources, which are fetched again and again, and polls, which are the single fetches."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pghistory
 from django.conf import settings
@@ -13,47 +14,42 @@ from django.utils import timezone
 from crm.models import Account, User
 from scrm.channels.base import Channel, ChannelError, Json, Visit
 from scrm.channels.registry import channel
+from scrm.db.claim import LeasedRow, LeaseQuerySet
 
-if TYPE_CHECKING:
-    from listening.models.poll import Poll
-
-_LONGEST_PAUSE = timedelta(hours=6)
-_FIRST_DAY, _FIRST_PACE = timedelta(days=1), 45.0
+MAX_PAUSE = timedelta(hours=6)
+FIRST_DAY = timedelta(days=1)
+FIRST_DAY_INTERVAL = 45.0
+"""Seconds between fetches in a source's first day, so that a new item is seen within a minute."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
-"""`cases_since` of a source of which all becomes work, even what bears no date."""
+"""The `cases_since` of a source whose items all become cases, even undated ones."""
 
 
-class SourceQuerySet(models.QuerySet["Source"]):
+class SourceQuerySet(LeaseQuerySet["Source"]):
     def due(self, now: datetime) -> SourceQuerySet:
-        """Active, their time has come, and no visit that may still be alive is under way."""
-        return self.filter(is_active=True, next_poll_at__lte=now).filter(
-            Q(lease_until=None) | Q(lease_until__lt=now)
-        )
+        """Active sources whose time has come and which no living worker is fetching."""
+        return super().due(now).filter(is_active=True, next_poll_at__lte=now)
 
     @transaction.atomic
-    def begin(self, *, now: datetime) -> Poll | None:
-        """Claim the visit of that one of these that has been due longest, passing over those that
-        somebody else is claiming at this moment. Commits before the fetch.
+    def start_poll(self, *, now: datetime) -> Poll | None:
+        """Claim the source that has been due longest and record a new poll of it.
 
-        Until its lease ends it is not due; whatever is due then for longer goes before it, so a
-        source whose visits always kill their worker cannot keep the others waiting.
+        Until its lease ends the source is not due, and `next_poll_at` moves to that time: a
+        source whose fetch always kills its worker does not keep the others waiting.
         """
-        due = self.due(now).select_for_update(skip_locked=True, of=("self",))
-        source = due.order_by("next_poll_at", "pk").first()
-        if source is None:
-            return None
-        source.polls.filter(outcome="running").update(
-            outcome="failed", ended_at=now, error="This fetch ended without a result."
-        )
-        source.current_poll = poll = source.polls.create(started_at=now)
         lease = timedelta(seconds=settings.POLL_LEASE_SECONDS)
-        source.lease_until = source.next_poll_at = now + lease
-        source.save(update_fields=["current_poll", "lease_until", "next_poll_at"])
-        return poll
+        order = ("next_poll_at", "pk")
+        claimed = self.claim(now=now, lease=lease, order_by=order, next_poll_at=now + lease)
+        if not claimed:
+            return None
+        source = claimed[0]
+        source.polls.filter(outcome=Poll.Outcome.RUNNING).update(
+            outcome=Poll.Outcome.FAILED, ended_at=now, error="This fetch ended without a result."
+        )
+        return source.polls.create(attempt=source.attempt, started_at=now)
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
-        """What of an account is listened to as soon as it is connected, where it is not yet."""
-        # Without their secrets: the tick must go on where no key opens them.
+        """Create the source of each connected account that does not have one yet."""
+        # Secrets are not loaded: the tick must go on where no key decrypts them.
         new = Account.objects.active().filter(sources=None).defer("secrets").order_by("pk")
         for account in new:
             channel = account.channel
@@ -78,17 +74,17 @@ class SourceQuerySet(models.QuerySet["Source"]):
     fields=["name", "address", "stance", "is_active", "rhythm", "owner", "account"],
     append_only=True,
 )
-class Source(models.Model):
-    """One thing visited again and again.
+class Source(LeasedRow):
+    """A place that is fetched regularly: a feed, a mailbox, a search.
 
-    stance: for us (every item is kept and routed) or about us (only what a topic matches).
-    cursor: where the last visit ended, in the listener's own words. cases_since: what was
-    said before stays out of the inbox. current_poll fences off a visit that woke up late.
+    stance: addressed to us (every item is kept and routed) or about us (only items that match a
+    topic). rhythm: seconds between fetches. cursor: where the last fetch ended, in the
+    listener's own format. cases_since: items published before do not become cases.
     """
 
     class Stance(models.TextChoices):
-        FOR_US = "for us", "For us: every item becomes work"
-        ABOUT_US = "about us", "About us: only what a topic matches becomes work"
+        FOR_US = "for us", "Addressed to us: every item becomes work"
+        ABOUT_US = "about us", "About us: only items that match a topic become work"
 
     kind = models.CharField("channel", max_length=30)
     address = models.CharField(max_length=1000)
@@ -99,14 +95,12 @@ class Source(models.Model):
     )
     owner = models.ForeignKey(User, models.PROTECT, related_name="sources")
     is_active = models.BooleanField(default=True)
-    rhythm = models.PositiveIntegerField("seconds between visits", default=300)
+    rhythm = models.PositiveIntegerField("seconds between fetches", default=300)
     created_at = models.DateTimeField(default=timezone.now)
     cases_since = models.DateTimeField()
 
     cursor = models.JSONField(default=dict)
     next_poll_at = models.DateTimeField(default=timezone.now)
-    current_poll = models.ForeignKey("Poll", models.PROTECT, null=True, related_name="+")
-    lease_until = models.DateTimeField(null=True)
     last_ok_at = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
@@ -140,33 +134,35 @@ class Source(models.Model):
     def channel(self) -> Channel:
         return channel(self.kind)
 
-    def begin(self, *, now: datetime) -> Poll | None:
-        """Claim its visit, if it is due and nobody else is at it."""
-        return Source.objects.filter(pk=self.pk).begin(now=now)
+    def start_poll(self, *, now: datetime) -> Poll | None:
+        """Claim this source and record a new poll; None if it is not due or another has it."""
+        return Source.objects.filter(pk=self.pk).start_poll(now=now)
 
-    def went_well(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
-        """Give the claim back, keep the cursor, come again in a while. Under the fence."""
+    def record_success(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
+        """Store the cursor, release the lease and schedule the next fetch. Under the fence."""
         self.cursor, self.last_ok_at = dict(cursor), now
         self.failures, self.error = 0, ""
-        self._come_again(self.pace(next_after, now=now), now)
+        self._schedule(self.interval(next_after, now=now), now)
 
-    def went_wrong(self, error: ChannelError, *, now: datetime) -> None:
-        """Give the claim back and say why; the cursor stays. Under the fence."""
+    def record_failure(self, error: ChannelError, *, now: datetime) -> None:
+        """Store the error, release the lease and schedule a retry; the cursor stays.
+
+        Under the fence.
+        """
         self.failures, self.error = self.failures + 1, error.message
-        self._come_again(self.pause_after_failure(error), now)
+        self._schedule(self.pause_after_failure(error), now)
 
-    def pace(self, asked: float | None, *, now: datetime) -> float:
-        """Seconds until the next visit: at our rhythm, or as seldom as the other side asked.
+    def interval(self, asked: float | None, *, now: datetime) -> float:
+        """Seconds until the next fetch: our rhythm, or longer if the other side asked for it.
 
-        In its first day our own is 45 at most, so that the next item is seen within a minute.
-        Where more waits there than one visit brings home, the next one follows at once.
+        asked: what the listener returned; 0 if more items wait there, which means at once.
         """
         if asked == 0:
             return 0.0
-        is_new = now - self.created_at < _FIRST_DAY
-        return max(min(self.rhythm, _FIRST_PACE) if is_new else self.rhythm, asked or 0)
+        is_new = now - self.created_at < FIRST_DAY
+        return max(min(self.rhythm, FIRST_DAY_INTERVAL) if is_new else self.rhythm, asked or 0)
 
-    def _come_again(self, seconds: float, now: datetime) -> None:
+    def _schedule(self, seconds: float, now: datetime) -> None:
         self.lease_until = None
         self.next_poll_at = now + timedelta(seconds=seconds)
         self.save(
@@ -176,8 +172,8 @@ class Source(models.Model):
         )  # fmt: skip
 
     def pause_after_failure(self, error: ChannelError) -> float:
-        """Seconds until the next try: as asked, else doubling from the rhythm to 6 hours."""
-        longest = _LONGEST_PAUSE.total_seconds()
+        """Seconds until the retry: as the server asked, else doubled each time, up to 6 hours."""
+        longest = MAX_PAUSE.total_seconds()
         if error.retry_after is not None:
             return min(max(error.retry_after, self.rhythm), 24 * 3600)
         if error.permanent:
@@ -190,6 +186,56 @@ class Source(models.Model):
 
     @property
     def visit(self) -> Visit:
-        """What the listener is given for the next visit."""
+        """The input of the listener for the next fetch."""
         credentials = self.account.credentials if self.account else None
         return Visit(address=self.address, cursor=self.cursor, credentials=credentials)
+
+
+class Poll(models.Model):
+    """One fetch of one source: when, with which result, and how many items it found.
+
+    attempt: the source's claim under which this poll runs; see `fence`.
+    """
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "Running"
+        OK = "ok", "Items found"
+        UNCHANGED = "unchanged", "Nothing new"
+        FAILED = "failed", "Failed"
+        DISCARDED = "discarded", "Replaced by a later fetch"
+
+    source = models.ForeignKey(Source, models.PROTECT, related_name="polls")
+    attempt = models.PositiveIntegerField(default=0)
+    outcome = models.CharField(max_length=12, choices=Outcome.choices, default=Outcome.RUNNING)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+    found = models.PositiveIntegerField(default=0)
+    new = models.PositiveIntegerField(default=0)
+    apart = models.PositiveIntegerField(default=0)
+    size = models.PositiveBigIntegerField("bytes", default=0)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["source", "-started_at"], name="poll_of_source")]
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.source} at {self.started_at:%F %T}"
+
+    def fence(self) -> Source | None:
+        """Lock and return the source if no other worker claimed it since; else discard this poll.
+
+        A worker that was suspended beyond its lease gets None and must store nothing.
+        """
+        mine = Source.objects.filter(pk=self.source_id, attempt=self.attempt)
+        source = mine.select_for_update(of=("self",)).first()
+        if source is None:
+            self.outcome, self.ended_at = Poll.Outcome.DISCARDED, timezone.now()
+            # update(), not save(): save() would insert the row anew if it was deleted meanwhile.
+            row = Poll.objects.filter(pk=self.pk)
+            row.update(outcome=self.outcome, ended_at=self.ended_at)
+        return source
+
+    def end(self, outcome: Poll.Outcome, *, now: datetime, error: str = "") -> None:
+        self.outcome, self.ended_at, self.error = outcome, now, error
+        self.save()

@@ -4,24 +4,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import User, Workspace
 from scrm.bus.nudge import nudge
+from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 LEASE = timedelta(minutes=3)
 """Longer than the hard limit of a task, so that a lapsed lease means death."""
-MOST_ATTEMPTS = 60
+MAX_ATTEMPTS = 60
 """Each makes some checks or loses one, so more of them are only made where the database is away."""
 NIGHT_BEGINS = 2
 """The hour of the workspace from which on its night's proof is due."""
 
 
-class ProofQuerySet(models.QuerySet["Proof"]):
+class ProofQuerySet(LeaseQuerySet["Proof"]):
     def due(self, now: datetime) -> ProofQuerySet:
-        """Not ended, and nobody who may still be alive is at it."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), ended_at=None)
+        """Not ended, and no living worker has it."""
+        return super().due(now).filter(ended_at=None)
 
     def call_for_the_night(self, now: datetime) -> None:
         """From two o'clock on there is one of this day, and with it the sweep of files.
@@ -44,7 +45,7 @@ class ProofQuerySet(models.QuerySet["Proof"]):
         return proof
 
 
-class Proof(models.Model):
+class Proof(LeasedRow):
     """One look at the whole record: which checks were made, and how many holes each has.
 
     night: the workspace's day, for the one of each night; None for one that somebody asked for.
@@ -56,8 +57,6 @@ class Proof(models.Model):
     asked_at = models.DateTimeField(default=timezone.now)
     began_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    attempts = models.PositiveIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True)
     found = models.JSONField(default=dict)
     missed = models.JSONField(default=dict)
 
@@ -72,14 +71,15 @@ class Proof(models.Model):
     def claim(self, *, now: datetime | None = None) -> bool:
         """Take it. False if somebody is at it, or it ended; given up after too many tries."""
         now = now or timezone.now()
-        mine = Proof.objects.due(now).filter(pk=self.pk)
+        mine = Proof.objects.filter(pk=self.pk)
         self.refresh_from_db()
         missed = self.missed | {"all": "It was begun often and never ended."}
-        if mine.filter(attempts__gte=MOST_ATTEMPTS).update(ended_at=now, missed=missed):
+        died = mine.due(now).filter(attempt__gte=MAX_ATTEMPTS)
+        if died.update(ended_at=now, missed=missed):
             return False
-        won = mine.update(attempts=F("attempts") + 1, lease_until=now + LEASE, began_at=now)
+        claimed = mine.claim(now=now, lease=LEASE, began_at=now)
         self.refresh_from_db()
-        return bool(won)
+        return bool(claimed)
 
     def note(self, check: str, *, found: int | None = None, missed: str = "") -> None:
         """Keep what came of one check, and the claim."""
@@ -102,7 +102,7 @@ class Proof(models.Model):
         self.refresh_from_db()
 
     def _mine(self) -> ProofQuerySet:
-        return Proof.objects.filter(pk=self.pk, attempts=self.attempts, ended_at=None)
+        return Proof.objects.fenced(self).filter(ended_at=None)
 
 
 class HoleQuerySet(models.QuerySet["Hole"]):

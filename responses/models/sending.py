@@ -17,7 +17,7 @@ from responses.models.response import seen_by
 if TYPE_CHECKING:
     from responses.models.delivery import Delivery  # noqa: F401 - named in quotes below
 
-MOST_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 MOST_AT_ONCE = 1_000_000
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from crm.models import Job, User
-from crm.models.job import LEASE, MOST_ATTEMPTS
+from crm.models.job import LEASE, MAX_ATTEMPTS
 
 As = Callable[[User], Client]
 
@@ -36,7 +36,7 @@ def test_a_dead_worker_loses_it_when_its_lease_is_over(job: Job, noon: datetime)
 
 
 def test_one_that_always_kills_its_worker_fails_in_words(job: Job, noon: datetime) -> None:
-    for n in range(MOST_ATTEMPTS):
+    for n in range(MAX_ATTEMPTS):
         assert job.claim(now=noon + n * 2 * LEASE)
     assert not job.claim(now=noon + 20 * LEASE)
     job.refresh_from_db()

@@ -245,7 +245,7 @@ def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
     """Seen to fail with every UPDATE of a source tracked."""
     before = changes("listening.SourceChange")
     source = Source.objects.get()
-    source.went_well(cursor={"seq": 7}, next_after=None, now=noon)
+    source.record_success(cursor={"seq": 7}, next_after=None, now=noon)
     assert changes("listening.SourceChange") == before
 
 

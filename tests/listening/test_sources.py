@@ -162,7 +162,7 @@ def test_all_means_the_undated_too(
     as_(admin).post(NEW, chosen(admin, since="all"))
     source = Source.objects.get()
     assert source.cases_since == EVERYTHING
-    poll = source.begin(now=timezone.now())
+    poll = source.start_poll(now=timezone.now())
     assert poll
     store(poll, source, [undated], now=timezone.now())
     assert not Mention.objects.get().backlog

@@ -217,7 +217,7 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
     village.says(item("1"))
     village.says(item("1"))
     with monkeypatch.context() as patched:
-        patched.setattr(Source, "went_well", broken)
+        patched.setattr(Source, "record_success", broken)
         poll = go(source)
     assert poll
     assert (poll.outcome, source.cursor, stored()) == ("failed", {}, set())
@@ -228,9 +228,9 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
 
 def test_only_one_of_two_pollers_visits(source: Source) -> None:
     """Seen to fail with the lease left out of `due`."""
-    assert source.begin(now=NOON)
+    assert source.start_poll(now=NOON)
     again = Source.objects.get(pk=source.pk)
-    assert again.begin(now=NOON) is None
+    assert again.start_poll(now=NOON) is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -303,11 +303,11 @@ def test_what_always_kills_its_worker_keeps_nobody_waiting(
     """Seen to fail with its time left as it was: after each lease it was the first again."""
     make_source(address="killer", next_poll_at=NOON - 9 * HOUR)
     make_source(address="waits", next_poll_at=NOON - HOUR)
-    assert Source.objects.begin(now=datetime.now(UTC)).source.name == "killer"  # and it dies
+    assert Source.objects.start_poll(now=datetime.now(UTC)).source.name == "killer"  # and it dies
     clock.shift(HOUR)
     village.answers = [Batch()]
     assert visit().source.name == "waits"
-    assert Source.objects.begin(now=datetime.now(UTC)).source.name == "killer"
+    assert Source.objects.start_poll(now=datetime.now(UTC)).source.name == "killer"
     assert Source.objects.get(name="killer").polls.filter(outcome="failed").count() == 1
 
 
@@ -484,7 +484,7 @@ def test_an_absurd_date_breaks_nothing(
     assert mention.sort_at == min(mention.occurred_at, NOON)
     page = Template("{{ m.occurred_at|date:'c' }} {{ m.sort_at|date:'Y-m-d H:i' }}")
     assert page.render(Context({"m": mention}))
-    assert len(Mention.objects.claim(now=NOON, lease=HOUR)) == 2
+    assert len(Mention.objects.claim_batch(now=NOON, lease=HOUR)) == 2
 
 
 # What was said before we came
@@ -566,7 +566,7 @@ def test_what_is_being_worked_on_is_left_to_its_worker(
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     village.says(item("1"))
     go(talk)
-    Mention.objects.claim(now=NOON, lease=HOUR)
+    Mention.objects.claim_batch(now=NOON, lease=HOUR)
     village.says(item("1"))
     go(ours)
     assert Mention.objects.get().attempt == 1

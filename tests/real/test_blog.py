@@ -292,7 +292,7 @@ class TestKilled:
         ("scrm.channels.wordpress.hear:_comments", "after"),
         ("scrm.channels.wordpress.hear:WordPressListener.listen", "after"),
         ("listening.visit:_store", "after"),
-        ("listening.models:Source.went_well", "after"),
+        ("listening.models:Source.record_success", "after"),
     ]
 
     @pytest.mark.parametrize(("where", "when"), PUBLISH)

@@ -42,7 +42,7 @@ FETCH: list[tuple[str, str, Callable[[], object]]] = [
     ("scrm.channels.email.listen:_fetch", "after", lambda: pipeline.poll(source().pk)),
     ("scrm.channels.email.listen:_read", "after", lambda: pipeline.poll(source().pk)),
     ("listening.visit:_enclose", "after", lambda: pipeline.poll(source().pk)),
-    ("listening.models:Source.went_well", "after", lambda: pipeline.poll(source().pk)),
+    ("listening.models:Source.record_success", "after", lambda: pipeline.poll(source().pk)),
     ("listening.visit:_keep", "after", lambda: pipeline.poll(source().pk)),
     ("scrm.batch:record", "after", pipeline.process),
     ("scrm.batch:_finish", "after", pipeline.process),

@@ -57,7 +57,7 @@ def running(summer: Campaign, stated: Response, lead: User) -> Campaign:
 @pytest.fixture
 def heard_of(running: Campaign, make_source: Callable[..., Source]) -> Mention:
     """Somebody uses the hashtag, and it is matched."""
-    poll = make_source(kind="sandbox", address="search").begin(now=timezone.now())
+    poll = make_source(kind="sandbox", address="search").start_poll(now=timezone.now())
     mention = Mention.objects.create(
         scope="sandbox.microblog", key="t", poll=poll, text="See #SkywardSummer", kind="post",
         visibility="public", author_network="sandbox.microblog", author_key="ines",

@@ -81,7 +81,7 @@ def test_what_anything_refers_to_stays(
     """Seen to fail, one by one, with each of the references not looked at."""
     response = answer()
     said = Interaction.objects.latest("pk")
-    poll = make_source(kind="sandbox", address="search").begin(now=timezone.now())
+    poll = make_source(kind="sandbox", address="search").start_poll(now=timezone.now())
     mention = Mention.objects.create(
         scope="s", key="k", poll=poll, kind="mail", visibility="private"
     )

@@ -34,7 +34,7 @@ def found(
 ) -> Callable[..., Mention]:
     """Something is found online and processed → the mention."""
     source = make_source(kind="sandbox", address="search")
-    poll = source.begin(now=timezone.now())
+    poll = source.start_poll(now=timezone.now())
     assert poll
 
     def find(text: str, key: str = "tweet", **facts: Any) -> Mention:

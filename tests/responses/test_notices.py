@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Job, User
-from crm.models.job import LEASE, MOST_ATTEMPTS
+from crm.models.job import LEASE, MAX_ATTEMPTS
 from responses import bulk, outbox
 from responses.models import Delivery, Response, ResponseRule
 from responses.tasks import carry_out
@@ -222,7 +222,7 @@ def test_what_was_done_while_the_page_waited_rings_for_nobody(
 
 def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
     long_ago = timezone.now() - timedelta(days=1)
-    for n in range(MOST_ATTEMPTS):
+    for n in range(MAX_ATTEMPTS):
         assert job.claim(now=long_ago + n * 2 * LEASE)
     carry_out(job.pk)
     carry_out(job.pk)

@@ -319,7 +319,7 @@ def test_slow_checks_are_shared_among_tasks(
 
 def test_one_that_is_given_up_still_says_which_checks_were_not_finished() -> None:
     """Seen to fail with `missed` written anew."""
-    mine = Proof.objects.create(attempts=proof.MOST_ATTEMPTS, missed={"visit": "Too slow."})
+    mine = Proof.objects.create(attempt=proof.MAX_ATTEMPTS, missed={"visit": "Too slow."})
     assert not Proof(pk=mine.pk).claim()
     mine.refresh_from_db()
     assert set(mine.missed) == {"visit", "all"}

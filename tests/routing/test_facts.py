@@ -93,7 +93,7 @@ def befriend(network: str, key: str, kind: str) -> Profile:
 
 
 def process() -> None:
-    process_or_halve(Mention.objects.claim(now=timezone.now(), lease=timedelta(seconds=60)))
+    process_or_halve(Mention.objects.claim_batch(now=timezone.now(), lease=timedelta(seconds=60)))
 
 
 def assert_trial_says_what_was_recorded(case: Case) -> None:

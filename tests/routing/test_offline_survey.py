@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Attachment, Interaction, Job, Profile, User
-from crm.models.job import LEASE, MOST_ATTEMPTS
+from crm.models.job import LEASE, MAX_ATTEMPTS
 from routing.models import Case, Notice
 from routing.offline import record, survey
 from routing.tasks import import_survey
@@ -326,7 +326,7 @@ def test_the_same_job_twice_does_nothing_more(browser: Client) -> None:
 
 def test_one_that_failed_can_go_on(browser: Client) -> None:
     job = asked_for(browser, many(250))
-    for n in range(MOST_ATTEMPTS + 1):
+    for n in range(MAX_ATTEMPTS + 1):
         job.claim(now=timezone.now() + n * 2 * LEASE)
     page = browser.get(f"/new/survey/{job.data['upload']}/").content.decode()
     assert "It was tried often and never ended." in page
