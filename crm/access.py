@@ -1,4 +1,4 @@
-"""Who may open a page at all. What they see on it is `visible_to`'s business."""
+"""Decorators that decide who may open a page. What a user sees there is up to `visible_to`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 
 
 class StaffRequest(HttpRequest):
-    """A request by a member of staff: what every view behind the login is given."""
+    """A request of a logged-in member of staff; the request type of every view behind the login."""
 
     user: User
 
@@ -38,15 +38,15 @@ def _only(may: Callable[[User], bool]) -> Callable[[Page[P]], Page[P]]:
 
 
 def admin_only(view: Page[P]) -> Page[P]:
-    """403 for everyone but admins."""
+    """Answer 403 to all users but admins."""
     return _only(lambda user: user.is_admin)(view)
 
 
 def supervisor_only(view: Page[P]) -> Page[P]:
-    """403 for everyone but supervisors and admins."""
+    """Answer 403 to all users but supervisors and admins."""
     return _only(lambda user: user.sees_everything)(view)
 
 
 def worker_only(view: Page[P]) -> Page[P]:
-    """403 for those who only read, wherever they belong."""
+    """Answer 403 to users who are only readers, in whatever department."""
     return _only(works)(view)

@@ -22,18 +22,18 @@ _log = structlog.get_logger(__name__)
 
 
 class StaffOnly(DefaultAccountAdapter):
-    """Accounts come from invitations alone."""
+    """The login's adapter: accounts are created by invitation only."""
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return False
 
     def get_reset_password_from_key_url(self, key: str) -> str:
-        """On our public address, whatever host the request named."""
+        """Return the address on our public URL, whatever host the request named."""
         uid, _dash, token = key.partition("-")
         return password_url(uid, token)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A mail that fails does not tell a stranger whom it was for."""
+        """Send a mail; a failure is only logged, so that it does not reveal who has an account."""
         try:
             super().send_mail(template_prefix, mail_address(email) or email, context)
         except (SMTPException, OSError) as error:
@@ -42,12 +42,12 @@ class StaffOnly(DefaultAccountAdapter):
     def is_safe_url(self, url: str) -> bool:
         try:
             return bool(super().is_safe_url(url))
-        except ValueError:  # no address at all: urlparse refuses it
+        except ValueError:  # not a URL: urlparse refuses it
             return False
 
 
 def mail_facts(_request: HttpRequest) -> dict[str, bool]:
-    """For every page: whether there is a mail server, so that no page promises a mail in vain."""
+    """Template context of every page: whether mail can be sent."""
     return {"has_mail_server": not settings.EMAIL_BACKEND.endswith(".dummy.EmailBackend")}
 
 
@@ -57,16 +57,19 @@ def password_url(uid: str, token: str) -> str:
 
 
 def password_link(user: User) -> str:
-    """Where this person sets a password; good once, and for as long as a reset link is."""
+    """Return the URL where this user sets a password; valid once and as long as a reset link."""
     return password_url(user_pk_to_url_str(user), default_token_generator.make_token(user))
 
 
 def forget_old_addresses(user: User) -> None:
-    """They log in with `user.email` alone: the login's own list must not know another one."""
+    """Delete the login's own list of addresses: users log in with `user.email` only."""
     EmailAddress.objects.filter(user=user).delete()
 
 
 def mail_password_link(user: User, *, link: str, by: User) -> None:
-    """Send it to them. Raises OSError or SMTPException; call it after the commit."""
+    """Mail the password link to the user. Call it after the commit.
+
+    Raises OSError or SMTPException.
+    """
     text = render_to_string("crm/invitation.txt", {"user": user, "link": link, "by": by})
     send_mail(_("Your login to scrm"), text, None, [user.mail_to])

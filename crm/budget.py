@@ -1,4 +1,4 @@
-"""How much an account may send: so many in any hour, so many in any 24 hours."""
+"""Budget of an account: how many deliveries it may send in any hour and in any 24 hours."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """None is without limit."""
+    """Limits of an account; None means no limit."""
 
     per_hour: int | None = None
     per_day: int | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Budget:
-        """As it stands in an account's config."""
+        """Read the budget from an account's config."""
         return cls(config.get("per_hour"), config.get("per_day"))
 
     @property
     def limits(self) -> list[tuple[int, timedelta]]:
-        """(how many, within how long), for each that is set."""
+        """The limits that are set, as (most deliveries, time span)."""
         both = ((self.per_hour, HOUR), (self.per_day, DAY))
         return [(most, span) for most, span in both if most]

@@ -1,4 +1,4 @@
-"""Write to the ledger: who said it, in which conversation, what. The only way in."""
+"""Write interactions to the ledger. There is no other way in."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from scrm.channels.base import Author, Visibility
 _LOCK = 0x5C12
 Place = tuple[str, str]
 """(scope, key) of an entry."""
+# Two days inside the range of datetime: see `tellable`.
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing said or done, ready to be written down.
+    """One thing said or done, ready to be recorded.
 
-    author: the outside party: who spoke, or whom we addressed; None where we spoke to many.
-    conversation: the id of one that is known already, else None and the thread rule decides.
+    author: the outside party, who wrote to us or to whom we wrote; None if we wrote to many.
+    conversation: the id of a known conversation; with None the thread rule decides.
     """
 
     scope: str
@@ -50,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Where an entry stands in the CRM. `new` is false for what stood there already."""
+    """The rows of an entry in the CRM. `new` is false if it was recorded before."""
 
     interaction: int
     conversation: int
@@ -61,30 +62,33 @@ class Recorded:
 
 
 def tellable(moment: datetime | None) -> datetime | None:
-    """`moment` in UTC, two days within the calendar's ends, so that every time zone can show it.
+    """Return `moment` in UTC, at least two days inside the range of datetime.
 
-    UTC, because PostgreSQL refuses an offset of 16 hours or more.
+    Two days, so that every time zone can show it. UTC, because PostgreSQL refuses an offset of 16
+    hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
 
 def lock_workspace() -> None:
-    """Take the one lock under which ledger rows are written; held until the commit."""
+    """Take the lock under which all ledger rows are written; it is held until the commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 @transaction.atomic
 def record(entries: Sequence[Entry], *, now: datetime) -> list[Recorded]:
-    """Write entries, oldest first; one result each, in the order given.
+    """Record entries, oldest first, and return one result each, in the order given.
 
-    Statements are constant in the number of entries. An entry whose (scope, key) is in the
-    ledger already is not written again.
+    The number of statements does not depend on the number of entries. An entry whose (scope, key)
+    is in the ledger already is not written again.
     """
+    # Before _known(): otherwise another transaction could record the same entries meanwhile.
     lock_workspace()
     known = _known(entries)
     ordered = _in_order(entries, known)
     profiles = _profiles([entry.author for entry in ordered if entry.author], now)
+    # In order of time: an entry can only join the conversation of a parent that has a key by then.
     keys = _conversation_keys(ordered, known)
     fresh = [entry for entry in ordered if (entry.scope, entry.key) not in known]
     conversations = _conversations(fresh, keys, now)
@@ -114,7 +118,10 @@ def _recorded(
 
 
 def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
-    """Make or refresh the profiles of authors → their ids. A former name is kept."""
+    """Create or update the profiles of authors and return their ids.
+
+    A handle and name that changed are kept as a former name.
+    """
     latest = {(author.network, author.key): author for author in authors}
     networks, keys = {n for n, _ in latest}, {k for _, k in latest}
     known = {
@@ -122,6 +129,7 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
         for row in Profile.objects.filter(network__in=networks, key__in=keys)
     }
     rows, past = [], []
+    # In a fixed order, so that two transactions cannot lock the same profiles crosswise.
     for person in sorted(latest):
         author, before = latest[person], known.get(person)
         row = Profile(
@@ -158,7 +166,7 @@ def _links(profiles: Iterable[int]) -> dict[int, ProfileLink]:
 
 
 def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
-    """Ledger rows that are these entries already, or that they answer."""
+    """Return the ledger rows of these entries and of the items they answer."""
     keys = {entry.key for entry in entries} | {entry.in_reply_to for entry in entries} - {""}
     rows = Interaction.objects.filter(
         scope__in={entry.scope for entry in entries}, key__in=keys
@@ -167,15 +175,16 @@ def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
 
 
 def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list[Entry]:
-    """Each once: oldest first, undated last, but whatever is answered before its answers.
+    """Return each entry once, oldest first, undated ones last, but a parent before its answers.
 
-    Where we answered without saying whom, it was whoever we answered.
+    An entry of ours without an addressee gets the author of the item that it answers.
     """
     by_place = {(entry.scope, entry.key): entry for entry in entries}
     ordered: dict[Place, Entry] = {}
     for entry in sorted(by_place.values(), key=_age):
         chain: dict[Place, Entry] = {}
         above: Entry | None = entry
+        # `place not in chain`: items that answer each other in a circle would loop for ever.
         while above and (place := (above.scope, above.key)) not in ordered and place not in chain:
             chain[place] = above
             above = by_place.get((above.scope, above.in_reply_to))
@@ -187,7 +196,7 @@ def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list
 
 
 def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
-    """Whose words these are, or to whom they were said: new in the batch or in the ledger."""
+    """Return the outside party of an item, from the batch or from the ledger."""
     if entry and entry.author:
         return entry.author
     return Author(row.profile.network, row.profile.key) if row and row.profile else None
@@ -196,7 +205,7 @@ def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
 def _conversation_keys(
     ordered: Sequence[Entry], known: dict[Place, Interaction]
 ) -> dict[Place, str]:
-    """Place of each entry → the key of the conversation that it belongs to by the thread rule."""
+    """Return, for each entry, the key of its conversation by the thread rule."""
     people = _people(row.conversation_id for row in known.values())
     parents = {
         (row.scope, row.key): (row.conversation.key, row.is_ours and row.profile_id is not None)
@@ -230,7 +239,7 @@ def _age(entry: Entry) -> tuple[bool, float, str]:
 
 
 def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Person]]:
-    """Who takes part, by (network, key) of the conversation."""
+    """Return the participants by (network, key) of the conversation."""
     pairs = (
         Interaction.objects.filter(conversation__in=set(conversations), profile__isnull=False)
         .values_list(
@@ -247,7 +256,7 @@ def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Pe
 def _conversations(
     fresh: Sequence[Entry], keys: dict[Place, str], now: datetime
 ) -> dict[tuple[str, str], int]:
-    """Make or find the conversations of entries → ids by (scope, conversation key)."""
+    """Create or find the conversations of entries; return ids by (scope, conversation key)."""
     first: dict[tuple[str, str], Entry] = {}
     for entry in fresh:
         if entry.conversation is None:
@@ -263,6 +272,8 @@ def _conversations(
                 account_id=entry.account,
                 started_at=now,
             )
+            # Sorted: rows are always locked in the same order. The update makes PostgreSQL return
+            # the ids of conversations that exist already.
             for (scope, key), entry in sorted(first.items(), key=lambda item: item[0])
         ],
         update_conflicts=True,

@@ -1,4 +1,4 @@
-"""The pages of the login that staff need: sign-up is closed, addresses are an admin's to change."""
+"""The login pages that staff need. Sign-up is closed; only admins and users change addresses."""
 
 from __future__ import annotations
 

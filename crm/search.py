@@ -1,7 +1,8 @@
-"""Finding people by what somebody typed: words as beginnings, odd characters as nothing special.
+"""Find contacts and profiles by typed words: each word matches the beginning of a stored word.
 
-A word is looked for as a whole lexeme (`ron@calder` begins a mail address) and in its pieces
-(`O'Brien` is stored as two). PostgreSQL's parser never reads what is typed as an expression.
+A word is looked up as a whole lexeme (`ron@calder` begins a mail address) and in pieces (`O'Brien`
+is stored as two). Special characters have no meaning: what is typed never becomes part of an
+expression of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -22,28 +23,29 @@ from scrm.text.clean import storable
 LOOKED_THROUGH = 15
 _MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
-"""ASCII but for the plus, with which telephone numbers begin."""
+"""ASCII punctuation without the plus, with which telephone numbers begin."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PIECE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
 _TELEPHONE = re.compile(r"(\+|00)?[0-9 ()/.-]{5,40}", re.ASCII)
 _ADDRESS = re.compile(r".*@|\+?\d{6}", re.DOTALL)
 _TELLING = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
-"""Of an address: a mail address, a handle or a telephone number; not the fifth of a count."""
+"""Matches a mail address, a handle or a telephone number, but not a short number."""
 
 
 class Lexemes(SearchQuery):
     """A tsquery in its own notation, lower-cased as PostgreSQL lower-cases what it stores."""
 
-    SEARCH_TYPES = {"lexemes": "tsquery"}  # the type's name casts
+    SEARCH_TYPES = {"lexemes": "tsquery"}  # casts to this type
 
     def __init__(self, notation: str) -> None:
         super().__init__(Lower(Value(notation)), search_type="lexemes")
 
 
 def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
-    """What finds a vector (config simple) in which each word begins something; in any order.
+    """Return a query for text that contains words beginning with these, in any order.
 
-    None if there is nothing to look for. The first eight words count.
+    The vector must have the config simple. None if there is nothing to look for. Only the first
+    eight words count.
     """
     kept = [word[:_LONGEST] for word in storable(words).split()[:_MOST_WORDS]]
     terms = [term for word in kept if (term := _term(word))]
@@ -52,12 +54,12 @@ def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
     notation = " & ".join(terms)
     if _TELEPHONE.fullmatch(number := " ".join(kept)):
         notation = f"({notation}) | {_telephone(number)}"
-    # In full as PostgreSQL takes it apart, for addresses that it reads in its own way.
+    # Also the whole text as PostgreSQL parses it, for addresses that it splits in its own way.
     return Lexemes(notation) | SearchQuery(" ".join(kept), config="simple")
 
 
 def profiles_named(words: str) -> ProfileQuerySet:
-    """Profiles whose name, handle and key hold these words; nobody if there are none."""
+    """Profiles whose name, handle and key contain these words; none if no words are given."""
     query = prefix_query(words)
     if query is None:
         return Profile.objects.none()
@@ -65,33 +67,39 @@ def profiles_named(words: str) -> ProfileQuerySet:
 
 
 def contacts_named(words: str) -> QuerySet[Contact]:
-    """Contacts found by their own name or by a profile that is them; nobody without words."""
+    """Contacts found by their own name or by a linked profile; none if no words are given."""
     query = prefix_query(words)
     if query is None:
         return Contact.objects.none()
     own = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query).order_by()
     links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles_named(words))
-    # Not an OR: neither of the two indexes would be used.
+    # Not an OR: PostgreSQL would use neither of the two indexes.
     return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
 
 
 def some_contacts_named(words: str) -> QuerySet[Contact]:
-    """The same for whoever types and sees a few at once: of so many that are called so."""
+    """Like `contacts_named`, but among the first LOOKED_THROUGH hits only.
+
+    That is fast enough to search while the user types.
+    """
     _profiles, contacts = _called_so(words, most=LOOKED_THROUGH)
     return Contact.objects.filter(pk__in=contacts)
 
 
 def people_named(words: str, *, most: int) -> set[int]:
-    """Profiles of that name, and all of a contact who is called so or has a profile that is."""
+    """Ids of profiles of that name and of all profiles of the contacts found by it.
+
+    A contact is found by its own name or by a profile of that name.
+    """
     profiles, contacts = _called_so(words, most=most)
     links = ProfileLink.objects.filter(ended_at=None, contact__in=contacts)
     return profiles | {*links.values_list("profile", flat=True)[:most]}
 
 
 def _called_so(words: str, *, most: int) -> tuple[set[int], set[int]]:
-    """Profiles of that name, and contacts who are called so or have such a profile.
+    """Ids of profiles of that name, and of contacts who have that name or such a profile.
 
-    So many of each are looked at, whichever come first; each through its own index.
+    At most `most` hits of each are read, in no particular order, each through its own index.
     """
     query = prefix_query(words)
     if query is None:
@@ -104,20 +112,20 @@ def _called_so(words: str, *, most: int) -> tuple[set[int], set[int]]:
 
 
 def strangers_named(words: str) -> ProfileQuerySet:
-    """Profiles with these words that are no contact so far."""
+    """Profiles with these words that belong to no contact."""
     return profiles_named(words).strangers()
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A contact that somebody may be, and what speaks for it, in words."""
+    """A contact that a profile may belong to, and the reason in words."""
 
     contact: Contact
     why: str
 
 
 def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
-    """Whom a stranger may be: same address or handle elsewhere, else a similar name."""
+    """Contacts a profile may belong to: same address or handle elsewhere, else a similar name."""
     found: dict[int, Likeness] = {}
     for address in dict.fromkeys((profile.key, profile.handle)):
         why = _("Same address: %s") if _ADDRESS.match(address) else _("Same handle: %s")
@@ -138,7 +146,10 @@ def _with_address(address: str) -> QuerySet[Contact]:
 
 
 def _with_name_like(name: str) -> QuerySet[Contact]:
-    """Those who share a word of three letters or more (two beyond ASCII); most shared first."""
+    """Contacts that share a word of three bytes or more, those with the most shared words first.
+
+    Three bytes are three letters in ASCII and two in most other scripts.
+    """
     pieces = [each for each in _PIECE.findall(storable(name)) if len(each.encode()) >= 3]
     if not pieces:
         return Contact.objects.none()
@@ -148,7 +159,7 @@ def _with_name_like(name: str) -> QuerySet[Contact]:
 
 
 def _term(word: str) -> str:
-    """One word: itself, or all its pieces. "" if there is nothing in it to look for."""
+    """Return the query of one word, whole or in pieces; "" if there is nothing to look for."""
     whole = _SCHEME.sub("", word, count=1).lstrip(_PUNCTUATION).rstrip(_PUNCTUATION + "+")
     if not whole:
         return ""
@@ -160,18 +171,19 @@ def _term(word: str) -> str:
 
 
 def _piece(piece: str) -> str:
-    """Digits are stored with the sign before them, if there is one."""
+    """Match digits also with a sign: PostgreSQL stores them with the sign before them."""
     if not (piece.isascii() and piece.isdigit()):
         return _begins(piece)
     return f"({_begins(piece)} | {_begins('+' + piece)} | {_begins('-' + piece)})"
 
 
 def _telephone(number: str) -> str:
-    """However it was grouped: it is stored in one piece."""
+    """Match a telephone number that is stored without spaces, however it was typed."""
     digits = "".join(sign for sign in number if sign.isdigit())
     return f"({_begins('+' + digits.removeprefix('00'))} | {_begins(digits)})"
 
 
 def _begins(lexeme: str) -> str:
+    # In quotes, so that no character of the lexeme acts as an operator.
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}':*"

@@ -1,4 +1,4 @@
-"""Which conversation an item belongs to. Pure: the rule of the design, nothing else."""
+"""The rule that decides which conversation an item belongs to. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from scrm.channels.base import bounded_key
 
 Person = tuple[str, str]
-"""A profile's identity: (network, key)."""
+"""Identity of a profile: (network, key)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What an item answers, as far as we have it.
+    """What is known of the item that another item answers.
 
-    conversation: that item's conversation key. addressed: we wrote it, to one person.
-    people: everyone who takes part in its conversation.
+    conversation: the key of its conversation. addressed: whether we wrote it to one person.
+    people: the participants of its conversation.
     """
 
     conversation: str
@@ -32,12 +32,12 @@ def conversation_key(
     author: Person | None,
     parent: Parent | None,
 ) -> str:
-    """The key, within the item's scope, of the conversation that the item joins or opens.
+    """Return the key, within the item's scope, of the conversation that the item joins or opens.
 
-    author: who outside takes part by it; None where we speak. A private thread is one
-    conversation. In public an item joins its parent's conversation if it is ours, if we wrote
-    the parent to someone, or if its author already takes part there; else it opens
-    (thread root, author).
+    author: the outside party of the item; None if we wrote to many. A private thread is one
+    conversation. A public item joins the conversation of its parent if we wrote the item, if we
+    wrote the parent to one person, or if its author already takes part there; else it opens (thread
+    root, author).
     """
     root = thread_key or key
     if private:

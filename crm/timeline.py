@@ -1,4 +1,4 @@
-"""All that was said with some profiles, on every touchpoint, as one person may read it."""
+"""The timeline of some profiles: all interactions on all channels that a user may see."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ _ICONS = {
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One touchpoint. department: who has its conversation, "" for nobody.
+    """One activity of a timeline.
 
-    readable: whether its text may be shown. case: 0 for none that the reader may see.
+    readable: whether its text may be shown. department: the department that holds its conversation,
+    ""
+    for none. case: the id of its case, 0 if there is none that the user may see.
     """
 
     interaction: Interaction
@@ -45,21 +47,21 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """On which channels somebody was met, and by what kinds of touchpoint."""
+    """The channels and kinds of interactions that occurred with some profiles."""
 
     channels: frozenset[str]
     kinds: frozenset[str]
 
 
 def met(profiles: QuerySet[Profile]) -> Met:
-    """As far as the newest thousand touchpoints tell."""
+    """Return the channels and kinds among the newest thousand interactions."""
     newest = Interaction.objects.on_timeline_of(profiles=profiles, most=1_000)
     pairs = set(newest.values_list("channel", "kind"))
     return Met(frozenset(pair[0] for pair in pairs), frozenset(pair[1] for pair in pairs))
 
 
 def by_day(touches: Sequence[Touch]) -> list[tuple[date, list[Touch]]]:
-    """The same, under the days of the current zone on which they stand."""
+    """Group activities by day, in the current time zone."""
     days = groupby(touches, key=lambda touch: timezone.localdate(touch.interaction.sort_at))
     return [(day, list(each)) for day, each in days]
 
@@ -72,10 +74,10 @@ def timeline(
     most: int = PAGE,
     among: InteractionQuerySet | None = None,
 ) -> tuple[list[Touch], int]:
-    """A page of `most`, newest first, and the key that begins the next one; 0 at the end.
+    """Return a page of `most` activities, newest first, and the key of the next page, 0 at the end.
 
-    before: such a key, as it stands in the address; anything else begins at the newest.
-    among: those that may be on it; all, if None.
+    before: such a key from the query string; any other value starts at the newest.
+    among: the interactions that may be shown; None for all.
     """
     rows = Interaction.objects.all() if among is None else among
     anchor = before and Interaction.objects.filter(pk=number(before) or 0).first()

@@ -1,4 +1,4 @@
-"""Days and hours on a page are those of the workspace's zone."""
+"""Middleware that shows dates and times in the workspace's time zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from crm.models import Workspace
 
 
 class WorkspaceZone:
-    """Activates the zone for pages of staff. Health must answer without the database."""
+    """Activate the workspace's time zone for pages of staff.
+
+    Not for other pages: health must answer without the database.
+    """
 
     def __init__(self, page: Callable[[HttpRequest], HttpResponse]) -> None:
         self.page = page
@@ -24,6 +27,6 @@ class WorkspaceZone:
             timezone.deactivate()
 
     def process_view(self, _request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
-        """Runs after the login was asked for, and only where it is."""
+        """Run after the login check, and only for views that need a login."""
         if getattr(view, "login_required", True) and (workspace := Workspace.objects.here()):
             timezone.activate(workspace.tzinfo)

@@ -1,4 +1,7 @@
-"""One batch of mentions, from raw to routed, in one transaction; or by halves to the culprit."""
+"""Process one batch of mentions, from matching to routing, in one transaction.
+
+A batch that fails is retried by halves until the failing mention is found and quarantined.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,11 @@ _log = structlog.get_logger(__name__)
 
 
 def process_or_halve(mentions: Sequence[Mention]) -> None:
-    """Match and process a claimed batch; what breaks it is found by halving and set apart (G5)."""
+    """Match and process a claimed batch; a mention that fails is found by halving and quarantined.
+
+    Guarantee G5, see `docs/guarantees.md`.
+    """
+    # Each attempt ended with a dead worker: a further one would kill this worker too.
     if mentions[0].attempt > HOPELESS:
         _set_apart(mentions[0], f"Its worker died {mentions[0].attempt - 1} times.")
         return
@@ -36,12 +43,14 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
         hits = find_matches(mentions)
         again(lambda: process_batch(mentions, hits, now=timezone.now()))
     except Exception as error:
-        if is_passing(error):  # the database's trouble, not the items': the tick comes back
+        # A transient database error is not the items' fault: the lease lapses and a tick retries.
+        if is_passing(error):
             raise
         if len(mentions) == 1:
             _log.exception("set apart", mention=mentions[0].pk)
             _set_apart(mentions[0], f"{type(error).__name__}: {error}")
             return
+        # Each half is processed as its own batch, so that only the failing mention is lost.
         half = len(mentions) // 2
         process_or_halve(mentions[:half])
         process_or_halve(mentions[half:])
@@ -49,17 +58,25 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
 
 @transaction.atomic
 def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
-    """Identify, record, route, link feedback. Statements are constant in the batch's size."""
+    """Identify, record and route mentions and link feedback, in one transaction.
+
+    The number of statements does not depend on the size of the batch.
+    """
+    # Before any row lock: batches that lock rows first could deadlock with each other.
     lock_workspace()
+    # The fence: another worker may have claimed these mentions since our lease ended.
     mentions = _still_ours(claimed)
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
     context = _Context.load(mentions, hits)
+    # Before record(): a bounce changes its delivery and must not become a message.
     back = [_item(each) for each in mentions if each.kind in (BOUNCE, NOTICE)]
     bounces.come_back(back, now=now)
     kept = [mention for mention in mentions if context.keeps(mention)]
     spoken = ((mention, context.speaker(mention)) for mention in kept)
     own = [(_item(mention), account) for mention, account in spoken if account]
+    # Before record(): a post that is in the ledger already proves nothing about a delivery.
     outbox.heard_ourselves(own, now=now)
+    # Before feedback: an answer can only be linked to a delivery that counts as sent.
     outbox.prove([_item(mention) for mention in kept], now=now)
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
@@ -69,25 +86,32 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
         for mention, row in zip(kept, recorded, strict=True)
         if not context.is_ours(mention)
     }
+    # The authors wrote to us, so their profiles can be reached again.
     Profile.objects.filter(pk__in=[row.profile or 0 for _, row in inbound.values()]).heard()
+    # Automatic answers are recorded, but open no case and are no feedback.
     said = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
     answers = feedback.answered(_heard(*pair) for pair in said)
     take_in([context.arrival(*pair, answers) for pair in said], now=now)
     _show([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
+    # Last, in the same transaction: after a crash the whole batch is due again.
     _finish(mentions, ledger, now)
 
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
-    """Those whose claim has not lapsed and gone to somebody else; the fence of the batch."""
+    """Return the mentions that this worker still holds; the fence of the batch.
+
+    A mention whose lease lapsed and that another worker claimed is left out.
+    """
     fenced = {mention.pk: mention.attempt for mention in claimed}
+    # Locked in order of the key, so that two workers cannot deadlock.
     rows = Mention.objects.select_for_update().filter(pk__in=fenced, processed_at=None)
     return [row for row in rows.order_by("pk") if row.attempt == fenced[row.pk]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """All that a batch needs to know, by a fixed number of look-ups."""
+    """Everything a batch has to look up, loaded with a fixed number of queries."""
 
     sources: dict[int, Source]
     topics: dict[int, frozenset[str]]
@@ -104,6 +128,7 @@ class _Context:
         )
         accounts = list(Account.objects.only("pk", "kind", "network", "self_key"))
         ours = {(each.network, each.self_key): each.pk for each in accounts if each.self_key}
+        # Our own posts of this batch are not in the ledger yet, but can be answered in it.
         own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
             sources=sightings.decisive(),
@@ -114,7 +139,10 @@ class _Context:
         )
 
     def speaker(self, mention: Mention) -> int | None:
-        """Our account that said it: its author's, or that of a site where only we begin."""
+        """Return the id of our account that wrote it, or None for an outside author.
+
+        It is the author's account, or the account of a site where only we start threads.
+        """
         ours = self.ours.get((mention.author_network, mention.author_key))
         if ours or mention.kind != "post" or mention.in_reply_to:
             return ours
@@ -124,7 +152,10 @@ class _Context:
         return self.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
-        """Ours, for us, matched, or an answer to us; but nothing from before we came."""
+        """Whether it is recorded: ours, addressed to us, matched by a topic, or an answer to us.
+
+        Backlog, bounces and delivery notices are never recorded.
+        """
         if mention.backlog or mention.kind in (BOUNCE, NOTICE):
             return False
         return bool(
@@ -176,7 +207,7 @@ class _Context:
 
 
 def _show(rows: Sequence[Recorded]) -> None:
-    """What opens no case stands in its conversation's, if it has one: whoever looks sees it."""
+    """Tell open pages about recorded items that open no case, if their conversation has a case."""
     conversations = [row.conversation for row in rows]
     if not conversations:
         return
@@ -218,7 +249,7 @@ def _item(mention: Mention) -> Item:
 
 
 def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) -> None:
-    """Processed, and the files that came along belong to what was recorded: two statements."""
+    """Mark mentions as processed and attach their files to the interactions; two statements."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "
@@ -239,6 +270,7 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
 @transaction.atomic
 def _set_apart(mention: Mention, reason: str) -> None:
     now = timezone.now()
+    # The fence: quarantine it only while our claim still holds.
     mine = Mention.objects.unprocessed().filter(pk=mention.pk, attempt=mention.attempt)
     if not mine.update(processed_at=now, lease_until=None):
         return

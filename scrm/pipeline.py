@@ -1,6 +1,7 @@
-"""The forward hops: tick → poll → process → deliver. Rows say what is due; these move it on.
+"""The tasks that move work forward: tick → poll → process → deliver.
 
-process: match (no transaction), then in one: identify, record, route, link feedback.
+Rows say what is due; these tasks move them on. `process` matches without a transaction, and then
+identifies, records, routes and links feedback in one transaction.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ MOST = 500
 
 @shared_task(name="scrm.pipeline.tick")
 def tick() -> None:
-    """Sweep up all that is due, whatever nudges were lost."""
+    """Start all work that is due, even if its nudges were lost."""
     now = timezone.now()
+    # First: a restored database must be held before anything is sent from it.
     restored_database.look(now=now)
     Source.objects.open_for_new_accounts(now=now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)
+    # Before settle: a delivery whose sender died becomes `unknown` and can then be settled.
     Delivery.objects.give_up_on_the_dead(now)
+    # Before deliver: a delivery that exceeds its account's budget must not be nudged.
     Delivery.objects.hold_back(now)
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
     nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
@@ -47,25 +51,28 @@ def tick() -> None:
         nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")
     for response in Response.objects.undecided(now)[:MOST]:
         response.escalate(now=now)
+    # One record check a night, at two o'clock in the zone of the workspace.
     Proof.objects.call_for_the_night(now)
     nudge_rare("responses.prove", Proof.objects.due(now), oldest_by="asked_at")
     nudge_each("routing.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
+    # Last: the health page reports a tick that no longer gets this far.
     Heartbeat.beat("tick", now=now)
 
 
 @shared_task(name="scrm.pipeline.poll")
 def poll(source: int | None = None) -> None:
-    """Visit this source, or without a number the one that has been due longest."""
+    """Fetch this source, or without an id the source that has been due longest."""
     if (done := visit(Source.objects.get(pk=source) if source else None)) and done.new:
         nudge("scrm.pipeline.process")
 
 
 @shared_task(name="scrm.pipeline.process")
 def process() -> int:
-    """Take up to 500 mentions from raw to routed → how many; calls itself while more wait."""
+    """Process up to 500 mentions and return how many; calls itself again while more are due."""
     lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
+    # Claiming commits, so a worker that dies from here on has used up an attempt.
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     if mentions:
         process_or_halve(mentions)
@@ -86,6 +93,6 @@ def settle(delivery: int) -> None:
 
 @shared_task(name="scrm.pipeline.community")
 def play() -> None:
-    """Let the sandbox's people go on with their lives, if we have an account among them."""
+    """Let the people of the sandbox act, if we have an active account there."""
     if Account.objects.active().filter(kind="sandbox").exists():
         community.step(timezone.now(), random.Random())  # noqa: S311

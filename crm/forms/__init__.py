@@ -17,7 +17,7 @@ from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What we know of somebody. seen: the version that the page showed."""
+    """The facts about a contact. seen: the version that the page showed."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -32,7 +32,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["owner"].empty_label = _("nobody")  # type: ignore[attr-defined]
         if self.instance.pk:
             self.fields["seen"].initial = self.instance.version
-        else:  # who is there already shows while the name is typed
+        else:  # namesakes are shown while the name is typed
             self.fields["name"].widget.attrs |= {
                 "hx-get": reverse("crm:namesakes"),
                 "hx-trigger": "input changed delay:300ms",
@@ -42,7 +42,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StrangerForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The least that makes a contact of a stranger."""
+    """The fields that are needed to make a contact of a profile."""
 
     class Meta:
         model = Contact
@@ -57,7 +57,7 @@ class TagForm(forms.Form):
 
 
 class EvidenceForm(forms.Form):
-    """Why a profile is a contact; the claim is kept with it."""
+    """The reason why a profile belongs to a contact; it is stored with the link."""
 
     evidence = forms.CharField(
         label=_("How do you know?"),
@@ -67,7 +67,10 @@ class EvidenceForm(forms.Form):
 
 
 class LinkForm(EvidenceForm):
-    """A profile's side: which contact it is. seen: the current claim that the page showed."""
+    """Choose the contact of a profile.
+
+    seen: the id of the current link that the page showed.
+    """
 
     contact = forms.ModelChoiceField(
         queryset=Contact.objects.all(), error_messages={"required": _("Choose who it is.")}
@@ -76,9 +79,9 @@ class LinkForm(EvidenceForm):
 
 
 class ProfileChoiceForm(EvidenceForm):
-    """A contact's side: which profile is them too.
+    """Choose a profile that belongs to a contact.
 
-    move: the claim that it is somebody else, if that is to end.
+    move: the id of a link to another contact that is to end.
     """
 
     profile = forms.ModelChoiceField(
@@ -88,7 +91,7 @@ class ProfileChoiceForm(EvidenceForm):
 
 
 class RelationForm(forms.Form):
-    """How a contact is connected with another; `way` says who is the subject."""
+    """Connect two contacts. `way` says which of them is the subject of the relation."""
 
     FORTH, BACK = "forth", "back"
 
@@ -108,7 +111,7 @@ class RelationForm(forms.Form):
         return " ".join(self.cleaned_data["kind"].split())
 
     def pair(self) -> tuple[Contact, Contact]:
-        """Who is it, of whom."""
+        """Return (subject, object) of the relation."""
         other = self.cleaned_data["contact"]
         forth = self.cleaned_data["way"] == self.FORTH
         return (self.of, other) if forth else (other, self.of)
@@ -118,8 +121,10 @@ _TAKEN = _("This address is already in use.")
 
 
 def login_address(typed: str, *, of: User) -> str:
-    """The address with which `of` logs in, in lower case. Raises ValidationError where no mail
-    can be sent to it, or somebody else has it."""
+    """Return the address with which `of` logs in, in lower case.
+
+    Raises ValidationError if mail cannot be sent to it or another user has it.
+    """
     email = typed.strip().lower()
     takes_mail(email)
     if User.objects.filter(email__iexact=email).exclude(pk=of.pk).exists():
@@ -128,7 +133,7 @@ def login_address(typed: str, *, of: User) -> str:
 
 
 class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A person with the address by which they log in."""
+    """A user with the address used to log in."""
 
     def clean_email(self) -> str:
         return login_address(self.cleaned_data["email"], of=self.instance)
@@ -140,7 +145,11 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
         return user
 
     def save_if_free(self) -> User | None:
-        """Save; None with an error at the field if somebody took the address since the check."""
+        """Save and return the user.
+
+        Return None with a field error if the address was taken meanwhile.
+        """
+        # A savepoint: without it the IntegrityError would break the caller's transaction.
         try:
             with transaction.atomic():
                 return self.save()
@@ -155,7 +164,7 @@ class InviteForm(AddressForm):
         fields = ("email", "name", "role")
 
     def save(self, commit: bool = True) -> User:
-        self.instance.set_unusable_password()  # the link that they get sets one
+        self.instance.set_unusable_password()  # the link in the invitation sets one
         return super().save(commit)
 
 
@@ -201,13 +210,13 @@ class MeForm(AddressForm):
 
 
 def is_last_admin(user: User) -> bool:
-    """Whether nobody else could let people in. As stored, not as typed."""
+    """Whether no other active admin is left. Reads the stored roles, not the typed ones."""
     admins = User.objects.active().filter(role=User.Role.ADMIN)
     return set(admins.values_list("pk", flat=True)) == {user.pk}
 
 
 class HandlesField(forms.CharField):
-    """Names, one a line or with commas between → list, each once."""
+    """Names, one per line or separated by commas, as a list without duplicates."""
 
     widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
 
@@ -216,18 +225,19 @@ class HandlesField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         text = str(value or "").replace(",", "\n")
-        self.run_validators(text)  # NUL is seen in the text, not in the list that becomes of it
+        # the validators find NUL in the text; they would miss it in the list
+        self.run_validators(text)
         names = list({name: None for name in map(str.strip, text.splitlines()) if name})
         if long := next((name for name in names if len(name) > 200), None):
             raise ValidationError(_t("“%(name)s…” is too long.") % {"name": long[:40]})
         return names
 
     def validate(self, value: Any) -> None:
-        """All is said in `to_python`."""
+        """Do nothing: `to_python` has validated everything."""
 
 
 class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Who works here."""
+    """The organisation that works here."""
 
     zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -253,7 +263,7 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Channels without secrets: the sandbox, and what people do by hand."""
+    """An account of a channel without secrets: the sandbox, or manual work of staff."""
 
     OFFLINE = "offline"
     NETWORKS = (
@@ -279,7 +289,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
         self.fields["owner"].empty_label = None  # type: ignore[attr-defined]
-        if self.instance.pk:  # who we are there stands in the ledger
+        if self.instance.pk:  # the ledger refers to this identity, so it cannot change
             del self.fields["network"], self.fields["self_key"]
 
     def clean(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Connecting a WordPress blog: typed, tried there, and kept only if it lets us in."""
+"""Connect a WordPress blog; it is saved only if logging in to it works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ KIND = "wordpress"
 
 
 class BlogForm(forms.Form):
-    """account: the one that is connected again; without it a new one is made."""
+    """Address and login of a blog.
+
+    account: the account that is reconnected; None creates a new one.
+    """
 
     address = forms.CharField(
         label=_("Address of the blog"),
@@ -69,9 +72,9 @@ class BlogForm(forms.Form):
         return data
 
     def keep(self) -> Account:
-        """The account, with what was typed and what the blog said of itself."""
+        """Save the account with the typed login and the facts that the blog reported; return it."""
         blog, data = self.blog, self.cleaned_data
-        assert blog is not None  # valid, so it let us in
+        assert blog is not None  # the form is valid, so connect() succeeded
         account = self.account or Account(kind=KIND, name=blog.title[:200], network=blog.network)
         account.self_key, account.address, account.owner = (
             blog.self_key, blog.address[:500], data["owner"],

@@ -36,7 +36,7 @@ def _host(label: Any, example: str) -> forms.CharField:
 
 
 class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A mailbox of ours: where it is read, where it is answered, and as whom."""
+    """Settings of a mailbox: its IMAP and SMTP servers, login and sender."""
 
     address = forms.EmailField(label=_("Mail address"), max_length=254, validators=[takes_mail])
     sender = forms.CharField(
@@ -94,8 +94,8 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
             self._show(self.instance)
 
     def _show(self, row: Account) -> None:
-        """What is in force. The password is never shown again, and kept where none is typed."""
-        del self.fields["address"]  # who we are there stands in the ledger
+        """Show the stored settings. The password is never shown; an empty field keeps it."""
+        del self.fields["address"]  # the ledger refers to this identity, so it cannot change
         config = row.config
         kept = (*self.SERVERS, "user", "signature")
         self.initial.update({name: config.get(name) for name in kept})
@@ -118,7 +118,10 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
     def try_logins(self) -> bool:
-        """Log in on both sides; what goes wrong is said at the field that it concerns."""
+        """Log in to both servers; add each error to the field it concerns.
+
+        Return whether both worked.
+        """
         for side, error in check(self.credentials, seconds=10).items():
             at = _AT.get(error.at)
             text = f"{_SIDES[side]}: {error.message}"
@@ -127,7 +130,7 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def is_same_server(self) -> bool:
-        """Whether nothing was changed that a login could tell of."""
+        """Whether nothing changed that a new login would have to check."""
         return not set(self.changed_data) & {*self.SERVERS, "user", "password", "address"}
 
     @property

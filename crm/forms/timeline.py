@@ -1,4 +1,4 @@
-"""What somebody asks of a timeline, as it stands in the address."""
+"""The filter of a timeline, as given in the query string."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scrm.text.clean import storable
 
 
 class TimelineForm(forms.Form):
-    """What of a timeline is shown; it lives in the address."""
+    """Which activities a timeline shows; the values come from the query string."""
 
     EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
     SIDES = (
@@ -52,8 +52,11 @@ class TimelineForm(forms.Form):
         return any(self.cleaned_data.values())
 
     def among(self, user: User) -> InteractionQuerySet:
-        """The touchpoints that are asked for; of a restricted conversation nobody learns more
-        by asking than its page shows."""
+        """Return the interactions that the filter selects.
+
+        A filter by channel, kind or text leaves out restricted conversations that the user may not
+        read: otherwise the filter would reveal more about them than their page shows.
+        """
         asked, rows = self.cleaned_data, Interaction.objects.all()
         for name, narrowed in _NARROWED.items():
             if value := asked.get(name):
@@ -64,7 +67,7 @@ class TimelineForm(forms.Form):
 
 
 def _channels(kinds: Iterable[str]) -> list[tuple[str, str]]:
-    """Each with its name; one that is no longer there keeps its kind as its name."""
+    """Return (kind, name) pairs; a kind that no longer exists is its own name."""
     known = registry.kinds()
     return [(kind, registry.channel(kind).label if kind in known else kind) for kind in kinds]
 

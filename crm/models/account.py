@@ -23,7 +23,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
     append_only=True,
 )
 class Account(models.Model):
-    """Our own presence on a channel. Secrets are encrypted and never tracked."""
+    """Our own account on a channel. Secrets are encrypted and never tracked."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField("channel", max_length=30)
@@ -55,9 +55,12 @@ class Account(models.Model):
 
     @transaction.atomic
     def keep_with(self, config: Json) -> Account:
-        """Save it with this much of its configuration anew. What others set meanwhile, while a
-        login was tried, stays: a pause, a budget."""
+        """Save the account with these configuration values.
+
+        A login is tried before this, which takes seconds: a pause or budget set meanwhile is kept.
+        """
         if self.pk:
+            # Read under a lock: our copy of the row is as old as the form.
             there = Account.objects.select_for_update().get(pk=self.pk)
             self.paused_at, self.config = there.paused_at, there.config
         self.config = {**self.config, **config}

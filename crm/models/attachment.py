@@ -13,7 +13,11 @@ from scrm.channels.base import File
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: User) -> AttachmentQuerySet:
-        """Those of what they may read, their own, and those of responses in their hands."""
+        """Attachments the user may download.
+
+        Those of interactions the user may read, the user's own uploads that belong to no
+        interaction yet, and those of unsent responses of the user's departments.
+        """
         readable = Interaction.objects.readable_by(user).values("pk")
         if user.sees_everything:
             return self
@@ -25,9 +29,9 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
 
 
 class Attachment(models.Model):
-    """Bytes that came with an interaction, or wait to leave with one; see `visible_to`.
+    """A file that was received with an interaction, or waits to be sent; see `visible_to`.
 
-    by: who of us added it.
+    by: the member of staff who added it.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -14,21 +14,21 @@ from django.utils import timezone
 from crm.models.user import User
 
 CONTACT_NAMES = SearchVector("name", config="simple")
-"""What a contact is found by."""
+"""The text by which a contact is found."""
 
 _TAGGED = 1_000
-"""Of how many contacts the tags are offered again."""
+"""The number of contacts whose tags are offered as suggestions."""
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):
     def known_tags(self) -> list[str]:
-        """The tags of those last made that have any."""
+        """The tags of the newest contacts that have any."""
         latest = self.exclude(tags=[]).order_by("-pk").values_list("tags", flat=True)[:_TAGGED]
         return sorted({tag for tags in latest for tag in tags}, key=str.casefold)
 
 
 class Contact(models.Model):
-    """A person or organisation outside that we know by name, whatever network they use."""
+    """A person or organisation outside that we know by name, on whatever networks."""
 
     class Kind(models.TextChoices):
         CUSTOMER = "customer", "Customer"
@@ -69,17 +69,20 @@ class Contact(models.Model):
 
     @property
     def colour(self) -> int:
-        """Which of the eight colours of a style sheet stands for them."""
+        """Which of the eight avatar colours of the style sheet is used."""
         return self.pk % 8
 
     @property
     def version(self) -> str:
-        """Changes with what the form for editing shows, and with nothing else."""
+        """A hash of what the edit form shows; it changes with nothing else."""
         shown = [self.name, self.kind, self.about, self.owner_id]
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     def tag(self, tag: str) -> str:
-        """Add it, spelled as it is known already → how it is spelled. Tags never conflict."""
+        """Add a tag and return it; a known tag keeps its known spelling.
+
+        Tags never conflict: the database adds to the stored list.
+        """
         known = (each for each in Contact.objects.known_tags() if each.casefold() == tag.casefold())
         tag = next(known, tag)
         self._set_tags(Func(F("tags"), Value(tag), function="array_append"), unless=[tag])
@@ -89,6 +92,7 @@ class Contact(models.Model):
         self._set_tags(Func(F("tags"), Value(tag), function="array_remove"))
 
     def _set_tags(self, tags: Func, *, unless: list[str] | None = None) -> None:
+        # One UPDATE, not a save: a tag that a colleague adds meanwhile is kept.
         rows = Contact.objects.filter(pk=self.pk)
         if unless:
             rows = rows.exclude(tags__contains=unless)
@@ -96,7 +100,7 @@ class Contact(models.Model):
         self.refresh_from_db(fields=["tags"])
 
     def relate(self, other: Contact, *, kind: str, by: User) -> ContactRelation:
-        """Say that this contact is KIND that other one; said twice, it stands once."""
+        """Record that this contact is KIND of the other one. Idempotent."""
         return self.relations.get_or_create(
             other=other, kind=kind, ended_at=None, defaults={"made_by": by}
         )[0]
@@ -104,12 +108,12 @@ class Contact(models.Model):
 
 class ContactRelationQuerySet(models.QuerySet["ContactRelation"]):
     def of(self, contact: Contact) -> ContactRelationQuerySet:
-        """Current ones of this contact, from whichever side they were told."""
+        """The current relations of this contact, in both directions."""
         return self.filter(Q(one=contact) | Q(other=contact), ended_at=None)
 
 
 class ContactRelation(models.Model):
-    """How one contact is connected with another, in one's direction; undone by ending it.
+    """A relation between two contacts, read from `one` to `other`; it is undone by ending it.
 
     kind: read as "one KIND other", such as "assistant of" or "works at".
     """
@@ -138,7 +142,7 @@ class ContactRelation(models.Model):
         return f"{self.one} {self.kind} {self.other}"
 
     def end(self, *, by: User) -> None:
-        """It is true no more, or never was. It stays in the record."""
+        """End the relation, because it is over or was wrong. The row is kept."""
         ContactRelation.objects.filter(pk=self.pk, ended_at=None).update(
             ended_at=timezone.now(), ended_by=by
         )

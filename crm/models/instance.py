@@ -1,4 +1,4 @@
-"""Which database this is, so that one restored from a copy is known before anything leaves it."""
+"""Identify this database, so that a restored copy is noticed before it sends anything."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ ONLY = 1
 
 
 class Here(Func):
-    """Where this database is: cluster, database, timeline, and the table of this very row.
+    """Fingerprint of this database: cluster, database, timeline and the oid of this table.
 
-    Restoring a dump changes one of the first two or the last, recovery to a point in time and
-    the promotion of a standby change the timeline. A crash changes none. Any role may ask.
+    Restoring a dump changes the cluster, the database or the oid of the table. Recovery to a point
+    in time and the promotion of a standby change the timeline. A crash changes nothing. Any role
+    may read it.
     """
 
     template = (
@@ -30,26 +31,29 @@ class Here(Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def moved(self) -> InstanceQuerySet:
-        """Its row, where this database is not the one that wrote it. Compared by PostgreSQL."""
+        """The row, if it was written by another database. PostgreSQL compares."""
         return self.exclude(fingerprint=Here())
 
     def is_set_back(self) -> bool:
-        """Whether more was sent from this database than it knows of."""
+        """Whether more deliveries were attempted from this database than it knows of."""
         mine = self.filter(pk=ONLY).first()
         if mine is None:
             return False
         known = high_water_mark.highest(str(mine.uuid))
-        # Asked again: another sender may have counted on before it told the witness.
-        # Or a person released it, under a new name, of which this number says nothing.
+        # Checked again in the database: another sender may count an attempt and commit before it
+        # reports the number. Or an admin released the database under a new name, for which this
+        # number says nothing.
         behind = self.filter(pk=ONLY, uuid=mine.uuid, attempts__lt=known)
         return known > mine.attempts and behind.exists()
 
     def count_attempt(self) -> None:
-        """Count one; the witness hears of it when that is committed, so before the network.
+        """Count one attempt.
 
-        Last in its transaction: until then nobody else can count, so that each number is
-        committed after all that are lower. Raises DoesNotExist where the row is missing: a new
-        row would accept this place without a release.
+        The high-water mark gets the number on commit, before the network call.
+
+        Call it last in its transaction: the row stays locked until then, so each number is
+        committed after all lower ones. Raises DoesNotExist if the row is missing: a new row would
+        accept this database without a release.
         """
         with connection.cursor() as cursor:
             cursor.execute(
@@ -62,9 +66,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         transaction.on_commit(lambda: high_water_mark.keep(str(name), attempt))
 
     def accept(self) -> None:
-        """From now on this is the database that sends, under a new name.
+        """Make this database the one that sends, under a new name.
 
-        The old name is retired with the witness, so that older files put back later are held.
+        The old name is retired in the high-water mark, so that older copies restored later are
+        held.
         """
         old = str(self.get(pk=ONLY).uuid)
         self.filter(pk=ONLY).update(
@@ -74,9 +79,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(models.Model):
-    """The database that sends: one row, which a copy carries along, unlike its fingerprint.
+    """The database that sends: one row, which a copy contains too, unlike its fingerprint.
 
-    uuid: its name in `scrm.db.high_water_mark`. attempts: how many sendings were tried.
+    uuid: its name in `scrm.db.high_water_mark`. attempts: how many deliveries were attempted.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

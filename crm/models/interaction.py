@@ -18,44 +18,49 @@ from crm.models.user import User
 from scrm.db.append_only import append_only
 
 _WORDS = SearchVector("title", Left("text", 100_000), config="simple")
-"""What is searched; bounded, because PostgreSQL refuses a vector of over a megabyte."""
+"""The indexed text; bounded, because PostgreSQL refuses a vector of over a megabyte."""
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
     def on_timeline_of(
         self, *, profiles: models.QuerySet[Profile], most: int
     ) -> InteractionQuerySet:
-        """The newest `most` that were said with these profiles, or to many about their cases.
+        """The newest `most` interactions with these profiles, or posts to many about their cases.
 
-        Narrow and page before this, not after it: of each profile no more than `most` are read,
-        along its index, so that a long history costs what a short one does.
+        Filter and paginate before this, not after it: at most `most` rows of each profile are read,
+        along its index, so that a long history costs no more than a short one.
         """
-        # Named one by one, so that PostgreSQL knows which of them have a long history.
+        # Listed one by one, so that PostgreSQL knows which of them have a long history.
         known = list(profiles.order_by().values_list("pk", flat=True))
         newest = self.order_by("-sort_at", "-pk")
         of_each = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
         each = Func(of_each, function="unnest", set_returning=True, output_field=BigAutoField())
         said = Profile.objects.filter(pk__in=known).annotate(touch=each).values("touch")
         to_many = self.filter(profile=None, direction=Interaction.Direction.OUT).order_by()
-        # Not an OR: it would begin at all responses instead of at these profiles' cases.
+        # Not an OR: PostgreSQL would start at all responses instead of at the cases of these
+        # profiles.
         by_case = to_many.filter(deliveries__response__case__profile__in=known)
         by_issue = to_many.filter(deliveries__response__issue__cases__profile__in=known)
         touches = said.union(by_case.values("pk"), by_issue.values("pk"), all=True)
         return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
 
     def with_later(self) -> InteractionQuerySet:
-        """Each with `later`: the kind of what revises it, None for nothing."""
+        """Annotate each with `later`: the kind of the interaction that revises it, or None."""
         after = Interaction.objects.filter(revises=OuterRef("pk")).order_by("-pk")
         return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
-        """Those further down than `row` in a list that is newest first."""
-        # Not only the OR: the index is entered at the bound.
+        """The rows after `row` in a list that is newest first."""
+        # The second condition is implied, but with it PostgreSQL can start at that place of the
+        # index.
         below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)
         return self.filter(below, sort_at__lte=row.sort_at)
 
     def readable_by(self, user: User) -> InteractionQuerySet:
-        """All but the text of restricted conversations whose departments are not theirs."""
+        """Interactions the user may read.
+
+        All but those of restricted conversations of departments to which the user does not belong.
+        """
         if user.sees_everything:
             return self
         mine = Conversation.objects.filter(
@@ -71,17 +76,19 @@ _Manager = models.Manager.from_queryset(InteractionQuerySet)
 
 class InteractionManager(_Manager["Interaction"]):
     def get_queryset(self) -> InteractionQuerySet:
-        """Without the words to search by: they are as long as the text, and nobody reads them."""
+        """Defer the search vector: it is as long as the text, and no page reads it."""
         return cast("InteractionQuerySet", super().get_queryset().defer("words"))
 
 
 class Interaction(models.Model):
-    """The ledger: one thing said or done, in or out. Points at a profile, never at a contact.
+    """The ledger: one thing said or done, inbound or outbound.
 
-    scope, key: the item's identity on its network; offline items carry a UUID as their key.
-    profile: the outside party; none only where we spoke to many.
-    staff: who of us said it, or wrote it down.
-    other_address: somebody else's address in the sender's name; see `scrm.channels.base.Item`.
+    It points at a profile, not a contact.
+
+    scope, key: the item's identity on its network; offline items have a UUID as their key.
+    profile: the outside party; None only if we wrote to many.
+    staff: the member of staff who wrote or logged it.
+    other_address: another person's address in the sender's name; see `scrm.channels.base.Item`.
     """
 
     class Direction(models.TextChoices):
@@ -112,13 +119,13 @@ class Interaction(models.Model):
     other_address = models.CharField(max_length=500, blank=True)
     occurred_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
-    sort_at = models.GeneratedField(  # the earlier of both; PostgreSQL's LEAST passes over NULL
+    sort_at = models.GeneratedField(  # the earlier of both; PostgreSQL's LEAST ignores NULL
         expression=Func(F("occurred_at"), F("recorded_at"), function="LEAST"),
         output_field=models.DateTimeField(),
         db_persist=True,
     )
     words = models.GeneratedField(  # stored, so that the newest hits of a common word are found
-        expression=_WORDS,  # by looking at the newest rows, not at all hits
+        expression=_WORDS,  # by reading the newest rows, not all hits
         output_field=SearchVectorField(),
         db_persist=True,
     )
@@ -143,7 +150,7 @@ class Interaction(models.Model):
             ),
             GinIndex(fields=["words"], name="interaction_search"),
         ]
-        # A trigger sees what is generated as NULL; it cannot be written anyway.
+        # A trigger sees generated columns as NULL; they cannot be written anyway.
         triggers = append_only("title", "text", "html", "url", "other_address", "sort_at", "words")
 
     def __str__(self) -> str:

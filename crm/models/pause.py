@@ -15,22 +15,23 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return self.filter(ended_at=None)
 
     def by_hand(self) -> PauseQuerySet:
-        """The one that somebody began."""
+        """The open pause that a user began."""
         return self.open().filter(kind=Pause.Kind.BY_HAND)
 
     def restored(self) -> PauseQuerySet:
-        """The one that holds a restored database until somebody releases it."""
+        """The open pause that holds a restored database until an admin releases it."""
         return self.open().filter(kind=Pause.Kind.RESTORED)
 
     def begin(self, *, by: User, why: str, now: datetime | None = None) -> bool:
-        """Let nothing leave from now on. False if it was paused already."""
+        """Stop all sending from now on. Return False if it is paused already."""
         return self._begin(kind=Pause.Kind.BY_HAND, by=by, why=why, now=now)
 
     def begin_restored(self, *, why: Pause.Sign, now: datetime) -> bool:
-        """Hold a restored database. False if it is held already."""
+        """Hold a restored database. Return False if it is held already."""
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
     def _begin(self, *, kind: str, by: User | None, why: str, now: datetime | None) -> bool:
+        # The unique constraint decides between two callers; a check before it would be a race.
         try:
             with transaction.atomic():
                 self.create(kind=kind, by=by, why=why, at=now or timezone.now())
@@ -39,18 +40,18 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return True
 
     def end(self, *, by: User, now: datetime | None = None) -> bool:
-        """Let what waits leave again. False if it was not paused."""
+        """Resume sending. Return False if it was not paused."""
         return bool(self.by_hand().update(ended_at=now or timezone.now(), ended_by=by))
 
     def release(self, *, by: User, now: datetime) -> bool:
-        """Hold the restored database no longer. False if it was not held."""
+        """Release the restored database. Return False if it was not held."""
         return bool(self.restored().update(ended_at=now, ended_by=by))
 
 
 class Pause(models.Model):
-    """A time in which nothing leaves from any account, and why; ended by whom.
+    """A period in which no account sends anything, with its reason and who ended it.
 
-    Begun by a person, or by scrm where the database was restored (then `by` is empty).
+    A user begins it, or scrm does after a restore of the database (then `by` is empty).
     """
 
     class Kind(models.TextChoices):
@@ -58,7 +59,7 @@ class Pause(models.Model):
         RESTORED = "restored", "Restored database"
 
     class Sign(models.TextChoices):
-        """By what a restored database was noticed; kept in `why`."""
+        """The sign by which a restored database was noticed; stored in `why`."""
 
         MOVED = (
             "moved",
@@ -101,7 +102,7 @@ class Pause(models.Model):
 
     @property
     def reason(self) -> str:
-        """Why, as a page says it."""
+        """The reason, as pages show it."""
         if self.kind == self.Kind.RESTORED:
             return str(self.Sign(self.why).label)
         return self.why

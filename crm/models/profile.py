@@ -13,21 +13,21 @@ from crm.models.contact import Contact
 from crm.models.user import User
 
 NAMES = SearchVector("name", "handle", "key", config="simple")
-"""What somebody is found by."""
+"""The text by which a profile is found."""
 
 
 class ProfileQuerySet(models.QuerySet["Profile"]):
     def of_contact(self, contact: Contact) -> ProfileQuerySet:
-        """The profiles that are this contact, by current links."""
+        """The profiles that belong to this contact by current links."""
         return self.filter(links__contact=contact, links__ended_at=None)
 
     def strangers(self) -> ProfileQuerySet:
-        """Those that are no contact so far."""
+        """The profiles that belong to no contact."""
         current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
         return self.filter(~Exists(current))
 
     def heard(self) -> int:
-        """They wrote: whoever could not be reached there can be → how many."""
+        """Mark unreachable profiles as reachable, because they wrote to us; return how many."""
         mute = self.filter(unreachable_since__isnull=False)
         return mute.update(unreachable_since=None, unreachable_why="")
 
@@ -35,7 +35,7 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
 class Profile(models.Model):
     """One outside party on one network. The key never changes; handle and name may.
 
-    unreachable_since: what we sent there came back, and they were not heard from there since.
+    unreachable_since: when a message to it bounced; None again as soon as it writes to us.
     """
 
     network = models.CharField(max_length=60)
@@ -69,17 +69,17 @@ class Profile(models.Model):
 
     @property
     def colour(self) -> int:
-        """Which of the eight colours of a style sheet stands for them."""
+        """Which of the eight avatar colours of the style sheet is used."""
         return self.pk % 8
 
     def cannot_be_reached(self, why: str, *, now: datetime) -> None:
-        """What we sent there came back, and why; until they write from there themselves."""
+        """Mark the profile as unreachable, with the reason; `heard` clears this."""
         self.unreachable_since, self.unreachable_why = now, why[:500]
         self.save(update_fields=["unreachable_since", "unreachable_why"])
 
     @property
     def link(self) -> ProfileLink | None:
-        """The current claim of who this is, if any."""
+        """The current link to a contact, if any."""
         return next((link for link in self.links.all() if link.ended_at is None), None)
 
     @property
@@ -97,8 +97,9 @@ class Profile(models.Model):
         confidence: float = 1.0,
         now: datetime | None = None,
     ) -> ProfileLink:
-        """Claim that this profile is that contact; an earlier claim ends, and is kept."""
+        """Link this profile to a contact; an earlier link is ended and kept."""
         now = now or timezone.now()
+        # Locks the profile: of two links made at the same moment, the second ends the first.
         Profile.objects.select_for_update().get(pk=self.pk)
         self.links.filter(ended_at=None).update(ended_at=now, ended_by=by)
         return self.links.create(
@@ -110,12 +111,12 @@ class Profile(models.Model):
         )
 
     def unlink(self, *, by: User, now: datetime | None = None) -> None:
-        """End the current claim. Nothing is lost: interactions point at profiles."""
+        """End the current link. No history is lost: interactions point at profiles."""
         self.links.filter(ended_at=None).update(ended_at=now or timezone.now(), ended_by=by)
 
 
 class ProfileName(models.Model):
-    """A handle and name that a profile went by before."""
+    """A handle and name that a profile had before."""
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="past_names")
     handle = models.CharField(max_length=300, blank=True)
@@ -130,7 +131,7 @@ class ProfileName(models.Model):
 
 
 class ProfileLink(models.Model):
-    """The claim that a profile is a contact, with its evidence; undone by ending it."""
+    """The statement that a profile belongs to a contact, with evidence; undone by ending it."""
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="links")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="links")
@@ -154,11 +155,14 @@ class ProfileLink(models.Model):
         return f"{self.profile} is {self.contact}"
 
     def confirm(self, *, by: User) -> ProfileLink:
-        """A guess becomes somebody's word; the guess is kept."""
+        """Turn a guess into a link confirmed by this user; the guess is kept."""
         return self.profile.link_to(self.contact, by=by, evidence=self.evidence)
 
     def again(self, *, by: User) -> ProfileLink:
-        """Take back its end. A guess stays a guess; a claim is whose who makes it again."""
+        """Restore an ended link.
+
+        A guess stays a guess; a confirmed link is confirmed by this user.
+        """
         return self.profile.link_to(
             self.contact,
             by=by if self.confirmed_by_id else None,

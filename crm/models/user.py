@@ -13,7 +13,7 @@ from scrm.channels.email.people import mail_address, sendable
 
 
 def takes_mail(address: str) -> None:
-    """Raise ValidationError where no mail can be sent to an address, as its domain is none."""
+    """Validator: raise ValidationError if mail cannot be sent to this address's domain."""
     try:
         sendable(address)
     except ValueError as error:
@@ -24,7 +24,7 @@ class UserManager(BaseUserManager["User"]):
     def create_user(
         self, email: str, password: str | None = None, *, name: str = "", role: str = ""
     ) -> User:
-        """A member of staff; without a password nobody can log in as them yet."""
+        """Create a member of staff; without a password nobody can log in with it yet."""
         user = self.model(email=email.strip().lower(), name=name, role=role)
         user.set_password(password)
         user.save()
@@ -38,7 +38,7 @@ class UserManager(BaseUserManager["User"]):
     model_name="UserChange", fields=["email", "name", "role", "is_active"], append_only=True
 )
 class User(AbstractBaseUser):
-    """A member of staff. What they may see in an inbox comes from routing's memberships."""
+    """A member of staff. Memberships, in routing, decide which departments' inboxes they see."""
 
     class Role(models.TextChoices):
         STAFF = "", "Staff"
@@ -62,7 +62,7 @@ class User(AbstractBaseUser):
 
     @property
     def mail_to(self) -> str:
-        """Where mail to them goes: Django's own encoding of domain names is IDNA 2003."""
+        """The address that mail is sent to. Django itself would encode its domain as IDNA 2003."""
         return mail_address(self.email) or self.email
 
     @property
@@ -71,7 +71,7 @@ class User(AbstractBaseUser):
 
     @property
     def sees_everything(self) -> bool:
-        """Admins and supervisors look into every department."""
+        """Whether the user sees every department: admins and supervisors do."""
         return self.role in {self.Role.ADMIN, self.Role.SUPERVISOR}
 
     @property

@@ -13,7 +13,7 @@ ONLY = 1
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     def here(self) -> Workspace | None:
-        """The organisation of this database, once it has said who it is."""
+        """The workspace row, or None before it is set up."""
         return self.filter(pk=ONLY).first()
 
 
@@ -23,10 +23,10 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     append_only=True,
 )
 class Workspace(models.Model):
-    """The organisation that works here: one row, or none before it has said who it is.
+    """The organisation that works here: one row, or none before it is set up.
 
-    zone: whose days its days are. handles: the names by which others speak of it and to it.
-    signature: what stands under its mail.
+    zone: the time zone of its days. handles: the names by which others address or mention it.
+    signature: the text below its mail.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

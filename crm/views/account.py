@@ -13,7 +13,7 @@ from crm.models import Account
 from crm.views.budget import budget_form
 
 _OWN_PAGES = {"email": "crm:mailbox"}
-"""Kinds whose accounts have secrets, and so a form of their own."""
+"""Kinds whose accounts have secrets and therefore a form of their own."""
 
 
 @admin_only
@@ -41,8 +41,9 @@ def account(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Hold all sending from this account, or let it go on, as the button said."""
+    """Pause or resume all sending from this account, as the button said."""
     row = get_object_or_404(Account, pk=pk)
+    # The button names the state it wants: a second click changes nothing.
     row.paused_at = None if request.POST.get("to") == "active" else timezone.now()
     row.save(update_fields=["paused_at"])
     paused = _("Nothing goes out from here until you resume. What waits is kept.")

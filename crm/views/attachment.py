@@ -12,7 +12,7 @@ from crm.models import Attachment
 
 @require_safe
 def attachment(request: StaffRequest, uuid: uuids.UUID) -> HttpResponseBase:
-    """The bytes as they came, never shown in our own origin: they are a stranger's."""
+    """Download a file. It is never shown inline: an outsider wrote it and could run a script."""
     row = get_object_or_404(Attachment.objects.visible_to(request.user), uuid=uuid)
     try:
         body = row.file.open("rb")

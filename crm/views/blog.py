@@ -21,7 +21,7 @@ def new(request: StaffRequest) -> HttpResponse:
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """The same blog with another password or user."""
+    """Reconnect the same blog with another user or password."""
     return _connect(request, get_object_or_404(Account, pk=pk, kind=KIND))
 
 
@@ -41,7 +41,7 @@ def _connect(request: StaffRequest, account: Account | None) -> HttpResponse:
 
 
 def _keep(form: BlogForm) -> Account | None:
-    """The account, or None with the error at its field where a colleague was faster."""
+    """Return the saved account, or None with a field error if another admin connected it first."""
     try:
         with transaction.atomic():
             return form.keep()

@@ -16,7 +16,7 @@ MOST = 1_000_000
 
 
 class BudgetForm(forms.Form):
-    """How much an account may send; empty is without limit."""
+    """How many deliveries an account may send; an empty field means no limit."""
 
     per_hour = forms.IntegerField(
         label=_("Sendings in any hour, at most"), min_value=1, max_value=MOST, required=False

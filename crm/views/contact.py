@@ -1,4 +1,4 @@
-"""One contact: the page, and what we know of them."""
+"""The page of one contact, and the forms that change it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crm.views.timeline import asked_timeline
 
 _KINDS = ("assistant of", "works at", "parent of", "partner of", "manager of", "press officer of")
 _TOLD = 200
-"""Of how many relations the kinds are offered again."""
+"""The number of newest relations whose kinds are offered as suggestions."""
 
 
 @require_safe
@@ -42,11 +42,13 @@ def new(request: StaffRequest) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Change what we know; refused where it changed since the page was opened."""
+    """Edit a contact; answer 409 if it was changed since the page was opened."""
+    # Locked until the save, so that no change can come between the comparison and the save.
     row = get_object_or_404(Contact.objects.select_for_update(), pk=pk)
     form = ContactForm(request.POST or None, instance=row)
     if not form.is_valid():
         return _form(request, form)
+    # The form has already written the typed values into its instance: read the stored ones again.
     stored = Contact.objects.select_related("owner").get(pk=pk)
     changed = _changed(stored, form) if form.cleaned_data["seen"] != stored.version else []
     if changed:
@@ -80,7 +82,7 @@ def untag(request: StaffRequest, pk: int) -> HttpResponse:
 def contact_page(
     request: StaffRequest, row: Contact, *, status: int = 200, **told: Any
 ) -> HttpResponse:
-    """The page; told: forms that were refused, and what was searched for in them."""
+    """Render the page. told: forms with errors, and the results of a search in them."""
     profiles = Profile.objects.of_contact(row)
     timeline = asked_timeline(request, profiles, here=row.get_absolute_url())
     if timeline.alone:
@@ -102,14 +104,14 @@ def contact_page(
 
 
 def _offered() -> dict[str, Any]:
-    """What the small forms suggest."""
+    """The suggestions of the small forms."""
     told = ContactRelation.objects.order_by("-pk").values_list("kind", flat=True)[:_TOLD]
     kinds = sorted({*told, *_KINDS}, key=str.casefold)
     return {"known_tags": Contact.objects.known_tags(), "relation_kinds": kinds}
 
 
 def _changed(stored: Contact, form: ContactForm) -> list[tuple[str, str]]:
-    """Where what is there now differs from what was typed: label and what is there."""
+    """Return (label, stored value) of each field whose stored value differs from the typed one."""
     shown = {
         "name": stored.name,
         "kind": stored.get_kind_display(),
@@ -138,7 +140,7 @@ def _form(
 
 
 def _tags(request: StaffRequest, row: Contact, form: TagForm | None = None) -> HttpResponse:
-    """Only the tags where only they were asked for, else the whole page."""
+    """Render only the tags for an htmx request, else the whole page."""
     status = 422 if form else 200
     if not request.headers.get("HX-Request"):
         return contact_page(request, row, tag_form=form, status=status) if form else redirect(row)

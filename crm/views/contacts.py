@@ -1,4 +1,4 @@
-"""Everybody we know, and everybody we do not know yet."""
+"""The lists of contacts, and of profiles that belong to no contact."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def contacts(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def strangers(request: StaffRequest) -> HttpResponse:
-    """Profiles that are no contact so far: the newest first, or by name where words narrow them."""
+    """List profiles that belong to no contact, the newest first, or by name in a search."""
     words, after = typed_words(request, "q"), request.GET.get("after", "")
     found = strangers_named(words) if words else Profile.objects.strangers()
     rows, older = by_name(found, after=after) if words else newest_first(found, after=after)
@@ -66,7 +66,7 @@ def strangers(request: StaffRequest) -> HttpResponse:
 
 
 def _asked(request: StaffRequest) -> dict[str, Any]:
-    """What narrows the contacts; a value that nobody can choose is passed over."""
+    """Return the filters of the contact list; invalid values are ignored."""
     asked: dict[str, Any] = {}
     if (kind := request.GET.get("kind", "")) in Contact.Kind.values:
         asked["kind"] = kind

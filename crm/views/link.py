@@ -1,4 +1,4 @@
-"""Claims that a profile is a contact: made with evidence, ended, and made again."""
+"""Link profiles to contacts, with evidence, end links, and restore them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crm.views.profile import profile_page, shown_claim
 @worker_only
 @transaction.atomic
 def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
-    """Claim that a profile is this contact too; that it is another one only ends if so told."""
+    """Link a profile to this contact; its link to another contact ends only if the form says so."""
     row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
     form = ProfileChoiceForm(request.POST)
     if only_finds(request, "profile", "evidence"):
@@ -32,6 +32,7 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
         return _contact_again(request, row, typed, status=200)
     if not form.is_valid():
         return _contact_again(request, row, form, status=422)
+    # Locked before its link is read: a colleague may link it at the same moment.
     profile = _locked(form.cleaned_data["profile"].pk)
     taken = profile.link
     if taken and taken.contact_id != pk and form.cleaned_data["move"] != str(taken.pk):
@@ -46,7 +47,7 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def link(request: StaffRequest, pk: int) -> HttpResponse:
-    """Claim that this profile is a contact; refused if another claim was made meanwhile."""
+    """Link this profile to a contact; answer 409 if its link changed since the page was opened."""
     row = _locked(pk)
     form = LinkForm(request.POST)
     if only_finds(request, "contact", "evidence"):
@@ -67,7 +68,7 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def unlink(request: StaffRequest, pk: int) -> HttpResponse:
-    """End the claim that the page showed. What was said stays with the profile."""
+    """End the link that the page showed. The interactions stay with the profile."""
     row = _locked(pk)
     claim = row.link
     if claim is None or request.POST.get("seen", "") != shown_claim(row):
@@ -87,7 +88,7 @@ def unlink(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def confirm(request: StaffRequest, pk: int) -> HttpResponse:
-    """Say by name that a guess is right."""
+    """Confirm a guessed link in the user's name."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
     now = _locked(row.profile_id).link
     if now == row:
@@ -103,7 +104,7 @@ def confirm(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Undo the end of a claim, unless another one was made meanwhile."""
+    """Restore an ended link, unless another one was made meanwhile."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
     now = _locked(row.profile_id).link
     if now is None:
@@ -121,7 +122,7 @@ def again(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
-    """A contact of a stranger, in one step; one that they became meanwhile is not made twice."""
+    """Create a contact from a profile in one step; a profile that has a contact by now keeps it."""
     row = _locked(pk)
     if row.contact:
         said = _("%(profile)s is %(contact)s already. Nothing was changed.")
@@ -138,7 +139,7 @@ def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _called(claim: ProfileLink) -> str:
-    """The profile, told apart from a contact of the same name."""
+    """Return the handle of the profile, because its name may be that of the contact."""
     return claim.profile.handle or str(claim.profile)
 
 

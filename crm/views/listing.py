@@ -1,4 +1,4 @@
-"""Long lists: what is typed to narrow them, a page of them, and how many there are."""
+"""Long lists: the search words, one page of rows, and the count."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _COUNTED = 1_000
 
 
 def typed_words(request: HttpRequest, name: str) -> str:
-    """What is searched for, as PostgreSQL takes it."""
+    """Return the typed search words without characters that PostgreSQL refuses."""
     typed = request.POST if request.method == "POST" else request.GET
     return storable(typed.get(name, "")).strip()
 
 
 def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
-    """A page, and the key after which the next begins; 0 at the end.
+    """Return a page of rows by name, and the key after which the next page begins, 0 at the end.
 
-    after: such a key, as it stands in the address; anything else begins at the first.
+    after: such a key from the query string; any other value starts at the first row.
     """
     anchor = rows.model._default_manager.filter(pk=number(after) or 0).values_list("name").first()
     if anchor:
@@ -35,7 +35,7 @@ def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
 
 
 def newest_first(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
-    """The same, by when they were made."""
+    """Return a page of rows, the newest first, and the key of the next page, 0 at the end."""
     if key := number(after):
         rows = rows.filter(pk__lt=key)
     return _page(rows.order_by("-pk"))
@@ -47,7 +47,10 @@ def _page(rows: QuerySet[M]) -> tuple[list[M], int]:
 
 
 def counted(rows: QuerySet[M]) -> str:
-    """How many, in words; beyond a thousand only that, because counting on would take long."""
+    """Return the count as text.
+
+    Above a thousand "1,000+", because counting further would be slow.
+    """
     count = rows.order_by()[: _COUNTED + 1].count()
     shown = number_format(min(count, _COUNTED), force_grouping=True)
     return shown if count <= _COUNTED else f"{shown}+"

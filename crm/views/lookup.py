@@ -1,4 +1,4 @@
-"""Finding whom one means, while one types."""
+"""Search for a contact or profile while the user types."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW = 8
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Somebody to choose. chosen: whether they are already."""
+    """One search result to choose. chosen: whether it is selected."""
 
     key: int
     name: str
@@ -32,7 +32,7 @@ class Offer:
 
 @require_safe
 def find_profiles(request: StaffRequest) -> HttpResponse:
-    """`besides`: a contact whose own profiles are not offered."""
+    """Search profiles. `besides`: the contact whose own profiles are left out."""
     words = typed_words(request, "q")
     offers = profile_offers(words, besides=number(request.GET.get("besides", "")))
     return _offers(request, offers, words, field="profile")
@@ -40,7 +40,7 @@ def find_profiles(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def find_contacts(request: StaffRequest) -> HttpResponse:
-    """`besides`: the contact that is not offered."""
+    """Search contacts. `besides`: the contact that is left out."""
     words = typed_words(request, "q")
     offers = contact_offers(words, besides=number(request.GET.get("besides", "")))
     return _offers(request, offers, words, field="contact")
@@ -48,19 +48,22 @@ def find_contacts(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def namesakes(request: StaffRequest) -> HttpResponse:
-    """Who is there already by the name that is being typed for a new contact."""
+    """List contacts whose name is like the one being typed for a new contact."""
     words = typed_words(request, "name")
     return _offers(request, contact_offers(words), words, field="")
 
 
 def only_finds(request: StaffRequest, choice: str, told: str) -> bool:
-    """Whether a form's search was meant: its button, or Enter in it before anything else."""
+    """Whether the user meant to search: its button, or Enter before anything else was given."""
     said = request.POST.get(choice) or request.POST.get(told, "").strip()
     return "find" in request.POST or bool(typed_words(request, "q") and not said)
 
 
 def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
-    """chosen: the key of a profile that is offered first, whatever the words."""
+    """Return matching profiles.
+
+    chosen: the key of a profile that comes first, whatever the words.
+    """
     theirs = ProfileLink.objects.filter(contact=besides, ended_at=None)
     found = profiles_named(words).exclude(pk__in=theirs.values("profile"))
     rows = found.prefetch_related("links__contact").order_by("name", "pk")[:_FEW]
@@ -72,7 +75,10 @@ def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") 
 
 
 def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
-    """chosen: the key of a contact that is offered first, whatever the words."""
+    """Return matching contacts.
+
+    chosen: the key of a contact that comes first, whatever the words.
+    """
     current = ProfileLink.objects.filter(ended_at=None).select_related("profile").order_by("pk")
     links = Prefetch("links", queryset=current, to_attr="current_links")
     rows = some_contacts_named(words).exclude(pk=besides or 0).prefetch_related(links)[:_FEW]

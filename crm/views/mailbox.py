@@ -1,4 +1,4 @@
-"""Connect a mailbox: nothing is kept before both of its logins work."""
+"""Connect a mailbox; nothing is saved before both of its logins work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mailbox(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _connect(request: StaffRequest, form: MailboxForm) -> HttpResponse:
-    """Try both logins, or save what has been tried."""
+    """Test both logins, or save the settings once they work."""
     if not form.is_bound:
         return _page(request, form)
     test = request.POST.get("do") == "test"

@@ -13,8 +13,9 @@ from crm.models import User
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def me(request: StaffRequest) -> HttpResponse:
-    """What each sets for themselves."""
-    mine = User.objects.get(pk=request.user.pk)  # the page's frame goes on showing what is saved
+    """The user's own settings."""
+    # a second object: the page's frame goes on showing the saved name
+    mine = User.objects.get(pk=request.user.pk)
     form = MeForm(request.POST or None, instance=mine)
     if form.is_valid() and form.save_if_free():
         messages.success(request, _("Saved."))

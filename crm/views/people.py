@@ -20,7 +20,10 @@ from crm.models import User
 
 _log = structlog.get_logger(__name__)
 _OWNED = ("topics", "sources", "accounts", "departments_owned", "routing_rules", "issues")
-"""What somebody answers for; all but accounts stand above, so they are named only."""
+"""Accessors of what a user owns.
+
+All but accounts belong to higher layers, so they are only named.
+"""
 _MOST = 10
 
 
@@ -57,15 +60,16 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let nobody in as them any more; their open cases go back to the departments."""
+    """Deactivate a user; their open cases go back to the departments."""
     row = _locked(pk)
     refusal = _why_not(row, by=request.user)
     if refusal:
         messages.error(request, refusal)
         return redirect("crm:person", pk)
     row.is_active = False
-    row.set_unusable_password()  # ends their sessions and links for good, even if they come back
+    row.set_unusable_password()  # ends their sessions and links for good, even after a reactivation
     row.save(update_fields=["is_active", "password"])
+    # In the same transaction: no open case may stay with a user who cannot log in.
     messages.success(request, _given_back(row, by=request.user))
     return redirect("crm:person", pk)
 
@@ -73,7 +77,7 @@ def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def activate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let them in again, with a new password of their own choice."""
+    """Let a user log in again, with a new password of their own choice."""
     row = get_object_or_404(User, pk=pk)
     row.is_active = True
     row.save(update_fields=["is_active"])
@@ -84,13 +88,13 @@ def activate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
-    """A link with which they choose a new password; the old one holds until they do."""
+    """Create a password reset link; the old password works until it is used."""
     return with_link(request, get_object_or_404(User.objects.active(), pk=pk))
 
 
 def _locked(pk: int) -> User:
-    """This person, with all admins locked, so that two of them cannot remove each other."""
-    # no_key: whoever writes a row that names them holds a case, which is taken after this
+    """Return this user, with all admins locked: otherwise two could deactivate each other."""
+    # no_key: a writer that refers to this user has locked a case, and cases are locked after users
     users = User.objects.select_for_update(no_key=True)
     list(users.filter(role=User.Role.ADMIN).order_by("pk"))
     return get_object_or_404(users, pk=pk)
@@ -105,7 +109,10 @@ def _why_not(person: User, *, by: User) -> str:
 
 
 def _given_back(person: User, *, by: User) -> str:
-    """Give their living cases back; says so. Cases stand above: the accessor leads there."""
+    """Give their open cases back and return a message.
+
+    Cases belong to a higher layer: hence the accessor.
+    """
     count = give_back(person.cases.living(), by=by)
     said = ngettext(
         "%(person)s cannot log in any more. %(count)d case went back to its department.",
@@ -116,7 +123,10 @@ def _given_back(person: User, *, by: User) -> str:
 
 
 def with_link(request: StaffRequest, person: User) -> HttpResponse:
-    """Show the link, for handing over, and mail it; a mail that fails is no reason to stop."""
+    """Show the link, so that the admin can pass it on, and mail it.
+
+    A failed mail is only logged.
+    """
     link = password_link(person)
     try:
         mail_password_link(person, link=link, by=request.user)

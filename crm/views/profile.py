@@ -1,4 +1,4 @@
-"""One outside party on one network, and who that is."""
+"""The page of one profile, and the contact it belongs to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def profile(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def shown_claim(row: Profile) -> str:
-    """What the forms carry: the current claim."""
+    """Return the id of the current link, which the forms send back as `seen`."""
     return str(row.link.pk) if row.link else ""
 
 
@@ -36,7 +36,7 @@ def profile_page(
     stranger_form: StrangerForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The page; form, stranger_form: those that were filled in."""
+    """Render the page. form, stranger_form: forms that were submitted with errors."""
     alone = Profile.objects.filter(pk=row.pk)
     timeline = asked_timeline(request, alone, here=row.get_absolute_url())
     if timeline.alone:

@@ -1,4 +1,4 @@
-"""How contacts are connected with one another."""
+"""Relations between contacts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def end(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @worker_only
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Take back its end: say it anew."""
+    """Undo the end of a relation by making it again."""
     row = get_object_or_404(ContactRelation.objects.select_related("one", "other"), pk=pk)
     row.one.relate(row.other, kind=row.kind, by=request.user)
     messages.success(request, f"{row}.")
@@ -65,5 +65,5 @@ def _again(request: StaffRequest, row: Contact, form: RelationForm, status: int)
 
 
 def _where(request: StaffRequest, row: ContactRelation) -> Contact:
-    """The side from which it was ended."""
+    """Return the contact on whose page the relation was ended."""
     return row.other if number(request.POST.get("at", "")) == row.other_id else row.one

@@ -1,4 +1,4 @@
-"""The timeline on the pages of contacts and profiles, as the address asks for it."""
+"""The timeline on the pages of contacts and profiles, filtered by the query string."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ _PARTS = {"timeline", "older"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """alone: whether the page is there already and only this part is wanted."""
+    """The template context of a timeline.
+
+    alone: whether htmx asked for only this part of the page.
+    """
 
     context: dict[str, Any]
     alone: bool
 
 
 def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: str) -> Asked:
-    """here: the address of the page, where what is asked stands in the query."""
+    """Load the timeline for the query string. here: the URL of the page it belongs to."""
     form = TimelineForm(request.GET, met=met(profiles))
     before = request.GET.get("before", "")
     touches, older = timeline(
@@ -48,6 +51,6 @@ def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: 
 
 
 def _day_of(key: str) -> date | None:
-    """The day that stands above already when more is fetched under it."""
+    """Return the day whose heading is already on the page when older rows are added below it."""
     row = Interaction.objects.filter(pk=number(key) or 0).first()
     return timezone.localdate(row.sort_at) if row else None
