@@ -1,5 +1,7 @@
-"""Words that narrow what was heard, and the sources. A figure that counts by them opens a list
-that holds them."""
+"""Named filters for mentions and sources.
+
+Pages that show a count and the lists they link to share them, so that both agree.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,22 @@ SOURCES = {"failing": _("failing"), "apart": _("with items set apart")}
 
 
 def items(word: str, *, now: datetime) -> Q:
-    """What a word of ITEMS asks of a mention."""
+    """Return the condition on mentions of a filter in ITEMS."""
     return _ITEMS[word](now)
 
 
 def sources(word: str) -> Q:
-    """What a word of SOURCES asks of a source."""
+    """Return the condition on sources of a filter in SOURCES."""
     if word == "failing":
         return Q(is_active=True, failures__gt=0)
     return Q(pk__in=SetApart.objects.filter(replayed_at=None).values("poll__source"))
 
 
 def _today(now: datetime) -> Q:
-    """Found at a visit of today; asked source by source, because so an index holds it."""
+    """Mentions found by a fetch of today.
+
+    The fetches are filtered by source although every source counts: only then is an index used.
+    """
     visits = Poll.objects.filter(source__in=Source.objects.values("pk"))
     return Q(poll__in=visits.filter(started_at__gte=midnight(timezone.localdate(now))))
 
@@ -45,6 +50,7 @@ _ITEMS: dict[str, Callable[[datetime], Q]] = {
     "today": _today,
     "kept": lambda _now: Q(interaction__isnull=False),
     "unmatched": lambda _now: Q(interaction=None, backlog=False, processed_at__isnull=False),
-    "answers": lambda _now: Q(interaction__feedback__isnull=False),  # stands above: named only
+    # a model of a higher layer, so it is only named
+    "answers": lambda _now: Q(interaction__feedback__isnull=False),
     "waiting": lambda _now: Q(processed_at=None),
 }

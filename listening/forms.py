@@ -20,7 +20,7 @@ LISTS = ("any_of", "all_of", "none_of")
 
 
 class TermsField(forms.CharField):
-    """Words and phrases, one a line or with commas between → list, each once."""
+    """Words and phrases, one per line or separated by commas, as a list without duplicates."""
 
     widget = forms.Textarea(attrs={"rows": 6})
 
@@ -29,7 +29,8 @@ class TermsField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         text = str(value or "")
-        self.run_validators(text)  # NUL is seen in the text, not in the list that becomes of it
+        # the validators find NUL in the text; they would miss it in the list
+        self.run_validators(text)
         terms: dict[str, None] = {}
         errors: list[str] = []
         for number, line in enumerate(text.splitlines(), start=1):
@@ -46,11 +47,15 @@ class TermsField(forms.CharField):
         return list(terms)
 
     def validate(self, value: Any) -> None:
-        """All is said in `to_python`, where the lines are still known."""
+        """Do nothing: `to_python` has validated everything while the line numbers were known."""
 
 
 class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
-    """seen: the revision that the words were read from; another one in between is a conflict."""
+    """A topic and its words.
+
+    seen: the number of the revision that the form showed. If the words were revised since then,
+    saving other words is a conflict.
+    """
 
     any_of = TermsField(label=_("Any of these"), required=False, strip=False)
     all_of = TermsField(label=_("All of these"), required=False, strip=False)
@@ -98,7 +103,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         return {each: self.cleaned_data.get(each, []) for each in LISTS}
 
     def keep(self, *, by: User) -> Topic:
-        """Save; a new revision only where words changed."""
+        """Save the topic; make a new revision only if its words changed."""
         topic: Topic = self.save()
         if self.words != words_of(topic):
             words = self.words
@@ -114,7 +119,7 @@ def words_of(topic: Topic) -> dict[str, list[str]]:
 
 
 class AddressForm(forms.Form):
-    """Step 1: where to listen. An account is needed only for what is said to us there."""
+    """Step 1 of a new source: an address, or one of our accounts that can be listened to."""
 
     address = forms.CharField(
         label=_("Address of a site or a feed"),
@@ -172,7 +177,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class SourceForm(SettingsForm):
-    """Step 2: which of the things found, and how to treat it."""
+    """Step 2 of a new source: which of the addresses found, and its settings."""
 
     SINCE = (
         ("day", _("What is younger than a day")),
@@ -199,7 +204,7 @@ class SourceForm(SettingsForm):
         self.fields["found"].choices = choices  # type: ignore[attr-defined]
         self.initial.setdefault("found", found[0].address)
         self.initial.setdefault("name", found[0].title[:200])
-        if not Topic.objects.active().exists():  # nothing could match, so nothing would come
+        if not Topic.objects.active().exists():  # without topics nothing about us could match
             self.initial.setdefault("stance", Source.Stance.FOR_US)
 
     def clean_found(self) -> str:
@@ -213,7 +218,7 @@ class SourceForm(SettingsForm):
         return address
 
     def keep(self) -> Source:
-        """Save the source, due at once."""
+        """Save the source; its first fetch is due at once."""
         source: Source = self.save(commit=False)
         now = timezone.now()
         source.kind, source.account = self.kind, self.account

@@ -1,4 +1,4 @@
-"""What a topic hit, marked in a text that is escaped. Pure."""
+"""Mark the hits of topics in a text and escape the rest. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 Spans = Iterable[Sequence[str | int]]
-"""As `Match.spans` keeps them: [["text", start, end], …], code points, ends exclusive."""
+"""Spans as `Match.spans` stores them: [["text", start, end], …], in code points, end exclusive."""
 _LEAD = 60
 
 
 def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
-    """`text` escaped, with <mark> around the spans of this field; any order, overlaps too."""
+    """Return `text` escaped, with <mark> around the spans of this field.
+
+    The spans may come in any order and overlap.
+    """
     return _marked(text, _merged(spans, field, len(text)))
 
 
 def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) -> SafeString:
-    """The same of at most `most` code points, around the first hit."""
+    """Like `highlight`, but only `most` code points around the first hit."""
     places = _merged(spans, field, len(text))
     first = places[0][0] if places else 0
     start = max(0, min(first - _LEAD, len(text) - most))
@@ -30,7 +33,7 @@ def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) ->
 
 
 def around(text: str, start: int, end: int, *, reach: int = 40) -> SafeString:
-    """One hit, marked, with at most `reach` code points before and after it."""
+    """Return one hit, marked, with at most `reach` code points before and after it."""
     first, last = max(0, start - reach), min(len(text), end + reach)
     body = _marked(text[first:last], [(start - first, end - first)])
     before, after = "… " if first else "", " …" if last < len(text) else ""

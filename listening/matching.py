@@ -1,9 +1,9 @@
-"""What topics hit in a text: words and phrases, whole, blind to case and accents. Pure.
+"""Match topics against a text: whole words and phrases, ignoring case and accents. Pure.
 
-A term is read as words and the gaps between them: "AT&T" is `at` `&` `t`, "@acme" is `@` `acme`.
-It hits where its words stand whole, in order, with the same gaps; any white space is one space.
-In scripts without word breaks each character is a word, so there a substring hits. Signs at the
-edge of a term count: "#acme" hits only with its sign, "acme" hits in #acme, @acme and acme.
+A term is split into words and the gaps between them: "AT&T" is `at` `&` `t`, "@acme" is `@` `acme`.
+It matches where its whole words occur in order with the same gaps; any white space is one space.
+In scripts without word breaks each character is a word, so a substring matches there. Signs at the
+edge of a term count: "#acme" matches only with its sign, "acme" matches #acme, @acme and acme.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MAX_TERMS, MAX_TERM = 500, 200
 
 Where = Literal["title", "text"]
 
-# Combining marks are no \w, yet the words of many scripts are written with them. The class is spelt
-# out for the basic plane alone: only then does `re` look a character up instead of trying ranges.
+# Combining marks are not in \w, although words of many scripts contain them. The class is listed
+# for the basic plane only: then `re` looks a character up instead of trying ranges.
 _BASIC = "".join(map(chr, range(0x80, 0x10000)))
 _MARKS = "".join(c for c in _BASIC if category(c)[0] == "M")
 _LETTERS = re.sub(rf"[\W{UNBROKEN}]", "", _BASIC) + re.sub(f"[{UNBROKEN}]", "", _MARKS)
@@ -38,8 +38,11 @@ _TYPOGRAPHY = str.maketrans("‘’‐‑–—", "''----")  # noqa: RUF001
 
 @dataclass(frozen=True, slots=True)
 class TopicQuery:
-    """One topic's terms. At least one of `any_of`, all of `all_of`, none of `none_of` occur in
-    title and text together. Without any_of and all_of nothing matches."""
+    """The terms of one topic.
+
+    It matches if at least one of `any_of`, all of `all_of` and none of `none_of` occur in title and
+    text together. Without any_of and all_of it never matches.
+    """
 
     key: int
     any_of: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ class TopicQuery:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Code-point offsets into the original title or text; `end` is exclusive."""
+    """Position of a hit in the original title or text, in code points; `end` is exclusive."""
 
     field: Where
     start: int
@@ -58,7 +61,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """`spans` cover every place of the query's any_of and all_of terms, sorted and disjoint."""
+    """A query that matched.
+
+    `spans`: all places of its any_of and all_of terms, sorted and disjoint.
+    """
 
     key: int
     spans: tuple[Span, ...]
@@ -69,7 +75,7 @@ def compile(queries: Iterable[TopicQuery]) -> Matcher:
 
 
 def validate_terms(terms: list[str]) -> list[str]:
-    """What is wrong with these terms, a sentence each; empty when all is well."""
+    """Return one error message for each problem of these terms; an empty list if there is none."""
     errors = [error for term in terms if (error := _term_error(term))]
     if len(terms) > MAX_TERMS:
         errors.append(f"There are {len(terms):,} terms; a list can have at most {MAX_TERMS}.")
@@ -88,13 +94,19 @@ def _term_error(term: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """`gaps` stand before, between and after `words`, so there is one more of them."""
+    """A split term.
+
+    `gaps` stand before, between and after `words`, so there is one more of them.
+    """
 
     words: list[str]
     gaps: list[str]
 
     def fits(self, parts: list[str], at: int) -> bool:
-        """Whether this term stands in `parts` (gap, word, gap, …) with its first word at `at`."""
+        """Whether this term occurs in `parts` with its first word at index `at`.
+
+        parts: gap, word, gap, …
+        """
         last = at + 2 * len(self.words) - 2
         if parts[at : last + 1 : 2] != self.words:
             return False
@@ -110,7 +122,7 @@ class _Term:
 
 
 def _is_free(sign: str, gap: str, beyond: str) -> bool:
-    """Whether a sign at a term's edge touches no word beyond: joe@acme is not @acme."""
+    """Whether a sign at a term's edge touches no further word: joe@acme is not @acme."""
     return not sign or len(gap) > len(sign) or not beyond or bool(_LONE.match(beyond))
 
 
@@ -119,7 +131,7 @@ def _gap(gap: str) -> str:
 
 
 def _split(folded: str) -> list[str]:
-    """gap, word, gap, …, gap: words at odd places."""
+    """Return gap, word, gap, …, gap: the words have odd indexes."""
     return (_ASCII_WORD if folded.isascii() else _WORD).split(folded)
 
 
@@ -130,7 +142,10 @@ def _term(text: str) -> _Term:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One title or text, split once; places in the original are worked out only for a hit."""
+    """A title or text that is split only once.
+
+    Its offsets in the original are computed only for a hit.
+    """
 
     field: Where
     original: str
@@ -157,7 +172,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A query in numbers of terms."""
+    """A query with its terms replaced by their numbers."""
 
     key: int
     any_of: frozenset[int]
@@ -173,7 +188,7 @@ class _Plan:
 
 
 class Matcher:
-    """All queries at once: a text's words are looked up among the first words of all terms."""
+    """All queries at once: each word of a text is looked up among the first words of all terms."""
 
     def __init__(self, queries: tuple[TopicQuery, ...]) -> None:
         numbers: dict[str, int] = {}
@@ -190,7 +205,7 @@ class Matcher:
                 self._wanted[number].append(place)
 
     def match(self, title: str, text: str) -> list[Hit]:
-        """The queries that match, in the order they were given."""
+        """Return the queries that match, in the order in which they were given."""
         found: defaultdict[int, list[tuple[_Reading, int]]] = defaultdict(list)
         for reading in (_Reading("title", title), _Reading("text", text)):
             for number, at in self._hits(reading.parts):
@@ -224,7 +239,7 @@ def _plan(query: TopicQuery, numbers: dict[str, int]) -> _Plan:
 
 
 def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Title before text, by place; overlapping ones as one."""
+    """Sort spans, title before text, and merge overlapping ones."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.field != "title", span.start, span.end)):
         last = merged[-1] if merged else None

@@ -1,4 +1,4 @@
-"""Mentions as a list shows them: marked, with their topics and case, text only if allowed."""
+"""Rows of a list of mentions: highlighted, with topics and case, with text only if allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from listening.models import Match, Mention, Topic
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """title, text: "" where the user may not read it. case: 0 for none that they may see."""
+    """A mention as a list shows it.
+
+    title, text: "" if the user may not read it. case: 0 if there is none that the user may see.
+    """
 
     mention: Mention
     readable: bool
@@ -27,7 +30,7 @@ class Shown:
 
 
 def shown(mentions: Sequence[Mention], *, user: User) -> list[Shown]:
-    """In the order given; three statements whatever their number."""
+    """Return rows in the order given; three statements for any number of mentions."""
     ids = [mention.pk for mention in mentions]
     readable = _readable(ids, user)
     matches = Match.objects.filter(mention__in=ids).select_related("revision__topic")
@@ -59,9 +62,9 @@ def _shown(mention: Mention, matches: list[Match], readable: bool, case: int | N
 
 
 def _readable(ids: Sequence[int], user: User) -> set[int]:
-    """Public ones, and private ones whose conversation is theirs to read.
+    """Return the ids of public mentions, and of private ones whose conversation the user may read.
 
-    Private ones that no department has yet are for those who see everything.
+    Private mentions that no department has yet are only for users who see everything.
     """
     told = Q(interaction__in=Interaction.objects.readable_by(user).values("pk"))
     untold = Q(interaction=None) if user.sees_everything else Q(interaction=None) & _PUBLIC

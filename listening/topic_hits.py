@@ -1,4 +1,4 @@
-"""Which topics a text hits: the current revisions, compiled once per process and change."""
+"""Match texts against the current topics, which are compiled once per process and change."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from listening.matching import Hit, Matcher
 from listening.models import Match, Mention, Topic, TopicRevision, TopicStamp
 
 Hits = dict[int, list[Hit]]
-"""Mention id, or ledger row's → what hit it; a hit's key is a topic revision's id."""
+"""Id of a mention or a ledger row → its hits. The key of a hit is the id of a topic revision."""
 _compiled: dict[uuid.UUID, Matcher] = {}
-"""By the stamp that stood for the topics when they were read; the latest only."""
+"""The compiled topics by their stamp; only the latest."""
 
 
 def current_matcher() -> Matcher:
-    """All active topics. One small statement, unless one of them was changed since."""
+    """Return the matcher of all active topics; one small statement unless a topic changed."""
     stamp = TopicStamp.objects.values_list("stamp", flat=True).first()
     matcher = _compiled.get(stamp) if stamp else None
     if matcher is None:
@@ -30,21 +30,22 @@ def current_matcher() -> Matcher:
 
 
 def find_matches(mentions: Iterable[Mention]) -> Hits:
-    """Match each mention against all active topics, without a transaction."""
+    """Match each mention against all active topics. Needs no transaction."""
     matcher = current_matcher()
     return {mention.pk: matcher.match(mention.title, mention.text) for mention in mentions}
 
 
 def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
-    """Store what hit mentions. recorded: mention id → its ledger row, where it was kept.
+    """Store the hits of mentions. recorded: mention id → ledger row, if it was recorded.
 
-    What is stored already stays, but for the ledger row. One statement.
+    A hit that is stored already only gets its ledger row. One statement.
     """
     Match.objects.bulk_create(
         [
             Match(mention_id=pk, interaction_id=recorded.get(pk), **_columns(hit))
             for pk, found in sorted(hits.items())
             for hit in found
+            # Replayed mentions have hits already: only the ledger row may be new.
         ],
         update_conflicts=True,
         unique_fields=["mention", "revision"],
@@ -53,20 +54,20 @@ def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
 
 
 def keep_offline_matches(hits: Hits) -> None:
-    """Store what hit ledger rows that no mention stands for. One statement."""
+    """Store the hits of ledger rows that have no mention. One statement."""
     Match.objects.bulk_create(
         Match(interaction_id=pk, **_columns(hit)) for pk, found in hits.items() for hit in found
     )
 
 
 def _columns(hit: Hit) -> dict[str, Any]:
-    """The spans are kept in code points."""
+    """Return the columns of a Match; spans are in code points."""
     spans = [[span.field, span.start, span.end] for span in hit.spans]
     return {"revision_id": hit.key, "spans": spans}
 
 
 def topic_names(hits: Hits) -> dict[int, frozenset[str]]:
-    """Mention or ledger row → the names of the topics that hit it. One statement."""
+    """Return the names of the topics that hit each mention or ledger row. One statement."""
     revisions = {hit.key for found in hits.values() for hit in found}
     rows = TopicRevision.objects.filter(pk__in=revisions).values_list("pk", "topic__name")
     names = dict(rows)

@@ -1,4 +1,4 @@
-"""One visit to a source: claim, fetch without a transaction, store under the fence."""
+"""Fetch a source once: claim, fetch without a transaction, store under the fence."""
 
 from __future__ import annotations
 
@@ -32,22 +32,26 @@ _ENDING = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def visit(source: Source | None = None) -> Poll | None:
-    """Visit this source once, or whichever has been due longest → the finished visit.
+    """Fetch this source, or the one that has been due longest; return the finished fetch.
 
-    None where it is not due, or somebody else is at it.
+    None if no source is due, or another worker is fetching it.
     """
+    # Commits the claim first: a worker that dies in the fetch leaves a lease that lapses.
     poll = (source or Source.objects).start_poll(now=timezone.now())
     if poll is None:
         return None
     source = poll.source
     try:
+        # No transaction from here on: a slow network must not hold locks.
         batch = _listen(source)
+        # Files go to disk before the transaction, because a rollback could not remove them.
         files = _set_down(batch.items)
         again(lambda: _keep(poll, batch, files, now=timezone.now()))
     except ChannelError as error:
         _fail(poll, error)
     except Exception as error:  # a broken listener must not stop the other sources
-        if is_passing(error):  # our own database: the lease lapses and the visit is made again
+        # a transient error of our own database: the lease lapses and the fetch is repeated
+        if is_passing(error):
             raise
         _log.exception("visit failed", source=source.pk)
         _fail(poll, ChannelError(f"scrm could not read what came: {error!r}"[:500]))
@@ -63,7 +67,8 @@ def _listen(source: Source) -> Batch:
 
 @transaction.atomic
 def _keep(poll: Poll, batch: Batch, files: Files, *, now: datetime) -> None:
-    """Items and cursor in one transaction, or nothing: a visit that was overtaken is void."""
+    """Store items and cursor in one transaction; an overtaken fetch stores nothing."""
+    # The fence: if another fetch has begun since, its cursor must not be overwritten.
     source = poll.fence()
     if source is None:
         return
@@ -89,12 +94,13 @@ def _fail(poll: Poll, error: ChannelError) -> None:
 def store(
     poll: Poll, source: Source, items: Sequence[Item], files: Files = NONE, *, now: datetime
 ) -> int:
-    """Store the items that are new and note every sighting → how many were new.
+    """Store new items and record every sighting; return how many items were new.
 
-    files: those that came with new items, stored already.
-    Runs inside the caller's fenced transaction. Items that the database refuses are found by
-    halving and set apart with their raw bytes; the others are stored all the same.
+    files: those of new items, stored already. Runs inside the caller's fenced transaction. Items
+    that the database refuses are found by halving and quarantined with their raw bytes; the others
+    are stored all the same.
     """
+    # Sorted: two sources that found the same items lock them in the same order.
     by_place = {(item.scope, item.key): item for item in items}
     ordered = [by_place[place] for place in sorted(by_place)]
     return sum(
@@ -107,6 +113,7 @@ def _store_or_halve(
     poll: Poll, source: Source, items: Sequence[Item], files: Files, now: datetime
 ) -> int:
     try:
+        # A savepoint: without it one refused item would abort the whole transaction.
         with transaction.atomic():
             return _store(poll, source, items, files, now)
     except (DatabaseError, ValueError, OverflowError) as error:
@@ -121,22 +128,23 @@ def _store_or_halve(
 
 
 def _store(poll: Poll, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
+    # Claiming decides which items are new, even against a fetch that runs at the same moment.
     fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
     new = [item for item in items if (item.scope, item.key) in fresh]
     mentions = Mention.objects.bulk_create(_mention(poll, source, item, now) for item in new)
     _enclose(zip(mentions, new, strict=True), files)
     sighted = _sight(poll, source, items, now)
     if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
-        # Heard before as mere talk about us, now known to be meant for us: look again.
+        # First found as talk about us, now known to be addressed to us: process it again.
         mere_talk = Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False)
         mere_talk.exclude(processed_at=None).update(processed_at=None, attempt=0)
     return len(fresh)
 
 
 def _set_down(items: Iterable[Item]) -> Files:
-    """Store the files of what seems new, each by itself, before there is anything to roll back.
+    """Store the files of items that seem new, each on its own, outside any transaction.
 
-    Those that no mention names in the end, because the visit was void, are swept up later.
+    Files that no mention refers to in the end, because the fetch was void, are removed later.
     """
     carrying = {(item.scope, item.key): item for item in items if item.attachments}
     known = Seen.objects.known(set(carrying))
@@ -159,7 +167,7 @@ def _attachment(file: File) -> Attachment:
 
 
 def _enclose(found: Iterable[tuple[Mention, Item]], files: Files) -> None:
-    """Keep the files that came. They are nobody's to read until their mention is recorded."""
+    """Attach stored files to mentions. Nobody can read them before the mention is recorded."""
     Enclosure.objects.bulk_create(
         Enclosure(mention=mention, attachment=attachment)
         for mention, item in found
@@ -197,14 +205,18 @@ def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:
 
 
 def _is_backlog(source: Source, item: Item) -> bool:
-    """Older than what was asked for; undated items are old only at the first visit."""
+    """Whether an item is older than the date from which cases are opened.
+
+    Undated items are old only at the first fetch.
+    """
     if item.occurred_at is None:
         return source.last_ok_at is None and source.cases_since > EVERYTHING
     return item.occurred_at < source.cases_since
 
 
 def _sight(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
-    """Note which mentions this source shows for the first time → their ids."""
+    """Record which mentions this source shows for the first time; return their ids."""
+    # ORDER BY and ON CONFLICT: two sources may record the same mentions at the same moment.
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO listening_sighting (mention_id, source_id, poll_id, at) "

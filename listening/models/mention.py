@@ -15,9 +15,9 @@ from scrm.db.append_only import frozen
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 RISKY = 2
-"""After so many attempts that killed their worker an item is processed alone."""
+"""After so many attempts without a result, a mention is processed alone."""
 HOPELESS = 10
-"""After so many it is quarantined."""
+"""After so many attempts without a result, a mention is quarantined."""
 MAX_MENTIONS_PER_BATCH = 500
 
 
@@ -26,15 +26,15 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         return self.filter(processed_at=None)
 
     def due(self, now: datetime) -> MentionQuerySet:
-        """Unprocessed mentions that no living worker has."""
+        """Unprocessed mentions that no worker holds, or whose lease has lapsed."""
         return super().due(now).unprocessed()
 
     def backlog_of(self, source: Source) -> MentionQuerySet:
-        """What a source showed that was said before its cases were to begin."""
+        """Mentions of a source that are older than the date from which it opens cases."""
         return self.filter(sightings__source=source, backlog=True)
 
     def bring_in(self) -> int:
-        """Let these become work after all → how many."""
+        """Process a backlog after all; return how many mentions are due by this."""
         return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
 
     def claim_batch(
@@ -42,7 +42,7 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
     ) -> list[Mention]:
         """Claim the oldest due mentions.
 
-        A mention that killed its worker before is claimed alone, so that the others are safe.
+        A mention whose worker died repeatedly is claimed alone, so that it stops no others.
         """
 
         def risky_alone(mentions: list[Mention]) -> list[Mention]:
@@ -52,10 +52,11 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
 
 
 class Mention(LeasedRow):
-    """One item found online, as found. Its facts are frozen; only the work on it moves.
+    """One item found online, as found. Its facts never change; only the state of the work does.
 
-    scope, key: see `scrm.channels.base.Item`. backlog: older than a day when its source was
-    added, or undated then: stored and matched, but no case unless somebody asks.
+    scope, key: see `scrm.channels.base.Item`. backlog: older than the date from which its source
+    opens
+    cases, or undated at the first fetch: stored and matched, but no case unless a user asks for it.
     processed_at, attempt, lease_until: the state of the work. interaction: its ledger row.
     """
 
@@ -123,7 +124,7 @@ class Mention(LeasedRow):
 
 
 class Enclosure(models.Model):
-    """A file that came with a mention; its interaction gets it as soon as there is one."""
+    """A file that came with a mention; it is attached to the interaction once that exists."""
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="enclosures")
     attachment = models.OneToOneField(Attachment, models.PROTECT, related_name="enclosure")
@@ -134,14 +135,17 @@ class Enclosure(models.Model):
 
 class SightingQuerySet(models.QuerySet["Sighting"]):
     def decisive(self) -> dict[int, Source]:
-        """Mention id → the source that counts of those that saw it: one that is for us before one
-        that is about us, the first of them."""
+        """Return, by mention id, the source that decides how a mention is treated.
+
+        A source whose items are addressed to us wins over one about us; among equals the first one
+        wins.
+        """
         ordered = self.select_related("source").order_by("source__stance", "-pk")
         return {each.mention_id: each.source for each in ordered}
 
 
 class Sighting(models.Model):
-    """Which source found a mention, at which visit."""
+    """The source and the fetch that found a mention."""
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
     source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
@@ -158,9 +162,9 @@ class Sighting(models.Model):
 
 
 class Match(models.Model):
-    """A topic's revision hit a mention, or what was written down and has none.
+    """A hit of a topic's revision in a mention, or in an offline interaction, which has no mention.
 
-    interaction: the ledger row that was recorded with this hit; None where nothing was.
+    interaction: the ledger row recorded with this hit; None if nothing was recorded.
     spans: [["text", start, end], …] in code points.
     """
 

@@ -20,13 +20,13 @@ class TopicQuerySet(models.QuerySet["Topic"]):
         return self.filter(is_active=True)
 
     def queries(self) -> list[TopicQuery]:
-        """The current revisions of active topics, as the matcher takes them."""
+        """Return the current revisions of active topics as input for the matcher."""
         return self.stamped_queries()[1]
 
     def stamped_queries(self) -> tuple[uuid.UUID | None, list[TopicQuery]]:
-        """The same with the stamp that stands for them. One statement, so both are of one moment.
+        """Return these queries with their stamp; one statement, so both are of the same moment.
 
-        None where there are no such topics.
+        The stamp is None if there are no such topics.
         """
         current = TopicRevision.objects.filter(current_of__in=self.active()).order_by("pk")
         stamp = models.Subquery(TopicStamp.objects.values("stamp")[:1])
@@ -39,7 +39,7 @@ class TopicQuerySet(models.QuerySet["Topic"]):
     model_name="TopicChange", fields=["name", "owner", "is_active", "current"], append_only=True
 )
 class Topic(models.Model):
-    """What we listen for. Its words are in revisions; one of them is current."""
+    """A subject to listen for. Its words are in revisions, one of which is current."""
 
     name = models.CharField(max_length=120, unique=True)
     purpose = models.CharField(max_length=500, blank=True)
@@ -54,6 +54,7 @@ class Topic(models.Model):
 
     class Meta:
         ordering = ["name"]
+        # In the database, so that raw SQL changes the stamp too.
         triggers = [
             pgtrigger.Trigger(
                 name="stamp",
@@ -84,7 +85,8 @@ class Topic(models.Model):
         by: User,
         now: datetime | None = None,
     ) -> TopicRevision:
-        """Listen for these words from now on; what matched before keeps its revision."""
+        """Listen for these words from now on; earlier matches keep their revision."""
+        # Locks the topic: two admins who save at once would create the same revision number.
         Topic.objects.select_for_update().get(pk=self.pk)
         last = self.revisions.order_by("-number").first()
         self.current = self.revisions.create(
@@ -100,7 +102,7 @@ class Topic(models.Model):
 
 
 class TopicRevision(models.Model):
-    """The words of a topic as somebody left them. Never changed."""
+    """The words of a topic at one time. Never changed."""
 
     topic = models.ForeignKey(Topic, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -124,9 +126,10 @@ class TopicRevision(models.Model):
 class TopicStamp(models.Model):
     """One row that changes with every change of a topic, by whatever statement.
 
-    Whoever has compiled the topics under this stamp need not read them again. It is random and
-    not a number: a number that was rolled back would come a second time, for other topics. Who
-    changes a topic holds the row until the commit, so changes follow one another.
+    A process that has compiled the topics under this stamp need not read them again. The stamp is
+    random and not a number: a number that was rolled back would come a second time, for other
+    topics. A transaction that changes a topic locks the row until its commit, so changes follow one
+    another.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)

@@ -1,4 +1,4 @@
-"""A new source in two steps on one address: what is there, then how to treat it."""
+"""Add a source in two steps at one URL: find addresses, then choose one and its settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel
 
 _FIRST = 3
-"""So many are in sight; the others fold."""
+"""The number of samples that are shown at once; the others are folded."""
 
 
 @admin_only
@@ -84,7 +84,7 @@ def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> Ht
 
 
 def _keep(form: SourceForm) -> Source | None:
-    """The source, or None with the error at its field where a colleague was faster."""
+    """Return the saved source, or None with a field error if another admin added it first."""
     try:
         with transaction.atomic():
             return form.keep()
@@ -95,7 +95,7 @@ def _keep(form: SourceForm) -> Source | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One of the last items, and which topics it would hit. age: in seconds, None if undated."""
+    """One recent item and the topics it would hit. age: in seconds, None if undated."""
 
     item: Item
     title: SafeString

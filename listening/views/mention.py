@@ -19,7 +19,7 @@ _FEW = {"today", "answers"}
 
 @require_safe
 def mentions(request: StaffRequest) -> HttpResponse:
-    """All that was heard, the last found first, narrowed by words of `narrow.ITEMS`."""
+    """List mentions, the last found first, filtered by names in `filters.ITEMS`."""
     words = [word for word in request.GET.getlist("only") if word in filters.ITEMS]
     rows = _page(_narrowed(words), request.GET.get("before", ""), few=bool(_FEW & {*words}))
     query = request.GET.copy()
@@ -41,10 +41,10 @@ def _narrowed(words: list[str]) -> QuerySet[Mention]:
 
 
 def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
-    """One page and one row more, in the order in which they were found.
+    """Return one page and one row more, the last found first.
 
-    few: of how many there are, so that they are sorted; else the key's index holds the order.
-    By that index PostgreSQL would look for the last of a few through all that was ever heard.
+    few: whether the filter leaves few rows, which are then sorted. Otherwise the index of the key
+    gives the order; for a few rows PostgreSQL would search all mentions through that index.
     """
     last = number(before)
     if last is not None:
@@ -53,7 +53,7 @@ def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
 
 
 def _tabs(words: list[str]) -> list[tuple[str, str, bool]]:
-    """(query, label, is it this one): the same day, looked at in each way."""
+    """Return (query, label, whether it is selected) of each tab; the day filter is kept."""
     day = ["today"] if "today" in words else []
     way = next((word for word in words if word != "today"), "")
     ways = {"": _("everything"), **{k: v for k, v in filters.ITEMS.items() if k != "today"}}

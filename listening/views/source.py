@@ -29,7 +29,7 @@ _APART = 20
 
 @require_safe
 def sources(request: StaffRequest) -> HttpResponse:
-    """All of them, or those that a word of `narrow.SOURCES` asks for."""
+    """List all sources, or those of a filter in `filters.SOURCES`."""
     only = request.GET.get("only", "")
     rows, label = _with_health(), filters.SOURCES.get(only, "")
     if label:
@@ -39,7 +39,7 @@ def sources(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def source(request: StaffRequest, pk: int) -> HttpResponse:
-    """Its last items and its health; htmx asks for the items alone while they are awaited."""
+    """Show a source with its last items and its health; htmx polls for that part alone."""
     row = get_object_or_404(_with_health(), pk=pk)
     if request.headers.get("HX-Request"):
         context = {"source": row, **_items_part(request, row)}
@@ -62,7 +62,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Stop or go on visiting, as the button said."""
+    """Pause or resume fetching, as the button said."""
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
@@ -84,7 +84,7 @@ def poll(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let the backlog become work after all."""
+    """Process the backlog of a source after all."""
     row = get_object_or_404(Source, pk=pk)
     count = Mention.objects.backlog_of(row).bring_in()
     nudge("scrm.pipeline.process")
@@ -98,11 +98,12 @@ def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def replay(request: StaffRequest, pk: int) -> HttpResponse:
-    """Process what was set apart once more."""
+    """Process a quarantined item again."""
     row = get_object_or_404(SetApart.objects.select_related("mention", "poll__source"), pk=pk)
     if row.mention is None:
         messages.error(request, _("This one was never stored, so it cannot be tried again."))
         return redirect(row.poll.source)
+    # Attempts start at 0 again: otherwise the item would be quarantined at once.
     Mention.objects.filter(pk=row.mention.pk).update(processed_at=None, attempt=0, lease_until=None)
     SetApart.objects.filter(pk=pk).update(replayed_at=timezone.now())
     nudge("scrm.pipeline.process")
@@ -111,7 +112,10 @@ def replay(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _with_health() -> SourceQuerySet:
-    """Sources with the new items of the last seven days, as `lately`, and a day, as `daily`."""
+    """Annotate sources with their new items in the last seven days.
+
+    `lately` is the sum and `daily` the average per day.
+    """
     week = timezone.now() - timedelta(days=7)
     lately = Coalesce(Sum("polls__new", filter=Q(polls__started_at__gte=week)), 0)
     rows = Source.objects.select_related("owner", "account")
@@ -132,7 +136,11 @@ def _page(
 
 
 def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
-    """refresh: seconds until the page looks again; often until the first visit, then calmly."""
+    """Context of the item list.
+
+    refresh: seconds until the page polls again, 2 until the first fetch has ended and 10 after it;
+    0 on later pages and for a paused source.
+    """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
     waits = not (row.last_ok_at or row.failures)
@@ -145,10 +153,10 @@ def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
 
 
 def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
-    """A page of what it found, and the key of the next page, 0 at the end.
+    """Return a page of what the source found, and the key of the next page, 0 at the end.
 
-    Pages follow the order in which items were found, which an index holds; within a page the
-    newest is first.
+    Pages follow the order in which items were found, for which there is an index; within a page the
+    newest item comes first.
     """
     before = number(request.GET.get("before", ""))
     found = row.sightings.select_related("mention").order_by("-mention")

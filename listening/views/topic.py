@@ -71,7 +71,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Stop or go on listening for it, as the button said."""
+    """Pause or resume listening for a topic, as the button said."""
     row = get_object_or_404(Topic, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
@@ -81,7 +81,7 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _proposal() -> dict[str, Any]:
-    """For the very first topic: what the organisation is called."""
+    """Initial values for the very first topic: the name and handles of the organisation."""
     here = Workspace.objects.here()
     if here is None or Topic.objects.exists():
         return {}
@@ -100,7 +100,7 @@ def _form(request: StaffRequest, form: TopicForm) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one list of words gained and lost."""
+    """The words that one list gained and lost."""
 
     label: str
     added: tuple[str, ...]
@@ -108,7 +108,7 @@ class Change:
 
 
 def _history(revisions: list[TopicRevision]) -> list[tuple[TopicRevision, list[Change]]]:
-    """Each revision, newest first, with what it changed."""
+    """Return each revision, newest first, with its changes."""
     pairs = pairwise([*revisions, None])
     return [(revision, _changes(revision, before)) for revision, before in pairs if revision]
 
