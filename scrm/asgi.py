@@ -1,4 +1,4 @@
-"""One address: the live stream runs on the event loop, pages on a few threads beside it."""
+"""The ASGI application: the live stream runs on the event loop, pages run on a few threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scrm.web.wsgi_bridge import Pages  # isort: skip
 configure()
 _pages = Pages(pages, threads=4)
 _ON_THE_LOOP = {"/live/": stream, "/healthz": alive}
-"""What must not wait for a thread."""
+"""Paths that must not wait for a thread."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -28,8 +28,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _lifespan(receive: Any, send: Any) -> None:
-    _ = get_resolver().url_patterns  # imports all views, which no request should wait for
-    # What stands for good is not looked through for garbage: that held everything up for 0.1 s.
+    _ = get_resolver().url_patterns  # imports all views now, so that no request waits for it
+    # Keep long-lived objects out of garbage collection: collecting them stopped everything for 0.1
+    # s.
     gc.collect()
     gc.freeze()
     while (await receive())["type"] != "lifespan.shutdown":

@@ -1,4 +1,4 @@
-"""The queue. Messages are nudges: rows say what is due, so early ack and no results."""
+"""The Celery app. Messages are nudges and rows say what is due, so: early ack, no results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.db import close_old_connections
 
 from scrm.web.logs import configure
 
-# Root is warned of because messages could be pickled; ours are JSON and nothing else is taken.
+# Celery warns about running as root because messages could be pickled; ours are JSON only.
 warnings.simplefilter("ignore", SecurityWarning)
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
 TASKS_PER_CHILD = 2000
@@ -40,8 +40,8 @@ app.conf.update(
     },
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=TASKS_PER_CHILD,
-    # Celery closes the database connection around each task, unless it is told how many may
-    # share one: as many as one process does.
+    # Celery closes the database connection after each task unless it is told how many tasks may
+    # share one: here, all tasks of one process.
     CELERY_DB_REUSE_MAX=TASKS_PER_CHILD,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
@@ -60,9 +60,9 @@ app.conf.update(
 
 @task_prerun.connect
 def _look_at_the_connection(**_: object) -> None:
-    """As before each request: what is broken or too old is closed, the rest is checked on use.
+    """Close a broken or too old database connection before each task, as before each request.
 
-    Without this a connection that the database cut would fail every task that shares it.
+    Without this, a connection that the database closed would fail every task that shares it.
     """
     close_old_connections()
 

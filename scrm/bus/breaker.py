@@ -1,4 +1,7 @@
-"""Leave a Redis that does not answer alone for a while: hints may be lost, people may not wait."""
+"""Circuit breaker for Redis: after a failure, skip it for 5 seconds.
+
+Messages to Redis are only hints and may be lost; users must not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ REST_SECONDS = 5.0
 
 
 class Patience:
-    """Knows whether the last try failed so lately that another is not worth a person's time."""
+    """Remembers a failure; while `is_over` is true, callers must not try Redis again."""
 
     def __init__(self) -> None:
         self._until = 0.0

@@ -1,8 +1,8 @@
-"""The only live bus. Events are hints that carry ids, never text: pages fetch what changed.
+"""The live bus. Events are hints that carry ids, never text: pages fetch what changed.
 
-`publish` speaks on commit, from any process; `stream` is the event stream that a browser
-holds open. One Redis subscription per process serves all its browsers; the stream trusts a
-short-lived token signed by the page and never touches the database.
+`publish` sends on commit, from any process; `stream` is the event stream that a browser holds open.
+One Redis subscription per process serves all its browsers. The stream trusts a short-lived token
+signed by the page and never uses the database.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BEAT = b"event: beat\ndata: 0\n\n"
 STREAMS_OF_ONE = 30
 """Open streams that one user may have in a process: one a browser, or one a tab without HTTPS."""
 _WAITING = 100
-"""Events that may wait for a slow browser; beyond it the oldest are dropped (only hints)."""
+"""Events that may wait for a slow browser; more than that drop the oldest, which are only hints."""
 
 
 @cache
@@ -44,8 +44,9 @@ def _publisher() -> redis.Redis:
 
 
 def publish(topic: str, event: str, pk: int) -> None:
-    """Hint to everyone who watches `topic`, once the transaction commits. Never raises."""
+    """Send an event to everyone who watches `topic`, once the transaction commits. Never raises."""
     message = json.dumps({"topic": topic, "event": event, "id": pk})
+    # On commit: a browser that fetched earlier would still see the old state.
     transaction.on_commit(lambda: _publish(message), robust=True)
 
 
@@ -60,12 +61,15 @@ def _publish(message: str) -> None:
 
 
 def token(topics: Iterable[str]) -> str:
-    """What a page hands its browser to open the stream with, for these topics."""
+    """Return the token with which a browser may open the stream for these topics."""
     return signing.dumps(sorted(topics), salt="live", compress=True)
 
 
 class _Line:
-    """One open stream. It costs no task while it is quiet; what comes at once leaves at once."""
+    """One open stream.
+
+    It needs no task while it is idle; events that arrive together leave together.
+    """
 
     __slots__ = ("_send", "sending", "topics", "waiting")
 
@@ -78,6 +82,7 @@ class _Line:
     def tell(self, body: bytes) -> None:
         self.waiting.append(body)
         del self.waiting[:-_WAITING]
+        # One sender per stream: two tasks would mix their events.
         if self.sending is None:
             self.sending = asyncio.create_task(self._pass_on())
 
@@ -91,7 +96,7 @@ class _Line:
 
 
 class _Hub:
-    """Every open stream of this process and the one subscription that feeds them."""
+    """All open streams of this process and the one subscription that feeds them."""
 
     def __init__(self) -> None:
         self.lines: set[_Line] = set()
@@ -106,6 +111,7 @@ class _Hub:
         self._start()
         try:
             yield
+        # Also after an error: a stream that stays here would use up the user's limit.
         finally:
             self.lines.discard(line)
             for topic in line.topics:
@@ -120,7 +126,7 @@ class _Hub:
         return all(len(self.watching.get(user, ())) < STREAMS_OF_ONE for user in users)
 
     def _start(self) -> None:
-        """What serves all lines, once; again if it ended."""
+        """Start the tasks that serve all streams; restart them if one has ended."""
         if self.tasks and not any(task.done() for task in self.tasks):
             return
         for task in self.tasks:
@@ -137,10 +143,11 @@ class _Hub:
                         self._spread(message["data"])
             except (redis.RedisError, OSError) as error:
                 _log.warning("live bus lost, trying again", error=str(error))
+                # Wait: a Redis that is down would otherwise be asked without pause.
                 await asyncio.sleep(1)
 
     async def _beat(self) -> None:
-        """So that nobody on the way takes a quiet line for a dead one."""
+        """Send a heartbeat, so that no proxy closes an idle stream as dead."""
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             for line in self.lines:
@@ -157,8 +164,10 @@ _hub = _Hub()
 
 
 async def stream(scope: Any, receive: Any, send: Any) -> None:
-    """ASGI: `GET /live/?token=…` → an event stream; 403 for a token that is not ours, 429 for one
-    stream too many."""
+    """ASGI application: `GET /live/?token=…` answers with an event stream.
+
+    403 for a token that is not ours or too old, 429 if the user has too many streams open.
+    """
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
         signed = query.get("token", [""])[0]
@@ -172,11 +181,13 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     headers = [
         (b"content-type", b"text/event-stream"),
         (b"cache-control", b"no-store"),
+        # For nginx: a proxy that buffers would hold the events back.
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     line = _Line(topics, send)
     with _hub.holding(line):
+        # At once, so that the browser knows the stream is open.
         line.tell(BEAT)
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -1,7 +1,8 @@
-"""Start the next hop by its name, once the row that makes it due is committed.
+"""Send a Celery message for work that is due, once the row that makes it due is committed.
 
-A nudge may be lost: the tick sweeps up what is due. So it never retries, never raises, expires,
-and is dropped where many wait already: a worker that is slow or gone makes no queue grow.
+A nudge may be lost: the tick finds everything that is due. So it never retries, never raises,
+expires, and is dropped if many are waiting already. Thus no queue grows without limit when a worker
+is slow or gone.
 """
 
 from __future__ import annotations
@@ -25,26 +26,33 @@ _patience = Patience()
 _LOST = (OperationalError, RedisError, OSError)
 EXPIRES = 60
 MOST_IN_FLIGHT = 500
-"""Messages that the tick keeps waiting in a queue; what else is due gets its turn after them."""
+"""The number of messages that the tick keeps waiting in a queue.
+
+Other due work comes after them.
+"""
 MOST_OF_RARE = 700
-"""The same for `nudge_rare`: a busy task must not keep the rarer ones out of their queue."""
+"""The same for `nudge_rare`: a busy task must not keep rarer ones out of their shared queue."""
 FULL = 900
-"""Messages in one queue from which on a nudge is dropped. Several processes may find one place
-free at the same moment, so this leaves room below the 1,000 that no queue exceeds."""
+"""The length of a queue from which on nudges are dropped.
+
+Several processes may find one place free at the same moment, so this leaves room below the 1,000
+that no queue exceeds.
+"""
 
 
 def nudge(task: str, *args: int | str, after: float = 0) -> None:
-    """Send the task of this name when the transaction commits, `after` some seconds."""
+    """Send the task of this name when the transaction commits, to run `after` seconds."""
+    # On commit: a worker that starts earlier would not see the row yet.
     transaction.on_commit(lambda: _send(task, args, after), robust=True)
 
 
 def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """One for each of these rows, the oldest first, as long as there is room."""
+    """Nudge the task once for each of these rows, the oldest first, while there is room."""
     _nudge_up_to(MOST_IN_FLIGHT, task, due.order_by(oldest_by, "pk"))
 
 
 def nudge_rare(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """The same for a task that shares its queue with a busier one."""
+    """Like `nudge_each`, for a task that shares its queue with a busier one."""
     _nudge_up_to(MOST_OF_RARE, task, due.order_by(oldest_by, "pk"))
 
 
@@ -56,7 +64,10 @@ def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
 
 
 def top_up(task: str, due: QuerySet[Any], *, most: int = MOST_IN_FLIGHT) -> None:
-    """Let as many messages wait as rows are due. They name no row: each task takes one itself."""
+    """Send messages until as many wait as rows are due.
+
+    They name no row: each task claims one itself.
+    """
     wanted = due.order_by()[:most].count()
     missing = wanted - _waiting(task) if wanted else 0
     for _ in range(missing):
@@ -64,12 +75,12 @@ def top_up(task: str, due: QuerySet[Any], *, most: int = MOST_IN_FLIGHT) -> None
 
 
 def is_full(task: str) -> bool:
-    """Whether a message of this task would be dropped."""
+    """Whether a nudge for this task would be dropped."""
     return _waiting(task) >= FULL
 
 
 def _waiting(task: str) -> int:
-    """How many messages wait in the queue of this task; FULL where Redis does not answer."""
+    """The number of messages in this task's queue; FULL if Redis does not answer."""
     if _patience.is_over():
         return FULL
     try:
@@ -86,7 +97,7 @@ def _length(task: str) -> int:
 
 @cache
 def _client() -> redis.Redis:
-    # Not the client of Celery's channel: after a rest that one was seen to answer None.
+    # Not the client of Celery's channel: after an idle time that one was seen to answer None.
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
@@ -94,6 +105,7 @@ def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
     if _patience.is_over():
         return
     try:
+        # Not exact: several processes may pass this check at once. FULL leaves room for them.
         if _length(task) >= FULL:
             return
         current_app.send_task(

@@ -1,4 +1,4 @@
-"""Celery beat, which sends nothing into a full queue: with no worker it would grow for ever."""
+"""Celery beat that sends nothing into a full queue: without a worker it would grow for ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scrm.bus.nudge import is_full
 
 
 class BoundedScheduler(Scheduler):  # type: ignore[misc]
-    """Skips a turn of a task while its queue is full, or while Redis does not answer."""
+    """Skips a run of a task while its queue is full or Redis does not answer."""
 
     def apply_async(self, entry: Any, **options: Any) -> Any:
         return None if is_full(entry.task) else super().apply_async(entry, **options)

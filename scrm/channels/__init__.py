@@ -1,1 +1,1 @@
-"""What a channel is, and each kind of one. Add a kind: its file, a line in `registry`."""
+"""Channels: what a channel is, and each kind. To add a kind: its package, a line in `registry`."""

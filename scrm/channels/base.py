@@ -1,7 +1,7 @@
-"""What crosses the seam between scrm and a network: frozen facts, two protocols, one error.
+"""The interface between scrm and a network: frozen dataclasses, protocols, one error type.
 
-A channel hears (`Listener`), speaks (`Speaker`), or both. Neither sees a model: a poll hands
-over a `Visit` and gets a `Batch`; a delivery hands over an `Outgoing` and gets a `Receipt`.
+A channel listens (`Listener`), speaks (`Speaker`), or both. Neither sees a model: a poll passes a
+`Visit` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Json = Mapping[str, Any]
 
 
 class ChannelError(Exception):
-    """A network said no, or nothing. Carries what the caller has to decide.
+    """The network refused, failed, or did not answer. Carries what the caller has to decide.
 
-    message: one sentence in plain English for the health line or the failed sending.
-    permanent: trying again as it is cannot help (404, wrong password, text refused).
+    message: one sentence in plain English for the source's health or the failed delivery.
+    permanent: retrying unchanged cannot help (404, wrong password, text refused).
     retry_after: seconds the network asked us to wait, or None.
-    uncertain: only for sends: the network may have acted although we got no answer.
+    uncertain: only for sends: the network may have accepted it although we got no answer.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Our own presence on a channel, as plugs see it: no row, no session.
+    """Our own account on a channel, as channels see it: no database row, no session.
 
     network: the network's name, the first half of every profile key ("sandbox.microblog").
-    self_key: the stable key under which we ourselves appear there; "" where we do not.
+    self_key: the stable key of our own profile there; "" if we have none.
     """
 
     network: str
@@ -74,15 +74,17 @@ class Author:
 
 
 AUTOMATIC, BOUNCE, NOTICE = "automatic answer", "bounce", "delivery notice"
-"""Kinds of items that no human wrote. An automatic answer is recorded and is no work. A bounce
-says that what we sent came back, a notice that it is late; both are no words of anybody: their
-`author` is whom it did not reach, `in_reply_to` our own key, "" where it is not known, and
-`text` the other side's reason."""
+"""Kinds of items that no human wrote.
+
+An automatic answer is recorded but is no work. A bounce says that a message of ours was returned, a
+notice that it is late. Both are nobody's words: their `author` is the recipient it did not reach,
+`in_reply_to` is our own key, "" if unknown, and `text` is the reason that the other server gave.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that comes or goes with a text. content_type: the sender's word, nothing more."""
+    """A file that comes with an item or is sent with a text. content_type: as the sender claims."""
 
     name: str
     content_type: str
@@ -93,15 +95,15 @@ class File:
 class Item:
     """One thing found. Strings lose NUL and lone surrogates here, and nowhere else.
 
-    scope, key: identity; a second item with the same pair is the same item, by whatever
-      source it came. `scope` is the widest space in which `key` is unique.
-    thread_key, in_reply_to: keys in the same scope; "" where there is no thread or parent.
+    scope, key: identity; a second item with the same pair is the same item, whatever source found
+    it. `scope` is the widest space in which `key` is unique.
+    thread_key, in_reply_to: keys in the same scope; "" if there is no thread or parent.
     text: plain, extracted once; spans of hits are code-point offsets into `title` and `text`.
-    html: already cleaned with `scrm.text.clean.clean`. raw: the bytes as received.
-    occurred_at: aware, theirs; may be None or absurd, never trusted for order alone.
+    html: already sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
+    occurred_at: aware, as the network says; may be None or absurd, never trusted for order alone.
     to_us: whether the item was addressed to us (a mention, a reply, a DM), where known.
-    other_address: an address that the sender's name holds and that is not theirs. Such an item
-      joins no exchange and no case of anybody else, and staff are told.
+    other_address: an address in the sender's name that is not the sender's own. Such an item joins
+    no conversation and no case of another person, and staff are warned.
     """
 
     scope: str
@@ -128,7 +130,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One look at one source: where, as whom, and where the last visit ended."""
+    """One fetch of one source: the address, our credentials, and the cursor of the last fetch."""
 
     address: str
     cursor: Json = field(default_factory=dict)
@@ -137,7 +139,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Something found that could not be read as an item: its raw bytes and why."""
+    """Something found that could not be read as an item: its raw bytes and the reason."""
 
     raw: bytes
     reason: str
@@ -145,11 +147,11 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a visit brought home.
+    """The result of a fetch.
 
-    cursor: JSON-able, opaque to all but the listener; stored with the items, in one
-      transaction. unchanged: the network said, or a hash showed, that nothing is new.
-    next_after: seconds the network asks us to stay away, or None; 0 where more waits there.
+    cursor: JSON, opaque to all but the listener; stored with the items, in one transaction.
+    unchanged: the network said, or a hash showed, that nothing is new.
+    next_after: seconds the network asks us to wait, or None; 0 if more is waiting there.
     """
 
     items: tuple[Item, ...] = ()
@@ -162,7 +164,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One address that a listener can visit, as discovery shows it to a human."""
+    """One address that a listener can fetch, as discovery shows it to a user."""
 
     address: str
     title: str
@@ -176,7 +178,7 @@ class Listener(Protocol):
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """What can be heard at an address that a human typed. Raises ChannelError in words."""
+        """Return what can be listened to at an address that a user typed. Raises ChannelError."""
         ...
 
 
@@ -184,10 +186,10 @@ class Listener(Protocol):
 class Outgoing:
     """One text on its way to one destination.
 
-    nonce: the idempotence key; made and stored before the first try, the same at each.
-    destination: a profile key for one person, "" for the public at large.
-    in_reply_to, thread_key: keys in the network's scope, "" for something new.
-    about: the title of what it answers. references: keys of all that was said there before.
+    nonce: the idempotency key; made and stored before the first attempt, the same at each.
+    destination: a profile key for one person, "" for the public.
+    in_reply_to, thread_key: keys in the network's scope, "" for a new thread.
+    about: the title of what it answers. references: keys of all earlier items of the thread.
     """
 
     nonce: str
@@ -205,7 +207,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The network's word that it took our text: the identity under which it will be heard."""
+    """The network's confirmation that it accepted our text: the identity it will have there."""
 
     scope: str
     key: str
@@ -214,7 +216,7 @@ class Receipt:
 
 
 class Lookup(Enum):
-    """What `Speaker.find` says when it has no receipt to show."""
+    """The answer of `Speaker.find` if it has no receipt."""
 
     ABSENT = "surely absent"
     CANNOT_TELL = "cannot tell"
@@ -225,39 +227,46 @@ Idempotence = Literal["key", "lookup", "none"]
 
 class Speaker(Protocol):
     def idempotence(self, credentials: Credentials) -> Idempotence:
-        """key: a second send with one nonce is the same send. lookup: `find` can tell."""
+        """How a send can be repeated safely.
+
+        key: a second send with the same nonce is the same send. lookup: `find` can tell.
+        """
         ...
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
-        """Say it, once. Raises ChannelError; `uncertain` where it may have been said."""
+        """Send it, once. Raises ChannelError, `uncertain` if it may have been sent."""
         ...
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Was this said? Never says anything itself. Raises ChannelError."""
+        """Look up whether this was sent. Never sends anything. Raises ChannelError."""
         ...
 
 
 class Editor(Protocol):
-    """Changes what we said to many. Both verbs done twice are as done once, so that after any
-    trouble they are simply tried again; `receipt` is what `send` gave for the original."""
+    """Changes what we posted to many.
+
+    Both methods are idempotent, so that after an error they are simply retried. `receipt` is what
+    `send` returned for the original.
+    """
 
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
-        """Put these words in the place of what is there. Raises ChannelError."""
+        """Replace the text that is there. Raises ChannelError."""
         ...
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Take it down; what is gone already is as good. Raises ChannelError."""
+        """Take it down; success also if it is gone already. Raises ChannelError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A kind of network. `by_hand`: a human carries it out and logs what was said.
+    """A kind of network. `by_hand`: staff do the talking there and log it.
 
-    max_length: code points a text may have, or None. `visibilities` it can speak in.
-    titles: whether a text may carry a title that is shown there. carries: bytes of files that
-    may go with a text. own_ground: whoever posts there, and does not answer, is one of us (a
-    blog of our own). own_source: what of an account is listened to as soon as it is connected.
+    max_length: code points a text may have, or None. visibilities: those it can send with.
+    titles: whether a text may have a title that is shown there. carries: bytes of files that a text
+    may
+    carry. own_ground: every author of a post that answers nothing is one of us (our own blog).
+    own_source: what to listen to as soon as an account is connected.
     """
 
     kind: str
@@ -279,7 +288,7 @@ _LONGEST_KEY = 400
 
 
 def bounded_key(key: str) -> str:
-    """`key`, or where it is too long for an index its head with a hash of the whole."""
+    """Return `key`, or, if it is too long for an index, its beginning with a hash of the whole."""
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 65]}#{sha256(key.encode()).hexdigest()}"
@@ -290,6 +299,7 @@ def _make_storable(facts: Any) -> None:
         value = getattr(facts, each.name)
         if isinstance(value, str):
             value = storable(value)
+            # The dataclass is frozen: this is how __post_init__ sets a field.
             object.__setattr__(
                 facts, each.name, bounded_key(value) if each.name in _KEYS else value
             )

@@ -1,6 +1,6 @@
-"""What no human wrote: bounces, with a report (RFC 3464) or without, and automatic answers.
+"""Recognise mail that no human wrote: automatic answers, and bounces with or without a report.
 
-Pure.
+Reports are those of RFC 3464. Pure.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """kind: BOUNCE, or NOTICE where it may still arrive. recipient: "" where nobody says whom.
-    ours: which of our letters it was; None if it was none of ours."""
+    """What a bounce says about a mail of ours.
+
+    kind: BOUNCE, or NOTICE if it may still arrive. recipient: "" if it is not named.
+    ours: which of our mails it was; None if it was none of ours.
+    """
 
     kind: str
     recipient: str
@@ -45,12 +48,12 @@ class Returned:
 
 
 def returned(letter: Letter) -> Returned | None:
-    """What a letter says of another that did not arrive, or None: it is no such letter."""
+    """Return what a mail says about another that did not arrive; None if it is no such mail."""
     return _by_report(letter) or _by_looks(letter)
 
 
 def _by_report(letter: Letter) -> Returned | None:
-    """The fields of one who failed, else of whoever is named first."""
+    """Read a delivery report: the fields of a recipient that failed, else of the first one."""
     told = [fields for fields in letter.report if "action" in fields]
     if not told:
         return None
@@ -63,12 +66,15 @@ def _by_report(letter: Letter) -> Returned | None:
         BOUNCE if failed else NOTICE,
         _address(whom.partition(";")[2] or whom),
         _tidy(said) or _reason(letter),
-        _ours(letter) if failed or late else None,  # the rest says that all is well
+        _ours(letter) if failed or late else None,  # other actions say that all is well
     )
 
 
 def _by_looks(letter: Letter) -> Returned | None:
-    """Without a report: a mail program's name, and words of failure or nobody to answer to."""
+    """Recognise a bounce without a report.
+
+    By a mail program's address, words of failure in the subject, or an empty return path.
+    """
     sender = letter.sender.address if letter.sender else ""
     daemon = bool(_DAEMONS.match(sender))
     nobody = letter.header("return-path").replace(" ", "") == "<>"
@@ -81,7 +87,8 @@ def _by_looks(letter: Letter) -> Returned | None:
     ours = _ours(letter)
     certain = named or (daemon and nobody)
     if ours is None and not certain:
-        return None  # a customer may write of a delay from such an address: it is read as a letter
+        # a customer may write about a delay from such an address: read it as a normal mail
+        return None
     return Returned(NOTICE if late else BOUNCE, _address(named), _reason(letter), ours)
 
 
@@ -94,13 +101,13 @@ def _field(fields: Headers, name: str) -> str:
 
 
 def _address(text: str) -> str:
-    """Of several that did not arrive, the first."""
+    """Return the first address of those that were not reached."""
     found = split(text.partition(",")[0])
     return found[0] if found else ""
 
 
 def _reason(letter: Letter) -> str:
-    """The line with the other server's answer, with what it is broken into."""
+    """Return the line with the other server's answer, and the lines it continues on."""
     lines = [line.strip() for line in letter.text[:20_000].splitlines()]
     for index, line in enumerate(lines):
         if _CODE.search(line):
@@ -114,8 +121,11 @@ def _tidy(text: str) -> str:
 
 
 def is_automatic(letter: Letter) -> bool:
-    """Whether a machine answered. A letter that a machine began (a form, an order) is work, and
-    so is what a person wrote through a list or with a wish to get no automatic answer."""
+    """Whether a mail is an automatic answer.
+
+    A mail that a machine started (a form, an order) is work; so is what a person wrote through a
+    list or with the wish to get no automatic answer.
+    """
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
     if (
         submitted == "auto-replied"
@@ -140,5 +150,5 @@ def _precedence(letter: Letter) -> str:
 
 
 def _by_list(letter: Letter) -> bool:
-    """Lists put `Precedence: bulk` and the like on what people write."""
+    """Whether it came through a list: lists add `Precedence: bulk` to what people write."""
     return any(name in letter.headers for name in ("list-id", "list-post", "mailing-list"))

@@ -1,4 +1,4 @@
-"""Mail: a mailbox of ours, read by IMAP and answered by SMTP."""
+"""Channel for e-mail: one of our mailboxes, read by IMAP and answered by SMTP."""
 
 from scrm.channels.base import Channel
 from scrm.channels.email.listen import FOLDER, MailListener

@@ -1,8 +1,8 @@
-"""Message-IDs: ours, which prove themselves, and the threads that all of them tell of. Pure.
+"""Message-IDs: ours, which carry a signature, and the threads that Message-IDs form. Pure.
 
-Ours is `nonce.thread.mark@domain`. The mark covers the rest and can be made by us alone, so that
-nobody can put a letter into a thread that they never took part in. Every recipient of a letter
-knows its Message-ID, so that an ID alone does not prove that a letter is from us.
+Ours is `nonce.thread.mark@domain`. The mark signs the rest and only we can make it, so that nobody
+can put a mail into a thread in which they took no part. Every recipient of a mail knows its
+Message-ID, so an ID alone does not prove that a mail is from us.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIGEST = re.compile(r"#[0-9a-f]{16}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """One of our own Message-IDs, taken apart: the sending's nonce and the thread's token."""
+    """One of our own Message-IDs, parsed: the nonce of the delivery and the token of the thread."""
 
     id: str
     nonce: str
@@ -33,12 +33,12 @@ class Ours:
 
 
 def our_id(nonce: str, thread: str, domain: str) -> str:
-    """The Message-ID, without its brackets, of what is sent under `nonce` in a thread."""
+    """Return the Message-ID, without brackets, of a mail sent under `nonce` in a thread."""
     return f"{nonce}.{thread}.{stamp(f'{nonce}.{thread}@{domain}')}@{domain}"
 
 
 def find_ours(text: str) -> Ours | None:
-    """The first Message-ID in `text` that we made, wherever it stands there."""
+    """Return the first Message-ID in `text` that we made, at whatever place."""
     for found in _OURS.finditer(text.lower()):
         nonce, thread, mark, domain = found.groups()
         if is_stamp(f"{nonce}.{thread}@{domain}", mark):
@@ -47,30 +47,31 @@ def find_ours(text: str) -> Ours | None:
 
 
 def own_id(message_id: str, domain: str) -> Ours | None:
-    """The whole Message-ID as one that we made for a domain, or None."""
+    """Return a Message-ID parsed if it is exactly one that we made for this domain, else None."""
     found = find_ours(message_id)
     is_whole = found and found.id == message_id.lower() and found.id.endswith(f"@{domain}")
     return found if is_whole else None
 
 
 def ids(header: str) -> tuple[str, ...]:
-    """The Message-IDs in a header, without their brackets, in their order."""
+    """Return the Message-IDs in a header, without brackets, in order."""
     found = _ID.findall(header)
-    if not found and "@" in header and len(header.split()) == 1:  # some forget the brackets
+    if not found and "@" in header and len(header.split()) == 1:  # some programs omit the brackets
         found = [header.strip("<> \t\r\n")[:900]]
     return tuple(dict.fromkeys(found))[:MOST_REFERENCES]
 
 
 def token(text: str) -> str:
-    """A thread's key: of a fixed form, so that it fits into a Message-ID."""
+    """Return the key of a thread in a fixed form, so that it fits into a Message-ID."""
     return text if _TOKEN.fullmatch(text) else sha256(text.encode()).hexdigest()[:20]
 
 
 def thread(own: str, references: Sequence[str], author: str) -> str:
-    """The thread of a letter → its key.
+    """Return the key of a mail's thread.
 
-    Whoever names one of our own letters got it, and joins its thread. Else it is one author's
-    thread: a Message-ID that anybody may copy lets nobody in.
+    A mail that refers to one of our own mails joins its thread, because its author received that
+    mail. Otherwise the thread belongs to one author: anybody can copy a Message-ID, so it lets
+    nobody in.
     """
     for reference in reversed(references):
         if found := find_ours(reference):
@@ -79,19 +80,21 @@ def thread(own: str, references: Sequence[str], author: str) -> str:
 
 
 def own_thread(own: str, references: Sequence[str], author: str) -> str:
-    """The thread of one author's letters alone."""
+    """Return the key of a thread that only mails of one author can join."""
     root = references[0] if references else own
     return token(f"{root} {author}")
 
 
 def key(message_id: str, digest: str) -> str:
-    """The identity of a letter that is not ours. A Message-ID is chosen by its sender, so that it
-    alone cannot be trusted to say that two letters are one: what is in them counts as well. No
-    such key is one of ours, whose key is the Message-ID alone."""
+    """Return the identity of a mail that is not ours: its Message-ID and a digest.
+
+    The sender chooses the Message-ID, so it alone cannot show that two mails are the same; the
+    content counts as well. Such a key is never one of ours, which is the Message-ID alone.
+    """
     return f"{message_id}#{digest[:16]}"
 
 
 def id_of(key: str) -> str:
-    """The Message-ID in a letter's identity, or "" where it had none."""
+    """Return the Message-ID in the identity of a mail, or "" if it had none."""
     bare = _DIGEST.sub("", key)
     return bare if re.fullmatch(r"[^<>\s#]+@[^<>\s#]+", bare) and bare.isascii() else ""

@@ -1,4 +1,4 @@
-"""A letter as an item, or why it is set apart. Pure."""
+"""Turn a mail into an item, or into a reason why it is quarantined. Pure."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from scrm.channels.email.read import Letter, Unreadable, as_html, read
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
-"""So much of a letter is kept as it came: its files lie elsewhere, and its text is kept as text."""
+"""The bytes of the raw mail that are stored: its files and its text are stored separately."""
 MOST_FROM_ONE, WITHIN = 30, 600
-"""Letters of one sender within so many seconds; who sends more is a machine that runs wild."""
+"""Mails of one sender within so many seconds; a sender of more is a machine out of control."""
 _NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
 _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 
 
 def self_key(address: str) -> str:
-    """The key under which we hear ourselves. No sender can have it: what merely bears our
-    address was not sent by us, and opens a case as any other letter does."""
+    """Return the key of our own profile.
+
+    No sender can have it: a mail that only carries our address was not sent by us, and opens a case
+    like any other mail.
+    """
     return f"us:{mail_address(address)}"
 
 
 def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item | Apart:
-    """came: when the mailbox got it, aware."""
+    """Return the item of a mail. came: when the mailbox received it, aware."""
     try:
         letter = read(raw)
+        # First: a bounce must not become a message.
         back = returned(letter)
         if back:
             return _bounce(letter, back, raw, came)
@@ -52,8 +56,10 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
 
 
 def _ours(letter: Letter, credentials: Credentials) -> Ours | None:
-    """The Message-ID of a letter that we sent from this very mailbox. Whoever got a letter of
-    ours knows its Message-ID, so that the sender must be ours as well."""
+    """Return the parsed Message-ID of a mail that we sent from this mailbox, else None.
+
+    Every recipient of our mail knows its Message-ID, so the sender must be ours as well.
+    """
     own = mail_address(credentials.address)
     if letter.sender is None or letter.sender.address != own:
         return None
@@ -83,16 +89,21 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
 
 
 def _alone(found: Item, letter: Letter, other: str) -> Item:
-    """A letter whose sender's name holds another address: it answers nothing of ours, and shares
-    a thread only with letters from the same address."""
+    """Isolate a mail whose sender's name contains another address.
+
+    It answers nothing of ours, and shares a thread only with mails from the same address.
+    """
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
     return replace(found, thread_key=thread, in_reply_to="", other_address=readable(other))
 
 
 def _sender(letter: Letter, own: str) -> Person | None:
-    """Who speaks. A form on a web site, or a group of ours, sends in its own name, or in ours,
-    and says who wrote; anybody else's Reply-To could lead our answers astray."""
+    """Return the author of a mail.
+
+    A web form, or a mailing list of ours, sends under its own or our address and names the author
+    in another header. For any other sender, Reply-To is ignored: it could misdirect our answers.
+    """
     sender, asked = letter.sender, letter.original or letter.reply_to
     if sender is None or asked is None:
         return sender or asked
@@ -106,8 +117,10 @@ def _sender(letter: Letter, own: str) -> Person | None:
 
 
 def _is_group(address: str, letter: Letter, own: str) -> bool:
-    """Whether this is the address of a mailing list of our own domain: a stranger's list could
-    name anybody as the sender."""
+    """Whether this is a mailing list of our own domain.
+
+    A foreign list could name anybody as sender.
+    """
     local, _, domain = address.rpartition("@")
     listed = f"<{local}.{domain}>" in letter.header("list-id").lower()
     return listed and domain == own.rpartition("@")[2]
@@ -118,7 +131,10 @@ def _as_author(person: Person) -> Author:
 
 
 def _answers(letter: Letter) -> str:
-    """In reply to: of ours, if it names one; its In-Reply-To comes last in `references`."""
+    """Return what it replies to: a mail of ours if it names one, else its In-Reply-To.
+
+    In-Reply-To is the last of `references`.
+    """
     for reference in reversed(letter.references):
         if found := find_ours(reference):
             return found.id
@@ -126,7 +142,7 @@ def _answers(letter: Letter) -> str:
 
 
 def _when(said: datetime | None, came: datetime | None) -> datetime | None:
-    """When it was written, as far as that can be true: the mailbox knows when it came."""
+    """Return the time of writing if it is plausible, else the time when the mailbox received it."""
     if came is None or (said and came - _EARLY <= said <= came + _LATE):
         return said
     return came
@@ -150,9 +166,9 @@ def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -
 
 @dataclass
 class Pace:
-    """How often each sender wrote lately, from one visit to the next.
+    """Counts the recent mails of each sender, from one fetch to the next.
 
-    senders: address → [how many, since when in seconds], as JSON keeps it.
+    senders: address → [how many, since when in seconds], as JSON stores it.
     """
 
     senders: dict[str, list[float]]
@@ -162,7 +178,10 @@ class Pace:
         return cls({k: list(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {})
 
     def count(self, found: Item, came: datetime | None) -> tuple[Item, str]:
-        """The item, automatic where its sender runs wild; and what to say of that, once."""
+        """Count a mail; return it, as automatic if its sender sends too many, and a warning.
+
+        The warning is "" except for the first mail above the limit.
+        """
         if found.kind != "message" or came is None:
             return found, ""
         now = came.timestamp()
@@ -181,7 +200,7 @@ class Pace:
 
     @property
     def kept(self) -> dict[str, list[float]]:
-        """Of those who write often, for the next visit."""
+        """Return the counts of frequent senders for the next fetch."""
         latest = max((since for _, since in self.senders.values()), default=0.0)
         often = [
             (address, seen)

@@ -1,4 +1,4 @@
-"""What we say, as the bytes of a letter. Pure but for the time."""
+"""Build the bytes of a mail. Pure except for the date."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A letter that is ready to leave. id: its Message-ID, without brackets. sender, to: as the
-    mail server is told them."""
+    """A mail that is ready to be sent.
+
+    id: its Message-ID, without brackets. sender, to: as the mail server gets them.
+    """
 
     id: str
     thread: str
@@ -30,13 +32,13 @@ class Sealed:
 
 
 def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
-    """Its Message-ID and its thread; the same for one sending, whenever it is asked."""
+    """Return the Message-ID and the thread; always the same for one delivery."""
     thread = ids.token(outgoing.thread_key or outgoing.nonce)
     return ids.our_id(outgoing.nonce, thread, domain_of(credentials.address)), thread
 
 
 def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
-    """Raises ChannelError where one of the addresses is none."""
+    """Build the mail. Raises ChannelError if one of the addresses is invalid."""
     own, thread = identity(credentials, outgoing)
     sender, to = _on_the_wire(credentials.address), _on_the_wire(outgoing.destination)
     message = EmailMessage(policy=policy.SMTP)
@@ -56,7 +58,7 @@ def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
 
 
 def _on_the_wire(address: str) -> str:
-    """With its domain in A-labels. Raises ChannelError."""
+    """Return the address with its domain in A-labels. Raises ChannelError."""
     try:
         return sendable(address)
     except ValueError as error:
@@ -64,7 +66,7 @@ def _on_the_wire(address: str) -> str:
 
 
 def subject(outgoing: Outgoing, whose: str) -> str:
-    """As it was written; else that of what it answers, with “Re:” once."""
+    """Return the subject as written, else that of the mail it answers, with one “Re:”."""
     if outgoing.subject:
         return one_line(outgoing.subject)
     bare = re.sub(r"(?i)^(?:\s*(?:re|aw|sv|antw|ant|wg)\s*:\s*)+", "", one_line(outgoing.about))
@@ -81,7 +83,10 @@ def signed(text: str, signature: str) -> str:
 
 
 def _encoding(text: str) -> str:
-    """Readable where it can be; long lines and other scripts are wrapped by their encoding."""
+    """Return the transfer encoding.
+
+    Readable if possible; long lines and other scripts are wrapped by their encoding.
+    """
     if text.isascii():
         return "7bit" if max(map(len, text.split("\n"))) <= 900 else "quoted-printable"
     foreign = sum(not sign.isascii() for sign in text)
@@ -98,7 +103,10 @@ def _attach(message: EmailMessage, file: File) -> None:
 
 
 def _ids(own: str, outgoing: Outgoing) -> bytes:
-    """The headers with Message-IDs, written by hand: a long one may not be encoded, only folded."""
+    """Return the headers with Message-IDs.
+
+    Not made by `email`: a long Message-ID must be folded and never encoded.
+    """
     answered = ids.id_of(outgoing.in_reply_to)
     named = [each for key in outgoing.references if (each := ids.id_of(key)) and each != own]
     chain = list(dict.fromkeys([*(each for each in named if each != answered), answered]))
@@ -111,7 +119,7 @@ def _ids(own: str, outgoing: Outgoing) -> bytes:
 
 
 def _shortened(chain: Sequence[str]) -> Sequence[str]:
-    """The first says which thread it is, the last which letters it is about."""
+    """Shorten References: the first names the thread, the last ones the mails it is about."""
     if len(chain) <= MOST_REFERENCES:
         return chain
     return [chain[0], *chain[-MOST_REFERENCES + 1 :]]

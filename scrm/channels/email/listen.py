@@ -1,4 +1,4 @@
-"""Read a mailbox: what came since, and nothing in it changes."""
+"""Read a mailbox by IMAP: what is new since the last fetch. Nothing in the mailbox changes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FOLDER = "INBOX"
 SECONDS = 55.0
 MOST_LETTERS, MOST_BYTES = 100, 64 * http.MEGABYTE
 LARGEST = 36 * http.MEGABYTE
-"""25 MB of files are 34 MB in a letter."""
+"""The size of the largest mail that is read: 25 MB of files are 34 MB in a mail."""
 HISTORY = timedelta(days=30)
-"""What lay in a mailbox before it was connected, is read as far back as that."""
+"""How far back mail is read that was in the mailbox before it was connected."""
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
@@ -28,7 +28,7 @@ _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A letter that lies there. came: when the mailbox got it."""
+    """A mail in the mailbox. came: when the mailbox received it."""
 
     uid: int
     size: int
@@ -37,10 +37,10 @@ class _Waiting:
 
 class MailListener:
     def listen(self, visit: Visit) -> Batch:
-        """Up to a hundred letters, oldest first. The cursor holds UIDVALIDITY and the last UID.
+        """Fetch up to a hundred mails, oldest first. The cursor holds UIDVALIDITY and the last UID.
 
-        Where UIDVALIDITY changed, all since the beginning is read again: what was stored before
-        is known by its identity.
+        If UIDVALIDITY changed, everything since the start is read again; what was stored before is
+        known by its identity.
         """
         us = _ours(visit.credentials)
         until = time.monotonic() + SECONDS
@@ -55,7 +55,7 @@ class MailListener:
             return _read(box, waiting, us, cursor | {"pace": visit.cursor.get("pace", {})}, uids)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
-        """The folders of our mailbox, the one into which all comes first."""
+        """Return the folders of our mailbox, the inbox first."""
         us = _ours(credentials)
         with mailbox(us, until=time.monotonic() + SECONDS / 4) as box:
             names = [each.name for each in box.folder.list() if "\\Noselect" not in each.flags]
@@ -81,9 +81,9 @@ def _validity(box: Mailbox, folder: str) -> int:
 
 
 def _uids(box: Mailbox, last: int, since: date) -> list[int]:
-    """All that is new, in the order in which it came."""
+    """Return the UIDs of new mails, in the order of arrival."""
     day = f"{since.day:02}-{_MONTHS[since.month - 1]}-{since.year}"
-    # A range up to * names the last letter even where it is older.
+    # A range up to * includes the last mail even if it is older.
     asked = f"UID {last + 1}:*" if last else f"SINCE {day}"
     return sorted({uid for each in box.uids(asked) if (uid := int(each)) > last})
 
@@ -108,7 +108,7 @@ def _fact(line: object) -> _Waiting | None:
 
 
 def _few(waiting: list[_Waiting]) -> list[_Waiting]:
-    """As many as one visit may carry; one at least."""
+    """Return as many mails as one fetch may carry, but at least one."""
     total, few = 0, list[_Waiting]()
     for each in waiting:
         total += min(each.size, LARGEST)
@@ -121,7 +121,7 @@ def _few(waiting: list[_Waiting]) -> list[_Waiting]:
 def _read(
     box: Mailbox, waiting: list[_Waiting], us: Credentials, cursor: Json, uids: list[int]
 ) -> Batch:
-    """Letter by letter. Where the line breaks, what came whole is kept, the rest is for later."""
+    """Read one mail after the other. If the connection breaks, keep those read so far."""
     pace, size = Pace.of(cursor.get("pace")), 0
     found: list[Item | Apart] = []
     last, trouble = int(cursor["uid"]), False
@@ -129,6 +129,7 @@ def _read(
         try:
             raw = _fetch(box, each)
         except (MailError, http.HttpError, OSError, IMAP4.error):
+            # Nothing was read yet: only an error makes the source show that it fails.
             if last == int(cursor["uid"]):
                 raise
             trouble = True
@@ -147,7 +148,8 @@ def _read(
 
 
 def _fetch(box: Mailbox, each: _Waiting) -> bytes:
-    """Its bytes, or of one that is too large only its head. b"" for one that is gone."""
+    """Return the bytes of a mail, only the header if it is too large, b"" if it is gone."""
+    # PEEK: a plain BODY would mark the mail as read.
     what = "BODY.PEEK[HEADER]" if each.size > LARGEST else "BODY.PEEK[]"
     _, lines = box.client.uid("FETCH", str(each.uid), f"(UID {what})")
     return next((line[1] for line in lines if isinstance(line, tuple)), b"")

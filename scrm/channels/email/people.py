@@ -1,8 +1,8 @@
-"""Who a header names: an address, and a name that proves nothing. Pure.
+"""Parse the person that a header names: an address, and a name that proves nothing. Pure.
 
-The address is what stands in the last `<…>`; everything else is a name, whatever it looks like.
-Own code, because `email.utils` and `email.headerregistry` take the first thing that looks like
-an address. Linear in the header's length.
+The address is the one in the last `<…>`; everything else is a name, whatever it looks like. This is
+our own code, because `email.utils` and `email.headerregistry` take the first thing that looks like
+an address. Linear in the length of the header.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ _AROUND_AT = re.compile(
     r"[\w.!#$%&'*+/=?^`{|}~-]{0,64}[\s\"\\]{0,3}@[\s\"\[\\]{0,3}[\w.\u3002-]{0,200}"
 )
 _HANDLES = re.compile(r"[^@]*+(?:@[A-Za-z0-9\u00c0-\u024f\s()\"'&/_-]*+)++(?:\.[\s\"')]*+)?")
-"""A name in which no @ can be read as part of an address: nothing like a dot comes after it, save
-at the very end. `Kim (@kimfly)`, `Jo @ Acme`."""
+"""A name in which no @ can be part of an address: no dot follows it, except at the very end.
+
+Examples: `Kim (@kimfly)`, `Jo @ Acme`.
+"""
 _ATS = "@\uff20\ufe6b"
 _INVISIBLE, _FILLERS = {"Cf", "Mn", "Me"}, "\u115f\u1160\u3164\uffa0"
 _MARK = re.compile(r'\\.|[()"]', re.DOTALL)
 _STEPS = {'"': {'"': -1}, "(": {"(": 1, ")": -1}}
-"""How deep each sign leads inside quotes and inside a comment."""
+"""How each sign changes the nesting depth inside quotes and inside a comment."""
 _BRACKETS = re.compile(r"<([^<>]*)>")
 _WORD = re.compile(r"[^\s<>()\[\],;:\"\\]+")
 _PAIRS = {('"', '"'), ("'", "'"), ("(", ")")}
@@ -36,8 +38,12 @@ _PAIRS = {('"', '"'), ("'", "'"), ("(", ")")}
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """address: a key, see `mail_address`. name: "" if there is none, or if it holds another
-    address. other: that other address, "" if there is none."""
+    """A person in a header.
+
+    address: a key, see `mail_address`. name: "" if there is none, or if it contains another
+    address.
+    other: that other address, "" if there is none.
+    """
 
     address: str
     name: str = ""
@@ -45,11 +51,12 @@ class Person:
 
 
 def mail_address(text: str) -> str:
-    """An address in the one form that is its key: lower case, its domain in A-labels; "" if
-    `text` is no address. A domain that IDNA does not allow stays as it is written.
+    """Return an address in the form that is its key; "" if `text` is no address.
 
-    The key itself is checked: it holds no sign that separates addresses, not even a full-width
-    one, and no invisible sign.
+    Lower case, the domain in A-labels. A domain that IDNA does not allow stays as it is written.
+    The
+    result is checked: it contains no sign that separates addresses, not even a full-width one, and
+    no invisible sign.
     """
     found = _ADDRESS.fullmatch(_unwrapped(text)) if len(text) <= _LONGEST_ADDRESS else None
     if not found:
@@ -70,7 +77,7 @@ def _is_key(text: str) -> bool:
 
 
 def sendable(text: str) -> str:
-    """The same, where something can be sent to. Raises ValueError in words."""
+    """Like `mail_address`, but raises ValueError with a message if mail cannot be sent there."""
     address = mail_address(text)
     if not address:
         raise ValueError(f"“{text[:300]}” is no mail address")
@@ -79,13 +86,13 @@ def sendable(text: str) -> str:
 
 
 def readable(address: str) -> str:
-    """The same address as people read it."""
+    """Return the address in the form that people read, its domain in Unicode."""
     local, at, domain = address.rpartition("@")
     return f"{local}{at}{domain_to_unicode(domain)}"
 
 
 def domain_of(address: str) -> str:
-    """Our own domain as it goes on the wire; "localhost" if there is no valid one."""
+    """Return our own domain in A-labels; "localhost" if it is invalid."""
     try:
         return domain_to_ascii(address.rpartition("@")[2]) or "localhost"
     except ValueError:
@@ -93,9 +100,9 @@ def domain_of(address: str) -> str:
 
 
 def split(header: str) -> tuple[str, str] | None:
-    """The address that a header names, and all else in it: the name, still encoded.
+    """Return the address that a header names, and the rest of it as the name, still encoded.
 
-    Before encoded words are decoded, or a name could bring brackets of its own.
+    Must run before encoded words are decoded: a name could bring brackets of its own.
     """
     outside = _without_quotes(header)
     for found in reversed(list(_BRACKETS.finditer(outside))):
@@ -108,8 +115,10 @@ def split(header: str) -> tuple[str, str] | None:
 
 
 def _last_word(header: str, outside: str, start: int, end: int) -> tuple[str, str] | None:
-    """The last word with an @ between `start` and `end`. If it is no address, none is taken in
-    its place: what stands before it is a name."""
+    """Return the last word with an @ between `start` and `end`, if it is an address.
+
+    If it is none, no earlier word replaces it: what stands before it is a name.
+    """
     for found in reversed(list(_WORD.finditer(outside, start, end))):
         if _has_at(found[0]):
             address = mail_address(found[0])
@@ -123,8 +132,10 @@ def _has_at(text: str) -> bool:
 
 
 def _without_quotes(header: str) -> str:
-    """The same with blanks for what stands in quotes and comments. Unchanged where one of them
-    does not end: then the signs are none."""
+    """Replace quoted strings and comments by blanks.
+
+    A header in which one of them does not end is returned unchanged: then the signs mean nothing.
+    """
     kept: list[str] = []
     inside, depth, start, end = "", 0, 0, 0
     for mark in _MARK.finditer(header):
@@ -134,14 +145,14 @@ def _without_quotes(header: str) -> str:
             if depth == 0:
                 inside, end = "", mark.end()
                 kept.append(" " * (end - start))
-        elif sign[-1] in _STEPS:  # outside, a backslash escapes nothing
+        elif sign[-1] in _STEPS:  # outside of quotes a backslash escapes nothing
             inside, depth, start = sign[-1], 1, mark.end() - 1
             kept.append(header[end:start])
     return header if inside else "".join(kept) + header[end:]
 
 
 def person(address: str, name: str) -> Person:
-    """name: decoded, as it stands beside the address."""
+    """Return the person. name: decoded, as it stands beside the address."""
     called = re.sub(r"\\(.)", r"\1", plain(name[: 4 * _LONGEST_NAME]))
     called = _unwrapped(called.strip(" <>"))
     other = _other_address(name, address) or _other_address(called, address)
@@ -151,8 +162,11 @@ def person(address: str, name: str) -> Person:
 
 
 def _other_address(name: str, address: str) -> str:
-    """What a name shows as another address; "" if every @ in it is the person's own address or
-    a mere handle. Invisible signs are dropped first, and any doubt counts as an address."""
+    """Return another address that a name shows, "" if there is none.
+
+    There is none if every @ belongs to the person's own address or to a handle. Invisible signs are
+    removed first, and any doubt counts as an address.
+    """
     seen = _without_own(_visible(_without_own(name, address)), address)
     if "@" not in seen or _HANDLES.fullmatch(seen):
         return ""

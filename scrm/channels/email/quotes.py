@@ -1,4 +1,4 @@
-"""What of a letter is new, and what it only quotes. Pure."""
+"""Separate the new text of a mail from what it quotes. Pure."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _SENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """new: what the letter adds. quoted: the lines that were left out, in their order."""
+    """new: the text that the mail adds. quoted: the lines that were left out, in order."""
 
     new: str
     quoted: str
 
 
 def fold(text: str) -> Folded:
-    """Leave out what is quoted. A letter that says nothing of its own is left whole.
+    """Leave out quoted text. A mail without text of its own is left whole.
 
-    A quotation between two of their own passages leaves a mark, so that one sees the gap.
+    A quotation between two new passages leaves a mark, so that the reader sees the gap.
     """
     lines = text.splitlines()
     end = _end_of_new(lines)
@@ -55,7 +55,7 @@ def fold(text: str) -> Folded:
 
 
 def marked(html: str) -> str:
-    """The words of `html`, those in a blockquote with a > before each line."""
+    """Return the text of `html`, with a > before each line of a blockquote."""
     pieces = _BLOCKQUOTE.split(html, maxsplit=_MOST_PIECES)
     lines: list[str] = []
     depth = 0
@@ -69,7 +69,7 @@ def marked(html: str) -> str:
 
 
 def _end_of_new(lines: list[str]) -> int:
-    """Where a mark says that all below is another letter."""
+    """Return the index of the line that marks the rest as another mail."""
     for index, line in enumerate(lines):
         if _BEGINS.match(line) or _is_head(lines, index):
             return index
@@ -79,7 +79,7 @@ def _end_of_new(lines: list[str]) -> int:
 
 
 def _is_head(lines: list[str], index: int) -> bool:
-    """From, Sent, To, Subject below one another, as some programs put them over a quotation."""
+    """Whether From, Sent, To, Subject follow below one another, as above a quotation."""
     if index >= len(lines) or not _FROM.match(lines[index]):
         return False
     below = [line for line in lines[index + 1 : index + 7] if line.strip()]
@@ -87,7 +87,7 @@ def _is_head(lines: list[str], index: int) -> bool:
 
 
 def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
-    """“On Monday, Jo wrote:” goes with the quotation below it."""
+    """Leave out lines like “On Monday, Jo wrote:” with the quotation below them."""
     for index, is_own in enumerate(own):
         if is_own or index == 0:
             continue

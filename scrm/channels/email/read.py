@@ -1,4 +1,4 @@
-"""The bytes of a letter → what it says: any charset, any nesting, nothing that it can break."""
+"""Parse the bytes of a mail: any charset, any nesting; a hostile mail cannot break it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scrm.text.clean import clean, storable
 MOST_FILES = 50
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
 _MOST_WORK = 30_000_000
-"""Boundaries times lines: what the parser's work grows with."""
+"""A bound for boundaries times lines, which the parser's work grows with."""
 _MOST_DEPTH = 50
 _LONGEST_HEADER, _LONGEST_SENDER = 20_000, 1_000_000
 _RETURNED = 20_000
@@ -32,23 +32,23 @@ _NOT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_esc
 
 Part = Message
 Headers = Mapping[str, tuple[str, ...]]
-"""By lower-case name: decoded, unfolded, in their order."""
+"""Headers by lower-case name: decoded, unfolded, in order."""
 
 
 class Unreadable(Exception):
-    """Why some bytes cannot be read as a letter, in one sentence."""
+    """The bytes cannot be read as a mail. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What a letter says.
+    """A parsed mail.
 
-    message_id: without brackets, "" if it has none. digest: of who, when and what, the same
-      wherever the letter lies. text: plain, from the HTML where there is nothing else.
-    html: the whole letter, cleaned, "" where that tells no more than `text`.
-    original: who wrote to a group that put its own address into From (X-Original-From).
-    report: the fields of a delivery report, one mapping for each recipient. returned: the head
-      of the letter that such a report, or a bounce of an older kind, gives back.
+    message_id: without brackets, "" if it has none. digest: of sender, date, subject and body, the
+    same in every mailbox. text: plain, from the HTML if there is nothing else.
+    html: the whole mail, sanitised, "" if it tells no more than `text`.
+    original: the author, if a mailing list put its own address into From (X-Original-From).
+    report: the fields of a delivery report, one mapping for each recipient.
+    returned: the header of the mail that a report, or a bounce of an older kind, returns.
     """
 
     headers: Headers
@@ -71,7 +71,8 @@ class Letter:
 
 
 def read(raw: bytes) -> Letter:
-    """Raises Unreadable."""
+    """Parse a mail. Raises Unreadable."""
+    # Before parsing: a hostile mail could keep the parser busy for a long time.
     if raw.count(b"boundary") * raw.count(b"\n") > _MOST_WORK:
         raise Unreadable("Its parts are nested too deeply.")
     try:
@@ -80,7 +81,7 @@ def read(raw: bytes) -> Letter:
         raise
     except RecursionError as error:
         raise Unreadable("Its parts are nested too deeply.") from error
-    except Exception as error:  # the parser breaks in many ways on what was made to break it
+    except Exception as error:  # the parser fails in many ways on mails that were made to break it
         raise Unreadable(f"It is too damaged to be read: {error!r}"[:300]) from error
 
 
@@ -117,7 +118,7 @@ def _read(raw: bytes) -> Letter:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """One part of the text in both its forms; html "" where there is only plain text."""
+    """One part of the text in both its forms; html is "" if there is only plain text."""
 
     plain: str = ""
     html: str = ""
@@ -132,7 +133,7 @@ class _Block:
 
 
 class _Found:
-    """What was met on the way through the parts."""
+    """Collects text, files and reports while walking through the parts."""
 
     def __init__(self) -> None:
         self.files: list[File] = []
@@ -141,7 +142,7 @@ class _Found:
         self.returned = ""
 
     def take(self, part: Part, depth: int = 0) -> _Block:
-        """The text of a part and of all in it; files and reports are kept aside."""
+        """Return the text of a part and all its children; files and reports are collected."""
         if depth > _MOST_DEPTH:
             raise Unreadable("Its parts are nested too deeply.")
         kind = part.get_content_type()
@@ -184,7 +185,7 @@ class _Found:
 
 
 def _either(blocks: list[_Block]) -> _Block:
-    """Of the same in several forms: the last of each, as its writer would have it."""
+    """Of alternative forms, take the last of each kind, which the author prefers."""
     words = [block.plain for block in blocks if block.plain.strip()]
     html = [block.html for block in blocks if block.html.strip()]
     return _Block(words[-1] if words else "", html[-1] if html else "")
@@ -221,7 +222,7 @@ def _words(part: Part) -> str:
 
 
 def _decoded(content: bytes, charset: str) -> str:
-    """By the charset that is named, else by what it most likely is. Line ends become \\n."""
+    r"""Decode by the named charset, else by the most likely one. Line ends become \\n."""
     for name in (charset, "utf-8", "cp1252"):
         if name.lower().replace("-", "_") in _NOT_TEXT:
             continue
@@ -233,7 +234,7 @@ def _decoded(content: bytes, charset: str) -> str:
 
 
 def _flowed(part: Part, text: str) -> str:
-    """Lines that were broken to fit, put together again (RFC 3676)."""
+    """Join lines that were broken to fit (RFC 3676)."""
     if str(part.get_param("format", "")).lower() != "flowed":
         return text
     joint = -1 if str(part.get_param("delsp", "")).lower() == "yes" else None
@@ -259,7 +260,7 @@ def _raw_name(part: Part) -> str:
 
 
 def _file_name(part: Part, kind: str, otherwise: str) -> str:
-    """As a name and nothing else: no folder, no line end."""
+    """Return the file name without folders and control characters."""
     given = unfold(_raw_name(part)) or unfold(otherwise)
     name = PurePosixPath(given.replace("\\", "/")).name
     name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
@@ -285,7 +286,7 @@ def _first(headers: Headers, name: str) -> str:
 
 
 def unfold(value: str) -> str:
-    """A header as a human reads it: one line, its encoded words decoded."""
+    """Return a header as one line with its encoded words decoded."""
     value = re.sub(r"[\r\n]+[ \t]*", " ", _readable(value))
     if "=?" in value:
         with suppress(ValueError, LookupError, UnicodeError):
@@ -299,7 +300,7 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _person(message: Part, name: str) -> Person | None:
-    """Whom the headers of this name name: of several, all but the last address are a name."""
+    """Return the person in the headers of this name; of several addresses the last one counts."""
     items = message.raw_items()  # type: ignore[attr-defined]
     said = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
     if len(said) > _LONGEST_SENDER:
@@ -323,7 +324,7 @@ def _moment(header: str) -> datetime | None:
 
 
 def _digest(headers: Headers, raw: bytes) -> str:
-    """Of who, when and what: what servers add on the way, and where it lies, do not count."""
+    """Hash sender, date, subject and body: not what servers add, nor where the mail is stored."""
     told = "\n".join(_first(headers, name) for name in ("from", "date", "subject"))
     body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
     return sha256(told.encode("utf-8", "replace") + b"\n\n" + body.strip()).hexdigest()

@@ -1,4 +1,4 @@
-"""Send a letter, once, and look for one that may have left."""
+"""Send a mail, once, and look for one that may have been sent."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from scrm.net import http
 
 SECONDS, LOOKUP_SECONDS = 60.0, 20.0
 COME_LATER = 300.0
-"""Seconds after a “not now”: who greylists lets a second try in after as long."""
+"""Seconds until a retry after a temporary refusal: greylisting accepts it after that time."""
 
 
 class MailSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
-        """SMTP cannot say what it took: a letter that is nowhere to be seen may be on its way."""
+        """SMTP cannot tell what it accepted: a mail that is not found may still be on its way."""
         return "none"
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
@@ -36,7 +36,7 @@ class MailSpeaker:
         return Receipt(NETWORK, letter.id, letter.thread)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Servers that keep what is sent prove it; where it is not found nothing is known."""
+        """Look in the folders for sent mail; if it is not there, nothing is proved."""
         own, thread = identity(credentials, outgoing)
         with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
             if any(_lies_in(box, folder, own) for folder in _where_sent(box)):
@@ -55,7 +55,7 @@ def _lies_in(box: Mailbox, folder: str, own: str) -> bool:
 
 
 def _send(smtp: Smtp, letter: Sealed) -> None:
-    """The last dot is the line: before it nothing left, after it only the answer tells."""
+    """Send a mail. Before the final dot nothing was sent; after it only the answer tells."""
     content = _dotted(letter.content)
     host = smtp.server.host
     try:
@@ -67,6 +67,7 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
         smtp.send(content)
     except (smtplib.SMTPException, http.HttpError, OSError) as error:
         raise ChannelError(f"{host} broke off before it had taken the letter: {error}") from error
+    # Outside the try: from the final dot on, an error no longer means that nothing was sent.
     _end(smtp)
 
 
@@ -84,7 +85,7 @@ def _end(smtp: Smtp) -> None:
 
 
 def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
-    """Say who sends, how much, and whether an address needs more than ASCII."""
+    """Send MAIL FROM with the size, and with SMTPUTF8 if an address needs more than ASCII."""
     limit = smtp.esmtp_features.get("size", "")
     if limit.isdigit() and 0 < int(limit) < size:
         raise ChannelError(
@@ -111,7 +112,7 @@ def _to(smtp: Smtp, to: str) -> None:
 
 
 def _no(code: int, words: bytes) -> ChannelError:
-    """5xx is for good, anything else for now."""
+    """Return the error of an answer: 5xx is permanent, anything else is temporary."""
     said = told(code, words)
     if 500 <= code < 600:
         return ChannelError(f"The mail server refused it: {said}", permanent=True)
@@ -119,7 +120,7 @@ def _no(code: int, words: bytes) -> ChannelError:
 
 
 def _dotted(content: bytes) -> bytes:
-    """As DATA wants it: CRLF throughout, no line that is a lone dot, but without the last one."""
+    """Prepare content for DATA: CRLF throughout, dots doubled, without the final dot."""
     content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
     content = re.sub(rb"(?m)^\.", b"..", content)
     return content if content.endswith(b"\r\n") else content + b"\r\n"

@@ -1,4 +1,4 @@
-"""Connections to mail servers, through the one guarded door and within a time."""
+"""Connections to mail servers: through the guarded `scrm.net.http` and within a time limit."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Security = Literal["tls", "starttls", "none"]
 Side = Literal["imap", "smtp"]
 Field = Literal["host", "security", "user", "password", "folder", ""]
 MOST_BYTES = 128 * http.MEGABYTE
-"""What one visit may read, heads and answers included."""
+"""The bytes that one fetch may read, including headers and answers."""
 
 
 class MailError(ChannelError):
-    """at: which of a server's settings the trouble is with, for the form that asked for them."""
+    """An error of a mail server. at: the setting that it concerns, for the form."""
 
     def __init__(self, message: str, at: Field = "", *, permanent: bool = False) -> None:
         super().__init__(message, permanent=permanent)
@@ -44,7 +44,7 @@ class Server:
     user: str
     password: str
     domain: str
-    """Our own, by which we greet."""
+    """Our own domain, for the greeting."""
 
 
 def server(credentials: Credentials, side: Side) -> Server:
@@ -60,9 +60,10 @@ def server(credentials: Credentials, side: Side) -> Server:
 
 
 def _connect(server: Server, until: float) -> socket.socket:
-    """A connection, encrypted where it is so from the start."""
+    """Connect; encrypted from the start if the security is TLS."""
     try:
         sock = http.connect(server.host, server.port, timeout=max(until - time.monotonic(), 0.01))
+        # After the name is resolved: the check must see the address that is really used.
         if server.security == "none" and not ip_address(sock.getpeername()[0]).is_loopback:
             sock.close()
             message = f"Without encryption only a server on this machine is used: {server.host}."
@@ -74,7 +75,7 @@ def _connect(server: Server, until: float) -> socket.socket:
 
 
 class _Imap(imaplib.IMAP4):
-    """IMAP over our own door, reading no longer than until a moment and no more than allowed."""
+    """IMAP over a guarded connection, with a time limit and a byte limit for reading."""
 
     def __init__(self, server: Server, until: float) -> None:
         self.server, self.until = server, until
@@ -100,11 +101,15 @@ class _Imap(imaplib.IMAP4):
         self.sock.close()
 
     def encrypt(self) -> None:
-        """STARTTLS. What the server said before it is forgotten."""
+        """Start TLS.
+
+        What the server said before it is dropped, because anyone could have sent it.
+        """
         status, _ = self._simple_command("STARTTLS")  # type: ignore[attr-defined]
         if status != "OK":
             raise MailError(f"{self.server.host} offers no STARTTLS at this port.", "security")
         self.sock = http.secure(self.sock, self.server.host)
+        # A new buffer: plaintext that an attacker sent ahead must not count as encrypted.
         self._listen()
         self._get_capabilities()  # type: ignore[attr-defined]
 
@@ -131,7 +136,7 @@ class Mailbox(BaseMailBox):
 
 @contextmanager
 def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iterator[Mailbox]:
-    """A mailbox that was logged in to, with a folder opened so that nothing in it can change."""
+    """Log in to a mailbox and open a folder read-only."""
     where = server(credentials, "imap")
     with _imap_words(where):
         box = Mailbox(where, until)
@@ -153,7 +158,7 @@ def _leave(box: Mailbox) -> None:
 
 @contextmanager
 def _imap_words(where: Server) -> Iterator[None]:
-    """Whatever goes wrong, as a MailError in words."""
+    """Turn every error into a MailError with a message."""
     try:
         yield
     except MailboxLoginError as error:
@@ -168,7 +173,7 @@ def _imap_words(where: Server) -> Iterator[None]:
 
 
 def _refused(where: Server, said: str) -> MailError:
-    """Wrong names and passwords stay wrong; a server that is busy may open later."""
+    """Return the error of a failed login: wrong credentials are permanent, a busy server is not."""
     if "UNAVAILABLE" in said.upper() or "LIMIT" in said.upper():
         return MailError(f"{where.host} lets nobody in at the moment: {said}", "host")
     message = f"{where.host} does not accept this user name and password: {said}"
@@ -176,14 +181,14 @@ def _refused(where: Server, said: str) -> MailError:
 
 
 def _said(error: ImapToolsError) -> str:
-    """The server's own words."""
+    """Return the server's own message."""
     words = getattr(error, "command_result", ("", [b""]))[1]
     lines = [each.decode("utf-8", "replace") for each in words if isinstance(each, bytes)]
     return " ".join(lines)[:300] or "it gave no reason."
 
 
 class Smtp(smtplib.SMTP):
-    """SMTP over our own door, within a time."""
+    """SMTP over a guarded connection, with a time limit."""
 
     def __init__(self, server: Server, until: float) -> None:
         self.server, self.until = server, until
@@ -197,7 +202,7 @@ class Smtp(smtplib.SMTP):
             self.file = http.stream(
                 self.sock, self.server.host, until=self.until, max_bytes=http.MEGABYTE
             )
-        if self.sock:  # for what is sent next
+        if self.sock:  # for the next command
             self.sock.settimeout(max(self.until - time.monotonic(), 0.01))
         return super().getreply()
 
@@ -221,12 +226,13 @@ class Smtp(smtplib.SMTP):
             message = f"{self.server.host} offers no STARTTLS: {told(code, words)}"
             raise MailError(message, "security")
         self.sock = http.secure(self.sock, self.server.host)
+        # Forget what was said before TLS: an attacker could have written it.
         self.file = self.helo_resp = self.ehlo_resp = None
         self.esmtp_features, self.does_esmtp = {}, False
         self.ehlo_or_helo_if_needed()
 
     def _log_in(self) -> None:
-        """By one way only: a server counts each wrong try, and waits longer after each."""
+        """Log in by one method only: servers count wrong attempts and wait longer after each."""
         user, password = self.server.user, self.server.password
         if "PLAIN" not in self.esmtp_features["auth"].upper().split():
             self.login(user, password)
@@ -239,7 +245,7 @@ class Smtp(smtplib.SMTP):
 
 @contextmanager
 def outbox(credentials: Credentials, *, until: float) -> Iterator[Smtp]:
-    """A mail server that was logged in to."""
+    """Connect to the SMTP server and log in."""
     where = server(credentials, "smtp")
     smtp = Smtp(where, until)
     try:
@@ -270,13 +276,13 @@ def _smtp_words(where: Server) -> Iterator[None]:
 
 
 def told(code: int, words: bytes | str) -> str:
-    """A server's answer, as it gave it, on one line."""
+    """Return a server's answer on one line."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return f"{code} {' '.join(text.split())}"[:400]
 
 
 def check(credentials: Credentials, *, seconds: float = 15.0) -> dict[Side, MailError]:
-    """Log in on both sides → what went wrong, by side; nothing if all is well."""
+    """Log in to both servers; return the errors by side, empty if both work."""
     wrong: dict[Side, MailError] = {}
     try:
         with mailbox(credentials, until=time.monotonic() + seconds, folder="INBOX"):

@@ -1,4 +1,4 @@
-"""RSS and Atom: polite visits to a feed, and finding a site's feeds from its address."""
+"""Channel for RSS and Atom: fetch a feed politely, and find the feeds of a site."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VISIT_SECONDS = 30.0
 DISCOVER_SECONDS = 10.0
 MAX_BYTES = 10 * http.MEGABYTE
 MAX_STAY_AWAY = 3_600.0
-"""A cache header or `<ttl>` may not make us deaf for longer than this many seconds."""
+"""The longest time in seconds that a cache header or `<ttl>` may delay the next fetch."""
 MAX_RETRY_AFTER = 7 * 86_400.0
 
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.5"
@@ -50,9 +50,10 @@ _MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
 
 class FeedListener:
     def listen(self, visit: Visit) -> Batch:
-        """One conditional GET. The cursor holds where the feed is, and what it last said.
+        """Make one conditional GET. The cursor holds the feed's address and validators.
 
-        `scope` stays what it was at the first visit, or a feed that moves would seem all new.
+        `scope` stays what it was at the first fetch; otherwise a feed that moves would seem all
+        new.
         """
         cursor = visit.cursor if visit.cursor.get("asked") == visit.address else {}
         response = _get(
@@ -85,7 +86,7 @@ class FeedListener:
         address: str,
         credentials: Credentials | None = None,  # noqa: ARG002 - feeds know no accounts
     ) -> list[Found]:
-        """The feed at an address, or up to three that the page there leads to."""
+        """Return the feed at an address, or up to three that the page there links to."""
         until = time.monotonic() + DISCOVER_SECONDS
         response = _first_answer(address.strip(), until)
         _refuse(response)
@@ -103,7 +104,7 @@ class FeedListener:
 
 
 def scope(address: str) -> str:
-    """The space in which a feed's ids are unique: its address, by http or https alike."""
+    """Return the space in which a feed's ids are unique: its address without http or https."""
     parts = urlsplit(address.strip())
     port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
     query = f"?{parts.query}" if parts.query else ""
@@ -129,7 +130,7 @@ def _conditions(cursor: Json) -> dict[str, str]:
 
 
 def _refuse(response: http.Response) -> None:
-    """Raise ChannelError in words for an answer that holds no feed."""
+    """Raise ChannelError with a message for an answer that holds no feed."""
     status, url = response.status, response.url
     if status in (429, 503):
         what = "asks us to come less often" if status == 429 else "is not available at the moment"
@@ -196,7 +197,7 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
 
 
 def _by_permalink(item: Item, *, by_wordpress: bool) -> Item:
-    """A WordPress site's entry under the identity that its REST interface gives it too."""
+    """Give a WordPress site's entry the identity that its REST API gives it too."""
     feed = f"//{item.scope.removeprefix('feed:')}"
     place = permalink.place(item.key, feed=feed, by_wordpress=by_wordpress)
     if place is None:
@@ -210,7 +211,7 @@ def _by_permalink(item: Item, *, by_wordpress: bool) -> Item:
         key=place.key,
         kind="comment",
         thread_key=place.post,
-        # Of a comment whose parent is gone WordPress says that it answers itself.
+        # If the parent of a comment is gone, WordPress says that the comment answers itself.
         in_reply_to=answered if answered not in ("", place.key) else place.post,
     )
 
@@ -220,7 +221,7 @@ def _bytes(raw: str) -> bytes:
 
 
 def _stay_away(response: http.Response, ttl_minutes: str = "") -> float | None:
-    """Seconds until the feed may hold something new, as its server says, or None."""
+    """Return the seconds until the feed may be new, as its server says, or None."""
     max_age = _MAX_AGE.search(response.headers.get("cache-control", ""))
     asked = [float(max_age[1])] if max_age else []
     if re.fullmatch(r"[0-9]{1,6}", ttl_minutes):
@@ -242,7 +243,7 @@ def _retry_after(response: http.Response) -> float | None:
 
 
 def _first_answer(address: str, until: float) -> http.Response:
-    """The answer at what a human typed: without a scheme, https is tried and then http."""
+    """Fetch what a user typed: without a scheme, try https and then http."""
     if _SCHEME.match(address):
         return _get(address, headers={}, deadline=_left(until))
     try:
@@ -252,7 +253,10 @@ def _first_answer(address: str, until: float) -> http.Response:
 
 
 def _asked(response: http.Response, address: str) -> str:
-    """What to visit next time: what was asked for, since only permanent moves are followed."""
+    """Return the address for the next fetch: the one asked for.
+
+    Only permanent moves are followed.
+    """
     if _SCHEME.match(address.strip()):
         return address.strip()
     return f"{urlsplit(response.url).scheme}://{address.strip()}"
@@ -265,7 +269,7 @@ def _found(response: http.Response, address: str) -> Found:
 
 
 def _linked(page: http.Response, until: float) -> list[Found]:
-    """The feeds that the page names. Raises the last trouble if every one of them fails."""
+    """Return the feeds that the page links to. Raises the last error if all of them fail."""
     found: list[Found] = []
     trouble: ChannelError | None = None
     for address, _ in _parse("page", page)["links"][:_MAX_TRIED]:

@@ -1,8 +1,9 @@
-"""One bounded child that parses for this process, started on first use and kept.
+"""One limited child process that parses feeds, started on first use and kept.
 
-A child costs 0.3 s to start, so it serves feed after feed; one that exceeds its CPU, memory or
-time is killed and the next feed gets a new one. It ends when this process does, because its
-standard input closes; a fork lets go of its parent's child for the same reason.
+A child takes 0.3 s to start, so it parses one feed after the other; a child that exceeds its CPU,
+memory or time is killed and the next feed gets a new one. It ends with this process, because its
+standard input closes. After a fork the child process drops its copies of the pipes for the same
+reason.
 """
 
 from __future__ import annotations
@@ -25,17 +26,18 @@ _ROOT = Path(__file__).parents[3]
 
 
 class _Child:
-    """The process, its pipes, and the lock that lets one thread at a time ask."""
+    """The process, its pipes, and the lock that lets one thread at a time use them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, head: bytes, body: bytes) -> bytes:
-        """The child's answer; without a line end if the child died over it."""
+        """Return the child's answer; without a line end if the child died."""
         child = self._running()
         assert child.stdin is not None
         assert child.stdout is not None
+        # readline() has no time limit of its own: killing the child ends it.
         watchdog = threading.Timer(WALL_SECONDS, child.kill)
         watchdog.daemon = True
         watchdog.start()
@@ -48,7 +50,7 @@ class _Child:
         finally:
             watchdog.cancel()
         if not line.endswith(b"\n"):
-            # Reaped here, or the next feed might still meet the dying child.
+            # Reaped here: otherwise the next feed might still meet the dying child.
             child.kill()
             child.wait()
         return line
@@ -65,10 +67,10 @@ class _Child:
         return self.process
 
     def let_go(self) -> None:
-        """After a fork: the child belongs to the parent; only our copies of its pipes close."""
+        """After a fork: the child belongs to the parent; close only our copies of its pipes."""
         process, self.process, self.lock = self.process, None, threading.Lock()
         if process is not None and process.stdin is not None and process.stdout is not None:
-            # The raw file: closing the buffer would first write what the parent began to say.
+            # The raw file: closing the buffer would first write what the parent had begun to send.
             cast(io.BufferedWriter, process.stdin).raw.close()
             process.stdout.close()
             process.returncode = 0
@@ -81,7 +83,7 @@ os.register_at_fork(after_in_child=_own.let_go)
 def parse(
     op: Literal["feed", "page"], body: bytes, *, base: str, content_type: str
 ) -> dict[str, Any]:
-    """What `feed_parse.parse_feed` or `parse_page` says of `body`. Raises ChannelError."""
+    """Return what `parse_feed` or `parse_page` says about `body`. Raises ChannelError."""
     request = {
         "op": op,
         "length": len(body),
