@@ -1,4 +1,4 @@
-"""Phone, letter, in person: a human says it, then logs what was said."""
+"""Channel for phone, letter and conversations in person: staff talk and log it afterwards."""
 
 from scrm.channels.base import Channel
 

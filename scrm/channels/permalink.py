@@ -1,8 +1,8 @@
-"""Who is who on a WordPress site, by feed and by REST alike: pure, and shared by both channels.
+"""Identities on a WordPress site, the same by feed and by REST. Pure; both channels share it.
 
 WordPress gives each post a guid that never changes (`https://blog.example/?p=5`, or the address
-that the post had when it came out), and each comment that of its post with `#comment-7`. Feeds
-and REST both show it. The scheme is left out, so that a move to https makes nothing new.
+that the post had when it was published), and each comment the guid of its post with `#comment-7`.
+Feeds and REST both show it. The scheme is left out, so that a move to https makes nothing new.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from scrm.channels.base import bounded_key
 from scrm.net.addresses import ascii_host
 
 _LONGEST_SCOPE = 60
-"""An account's network is no longer, and scope and network must be one."""
+"""No longer than an account's network: scope and network must be equal."""
 _COMMENT = re.compile(r"#comment-([0-9]{1,18})\Z")
 _NUMBERED = {"p", "page_id", "attachment_id"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Identity of a post or a comment. post: the key of the post that it is or stands under."""
+    """Identity of a post or a comment.
+
+    post: the key of the post itself, or of the commented post.
+    """
 
     scope: str
     key: str
@@ -36,7 +39,7 @@ class Place:
 
 
 def site_scope(address: str) -> str:
-    """The space in which a site's keys are unique: its host and port, by http or https alike."""
+    """Return the space in which a site's keys are unique: its host and port, without the scheme."""
     scope = f"wordpress:{_host(address)}"
     if len(scope) <= _LONGEST_SCOPE:
         return scope
@@ -44,7 +47,7 @@ def site_scope(address: str) -> str:
 
 
 def guid_key(guid: str) -> str:
-    """A guid without its scheme and standard port; "" for what is no web address."""
+    """Return a guid without its scheme and standard port; "" if it is no web address."""
     guid = unescape(guid).strip()
     try:
         parts = urlsplit(guid)
@@ -68,7 +71,7 @@ def comment_number(key: str) -> int | None:
 
 
 def post_number(key: str) -> int | None:
-    """The number in `?p=5`; None where the guid is an address in words."""
+    """Return the number in `?p=5`; None if the guid is a readable address."""
     for name, value in parse_qsl(urlsplit(key.partition("#")[0]).query):
         if name in _NUMBERED and re.fullmatch(r"[0-9]{1,18}", value):
             return int(value)
@@ -76,9 +79,10 @@ def post_number(key: str) -> int | None:
 
 
 def place(guid: str, *, feed: str, by_wordpress: bool) -> Place | None:
-    """What a feed's guid names on the feed's own site, or None where it is no WordPress one.
+    """Return what a feed's guid names on the feed's own site; None if it is no WordPress guid.
 
-    Only on the host of `feed` (its address), or one site could make us deaf for another's posts.
+    Only on the host of `feed` (its address): otherwise a feed could claim the identities of another
+    site's posts, and those would then be taken for known.
     """
     key = guid_key(guid)
     try:

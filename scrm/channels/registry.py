@@ -1,4 +1,4 @@
-"""Kind → channel, imported on first use so that an SDK loads only where it is needed."""
+"""Kind → channel, imported on first use, so that an SDK is loaded only where it is needed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def kinds() -> tuple[str, ...]:
 
 @cache
 def channel(kind: str) -> Channel:
-    """The channel of a kind. Raises KeyError for a kind that does not exist."""
+    """Return the channel of a kind. Raises KeyError if the kind does not exist."""
     found: Channel = import_module(_KINDS[kind]).CHANNEL
     return found

@@ -1,7 +1,9 @@
-"""Feeds and pages taken apart, in a process that may be killed: `feed_child` runs this module.
+"""Parse feeds and pages in a process that may be killed.
 
-A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) and `length` bytes;
-the answer is a line of JSON. Nothing here reaches the network or knows an item from before.
+`scrm.channels.feed.child` runs this module.
+
+A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) and `length` bytes; the
+answer is a line of JSON. Nothing here uses the network or keeps data from an earlier request.
 """
 
 from __future__ import annotations
@@ -32,14 +34,16 @@ _FEED_TYPES = {"application/rss+xml", "application/atom+xml"}
 _MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
 
 # feedparser resolves ids against the address of the feed, so that a feed that moves from http to
-# https would seem all new. This process does nothing else, so its set may be changed for good.
+# https would seem all new. This process does nothing else, so the set may be changed globally.
 feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 _sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
 
 
 def _sync_short_author(self: Any, key: str = "author") -> None:
-    """feedparser looks for an address in an author by a pattern that is quadratic: a long author
-    is left as it is written, so that it does not cost the whole feed."""
+    """Leave a long author as it is written, so that it does not cost the whole feed.
+
+    feedparser looks for an address in an author with a pattern that takes quadratic time.
+    """
     if len(self._get_context().get(key) or "") <= _MAX_NAME:
         _sync_author(self, key)
 
@@ -48,16 +52,17 @@ feedparser.mixin._FeedParserMixin._sync_author_detail = _sync_short_author
 
 
 def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
-    """The facts of a feed: `{"version", "title", "link", "ttl", "maker", "entries", "apart"}`.
+    """Return the facts of a feed.
 
-    Each entry has key, title, text, html, url, author, author_url, language, in_reply_to, raw
-    (str) and occurred_at (ISO 8601 or None). `version` is "" for what is not a feed.
+    These are `{"version", "title", "link", "ttl", "maker", "entries", "apart"}`. Each entry has
+    key, title, text, html, url, author, author_url, language, in_reply_to, raw (str) and
+    occurred_at (ISO 8601 or None). `version` is "" if the body is no feed.
     """
     headers = {"content-location": base, "content-type": content_type}
     try:
         parsed = _parse(body, headers)
     except (ValueError, OverflowError):
-        # A reference to a surrogate or beyond Unicode stops feedparser: it costs only itself.
+        # A reference to a surrogate or beyond Unicode stops feedparser: drop only those references.
         parsed = _parse(_REFERENCE.sub(_character, body), headers)
     entries, apart = [], []
     for entry in parsed.entries[:MAX_ENTRIES]:
@@ -83,7 +88,7 @@ def parse_page(
     base: str = "",
     content_type: str = "",  # noqa: ARG001 - feed links are ASCII in every charset of the web
 ) -> dict[str, Any]:
-    """`{"links": [[address, title], …]}`: the feeds that an HTML page names, absolute."""
+    """Return `{"links": [[address, title], …]}`: the feeds that an HTML page links to, absolute."""
     finder = _FeedLinks(base)
     finder.feed(body[:_MAX_PAGE].decode("utf-8", "replace"))
     return {"links": finder.links[:_MAX_LINKS]}
@@ -96,7 +101,7 @@ def _parse(body: bytes, headers: dict[str, str]) -> Any:
 
 
 def _character(reference: re.Match[bytes]) -> bytes:
-    """The reference itself if it names a character, else nothing."""
+    """Return the reference if it names a character, else nothing."""
     digits = reference[1].lower()
     number = int(digits[1:], 16) if digits.startswith(b"x") else int(digits)
     return reference[0] if 0 < number < 0xD800 or 0xDFFF < number < 0x110000 else b""
@@ -126,13 +131,13 @@ def _entry(entry: Any, parsed: Any, base: str) -> dict[str, Any]:
 
 
 def _maker(feed: Any) -> str:
-    """The program that wrote the feed, in its own words."""
+    """Return the program that made the feed, as the feed names it."""
     detail = feed.get("generator_detail") or {}
     return " ".join(_text(part) for part in (feed.get("generator"), detail.get("href")) if part)
 
 
 def _markup(detail: Any, parsed: Any) -> str:
-    """A text as HTML. Only Atom declares plain text in earnest; RSS puts HTML anywhere."""
+    """Return a text as HTML. Only Atom reliably declares plain text; RSS puts HTML anywhere."""
     value = _text(detail.get("value"))[:_MAX_HTML]
     plain_text = detail.get("type") == "text/plain" and _text(parsed.version).startswith("atom")
     return escape(value) if plain_text else value
@@ -142,11 +147,14 @@ _MAIL_AND_NAME = re.compile(r"[^\s@]+@\S+ \((.+)\)$")
 
 
 def _author(entry: Any, parsed: Any) -> tuple[str, str]:
-    """Name and link of whoever wrote the entry. An Atom feed's author wrote all its entries."""
+    """Return name and link of an entry's author.
+
+    The author of an Atom feed wrote all its entries.
+    """
     sources = [entry, parsed.feed] if _text(parsed.version).startswith("atom") else [entry]
     for source in sources:
         detail = source.get("author_detail") or {}
-        # feedparser cuts an address's domain short after four letters, and calls the rest a name.
+        # feedparser cuts the domain of an address after four letters and takes the rest for a name.
         written = _MAIL_AND_NAME.match(_text(source.get("author"))[: _MAX_NAME * 10])
         name = written[1] if written else detail.get("name") or source.get("author")
         if name := _name(name):
@@ -155,18 +163,18 @@ def _author(entry: Any, parsed: Any) -> tuple[str, str]:
 
 
 def _moment(entry: Any) -> str | None:
-    """When the entry came out, in UTC; None where that is missing or absurd."""
+    """Return the time of publication in UTC; None if it is missing or absurd."""
     for name in ("published_parsed", "updated_parsed", "created_parsed"):
         parts = entry.get(name)
         if parts and 1970 <= parts[0] <= 9999:
             year, month, day, hour, minute, second = parts[:6]
-            # A leap second is the last second of its minute to Python.
+            # Python has no leap seconds: take the last second of that minute.
             return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).isoformat()
     return None
 
 
 def _key(key: str) -> str:
-    """`key`, or its hash where it is too long for an index."""
+    """Return `key`, or its hash if it is too long for an index."""
     key = key.strip()
     return key if len(key) <= _MAX_KEY else "sha256:" + _digest(key)
 
@@ -213,7 +221,7 @@ _OPERATIONS = {"feed": parse_feed, "page": parse_page}
 
 
 def _answer(request: dict[str, Any], body: bytes) -> bytes:
-    """The answer's line. Whatever a parser raises on hostile bytes becomes a reason."""
+    """Return the line of the answer. Any error of a parser on hostile bytes becomes a reason."""
     try:
         result = _OPERATIONS[request["op"]](body, request["base"], request["type"])
         line = json.dumps(result).encode()
@@ -224,13 +232,17 @@ def _answer(request: dict[str, Any], body: bytes) -> bytes:
         reason = "it needs too much memory"
     except RecursionError:
         reason = "it is nested too deeply"
-    except Exception as error:  # the parser's faults are the feed's faults: kept as the reason
+    # any error of the parser is a fault of the feed: it becomes the reason
+    except Exception as error:
         reason = f"the parser gave up ({type(error).__name__}: {str(error)[:200]})"
     return json.dumps({"error": reason}).encode()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
-    """Answer until the other side closes. A request over its CPU seconds kills the process."""
+    """Answer until the other side closes.
+
+    A request that uses up its CPU seconds kills the process.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -238,7 +250,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["length"])
-        # The kernel's own timer: no Python handler has to run, so C code cannot outlast it.
+        # A timer of the kernel that kills: no Python handler has to run, so C code cannot outlast
+        # it.
         signal.setitimer(signal.ITIMER_PROF, request["seconds"])
         answer = _answer(request, body)
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -1,1 +1,1 @@
-"""A small simulated community that behaves like a remote network, faults included."""
+"""A small simulated community that behaves like a remote network, with its failures."""

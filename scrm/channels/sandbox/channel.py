@@ -1,4 +1,4 @@
-"""The near side: how scrm hears the sandbox's networks and speaks on them."""
+"""Channel for the sandbox: how scrm listens and speaks on its networks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from scrm.channels.sandbox.remote import (
 MAX_LENGTH = 500
 MAX_ITEMS = 500
 OVERLAP = 50
-"""Rows commit out of order, so each visit reads the last few numbers again."""
+"""Rows commit out of order, so each fetch reads the last few numbers again."""
 
 _IDEMPOTENCE: dict[str, Idempotence] = {MAIL: "key", MICROBLOG: "lookup", BLOG: "lookup"}
 _NETWORK = {"search": MICROBLOG, "mentions": MICROBLOG, "inbox": MAIL, "comments": BLOG}
@@ -85,7 +85,10 @@ class SandboxSpeaker:
         return _receipt(found[0]) if found else Lookup.ABSENT
 
     def _post(self, credentials: Credentials, outgoing: Outgoing) -> Post:
-        """Under class "key" the nonce is the post's key, as a Message-ID or record key is."""
+        """Build the post.
+
+        With idempotence "key" the nonce is the key of the post, like a Message-ID.
+        """
         keyed = self.idempotence(credentials) == "key"
         private = outgoing.visibility == "private"
         mail = credentials.network == MAIL
@@ -97,6 +100,7 @@ class SandboxSpeaker:
             parent_key=outgoing.in_reply_to,
             author_key=credentials.self_key,
             author_handle=handle,
+            # Not one transaction: the post must be stored even if the answer is then lost.
             author_name=credentials.config.get("name", handle),
             author_url="" if mail else f"{SITE}/@{handle}",
             title="" if credentials.network == MICROBLOG else outgoing.subject,
@@ -129,7 +133,10 @@ class SandboxEditor:
 
 class SandboxListener:
     def listen(self, visit: Visit) -> Batch:
-        """At most 500 items. The last few are heard again each time: the caller dedupes."""
+        """Return at most 500 items.
+
+        The last few are returned again each time: the caller dedupes.
+        """
         what, _, words = visit.address.partition(":")
         network = _NETWORK.get(what)
         if network is None:
@@ -154,7 +161,10 @@ class SandboxListener:
         return Batch(items=items, cursor=cursor_now, unchanged=not items, size=size)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """All that an account can hear; without one, what is public; a search as typed first."""
+        """Return all that an account can hear, or without an account what is public.
+
+        A search comes first, as it was typed.
+        """
         network = credentials.network if credentials else MICROBLOG
         offers = [each for each, at in _NETWORK.items() if at == network]
         if credentials is None:
@@ -168,7 +178,7 @@ class SandboxListener:
 
 @dataclass(frozen=True, slots=True)
 class _Self:
-    """We, as one network knows us; nobody where the key is ""."""
+    """Our own profile on one network; we have none there if the key is ""."""
 
     key: str = ""
     handle: str = ""
@@ -235,7 +245,7 @@ def _kind(post: Post) -> str:
 
 
 def _raw(post: Post, *, ours: bool) -> bytes:
-    """Compact JSON of the row; a nonce is shown only to whoever made it."""
+    """Return the row as compact JSON; a nonce is shown only to its own author."""
     facts = {each.attname: getattr(post, each.attname) for each in Post._meta.concrete_fields}
     if not ours:
         del facts["nonce"]
@@ -247,7 +257,7 @@ def _receipt(post: Post) -> Receipt:
 
 
 def _meet_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """Suffer the next fault, if one waits; what needs the caller's hand is returned."""
+    """Apply the next waiting fault; return it if the caller has to act on it."""
     fault = take_fault(cursor, network, call)
     if fault and fault.mode == "down":
         raise ChannelError("The sandbox network is down; it will be tried again.")

@@ -1,4 +1,4 @@
-"""What the people of the sandbox do: by order of a test or the sample, or by themselves."""
+"""What the people of the sandbox do, on request of a test or the sample, or on their own."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from scrm.channels.sandbox.remote import (
 )
 
 US = {MICROBLOG: "skywardair", MAIL: "care@skyward.example", BLOG: "skyward-blog"}
-"""Under which keys the people write to us."""
+"""The keys under which the people address us."""
 
 MAX_PER_STEP = 5
 MAX_ANSWERS = 3
-"""How often one person answers us in one thread before they let it rest."""
+"""How often one person answers us in one thread."""
 MAX_COMMENTS = 6
 _MAX_ECHOES = 4
 _PATIENCE = timedelta(minutes=1)
@@ -46,7 +46,7 @@ _UNANSWERED = """
         AND count(*) FILTER (WHERE nonce = '' AND parent_key <> '' AND to_key <> ALL(%s)) < %s)
     ORDER BY seq
 """
-"""The last word to a person in a thread, where it is ours."""
+"""The last post to a person in a thread, if it is ours."""
 _OPEN_STATEMENT = """
     WHERE network = %s AND parent_key = '' AND nonce <> '' AND created_at > %s AND created_at <= %s
       AND %s > (SELECT count(*) FROM sandbox_post reply WHERE reply.network = sandbox_post.network
@@ -77,10 +77,10 @@ def post(
     key: str = "",
     nonce: str = "",
 ) -> str:
-    """Somebody says something over there; the key of it.
+    """Publish a post in the sandbox and return its key.
 
-    author_key: a persona's key, handle or address, or anybody else's stable key. `to` makes it
-    private. A `nonce` marks it as said by us, as if it had gone out through the channel.
+    author_key: a persona's key, handle or address, or any other stable key. `to` makes it private.
+    A `nonce` marks it as ours, as if it had been sent through the channel.
     """
     drafted = Post(
         network=network,
@@ -100,10 +100,11 @@ def post(
 def fail(
     network: str, mode: Mode, *, times: int = 1, call: Call | None = None, seconds: float = 0.0
 ) -> None:
-    """Let the next `times` calls go wrong; by default sends, or visits where that is the point.
+    """Make the next `times` calls fail: sends by default, fetches for "duplicate".
 
-    answer lost: stored, but the caller is not told. down, refused: nothing stored. slow: works
-    after `seconds`. duplicate: a visit brings home what it brought before, and all of it twice.
+    answer lost: stored, but the caller is not told. down, refused: nothing is stored. slow: works
+    after
+    `seconds`. duplicate: a fetch returns earlier items again, and each item twice.
     """
     call = call or ("listen" if mode == "duplicate" else "send")
     with wire() as cursor:
@@ -115,14 +116,14 @@ def fail(
 
 
 def reset() -> None:
-    """Empty the sandbox. Numbers go on from where they were, so that no cursor runs ahead."""
+    """Empty the sandbox. The numbers continue, so that no stored cursor is ahead of them."""
     with wire() as cursor:
         cursor.execute("DELETE FROM sandbox_post")
         cursor.execute("DELETE FROM sandbox_fault")
 
 
 def step(now: datetime, rng: Random) -> list[str]:
-    """What happens in about a minute; the keys of what was said, at most MAX_PER_STEP."""
+    """Simulate about a minute; return the keys of the new posts, at most MAX_PER_STEP."""
     with wire() as cursor:
         ways = rng.choices(list(_WAYS), list(_WAYS.values()), k=rng.choice((1, 1, 2)))
         said = [way(cursor, now, rng) for way in ways]
@@ -134,7 +135,7 @@ def step(now: datetime, rng: Random) -> list[str]:
 def _author(
     network: str, author_key: str, *, handle: str = "", name: str = "", reach: int | None = None
 ) -> dict[str, str | int | None]:
-    """The author's columns; what is not given comes from the persona, if it is one."""
+    """Return the columns of an author; missing ones come from the persona, if it is one."""
     person = persona(author_key)
     key = author_key
     if person:
@@ -163,7 +164,7 @@ def _say(
     title: str = "",
     answers: Post | None = None,
 ) -> Post:
-    """Publish under a key that follows from `now` and `rng` alone."""
+    """Publish under a key that depends on `now` and `rng` only."""
     drafted = Post(
         network=network,
         key=f"{int(now.timestamp()):x}{rng.getrandbits(48):012x}",
@@ -204,14 +205,14 @@ def _message(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
 
 def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     who = rng.choice([each for each in CROWD if each.mail])
-    # One draw fills both, so that subject and body speak of the same flight.
+    # One draw fills both, so that subject and body name the same flight.
     title, body = phrases.fill("\n".join(rng.choice(phrases.MAILS)), rng).split("\n")
     text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
     return _say(cursor, now, rng, MAIL, who, text, to=US[MAIL], title=title)
 
 
 def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """Those whom we answered, some time later; one in four never does."""
+    """Let some people answer us after a while; one in four never does."""
     keys = [each.key for each in PEOPLE] + [each.mail for each in PEOPLE if each.mail]
     values: list[Value] = [keys, now - _PATIENCE, now - _INTEREST, keys, MAX_ANSWERS]
     answers = select(cursor, _UNANSWERED, values)
@@ -228,7 +229,7 @@ def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post
 
 
 def _comment(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """A reader of our newest statement that is not yet talked out."""
+    """Let a reader comment on our newest post that has less than MAX_COMMENTS comments."""
     values: list[Value] = [BLOG, now - _INTEREST, now, MAX_COMMENTS]
     found = select(cursor, _OPEN_STATEMENT, values)
     if not found or rng.random() > 0.3:

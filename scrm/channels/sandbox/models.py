@@ -1,4 +1,4 @@
-"""The sandbox's own tables. Other code may look at them; only `remote.py` writes them."""
+"""Tables of the sandbox. Other code may read them; only `remote.py` writes posts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.utils import timezone
 
 
 class Post(models.Model):
-    """One thing said over there.
+    """One post of a sandbox network.
 
-    author_key: on mail the lower-cased address. to_key: whom it addresses: the recipient of
-      what is private, the author of what a public reply answers, else "".
-    nonce: given by whoever spoke through the channel, so "" for the community.
+    author_key: on mail the lower-cased address. to_key: the recipient of a private post, the author
+      of the post that a public reply answers, else "".
+    nonce: set for posts sent through the channel, "" for those of the community.
     """
 
     seq = models.BigAutoField(primary_key=True)
@@ -50,7 +50,7 @@ class Post(models.Model):
 
 
 class Fault(models.Model):
-    """What goes wrong at the next `remaining` calls of a kind ("send", "find", "listen")."""
+    """A failure of the next `remaining` calls of a kind ("send", "find", "listen")."""
 
     network = models.TextField()
     call = models.TextField()

@@ -1,4 +1,4 @@
-"""Who lives in the sandbox. All invented."""
+"""The people of the sandbox. All are invented."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """`key` is stable and, over here, the handle in lower case; `mail` may be ""."""
+    """A person of the sandbox.
+
+    `key` is stable and equals the handle in lower case; `mail` may be "".
+    """
 
     key: str
     name: str
@@ -39,11 +42,11 @@ PEOPLE = (
     Persona("mairead_oc", "Máiréad O'Connor", 945, "mairead@oconnor.example"),
 )
 CROWD = PEOPLE[1:]
-"""Everybody but the film director, who speaks only when the story or an answer makes him."""
+"""Everybody but the film director, who speaks only in the story or when he answers."""
 
 _BY_KEY = {person.key: person for person in PEOPLE} | {p.mail: p for p in PEOPLE if p.mail}
 
 
 def persona(key: str) -> Persona | None:
-    """The persona with that key, handle or mail address."""
+    """Return the persona with that key, handle or mail address."""
     return _BY_KEY.get(key.lstrip("@").lower())

@@ -1,4 +1,4 @@
-"""The far side: what the network stores, and the only way to it."""
+"""The remote side of the sandbox: what its networks store, and the only access to it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _TAKE_FAULT = """
 
 @contextmanager
 def wire() -> Iterator[CursorWrapper]:
-    """A connection of its own for one call, in autocommit: our rollback cannot reach it.
+    """Open a separate connection for one call, in autocommit: a rollback of ours cannot undo it.
 
-    Opened afresh each time, so it needs no care over forks, threads and lost connections.
+    It is opened anew each time, so forks, threads and lost connections need no care.
     """
     connection = connections[DEFAULT_DB_ALIAS].copy()
     try:
@@ -61,7 +61,7 @@ def wire() -> Iterator[CursorWrapper]:
 
 
 def select(cursor: CursorWrapper, clause: str, values: Sequence[Value]) -> list[Post]:
-    """The posts that `clause` (WHERE … ORDER BY …) finds, as unattached rows."""
+    """Return the posts that `clause` (WHERE … ORDER BY …) finds, as unattached rows."""
     cursor.execute(_SELECT + clause, values)
     return [Post.from_db(None, _COLUMNS, row) for row in cursor.fetchall()]
 
@@ -72,17 +72,17 @@ def by_key(cursor: CursorWrapper, network: str, key: str) -> Post | None:
 
 
 def take_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """The next fault that waits for such a call; it is used up by one."""
+    """Take the next fault that waits for such a call; each call uses up one."""
     cursor.execute(_TAKE_FAULT, [network, call])
     row = cursor.fetchone()
     return Fault(*row) if row else None
 
 
 def publish(cursor: CursorWrapper, post: Post) -> Post:
-    """Store `post`, placed in its thread; if its key is there already, that one stands.
+    """Store `post` in its thread; if its key exists already, return the stored one.
 
     A visibility of "" becomes what the recipient, the network or the parent implies.
-    Raises ChannelError (permanent) for what the network does not take.
+    Raises ChannelError (permanent) for what the network does not accept.
     """
     parent = by_key(cursor, post.network, post.parent_key)
     if post.parent_key and parent is None and post.network != MAIL:
@@ -102,7 +102,7 @@ def publish(cursor: CursorWrapper, post: Post) -> Post:
 
 
 def rewrite(cursor: CursorWrapper, network: str, key: str, title: str, text: str) -> bool:
-    """Other words in the place of a public post's → whether it is there."""
+    """Replace the text of a public post; return whether the post exists."""
     cursor.execute(
         "UPDATE sandbox_post SET title = %s, text = %s "
         "WHERE network = %s AND key = %s AND visibility = 'public'",
@@ -142,7 +142,7 @@ def _re(parent: Post | None) -> str:
 
 
 def _thread_key(post: Post, parent: Post | None) -> str:
-    """All private messages between two people on the microblog are one thread."""
+    """Return the thread key; all private microblog messages between two people are one thread."""
     if post.network == MICROBLOG and post.visibility == "private":
         return "dm:" + ":".join(sorted((post.author_key, post.to_key)))
     if parent:

@@ -1,1 +1,1 @@
-"""WordPress: our own blog, its posts and its comments, by REST with an application password."""
+"""WordPress: our own blog, its posts and comments, by REST with an application password."""

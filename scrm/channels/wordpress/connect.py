@@ -1,4 +1,4 @@
-"""Connecting a blog: who we are there, and whether that is enough. Errors say at which field."""
+"""Connect a blog: find it, log in, check the user's role. Errors name the field they concern."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scrm.text.clean import plain
 
 
 class Trouble(Exception):
-    """Why a blog cannot be connected. field: "address", "user" or "password"."""
+    """The reason why a blog cannot be connected. field: "address", "user" or "password"."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class Trouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Blog:
-    """A blog that lets us in. self_key: the key under which our own comments are heard."""
+    """A blog to which the login works. self_key: the key under which our own comments appear."""
 
     network: str
     self_key: str
@@ -31,7 +31,7 @@ class Blog:
 
 
 def connect(address: str, user: str, password: str) -> Blog:
-    """Look the blog up and log in there, as often as asked: it changes nothing. Raises Trouble."""
+    """Find the blog and log in; changes nothing there, so it can be repeated. Raises Trouble."""
     try:
         api = find_api(address)
         index = Site(api).get("").row
@@ -56,7 +56,10 @@ def connect(address: str, user: str, password: str) -> Blog:
 
 
 def _offers_passwords(index: dict[str, Any], api: str) -> None:
-    """Without https WordPress switches them off, and says so only by silence."""
+    """Raise Trouble if the blog offers no application passwords.
+
+    Without https WordPress switches them off and does not list them.
+    """
     offered = index.get("authentication")
     if not (isinstance(offered, dict) and offered.get("application-passwords")):
         needs = "" if api.startswith("https:") else " It offers them by https only."

@@ -1,8 +1,8 @@
-"""Hearing our blog: its comments, those that are held too, and its posts.
+"""Listen to our blog: its comments, including held ones, and its posts.
 
-Comments are read from the newest down to where the last visit began, in pages that overlap, so
-that what is deleted meanwhile makes no gap; a long way down goes on at the next visit. The
-newest hundred are read each time: what was let out of the spam late is still heard.
+Comments are read from the newest down to where the last fetch began, in pages that overlap, so that
+a comment deleted meanwhile leaves no gap; the next fetch continues a long way down. The newest
+hundred are read each time, so that a comment approved late from the spam is still found.
 """
 
 from __future__ import annotations
@@ -54,12 +54,13 @@ class WordPressListener:
             lambda offset: _posts(site, "modified", offset), visit.cursor.get("posts", {}),
             _modified, POSTS,
         )  # fmt: skip
-        posts += _posts(site, "date", 0)  # a scheduled post comes out without being modified
+        posts += _posts(site, "date", 0)  # a scheduled post is published without being modified
         raw = json.dumps([comments, posts]).encode()
         mark = sha256(raw).hexdigest()
         cursor = {"comments": heard, "posts": changed, "hash": mark}
         if mark == visit.cursor.get("hash"):
             return Batch(cursor=cursor, unchanged=True)
+        # An editor's login also reads posts that the public needs a password for.
         posts = [post for post in posts if not _needs_password(post)]
         known = _Under.all(posts)
         known |= _parents(site, comments, known)
@@ -101,7 +102,7 @@ def _posts(site: Site, by: str, offset: int) -> list[Row]:
 
 
 def _needs_password(post: Row) -> bool:
-    """An editor is shown its text without one; the public is not."""
+    """Whether the public needs a password for a post; an editor sees its text without one."""
     content = post.get("content")
     return isinstance(content, dict) and bool(content.get("protected"))
 
@@ -117,10 +118,10 @@ def _modified(row: Row) -> str:
 def _sweep(
     page_at: Callable[[int], list[Row]], cursor: Json, mark: Callable[[Row], Any], size: int
 ) -> tuple[list[Row], dict[str, Any]]:
-    """All from the newest down to `cursor["floor"]`, and where to go on next time.
+    """Return all rows from the newest down to `cursor["floor"]`, and the next cursor.
 
-    A way longer than `PAGES` goes on at the next visit from `offset`: what came meanwhile only
-    pushes the rest further down, and what went is within the overlap.
+    After `PAGES` pages it stops, and the next fetch continues at `offset`: rows that are added
+    meanwhile push the rest further down, and rows that are deleted are within the overlap.
     """
     floor, top = cursor.get("floor"), cursor.get("top")
     rows = page = page_at(0)
@@ -142,14 +143,14 @@ def _sweep(
 
 @dataclass(frozen=True, slots=True)
 class _Under:
-    """The post under which a comment stands."""
+    """The post that a comment belongs to."""
 
     key: str
     title: str
 
     @classmethod
     def all(cls, rows: Iterable[Row]) -> dict[int, _Under]:
-        """By number; a row without its guid is told of where it is read as an item."""
+        """Return posts by number; a row without a guid is reported where it is read as an item."""
         found = {}
         for row in rows:
             guid = row.get("guid")
@@ -159,7 +160,7 @@ class _Under:
 
 
 def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> dict[int, _Under]:
-    """What the comments stand under, as far as it is not known yet: pages and others too."""
+    """Load what the comments belong to and is not known yet: pages and other types too."""
     wanted: dict[str, set[int]] = {}
     for row in comments:
         up = (row.get("_links") or {}).get("up") or [{}]
@@ -182,7 +183,7 @@ def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> d
 def _read(
     rows: Iterable[tuple[Row, Callable[[Row], Item]]],
 ) -> tuple[tuple[Item, ...], tuple[Apart, ...]]:
-    """Items; what cannot be read as one (a plugin left something out) is set apart."""
+    """Return items; a row that cannot be read (a plugin left something out) is quarantined."""
     items, apart = {}, []
     for row, read in rows:
         try:
@@ -236,7 +237,7 @@ def _comment(row: Row, us: Credentials, known: dict[int, _Under]) -> Item:
 
 
 def _author(row: Row, us: Credentials) -> Author:
-    """A user of the site by its number; a guest by the address that they typed, else by name."""
+    """Return the author: a user of the site by number, a guest by address or else by name."""
     name = " ".join(plain(str(row.get("author_name") or "")).split())
     email = str(row.get("author_email") or "").strip().lower()
     user = int(row.get("author") or 0)

@@ -1,4 +1,4 @@
-"""A WordPress site's REST interface: where it is, asking it, and its refusals in words."""
+"""Client for the REST API of a WordPress site, with errors in plain words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Query = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the site said to one request, as JSON; `code` is WordPress' own word for an error."""
+    """The answer to one request, as JSON; `code` is WordPress's own name of an error."""
 
     host: str
     status: int
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The list that was asked for. Raises ChannelError."""
+        """Return the requested list. Raises ChannelError."""
         self.or_refuse()
         if not isinstance(self.data, list):
             raise ChannelError(f"{self.host} answers with something else than a list.")
@@ -51,14 +51,14 @@ class Answer:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The one thing that was asked for. Raises ChannelError."""
+        """Return the requested object. Raises ChannelError."""
         self.or_refuse()
         if not isinstance(self.data, dict):
             raise ChannelError(f"{self.host} answers with something else than was asked for.")
         return self.data
 
     def or_refuse(self) -> None:
-        """Raise ChannelError in words, unless it did what was asked."""
+        """Raise ChannelError with a message if the request failed."""
         if self.ok:
             return
         words = plain(str(self.data.get("message", "")))[:300] if self.code else ""
@@ -80,7 +80,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One site as one user. api: the address of its REST interface, in either of its two forms."""
+    """One site and one user. api: the address of its REST API, in either of its two forms."""
 
     api: str
     user: str = ""
@@ -109,7 +109,7 @@ class Site:
         return self._ask("DELETE", route, {})
 
     def address(self, route: str, query: Query) -> str:
-        """`/wp-json/wp/v2/posts?…`, or `/index.php?rest_route=/wp/v2/posts&…`."""
+        """Return `/wp-json/wp/v2/posts?…`, or `/index.php?rest_route=/wp/v2/posts&…`."""
         route = f"/wp/v2/{route}" if route else "/"
         asked = urlencode(query, safe=",")
         if "rest_route=" in self.api:
@@ -121,7 +121,7 @@ class Site:
     def _ask(
         self, method: str, route: str, query: Query, facts: Mapping[str, Any] | None = None
     ) -> Answer:
-        """One exchange. Where it was to change something and no answer came, it is uncertain."""
+        """Send one request. A change without an answer raises ChannelError as uncertain."""
         changes = method != "GET"
         headers = {"Accept": "application/json", **self._login()}
         body = None
@@ -134,11 +134,12 @@ class Site:
                 method=method, headers=headers, body=body, deadline=SECONDS,
             )  # fmt: skip
         except http.HttpError as error:
+            # Only before a connection exists is it certain that the change did not reach the site.
             surely_not = error.kind in ("refused", "not found")
             raise ChannelError(error.message, uncertain=changes and not surely_not) from error
         asked, came = urlsplit(self.api), urlsplit(response.url)
         if (came.scheme, came.netloc) != (asked.scheme, asked.netloc):
-            raise _redirected(self.host, response.url)  # there our password was not sent along
+            raise _redirected(self.host, response.url)  # the password was not sent there
         return _answer(response, self.host, changes=changes)
 
     def _login(self) -> dict[str, str]:
@@ -149,7 +150,10 @@ class Site:
 
 
 def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
-    """The JSON in an answer. Raises ChannelError for all that is no word of WordPress itself."""
+    """Return the JSON of an answer.
+
+    Raises ChannelError for what does not come from WordPress itself.
+    """
     status, location = response.status, response.headers.get("location", "")
     if 300 <= status < 400:
         raise _redirected(host, location)
@@ -174,7 +178,11 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
 
 
 def _meant(status: int, data: Any) -> int:
-    """To whom it does not know WordPress says of a parameter, in small print, that it is closed."""
+    """Return the real status of an answer.
+
+    If the login is missing, WordPress may answer 400 for a parameter and nest the 401 or 403
+    inside.
+    """
     details = (data.get("data") or {}).get("details") if isinstance(data, dict) else None
     if status != 400 or not isinstance(details, dict):
         return status
@@ -223,7 +231,7 @@ def _is_json(response: http.Response) -> bool:
 
 
 def _json(response: http.Response) -> Any:
-    """The data, or None. Some plugins print notices in front of it."""
+    """Return the data, or None if the body is no JSON."""
     text = response.body.decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     try:
         return json.loads(text)
@@ -237,7 +245,7 @@ def _wait(response: http.Response) -> float | None:
 
 
 def find_api(address: str) -> str:
-    """The REST interface of the site at `address`, by what its page says. Raises ChannelError."""
+    """Find the REST API of the site at `address`, starting at its page. Raises ChannelError."""
     last: ChannelError | None = None
     for each in _schemes(address.strip()):
         try:
@@ -250,7 +258,7 @@ def find_api(address: str) -> str:
 
 
 def _safely(api: str) -> str:
-    """The same address, where a password may be said: by https, or on this machine."""
+    """Return the address if a password may be sent there: by https, or on this machine."""
     where = urlsplit(api)
     if where.scheme == "https" or where.hostname in {"localhost", "127.0.0.1", "::1"}:
         return api
@@ -267,7 +275,7 @@ def _schemes(address: str) -> list[str]:
 
 
 def _named(response: http.Response) -> str:
-    """In the page's Link header, or in a `<link>` of the page; on no other host than its own."""
+    """Return the address in the page's Link header or `<link>`; only on the page's own host."""
     found = [each[1] for each in _LINK_HEADER.finditer(response.headers.get("link", ""))]
     page = response.body[:512_000].decode("utf-8", "replace")
     tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
@@ -281,7 +289,7 @@ def _named(response: http.Response) -> str:
 
 
 def _guessed(response: http.Response) -> str:
-    """The page names none (some themes and plugins take the link out): the usual two places."""
+    """Try the two usual addresses, because some themes and plugins remove the link."""
     for place in ("./wp-json/", "./?rest_route=/"):
         api = urljoin(response.url, place)
         try:

@@ -1,8 +1,8 @@
-"""Speaking on our blog: a post, an answer to a comment, a correction, a post taken down.
+"""Publish on our blog: a post, an answer to a comment, a correction, a withdrawal.
 
-A post is first a draft under an address that the nonce makes, then published: whatever dies in
-between, the look-up finds the draft or the post, and nothing appears twice. An answer carries
-its nonce as its user agent, which only editors see.
+A post is first saved as a draft, under an address made from the nonce, and then published. After a
+crash in between, the look-up finds the draft or the post, so nothing appears twice. An answer
+carries its nonce as its user agent, which only editors see.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scrm.text.clean import safe_url
 _FIELDS = "id,guid,link,slug,status"
 _ANY = "publish,future,draft,pending,private,trash"
 _OUT = {"publish", "private", "future", "trash"}
-"""In these it was published once, whatever became of it since."""
+"""A post in one of these states was published once, whatever happened to it since."""
 _MOST_ANSWERS = 100
 _MOST_PAGES = 20
 
@@ -37,10 +37,11 @@ class WordPressSpeaker:
         return "lookup"
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
-        """Looks first whether an earlier try got through."""
+        """Publish, unless an earlier attempt has succeeded."""
         if outgoing.visibility != "public":
             raise ChannelError("On a blog everything is public.", permanent=True)
         site = Site.of(credentials)
+        # A send may be repeated: an earlier attempt could have been published without an answer.
         found = self.find(credentials, outgoing)
         if isinstance(found, Receipt):
             return found
@@ -76,7 +77,10 @@ class WordPressEditor:
         return _receipt(credentials.network, site.post(f"posts/{row['id']}", facts).row)
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Into the trash there, whence an editor can take it; as a draft where there is none."""
+        """Move the post to the trash, where an editor can restore it.
+
+        Without a trash, make it a draft.
+        """
         site = Site.of(credentials)
         try:
             number = int(_post(site, receipt.key)["id"])
@@ -91,10 +95,11 @@ class WordPressEditor:
 
 
 class Gone(ChannelError):
-    """The post is not there any more."""
+    """The post no longer exists."""
 
 
 def _publish(site: Site, network: str, outgoing: Outgoing) -> Receipt:
+    # A draft of an earlier attempt is used again: a second draft could be published as well.
     row = _find_post(site, outgoing)
     if row is None:
         facts = {
@@ -123,7 +128,10 @@ def _find_post(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
 
 
 def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
-    """Under their comment, if it can be seen by others: else nobody could see what we answer."""
+    """Answer under a comment that other people can see.
+
+    Otherwise nobody would understand the answer.
+    """
     number, post = comment_number(outgoing.in_reply_to), 0
     if number is None:
         post = int(_post(site, outgoing.in_reply_to)["id"])
@@ -139,7 +147,7 @@ def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
 
 
 def _open_comment(site: Site, number: int) -> int:
-    """The post under which a comment stands that can be answered. Raises ChannelError."""
+    """Return the post of a comment that can be answered. Raises ChannelError."""
     answer = site.get(f"comments/{number}", context="edit", _fields="id,status,post")
     if answer.status == 404:
         raise ChannelError(
@@ -163,7 +171,7 @@ def _open_comment(site: Site, number: int) -> int:
 
 
 def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
-    """Our answer, by the mark that it carries, in whatever state it is there."""
+    """Find our answer by the mark it carries, in whatever state it is."""
     number = comment_number(outgoing.in_reply_to)
     for status in ("any", "trash"):
         for page in range(1, _MOST_PAGES + 1):
@@ -187,13 +195,13 @@ def _mark(outgoing: Outgoing) -> str:
 
 
 def _post(site: Site, key: str) -> dict[str, Any]:
-    """The post that a key names. Raises Gone (permanent) where there is none any more."""
+    """Return the post with this key. Raises Gone (permanent) if it no longer exists."""
     number = post_number(key)
     if number is not None:
         answer = site.get(f"posts/{number}", context="edit", _fields=_FIELDS)
         if answer.status != 404:
             return answer.row
-    else:  # written by somebody else, under an address in words
+    else:  # written by someone else, its guid is a readable address
         slug = urlsplit(key).path.rstrip("/").rpartition("/")[2]
         query = {"slug": f"{slug},{slug}__trashed", "status": _ANY, "context": "edit"}
         for row in site.get("posts", **query, _fields=_FIELDS).rows:

@@ -1,4 +1,4 @@
-"""A text as WordPress shall have it: safe HTML, a title, an address that can be read. Pure."""
+"""Prepare a text for WordPress: safe HTML, a title, a readable slug. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _MAX_TITLE, _MAX_SLUG, _NONCE = 80, 60, 10
 
 
 def as_html(text: str) -> str:
-    """Paragraphs at blank lines, breaks at line ends, links clickable; all else is escaped.
+    """Return the text as HTML, with paragraphs at blank lines, breaks at line ends and links.
 
-    Square brackets too: what stands in them is an order (a shortcode) to WordPress.
+    Everything else is escaped. Square brackets are escaped too: WordPress would run a shortcode
+    inside them.
     """
     lines = storable(text).replace("\r\n", "\n").replace("\r", "\n")
     paragraphs = re.split(r"\n[^\S\n]*\n\s*", lines.strip())
@@ -29,20 +30,20 @@ def as_html(text: str) -> str:
 
 
 def as_comment(text: str) -> str:
-    """WordPress makes paragraphs and links of a comment's plain text itself."""
+    """Return escaped text; WordPress itself makes paragraphs and links in comments."""
     return _plain(storable(text).strip())
 
 
 def title_of(subject: str, text: str) -> str:
-    """The title as HTML: as given, else the first words."""
+    """Return the title as HTML: as given, else the first words."""
     title = " ".join(subject.split()) or _shortened(" ".join(text.split()), _MAX_TITLE)
     return _plain(storable(title))
 
 
 def slug_of(subject: str, text: str, nonce: str) -> str:
-    """The last part of the post's address: words of its title, and a piece of the nonce.
+    """Return the last part of the post's address: words of its title, and a piece of the nonce.
 
-    The same at every try; `sanitize_title` of WordPress leaves it as it is.
+    It is the same at every attempt; `sanitize_title` of WordPress leaves it unchanged.
     """
     words = re.sub(r"[-_]+", "-", slugify(subject or text[:200]))[:_MAX_SLUG]
     mark = re.sub(r"[^0-9a-z]", "", nonce.lower())[:_NONCE]
@@ -53,7 +54,7 @@ def _linked(line: str) -> str:
     pieces, at = [], 0
     for found in _LINK.finditer(line):
         link = found[0].rstrip(_TRAILING)
-        if link.endswith("//"):  # a scheme and nothing behind it
+        if link.endswith("//"):  # only a scheme, nothing behind it
             continue
         address = _plain(link).replace('"', "&quot;")
         pieces += [_plain(line[at : found.start()]), f'<a href="{address}">{address}</a>']
