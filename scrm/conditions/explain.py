@@ -1,4 +1,4 @@
-"""Conditions in plain English, and what decided for or against them. Pure."""
+"""Explain a condition in plain English, and what decided for or against it. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_SHOWN = 60
 
 
 def _asked(leaf: Leaf) -> str:
-    """What a leaf wants of its field, without the label: "at least 10,000"."""
+    """Return what a leaf wants of its field, without the label: "at least 10,000"."""
     value = leaf.value
     if isinstance(value, bool):
         return ""
@@ -34,7 +34,7 @@ def _asked(leaf: Leaf) -> str:
 
 
 def sentence(condition: Condition) -> str:
-    """The condition in plain English: "topic is Brand and reach at least 10,000"."""
+    """Return the condition in plain English: "topic is Brand and reach at least 10,000"."""
     if isinstance(condition, Leaf):
         return _leaf_sentence(condition)
     if not condition.members:
@@ -60,7 +60,7 @@ def _leaf_sentence(leaf: Leaf) -> str:
 
 
 def _finding(leaf: Leaf, facts: Facts) -> str:
-    """What a leaf found: "reach is 320, not at least 10,000"; "topic is Brand"."""
+    """Return what a leaf found: "reach is 320, not at least 10,000"; "topic is Brand"."""
     fact, label, asked = fact_of(leaf, facts), leaf.field.label, _asked(leaf)
     met = question(leaf)(facts) != (leaf.op in POSITIVE)
     if fact is None:
@@ -78,9 +78,9 @@ def _finding(leaf: Leaf, facts: Facts) -> str:
 
 
 def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
-    """What a leaf that asks for words found: each as asked, quoted, and its place in the fact.
+    """Return the words that a leaf found, each quoted as asked, with its place in the fact.
 
-    Places are code-point offsets, ends exclusive. Nothing for leaves that ask something else.
+    Places are code-point offsets, ends exclusive. Empty for leaves that do not look for words.
     """
     fact = fact_of(leaf, facts)
     if leaf.op not in ("contains", "contains any") or fact is None:
@@ -102,8 +102,8 @@ def _found(leaf: Leaf, fact: Any, met: bool) -> str:
 class Explanation:
     """Why a condition holds or not.
 
-    leaves: the leaves that decided, in order. Where it does not hold, the first is the one to
-      name: it failed or, under a `none`, it held. sentence: what these leaves found.
+    leaves: the leaves that decided, in order. If the condition does not hold, the first one is the
+      reason to show: it failed or, under a `none`, it held. sentence: what these leaves found.
     """
 
     holds: bool
@@ -112,12 +112,12 @@ class Explanation:
 
     @property
     def leaf(self) -> Leaf | None:
-        """The first leaf that decided against it; None where it holds."""
+        """The first leaf that decided against the condition; None if it holds."""
         return None if self.holds or not self.leaves else self.leaves[0]
 
 
 def explain(condition: Condition, facts: Facts) -> Explanation:
-    """`explain(c, facts).holds` is always `compile(c)(facts)`."""
+    """Explain a condition. `explain(c, facts).holds` always equals `compile(c)(facts)`."""
     if isinstance(condition, Leaf):
         return Explanation(question(condition)(facts), (condition,), _finding(condition, facts))
     found: list[Explanation] = []

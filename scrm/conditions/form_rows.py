@@ -1,8 +1,8 @@
-"""Conditions as the rows of a form: what a browser posts → JSON, and back. Pure.
+"""Conditions as rows of a form: posted fields → JSON, and back. Pure.
 
 A form posts `cond-match` (all, any, none) and per row `cond-0-field`, `-op` and `-value`; a row
-without a field is left out. A group inside the group travels whole, as JSON in `cond-0-group`,
-and `cond-0-drop` takes it away. `templates/_condition_rows.html` draws the rows.
+without a field is left out. A nested group is posted as JSON in `cond-0-group`, and `cond-0-drop`
+removes it. `templates/_condition_rows.html` renders the rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scrm.conditions.language import OPERATORS, ConditionErrors, Schema, parse
 
 MATCHES = ("all", "any", "none")
 SPARE = 2
-"""Blank rows that a page offers below the filled ones."""
+"""The number of blank rows below the filled ones."""
 _FIELD = re.compile(r"cond-(\d{1,3})-(?:field|group)")
 _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 _LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
@@ -26,7 +26,7 @@ _LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
 
 @dataclass(slots=True)
 class Row:
-    """One row as typed. group: the JSON of a nested group, said: that group in words."""
+    """One row as typed. group: the JSON of a nested group. said: that group in words."""
 
     field: str = ""
     op: str = ""
@@ -38,7 +38,10 @@ class Row:
 
 @dataclass(slots=True)
 class Rows:
-    """All rows with what the page needs to draw them. errors: those of no single row."""
+    """All rows with what the page needs to render them.
+
+    errors: those that belong to no single row.
+    """
 
     schema: Schema
     match: str = "all"
@@ -46,7 +49,7 @@ class Rows:
     errors: list[str] = dataclasses.field(default_factory=list)
 
     def __iter__(self) -> Iterator[Row]:
-        """The filled rows, then the blank ones to fill."""
+        """Iterate over the filled rows, then the blank ones."""
         yield from self.rows
         for _ in range(SPARE):
             yield Row()
@@ -64,12 +67,12 @@ class Rows:
 
     @property
     def values(self) -> list[str]:
-        """What may be typed where a field has a closed list, as suggestions."""
+        """The values of all fields with a closed list, as suggestions."""
         closed = [value for each in self.schema.values() for value in each.choices]
         return list(dict.fromkeys([*closed, "yes", "no"]))
 
     def say(self, errors: ConditionErrors) -> None:
-        """Put each error at the row that it concerns."""
+        """Attach each error to the row that it concerns."""
         for error in errors.errors:
             place = error.path[1] if len(error.path) > 1 else None
             if isinstance(place, int) and place < len(self.rows):
@@ -79,7 +82,7 @@ class Rows:
 
 
 def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, object], Rows]:
-    """What was posted, as the JSON to parse and as the rows to show again."""
+    """Return the posted condition as JSON to parse, and as rows to show again."""
     places = sorted({int(found[1]) for name in data if (found := _FIELD.fullmatch(name))})
     posted = [_posted(data, place, schema) for place in places]
     rows = [row for row in posted if row.field or row.group]
@@ -89,7 +92,7 @@ def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, o
 
 
 def rows_from_json(data: object, schema: Schema) -> Rows:
-    """A stored condition as rows; a leaf alone is a group of one."""
+    """Return a stored condition as rows; a single leaf becomes a group of one."""
     data = data if isinstance(data, dict) else {}
     match = next((kind for kind in MATCHES if kind in data), "")
     members = data[match] if match else [data] if data else []
@@ -121,7 +124,10 @@ def _json(row: Row, schema: Schema) -> object:
 
 
 def _value(row: Row, schema: Schema) -> object:
-    """The typed text in its field's type; what does not fit stays text, for `parse` to refuse."""
+    """Convert typed text to its field's type.
+
+    Text that does not fit stays, so that `parse` refuses it.
+    """
     known = schema.get(row.field)
     if known and known.type == "bool":
         return _TRUTH.get(row.value.lower(), row.value)
@@ -150,7 +156,7 @@ def _row(member: object, schema: Schema) -> Row:
 
 
 def _typed(value: object) -> str:
-    """A value as a human types it."""
+    """Return a value as a person types it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

@@ -1,11 +1,11 @@
-"""The condition language that routing rules and response rules share. Pure.
+"""The condition language of routing rules and response rules. Pure.
 
 JSON: a group is `{"all": [..]}`, `{"any": [..]}` or `{"none": [..]}`; a leaf is
-`{"field": "topics", "op": "has any", "value": ["Brand"]}`. An empty "all", alone, always holds.
+`{"field": "topics", "op": "has any", "value": ["Brand"]}`. An empty "all" at the top always holds.
 
-An operator with "not", "none" or "does not" is the exact denial of its positive twin. A fact that
-is missing, None or not of its field's type satisfies no positive operator, so it satisfies every
-negative one. Text is compared folded (see `fold`); choices and sets are compared exactly.
+An operator with "not", "none" or "does not" is the exact negation of its positive counterpart. A
+fact that is missing, None or not of its field's type satisfies no positive operator, so it
+satisfies every negative one. Text is compared folded (see `fold`); choices and sets exactly.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One fact a condition may ask for. `choices`: the values allowed, () for any string.
+    """One fact that a condition may test. `choices`: the allowed values, () for any string.
 
-    label: lower case, as it stands in a sentence: "reach", "topic", "a known contact".
+    label: lower case, as in a sentence: "reach", "topic", "a known contact".
     """
 
     name: str
@@ -59,7 +59,7 @@ Schema = Mapping[str, Field]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One question about one fact. `value` fits the operator: lists are tuples of strings."""
+    """One test of one fact. `value` fits the operator: lists are tuples of strings."""
 
     field: Field
     op: str
@@ -72,7 +72,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`all`, `any` or `none` of its members. `none` is exactly the denial of `any`."""
+    """`all`, `any` or `none` of its members. `none` is the exact negation of `any`."""
 
     kind: Literal["all", "any", "none"]
     members: tuple[Condition, ...] = ()
@@ -94,7 +94,7 @@ def _reads(value: str) -> Callable[[Any], bool]:
 
 
 def _contains(value: str) -> Callable[[Any], bool]:
-    """Found at the start of a word, or anywhere where the script has no word breaks."""
+    """Match at the start of a word, or anywhere in scripts without word breaks."""
     search = beginning(value).search
     return lambda fact: search(fold(fact)) is not None
 
@@ -104,7 +104,7 @@ def _contains_any(values: tuple[str, ...]) -> Callable[[Any], bool]:
     return lambda fact: any(search(folded) for folded in (fold(fact),) for search in searches)
 
 
-# Truth
+# Evaluating
 
 
 _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] = {
@@ -122,7 +122,7 @@ _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] =
 
 
 def fact_of(leaf: Leaf, facts: Facts) -> Any:
-    """The fact that `leaf` asks for, or None where it is not known."""
+    """Return the fact that `leaf` tests, or None if it is not known."""
     fact = facts.get(leaf.field.name)
     return fact if isinstance(fact, _FACTS[leaf.field.type]) else None
 
@@ -140,7 +140,7 @@ def question(leaf: Leaf) -> Predicate:
 
 
 def compile(condition: Condition) -> Predicate:
-    """The condition as one predicate over facts: field name → value."""
+    """Return the condition as one predicate over facts: field name → value."""
     if isinstance(condition, Leaf):
         return question(condition)
     tests = tuple(compile(member) for member in condition.members)
@@ -150,19 +150,19 @@ def compile(condition: Condition) -> Predicate:
     return lambda facts: any(test(facts) for test in tests) == wanted
 
 
-# Reading
+# Parsing
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionError:
-    """path: keys and positions down to the place, e.g. ("all", 0, "value")."""
+    """One error. path: keys and indexes down to the place, e.g. ("all", 0, "value")."""
 
     path: Path
     message: str
 
 
 class ConditionErrors(Exception):
-    """Everything that is wrong with a condition, each with its place and a sentence."""
+    """All errors of a condition, each with its place and a message."""
 
     def __init__(self, errors: tuple[ConditionError, ...]) -> None:
         super().__init__(" ".join(error.message for error in errors))
@@ -170,7 +170,7 @@ class ConditionErrors(Exception):
 
 
 def parse(data: object, schema: Schema) -> Condition:
-    """Read a condition from JSON. Raises ConditionErrors, and nothing else, on any JSON."""
+    """Read a condition from JSON. Raises ConditionErrors, and nothing else, for any JSON."""
     reader = _Reader(schema)
     condition = reader.read(data, ())
     if reader.errors or condition is None:
@@ -179,7 +179,7 @@ def parse(data: object, schema: Schema) -> Condition:
 
 
 class _Reader:
-    """One reading: gathers errors, and answers None where there is nothing to go on with."""
+    """Reads one condition and collects errors; a method returns None if it cannot continue."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -187,7 +187,7 @@ class _Reader:
         self.leaves = 0
 
     def wrong(self, path: Path, message: str) -> Condition | None:
-        """Note it, and have no condition to go on with."""
+        """Record an error and return None."""
         self.errors.append(ConditionError(path, message))
         return None
 
@@ -195,6 +195,7 @@ class _Reader:
         if isinstance(data, dict) and any(kind in data for kind in _KINDS):
             return self.group(data, path)
         self.leaves += 1
+        # Stop at once: a huge condition must not cost more time.
         if self.leaves > MAX_LEAVES:
             self.wrong(path, f"A rule can have at most {MAX_LEAVES} conditions. Split it in two.")
             raise ConditionErrors(tuple(self.errors))
@@ -278,5 +279,5 @@ def _quoted(value: object) -> str:
 
 
 def listed(values: tuple[str, ...], link: str) -> str:
-    """Values in a row, as a sentence has them."""
+    """Join values as in a sentence."""
     return f" {link} ".join(values)

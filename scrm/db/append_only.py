@@ -1,7 +1,7 @@
-"""Tables that only grow: triggers that hold for raw SQL too (G17).
+"""Append-only tables: triggers that hold for raw SQL too (guarantee G17).
 
-The one way past them is a transaction that set `scrm.erasing` to `on`, as the erasure and
-retention jobs do; and even they may only blank what is named, never delete a row.
+The only way past them is a transaction that has set `scrm.erasing` to `on`, as the erasure and
+retention jobs do; and even those may only blank the named columns, never delete a row.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _ERASING = "current_setting('scrm.erasing', true) = 'on'"
 
 
 def append_only(*blankable: str) -> list[pgtrigger.Trigger]:
-    """Refuse DELETE, and UPDATE of anything but `blankable` columns under an erasure."""
+    """Refuse DELETE, and every UPDATE except of `blankable` columns during an erasure."""
     return [_no_delete(), _no_update(allowed=blankable)]
 
 
 def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
-    """Refuse DELETE, UPDATE of these columns but under an erasure or where `unless` holds.
+    """Refuse DELETE, and UPDATE of these columns except during an erasure or where `unless` holds.
 
     never: an UPDATE that is refused whatever it changes.
     """

@@ -1,4 +1,4 @@
-"""Secrets at rest: a JSON field encrypted under a ring of keys that can be rotated."""
+"""A JSON field encrypted with keys that can be rotated."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _ring(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def seal(value: Any) -> str:
-    """JSON-able `value` → token, under the newest key."""
+    """Encrypt a JSON value with the newest key; return the token."""
     return _ring(tuple(settings.SECRETS_KEYS)).encrypt(json.dumps(value).encode()).decode()
 
 
 def unseal(token: str) -> Any:
-    """Token → value. Raises ValueError if no key of the ring fits."""
+    """Decrypt a token. Raises ValueError if none of the keys fits."""
     try:
         return json.loads(_ring(tuple(settings.SECRETS_KEYS)).decrypt(token.encode()))
     except InvalidToken as error:
@@ -32,12 +32,13 @@ def unseal(token: str) -> Any:
 
 
 def stamp(text: str) -> str:
-    """A short mark that only we can make of `text`, under the newest key."""
+    """Return a short signature of `text` by the newest key; only we can make it."""
     return _mark(settings.SECRETS_KEYS[0], text)
 
 
 def is_stamp(text: str, mark: str) -> bool:
-    """Whether we made `mark` of `text`, under any key of the ring."""
+    """Whether `mark` is our signature of `text`, by any of the keys."""
+    # compare_digest: an ordinary comparison would reveal the mark by its timing.
     return any(compare_digest(_mark(key, text), mark) for key in settings.SECRETS_KEYS)
 
 

@@ -1,7 +1,7 @@
-"""The highest number of a send attempt, kept outside the database as well.
+"""High-water mark of send attempts, stored outside the database.
 
-A database that counts fewer attempts than this was set back in time, even where nothing else
-about it changed. Kept in Redis and in a file; each may be missing, which says nothing.
+A database that counts fewer attempts than this was set back in time, even if nothing else about it
+changed. The mark is stored in Redis and in a file; each may be missing, which proves nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ _patience = Patience()
 KEY = "scrm:witness"
 """A sorted set: the name of a database → its highest attempt."""
 RETIRED = 2**53
-"""More than any database counts, for a name under which none may send any more. Redis keeps
-scores as doubles: this is the highest up to which every integer is exact."""
+"""A mark above any count, for a name under which nothing may be sent any more.
+
+Redis stores scores as doubles: up to this number every integer is exact.
+"""
 
 
 def highest(name: str) -> int:
-    """The highest attempt known of this database; 0 where nothing is known."""
+    """Return the highest known attempt of this database; 0 if none is known."""
     return max(_in_redis(name), _in_file(name))
 
 
 def keep(name: str, attempt: int) -> None:
-    """Remember this attempt, unless a higher one is known. Never raises."""
+    """Store this attempt, unless a higher one is known. Never raises."""
     _keep_in_redis(name, attempt)
     _keep_in_file(name, attempt)
 
@@ -55,6 +57,7 @@ def _keep_in_redis(name: str, attempt: int) -> None:
     if _patience.is_over():
         return
     try:
+        # gt=True: two senders may report out of order, and the mark must never go down.
         _client().zadd(KEY, {name: attempt}, gt=True)
     except redis.RedisError as error:
         _patience.lose()
@@ -80,6 +83,7 @@ def _keep_in_file(name: str, attempt: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+") as file:
+            # Compare and write under a lock, so that two senders cannot lower the mark.
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             if attempt > _number(file.read()):
@@ -90,6 +94,6 @@ def _keep_in_file(name: str, attempt: int) -> None:
 
 
 def _number(text: str) -> int:
-    """0 for a file that a crash left empty."""
+    """Return the number in a file; 0 if a crash left the file empty."""
     text = text.strip()
     return int(text) if text.isdecimal() else 0

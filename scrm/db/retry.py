@@ -1,4 +1,4 @@
-"""Troubles of the database that pass: the work is not at fault, and may simply be done again."""
+"""Transient database errors (deadlock, lost connection): detect them and retry."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ _TRIES = 3
 
 
 def is_passing(error: Exception) -> bool:
-    """A deadlock or a lost connection; not a row too large for its index, though it looks so."""
+    """Whether an error is a deadlock or a lost connection.
+
+    A row too large for its index also raises OperationalError, but is not transient.
+    """
     return isinstance(error, OperationalError | InterfaceError) and not isinstance(
         error.__cause__, ProgramLimitExceeded
     )
 
 
 def again(work: Callable[[], T]) -> T:
-    """Do `work`, one whole transaction, up to three times while its trouble passes."""
+    """Run `work`, one whole transaction, up to three times while it fails with transient errors."""
     for _ in range(_TRIES - 1):
         try:
             return work()

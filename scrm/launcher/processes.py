@@ -1,4 +1,4 @@
-"""Child processes that do not outlive their parent, and the ending of those that did."""
+"""Child processes that end with their parent, and the ending of those that did not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 @dataclass(frozen=True)
 class Identity:
-    """A system user that a child runs as; `passes` lets it through directories closed to it."""
+    """A system user that a child runs as; with `passes` it may read directories closed to it."""
 
     uid: int
     gid: int
@@ -46,10 +46,10 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a child that gets `death_signal` when the *thread* that called this ends.
 
-    Call it from the main thread. With `session` the child leads a process group of its own;
-    without, it stays in the terminal's foreground and keeps standard input.
+    Call it from the main thread. With `session` the child leads its own process group; without it,
+    it stays in the terminal's foreground and keeps standard input.
     """
-    # What a signal's handler raises while Popen forks would be lost, or would lose the child.
+    # An exception of a signal handler while Popen forks would be lost, or would lose the child.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         return subprocess.Popen(
@@ -75,6 +75,7 @@ def _before_exec(death_signal: int, identity: Identity | None) -> Callable[[], N
         if LINUX:
             # After the change of user, which clears it.
             _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            # The parent may have died before the call above: then no signal would ever come.
             if os.getppid() != parent:
                 os._exit(1)
         for signum in STOPPING:
@@ -87,18 +88,19 @@ def _before_exec(death_signal: int, identity: Identity | None) -> Callable[[], N
 def _become(identity: Identity) -> None:
     passes = identity.passes and LINUX
     if passes:
-        # So that neither the change of user nor access(2) sets the capability aside.
+        # So that neither the change of user nor access(2) drops the capability.
         _libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+    # Group before user: after setuid() there is no right to change it.
     os.setgroups([identity.gid])
     os.setgid(identity.gid)
     os.setuid(identity.uid)
     if passes:
-        # Reading is enough, but containers often withhold that one.
+        # Reading is enough, but containers often withhold that capability.
         _keep(_CAP_DAC_READ_SEARCH) or _keep(_CAP_DAC_OVERRIDE)
 
 
 def _keep(capability: int) -> bool:
-    """Give up every capability but this one, and hand it on to the program that is run next."""
+    """Drop every capability but this one, and pass it on to the program that is executed next."""
     bit = 1 << capability
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     if _libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)) != 0:
@@ -107,33 +109,36 @@ def _keep(capability: int) -> bool:
 
 
 def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if there is none."""
+    """Return when a process started, in clock ticks since boot; None if it does not exist."""
     stat = _stat(pid)
     return None if stat is None else int(stat[19])
 
 
 def alive(pid: int) -> bool:
-    """True unless the process is gone or only waits to be reaped."""
+    """Whether a process exists and is not merely waiting to be reaped."""
     stat = _stat(pid)
     return stat is not None and stat[0] != "Z"
 
 
 def _stat(pid: int) -> list[str] | None:
     try:
-        # The name, in brackets, may hold spaces and brackets itself.
+        # The name, in brackets, may contain spaces and brackets itself.
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
 
 
 def marked(mark: str) -> list[int]:
-    """Processes that inherited the mark, however many forks and sessions away; never ourselves."""
+    """Return the processes that inherited the mark, through any forks and sessions.
+
+    Never this one.
+    """
     wanted = f"{MARK}={mark}".encode()
     return [pid for pid in _pids() if pid != os.getpid() and wanted in _environ(pid)]
 
 
 def working_in(directory: Path, program: str) -> list[int]:
-    """Processes of that program whose working directory this is."""
+    """Return the processes of that program whose working directory this is."""
     place = str(directory.resolve())
     return [
         pid
@@ -180,7 +185,8 @@ def end(pids: Sequence[int], *, first: int = signal.SIGTERM, within: float) -> N
 
 
 def end_marked(mark: str, *, within: float) -> None:
-    """End all that inherited the mark, also what was forked meanwhile."""
+    """End all processes that inherited the mark, also those forked meanwhile."""
+    # Several rounds: a process may fork between the search and the signal.
     for _ in range(3):
         if not (pids := marked(mark)):
             return
@@ -188,7 +194,7 @@ def end_marked(mark: str, *, within: float) -> None:
 
 
 def gone(pids: Sequence[int], *, within: float) -> bool:
-    """Wait until none of these processes runs; False when time ran out."""
+    """Wait until none of these processes runs; return False if time ran out."""
     deadline = time.monotonic() + within
     while any(alive(pid) for pid in pids):
         if time.monotonic() > deadline:

@@ -1,6 +1,6 @@
 """`make run`: everything that scrm needs, under one supervisor, on one address.
 
-Ctrl-C stops all of it. State and logs live under var/.
+Ctrl-C stops all of it. State and logs are in var/.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scrm.launcher.supervisor import Command, Supervisor
 
 PYTHON = sys.executable
 IMPATIENT = 2.0
-"""Seconds after a signal in which another one changes nothing."""
+"""Seconds after a signal in which a further one is ignored."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def loopback(self) -> str:
-        """Where we reach it ourselves."""
+        """The address under which we reach it ourselves."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "localhost") else self.host
 
     @property
@@ -57,7 +57,7 @@ class Plan:
 
 
 def plan(env: Mapping[str, str] = os.environ) -> Plan:
-    """The plan of `make run`; HOST, PORT and SAMPLE change it."""
+    """Return the plan of `make run`; HOST, PORT and SAMPLE change it."""
     host, port = env.get("HOST", "127.0.0.1"), env.get("PORT", "8000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ServiceError(f"PORT must be a number from 1 to 65535, not {port!r}.")
@@ -92,7 +92,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
 
 
 def write_state(plan: Plan, mark: str, children: Sequence[int]) -> None:
-    """Note who runs, so that the next start can find what a killed supervisor left behind."""
+    """Write down what runs: the next start must find what a killed supervisor left behind."""
     state = {
         "pid": os.getpid(),
         "url": plan.url,
@@ -113,7 +113,10 @@ def read_state(plan: Plan) -> dict[str, object]:
 
 
 def end_leftovers(plan: Plan) -> None:
-    """End what an earlier supervisor left: never by pid alone, since pids are given anew."""
+    """End what an earlier supervisor left behind.
+
+    Never by pid alone: the kernel may have given the pid to another process.
+    """
     state = read_state(plan)
     children = state.get("children")
     known = children.items() if isinstance(children, dict) else ()
@@ -140,7 +143,7 @@ def refuse_taken_port(plan: Plan) -> None:
 
 
 def environment(plan: Plan, mark: str) -> dict[str, str]:
-    """What every child gets; whatever is set already stays."""
+    """Return the environment of every child; variables that are set already keep their value."""
     given = {
         **keys(plan.var / "secrets.env"),
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
@@ -153,7 +156,7 @@ def environment(plan: Plan, mark: str) -> dict[str, str]:
 
 
 def empty(database_url: str) -> bool:
-    """True if nobody can log in yet."""
+    """Whether there is no user yet."""
     with (
         closing(psycopg2.connect(database_url)) as connection,
         connection.cursor() as cursor,
@@ -191,10 +194,12 @@ def supervise(plan: Plan) -> None:
         stack.callback(ignore_signals)
         end_leftovers(plan)
         refuse_taken_port(plan)
+        # Before the first child: after a kill, the mark finds children whose ids were not written
+        # yet.
         write_state(plan, mark, ())
         here = stack.enter_context(services(plan.var))
         env |= here.env
-        # Before the databases stop, nothing that was started may still use them.
+        # Before the servers stop, nothing that was started may still use them.
         stack.callback(processes.end_marked, mark, within=0.05)
         once(plan.migrate, env)
         if plan.sample is not None and empty(here.database_url):
@@ -208,6 +213,7 @@ def supervise(plan: Plan) -> None:
             logs=plan.var / "log",
         )
         stack.callback(supervisor.stop)
+        # Runs first: a second Ctrl-C must not interrupt supervisor.stop().
         stack.callback(ignore_signals)
         supervisor.run(
             on_change=lambda children: write_state(plan, mark, children),
@@ -229,7 +235,7 @@ def ignore_signals() -> None:
 
 
 class Interrupt:
-    """Turns a signal into KeyboardInterrupt; impatient repetitions do not disturb the stopping."""
+    """Turns a signal into KeyboardInterrupt; quick repetitions do not disturb the stopping."""
 
     def __init__(self) -> None:
         self.last = -IMPATIENT

@@ -21,17 +21,17 @@ from scrm.launcher.embedded import Server, ServiceError
 COLOURS = (36, 33, 35, 32, 34)
 LONGEST_LINE = 16 * 1024
 PATIENCE = 3.1
-"""Seconds between asking the processes to stop and killing them; the databases stop after that."""
+"""Seconds between asking the processes to stop and killing them; the servers stop after that."""
 STEADY = 30
-"""Seconds after which a process that dies is restarted without delay again."""
+"""A process that ran this many seconds is restarted without delay."""
 SLOW_START = 30
-"""Seconds without readiness after which we say what is missing."""
+"""Seconds without readiness after which the supervisor prints what is missing."""
 
 Command = Sequence[str]
 
 
 class Screen:
-    """Lines of several processes on one terminal, each with its name, and each name's log file."""
+    """Prints lines of several processes with their names, and writes one log file for each."""
 
     def __init__(self, names: Sequence[str], logs: Path) -> None:
         self.width = max(map(len, names))
@@ -53,7 +53,7 @@ class Screen:
 
 @dataclass
 class Process:
-    """One process of the plan, in a process group of its own, restarted when it dies."""
+    """One process of the plan, in its own process group, restarted when it dies."""
 
     name: str
     command: Command
@@ -66,6 +66,7 @@ class Process:
 
     def start(self, env: Mapping[str, str]) -> IO[bytes]:
         self.child = processes.spawn(self.command, env=env, output=subprocess.PIPE)
+        # Non-blocking: one silent process must not hold up the others.
         os.set_blocking(self.output.fileno(), False)
         self.started = time.monotonic()
         return self.output
@@ -77,7 +78,7 @@ class Process:
         return self.child.stdout
 
     def read(self) -> bool:
-        """Show the lines that are there; False at the end of the output."""
+        """Show the lines that are there; return False at the end of the output."""
         data = self.output.read(65536)
         if data is None:
             return True
@@ -89,11 +90,13 @@ class Process:
         return bool(data)
 
     def died(self) -> None:
-        """Tidy up after a death, say so, and set the time of the next start."""
+        """Clean up after a death, report it, and set the time of the next start."""
         assert self.child is not None
+        # Its children too: they could still hold the port or work without a parent.
         processes.send([self.child.pid], signal.SIGKILL, group=True)
         self.output.close()
         now = time.monotonic()
+        # A process that dies soon after each start must not be restarted in a tight loop.
         self.failures = 0 if now - self.started > STEADY else self.failures + 1
         delay = min(0.5 * 2**self.failures, 10.0) if self.failures else 0.0
         code, self.child, self.due = self.child.returncode, None, now + delay
@@ -123,9 +126,11 @@ class Supervisor:
         self.asked = self.complained = time.monotonic()
 
     def run(self, *, on_change: Callable[[list[int]], None], on_ready: Callable[[], None]) -> None:
-        """Never returns by itself. `on_change` gets the process ids after each start."""
+        """Run for ever. `on_change` gets the process ids after each start."""
         while True:
             if self._keep_running():
+                # At once: after a kill of the supervisor, the next start ends these processes by
+                # their ids.
                 on_change([each.child.pid for each in self.processes if each.child is not None])
             self._show(0.1)
             if not self.ready and self._answers():
@@ -138,7 +143,8 @@ class Supervisor:
                 self.selector.unregister(key.fileobj)
 
     def _keep_running(self) -> bool:
-        """Start what does not run and is due; True if a process was started."""
+        """Start what does not run and is due; return whether a process was started."""
+        # Servers before processes, which need them.
         for server in self.servers:
             if not server.running:
                 print(f"{server.program} ended; starting it again", flush=True)
@@ -155,13 +161,14 @@ class Supervisor:
         return bool(due)
 
     def _bury(self, process: Process) -> None:
+        # The last lines often say why it died: read them before died() closes the pipe.
         with suppress(KeyError):
             self.selector.unregister(process.output)
             process.read()
         process.died()
 
     def _answers(self) -> bool:
-        """Ask /readyz, a few times a second; after a while say what it answers."""
+        """Ask /readyz, a few times a second; after a while print what it answers."""
         now = time.monotonic()
         if now - self.asked < 0.25:
             return False
@@ -180,10 +187,12 @@ class Supervisor:
         return status == 200
 
     def stop(self) -> None:
-        """Ask every process to end, show its last words, and kill what is left."""
+        """Ask every process to end, show its last lines, and kill what is left."""
         deadline = time.monotonic() + PATIENCE
         children = [each.child for each in self.processes if each.child is not None]
         processes.send([child.pid for child in children], signal.SIGTERM, group=True)
+        # Keep reading: a process that blocks on a full pipe cannot end.
         while time.monotonic() < deadline and any(child.poll() is None for child in children):
             self._show(0.05)
+        # All groups, also those whose leader has ended: its children may still run.
         processes.send([child.pid for child in children], signal.SIGKILL, group=True)

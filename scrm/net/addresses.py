@@ -1,7 +1,7 @@
-"""Web addresses taken apart, domain names, and which networks are not the public Internet.
+"""Parse web addresses and domain names, and tell which networks are not the public Internet.
 
-`ipaddress.is_global` is no guide: it holds multicast, NAT64 of a metadata service and 6to4 of
-loopback to be global.
+`ipaddress.is_global` is no help: it takes multicast, NAT64 of a metadata service and 6to4 of
+loopback for global.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WRITTEN_TOGETHER = (
     {"LATIN", "CJK", "HANGUL"},
     {"LATIN", "CJK", "BOPOMOFO"},
 )
-"""The first words of the Unicode names of their letters."""
+"""Scripts that are written together, by the first words of the Unicode names of their letters."""
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 _DENIED_V4 = tuple(
@@ -72,7 +72,7 @@ _DENIED_V6 = tuple(
 
 
 def denied(address: IPv4Address | IPv6Address) -> bool:
-    """Whether `address` is outside the public Internet, or hides one that is."""
+    """Whether `address` is outside the public Internet, or contains an address that is."""
     if isinstance(address, IPv4Address):
         return any(address in network for network in _DENIED_V4)
     if address.ipv4_mapped is not None:
@@ -81,12 +81,12 @@ def denied(address: IPv4Address | IPv6Address) -> bool:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Networks from "10.1.0.0/16, fd00:1::/64". Raises ValueError that names the bad one."""
+    """Parse networks like "10.1.0.0/16, fd00:1::/64". Raises ValueError that names the bad one."""
     return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
 class HttpError(Exception):
-    """Nothing usable came back. `message` is a plain sentence, `kind` says which trouble."""
+    """Nothing usable came back. `message` is a plain sentence, `kind` the kind of error."""
 
     def __init__(self, message: str, kind: Kind) -> None:
         super().__init__(message)
@@ -130,7 +130,7 @@ class Target:
         return cls(f"{parts.scheme}://{place}{path}", parts.scheme, host, port, path)
 
     def follow(self, location: str) -> Target:
-        # Header bytes arrive as Latin-1; what servers write there is UTF-8.
+        # Header bytes arrive as Latin-1; servers write UTF-8 there.
         text = location.encode("latin-1", "replace").decode("utf-8", "replace")
         try:
             return Target.of(urljoin(self.url, text.strip().replace(" ", "%20")))
@@ -140,7 +140,7 @@ class Target:
 
 
 def ascii_host(host: str) -> str:
-    """A domain name or an IP address as it goes on the wire. Raises ValueError."""
+    """Return a domain name or IP address in its network form. Raises ValueError."""
     if "%" in host:
         raise ValueError("the name of the host holds a percent sign")
     if ":" in host:
@@ -149,12 +149,12 @@ def ascii_host(host: str) -> str:
 
 
 def domain_to_ascii(name: str) -> str:
-    """A domain name in A-labels and lower case: its one form on the wire and in keys.
+    """Return a domain name in A-labels and lower case: its one form on the network and in keys.
 
-    By UTS 46 without transitional processing and IDNA 2008. Python's own `idna` codec is IDNA
-    2003: it sends straße.test to strasse.test, which belongs to somebody else. A label that is
-    ASCII already stays, so that `my_host` works. UTS 46 maps signs such as a full-width comma
-    to ASCII, so the result is checked, not what was typed. Raises ValueError.
+    By UTS 46 without transitional processing and IDNA 2008. Python's own `idna` codec is IDNA 2003:
+    it turns straße.test into strasse.test, which belongs to someone else. A label that is ASCII
+    already stays, so that `my_host` works. UTS 46 maps signs such as a full-width comma to ASCII,
+    so the result is checked, not the input. Raises ValueError.
     """
     found = name.lower() if name.isascii() else _a_labels(name)
     if found and not _HOST.match(found):
@@ -174,8 +174,11 @@ def _a_labels(name: str) -> str:
 
 
 def domain_to_unicode(name: str) -> str:
-    """The same name as people read it. A label stays as it is where it is no valid A-label, or
-    where its scripts are mixed so that it could look like another name."""
+    """Return a domain name in the form that people read.
+
+    A label stays encoded if it is no valid A-label, or if its scripts are mixed so that it could
+    look like another name.
+    """
     return ".".join(_readable_label(each) for each in name.split("."))
 
 
@@ -190,6 +193,6 @@ def _readable_label(label: str) -> str:
 
 
 def _is_one_script(label: str) -> bool:
-    """Whether its letters are of one script, or of those that one language writes together."""
+    """Whether its letters are of one script, or of scripts that one language writes together."""
     scripts = {unicodedata.name(sign, "?").split()[0] for sign in label if sign.isalpha()}
     return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)

@@ -1,8 +1,8 @@
-"""The only door out: every request and every mail connection of scrm leaves through here.
+"""The only way out: every request and every mail connection of scrm goes through this module.
 
-The address is checked when the connection is made, and the connection goes to the checked
-address: a name that changes its answer between two look-ups gains nothing. Whoever needs a
-private network allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
+The address is checked when the connection is made, and the connection goes to the checked address:
+a name that changes its answer between two look-ups gains nothing. To reach a private network, an
+administrator allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MEGABYTE = 1024 * 1024
 MAX_BYTES = 10 * MEGABYTE
 MAX_HEADER_BYTES = 64 * 1024
 SECONDS = 30.0
-"""How long a whole exchange may take, from the look-up of the name to the last byte."""
+"""Seconds that a whole exchange may take, from the look-up of the name to the last byte."""
 
 allow: tuple[Network, ...] = networks(os.environ.get("SCRM_ALLOW_CIDRS", ""))
 """Networks that may be reached although they are private or reserved."""
@@ -48,10 +48,10 @@ _PERMANENT = {301, 308}
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, wholly read.
+    """One answer, completely read.
 
-    url: where it came from, after redirects. moved_to: the address to remember instead of the
-      one asked for, reached by permanent redirects alone, or "".
+    url: its address after redirects. moved_to: the address to remember instead of the requested
+    one, reached by permanent redirects only, or "".
     headers: case-insensitive. body: decompressed.
     """
 
@@ -72,7 +72,7 @@ def fetch(
     deadline: float = SECONDS,
     max_redirects: int = 5,
 ) -> Response:
-    """Ask `url`, follow its redirects (GET and HEAD only), read the whole answer.
+    """Request `url`, follow redirects (GET and HEAD only), read the whole answer.
 
     `deadline` is in seconds and covers everything. Any status is an answer. Raises HttpError.
     """
@@ -85,6 +85,7 @@ def fetch(
         if status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
             return Response(status, target.url, moved_to, received, content)
         onward = target.follow(location)
+        # Another host must not get our credentials by a redirect.
         if onward.origin != target.origin:
             sent = {k: v for k, v in sent.items() if k.lower() not in ("authorization", "cookie")}
         permanently = permanently and status in _PERMANENT
@@ -94,7 +95,7 @@ def fetch(
 
 
 def connect(host: str, port: int, *, timeout: float) -> socket.socket:
-    """A TCP connection to a checked address of `host`, within `timeout` seconds."""
+    """Open a TCP connection to a checked address of `host`, within `timeout` seconds."""
     host = _on_the_wire(host)
     until = time.monotonic() + timeout
     found = _checked(host, port, until)
@@ -102,7 +103,10 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
     for tried, (family, address) in enumerate(found):
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
+            # Share the time: one dead address must not use up that of the others.
             sock.settimeout(_left(until, host) / (len(found) - tried))
+            # Connects to the checked address, not to the name: a second look-up could give another
+            # one.
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_left(until, host))
@@ -119,7 +123,7 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
 
 
 def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
-    """TLS over a connection of `connect`, by a certificate that is valid for `host`."""
+    """Start TLS on a connection of `connect`; the certificate must be valid for `host`."""
     try:
         return _tls().wrap_socket(sock, server_hostname=_on_the_wire(host))
     except ssl.SSLCertVerificationError as error:
@@ -132,15 +136,16 @@ def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
 
 
 def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> io.BufferedReader:
-    """What comes over a connection of `connect`, until a moment of `time.monotonic`."""
+    """Return a reader of a connection of `connect`, valid until a moment of `time.monotonic`."""
     capped = _Capped(sock, host, until)
     capped.allow_body(max_bytes)
     return io.BufferedReader(capped)
 
 
 def guarded_session() -> requests.Session:
-    """A `requests` session for SDKs, behind the same guard and the same bounds."""
+    """Return a `requests` session for SDKs with the same checks and limits."""
     session = requests.Session()
+    # A proxy from the environment would bypass the check of addresses.
     session.trust_env = False
     session.max_redirects = 5
     session.headers.update(_standard_headers())
@@ -150,7 +155,7 @@ def guarded_session() -> requests.Session:
 
 
 def _on_the_wire(host: str) -> str:
-    """The host in ASCII, or the resolver and TLS would encode it by IDNA 2003."""
+    """Return the host in ASCII; otherwise the resolver and TLS would encode it by IDNA 2003."""
     try:
         return ascii_host(host)
     except ValueError as error:
@@ -158,7 +163,7 @@ def _on_the_wire(host: str) -> str:
 
 
 def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:
-    """Every address of `host`, if all of them may be reached. Raises HttpError."""
+    """Return every address of `host`, if all of them may be reached. Raises HttpError."""
     found = _resolve(host, port, until)
     for _, address in found:
         reached = ip_address(address[0].partition("%")[0])
@@ -172,6 +177,7 @@ def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:
 
 
 def _allowed(address: IPv4Address | IPv6Address) -> bool:
+    # An IPv4 address inside an IPv6 one is judged as IPv4, as in denied().
     inner = getattr(address, "ipv4_mapped", None) or address
     return any(inner in network for network in allow)
 
@@ -207,7 +213,7 @@ def _exchange(
     max_bytes: int,
     until: float,
 ) -> tuple[int, Mapping[str, str], bytes]:
-    """One request, one answer, no redirect."""
+    """Send one request and read one answer; no redirect."""
     connection = _connection(target)
     connection.until, connection.max_bytes = until, max_bytes
     sent = {**_standard_headers(), "Connection": "close", **headers}
@@ -228,7 +234,10 @@ def _exchange(
 
 
 def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
-    """The body, decompressed piece by piece so that a small bomb cannot grow large."""
+    """Return the body.
+
+    It is decompressed piece by piece, so that a small bomb cannot grow large.
+    """
     content = bytearray()
     while piece := answer.read(64 * 1024, decode_content=True):
         content += piece
@@ -238,7 +247,7 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
 
 
 class _Capped(io.RawIOBase):
-    """A socket's bytes as a stream that ends at a moment and after a number of bytes."""
+    """The bytes of a socket as a stream that ends at a moment and after a number of bytes."""
 
     def __init__(self, sock: socket.socket, host: str, until: float) -> None:
         self._sock, self._host, self._until = sock, host, until
@@ -256,6 +265,7 @@ class _Capped(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self._budget <= 0:
             raise _large(self._host, self._max_bytes)
+        # Anew for each read: otherwise a server that sends slowly could exceed the deadline.
         self._sock.settimeout(_left(self._until, self._host))
         try:
             got = self._raw.readinto(buffer)
@@ -283,6 +293,7 @@ class _CappedReply(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        # Only now: until the headers end, nothing but MAX_HEADER_BYTES may be read.
         self._capped.allow_body(self._max_bytes)
 
 
@@ -329,6 +340,7 @@ class _GuardedAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         target = Target.of(request.url or "")
+        # No proxies, for the same reason as trust_env above.
         response = super().send(request, **{**options, "proxies": None})
         if not options.get("stream"):
             with response:

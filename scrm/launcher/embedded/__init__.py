@@ -41,7 +41,9 @@ class Services:
 def services(
     data: Path, *, durable: bool = True, env: Mapping[str, str] = os.environ
 ) -> Iterator[Services]:
-    """PostgreSQL and Redis: those that the environment names, else our own, stopped at the end.
+    """Provide PostgreSQL and Redis: those named by the environment, else servers of our own.
+
+    Our own servers are stopped at the end.
 
     With `durable=False` committed data may be lost in a power cut: for tests only.
     """
@@ -53,15 +55,16 @@ def services(
     started = tuple(server for server, url in given.items() if not url)
     with locked(data / "services.lock"), ExitStack() as stack:
         for server in started:
+            # Before start(): a start that fails half-way must be stopped too.
             stack.callback(server.stop)
             server.start()
         yield Services(given[postgres] or postgres.url, given[cache] or cache.url, started)
 
 
 def keys(path: Path) -> dict[str, str]:
-    """The signing and encryption keys of this workspace, made at the first start.
+    """Return the signing and encryption keys of this workspace; they are made at the first start.
 
-    Whoever loses the file loses every stored channel password: back it up with the database.
+    If the file is lost, every stored channel password is lost: back it up with the database.
     """
     if not path.exists():
         made = {
@@ -69,6 +72,7 @@ def keys(path: Path) -> dict[str, str]:
             "SCRM_SECRETS_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Written to a new file and renamed: a crash must not leave a file with half of the keys.
         new = path.with_name(f"{path.name}.new")
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

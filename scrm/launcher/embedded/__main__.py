@@ -1,9 +1,9 @@
-"""Run a command with PostgreSQL and Redis of its own.
+"""Run a command with its own PostgreSQL and Redis.
 
     python -m scrm.launcher.embedded --data var/test --fresh -- pytest -q
 
-starts what DATABASE_URL and REDIS_URL do not name, runs the command with both set (and with the
-keys that scrm needs), and stops all.
+starts the servers that DATABASE_URL and REDIS_URL do not name, runs the command with both set (and
+with the keys that scrm needs), and stops everything.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from scrm.launcher.embedded import Postgres, ServiceError, keys, locked, service
 
 @contextmanager
 def throw_away(parent: Path) -> Iterator[Path]:
-    """A data directory for one run, so that runs do not meet; sweeps those of killed runs."""
+    """Provide a data directory for one run; remove those that killed runs left behind."""
     for old in parent.glob("[0-9]*"):
+        # The lock fails while a run still uses the directory.
         with suppress(ServiceError), locked(old / "services.lock"):
             shutil.rmtree(Postgres(old / "postgres").sockets, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
@@ -38,12 +39,12 @@ def throw_away(parent: Path) -> Iterator[Path]:
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run the command in the foreground and return its exit code; what it left behind is ended."""
+    """Run the command in the foreground and return its exit code; end what it leaves behind."""
     mark = secrets.token_hex(8)
     child = processes.spawn(command, env={**env, processes.MARK: mark}, session=False)
 
     def forward(signum: int, _frame: FrameType | None) -> None:
-        # A terminal sends Ctrl-C to the child by itself; a second one would cut its tidying short.
+        # The terminal sends Ctrl-C to the child itself; a second one would interrupt its clean-up.
         if signum != signal.SIGINT or not sys.stdin.isatty():
             processes.send([child.pid], signum)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL from a wheel."""
+"""PostgreSQL from a Python package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# Data that is thrown away need not survive a power cut.
+# Temporary data need not survive a power cut.
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -33,13 +33,13 @@ class Postgres(Server):
     """PostgreSQL 18 on a Unix socket only, in a directory that only its user can enter."""
 
     program = "postgres"
-    # Fast, then immediate, after which it replays its log at the next start.
+    # Fast shutdown, then immediate, after which it replays its log at the next start.
     stop_signals = ((signal.SIGINT, 1.0), (signal.SIGQUIT, 0.2))
 
     def __init__(self, data: Path, *, durable: bool = True) -> None:
         super().__init__(data, durable=durable)
         key = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
-        # Short, because a socket's path may have about a hundred characters.
+        # Short, because the path of a socket may have about a hundred characters.
         self.sockets = Path(f"/tmp/scrm-{key}")
         self.url = f"postgresql://{SYSTEM_USER}@%2Ftmp%2F{self.sockets.name}/scrm"
 
@@ -47,8 +47,8 @@ class Postgres(Server):
         private_directory(self.sockets, self.identity)
         if not self.data.exists():
             self._initialise()
-        # No process works in this directory any more, so these are stale; PostgreSQL would refuse
-        # to start if their pid had been given to another process of the same user.
+        # No process uses this directory any more, so these files are stale; PostgreSQL would refuse
+        # to start if their pid now belonged to another process of the same user.
         for stale in (self.data / "postmaster.pid", *self.sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
 
@@ -57,7 +57,7 @@ class Postgres(Server):
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _initialise(self) -> None:
-        """Build the cluster beside its place, so that a half-made one is never started."""
+        """Create the cluster beside its place and rename it: a half-made one is never started."""
         new = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         private_directory(new, self.identity)
@@ -78,7 +78,7 @@ class Postgres(Server):
             try:
                 code = initdb.wait()
             finally:
-                # Its helpers too: a half-made cluster is of no use.
+                # Its child processes too: a half-made cluster is useless.
                 processes.send([initdb.pid], signal.SIGKILL, group=True)
         if code != 0:
             raise ServiceError(f"PostgreSQL could not set up its data in {new}:\n{self.tail()}")
@@ -91,7 +91,7 @@ class Postgres(Server):
         return command + [part for each in settings.items() for part in ("-c", "=".join(each))]
 
     def answers(self) -> bool:
-        """True once the database is there; makes it at the first start."""
+        """Whether the database answers; creates it at the first start."""
         place = f"host={self.sockets} user={SYSTEM_USER} connect_timeout=5"
         try:
             connection = psycopg2.connect(f"{place} dbname=postgres")

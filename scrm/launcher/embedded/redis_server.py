@@ -1,4 +1,4 @@
-"""Redis from the machine or from a wheel."""
+"""Redis from the machine or from a Python package."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import redis
 
 from scrm.launcher.embedded.server import Server, ServiceError, package_at, private_directory
 
-REDIS_PORTS = range(20_000, 32_000)  # below the range from which outgoing connections are given
+REDIS_PORTS = range(20_000, 32_000)  # below the range of outgoing connections
 
 
 class Redis(Server):
-    """Redis on loopback behind a password, in memory only: losing it loses no work.
+    """Redis on loopback with a password, in memory only: losing it loses no work.
 
-    The port stays the same over stop() and start(), so that clients find it again.
+    The port stays the same after stop() and start(), so that clients find it again.
     """
 
     program = "redis-server"
@@ -62,7 +62,10 @@ class Redis(Server):
 
 
 def free_port(data: Path) -> int:
-    """A free loopback port, looked for from a place that depends on the data directory."""
+    """Return a free loopback port.
+
+    The search starts at a number derived from the data directory.
+    """
     offset = int(hashlib.sha256(str(data).encode()).hexdigest(), 16)
     for step in range(len(REDIS_PORTS)):
         port = REDIS_PORTS[(offset + step) % len(REDIS_PORTS)]

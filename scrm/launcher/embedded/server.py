@@ -1,4 +1,4 @@
-"""A server process of ours: whom it runs as, its data, and its starting and stopping."""
+"""A server process of ours: its system user, its data, its start and stop."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def start(self, *, within: float = 60) -> None:
-        """End a leftover of an earlier run, start, and wait until it answers."""
+        """End the leftover of an earlier run, start, and wait until the server answers."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.identity = runner(self.data)
+        # First: two servers on the same data would destroy it.
         processes.end(
             processes.working_in(self.data, self.program),
             first=self.stop_signals[0][0],
@@ -78,7 +79,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop cleanly if it lets us, harder if not; a frozen one is woken first."""
+        """Stop cleanly if possible, else by force; a frozen server is woken first."""
         if self.process is None:
             return
         self.thaw()
@@ -90,14 +91,14 @@ class Server:
         self.kill()
 
     def kill(self) -> None:
-        """End it with no chance to tidy up."""
+        """Kill the server without a chance to clean up."""
         if self.running:
             processes.send([self.pid], signal.SIGKILL)
             assert self.process is not None
             self.process.wait()
 
     def freeze(self) -> None:
-        """Let it hang: connections stay open and nothing answers."""
+        """Freeze the server: connections stay open and nothing answers."""
         processes.send([self.pid], signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -120,7 +121,7 @@ class Server:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel gives back however we end; ServiceError if another has it."""
+    """Hold a lock that the kernel releases however we end; ServiceError if another run has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         try:
@@ -131,13 +132,16 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def runner(data: Path) -> processes.Identity | None:
-    """Whom a server runs as: the owner of its data; PostgreSQL refuses to run as root."""
+    """Return the user a server runs as: the owner of its data.
+
+    PostgreSQL refuses to run as root.
+    """
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
             raise ServiceError(f"{data} belongs to another user. Start scrm as that user.")
         return None
-    # A checkout below /root can be entered by root alone.
+    # A checkout below /root can be entered by root only.
     passes = closed(data) or closed(Path(sys.prefix))
     if owner is not None and owner.st_uid != 0:
         return processes.Identity(owner.st_uid, owner.st_gid, passes)
@@ -146,7 +150,7 @@ def runner(data: Path) -> processes.Identity | None:
 
 
 def closed(path: Path) -> bool:
-    """True if some directory above it cannot be entered by everybody."""
+    """Whether some directory above it cannot be entered by everybody."""
     return any(not parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
 
 
@@ -168,9 +172,10 @@ def _system_user() -> pwd.struct_passwd:
 
 
 def private_directory(path: Path, identity: processes.Identity | None) -> None:
-    """A directory that only the server's user can enter; refuses one that somebody else made."""
+    """Make a directory that only the server's user can enter; refuse one that another user made."""
     owner = identity.uid if identity else os.geteuid()
     path.mkdir(mode=0o700, exist_ok=True)
+    # lstat: in /tmp another user could have put a link in its place.
     found = path.lstat()
     if path.is_symlink() or found.st_uid not in (owner, os.geteuid()):
         raise ServiceError(f"{path} belongs to another user. Remove it and start again.")
@@ -180,7 +185,7 @@ def private_directory(path: Path, identity: processes.Identity | None) -> None:
 
 
 def package_at(name: str) -> Path | None:
-    """Where a package is installed; it is not imported."""
+    """Return the directory of an installed package, without importing it."""
     spec = find_spec(name)
     return (
         Path(spec.submodule_search_locations[0])
