@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Heartbeat(models.Model):
-    """When a part of the machine was last alive, by its name."""
+    """The last time at which a part of the system was alive, by its name."""
 
     name = models.CharField(max_length=30, primary_key=True)
     at = models.DateTimeField(default=timezone.now)
@@ -21,9 +21,9 @@ class Heartbeat(models.Model):
 
 
 class Sample(models.Model):
-    """That this database holds the sample: one row, or none.
+    """Marks a database that holds the sample: one row, or none.
 
-    newest: table → the highest key that it had when the sample was loaded.
+    newest: table → the highest key it had when the sample was loaded.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)

@@ -1,4 +1,4 @@
-"""All settings, read from the environment once; a bad value stops the start with its name."""
+"""All settings, read from the environment once; an invalid value stops the start and is named."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ PUBLIC_URL = env.str("SCRM_PUBLIC_URL", "http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 ALLOW_CIDRS = tuple(ip_network(cidr) for cidr in env.list("SCRM_ALLOW_CIDRS", []))
-"""Private networks that may be visited all the same, such as an intranet's feed server."""
+"""Private networks that may be reached all the same, such as an intranet's feed server."""
 SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
-"""Let the people of the sample view it as one another, without a password, on this machine."""
+"""Let users of the sample view it as one another, without a password, on this machine."""
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
-# What is asked all day lies in memory or on flash, and no question is worth compiling.
+# The data in use is in memory or on flash, and no query is worth compiling.
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
     "options", "-c random_page_cost=1.1 -c jit=off"
 )
-DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True  # made for the choices of each form
+# they were used for the choices of each form
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 DATABASES["default"]["TEST"] = {"NAME": os.environ.get("SCRM_TEST_DB")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -96,9 +97,9 @@ TEMPLATES = [
         "OPTIONS": {"environment": "scrm.web.jinja.environment", "extensions": ["jinja2.ext.i18n"]},
     },
 ]
-FORM_RENDERER = "django.forms.renderers.Jinja2"  # an option of a select costs a tenth of it
+FORM_RENDERER = "django.forms.renderers.Jinja2"  # an option of a select takes a tenth of the time
 
-# Who may come in: staff who were invited, by mail address and password.
+# Who can log in: invited staff, by mail address and password.
 AUTH_USER_MODEL = "crm.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
@@ -119,7 +120,7 @@ ACCOUNT_SESSION_REMEMBER = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
-# Mail leaves by EMAIL_URL alone; without it nothing is sent, and pages say so.
+# Mail is sent only by EMAIL_URL; without it nothing is sent, and pages say so.
 MAIL = env.dj_email_url("EMAIL_URL", "dummy:")
 if "EMAIL_BACKEND" not in MAIL:
     raise EnvError(
@@ -132,7 +133,7 @@ EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL["EMAIL_USE_SSL"], MAIL["EMAIL_USE_TLS"]
 EMAIL_TIMEOUT = MAIL["EMAIL_TIMEOUT"] or 10
 DEFAULT_FROM_EMAIL = MAIL.get("DEFAULT_FROM_EMAIL", "scrm@localhost")
 
-# In each process's memory: the login limiter must not fail when Redis does.
+# In the memory of each process: the login limiter must not fail when Redis does.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 SECURE = PUBLIC_URL.startswith("https://")
@@ -164,16 +165,16 @@ WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / "var" / "media")))
 _WITNESS = env.str("SCRM_WITNESS_DIR", str(BASE_DIR / "var" / "witness"))
 WITNESS_DIR = Path(_WITNESS) if _WITNESS else None
-"""Where the highest attempt is kept beside the database; None to keep it in Redis alone."""
+"""Where the high-water mark of send attempts is stored; None to store it in Redis only."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-# What a human may change about the machine.
+# What an administrator may change.
 UNDO_SECONDS = env.int("SCRM_UNDO_SECONDS", 10)
 SANDBOX_SECONDS = env.float("SCRM_SANDBOX_SECONDS", 60.0)
-"""How often the sandbox's people do something, where an account for it exists; 0 never."""
+"""How often the sandbox's people act, if there is an account for it; 0 means never."""
 TICK_SECONDS = env.float("SCRM_TICK_SECONDS", 2.0)
 SEND_LEASE_SECONDS = env.int("SCRM_SEND_LEASE_SECONDS", 120)
-"""Longer than the hard limit of the task that sends, so that a lapsed lease means death."""
+"""Longer than the hard time limit of the task that sends: a lapsed lease means a dead sender."""
 POLL_LEASE_SECONDS = env.int("SCRM_POLL_LEASE_SECONDS", 120)
 PROCESS_LEASE_SECONDS = env.int("SCRM_PROCESS_LEASE_SECONDS", 60)
 STALE_SEND_SECONDS = 15 * 60

@@ -7,7 +7,7 @@ from scrm.web import health
 
 
 def live(_request: HttpRequest) -> HttpResponse:
-    """The stream itself is answered by `scrm.asgi`; this names its address."""
+    """Name the URL of the live stream; `scrm.asgi` answers it."""
     return HttpResponse("The live stream needs the ASGI server.\n", status=501)
 
 

@@ -1,4 +1,4 @@
-"""Pages, synchronous, one request a thread."""
+"""The WSGI application: synchronous pages, one request per thread."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the frame of every page shows: where one can go, and how much waits there."""
+"""The frame of every page: where the user can go, and how much waits there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SCRIPTS = tuple(
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Nothing for strangers; what a page does not show costs nothing."""
+    """Template context of the frame; empty if nobody is logged in. Unused parts cost nothing."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
@@ -58,22 +58,22 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def token(request: HttpRequest) -> HttpResponse:
-    """A new one for the stream, when the page's has run out."""
+    """Return a new token for the live stream, for when the one of the page has expired."""
     assert isinstance(request.user, User)
     return HttpResponse(Frame(request.user).token, content_type="text/plain")
 
 
 def nav(request: HttpRequest) -> HttpResponse:
-    """The counts again, for the live frame."""
+    """Render the counts again, for live updates."""
     return render(request, "_nav_inbox.html", {"at": request.GET.get("at", "")})
 
 
 MOST_COUNTED = 1000
-"""Nobody reads further, and counting on would cost more the longer an organisation works."""
+"""Counts stop here: nobody reads further, and counting on would take longer with every year."""
 
 
 class Number(Subquery):
-    """How many rows there are, up to MOST_COUNTED: one number among others of a statement."""
+    """Subquery that counts rows up to MOST_COUNTED; several fit into one statement."""
 
     def __init__(self, rows: Any) -> None:
         super().__init__(rows[:MOST_COUNTED])
@@ -83,14 +83,14 @@ class Number(Subquery):
 
 
 class Frame:
-    """What surrounds a page of one person; each part is asked for once, if it is shown."""
+    """The frame of one user's pages; each part is loaded once, if it is shown."""
 
     def __init__(self, user: User) -> None:
         self.user = user
 
     @cached_property
     def token(self) -> str:
-        """What the browser opens the live stream with."""
+        """The token with which the browser opens the live stream."""
         topics = (f"department:{department.pk}" for department in self._departments)
         return live.token([f"user:{self.user.pk}", *topics])
 
@@ -100,12 +100,12 @@ class Frame:
 
     @cached_property
     def paused(self) -> bool:
-        """Whether nothing may leave at all."""
+        """Whether all sending is paused."""
         return bool(self._counts["paused"])
 
     @cached_property
     def restored(self) -> bool:
-        """Whether nothing may leave because the database was restored from a copy."""
+        """Whether all sending is held because the database was restored from a copy."""
         return bool(self._counts["restored"])
 
     @cached_property
@@ -156,7 +156,7 @@ class Frame:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        """What waits, all by one statement, each along an index of what it counts."""
+        """All counts by one statement, each along an index of what it counts."""
         departments = tuple(each.pk for each in self._departments)
         minute = timezone.now().replace(second=0, microsecond=0)
         statement, parameters = _counting(self.user, self.user.role, departments, minute)
@@ -174,8 +174,10 @@ _COUNTED = (
 def _counting(
     user: User, _role: str, departments: tuple[int, ...], minute: datetime
 ) -> tuple[str, Any]:
-    """The statement and its parameters; put together once a minute for each, since that costs
-    more than all that it counts."""
+    """Return the statement of the counts and its parameters.
+
+    Cached for a minute for each user: building it takes longer than running it.
+    """
     theirs = Case.objects.filter(department__in=departments)
     counted = (
         theirs.active().of(user),
@@ -198,7 +200,7 @@ def _counting(
 
 
 def _issues() -> list[Item]:
-    """Open ones that grew last, with how many people raised them."""
+    """Return the open issues that grew last, with the number of people who raised them."""
     cases = Case.objects.filter(issue=OuterRef("pk"))
     heard = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
     rows: Any = Issue.objects.filter(closed_at=None).annotate(

@@ -1,4 +1,7 @@
-"""The style page: what repeats, by its real classes, so that a change shows there at once."""
+"""The style guide page: repeated elements with their real classes.
+
+A change of the style sheets is visible there at once.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ _ICON = re.compile(r'<symbol[^>]* id="([a-z-]+)"')
 
 
 class Sample(forms.Form):
-    """One field of each kind; half of them are wrong, so that errors show."""
+    """One field of each kind; half of them are invalid, so that errors show."""
 
     name = forms.CharField(label=_("A line"), initial="Seat policy", help_text=_("What it is."))
     mail = forms.EmailField(label=_("A line with an error"))

@@ -1,4 +1,4 @@
-"""What a new workspace has still to do. Nothing is stored: each step is asked of the rows."""
+"""The checklist of a new workspace. Nothing is stored: each step is derived from existing rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Checklist:
 
 
 def checklist() -> Checklist:
-    """The steps to an own workspace; what the sample brought along does not count."""
+    """Return the steps to an own workspace; rows that came with the sample do not count."""
     since = marker.loaded_at()
     return Checklist((*_listening(since), *_people(since), _organisation(since)), bool(since))
 
@@ -72,7 +72,7 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
 
 
 def _people(since: datetime | None) -> tuple[Step, ...]:
-    """People and answers that came after the sample; without one, more than the first person."""
+    """Steps of users and answers made after the sample; without a sample, a second user counts."""
     newer = User.objects.filter(created_at__gt=since) if since else User.objects.all()[1:]
     said = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()
     return (

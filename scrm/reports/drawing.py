@@ -1,4 +1,4 @@
-"""Where things stand on the map. Pure: numbers of a drawing that is 1160 wide."""
+"""Positions on the map. Pure: coordinates of a drawing that is 1160 wide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from scrm.reports.figures import Edges, Figure
 
 _LINE = 24
-"""The height of each line beneath an arrow: enough for a finger."""
+"""The height of each line below an arrow: enough for a finger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ WRITTEN_BACK = "M580 364V150"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where an edge's figures stand: the middle of the arrow, or of the lines in a stage."""
+    """Where an edge's figures are: the middle of the arrow, or of the lines in a stage."""
 
     x: int
     y: int
@@ -85,7 +85,7 @@ SPOTS = {
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A figure and where its text stands. Of the big ones, `y` is the number's."""
+    """A figure and the position of its text; for a big figure, `y` is that of the number."""
 
     figure: Figure
     x: int
@@ -95,7 +95,7 @@ class Placed:
 
 
 def place(edges: Edges) -> list[Placed]:
-    """Every figure of the map with its place."""
+    """Return every figure of the map with its position."""
     return [each for edge, figures in edges.items() for each in _on_edge(SPOTS[edge], figures)]
 
 
@@ -111,5 +111,5 @@ def _on_edge(spot: Spot, figures: Iterable[Figure]) -> Iterable[Placed]:
 
 
 def _box(middle: int, top: int, height: int) -> dict[str, int]:
-    """The surface that takes the click."""
+    """The area that takes the click."""
     return {"x": middle - 56, "y": top, "width": 112, "height": height}

@@ -1,6 +1,6 @@
-"""The figures of the map: each is a number, and the page that shows exactly the rows it counts.
+"""The figures of the map: each is a number and a link to the page with exactly the rows it counts.
 
-Nine statements, whatever there is to count. Today's figures go by columns that an index holds.
+Nine statements, however many rows there are. Today's figures use indexed columns.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from routing.models import Case
 from scrm.web.params import midnight
 
 Tone = Literal["today", "now", "bad"]
-"""What came since midnight, what stands now, and what is wrong now."""
+"""today: since midnight. now: the present state. bad: what is wrong at present."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """label: what the number counts, in the number it has. age: of the oldest, "" for none."""
+    """One figure.
+
+    label: singular or plural as the number needs. age: of the oldest row, "" for none.
+    """
 
     key: str
     n: int
@@ -41,7 +44,7 @@ class Figure:
 
     @property
     def is_shown(self) -> bool:
-        """Nothing today is worth saying; no trouble is not."""
+        """A zero of today is shown; a zero of troubles or waiting work is not."""
         return self.tone == "today" or self.n > 0
 
 
@@ -49,7 +52,7 @@ Edges = dict[str, list[Figure]]
 
 
 def edges(user: User, *, now: datetime) -> Edges:
-    """Edge → its figures, today's first."""
+    """Return the figures by edge, today's first."""
     heard, sources = _heard(now), _sources()
     cases, active = _cases_today(user, now), _active_cases(user, now)
     said, held, check = _said_today(user, now), _held(user), _to_check(user, now)
@@ -74,7 +77,7 @@ def edges(user: User, *, now: datetime) -> Edges:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """How long since then, in one unit: "3 h"."""
+    """Return the time since then in one unit: "3 h"."""
     if moment is None:
         return ""
     seconds = max(int((now - moment).total_seconds()), 0)
@@ -84,7 +87,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
     return _("%d s") % seconds
 
 
-# What is counted: one statement each
+# Counts: one statement each
 
 
 def _heard(now: datetime) -> dict[str, int]:
@@ -146,7 +149,7 @@ def _to_check(user: User, now: datetime) -> dict[str, Any]:
     return troubled.aggregate(n=Count("pk"), since=Min("send_after"))
 
 
-# What it is called, and which page shows it
+# Labels and links
 
 
 def _items(key: str, n: int, tone: Tone = "today") -> Figure:
@@ -161,7 +164,7 @@ def _items(key: str, n: int, tone: Tone = "today") -> Figure:
 
 
 def _unrouted(now: datetime) -> Figure:
-    """Statement of its own: it looks at what waits, from whatever day."""
+    """A statement of its own: it counts waiting mentions of every day."""
     waiting = Mention.objects.filter(listening.items("waiting", now=now))
     facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
     age = ago(facts["since"], now)
@@ -237,7 +240,7 @@ def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
 
 
 def _troubles(now: datetime) -> Figure:
-    """Accounts whose sendings fail again and again; a statement of its own."""
+    """Accounts whose deliveries fail repeatedly; a statement of its own."""
     counts = Trouble.objects.open().aggregate(n=Count("pk"), since=Min("began_at"))
     label = ngettext("account fails to send", "accounts fail to send", counts["n"])
     page = _page("responses:sendings")

@@ -1,4 +1,4 @@
-"""The stages of the cycle in their order, and which edges lead into each."""
+"""The stages of the cycle in order, and the edges that lead into each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from scrm.reports.figures import Edges, Figure
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """url: "" where no one page is this stage. figures: those of the edges that lead here."""
+    """One stage.
+
+    url: "" if it has no single page. figures: those of the edges that lead into it.
+    """
 
     node: Node
     name: str | Promise

@@ -16,7 +16,7 @@ _HIDDEN = "checklist hidden"
 
 @require_safe
 def map(request: StaffRequest) -> HttpResponse:
-    """The cycle as it is now; htmx asks for the drawing alone."""
+    """Show the map of the cycle; htmx requests only the drawing."""
     now = timezone.now()
     edges = figures.edges(request.user, now=now)
     context = {
@@ -33,13 +33,13 @@ def map(request: StaffRequest) -> HttpResponse:
 @admin_only
 @require_POST
 def checklist(request: StaffRequest) -> HttpResponse:
-    """Put the checklist away in this browser, or bring it back, as the button said."""
+    """Hide or show the checklist in this browser, as the button said."""
     request.session[_HIDDEN] = request.POST.get("to") == "hidden"
     return redirect("reports:map")
 
 
 def _checklist(request: StaffRequest) -> dict[str, Checklist | bool]:
-    """Nothing for those who do not set things up, and nothing once all is done."""
+    """Context of the checklist: for admins only, and only while a step is open."""
     if not request.user.is_admin:
         return {}
     if request.session.get(_HIDDEN):

@@ -1,4 +1,4 @@
-"""What day it is for the sample: the verbs ask `timezone.now`, and the story is weeks old."""
+"""Set the clock for the sample: its story happens weeks ago, and the code asks `timezone.now`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from django.utils import timezone
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    """Let it be `moment`. Only for a process that does nothing else meanwhile."""
+    """Make `timezone.now` return `moment`. Only for a process that does nothing else meanwhile."""
     with patch.object(timezone, "now", lambda: moment):
         yield

@@ -1,4 +1,4 @@
-"""Three weeks of everyday work around the story: what people say, and what the staff do."""
+"""Three weeks of everyday work around the story: what people write, and what the staff do."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ PASSERS_BY = tuple(
     Voice(f"passer{n:02}", f"{_FIRST[n % 10]} {_LAST[n // 10]}", 17 * (n % 29) + 3)
     for n in range(80)
 )
-"""Eighty people whom nobody knows."""
+"""Eighty people who are no contacts."""
 
 
 def talk(stage: Stage, start: datetime, end: datetime, *, number: int) -> None:
-    """So many things are said between two moments."""
+    """Let people write `number` posts at random times between two moments."""
     for _ in range(number):
         with at(start + (end - start) * stage.rng.random()):
             stage.rng.choices(tuple(_WAYS), tuple(_WAYS.values()))[0](stage)
@@ -71,7 +71,7 @@ _WAYS: dict[Callable[[Stage], None], int] = {_aloud: 19, _mail: 3, _message: 2}
 
 
 def work(stage: Stage, *, share: float) -> None:
-    """The staff deal with a share of what waits for them, the oldest first."""
+    """Let the staff handle a share of the waiting cases, the oldest first."""
     waiting = Case.objects.active().exclude(profile__links__contact__name="Ron Calder")
     for case in waiting.order_by("last_inbound_at").select_related("department", "profile"):
         if stage.rng.random() < share:
@@ -106,7 +106,7 @@ def _answer(stage: Stage, case: Case, person: User) -> None:
 
 
 def _heard_at(case: Case) -> Place | None:
-    """Where they spoke to us last, as far as this department speaks there."""
+    """Return where the customer wrote last, if the department may answer there."""
     heard = case.last_inbound.conversation_id if case.last_inbound else None
     places = places_for(case)
     return next((p for p in places if p.conversation and p.conversation.pk == heard), None)
@@ -143,7 +143,7 @@ _DEEDS: dict[Callable[[Stage, Case, User], None], int] = {
 
 
 def _answer_back(stage: Stage) -> None:
-    """Some of those whom we answered a few hours ago have a last word."""
+    """Let some of the people whom we answered in the last hour reply."""
     now = timezone.now()
     unanswered = Delivery.objects.filter(
         state="sent", sent_at__gt=now - timedelta(hours=1), feedback=None, response__audience="one"
@@ -164,7 +164,7 @@ def _answer_back(stage: Stage) -> None:
 
 
 def _judge(stage: Stage) -> None:
-    """Somebody reads what came back and mostly says what was proposed; some is left to judge."""
+    """Confirm most of the proposed outcomes; leave some for the user to judge."""
     fresh = Feedback.objects.filter(outcome="", at__gte=timezone.now() - timedelta(days=1))
     for feedback in fresh.exclude(proposed="").select_related("response"):
         if stage.rng.random() < 0.7:

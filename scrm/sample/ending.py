@@ -1,8 +1,8 @@
-"""Start for real: the sample goes, and an organisation begins with what the newcomer made.
+"""Start for real: remove the sample and begin with what the user made meanwhile.
 
-The ledger refuses DELETE, and rightly: so nothing is picked out of it. What is kept is set
-aside, every table is emptied at once, and what was set aside is written back; under a marker
-that only `load_sample` writes. See docs/decisions/0006.
+The ledger refuses DELETE, so no single rows are removed. Rows to keep are copied, all tables are
+emptied at once, and the copies are written back. This only happens if the marker exists that only
+`load_sample` writes. See docs/decisions/0006.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class NotSample(Exception):
 
 
 class Busy(Exception):
-    """Somebody is in the middle of something, so nothing was changed."""
+    """Some work is in progress, so nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """Who the admin is from now on."""
+    """The new name and login of the admin."""
 
     name: str
     email: str
@@ -70,7 +70,10 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would go and what would stay, in words and numbers; how much changes hands."""
+    """What would be removed and what would stay, as labels and numbers.
+
+    given: the number of rows that pass to the admin.
+    """
 
     goes: Counts
     stays: Counts
@@ -79,25 +82,25 @@ class Preview:
 
 @transaction.atomic
 def preview(admin: User) -> Preview:
-    """Look at what would happen; changes nothing."""
+    """Count what would happen; changes nothing."""
     given = keeping.set_aside(admin)
     counts = [
         (label, model._default_manager.count(), keeping.number_kept(model))
         for model, label in _COUNTED
     ]
-    transaction.set_rollback(True)  # and with it what was set aside
+    transaction.set_rollback(True)  # also drops the temporary tables
     goes = [(str(label % (n - kept)), n - kept) for label, n, kept in counts if n > kept]
     stays = [(str(label % kept), kept) for label, _n, kept in counts if kept]
     return Preview(goes, stays, given)
 
 
 def start_for_real(workspace: Workspace, *, by: User, newcomer: Newcomer, session: str) -> User:
-    """Remove the sample and begin anew, with `by` as its admin under the newcomer's name.
+    """Remove the sample and start anew, with `by` as the admin under the newcomer's name.
 
-    All or nothing. session: the key that stays; everybody else is logged out. Raises NotSample,
-    or Busy where the machine did not come to rest within some seconds.
+    All or nothing. session: the key of the session that stays; all others are logged out. Raises
+    NotSample, or Busy if work was in progress for several seconds.
     """
-    password = make_password(newcomer.password)  # slow, so not while everything is locked
+    password = make_password(newcomer.password)  # slow, so not while all tables are locked
 
     def replace() -> User:
         return _replace(workspace, by, newcomer, password, session, timezone.now())
@@ -121,14 +124,17 @@ def _replace(
     session: str,
     now: datetime,
 ) -> User:
+    # Locks the marker: of two admins who start at once, only one replaces the sample.
     if not marker.rows().select_for_update().exists():
         raise NotSample
     _let_nobody_in()
+    # After the lock: from here on no work can begin.
     if _is_busy(now):
         raise Busy
     admin = User.objects.active().get(pk=by.pk, role=User.Role.ADMIN)
     before = set(_files())
     keeping.set_aside(admin)
+    # TRUNCATE, because the triggers of append-only tables refuse DELETE.
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(_tables())}")
     keeping.put_back()
@@ -140,12 +146,13 @@ def _replace(
     workspace.save(force_insert=True)
     marker.rows().delete()
     Session.objects.exclude(session_key=session).delete()
+    # After the commit: files cannot be rolled back.
     transaction.on_commit(lambda: _tidy(before - set(_files())), robust=True)
     return admin
 
 
 def _found(admin: User) -> None:
-    """What every workspace begins with, as far as it is not there."""
+    """Create what every workspace begins with, as far as it is missing."""
     departments = {each.name: each for each in Department.objects.all()}
     departments = departments or found_departments(admin)
     if not Account.objects.filter(kind="manual").exists():
@@ -155,26 +162,30 @@ def _found(admin: User) -> None:
 
 
 def _tables() -> list[str]:
-    """All that may hold something of the sample. Ids go on counting: no old link leads to new rows.
+    """Return all tables that may hold rows of the sample.
 
-    A table that is missing here and points at one of these makes PostgreSQL refuse the whole.
+    Ids continue: no old link leads to new rows.
+
+    If a table is missing here and refers to one of these, PostgreSQL refuses the TRUNCATE.
     """
     emptied = keeping.tables(Fate.GOES, Fate.NEWER, Fate.FOLLOWS)
     return sorted(connection.ops.quote_name(model._meta.db_table) for model in emptied)
 
 
 def _let_nobody_in() -> None:
-    """Whoever writes ends first; whoever comes after waits, and finds nothing that it knew."""
+    """Lock all tables: current writers finish first; later ones wait and find their rows gone."""
     with connection.cursor() as cursor:
+        # A time limit: while we wait for a lock, everybody else waits for us.
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_SECONDS}s"])
         cursor.execute(f"LOCK TABLE {', '.join(_tables())} IN ACCESS EXCLUSIVE MODE")
 
 
 def _is_busy(now: datetime) -> bool:
-    """Something is between its claim and its last commit, and would write what it read: a
-    sending, a job, or what an own source said, on its way by topics and rules of the sample.
+    """Whether a worker is between its claim and its last commit, and would write what it read.
 
-    Visits and the sandbox need no waiting for: their fences hold, or find their rows gone.
+    That is a delivery, a job, or a mention of an own source that is matched with topics and rules
+    of the sample. Fetches and the sandbox need no waiting: their fences hold, or their rows are
+    gone.
     """
     heard = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (
@@ -192,7 +203,7 @@ def _files() -> Iterator[str]:
 
 
 def _tidy(files: set[str]) -> None:
-    """After the commit: what lies beside the database. Killed here, only litter stays."""
+    """Delete files after the commit. A crash here only leaves unused files."""
     for name in files:
         default_storage.delete(name)
     logins.forget()

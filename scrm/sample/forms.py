@@ -16,8 +16,10 @@ _SECRET = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
 
 class StartForm(WorkspaceForm):
-    """The organisation that begins and who runs it; its name a second time, so that no stray key
-    begins it."""
+    """The organisation that begins and its admin.
+
+    The organisation's name is typed twice, so that no accidental key starts it.
+    """
 
     name = forms.CharField(label=_("Your name"), max_length=200)
     email = forms.EmailField(label=_("Your mail address"), help_text=_("You log in with it."))

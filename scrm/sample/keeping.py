@@ -1,7 +1,7 @@
-"""Which rows outlive the sample: what the newcomer made, as far as it stands without the sample.
+"""Which rows survive the sample: those the user made, unless they depend on the sample.
 
-Each table has a fate. Of what it lets through, a row goes whose foreign key leads to a row that
-goes, and so on until nothing more goes. Only people are replaced, by the admin who goes on.
+Each table has a fate. Of the rows that its fate keeps, a row is dropped if its foreign key points
+at a dropped row, and so on until nothing changes. Only users are replaced, by the remaining admin.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Model = type[models.Model]
 
 class Fate(Enum):
     LEFT = auto()  # the table is not touched
-    GOES = auto()  # all of it is the sample's, or of no use without it
-    NEWER = auto()  # what was made since the sample was loaded is kept
-    FOLLOWS = auto()  # what belongs to something that is kept is kept, however old
+    GOES = auto()  # all rows belong to the sample, or are useless without it
+    NEWER = auto()  # rows made since the sample was loaded are kept
+    FOLLOWS = auto()  # rows that belong to a kept row are kept, however old
 
 
 _TABLES = {
@@ -61,7 +61,7 @@ _LOOSE = {
     "routing.CaseEvent.revision",
     "routing.CaseEvent.undoes",
 }
-"""What is merely emptied where it leads to something that goes."""
+"""Foreign keys that are set to NULL if they point at a dropped row."""
 
 
 def tables(*fates: Fate) -> list[Model]:
@@ -71,13 +71,14 @@ def tables(*fates: Fate) -> list[Model]:
 def set_aside(admin: User) -> int:
     """Copy what is kept into temporary tables, until the transaction ends.
 
-    → how many rows pass from people who go to the admin who stays.
+    Return how many rows pass from removed users to the remaining admin.
     """
     kept = tables(Fate.NEWER, Fate.FOLLOWS)
     for model in kept:
         rows = _candidates(model, admin).order_by().values_list(*_columns(model))
         query, parameters = rows.query.sql_with_params()
         _run(f"CREATE TEMPORARY TABLE {_copy(model)} ON COMMIT DROP AS {query}", parameters)
+    # Repeat: each dropped row may be one that other rows point at.
     while sum(_drop(model, key) for model in kept for key in _keys(model)):
         pass
     given = sum(_give(model, key, admin) for model in kept for key in _people(model))
@@ -87,8 +88,8 @@ def set_aside(admin: User) -> int:
 
 
 def put_back() -> None:
-    """Write what was set aside into the empty tables, as it was."""
-    with pgtrigger.ignore():  # nothing of it is new
+    """Write the copies back into the empty tables, unchanged."""
+    with pgtrigger.ignore():  # these rows are not new: triggers must not record them
         for model in tables(Fate.NEWER, Fate.FOLLOWS):
             names = ", ".join(map(_quoted, _columns(model)))
             table = _quoted(model._meta.db_table)
@@ -102,7 +103,7 @@ def number_kept(model: Model) -> int:
 
 
 def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
-    """What its fate lets through; nothing of the sandbox, which stops."""
+    """Return the rows that the table's fate keeps, without those of the sandbox, which ends."""
     rows = model._default_manager.all()
     if FATES[model._meta.label] is Fate.NEWER:
         rows = rows.filter(Q(pk__gt=marker.newest(model)) | _kept_all_the_same(model, admin))
@@ -111,13 +112,13 @@ def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
         rows = rows.exclude(**{f"{name}__startswith": "sandbox."})
     if model._meta.label in {"crm.Account", "listening.Source"}:
         rows = rows.exclude(kind="sandbox")
-    if model is Contact:  # made of somebody who only ever lived in the sample
+    if model is Contact:  # made of a profile that existed only in the sample
         rows = rows.exclude(Exists(_links()), ~Exists(_links(real=True)))
     return rows
 
 
 def _kept_all_the_same(model: Model, admin: User) -> Q:
-    """Older rows that the newcomer goes on with."""
+    """Return the condition for older rows that the user goes on with."""
     if model is User:
         return Q(pk=admin.pk)
     if model is Topic:
@@ -126,7 +127,7 @@ def _kept_all_the_same(model: Model, admin: User) -> Q:
 
 
 def _topics_in_use() -> set[str]:
-    """The topics that the newcomer's own routing rules ask for."""
+    """Return the topics that the user's own routing rules test."""
     own = RoutingRule.objects.filter(pk__gt=marker.newest(RoutingRule), current__isnull=False)
     return {
         name
@@ -138,7 +139,7 @@ def _topics_in_use() -> set[str]:
 
 
 def _tests(conditions: Any) -> Iterator[dict[str, Any]]:
-    """All parts of a rule's conditions, however deep."""
+    """Yield all parts of a rule's conditions, however deeply nested."""
     if isinstance(conditions, dict):
         yield conditions
         conditions = list(conditions.values())
@@ -153,7 +154,7 @@ def _links(*, real: bool = False) -> models.QuerySet[ProfileLink]:
 
 
 def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
-    """The foreign keys that decide; of a change, the row that it is about."""
+    """Return the foreign keys that decide; of a change row, the one to the changed row."""
     return [
         field
         for field in model._meta.concrete_fields
@@ -168,18 +169,18 @@ def _people(model: Model) -> list[ForeignKey[Any, Any]]:
 
 
 def _passes_on(key: ForeignKey[Any, Any]) -> bool:
-    """Whether the admin takes the place of somebody who goes."""
+    """Whether the admin replaces a removed user in this column."""
     owned = key.remote_field.on_delete is not models.CASCADE
     return key.related_model is User and owned and _is_enforced(key)
 
 
 def _is_enforced(key: ForeignKey[Any, Any]) -> bool:
-    """Not so in the tables of changes, which outlive what they are about."""
+    """Whether the database enforces it: not in tables of changes, which outlive their subject."""
     return bool(key.db_constraint)  # type: ignore[attr-defined]
 
 
 def _drop(model: Model, key: ForeignKey[Any, Any]) -> int:
-    """Let go of what leads to something that goes → how many rows changed."""
+    """Drop or empty rows that point at a dropped row; return how many changed."""
     if _passes_on(key):
         return 0
     copy, column = _copy(model), _quoted(key.column)
@@ -195,7 +196,7 @@ def _give(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
 
 
 def _tell_apart(model: Model) -> None:
-    """Two people may have given the same name; one person may not."""
+    """Rename views of the same name: different users may have one name twice, one user may not."""
     copy = _copy(model)
     _run(
         f"UPDATE {copy} AS mine SET name = left(name, 40) || ' (' || mine.id || ')' FROM"

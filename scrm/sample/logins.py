@@ -1,6 +1,6 @@
-"""The logins that were made at the first start, kept beside the data for whoever runs it.
+"""The logins made at the first start, stored beside the data for the person who runs scrm.
 
-Only those are shown whose password is still the one that was made.
+A login is shown only while its password is still the generated one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Login:
 
 
 def new_password() -> str:
-    """Three words of four syllables, such as "kubasame-…": 45 bits, easy to type."""
+    """Return three words of four syllables, such as "kubasame-…": 45 bits, easy to type."""
     words = ("".join(secrets.choice(_SYLLABLES) for _ in range(4)) for _ in range(3))
     return "-".join(words)
 
 
 def keep(logins: Iterable[Login]) -> None:
-    """Write them down for this machine's owner alone, each with its hash as it is stored."""
+    """Write the logins to a file that only its owner can read, each with its password hash."""
     hashes = dict(User.objects.values_list("email", "password"))
     kept = [asdict(login) | {"hash": hashes.get(login.email, "")} for login in logins]
     path = _path()
@@ -44,7 +44,7 @@ def keep(logins: Iterable[Login]) -> None:
 
 
 def kept() -> list[Login]:
-    """Those that still work: the person is active, and never chose another password."""
+    """Return the logins that still work: an active user whose password was never changed."""
     try:
         rows = json.loads(_path().read_text())
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def kept() -> list[Login]:
 
 
 def forget() -> None:
-    """Nobody needs them any more."""
+    """Delete the file of logins."""
     _path().unlink(missing_ok=True)
 
 

@@ -1,6 +1,6 @@
 """Whether this database holds the sample, and which rows came with it.
 
-A row that only `load_sample` writes: it remembers the highest key of every table.
+The marker is a row that only `load_sample` writes; it stores the highest key of every table.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ def rows() -> QuerySet[Sample]:
 
 
 def set_now(*, now: datetime) -> None:
-    """All that is there now is the sample."""
+    """Mark all present rows as the sample."""
     Sample.objects.update_or_create(defaults={"loaded_at": now, "newest": _newest()})
 
 
 def loaded_at() -> datetime | None:
-    """When the sample was loaded; None where there is none, or no longer."""
+    """Return when the sample was loaded; None if there is none, or no longer."""
     return rows().values_list("loaded_at", flat=True).first()
 
 
 def newest(model: type[models.Model]) -> int:
-    """The highest key that a row of the sample has there."""
+    """Return the highest key of this table that belongs to the sample."""
     here = rows().values_list("newest", flat=True).first() or {}
     return int(here.get(model._meta.db_table, 0))
 
 
 def people() -> QuerySet[User]:
-    """Those who came with the sample."""
+    """Return the users who came with the sample."""
     return User.objects.filter(pk__lte=newest(User)) if loaded_at() else User.objects.none()
 
 
@@ -49,5 +49,5 @@ def _newest() -> dict[str, int]:
 
 
 def is_numbered(model: type[models.Model]) -> bool:
-    """Whether its rows are numbered in the order in which they were made."""
+    """Whether the rows of a table are numbered in order of creation."""
     return model._meta.managed and isinstance(model._meta.pk, models.AutoField)

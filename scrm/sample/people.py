@@ -1,4 +1,4 @@
-"""Who works at Skyward Air, and in which department. All invented."""
+"""The staff of Skyward Air and their departments. All are invented."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _HOURS = {
     MARKETING: {"urgent": 2, "high": 8, "normal": 24, "low": 72},
     TECHNICAL: {"urgent": 1, "high": 4, "normal": 12, "low": 48},
 }
-"""Within how many hours each priority is answered for the first time."""
+"""The first response target of each priority, in hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """role: admin, supervisor or "" for the workspace; part: what they are in the department."""
+    """One member of staff. role: admin, supervisor or "". part: the role in the department."""
 
     name: str
     role: str = ""
@@ -65,7 +65,7 @@ STAFF = (
 
 
 def hire() -> tuple[dict[str, User], list[Login]]:
-    """Everybody by their first name, with passwords that no other workspace has."""
+    """Create the staff, by first name, with passwords that no other workspace has."""
     logins = [Login(each.title, each.email, new_password()) for each in STAFF]
     with ThreadPoolExecutor() as pool:  # each hash takes a core a third of a second
         hashes = pool.map(make_password, [login.password for login in logins])
@@ -79,7 +79,7 @@ def hire() -> tuple[dict[str, User], list[Login]]:
 
 
 def found_departments(owner: User) -> dict[str, Department]:
-    """The four that every workspace begins with, with their response targets."""
+    """Create the four departments that every workspace begins with, and their response targets."""
     departments = {
         name: Department.objects.create(
             name=name,
@@ -109,7 +109,7 @@ def seat(people: dict[str, User], departments: dict[str, Department]) -> None:
 
 
 def by_hand(owner: User, departments: dict[str, Department]) -> Account:
-    """Phone, letter, in person: the account that every department may use."""
+    """Create the account for phone, letter and conversations in person, for every department."""
     account = Account.objects.create(
         kind="manual", network="offline", self_key="by-hand", name="By hand", owner=owner
     )

@@ -1,4 +1,4 @@
-"""How Skyward Air has set itself up: accounts, topics, rules, sources, and whom it knows."""
+"""The set-up of Skyward Air: accounts, topics, rules, sources and contacts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DIRECTOR_PHONE = "+15550142"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Everything by the name that the story calls it."""
+    """The parts of the workspace by the names that the story uses."""
 
     people: dict[str, User]
     departments: dict[str, Department]
@@ -42,7 +42,7 @@ class Workspace:
 
 
 def furnish(*, since: datetime) -> Workspace:
-    """An organisation that is ready to hear and to answer, as if from `since` on."""
+    """Create an organisation that is ready to listen and to answer, as if since `since`."""
     people, logins = hire()
     departments = found_departments(people["ada"])
     seat(people, departments)
@@ -84,7 +84,7 @@ def _accounts(people: dict[str, User], departments: dict[str, Department]) -> di
             name="Skyward Blog",
             config={"name": "Skyward Air", "visibilities": ["public"]},
         ),
-        # As many networks are: when their answer is lost, nobody can look up what left.
+        # Like many networks: if an answer is lost, nobody can look up what was sent.
         "deals": Account.objects.create(
             **sandbox | {"owner": nora},
             network=MICROBLOG,
@@ -209,7 +209,7 @@ def _says(*any_of: str) -> Json:
 
 
 def _response_rules(people: dict[str, User], since: datetime) -> None:
-    """Those that every workspace begins with, but for the one that its story is about."""
+    """Create the default response rules, except the one that the story is about."""
     default_rules.ship(people["nora"], but=(default_rules.PRIVACY,), since=since)
     ResponseRule.objects.create(
         name="Never promise compensation in public",
@@ -228,7 +228,7 @@ def _response_rules(people: dict[str, User], since: datetime) -> None:
 
 
 def keep_private_matters_private(people: dict[str, User], *, since: datetime) -> ResponseRule:
-    """The rule that was missing when the first statement went out, with what it has to catch."""
+    """Add the rule that was missing when the first statement was sent, with its examples."""
     rule = default_rules.add(default_rules.PRIVACY, owner=people["sunita"], since=since)
     told = {"audience": "many", "visibility": "public", "channel": "", "people": "Ron Calder"}
     rule.examples = [

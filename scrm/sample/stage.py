@@ -1,4 +1,4 @@
-"""What people can do in the sample's story, in the product's own verbs."""
+"""The actions of the sample's story, carried out by the product's own functions."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from scrm.sample.setup import Workspace
 
 @dataclass(frozen=True)
 class Stage:
-    """The workspace, and a die that always falls alike."""
+    """The workspace, and a random generator that always gives the same numbers."""
 
     workspace: Workspace
     rng: Random
 
     def say(self, network: str, author: str, text: str, **facts: object) -> str:
-        """Somebody outside says something → its key."""
+        """Publish a post of an outsider; return its key."""
         return community.post(network, author, text, at=timezone.now(), **facts)  # type: ignore[arg-type]
 
     def listen(self) -> None:
-        """Visit every source that has something to say, and take in what came."""
+        """Fetch every source that has something new, and process the mentions."""
         latest = dict(Post.objects.order_by("seq").values_list("network", "seq"))
         for source in Source.objects.select_related("account").order_by("pk"):
             network = source.account.network if source.account else ""
@@ -50,23 +50,23 @@ class Stage:
             pass
 
     def case_of(self, network: str, key: str) -> Case:
-        """The newest case of somebody."""
+        """Return the newest case of a profile."""
         return Case.objects.filter(profile__network=network, profile__key=key).latest("opened_at")
 
     def place(self, case: Case, account: str) -> Place:
-        """Where the party of a case was heard on one of our accounts' networks."""
+        """Return the place where the customer of a case wrote to one of our accounts."""
         ours = self.workspace.accounts[account]
         places = compose.places_for(case)
         return next(p for p in places if p.account == ours and p.conversation)
 
     def reply(self, case: Case, place: Place, text: str, *, by: str, subject: str = "") -> Response:
-        """A micro response; it leaves with the next `deliver`."""
+        """Write a reply to one person; the next `deliver` sends it."""
         case.refresh_from_db()
         words = Words(uuid.uuid4(), text, place.visibility, subject, seen=case.last_inbound_id)
         return compose.reply(case, words, place=place, by=self.workspace.people[by])
 
     def say_by_hand(self, case: Case, text: str, *, by: str) -> Response:
-        """A micro response that somebody gave by telephone or letter."""
+        """Log a reply that was given by telephone or letter."""
         words = Words(uuid.uuid4(), text, "private")
         account = self.workspace.accounts["phone"]
         return compose.log_by_hand(case, words, account=account, by=self.workspace.people[by])
@@ -82,7 +82,7 @@ class Stage:
         department: str,
         corrects: Response | None = None,
     ) -> Response:
-        """A macro response; it leaves with the next `deliver`, if the rules let it."""
+        """Write a post to many; the next `deliver` sends it, if the rules allow it."""
         return compose.state_publicly(
             Words(uuid.uuid4(), text, "public", subject),
             accounts=[self.workspace.accounts[name] for name in accounts],
@@ -93,7 +93,7 @@ class Stage:
         )
 
     def deliver(self) -> None:
-        """Let all that waits leave, once the time to undo it is over."""
+        """Send everything that waits, as if the time for undo were over."""
         moment = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS + 1)
         with at(moment):
             for delivery in Delivery.objects.due(moment).select_related("account"):
@@ -109,7 +109,7 @@ class Stage:
         phone: str = "",
         profile: Profile | None = None,
     ) -> Case:
-        """Write an offline touchpoint down."""
+        """Log an offline interaction."""
         touchpoint = Touchpoint(
             uuid.uuid4(), kind, text, name, phone, profile, said_at=timezone.now()
         )
@@ -117,7 +117,7 @@ class Stage:
 
 
 def date_what_we_said() -> None:
-    """Over there our posts carry the day of their sending, not that of the loading."""
+    """Give our posts in the sandbox the date on which they were sent, not that of loading."""
     sent = dict(Delivery.objects.filter(state="sent").values_list("uuid", "sent_at"))
     for post in Post.objects.exclude(nonce=""):
         Post.objects.filter(pk=post.pk).update(created_at=sent.get(uuid.UUID(post.nonce), _old()))

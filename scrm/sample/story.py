@@ -1,4 +1,4 @@
-"""The story of the film director who was put off a flight, told day by day (see the README)."""
+"""The story of the film director who was put off a flight, day by day (see the README)."""
 
 from __future__ import annotations
 
@@ -35,21 +35,23 @@ Act = Callable[[Stage], None]
 
 @transaction.atomic
 def load() -> list[Login]:
-    """Tell the whole story up to now into an empty database → the logins of its people."""
+    """Play the whole story up to now in an empty database; return the logins of the staff."""
     now = timezone.now()
     community.reset()
     stage = Stage(furnish(since=now - timedelta(days=DAYS + 1)), Random(590))  # noqa: S311
     for moment, act in sorted(_script(now), key=lambda line: line[0]):
         with at(moment):
             act(stage)
+    # At the present time: only now has every deadline of the story passed.
     fall_silent(now=now)
     date_what_we_said()
+    # Last: every row that is there by now counts as the sample.
     marker.set_now(now=timezone.now())
     return stage.workspace.logins
 
 
 def _script(now: datetime) -> list[tuple[datetime, Act]]:
-    """Everything that happens, with its moment: the story on its days, the rest around it."""
+    """Return all actions with their moments: the story on its days, everyday work around it."""
     story = [(_on(now, days, clock), act) for days, clock, act in _STORY]
     rounds = [
         (_on(now, days, "19:30"), _everyday(hours=9, number=2, share=0.8))
@@ -92,7 +94,7 @@ def _he_tweets(stage: Stage) -> None:
 
 
 def _hundreds_repeat_it(stage: Stage) -> None:
-    """Thirty of them here: a sample, after all."""
+    """Thirty people are enough for a sample."""
     now = timezone.now()
     for who in PASSERS_BY[:30]:
         with at(now - timedelta(minutes=stage.rng.randrange(100))):
@@ -196,7 +198,7 @@ def _nora_corrects_it(stage: Stage) -> None:
 
 
 def _nora_begins_a_campaign(stage: Stage) -> None:
-    """Both statements have one aim; what people say under its hashtag is heard."""
+    """Both posts have one aim; what people write with its hashtag is found."""
     nora = stage.workspace.people["nora"]
     campaign = Campaign.objects.create(
         name="Room for everyone",
@@ -311,4 +313,4 @@ _STORY: tuple[tuple[int, str, Act], ...] = (
     (1, "16:00", _mia_waits_for_the_workshop),
     (1, "17:00", _a_statement_waits),
 )
-"""Days ago, time of day, what happens."""
+"""Days ago, time of day, action."""

@@ -1,4 +1,4 @@
-"""View as somebody else, without a password: among the sample's own logins, on this machine."""
+"""View the sample as another user without a password: only the sample's users, on this machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ from scrm.sample.people import STAFF
 
 _NAMES = {"localhost", "127.0.0.1", "::1"}
 _PROXIED = {"HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_CLIENT_IP"}
-"""What a proxy adds, beside X-Forwarded-…: behind one, every visitor comes from this machine."""
+"""Headers that a proxy adds, beside X-Forwarded-….
+
+Behind a proxy all requests seem to come from this machine.
+"""
 
 
 def cast(request: HttpRequest) -> QuerySet[User]:
-    """Whom this visitor can view as: nobody, unless they are of the sample and at this machine."""
+    """Return the users as whom this user can view the sample.
+
+    None, unless the user came with the sample and the request was made on this machine.
+    """
     people = marker.people().filter(is_active=True, email__in=[each.email for each in STAFF])
     if not (settings.SAMPLE_SWITCHER and is_local(request)):
         return people.none()
@@ -30,7 +36,7 @@ def cast(request: HttpRequest) -> QuerySet[User]:
 
 
 def is_local(request: HttpRequest) -> bool:
-    """Whether it was sent on this machine, to this machine, and handed on by no proxy."""
+    """Whether the request was sent on this machine, to this machine, and through no proxy."""
     proxied = any(name.startswith("HTTP_X_FORWARDED") for name in request.META)
     names = {urlsplit(f"//{request.get_host()}").hostname, urlsplit(settings.PUBLIC_URL).hostname}
     return (
@@ -44,18 +50,21 @@ def is_local(request: HttpRequest) -> bool:
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
-    except ValueError:  # a socket's peer has none
+    except ValueError:  # the peer of a Unix socket has no address
         return False
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """For every page: whom one can view as. Asked only where a template shows it."""
+    """Template context of every page: the users to view as.
+
+    Loaded only where a template shows it.
+    """
     if not (settings.SAMPLE_SWITCHER and hasattr(request, "user")):
         return {}
     return {"sample_people": SimpleLazyObject(lambda: _parts(request))}
 
 
 def _parts(request: HttpRequest) -> list[tuple[User, str]]:
-    """Each with their part, such as "lead, Sales"."""
+    """Return the users with their titles, such as "lead, Sales"."""
     titles = {each.email: each.title for each in STAFF}
     return [(user, titles[user.email]) for user in cast(request)]

@@ -1,4 +1,4 @@
-"""What the sample's staff and guests say, apart from the crowd's own phrases."""
+"""What the staff and customers of the sample write, apart from the phrases of the crowd."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ register = template.Library()
 @register.simple_tag
 @cache
 def icon(name: str) -> SafeString:
-    """An icon of static/icons.svg; says nothing by itself, so its neighbour has the word."""
+    """Render an icon of static/icons.svg.
+
+    It is hidden from screen readers, so add a visible label.
+    """
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("icons.svg"), name
     )

@@ -1,4 +1,4 @@
-"""Text as it may be stored and shown: storable code points, cleaned HTML, plain words."""
+"""Make text safe to store and show: storable code points, sanitised HTML, plain text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MAX_LENGTH, _MAX_TAGS = 1_000_000, 4_000
 
 
 def storable(text: str) -> str:
-    """`text` without NUL and lone surrogates, which break a whole batch in PostgreSQL."""
+    """Return `text` without NUL and lone surrogates, which make PostgreSQL refuse a whole batch."""
     return _UNSTORABLE.sub("", text)
 
 
 def clean(html: str) -> str:
-    """`html` reduced to our allow-list: no images, scripts, styles, ids or classes."""
+    """Return `html` reduced to our allow-list: no images, scripts, styles, ids or classes."""
     return nh3.clean(
         _tame(storable(html)),
         tags=_ALLOWED,
@@ -42,7 +42,10 @@ def clean(html: str) -> str:
 
 
 def plain(html: str) -> str:
-    """The words of `html`, block ends as line ends, entities resolved, white space folded."""
+    """Return the text of `html`.
+
+    Block ends become line ends, entities are resolved, white space is collapsed.
+    """
     broken = _BLOCK.sub("\n", _tame(storable(html)))
     words = storable(unescape(nh3.clean(broken, tags=set(), attributes={}, link_rel=None)))
     lines = (_SPACES.sub(" ", line).strip() for line in words.split("\n"))
@@ -50,13 +53,13 @@ def plain(html: str) -> str:
 
 
 def safe_url(url: str) -> str:
-    """`url` if it is plain http or https, else "": nothing else may become a link."""
+    """Return `url` if it is plain http or https, else "": nothing else may become a link."""
     url = storable(url).strip()
     return url if _LINK.match(url) else ""
 
 
 def _tame(html: str) -> str:
-    """`html` up to a million code points, or only its words where cleaning would not end.
+    """Return the first million code points of `html`; without tags if cleaning would take too long.
 
     nh3 is quadratic in nested tags and in attributes: 100,000 nested `div` cost a minute of CPU.
     """

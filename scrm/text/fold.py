@@ -1,4 +1,4 @@
-"""Words as a human compares them: folded, in any script."""
+"""Fold Unicode text for comparison, in any script."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 from unicodedata import category, normalize
 
-# What a reader does not see: soft hyphen, zero width, direction marks, variation selectors.
+# Invisible signs: soft hyphen, zero width, direction marks, variation selectors.
 _UNSEEN = re.compile(
     "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
 )
@@ -28,10 +28,10 @@ UNBROKEN = (
 
 
 def fold(text: str) -> str:
-    """`text` without what a human overlooks when comparing: case, accents, width, ligatures.
+    """Return `text` without case, accents, width and ligatures, which people ignore when comparing.
 
-    NFKD, marks stripped from Latin and Greek letters only (й stays й), casefold, and NFC, which
-    puts Hangul together again. Dotless i counts as i. "™" is a gap: NFKD would glue "tm" to a name.
+    NFKD, marks removed from Latin and Greek letters only (й stays й), casefold, and NFC, which puts
+    Hangul together again. Dotless i counts as i. "™" becomes a gap: NFKD would join "tm" to a name.
     """
     if text.isascii():
         return text.lower()
@@ -41,7 +41,7 @@ def fold(text: str) -> str:
 
 
 def origins(text: str) -> list[tuple[int, int]]:
-    """For each code point of `fold(text)` the start and end of where it came from in `text`."""
+    """Return, for each code point of `fold(text)`, the start and end of its origin in `text`."""
     bounds = [0, *(i for i, c in enumerate(text) if i and (c < "\x80" or not _joins(c))), len(text)]
     found: list[tuple[int, int]] = []
     for start, end in pairwise(bounds):
@@ -57,15 +57,17 @@ def _width(piece: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _joins(c: str) -> bool:
-    """Whether `c` may melt into what stands before it: a mark, a vowel or final of Hangul."""
+    """Whether `c` may combine with the character before it: a mark, a vowel or final of Hangul."""
     first = normalize("NFKD", c)[0]
     return category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or not fold(c)
 
 
 @lru_cache(maxsize=4096)
 def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
-    """Finds `words` in a folded text: at the start of a word, or anywhere where the script has
-    no word breaks. whole: it must end with a word too. White space is as good as any other.
+    """Return a pattern that finds `words` in a folded text.
+
+    It matches at the start of a word, or anywhere in scripts without word breaks. whole: the match
+    must also end with a word. Any white space matches any other.
     """
     wanted = fold(words).split()
     body = r"\s+".join(map(re.escape, wanted))
@@ -77,7 +79,10 @@ def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
 
 
 def places(text: str, words: str, *, whole: bool = False) -> list[tuple[int, int]]:
-    """Where `words` stand in `text`: code-point offsets, ends exclusive, from the left."""
+    """Return where `words` occur in `text`, from left to right.
+
+    Offsets are in code points, ends exclusive.
+    """
     found = [each.span() for each in beginning(words, whole=whole).finditer(fold(text))]
     found = [(start, end) for start, end in found if start < end]
     if text.isascii() or not found:

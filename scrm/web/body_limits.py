@@ -1,4 +1,4 @@
-"""How many bytes a request body may have: by the view that takes it, and by who sends it."""
+"""Limits of request bodies in bytes: by view, and by whether the user is logged in."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from django.http import parse_cookie
 from django.urls import Resolver404, resolve
 
 ANONYMOUS = 64 * 1024
-"""For everyone who is not logged in, and for views that need no login."""
+"""For users who are not logged in, and for views that need no login."""
 FORM = 1024 * 1024
-"""For every view that does not say otherwise with `body_limit`."""
+"""For every view without its own `body_limit`."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def body_limit(most: int) -> Callable[[View], View]:
-    """Decorate a view that takes more than `FORM` from somebody who is logged in."""
+    """Decorate a view that accepts more than `FORM` from users who are logged in."""
 
     def mark(view: View) -> View:
         view.body_limit = most  # type: ignore[attr-defined]
@@ -31,12 +31,12 @@ def body_limit(most: int) -> Callable[[View], View]:
 
 
 def with_files(most: int) -> int:
-    """The limit of a form with files of `most` bytes in all: what is typed comes on top."""
+    """Return the limit of a form with `most` bytes of files: its other fields come on top."""
     return most + settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def limit_of(path: str) -> int:
-    """The most bytes that the view at `path` takes from somebody who is logged in."""
+    """Return the bytes that the view at `path` accepts from users who are logged in."""
     try:
         view = resolve(path).func
     except Resolver404:
@@ -48,12 +48,13 @@ def limit_of(path: str) -> int:
 
 
 def is_logged_in(cookies: str) -> bool:
-    """Whether a Cookie header holds the session of somebody who is logged in.
+    """Whether a Cookie header contains the session of a user who is logged in.
 
-    Asks the database, so it must not be called on the event loop.
+    Queries the database, so it must not be called on the event loop.
     """
     key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
     if not key.isalnum():
         return False
+    # This runs before Django's request begins: nothing else has closed a broken connection.
     close_old_connections()
     return SESSION_KEY in SessionStore(key)

@@ -1,4 +1,4 @@
-"""Smaller on the way: what a browser reads is compressed, static files once at the start."""
+"""Compression: pages when they are sent, static files once at the start."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from whitenoise.responders import StaticFile
 
 TEXTS = {".css", ".js", ".svg", ".html", ".txt", ".json"}
 SMALL = 200
-"""Bytes under which it is not worth it."""
+"""Below this number of bytes a file is not compressed."""
 _PLACE = TemporaryDirectory(prefix="scrm-static-")
 atexit.register(_PLACE.cleanup)
 
 
 class Pages(GZipMiddleware):
-    """Pages and their parts. A download is a stream, and stays as it is."""
+    """Compresses pages and partials. A download is a stream and stays uncompressed."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -33,7 +33,7 @@ class Pages(GZipMiddleware):
 
 
 class Files(WhiteNoiseMiddleware):
-    """Static files, each beside a compressed copy that lives as long as the process."""
+    """Serves static files, each with a compressed copy that lives as long as the process."""
 
     def get_static_file(self, path: str, url: str, stat_cache: Any = None) -> StaticFile:
         plain = super().get_static_file(path, url, stat_cache)
@@ -46,7 +46,7 @@ class Files(WhiteNoiseMiddleware):
 
 @cache
 def _compressed(path: str) -> str | None:
-    """Where its compressed copy is; None if there is no use in one."""
+    """Return the path of a file's compressed copy; None if it is not worth one."""
     if Path(path).suffix not in TEXTS:
         return None
     text = Path(path).read_bytes()

@@ -1,4 +1,4 @@
-"""Is it alive, and can it work? For probes: no login, no secrets in the answer."""
+"""Health checks for probes: no login, no secrets in the answer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ ALIVE = "ok\n"
 @login_not_required
 @require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """This process answers. Where it is served by ASGI, `alive` answers instead."""
+    """Whether this process answers. Under ASGI `alive` answers instead."""
     return HttpResponse(ALIVE, content_type="text/plain")
 
 
 async def alive(scope: Any, _receive: Any, send: Any) -> None:
-    """ASGI: the same on the event loop, so that it never waits for pages that hold all threads."""
+    """ASGI version of `healthz`, on the event loop.
+
+    It never waits for pages that hold all threads.
+    """
     is_read = scope["method"] in ("GET", "HEAD")
     content = ALIVE.encode() if is_read else b""
     headers = [
@@ -45,11 +48,11 @@ async def alive(scope: Any, _receive: Any, send: Any) -> None:
 @login_not_required
 @require_GET
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Everything that work needs: 200, or 503 and which part is missing, in words."""
+    """Whether everything needed for work is there: 200, or 503 with the missing part in words."""
     parts = {name: _said(check) for name, check in _CHECKS.items()}
     ready = all(word == "ok" for word in parts.values())
     answer = JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
-    answer._has_been_logged = True  # type: ignore[attr-defined] # "not yet" is no fault to Django
+    answer._has_been_logged = True  # type: ignore[attr-defined] # not ready yet is no error to log
     return answer
 
 

@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol, with an end for connections that only stand there.
+"""uvicorn's HTTP protocol, with time limits for idle connections.
 
-Each holds memory and a file descriptor. uvicorn ends one that is idle between two requests; here
-also one whose request never comes or never ends, and one whose client takes nothing.
+Each connection holds memory and a file descriptor. uvicorn ends one that is idle between two
+requests; this also ends one whose request never comes or never ends, and one whose client reads
+nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +16,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 HEAD_SECONDS = 10.0
 """From the connection, or from the first byte of a further request, to the end of its headers."""
 READER_SECONDS = 20.0
-"""In which a client must take what waits for it. That is a piece of 64 KB, after a third of what
-the kernel holds (twice `SEND_BUFFER`), so about 8 KB a second are enough."""
+"""Seconds in which a client must read what waits for it.
+
+That is a piece of 64 KB, after a third of what the kernel holds (twice `SEND_BUFFER`), so about 8
+KB a second are enough.
+"""
 SEND_BUFFER = 128 * 1024
-"""Bytes. The kernel's own limit is about 4 MB, of which 1 MB must be taken at a time."""
+"""Bytes. The kernel's own limit is about 4 MB, of which 1 MB must be read at a time."""
 MOST_WAITING = 8
 """Further requests of a connection that may wait while one is answered (HTTP pipelining)."""
 MOST_HEAD = 64 * 1024
-"""Bytes of headers. A chunked body may have a sixteenth of its size more, for its chunks' heads."""
+"""Bytes of headers.
+
+A chunked body may add a sixteenth of its size, for the headers of its chunks.
+"""
 
 
 class TooManyWaiting(Exception):
-    """The parser stops here, and uvicorn answers 400 and closes the connection."""
+    """Stops the parser; uvicorn answers 400 and closes the connection."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -35,15 +42,15 @@ class Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
     _around = 0
-    """Bytes of this request that are no body."""
+    """Bytes of this request that are not body."""
     _body = 0
     _answered: RequestResponseCycle | None = None
-    """The request that is being answered: with pipelining not the last one that came."""
+    """The request that is being answered; with pipelining it is not the last one that came."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
-        # So that `pause_writing` is called as soon as anything cannot be sent at once.
+        # So that `pause_writing` is called as soon as something cannot be sent at once.
         transport.set_write_buffer_limits(high=0)
         self._await_head()
 
@@ -78,7 +85,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.pipeline:  # uvicorn reads on after each answer, whatever waits already
+        if self.pipeline:  # uvicorn continues to read after each answer, whatever is waiting
             self.flow.pause_reading()
 
     def pause_writing(self) -> None:
@@ -99,7 +106,11 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _forget_client(self) -> None:
-        """uvicorn does this for the last request that came; another would write to nobody."""
+        """Mark the answered request as disconnected.
+
+        uvicorn does this for the last request that came; the answered one would go on writing to
+        nobody.
+        """
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True
             self._answered.message_event.set()

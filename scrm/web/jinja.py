@@ -1,4 +1,4 @@
-"""Jinja2, for the few partials that are rendered so often that Django's templates cost too much."""
+"""Jinja2 for the few partials that are rendered so often that Django's templates are too slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line with the request's id; in development, coloured words."""
+"""Logs: one JSON object per line with the request's id; coloured text in development."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from scrm.web.middleware import route
 
 
 def without_address(record: logging.LogRecord) -> bool:
-    """Django's own lines about a request name its route too: an address may hold a key."""
+    """Log filter: replace the URL path in Django's own lines by the route.
+
+    The path may contain a key.
+    """
     request = getattr(record, "request", None)
     if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
         record.args = tuple(
@@ -44,7 +47,7 @@ def configure() -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    # Refusals are in the request log by their status; only faults need a traceback.
+    # Refusals are in the request log by their status; only errors need a traceback.
     logging.getLogger("django.request").setLevel(logging.ERROR)
     for noisy in (
         "celery.worker.strategy",

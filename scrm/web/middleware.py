@@ -1,4 +1,4 @@
-"""What wraps every page: a request id on each log line, and a login that fits into htmx."""
+"""Middleware of every page: a request id on each log line, and a login that works with htmx."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def request_log(view: View) -> View:
-    """Give each request an id that every log line under it carries, and log its end."""
+    """Give each request an id that all its log lines carry, and log its end."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request_id = uuid.uuid4().hex
+        # The thread was used before: an id of an earlier request must not stay.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         start = time.perf_counter()
@@ -40,20 +41,23 @@ def request_log(view: View) -> View:
 
 
 def route(request: HttpRequest) -> str:
-    """The pattern that answered, never the address itself: that may hold a key; "-" for none."""
+    """Return the URL pattern that answered, "-" for none.
+
+    Never the URL, which may contain a key.
+    """
     match = request.resolver_match
     return f"/{match.route}" if match else "-"
 
 
 def login_inside_htmx(view: View) -> View:
-    """A login page must not appear inside a pane: send the whole browser there instead."""
+    """Send the whole browser to the login page, which must not appear inside a pane."""
     login = resolve_url(settings.LOGIN_URL)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = view(request)
         location = response.get("Location", "")
         if request.method == "POST" and location.startswith(login) and "next=" in location:
-            # Back to the page with the form: the address that it was sent to shows nothing.
+            # Back to the page with the form: the URL it was posted to shows nothing.
             back = _path(request.headers.get("Referer") or "/")
             response["Location"] = location = f"{login}?next={back}"
         if request.headers.get("HX-Request") and location.startswith(login):
@@ -65,6 +69,6 @@ def login_inside_htmx(view: View) -> View:
 
 
 def _path(url: str) -> str:
-    """The path and query of a URL of ours, quoted for a query string; never another host."""
+    """Return path and query of one of our URLs, quoted for a query string; never another host."""
     from_root = url.split("://", 1)[-1].partition("/")[2]
     return "/" + quote(from_root.lstrip("/"), safe="/")

@@ -1,4 +1,4 @@
-"""What an address carries: keys, and places in a list that is ordered by time."""
+"""Parse query parameters: keys, and positions in a list that is ordered by time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.utils.dateparse import parse_datetime
 
 
 def number(text: str) -> int | None:
-    """A key as an address or a hidden input carries it, up to 18 digits; None for anything else."""
+    """Parse a key from a URL or hidden input, up to 18 digits; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def place(mark: str) -> tuple[datetime, int] | None:
-    """“moment,key” of a page's last row → both, the moment in UTC; None for no mark of ours."""
+    """Parse “moment,key” of a page's last row, the moment in UTC; None if it is invalid."""
     at, _comma, key = mark.partition(",")
     try:
         moment = parse_datetime(at)
@@ -30,6 +30,6 @@ _FIRST, _LAST = date(2, 1, 1), date(9998, 12, 31)
 
 
 def midnight(day: date, *, days: int = 0) -> datetime:
-    """When a day of the workspace begins, or that many days after it."""
+    """Return when a day begins in the current time zone, or that many days after it."""
     within = min(max(day, _FIRST), _LAST) + timedelta(days=days)
     return timezone.make_aware(datetime.combine(within, time.min))

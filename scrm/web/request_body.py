@@ -1,9 +1,11 @@
-"""Request bodies: received on the event loop, within a size and a time, before a thread is given.
+"""Receive request bodies on the event loop, within limits of size and time.
 
-Bounds: what strangers send stays in memory, at most 64 KB a connection and what uvicorn has read
-ahead, some 320 KB. A larger body is taken only from somebody who is logged in, and goes to a
-temporary file. The slowest one that is taken
-is over after `GRACE + size / SLOWEST` seconds.
+No thread is used before a body is complete.
+
+Limits: what is sent without a login stays in memory, at most 64 KB a connection and what uvicorn
+has read ahead, some 320 KB. A larger body is accepted only from users who are logged in, and goes
+to a temporary file. The slowest body that is accepted is complete after `GRACE + size / SLOWEST`
+seconds.
 """
 
 from __future__ import annotations
@@ -19,16 +21,18 @@ from django.utils.translation import gettext as _
 from scrm.web.body_limits import ANONYMOUS
 
 GRACE = 10.0
-"""Seconds in which nothing needs to have arrived."""
+"""Seconds in which nothing needs to arrive."""
 SLOWEST = 8 * 1024
-"""Bytes a second that must arrive on average after that."""
+"""Bytes per second that must arrive on average after that."""
 LINGER = 5.0
-"""Seconds in which the rest of a refused body is read and dropped. Without it the browser would
-meet a broken connection and never show why its request was refused."""
+"""Seconds in which the rest of a refused body is read and dropped.
+
+Without it the browser would meet a broken connection and never show why its request was refused.
+"""
 
 
 class BodyRefused(Exception):
-    """status: 413 or 408. message: why, and what to do, in words."""
+    """A body is not accepted. status: 413 or 408. message: the reason and what to do."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -37,11 +41,11 @@ class BodyRefused(Exception):
 
 
 class ClientLeft(Exception):
-    """The connection ended before the whole body was there."""
+    """The connection ended before the whole body had arrived."""
 
 
 def declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
-    """The length that a request names: 0 for none, None for one that only its end will tell."""
+    """Return the length that a request declares: 0 for none, None for a chunked body."""
     found = dict(headers)
     if b"transfer-encoding" in found:
         return None
@@ -61,8 +65,10 @@ def too_large(limit: int) -> BodyRefused:
 
 
 async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
-    """Put the whole body into a file and go to its start → its size. Raises BodyRefused and
-    ClientLeft."""
+    """Write the whole body to a file, rewind it, and return the size.
+
+    Raises BodyRefused and ClientLeft.
+    """
     now = asyncio.get_running_loop().time
     size, started, is_whole = 0, now(), False
     while not is_whole:
@@ -76,6 +82,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
             raise ClientLeft
         piece, is_whole = message.get("body", b""), not message.get("more_body", False)
         size += len(piece)
+        # Before it is written: a body above the limit must not fill the disk.
         if size > limit:
             raise too_large(limit)
         if size > ANONYMOUS:  # a disk may be slow, and the event loop must not wait for it
@@ -87,7 +94,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
 
 
 def _page(scope: Any, refused: BodyRefused) -> str:
-    """A whole page, or for htmx a message beside what is there."""
+    """Return a whole page, or for htmx a message beside the present content."""
     title = _("The request was not accepted")
     if any(name == b"hx-request" for name, _value in scope["headers"]):
         message = Message(ERROR, f"{title}. {refused.message}")
@@ -96,12 +103,12 @@ def _page(scope: Any, refused: BodyRefused) -> str:
 
 
 async def refuse(scope: Any, receive: Any, send: Any, refused: BodyRefused) -> None:
-    """Say why, then read and drop what still comes, and close the connection."""
+    """Send the reason, then read and drop the rest, and close the connection."""
     content = _page(scope, refused).encode()
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-length", str(len(content)).encode()),
-        (b"hx-reswap", b"none"),  # what was typed stays where it is
+        (b"hx-reswap", b"none"),  # the form keeps what was typed
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
     ]

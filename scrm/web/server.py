@@ -10,7 +10,7 @@ import uvicorn
 from scrm.web.http_protocol import Protocol
 
 MOST_FILES = 65_536
-"""Open files of a process: a connection is one, and the usual 1,024 are soon taken."""
+"""Open files of a process: each connection is one, and the usual 1,024 are soon used up."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Pages under ASGI: a thread works only while a page is made, never while a client is waited for.
+"""Run Django's pages under ASGI: a thread works only while a page is made, and waits for no client.
 
-The request body is there before a thread is given. What the page answers is kept in memory, and
-on disk beyond `IN_MEMORY`, so that the thread is free when its page is made; the event loop sends
-it as fast as the client takes it.
+The request body is complete before a thread is used. The answer is kept in memory, and on disk
+beyond `IN_MEMORY`, so that the thread is free as soon as its page is made; the event loop sends the
+answer as fast as the client reads it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PIECE = 64 * 1024
 
 
 class Pages:
-    """An ASGI application that answers with a WSGI one."""
+    """An ASGI application that calls a WSGI application."""
 
     def __init__(self, application: Callable[..., Any], *, threads: int) -> None:
         self._application = application
@@ -43,6 +43,7 @@ class Pages:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         with SpooledTemporaryFile(max_size=ANONYMOUS) as body:
             try:
+                # Before a thread is used: slow uploads could otherwise hold all threads.
                 size = await receive_body(body, receive, await self._limit(scope))
             except BodyRefused as refused:
                 await refuse(scope, receive, send, refused)
@@ -52,13 +53,14 @@ class Pages:
                 await self._answer(_environ(scope, body, size), receive, send)
 
     async def _limit(self, scope: Any) -> int:
-        """The most bytes that this request may bring. Raises BodyRefused if it names more."""
+        """Return the bytes that this request may send. Raises BodyRefused if it declares more."""
         declared = declared_length(scope["headers"])
         if declared is not None and declared <= ANONYMOUS:
             return ANONYMOUS
         limit = limit_of(scope["path"])
         if limit > ANONYMOUS:
             cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+            # In a thread: the session is in the database, and the event loop must not wait for it.
             known = await self._in_thread(is_logged_in, cookies.decode("latin-1"))
             limit = limit if known else ANONYMOUS
         if declared is not None and declared > limit:
@@ -71,6 +73,7 @@ class Pages:
             working = self._in_thread(self._work, environ, reply)
             try:
                 await reply.send_to(receive, send)
+            # Wait for the thread even if the client has left: it still writes to the file.
             finally:
                 reply.is_unwanted = True
                 await working  # raises what the application raised
@@ -84,6 +87,7 @@ class Pages:
         try:
             answer = self._application(environ, reply.start)
             for piece in answer:
+                # The client left: stop a long download instead of writing it to disk.
                 if reply.is_unwanted:
                     return
                 reply.write(piece)
@@ -92,17 +96,19 @@ class Pages:
             reply.fail()
             raise
         finally:
+            # Always: WSGI requires it, and Django ends its request with it.
             getattr(answer, "close", lambda: None)()
 
 
 class Reply:
-    """What a page answers: written by its thread, taken by the event loop, at their own paces."""
+    """The answer of a page: written by its thread, sent by the event loop, each at its own pace."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.is_unwanted = False
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._file = file
+        # For the position in the file: the thread and the event loop both move it.
         self._lock = threading.Lock()
         self._head: dict[str, Any] = {}
         self._written = self._told = self._taken = 0
@@ -142,18 +148,21 @@ class Reply:
         self._tell()
 
     def _tell(self) -> None:
+        # The event is not thread-safe: it may only be set on the event loop.
         self._loop.call_soon_threadsafe(self._news.set)
 
     # On the event loop
 
     async def send_to(self, receive: Any, send: Any) -> None:
-        """Send everything, or until the client leaves or the page fails."""
+        """Send everything, or stop when the client leaves or the page fails."""
         gone: asyncio.Future[Any] | None = None
         try:
             while await self._news.wait() and not self._has_failed:
+                # Cleared before sending: pieces written meanwhile set it again and are not missed.
                 self._news.clear()
                 if await self._pass_on(send):
                     return
+                # The body was received, so receive() now returns only when the client leaves.
                 gone = gone or asyncio.ensure_future(receive())
                 if gone.done():
                     return
@@ -162,8 +171,9 @@ class Reply:
                 gone.cancel()
 
     async def _pass_on(self, send: Any) -> bool:
-        """Send what is there; whether that was all."""
-        has_ended = self._has_ended  # asked first: what comes after it is in the next news
+        """Send what is there; return whether that was all."""
+        # Read first: what is written after this line is announced again.
+        has_ended = self._has_ended
         if self._head:
             await send(self._head)
             self._head = {}
@@ -191,5 +201,6 @@ class Reply:
 
 def _environ(scope: Any, body: IO[bytes], size: int) -> dict[str, Any]:
     environ: dict[str, Any] = dict(build_environ(scope, body))  # type: ignore[arg-type]
-    environ["CONTENT_LENGTH"] = str(size)  # a chunked body named none, and Django reads no further
+    # a chunked body declares none, and Django reads no further than this
+    environ["CONTENT_LENGTH"] = str(size)
     return environ
