@@ -24,6 +24,7 @@ class WorkspaceZone:
         try:
             return self.page(request)
         finally:
+            # The thread serves other requests next, which must not inherit this time zone.
             timezone.deactivate()
 
     def process_view(self, _request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:

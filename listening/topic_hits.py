@@ -21,6 +21,8 @@ def current_matcher() -> Matcher:
     stamp = TopicStamp.objects.values_list("stamp", flat=True).first()
     matcher = _compiled.get(stamp) if stamp else None
     if matcher is None:
+        # Stamp and topics by one statement: a change in between would keep old topics under a new
+        # stamp.
         stamp, queries = Topic.objects.stamped_queries()
         matcher = matching.compile(queries)
         if stamp:

@@ -44,7 +44,7 @@ def visit(source: Source | None = None) -> Poll | None:
     try:
         # No transaction from here on: a slow network must not hold locks.
         batch = _listen(source)
-        # Files go to disk before the transaction, because a rollback could not remove them.
+        # Before the transaction: a rollback cannot remove files.
         files = _set_down(batch.items)
         again(lambda: _keep(poll, batch, files, now=timezone.now()))
     except ChannelError as error:

@@ -42,6 +42,7 @@ def _connect(request: StaffRequest, account: Account | None) -> HttpResponse:
 
 def _keep(form: BlogForm) -> Account | None:
     """Return the saved account, or None with a field error if another admin connected it first."""
+    # The unique constraint decides: a colleague may connect the same blog after the form's check.
     try:
         with transaction.atomic():
             return form.keep()

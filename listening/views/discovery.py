@@ -85,6 +85,7 @@ def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> Ht
 
 def _keep(form: SourceForm) -> Source | None:
     """Return the saved source, or None with a field error if another admin added it first."""
+    # The unique constraint decides: a colleague may add the same source after the form's check.
     try:
         with transaction.atomic():
             return form.keep()

@@ -59,6 +59,7 @@ def new(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
+    # Locked until the save: a colleague may revise the topic at the same moment.
     row = get_object_or_404(Topic.objects.select_for_update(of=("self",)), pk=pk)
     form = TopicForm(request.POST or None, instance=row)
     if form.is_valid():

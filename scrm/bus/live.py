@@ -111,8 +111,8 @@ class _Hub:
         self._start()
         try:
             yield
-        # Also after an error: a stream that stays here would use up the user's limit.
         finally:
+            # Also after an error: a stream that stays here would use up the user's limit.
             self.lines.discard(line)
             for topic in line.topics:
                 self.watching[topic].discard(line)
@@ -187,7 +187,6 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     line = _Line(topics, send)
     with _hub.holding(line):
-        # At once, so that the browser knows the stream is open.
         line.tell(BEAT)
         while (await receive())["type"] != "http.disconnect":
             pass

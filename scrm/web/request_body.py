@@ -1,6 +1,6 @@
 """Receive request bodies on the event loop, within limits of size and time.
 
-No thread is used before a body is complete.
+A page gets its thread only when its body is complete.
 
 Limits: what is sent without a login stays in memory, at most 64 KB a connection and what uvicorn
 has read ahead, some 320 KB. A larger body is accepted only from users who are logged in, and goes

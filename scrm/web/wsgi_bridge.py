@@ -1,8 +1,8 @@
 """Run Django's pages under ASGI: a thread works only while a page is made, and waits for no client.
 
-The request body is complete before a thread is used. The answer is kept in memory, and on disk
-beyond `IN_MEMORY`, so that the thread is free as soon as its page is made; the event loop sends the
-answer as fast as the client reads it.
+The request body is complete before the page gets a thread. The answer is kept in memory, and on
+disk beyond `IN_MEMORY`, so that the thread is free as soon as its page is made; the event loop
+sends the answer as fast as the client reads it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Pages:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         with SpooledTemporaryFile(max_size=ANONYMOUS) as body:
             try:
-                # Before a thread is used: slow uploads could otherwise hold all threads.
+                # Before the page gets a thread: slow uploads could otherwise hold all threads.
                 size = await receive_body(body, receive, await self._limit(scope))
             except BodyRefused as refused:
                 await refuse(scope, receive, send, refused)
@@ -73,9 +73,9 @@ class Pages:
             working = self._in_thread(self._work, environ, reply)
             try:
                 await reply.send_to(receive, send)
-            # Wait for the thread even if the client has left: it still writes to the file.
             finally:
                 reply.is_unwanted = True
+                # Wait for the thread even if the client has left: it still writes to the file.
                 await working  # raises what the application raised
 
     def _in_thread(self, work: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:

@@ -91,6 +91,7 @@ def parse(
         "base": base,
         "type": content_type,
     }
+    # One request at a time: an answer does not say which request it belongs to.
     with _own.lock:
         line = _own.ask(json.dumps(request).encode() + b"\n", body)
     if not line.endswith(b"\n"):

@@ -243,6 +243,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
 
     A request that uses up its CPU seconds kills the process.
     """
+    # Before the first request: a hostile feed must neither fill the memory nor leave a core dump.
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,7 @@
-"""Connect a blog: find it, log in, check the user's role. Errors name the field they concern."""
+"""Connect a blog: find it, log in, check what the user may do there.
+
+Errors name the field they concern.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Listen to our blog: its comments, including held ones, and its posts.
 
 Comments are read from the newest down to where the last fetch began, in pages that overlap, so that
-a comment deleted meanwhile leaves no gap; the next fetch continues a long way down. The newest
-hundred are read each time, so that a comment approved late from the spam is still found.
+a comment deleted meanwhile leaves no gap. A long way down is continued by the next fetch. The
+newest hundred are read each time, so that a comment approved late from the spam is still found.
 """
 
 from __future__ import annotations
