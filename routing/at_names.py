@@ -1,4 +1,4 @@
-"""Who of us is called by name in a note: “@anna”, “@Anna Agent”."""
+"""Find the colleagues that a note mentions: “@anna”, “@Anna Agent”."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from scrm.text.fold import fold
 
 
 def mentioned(text: str, case: Case) -> list[User]:
-    """Colleagues who may see the case and are named after an @: full name, first name or the
-    part of their address before its @; a first name only where it is one person's."""
+    """Return the users who may see the case and whose name follows an @ in the text.
+
+    A name is the full name, the local part of the e-mail address, or the first name. A first
+    name counts only if just one of these users has it.
+    """
     folded = fold(text)
     if "@" not in folded:
         return []

@@ -1,4 +1,7 @@
-"""What the page of a case tells: all that was said and done, why it is here, and the party."""
+"""Data of the case page: the timeline, the reason for the department, and the other party.
+
+A party is a contact with all linked profiles, or a single profile that is linked to no contact.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ from listening.models import Match
 from routing.models import Case, CaseEvent
 
 MOST = 200
-"""Messages on a page; older ones come with `?all=1`."""
+"""Maximum number of messages on a page; `?all=1` shows the older ones too."""
 
 ONE_BREATH = timedelta(minutes=2)
+"""Events of one user within this time share one line of the timeline."""
 
 Kind = CaseEvent.Kind
 _QUIET = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
@@ -26,9 +30,11 @@ _QUIET = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the timeline: something said (its hits marked, as safe HTML), or done.
+    """One line of the timeline: an interaction or an event.
 
-    also: what the same person did in the same breath.
+    title, text: of the interaction, as safe HTML with topic hits highlighted. also: further
+    events by the same user within `ONE_BREATH` of the first. readable: whether the user may
+    read the interaction.
     """
 
     at: datetime
@@ -42,7 +48,7 @@ class Entry:
 
     @property
     def colour(self) -> int:
-        """Which of eight an avatar has; the same for one party everywhere."""
+        """Colour number of the avatar, 0 to 7; a profile has the same one everywhere."""
         return (self.interaction.profile_id or 0) % 8 if self.interaction else 0
 
 
@@ -54,7 +60,11 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """How the case came here: the event, which topics hit, and why no other rule got it."""
+    """Why the case is in its department.
+
+    event: the routing event. why_not: name of each other rule and why it did not apply.
+    matches: the topic matches of the routed interaction.
+    """
 
     event: CaseEvent
     why_not: list[tuple[str, str]]
@@ -62,7 +72,11 @@ class Why:
 
 
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
-    """Everything said in the case's conversations and done to it, oldest first."""
+    """Return the interactions of the case's conversations and the case's events, oldest first.
+
+    Only the newest `MOST` interactions, unless `everything`; `older` counts the others. Users
+    from outside a restricted department see only their own notes.
+    """
     said = (
         interactions_of(case)
         .with_later()
@@ -86,7 +100,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
 
 
 def _folded(entries: list[Entry]) -> list[Entry]:
-    """Things done one after the other by one person become one line."""
+    """Fold consecutive events of one user within `ONE_BREATH` into one line."""
     lines: list[Entry] = []
     for entry in entries:
         last = lines[-1] if lines else None
@@ -106,8 +120,10 @@ def _in_one_breath(one: Entry, other: Entry) -> bool:
 
 
 def interactions_of(case: Case) -> InteractionQuerySet:
-    """What was said in its conversations, for former ones until they left the case; and what
-    we said to many about it or its issue."""
+    """Interactions of the case's conversations, plus our posts to many about it or its issue.
+
+    Of a conversation that left the case, only what was recorded before it left.
+    """
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
     before = links.filter(ended_at__isnull=False)
@@ -121,7 +137,7 @@ def interactions_of(case: Case) -> InteractionQuerySet:
     ]
     if case.issue_id:
         parts.append(to_many.filter(deliveries__response__issue=case.issue_id))
-    # Not an OR: it would begin at all that was ever said.
+    # UNION, not OR: with OR, PostgreSQL would start from every interaction ever recorded.
     said = Interaction.objects.filter(conversation__in=here).values("pk")
     return Interaction.objects.filter(pk__in=said.union(*(part.values("pk") for part in parts)))
 
@@ -144,7 +160,10 @@ def _said(interaction: Interaction, matches: list[Match], readable: bool) -> Ent
 
 
 def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
-    """Asked only of what is restricted: mostly nothing is."""
+    """Ids of the interactions that the user may read.
+
+    Queries only for restricted conversations, of which there are usually none.
+    """
     known = {each.pk for each in interactions}
     closed = [each.pk for each in interactions if each.conversation.restricted]
     if not closed or user.sees_everything:
@@ -162,8 +181,11 @@ def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match
 
 
 def why(case: Case, user: User) -> Why | None:
-    """Why it is here and not elsewhere; None where no rule was asked, or where the reasons
-    would quote what the user may not read."""
+    """Return why the case is in its department and not in another one.
+
+    None if the rules never routed it, or if the reasons would quote text that the user may
+    not read.
+    """
     routed = case.events.filter(kind=Kind.ROUTED).select_related(
         "revision__rule", "interaction__conversation"
     )
@@ -179,7 +201,10 @@ MOST_IN_THREAD = 300
 
 
 def public_thread(case: Case, user: User) -> list[Interaction]:
-    """All that we heard of the public threads that the case takes part in, oldest first."""
+    """Recorded interactions of the public threads that the case is part of, oldest first.
+
+    At most `MOST_IN_THREAD`.
+    """
     roots = case.conversations.filter(visibility="public").exclude(thread_key="")
     threads = Q(pk__in=[])
     for network, root in roots.values_list("network", "thread_key").distinct():
@@ -190,7 +215,7 @@ def public_thread(case: Case, user: User) -> list[Interaction]:
 
 
 def party(case: Case) -> QuerySet[Profile]:
-    """All profiles of whoever this case is with."""
+    """All profiles of the case's contact; the case's own profile if it has no contact."""
     contact = case.profile.contact
     if contact is None:
         return Profile.objects.filter(pk=case.profile_id)
@@ -198,7 +223,7 @@ def party(case: Case) -> QuerySet[Profile]:
 
 
 def other_cases(case: Case, user: User) -> list[Case]:
-    """Other cases of the same party, each with `open_to_user`."""
+    """The newest ten other cases of the same party, each annotated with `open_to_user`."""
     others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
     rows = list(others.select_related("department").order_by("-opened_at")[:10])
     theirs = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])

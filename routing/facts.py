@@ -1,5 +1,8 @@
-"""The facts that routing goes by, built by one function for all: what is heard online, what is
-written down offline, and the trial of the rules on a case. Pure."""
+"""Build the facts that routing rules are evaluated on. Pure.
+
+One function serves mentions, offline touchpoints and trials of the rules on a case, so that all
+three get the same result.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ OFFLINE = "offline"
 
 
 class Said(Protocol):
-    """One thing said: an entry for the ledger, or its row."""
+    """An interaction: an entry for the ledger, or its row."""
 
     @property
     def channel(self) -> str: ...
@@ -30,7 +33,7 @@ class Said(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where it was said, by whom, and how we came to hear of it."""
+    """The network, the author and the source of an interaction."""
 
     network: str
     handle: str
@@ -41,7 +44,7 @@ class Origin:
 
     @classmethod
     def online(cls, mention: Mention, source: Source) -> Origin:
-        """source: the one that counts of those that saw it."""
+        """Origin of a mention. source: the decisive one of those that saw it."""
         return cls(
             network=mention.author_network,
             handle=mention.author_handle,
@@ -53,12 +56,15 @@ class Origin:
 
     @classmethod
     def offline(cls, network: str, handle: str) -> Origin:
-        """Written down by one of us."""
+        """Origin of a touchpoint that a user logged."""
         return cls(network=network, handle=handle, stance=OFFLINE)
 
 
 def facts(said: Said, origin: Origin, *, topics: Iterable[str], contact_kind: str | None) -> Facts:
-    """topics: names of those that it hit. contact_kind: None where its author is no contact."""
+    """Build the facts of one interaction.
+
+    topics: names of the topics that matched. contact_kind: None if the author is no contact.
+    """
     return Facts(
         topics=frozenset(topics),
         channel=said.channel,

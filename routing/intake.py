@@ -1,7 +1,10 @@
-"""Take in what was recorded: which case it belongs to, in which department, and why.
+"""Route recorded interactions: find or open the case of each, and record why.
 
-Decided one by one in the order in which things were said, written in bulk: the number of
-statements does not depend on the number of arrivals.
+Arrivals are decided one by one, in the order in which they were said, and written in bulk: the
+number of SQL statements does not depend on the number of arrivals.
+
+A party is a contact with all linked profiles, or a single profile that is linked to no contact.
+A case is living until it is done or set aside as noise.
 """
 
 from __future__ import annotations
@@ -31,16 +34,19 @@ from routing.rules import Facts, Router, Verdict, after_inbound
 from scrm.bus.live import publish
 
 SAME_MATTER = timedelta(days=7)
-"""A party's new exchange within this time of their last word joins their living case."""
+"""A party's new conversation joins their living case if its last message is newer than this."""
 MOST_HINTS = 20
-"""Cases of a batch that are named to whoever looks; more are hinted at as 0: all of them."""
+"""Changed cases per department that a batch publishes by number.
+
+If there are more, it publishes 0 once, which means that any case may have changed.
+"""
 
 Kind = CaseEvent.Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What an answer to one of our responses brings along: whose it was, and about what."""
+    """What an answer inherits from our response: its department and its issue."""
 
     department: int
     issue: int | None
@@ -49,11 +55,11 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One inbound interaction, recorded, with all that routing may go by.
+    """One recorded inbound interaction, with everything that routing uses.
 
-    contact: who the profile is known to be, if anyone. case: where a human already said that
-    it belongs. said_at: aware, when it was said, for the order of a batch. joins: whether it may
-    join the living case of its party.
+    contact: the contact that the profile is linked to, if any. said_at: aware, when it was
+    said; a batch is decided in this order. case: the case that a user chose for it. by: the
+    user who logged it. joins: whether it may join the living case of its party.
     """
 
     interaction: int
@@ -70,7 +76,7 @@ class Arrival:
 
 @transaction.atomic
 def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
-    """Route arrivals → interaction id: case id. Runs under the ledger's lock."""
+    """Route arrivals → interaction id: case id. The caller holds the ledger's lock."""
     if not arrivals:
         return {}
     desk = _Desk.open(arrivals, now)
@@ -82,7 +88,7 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
 
 @dataclass
 class _Desk:
-    """All that is needed to place a batch, loaded once; what changed, written once."""
+    """The data needed to route a batch, loaded once, and the changes, written once."""
 
     now: datetime
     router: Router
@@ -104,6 +110,7 @@ class _Desk:
     @classmethod
     def open(cls, arrivals: Sequence[Arrival], now: datetime) -> _Desk:
         parties = _parties(arrivals)
+        # Lock first: an agent must not close or transfer a case between the reads and write().
         cases = _lock_cases(arrivals, parties, now)
         current = CaseConversation.objects.filter(
             conversation__in=[arrival.conversation for arrival in arrivals], ended_at=None
@@ -132,7 +139,11 @@ class _Desk:
         )
 
     def place(self, arrival: Arrival) -> Case:
-        """The case of one arrival: its conversation's, its party's, or a new one."""
+        """Return the arrival's case: the chosen one, its conversation's, its party's or a new one.
+
+        Calls must follow the order in which the arrivals were said: each sees the cases that
+        earlier ones opened.
+        """
         known = self.cases.get(arrival.case or 0) or self.by_conversation.get(arrival.conversation)
         if known:
             return self._continue(known, arrival)
@@ -161,7 +172,10 @@ class _Desk:
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival) -> Case:
-        """A new case that names the old one, or the one that another of its conversations began."""
+        """Open a case that continues the old one, or join one that already continues it.
+
+        Another conversation of the old case may have opened that one before.
+        """
         self.moved.append(arrival.conversation)
         verdict = self.router.route(arrival.facts)
         begun = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
@@ -172,7 +186,10 @@ class _Desk:
         return begun[-1]
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
-        """The one case that this party lives in, unless the rules say another department."""
+        """The party's living case, if there is exactly one recent one and the rules agree.
+
+        They disagree if a rule names another department.
+        """
         if not arrival.joins:
             return None
         living = [
@@ -216,7 +233,10 @@ class _Desk:
         return self._able(last, department)
 
     def _able(self, person: int | None, department: int) -> int | None:
-        """The person, if they may work there; a case is nobody's rather than theirs in vain."""
+        """Return the person if they may work in the department, else None.
+
+        An unassigned case is found by colleagues; one with an assignee who cannot act is not.
+        """
         able = person in self.everywhere or (department, person) in self.workers
         return person if able else None
 
@@ -266,9 +286,11 @@ class _Desk:
         )
 
     def write(self) -> None:
-        """Eight statements, whatever the number of arrivals."""
+        """Write all changes: eight statements, whatever the number of arrivals."""
+        # The cases first: links and events need their keys.
         Case.objects.bulk_create(self.created)
         _update(self.touched.values())
+        # End old links before the new ones are written: a conversation has one current case.
         CaseConversation.objects.filter(conversation__in=self.moved, ended_at=None).update(
             ended_at=self.now
         )
@@ -299,7 +321,7 @@ def _party(arrival: Arrival) -> tuple[str, int]:
 
 
 def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
-    """Profile id → party, for the authors and all other profiles of the same contacts."""
+    """Profile id → party, for the authors and for all other profiles of their contacts."""
     parties = {arrival.profile: _party(arrival) for arrival in arrivals}
     contacts = {contact for kind, contact in parties.values() if kind == "contact"}
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
@@ -312,7 +334,10 @@ def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
 def _lock_cases(
     arrivals: Sequence[Arrival], parties: dict[int, tuple[str, int]], now: datetime
 ) -> dict[int, Case]:
-    """Every case that an arrival may belong to, locked in the order of their numbers."""
+    """Lock every case that an arrival may belong to, in the order of their ids.
+
+    All code that locks several cases uses this order, so that no two transactions deadlock.
+    """
     conversations = [arrival.conversation for arrival in arrivals]
     current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
     named = [arrival.case for arrival in arrivals if arrival.case]
@@ -324,7 +349,7 @@ def _lock_cases(
 
 
 def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
-    """Profile id → the colleague who last handled this party."""
+    """Profile id → the active user who is assigned to the party's newest case."""
     handled = (
         Case.objects.filter(profile__in=list(parties), assignee__is_active=True)
         .order_by("pk")
@@ -335,7 +360,7 @@ def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
 
 
 def _update(cases: Iterable[Case]) -> None:
-    """One statement for all cases that heard something."""
+    """Write all changed cases in one statement."""
     rows = list(cases)
     with connection.cursor() as cursor:
         cursor.execute(

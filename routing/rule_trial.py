@@ -1,4 +1,4 @@
-"""Ask the rules of today about a case of yesterday, without moving it."""
+"""Try the current routing rules on an existing case, without moving it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from routing.rules import Verdict, route
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the rules of today say of what once opened the case."""
+    """The verdict of the current rules on the interaction that opened the case."""
 
     case: Case
     verdict: Verdict
@@ -24,7 +24,7 @@ class Trial:
 
 
 def try_rules(case: Case) -> Trial | None:
-    """None where nothing was ever heard in the case."""
+    """Run the current rules on a case; None if the case has no inbound interaction."""
     opened = case.events.filter(kind=CaseEvent.Kind.ROUTED, interaction__isnull=False).last()
     said = opened.interaction if opened else case.last_inbound
     if said is None or said.profile is None:
@@ -43,7 +43,7 @@ def try_rules(case: Case) -> Trial | None:
 
 
 def _origin(said: Interaction, author: Profile, routed_at: datetime) -> Origin:
-    """As it was known when it was routed: which sources saw it later does not count."""
+    """The origin as known when the case was routed: later sightings do not count."""
     mention = Mention.objects.filter(interaction=said).defer("raw", "html").first()
     seen = Sighting.objects.filter(mention=mention, at__lte=routed_at).decisive()
     if mention is None or mention.pk not in seen:

@@ -1,6 +1,6 @@
-"""Where a case goes, and whether something new belongs to an old case. Pure.
+"""Routing rules: the department of a case, and whether a new message belongs to an old case. Pure.
 
-The first rule that holds wins; every other rule says why it did not.
+The first rule that matches wins; for every other rule there is a reason why it did not apply.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ NORMAL = "normal"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known when something comes in. None and "" mean: not known.
+    """What is known about an incoming interaction. None and "" mean unknown.
 
     topics: names of all topics that matched. reach: followers or readers of the author.
-    known: whether the author's profile is linked to a contact; contact_kind: of which kind.
+    known: whether the author's profile is linked to a contact. contact_kind: that contact's
+    kind.
     """
 
     topics: frozenset[str] = frozenset()
@@ -72,7 +73,7 @@ SCHEMA: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One revision of a rule. `person`: who gets it, where `assign` is "person"."""
+    """One revision of a rule. `person`: the user to assign, if `assign` is "person"."""
 
     revision: int
     name: str
@@ -86,9 +87,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where it goes and why. `revision` None and `rule` "": the fallback department.
+    """The department of a new case, and the reason.
 
-    why_not: name and sentence for each other rule, in the order of the rules.
+    `revision` None and `rule` "" mean that no rule matched: the fallback department. why_not:
+    name and reason of each other rule, in the order of the rules.
     """
 
     department: int
@@ -103,7 +105,7 @@ class Verdict:
 
 
 class Router:
-    """An ordered set of rules, read once for a whole batch."""
+    """An ordered set of rules, compiled once for a whole batch."""
 
     def __init__(self, rules: Iterable[Rule], fallback: int) -> None:
         self._rules = [(rule, predicate(rule.condition)) for rule in rules]
@@ -145,13 +147,14 @@ def _known(facts: Facts) -> Mapping[str, object]:
 def after_inbound(
     status: Status, done_at: datetime | None, now: datetime, reopen_days: int = 30
 ) -> Inbound:
-    """What something new in a conversation does to the conversation's current case.
+    """Decide what a new inbound message does to the current case of its conversation.
 
-    keep: it joins the case, whose status stays: new and open are in work already. reopen: it
-      joins the case, which becomes open again: waiting and snoozed, and done up to and including
-      `reopen_days` ago. new: it makes a new case that names the old one: done longer ago, and
-      noise, because that is a judgement of what was said before, not of who says it.
-    A done case without `done_at` is reopened. `done_at` and `now` are aware.
+    "keep": it joins the case and the status stays. For new and open cases.
+    "reopen": it joins the case, which becomes open. For waiting and snoozed cases, and for
+      cases done up to and including `reopen_days` ago or without `done_at`.
+    "new": it opens a new case that continues the old one. For cases done longer ago, and for
+      noise: noise is a judgement of the earlier messages, not of their author.
+    `done_at` and `now` are aware.
     """
     if status in ("waiting", "snoozed"):
         return "reopen"

@@ -1,4 +1,4 @@
-"""Routing's own verbs as tasks: load a row, call one verb."""
+"""Celery tasks of routing: each loads a row and calls one verb."""
 
 from __future__ import annotations
 
@@ -17,5 +17,6 @@ def mail_notice(notice: int) -> None:
 @shared_task(name="routing.import_survey")
 def import_survey(job: int) -> None:
     row = Job.objects.select_related("owner").get(pk=job)
+    # A job may be queued more than once: only the task that claims it may run it.
     if row.claim():
         survey.bring_in(row)

@@ -1,4 +1,4 @@
-"""“Next case”: the most urgent one that nobody has, for whoever asks; never the same for two."""
+"""“Next case”: claim the most urgent unassigned case. No two agents get the same one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from routing.models import Case, Department, Membership
 
 _URGENT = ("rank", "last_inbound_at", "pk")
 _LOOKED_AT = 64
-"""Of each department: more than people who ask within the same few milliseconds."""
+"""Candidates per department: more than the agents who ask within the same few milliseconds."""
 
 
 @transaction.atomic
 def take_next(user: User) -> Case | None:
-    """Claim the most urgent case of their departments that nobody has; None if there is none.
+    """Claim the most urgent unassigned case of the user's departments; None if there is none.
 
-    What somebody else is just taking is passed over instead of waited for.
+    A case that another agent is claiming at this moment is skipped instead of waited for.
     """
     free = Case.objects.active().unclaimed()
     firsts = [
@@ -26,6 +26,7 @@ def take_next(user: User) -> Case | None:
     if not firsts:
         return None
     among = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
+    # Filter by `free` again: a candidate may have been claimed since it was read.
     mine = free.filter(pk__in=among).select_for_update(skip_locked=True, of=("self",))
     case = mine.order_by(*_URGENT).first()
     if case is not None:
@@ -34,7 +35,10 @@ def take_next(user: User) -> Case | None:
 
 
 def _workplaces(user: User) -> list[int]:
-    """Where they work, not only read; everywhere, for who sees everything and works nowhere."""
+    """Departments where the user works, not only reads.
+
+    All departments for a user who sees everything and works in none.
+    """
     mine = Membership.objects.working().filter(user=user).values_list("department", flat=True)
     if user.sees_everything and not mine:
         return list(Department.objects.values_list("pk", flat=True))

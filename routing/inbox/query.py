@@ -1,6 +1,6 @@
-"""The inbox as a list: which cases an address asks for, in which order, page by page.
+"""The inbox list: which cases a URL asks for, in which order, page by page.
 
-Every page is a keyset: the row comparison of an index that exists, never an offset.
+Keyset pagination: each page is a row comparison that an index serves, never an offset.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from scrm.web.params import midnight, number, place
 
 PAGE = 50
 MOST_FOUND = 500
-"""Of what a search finds, the newest that are looked through."""
+"""Maximum number of search hits that are used: the newest."""
 MOST_HANDED = 20
-"""Of what one handed over and is still open elsewhere: the last."""
+"""Cases that a user transferred and that are still open elsewhere: the latest ones shown."""
 STRETCH = 5_000
-"""Interactions that a search looks at first: the newest."""
+"""Interactions that a search reads first: the newest."""
 LABELS = {
     "mine": _("Mine"),
     "unassigned": _("Unassigned"),
@@ -49,12 +49,12 @@ _ORDER = {
 SOON = timedelta(hours=1)
 NOT_CLOSED = "living"
 KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_at=None)))
-"""Of somebody who is a contact."""
+"""The case's profile is linked to a contact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an address asks for: a view, an order, filters as `InboxForm` cleaned them."""
+    """What a URL asks for: a view, a sort order, and filters as cleaned by `InboxForm`."""
 
     view: str
     sort: str
@@ -62,7 +62,11 @@ class Asked:
 
 
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
-    """A department's or a colleague's open cases; else mine, or what nobody has."""
+    """Return the view for a URL that names none.
+
+    “all” with a search or a status; “open” with a filter such as a department or an assignee;
+    else “mine”, or “unassigned” if the user has no active case.
+    """
     if filters.get("status") or filters.get("q"):
         return "all"
     if any(filters.get(name) for name in ("department", "assignee", "issue", "tag", "topic")):
@@ -71,10 +75,10 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 
 
 def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
-    """All of them that the user may see, in no order.
+    """All matching cases that the user may see, unordered.
 
-    What they only handed over is among “All”: nothing of it is theirs to do. Its pages have what
-    they handed over last; with a filter or a search, all of it.
+    Cases that the user only transferred are in the view “all” alone: they are no longer the
+    user's work. Its pages show the latest `MOST_HANDED` of them, or all with a filter or search.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -83,10 +87,10 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
 
 
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
-    """The rows after the mark, in order, and one more than fit on a page.
+    """Cases after the cursor `mark`, in order, and one more than fits on a page.
 
-    The first of each part that may be seen are taken along its own index, so that a small
-    department is not sought among all that is heard.
+    The first rows of each visible part are read along an index of their own, so that the cases
+    of a small department are not searched for among all cases.
     """
     found = _found(asked, user)
     conditions = _conditions(asked, user, found)
@@ -107,7 +111,10 @@ def in_order(cases: QuerySet[Case], sort: str) -> QuerySet[Case]:
 
 
 def page_after(cases: QuerySet[Case], sort: str, mark: str) -> QuerySet[Case]:
-    """What comes after the last row of the page before; a mark that is none is ignored."""
+    """Cases after the cursor `mark`, the last row of the previous page.
+
+    An invalid cursor is ignored.
+    """
     last = _place(sort, mark)
     if last is None:
         return cases
@@ -118,7 +125,7 @@ def page_after(cases: QuerySet[Case], sort: str, mark: str) -> QuerySet[Case]:
 
 
 def mark_of(case: Case, sort: str) -> str:
-    """Where the page that ends with this row goes on."""
+    """Return the cursor for the page that follows this row."""
     at = case.last_inbound_at.isoformat() if case.last_inbound_at else ""
     return f"{case.rank},{at},{case.pk}" if sort == "priority" else f"{at},{case.pk}"
 
@@ -161,16 +168,17 @@ def _due(value: str) -> Q:
 
 
 def _topic(topic: Topic) -> Q:
-    # Named one by one, so that PostgreSQL knows how often each of them hits.
+    # Literal ids, not a subquery: PostgreSQL then estimates how often each revision matches.
     revisions = list(topic.revisions.values_list("pk", flat=True))
     hit = Match.objects.filter(revision__in=revisions)
     return Q(Exists(hit.filter(interaction=OuterRef("last_inbound"))))
 
 
 def _found(asked: Asked, user: User) -> set[int] | None:
-    """By number, by name, handle or address, or by what was said: each through its index.
+    """Ids of cases found by number, by name, handle or address, or by text.
 
-    What the user may not read is not found by its words either. None where nothing is sought.
+    Each kind of search uses its own index. Text that the user may not read does not match.
+    None if there is no search.
     """
     words = asked.filters.get("q")
     if not words:
@@ -186,7 +194,11 @@ def _found(asked: Asked, user: User) -> set[int] | None:
 
 
 def _cases_about(talks: set[int], user: User) -> set[int]:
-    """Not a join: PostgreSQL walks along an index once for many that are named."""
+    """Ids of the current cases of these conversations.
+
+    Restricted conversations count only in the user's departments: a search must not reveal text
+    that the user may not read. No join: for a list of ids PostgreSQL walks an index once.
+    """
     links = CaseConversation.objects.filter(ended_at=None)
     inside: set[int] = set()
     if not user.sees_everything:
@@ -198,10 +210,10 @@ def _cases_about(talks: set[int], user: User) -> set[int]:
 
 
 def _talks_with(query: Any) -> set[int]:
-    """Conversations of the newest in which it was said, sought stretch by stretch, newest first.
+    """Conversations of the newest matching interactions, searched in chunks from the newest on.
 
-    The next stretch is as long as the last one's hits promise that it takes, so that PostgreSQL
-    reads as much as is looked through, and not all that ever held a word.
+    The hits of one chunk determine the size of the next, so that PostgreSQL reads only as many
+    rows as are needed, and not every interaction that ever contained a word.
     """
     found: list[int] = []
     until = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0

@@ -1,4 +1,7 @@
-"""What a row of the inbox says, for a whole page at once: four statements, whatever its length."""
+"""Rows of the inbox, built for a whole page at once.
+
+Four statements (five if the page has restricted conversations), whatever the page's length.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from listening.models import Match
 from routing.models import Case, Presence
 
 _LOOKED_AT = 2000
-"""Code points of a text among which the first hit is sought."""
+"""Code points at the start of a text that are searched for the first hit."""
 _SHOWN = (
     "profile__name", "profile__handle", "profile__key", "profile__reach", "department__name",
     "assignee__name", "assignee__email", "issue__name", "last_inbound__kind",
@@ -27,7 +30,7 @@ _SHOWN = (
 )  # fmt: skip
 _NOBODY = ("", "")
 Hit = tuple[list[list[str | int]], str]
-"""Spans as `Match.spans` keeps them, and the topic's name."""
+"""Spans as in `Match.spans`, and the topic's name."""
 VIA = {
     "call": "phone", "letter": "mail", "survey answer": "clipboard-list",
     "comment card": "ticket", "event": "calendar", "message": "mail",
@@ -37,10 +40,11 @@ VIA = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case in the list. due: words and how urgent they are ("late", "soon", "far", "").
+    """One case in the list.
 
-    snippet: safe HTML, hits marked. gone: why it no longer belongs to this list, if so.
-    others: who else looks at it now.
+    snippet: safe HTML, hits highlighted. due: text and urgency ("late", "soon", "far", "").
+    others: names of the other users who have it open. gone: why it no longer belongs to this
+    list, else "".
     """
 
     case: Case
@@ -61,7 +65,7 @@ class Row:
 
 
 def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> list[Row]:
-    """The rows of these cases, in their order."""
+    """Build the rows of these cases, in their order."""
     now = now or timezone.now()
     found = list(_with_last_words(cases))
     closed = _closed(found, user)
@@ -91,7 +95,10 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
 
 
 def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
-    """“due 41 m” or “12 m over”, and how urgent that is. The browser keeps it up to date."""
+    """Return a text such as “due 41 m” or “12 m over”, and its urgency.
+
+    The browser keeps the text up to date.
+    """
     if due_at is None:
         return "", ""
     seconds = (due_at - now).total_seconds()
@@ -109,7 +116,7 @@ def _span(seconds: float) -> str:
 
 
 def reach_words(reach: int) -> str:
-    """1600000 → “1.6 M”."""
+    """Format a number of followers or readers: 1600000 → “1.6 M”."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if reach >= size:
             return f"{reach / size:.1f}".removesuffix(".0") + f" {unit}"
@@ -129,7 +136,7 @@ def _with_last_words(cases: QuerySet[Case]) -> QuerySet[Case]:
 
 
 def _closed(cases: Sequence[Any], user: User) -> set[int]:
-    """Last words that only departments which are not theirs may read."""
+    """Ids of last messages that the user may not read: restricted to other departments."""
     restricted = {case.last_inbound_id for case in cases if case.restricted}
     if not restricted or user.sees_everything:
         return set()
@@ -156,7 +163,7 @@ def _sub(case: Case, stranger: str) -> str:
 
 
 def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
-    """Interaction → what it hit."""
+    """Interaction id → its topic hits."""
     said = [case.last_inbound_id for case in cases]
     hits: defaultdict[int, list[Hit]] = defaultdict(list)
     found = Match.objects.filter(interaction__in=said)
@@ -166,7 +173,7 @@ def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
 
 
 def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
-    """Profile → name and kind of the contact that it is."""
+    """Profile id → name and kind of its contact."""
     kinds = dict(Contact.Kind.choices)
     links = ProfileLink.objects.filter(
         profile__in={case.profile_id for case in cases}, ended_at=None
@@ -178,7 +185,11 @@ def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
 def _marks(
     cases: Sequence[Case], user: User, now: datetime
 ) -> defaultdict[tuple[str, int], list[str]]:
-    """(mark, case) → what it says: a held response, a draft of theirs, who else is there."""
+    """(mark, case id) → values. Three marks, loaded by one statement.
+
+    "held": a response is held. "draft": the user has a draft. "present": names of other users
+    who have the case open.
+    """
     pks = [case.pk for case in cases]
     mine = Case.objects.filter(pk__in=pks)
     held = mine.filter(responses__state="held")

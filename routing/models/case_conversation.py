@@ -9,7 +9,10 @@ from routing.models.case import Case
 
 
 class CaseConversation(models.Model):
-    """Which exchange belongs to which case; at most one case at a time."""
+    """A conversation's membership of a case. A conversation is in at most one case at a time.
+
+    ended_at: None for the current case.
+    """
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="case_links")

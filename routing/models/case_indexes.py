@@ -1,4 +1,4 @@
-"""The indexes of a case, each with the question that it answers: `bench/inbox.py` asks them."""
+"""Indexes of `Case`, each with the query that it serves; `bench/inbox.py` runs these queries."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ _NEWEST = ["-last_inbound_at", "-id"]
 _URGENT = ["rank", "last_inbound_at", "id"]
 
 INDEXES = [
-    # What is open in a department, and how much that is; what is open anywhere.
+    # Active cases of one department, and their count; active cases of all departments.
     Index(fields=["department", *_NEWEST], name="case_active", condition=_ACTIVE),
     Index(fields=_NEWEST, name="case_newest", condition=_ACTIVE),
     Index(fields=["department"], name="case_open_in", condition=_ACTIVE),
-    # The same, the most urgent first.
+    # The same, most urgent first.
     Index(fields=["department", *_URGENT], name="case_urgent", condition=_ACTIVE),
     Index(fields=_URGENT, name="case_rank", condition=_ACTIVE),
-    # What nobody has: how much, and which of it is the most urgent.
+    # Unassigned cases of a department: their count, and the most urgent first.
     Index(
         fields=["department", *_URGENT],
         name="case_free",
         condition=_ACTIVE & Q(assignee=None),
     ),
-    # What rests in a department, and how much that is; what is due to wake.
+    # Waiting and snoozed cases of a department, and their count; snoozed cases that are due.
     Index(
         fields=["department", "status", *_NEWEST],
         name="case_resting",
         condition=Q(status__in=["waiting", "snoozed"]),
     ),
     Index(fields=["snoozed_until"], name="case_snoozed", condition=Q(status="snoozed")),
-    # What is somebody's to do, and how much of it is in their departments.
+    # Active cases of one assignee, and their count by department.
     Index(
         fields=["assignee", *_NEWEST],
         name="case_mine",
         condition=_ACTIVE,
         include=["department"],
     ),
-    # All that ever was: anywhere, of a status, department, issue, outside party.
+    # Cases in any status: all of them, and by status, department, issue or profile.
     Index(fields=_NEWEST, name="case_recent"),
     Index(fields=_URGENT, name="case_ranked"),
     Index(fields=["status", *_NEWEST], name="case_status"),
@@ -46,7 +46,7 @@ INDEXES = [
         fields=["issue", *_NEWEST],
         name="case_of_issue",
         condition=Q(issue__isnull=False),
-        include=["profile"],  # how many people raised it
+        include=["profile"],  # counts the people who raised it
     ),
     Index(fields=["profile", "-opened_at"], name="case_of_profile"),
     GinIndex(fields=["tags"], name="case_tags"),

@@ -13,11 +13,11 @@ from routing.models.status import LIVING
 
 class IssueQuerySet(models.QuerySet["Issue"]):
     def editable_by(self, user: User) -> IssueQuerySet:
-        """Its owner's to change, and of those who see everything."""
+        """Issues that the user may edit: their own, or all if the user sees everything."""
         return self if user.sees_everything else self.filter(owner=user)
 
     def counted(self, *, since: datetime) -> IssueQuerySet:
-        """With people, cases_n, living_n, grown_n (cases opened since then) and heard_at."""
+        """Annotate with people, cases_n, living_n, grown_n (cases opened since) and heard_at."""
         return self.annotate(
             people=Count("cases__profile", distinct=True),
             cases_n=Count("cases"),
@@ -27,20 +27,20 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         )
 
     def open_first(self) -> IssueQuerySet:
-        """Open ones, the last heard of first; then closed ones, the last closed first."""
+        """Open issues first, by latest inbound message; then closed ones, by closing time."""
         return self.order_by(
             F("closed_at").desc(nulls_first=True), F("heard_at").desc(nulls_last=True), "-pk"
         )
 
     def last_stated(self) -> dict[int, datetime]:
-        """Issue → when its last statement to many was released, for those that have one."""
+        """Issue id → release time of its latest response to many, if it has one."""
         to_many = Q(responses__audience="many", responses__state="released")
         found = self.annotate(stated_at=Max("responses__released_at", filter=to_many))
         return dict(found.exclude(stated_at=None).values_list("pk", "stated_at"))
 
 
 class Issue(models.Model):
-    """One matter raised by many: its cases are answered together."""
+    """One matter that many people raise; its cases can be answered together."""
 
     name = models.CharField(max_length=200)
     about = models.TextField(blank=True)

@@ -10,7 +10,7 @@ from routing.models.case import Case
 from routing.models.case_event import CaseEvent
 
 FRESH = timedelta(seconds=40)
-"""A browser says every 15 s that it is still there; after this it is not."""
+"""A browser reports every 15 s that it is still there; after this time it counts as gone."""
 
 
 class PresenceQuerySet(models.QuerySet["Presence"]):
@@ -18,8 +18,9 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(at__gt=now - FRESH)
 
     def sweep(self, *, now: datetime) -> int:
-        """Write down as left whoever went without a word → how many."""
+        """Record that users left whose browser stopped reporting → how many. At most 500."""
         with transaction.atomic():
+            # Skip locked rows: a browser is just reporting that this user is still there.
             gone = list(
                 self.select_for_update(skip_locked=True, of=("self",)).filter(at__lte=now - FRESH)[
                     :500
@@ -36,9 +37,9 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
 
 
 class Presence(models.Model):
-    """Somebody looks at a case right now. Gone with them: what stays is in the case's events.
+    """A user who has a case open right now. Deleted when they leave; the case's events remain.
 
-    replying: they have begun to write.
+    replying: the user has started to write.
     """
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="presences")
@@ -60,8 +61,9 @@ class Presence(models.Model):
     def here(
         cls, case: Case, user: User, *, replying: bool = False, now: datetime | None = None
     ) -> None:
-        """They look at it, or still do; opening it is recorded once."""
+        """Record that the user has the case open, or still has it; `OPENED` is logged once."""
         now = now or timezone.now()
+        # Read before update_or_create() overwrites it: only a change is published.
         before = cls.objects.filter(case=case, user=user)
         known = before.values_list("replying", flat=True).first()
         cls.objects.update_or_create(
@@ -75,7 +77,7 @@ class Presence(models.Model):
     @classmethod
     @transaction.atomic
     def leave(cls, case: Case, user: User, *, now: datetime | None = None) -> None:
-        """They closed it or went on to another one."""
+        """Record that the user closed the case or opened another one."""
         if cls.objects.filter(case=case, user=user).delete()[0]:
             case.events.create(kind=CaseEvent.Kind.LEFT, by=user, at=now or timezone.now())
             case.tell("presence")

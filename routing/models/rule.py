@@ -26,7 +26,7 @@ class Priority(models.TextChoices):
 
 class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def in_force(self) -> list[Rule]:
-        """Active rules in their order, as the pure router takes them. One statement."""
+        """Active rules in order, as `Rule` values for the pure router. One statement."""
         active = self.filter(is_active=True, current__isnull=False)
         return [
             rule.current.pure(rule.name)
@@ -41,7 +41,7 @@ class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     append_only=True,
 )
 class RoutingRule(models.Model):
-    """Where work goes. Tried in order; the first whose conditions hold decides."""
+    """A routing rule. Rules are tried in order; the first whose conditions match decides."""
 
     name = models.CharField(max_length=120, unique=True)
     owner = models.ForeignKey(User, models.PROTECT, related_name="routing_rules")
@@ -75,8 +75,12 @@ class RoutingRule(models.Model):
         tags: tuple[str, ...] = (),
         now: datetime | None = None,
     ) -> RuleRevision:
-        """Decide like this from now on. Raises ConditionErrors for conditions that do not parse."""
+        """Add a revision and make it the current one.
+
+        Raises ConditionErrors if the conditions do not parse.
+        """
         parsed = _parse(conditions)
+        # Lock the rule: two admins who save at once must not get the same revision number.
         RoutingRule.objects.select_for_update().get(pk=self.pk)
         last = self.revisions.order_by("-number").first()
         self.current = self.revisions.create(
@@ -99,7 +103,7 @@ def _parse(data: Any) -> language.Condition:
 
 
 class RuleRevision(models.Model):
-    """A rule as somebody left it. Never changed, so that every decision can be explained."""
+    """One saved version of a rule. Append-only, so that every decision can be explained."""
 
     class Assign(models.TextChoices):
         NOBODY = "nobody", "Nobody: whoever takes it"

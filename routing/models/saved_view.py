@@ -14,7 +14,7 @@ class SavedViewQuerySet(models.QuerySet["SavedView"]):
 
 
 class SavedView(models.Model):
-    """A named filter of the inbox: what stands in its address after the question mark."""
+    """A named filter of the inbox. query: the query string, without the question mark."""
 
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)

@@ -19,7 +19,7 @@ class SlaPolicyQuerySet(models.QuerySet["SlaPolicy"]):
 
 
 class SlaPolicy(models.Model):
-    """Within how many hours a department answers a case of a priority for the first time."""
+    """Response target: hours within which a department first answers a case of a priority."""
 
     department = models.ForeignKey(Department, models.CASCADE, related_name="targets")
     priority = models.CharField(max_length=10)

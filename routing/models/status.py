@@ -1,4 +1,4 @@
-"""The states that work is in, and the word for coming too late."""
+"""Statuses of a case, and the error for an action on outdated data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from django.db import models
 
 
 class Stale(Exception):
-    """Somebody else was faster, or something new came in: what happened, in words."""
+    """The case changed, or a new message arrived, since the user loaded it.
+
+    The message says what happened and is shown to the user.
+    """
 
 
 class Status(models.TextChoices):

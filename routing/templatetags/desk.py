@@ -16,17 +16,17 @@ register.filter("reach", reach_words)
 
 @register.filter
 def at(facts: dict[Any, Any], key: Any) -> Any:
-    """What a table that the view made says of this row, if anything."""
+    """Return `facts[key]`, or None: templates cannot look up a key that is a variable."""
     return facts.get(key)
 
 
 @register.simple_tag(takes_context=True)
 def case_rows(context: dict[str, Any]) -> SafeString:
-    """The rows of a list, by the faster templates: a page shows fifty of them."""
+    """Render the rows of a case list with Jinja, which is faster: a page shows fifty of them."""
     shown = {
         "rows": context["rows"],
         "query": context.get("query", ""),
-        "cases": reverse("routing:case", args=[0]).removesuffix("0/"),  # asked once, not by row
+        "cases": reverse("routing:case", args=[0]).removesuffix("0/"),  # reversed once, not per row
         "current": context.get("current"),
         "departments": context.get("departments", False),
         "oob": context.get("oob", False),
@@ -37,6 +37,6 @@ def case_rows(context: dict[str, Any]) -> SafeString:
 
 @register.simple_tag
 def filter_fields(form: InboxForm) -> SafeString:
-    """The fields of the filter, by the faster templates: they hold some hundred options."""
+    """Render the filter fields with Jinja, which is faster: they hold some hundred options."""
     html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="fast")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it
