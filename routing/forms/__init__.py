@@ -1,4 +1,4 @@
-"""What staff type on routing's pages, checked and put into words where it is wrong."""
+"""Forms of routing's pages: they validate what users type and explain what is wrong."""
 
 from routing.forms.case import (
     AssignForm,

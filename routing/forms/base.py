@@ -9,7 +9,7 @@ from routing.models import Department, Membership
 
 
 class PlainForm(forms.Form):
-    """Labels without a colon; ids that stay unique where several forms share a page."""
+    """Form without colons after labels, and with ids that are unique if forms share a page."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
@@ -18,6 +18,6 @@ class PlainForm(forms.Form):
 
 
 def works_in(person: User, department: Department) -> bool:
-    """Whether the department may give them work."""
+    """Whether the person may be assigned work in the department: a member, not read-only."""
     member = Membership.objects.filter(user=person, department=department)
     return member.exclude(role=Membership.Role.READER).exists()

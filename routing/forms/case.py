@@ -17,7 +17,7 @@ from routing.models.rule import Priority
 
 
 class NothingForm(PlainForm):
-    """For verbs that are one button."""
+    """Form without fields, for verbs that are a single button."""
 
 
 class ReasonForm(PlainForm):
@@ -25,7 +25,10 @@ class ReasonForm(PlainForm):
 
 
 class HandOverForm(PlainForm):
-    """To another department, or to somebody there; within one's own a case is assigned."""
+    """Transfer to another department, or to a person there.
+
+    Within the same department a case is assigned instead.
+    """
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("To which department"))
     person = forms.ModelChoiceField(
@@ -60,7 +63,10 @@ class HandOverForm(PlainForm):
 
 
 class SnoozeForm(PlainForm):
-    """An exact time, or else a preset → `cleaned_data["until"]`: aware, ahead; None for a reply."""
+    """An exact time, or else a preset → `cleaned_data["until"]`.
+
+    Aware and in the future; None means until the customer replies.
+    """
 
     PRESETS = [
         ("hour", __("In an hour")),
@@ -97,7 +103,7 @@ class SnoozeForm(PlainForm):
 
 
 def _preset(name: str, now: datetime) -> datetime:
-    """now: in the workspace's zone."""
+    """The time of a preset. now: in the workspace's time zone."""
     if name in {"hour", "afternoon"}:
         return now + timedelta(hours=1 if name == "hour" else 4)
     days = 1 if name == "tomorrow" else 7 - now.weekday()
@@ -106,7 +112,7 @@ def _preset(name: str, now: datetime) -> datetime:
 
 
 class AssignForm(PlainForm):
-    """To whom: anybody who may work on the case; empty for nobody."""
+    """Assign to any user who may work on the case; empty means nobody."""
 
     person = forms.ModelChoiceField(
         User.objects.none(),
@@ -124,7 +130,7 @@ class AssignForm(PlainForm):
 
 
 class TagsForm(PlainForm):
-    """Tags, separated by commas → `cleaned_data["tags"]`, each once, in order."""
+    """Comma-separated tags → `cleaned_data["tags"]`: a list without duplicates, in order."""
 
     tags = forms.CharField(
         required=False,

@@ -17,7 +17,8 @@ from routing.models.rule import Priority
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
     """A department with its response targets, in hours for each priority.
 
-    is_fallback is no field of the model's here: the constraint would refuse what `save` moves.
+    is_fallback is not one of the model form's fields: its validation of the unique constraint
+    would reject a second fallback before `save` could clear the first.
     """
 
     is_fallback = forms.BooleanField(
@@ -54,7 +55,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def hours(self) -> list[forms.BoundField]:
-        """Its response targets, one a priority."""
+        """The response targets, one for each priority."""
         return [self[f"hours_{priority}"] for priority in Priority.values]
 
     @property
@@ -78,7 +79,8 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @transaction.atomic
     def save(self, commit: bool = True) -> Department:
-        """Write it, move the fallback here if wanted, and restrict or open its exchanges."""
+        """Save; move the fallback here if wanted; restrict or open the current conversations."""
+        # Clear the old fallback before saving this one: a unique constraint allows one only.
         if self.cleaned_data["is_fallback"]:
             others = Department.objects.exclude(pk=self.instance.pk)
             others.filter(is_fallback=True).update(is_fallback=False)

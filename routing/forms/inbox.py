@@ -24,7 +24,7 @@ _ANY = ("", __("any"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A filter on the page: choices, if it has any, and what was typed."""
+    """A filter as the page shows it: its choices, if it has any, and its current value."""
 
     name: str
     label: str
@@ -42,7 +42,7 @@ class Shown:
 
 
 class InboxForm(PlainForm):
-    """The inbox as its address asks for it: a view, an order, filters."""
+    """The inbox query in a URL: a view, a sort order, and filters."""
 
     view = forms.ChoiceField(required=False, choices=list(LABELS.items()))
     sort = forms.ChoiceField(required=False, choices=list(SORTS.items()))
@@ -95,7 +95,7 @@ class InboxForm(PlainForm):
         self.user = user
         departments = Department.objects.visible_to(user)
         self.fields["department"].queryset = departments  # type: ignore[attr-defined]
-        # Asked for only where somebody is named, or the choices are shown.
+        # A callable: queried only if an assignee is given or the choices are shown.
         self._choose("assignee", lambda: [_ANY, ("nobody", _("nobody")), *self._named["assignee"]])
         self._choose("channel", [_ANY, *((kind, kind) for kind in kinds())])
         online = [("post", __("Post")), ("comment", __("Comment")), ("message", __("Message"))]
@@ -106,12 +106,12 @@ class InboxForm(PlainForm):
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:
-        """Whom cases may be given to: number and name."""
+        """Users whom cases may be assigned to: (id, name)."""
         return self._named["colleague"]
 
     @cached_property
     def _named(self) -> dict[str, list[tuple[str, str]]]:
-        """What can be chosen by name, filter by filter, all by one statement."""
+        """Filter name → options (id, name), loaded by one statement for all filters."""
         departments = Department.objects.visible_to(self.user)
         works = Q(memberships__role__in={*Membership.Role} - {Membership.Role.READER})
         there = Q(memberships__department__in=departments)
@@ -134,7 +134,10 @@ class InboxForm(PlainForm):
         return named
 
     def shown(self) -> list[Shown]:
-        """The filters as the page shows them. Not as widgets: 200 options cost half a page."""
+        """The filters as the page shows them.
+
+        Not as widgets: rendering 200 options takes as long as half of the page.
+        """
         return [
             Shown(name, str(self.fields[name].label), self._options(name), self[name])
             for name in self.FILTERS
@@ -148,7 +151,7 @@ class InboxForm(PlainForm):
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """Filters in force: field, label, value in words."""
+        """Active filters: field, label, value in words."""
         data = getattr(self, "cleaned_data", {})
         return [
             (name, str(self.fields[name].label), self._said(name, data[name]))
@@ -162,7 +165,7 @@ class InboxForm(PlainForm):
 
 
 def _choices(what: str, rows: Any, place: Any) -> Any:
-    """In the order of `place`, then of names."""
+    """Options as (what, place, name, pk), which sort by `place` and then by name."""
     placed = rows.order_by().annotate(
         what=Value(what), place=ExpressionWrapper(place, BigIntegerField())
     )

@@ -24,7 +24,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class CaseNumbersForm(PlainForm):
-    """Case numbers, as anyone would type them → `cleaned_data["cases"]`."""
+    """Case numbers in any common notation, such as “12, 15 #18” → `cleaned_data["cases"]`."""
 
     numbers = forms.CharField(
         label=__("Case numbers"),

@@ -12,7 +12,7 @@ from routing.models import Department, Membership
 
 
 class SeatsForm(PlainForm):
-    """A person's part in every department, all at once."""
+    """A user's role in every department, in one form."""
 
     def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,7 +28,7 @@ class SeatsForm(PlainForm):
 
     @property
     def changes(self) -> Iterator[tuple[Department, str]]:
-        """Each department where their part is another from now on, "" for none."""
+        """Each department where the role changes, with the new role; "" removes the user."""
         for name, department in self.departments.items():
             role = self.cleaned_data[name]
             if role != self.held.get(department.pk, ""):

@@ -35,9 +35,9 @@ _LABELS = {
 
 
 class OfflineForm(PlainForm):
-    """A touchpoint that no machine heard: who, what kind, what was said, when.
+    """An offline touchpoint: who, what kind, what was said, when.
 
-    `as_kind` gives it the shape that fits a call, a letter or anything else.
+    `as_kind` adapts the form to a call, a letter or anything else.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -96,7 +96,7 @@ class OfflineForm(PlainForm):
             self.fields["kind"].widget = forms.Select(choices=others)
 
     def renew(self, why: str) -> None:
-        """Give the bound form a number of its own again, and say why."""
+        """Give the bound form a new UUID, so that it can be submitted again, and say why."""
         self.data = {**self.data, "form": str(uuid.uuid4())}
         self.add_error(None, why)
 
@@ -121,7 +121,7 @@ class OfflineForm(PlainForm):
         return value
 
     def clean(self) -> dict[str, Any]:
-        """Whoever was looked up and is not known is named by the words of the search."""
+        """Use the search words as the name of a person who was searched for and not found."""
         data = self.cleaned_data
         if self.who or data.get("name") or data.get("phone"):
             self._refuse_anothers_number()
@@ -139,7 +139,7 @@ class OfflineForm(PlainForm):
             self.add_error("name", _("Choose who it was, or write a name or a number."))
 
     def _refuse_anothers_number(self) -> None:
-        """Of a contact who is chosen by name: their number must not be somebody else's."""
+        """Refuse a number or address of another contact than the one that was chosen by name."""
         if not isinstance(self.who, Contact) or "phone" in self.errors:
             return
         number, address = self.reach

@@ -56,9 +56,9 @@ class GridRow:
 
 
 class Grid:
-    """Rows of cells as they were typed, and lines pasted from a spreadsheet put under them.
+    """Rows of cells as typed, followed by the rows that were pasted from a spreadsheet.
 
-    trouble: why the pasted lines could not be taken, in words; they stay where they are.
+    trouble: why the pasted lines could not be added, in words, or ""; they stay in `lines`.
     """
 
     def __init__(self, columns: Columns, typed: Mapping[str, str] | None = None) -> None:
@@ -119,8 +119,10 @@ class Grid:
             self.rows.append(GridRow(dict.fromkeys(self.columns, "")))
 
     def voices(self, *, now: datetime) -> list[tuple[str, Voice]]:
-        """What the filled rows say, each with what tells it from the others of its form; what
-        is wrong stands in the rows' `wrong`."""
+        """Parse the filled rows → (mark, content) pairs. Errors are set in the rows' `wrong`.
+
+        The mark tells the rows of one form apart: the row number and its cells.
+        """
         said = []
         for n, row in enumerate(self.rows):
             if row.filled:
@@ -130,7 +132,7 @@ class Grid:
 
 
 class GridForm(PlainForm):
-    """What a whole grid has in common: its number, so that one click is one touchpoint a row."""
+    """Base of the grid forms. form: its UUID, so that one click logs each row once."""
 
     kind = "comment card"
     columns = CARD_COLUMNS
@@ -141,7 +143,10 @@ class GridForm(PlainForm):
         self.grid = Grid(self.columns, self.data or self.initial)
 
     def touchpoints(self, *, now: datetime) -> list[Touchpoint]:
-        """One for each filled row; none while anything is wrong, which is said where it is."""
+        """One touchpoint for each filled row; an empty list if there is any error.
+
+        The errors are shown at their cells.
+        """
         said = self.grid.voices(now=now)
         if not said and not self.grid.trouble:
             self.add_error(None, _("Fill in at least one row."))
@@ -173,7 +178,7 @@ class CardsForm(GridForm):
 
 
 class EventForm(GridForm):
-    """A town hall, a fair: its title ties together what was said there."""
+    """An event such as a town hall or a fair; its title links what was said there."""
 
     kind = "event"
     columns = VOICE_COLUMNS

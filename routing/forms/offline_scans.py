@@ -33,7 +33,7 @@ class _SeveralFiles(forms.FileInput):
 
 
 class ScansField(forms.FileField):
-    """Several scans. One that cannot be taken is said; the others stay in `good`."""
+    """Several scans. Each one that cannot be accepted is an error with its name and reason."""
 
     widget = _SeveralFiles(
         attrs={
@@ -53,7 +53,7 @@ class ScansField(forms.FileField):
 
 
 def trouble(file: UploadedFile[bytes]) -> str:
-    """Why this scan cannot be taken, in words, or ""."""
+    """Why this scan cannot be accepted, in words, or ""."""
     name = str(file.name)
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": name}
@@ -67,7 +67,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 def content_type(file: UploadedFile[bytes]) -> str:
-    """What its ending says and its first bytes confirm; "" for anything else."""
+    """The content type, if the extension and the first bytes agree on it; else ""."""
     file.seek(0)
     start = file.read(16)
     file.seek(0)
@@ -79,7 +79,7 @@ def content_type(file: UploadedFile[bytes]) -> str:
 
 
 def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
-    """Not stored yet."""
+    """Unsaved attachments of these files."""
     return [
         Attachment(
             by=by,

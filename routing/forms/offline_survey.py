@@ -59,7 +59,7 @@ class UploadForm(PlainForm):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column as the page shows it. what: what it holds, of `HOLDS`."""
+    """One column as the page shows it. what: its content, one of `HOLDS`."""
 
     n: int
     name: str
@@ -68,10 +68,10 @@ class Column:
 
 
 class PlanForm(PlainForm):
-    """How a file is read: guessed at first, then as somebody says.
+    """How to read a file: guessed at first, then as the user chooses.
 
-    `sheet` and `columns` are there once `look` found the file readable. Columns are guessed
-    anew where the file is cut in another way than on the page that was sent.
+    `sheet` and `columns` are set once the file could be read. Columns are guessed again if the
+    encoding, the delimiter or the heading differs from the page that was sent.
     """
 
     title = forms.CharField(
@@ -148,13 +148,13 @@ class PlanForm(PlainForm):
 
     @property
     def shape(self) -> str:
-        """How the columns are cut."""
+        """How the file is split into columns: encoding, delimiter, heading."""
         sheet = self.sheet
         return f"{sheet.encoding} {sheet.delimiter} {bool(sheet.heading)}" if sheet else ""
 
     @property
     def first_rows(self) -> list[list[str]]:
-        """Short enough for a table; a row that cannot be read shows empty."""
+        """The first rows, cells cut to fit a table; a row that cannot be read is empty."""
         return [
             [row.cells[n][:200] if n < len(row.cells) else "" for n in range(len(self.columns))]
             for row in (self.sheet.rows[:5] if self.sheet else [])
@@ -165,7 +165,10 @@ class PlanForm(PlainForm):
         return what if what in dict(HOLDS) else column_guess.NOTHING
 
     def _plan(self, facts: dict[str, Any], kinds: list[str]) -> Plan | None:
-        """None while the columns contradict one another, which is said where they do."""
+        """The plan; None while the columns contradict each other.
+
+        The errors are set on the columns, or in `trouble`.
+        """
         if not {column_guess.TEXT, column_guess.SCORE} & set(kinds):
             self.trouble = _("No column is what they said. Say which one is, below.")
         if self.trouble or any(column.wrong for column in self.columns):

@@ -1,4 +1,4 @@
-"""What somebody said, as cells of a card, a list or a survey: read into facts. Pure."""
+"""Parse the cells of a comment card, an event's list or a survey row. Pure."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ _DATE = re.compile(
 
 
 class Unclear(ValueError):
-    """A cell that cannot be read: why, in words."""
+    """A cell that cannot be parsed; the message says why and is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One thing said. phone: digits, perhaps after a plus; mail: a key; said_at: aware."""
+    """What one person said.
+
+    phone: digits, optionally after a plus. mail: an address as a profile's key. said_at: aware.
+    """
 
     text: str
     name: str = ""
@@ -47,8 +50,11 @@ class Voice:
 def voice(
     cells: Mapping[str, str], *, now: datetime, order: str = ""
 ) -> tuple[Voice, dict[str, str]]:
-    """Cells by what they hold (text, name, reach, phone, mail, when; any may be missing) → what
-    could be read of them, and what is wrong, by cell. order: as in `moment`."""
+    """Parse one row → the values that could be read, and an error message by cell.
+
+    cells: by content: text, name, reach, phone, mail, when; any may be missing. order: as in
+    `moment`.
+    """
     typed = _Cells(cells)
     number, address = typed.read("reach", reach, ("", ""))
     found = Voice(
@@ -89,7 +95,7 @@ def _name(cell: str) -> str:
 
 
 def reach(cell: str) -> tuple[str, str]:
-    """A phone number or a mail address, whichever it is → (phone, mail). Raises Unclear."""
+    """Parse a cell that is a phone number or a mail address → (phone, mail). Raises Unclear."""
     if "@" in normalize("NFKC", cell):
         return "", mail(cell)
     try:
@@ -101,7 +107,7 @@ def reach(cell: str) -> tuple[str, str]:
 
 
 def phone(cell: str) -> str:
-    """Digits, perhaps after a plus; "" for nothing. Raises Unclear."""
+    """Parse a phone number: digits, optionally after a plus; "" if empty. Raises Unclear."""
     typed = _ascii(cell)
     number = "".join(c for c in typed if c.isdigit() or c == "+")
     if typed and not (_NUMBER.fullmatch(typed) and 3 <= len(number.lstrip("+")) <= 20):
@@ -113,7 +119,7 @@ def phone(cell: str) -> str:
 
 
 def mail(cell: str) -> str:
-    """The address as a profile's key; "" for nothing. Raises Unclear."""
+    """Parse a mail address into a profile's key; "" if empty. Raises Unclear."""
     typed = normalize("NFKC", cell).strip()
     try:
         address = sendable(typed) if typed else ""
@@ -127,10 +133,10 @@ def mail(cell: str) -> str:
 
 
 def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
-    """When, in the workspace's zone where none is given; None for nothing. Raises Unclear.
+    """Parse a date and time into UTC; None if empty. Raises Unclear.
 
-    order: "day" or "month", whichever a date such as 03/04/2026 begins with; "" asks back
-    where it could be either.
+    A cell without an offset is in the workspace's time zone. order: "day" or "month", whichever
+    a date such as 03/04/2026 begins with; with "" an ambiguous date is an error.
     """
     if not cell:
         return None
@@ -158,6 +164,7 @@ def _moment(typed: str, order: str) -> datetime:
     if not parts:
         return datetime.fromisoformat(typed)
     first, sign, second, third, hour, minute, second_of_minute, half = parts.groups()
+    # Dates with dots, such as 31.12.2026, begin with the day.
     year, month, day = _in_order(first, int(second), third, order if sign != "." else "day")
     return datetime(  # noqa: DTZ001 (the caller says in which zone)
         year, month, day, _hour(int(hour or 0), half), int(minute or 0), int(second_of_minute or 0)
@@ -165,7 +172,7 @@ def _moment(typed: str, order: str) -> datetime:
 
 
 def _hour(hour: int, half: str | None) -> int:
-    """half: a or p, of am and pm."""
+    """Hour of the day, 0 to 23. half: "a" or "p" of am and pm; None on the 24-hour clock."""
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -174,7 +181,7 @@ def _hour(hour: int, half: str | None) -> int:
 
 
 def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int, int]:
-    """Three numbers of a date → year, month, day."""
+    """Three numbers of a date → (year, month, day). Raises Unclear if the order is unknown."""
     if len(first) == 4:
         return int(first), second, int(third)
     if len(third) not in {2, 4} or len(first) > 2:
@@ -190,7 +197,7 @@ def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int
 
 
 def _ascii(cell: str) -> str:
-    """With the digits, signs and widths of any script as in ASCII."""
+    """Replace digits, hyphens and wide characters of any script by their ASCII forms."""
     typed = normalize("NFKC", cell)
     return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
 

@@ -1,4 +1,4 @@
-"""What the columns of a list hold, guessed from their names and from what stands in them. Pure."""
+"""Guess what the columns of a list contain, from their names and their first cells. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scrm.text.fold import fold
 
 TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail", "phone", "when", ""
 LINE, FAULT = __("Line"), __("What is wrong")
-"""Columns of ours, in a file of rows to mend: they are left out when it comes back."""
+"""Columns that we add to a file of rejected rows; they are ignored when it is uploaded again."""
 ONE_OF_EACH = (NAME, MAIL, PHONE, WHEN)
-"""A row has one of each of these; it may have several texts and scores."""
+"""A row has at most one of each of these; it may have several texts and scores."""
 
 _WORDS = {
     MAIL: "mail email e-mail courriel correo почта メール 邮箱",
@@ -27,12 +27,15 @@ _WORDS = {
 }
 _KNOWN = {fold(word): what for what, words in _WORDS.items() for word in words.split()}
 _FIGURE = re.compile(r"[\d\s.,:/%+TZ-]+")
-_QUESTION = ("?", "\uff1f", "\u061f")  # as in Latin, Chinese and Arabic
+_QUESTION = ("?", "\uff1f", "\u061f")  # Latin, Chinese and Arabic
 _LOOK_AT = 50
 
 
 def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row is a heading: known words, questions, or words over figures."""
+    """Whether the first row is a heading.
+
+    It is if it has known words or questions, or a text above a column of numbers or addresses.
+    """
     if any("@" in cell or _is_figure(cell) for cell in first):
         return False
     if any(_known(cell) or cell.strip().endswith(_QUESTION) for cell in first):
@@ -45,7 +48,7 @@ def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool
 
 
 def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """For each column what it holds; NOTHING where nothing speaks for anything."""
+    """Guess the content of each column; NOTHING if there is no evidence."""
     found: list[str] = []
     for n in range(width):
         name = heading[n] if n < len(heading) else ""
@@ -59,7 +62,7 @@ def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
 
 
 def guess_order(cells: Sequence[str]) -> str:
-    """Which part the dates begin with (as in `cells.moment`), by those that show it."""
+    """Guess which part the dates begin with (as in `cells.moment`); "" if no date shows it."""
     dates = [re.match(r"(\d{1,2})[/-](\d{1,2})[/-]\d{2,4}", cell.strip()) for cell in cells]
     pairs = [(int(date[1]), int(date[2])) for date in dates if date]
     if any(first > 12 for first, _second in pairs):
@@ -72,7 +75,10 @@ def _is_ours(name: str) -> bool:
 
 
 def _known(name: str) -> str:
-    """By a short name's words: "E-mail address" is a mail address, a long question is none."""
+    """Content that a short name tells: “E-mail address” is a mail address.
+
+    A name of more than four words is a question, whatever words it contains.
+    """
     words = re.findall(r"[\w-]+", fold(name))
     if len(words) > 4:
         return ""
@@ -106,7 +112,7 @@ def _make_text_of_the_longest(
 
 
 def _column(rows: Sequence[Sequence[str]], n: int) -> list[str]:
-    """What stands in it, in the first rows, where anything does."""
+    """The cells of column `n` that are not empty, in the first `_LOOK_AT` rows."""
     return [row[n].strip() for row in rows[:_LOOK_AT] if n < len(row) and row[n].strip()]
 
 

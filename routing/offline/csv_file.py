@@ -1,7 +1,8 @@
-"""A CSV file as rows with their line numbers: what it is written in is guessed, never trusted.
+"""Read a CSV file into rows with line numbers. Pure.
 
-Pure. What cannot be read at all is one sentence (`Unreadable`); a line that cannot be read is
-a row that says so, and the lines after it are read.
+Encoding, delimiter and heading are guessed from the content if they are not given. A file that
+cannot be read raises `Unreadable`. A line that cannot be read becomes a row with an error, and
+the lines after it are read.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Unreadable(ValueError):
-    """The file as a whole cannot be read: why, and what to do, in words.
+    """The file cannot be read; the message says why and what to do.
 
-    about: "encoding" where another one may help, else "".
+    about: "encoding" if another encoding may help, else "".
     """
 
     def __init__(self, message: str, about: str = "") -> None:
@@ -47,7 +48,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """line: where it begins in the file, from 1. wrong: why it cannot be read, or ""."""
+    """One row. line: where it starts in the file, from 1. wrong: why it cannot be read, or ""."""
 
     line: int
     cells: tuple[str, ...]
@@ -56,7 +57,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """heading: the first row, where it names the columns. width: how many columns there are."""
+    """A parsed file.
+
+    heading: the first row if it names the columns, else empty. width: the number of columns.
+    """
 
     encoding: str
     delimiter: str
@@ -68,11 +72,12 @@ class Sheet:
 def read(
     raw: bytes, *, encoding: str = "", delimiter: str = "", heading: bool | None = None
 ) -> Sheet:
-    """The whole file; what is not told is guessed. Raises Unreadable."""
+    """Parse the whole file; parameters that are not given are guessed. Raises Unreadable."""
     _refuse_what_is_no_text(raw)
     encoding = encoding or guess_encoding(raw)
     text = _decode(raw, encoding)
     delimiter = delimiter or guess_delimiter(text)
+    # Two more than allowed: a heading, and one row that shows that the file is too long.
     rows = list(islice(_rows(text, delimiter), MOST_ROWS + 2))
     if not rows:
         raise Unreadable(_("This file is empty: there is nothing in it but blank lines."))
@@ -112,7 +117,7 @@ def guess_encoding(raw: bytes) -> str:
         return "utf-8-sig"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:  # of Latin script, without its mark
+    if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:  # Latin text without a BOM
         return "utf-16"
     try:
         raw.decode("utf-8")
@@ -141,7 +146,10 @@ def _decode(raw: bytes, encoding: str) -> str:
 
 
 def guess_delimiter(text: str) -> str:
-    """The one that cuts the first lines into most columns, evenly."""
+    """Guess the delimiter: it splits most of the first lines into the same number of columns.
+
+    Of two that do so equally well, the one that gives more columns.
+    """
 
     def evenness(delimiter: str) -> tuple[float, int]:
         widths = [len(row.cells) for row in islice(_rows(text, delimiter), 25) if not row.wrong]
@@ -152,7 +160,7 @@ def guess_delimiter(text: str) -> str:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
-    """Blank lines are passed over. An unreadable line becomes a row that says so."""
+    """Yield the rows. Blank lines are skipped; an unreadable line becomes a row with an error."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -176,17 +184,20 @@ def _trouble(error: str) -> str:
 
 
 def safe(cell: str) -> str:
-    """`cell` as no spreadsheet takes it for a formula."""
+    """Return `cell` in a form that no spreadsheet runs as a formula (CSV injection)."""
     return f"'{cell}" if cell.lstrip(" ").startswith(_RISKY) else cell
 
 
 def _unmarked(cell: str) -> str:
-    """Without the mark that `safe`, or a spreadsheet, put before what looks like a formula."""
+    """Remove the apostrophe that `safe`, or a spreadsheet, put before a possible formula."""
     return cell[1:] if cell.startswith("'") and safe(cell[1:]) != cell[1:] else cell
 
 
 def written(rows: Iterable[Sequence[str]]) -> bytes:
-    """Rows as CSV that any spreadsheet opens, in any script, and takes no cell for a formula."""
+    """Write rows as CSV for any spreadsheet.
+
+    UTF-8 with BOM, so that it reads any script; no cell is taken for a formula.
+    """
     out = io.StringIO(newline="")
     csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")

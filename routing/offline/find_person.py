@@ -1,4 +1,4 @@
-"""Who it was: people found while their name, handle, number or address is being typed."""
+"""Find people by name, handle, number or address while the user types."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from scrm.web.params import number
 
 MOST = 8
 NEW = "new"
-"""What a form posts for somebody whom nobody knows yet, named by the words of the search."""
+"""Form value for a person who is not in the CRM yet; the search words are the name."""
 _CONTACT = "contact-"
 _UNBROKEN = re.compile(f"[{UNBROKEN}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """value: what a form posts for them. where: their handle or address, and on what network."""
+    """One search result.
+
+    value: what the form posts for it. where: handle or address, and the network. kind: kind of
+    contact, in words. known: whether it is a contact.
+    """
 
     value: str
     name: str
@@ -34,7 +38,7 @@ class Person:
 
 
 def chosen(value: str) -> Profile | Contact | None:
-    """Whom a form names; None for nobody, and for what names nobody."""
+    """Return the profile or contact of a form value; None if there is none."""
     if value.startswith(_CONTACT):
         pk = number(value.removeprefix(_CONTACT))
         return Contact.objects.filter(pk=pk).first() if pk else None
@@ -58,14 +62,14 @@ def as_person(one: Profile | Contact) -> Person:
 
 
 def find(words: str) -> list[Person]:
-    """The first few whose name, handle, number or address begins with these words.
+    """Return the first few people whose name, handle, number or address starts with these words.
 
-    Profiles, each with the contact that it is; contacts that have no profile yet. Known people
-    come first. It answers between two keys, however many people there are.
+    Profiles, each with its contact, and contacts without a profile; known contacts come first.
+    It answers between two keystrokes, however many people there are.
     """
     words = storable(words).strip()
     profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MOST])
-    if _UNBROKEN.search(words):  # no space shows where a word begins
+    if _UNBROKEN.search(words):  # no spaces between words: match anywhere
         profiles = Profile.objects.filter(name__icontains=words)
         contacts = list(Contact.objects.filter(name__icontains=words)[:MOST])
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
@@ -77,12 +81,12 @@ def find(words: str) -> list[Person]:
 
 
 def _first(person: Person) -> tuple[bool, str, bool]:
-    """Sort key: whom we know, by name, and of one person's profiles the telephone."""
+    """Sort key: known contacts first, then by name; a person's phone profile comes first."""
     return (not person.known, person.name.casefold(), not person.where.endswith("phone"))
 
 
 def _with_number(words: str) -> QuerySet[Profile]:
-    """Telephones with these digits anywhere in their number."""
+    """Phone profiles with these digits anywhere in their number."""
     try:
         digits = phone(words).lstrip("+0")
     except Unclear:

@@ -1,4 +1,7 @@
-"""Calls, letters, cards, survey answers, events: straight into the CRM, routed like the rest."""
+"""Log offline touchpoints: calls, letters, comment cards, survey answers, events.
+
+They are recorded in the ledger and routed by the same rules as online mentions.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ SCOPE = "offline"
 
 
 class LoggedAlready(Exception):
-    """This form was logged before, with other words: nothing was recorded now."""
+    """This form was logged before with a different text; nothing was recorded now."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(str(case))
@@ -34,10 +37,11 @@ class LoggedAlready(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Touchpoint:
-    """What somebody wrote down. form: the form's UUID, so that one click is one touchpoint.
+    """One offline touchpoint as a user entered it.
 
-    kind: one of `routing.rules.KINDS`. profile or contact: who it was, if we know them; else
-    phone, mail and name make a stranger. said_at: aware, when it was said, None for now.
+    form: the form's UUID, so that one click logs one touchpoint. kind: one of
+    `routing.rules.KINDS`. profile or contact: who it was, if known; else phone, mail and name
+    identify a new profile. said_at: aware, when it was said; None means now.
     """
 
     form: uuid.UUID
@@ -61,10 +65,10 @@ def log(
     scans: Iterable[Attachment] = (),
     now: datetime | None = None,
 ) -> Case:
-    """Record and route it → its case. The same form again gives the first case back.
+    """Record and route a touchpoint → its case. The same form again returns the first case.
 
-    scans: what came with it, stored or not; those that are there already are passed over.
-    Raises LoggedAlready.
+    scans: attachments, stored or not; those with a name and size that are attached already are
+    skipped. Raises LoggedAlready if the form was logged before with a different text.
     """
     logged = log_all([touchpoint], by=by, now=now)
     case = Case.objects.get(pk=logged.cases[touchpoint.form])
@@ -83,12 +87,16 @@ def _attach(scans: Iterable[Attachment], said: Interaction) -> None:
     for scan in scans:
         if (scan.name, scan.size) not in there:
             scan.interaction = said
-            scan.save(force_update=scan.pk is not None)  # it may be swept away at this moment
+            # The file cleanup may delete a stored scan right now: never insert it again.
+            scan.save(force_update=scan.pk is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """Form → its case, for all; form → its interaction, for what was not there before."""
+    """Result of `log_all`.
+
+    cases: form → case id, for all. new: form → interaction id, for those not logged before.
+    """
 
     cases: dict[uuid.UUID, int]
     new: dict[uuid.UUID, int]
@@ -96,10 +104,14 @@ class Logged:
 
 @transaction.atomic
 def log_all(touchpoints: Sequence[Touchpoint], *, by: User, now: datetime | None = None) -> Logged:
-    """Record and route them. Statements are constant in their number, unless contacts are named."""
+    """Record and route touchpoints.
+
+    The number of statements is constant, unless touchpoints name contacts.
+    """
     now = now or timezone.now()
     matcher = current_matcher()
     entries = [_entry(touchpoint, by) for touchpoint in touchpoints]
+    # Match before record(): it takes the ledger's lock, which every writer waits for.
     found = [matcher.match(entry.title, entry.text) for entry in entries]
     rows = record(entries, now=now)
     hits = {row.interaction: each for row, each in zip(rows, found, strict=True) if row.new}
@@ -143,8 +155,12 @@ def _entry(touchpoint: Touchpoint, by: User) -> Entry:
 
 
 def _author(touchpoint: Touchpoint) -> Author:
-    """Whom we know keeps their profile; a number or an address is a profile; any other stranger
-    is their own, and a contact whom we know by name alone stays one."""
+    """Return the author under whose profile the touchpoint is recorded.
+
+    A known profile stays as it is. A phone number or a mail address is a profile of its own. A
+    contact without either gets one profile for all touchpoints, and an unknown person a new one
+    for each.
+    """
     known, contact = touchpoint.profile, touchpoint.contact
     name = touchpoint.name or (contact.name if contact else "")
     if known:
@@ -159,7 +175,7 @@ def _author(touchpoint: Touchpoint) -> Author:
 
 
 def _text(touchpoint: Touchpoint) -> str:
-    """With what was written down about them that their profile does not hold."""
+    """The text, followed by the name, phone and mail that the author's profile does not hold."""
     author = _author(touchpoint)
     held = {author.key, author.name, author.handle}
     also = [

@@ -1,4 +1,4 @@
-"""Survey answers from a file: which are good, and bringing those in, each exactly once."""
+"""Import survey answers from a file: check each row, and record the good ones exactly once."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ IMPORT = "routing.import_survey"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a file is read. columns: what each holds (see `column_guess`). order: of the parts
-    of a date, as in `cells.moment`."""
+    """How to read a file.
+
+    columns: the content of each (see `column_guess`). order: as in `cells.moment`.
+    """
 
     encoding: str
     delimiter: str
@@ -48,7 +50,7 @@ class Plan:
 
     @property
     def mark(self) -> str:
-        """Tells it from any other plan."""
+        """Fingerprint that tells this plan from any other."""
         return sha256(repr(self).encode()).hexdigest()[:16]
 
     def read(self, raw: bytes) -> Sheet:
@@ -57,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A row that cannot be brought in: where, in which column ("" for all of it), and why."""
+    """An error in a row. column: its heading, or "" for the whole row. why: in words."""
 
     row: Row
     column: str
@@ -66,19 +68,19 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """good: line → what was said there."""
+    """Result of checking a file. good: (line number, content) of each row without an error."""
 
     good: list[tuple[int, Voice]]
     bad: list[Bad]
 
     @property
     def skipped(self) -> int:
-        """How many rows cannot come in, whatever the number of their faults."""
+        """Number of rows that cannot be imported, however many errors each has."""
         return len({bad.row.line for bad in self.bad})
 
 
 def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
-    """Look at each row as the import does; a bad row stands once for each of its faults."""
+    """Check each row exactly as the import does; a bad row is listed once per error."""
     good: list[tuple[int, Voice]] = []
     bad: list[Bad] = []
     for row in sheet.rows:
@@ -104,7 +106,10 @@ def _look(
 
 
 def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
-    """By what they hold. Several texts become one, each under its question; scores follow it."""
+    """The row's cells by content.
+
+    Several text columns become one text, each under its heading; the scores come after it.
+    """
     cells: dict[str, str] = {}
     texts: list[str] = []
     scores: list[str] = []
@@ -122,7 +127,7 @@ def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
 
 
 def heading_of(sheet: Sheet, n: int) -> str:
-    """What column `n`, from 0, is called."""
+    """Name of column `n`, counted from 0."""
     name = sheet.heading[n].strip() if n < len(sheet.heading) else ""
     return name or _("Column %(n)s") % {"n": n + 1}
 
@@ -133,7 +138,7 @@ def _column(what: str, sheet: Sheet, plan: Plan) -> str:
 
 
 def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
-    """As a CSV file: the line and all that is wrong, then the row as it was, to mend it."""
+    """The rejected rows as a CSV file, to be corrected: line number, errors, original cells."""
     faults: dict[Row, list[str]] = {}
     for bad in judged.bad:
         faults.setdefault(bad.row, []).append(f"{bad.column}: {bad.why}".removeprefix(": "))
@@ -143,19 +148,20 @@ def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
 
 
 def imported(upload: Attachment) -> Job | None:
-    """The job that brings this upload in, if it was asked for."""
+    """The job that imports this upload, if it was started."""
     return Job.objects.filter(kind=IMPORT, data__upload=str(upload.uuid)).first()
 
 
 def twin(raw: bytes) -> Job | None:
-    """The job that brought the very same file in before, by whomever."""
+    """A job, by any user, that imports a file with the same content and has not failed."""
     jobs = Job.objects.filter(kind=IMPORT, data__digest=sha256(raw).hexdigest())
     return jobs.select_related("owner").exclude(state=Job.State.FAILED).first()
 
 
 @transaction.atomic
 def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: str, by: User) -> Job:
-    """Have the good rows brought in. The same upload again gives the same job back."""
+    """Start the import of the good rows. The same upload again returns the same job."""
+    # Lock the upload: two clicks must not start two jobs.
     if job := imported(Attachment.objects.select_for_update().get(pk=upload.pk)):
         return job
     return Job.ask(
@@ -171,19 +177,23 @@ def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: st
 
 
 def try_again(job: Job) -> None:
-    """Go on with one that failed; what it brought in stays, and comes in no second time."""
+    """Continue a failed job; rows that it imported stay and are not imported again."""
     failed = Job.objects.filter(pk=job.pk, state=Job.State.FAILED)
     if failed.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
         nudge(job.kind, job.pk)
 
 
 def bring_in(job: Job) -> None:
-    """Record the good rows of its file. Killed and called again it records none twice: the key
-    of a touchpoint is made of the job and the line."""
+    """Record the good rows of the job's file.
+
+    A second run after a crash records no row twice: the key of a touchpoint is made of the job
+    and the line.
+    """
     try:
         with job.file.open("rb") as file:
             raw = file.read()
         plan = Plan.of(job.data["plan"])
+        # started_at, not the current time: a second run must check every row as the first did.
         judged = judge(plan.read(raw), plan, now=job.started_at)
     except (OSError, Unreadable) as error:
         job.fail(_("The file cannot be read any more: %(why)s") % {"why": error})
@@ -215,7 +225,7 @@ def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
 
 
 def _whose(job: Job, judged: Judged) -> str:
-    """Which departments have them now, as a sentence."""
+    """Which departments have the answers now, as a sentence."""
     keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _said in judged.good]
     answers = Interaction.objects.filter(scope=record.SCOPE, key__in=keys)
     links = answers.filter(conversation__case_links__ended_at=None)
@@ -235,5 +245,5 @@ def _finish(job: Job, judged: Judged) -> None:
     attempt = job.attempt
     with transaction.atomic():
         job.finish(told, url=url, skipped=skipped)
-        if job.attempt == attempt:  # else somebody else has it since, and says so
+        if job.attempt == attempt:  # else a newer attempt took the job over and reports its end
             Notice.end_of(job)

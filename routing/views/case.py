@@ -33,7 +33,7 @@ FORMS: dict[str, type[django_forms.Form]] = {
 
 @require_safe
 def case(request: StaffRequest, pk: int) -> HttpResponse:
-    """The case on the desk, beside the list that its address names; or the part asked for."""
+    """Show the case next to the list from the URL; for htmx only the requested part."""
     visible = Case.objects.visible_to(request.user)
     with_names = visible.select_related("profile", "department", "assignee", "issue")
     return page(request, get_object_or_404(with_names, pk=pk))
@@ -41,7 +41,7 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def thread(request: StaffRequest, pk: int) -> HttpResponse:
-    """The whole public thread in which the case's exchanges stand, with everybody in it."""
+    """Show the whole public threads of the case's conversations, with all participants."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     said = case_page.public_thread(case, request.user)
     return render(request, "routing/thread.html", {"case": case, "said": said})
@@ -49,7 +49,7 @@ def thread(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def here(request: StaffRequest, pk: int) -> HttpResponse:
-    """Somebody still looks at it → who else does."""
+    """Record that the user still has the case open → the other users who have."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     Presence.here(case, request.user, replying="replying" in request.POST)
     return render(
@@ -80,7 +80,10 @@ def page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The whole desk, or for htmx its open case; what was typed and what stood in the way."""
+    """Render the whole desk, or for htmx only its open case.
+
+    bound: forms with the user's input, by name. error: why the verb failed.
+    """
     target = request.headers.get("HX-Target", "")
     if target == f"timeline-{case.pk}":
         return render(request, "routing/_timeline_now.html", _now(request, case))
@@ -100,7 +103,7 @@ def open_context(
     bound: dict[str, django_forms.Form] | None = None,
     error: str = "",
 ) -> dict[str, Any]:
-    """Everything about one case: the panes beside the list."""
+    """Template context of the panes next to the list: everything about one case."""
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
     initial = {"issue": case.issue_id, "tags": ", ".join(case.tags), "priority": case.priority}
@@ -123,14 +126,14 @@ def open_context(
 
 
 def address_query(request: StaffRequest) -> str:
-    """The list's filters, as they stand in the address of the page, with the "?"."""
+    """The list's filters: the query string of the page's URL, with the "?"."""
     here = request.headers.get("HX-Current-URL")
     query = urlsplit(here).query if here and not request.GET else request.GET.urlencode()
     return f"?{query}" if query else ""
 
 
 def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
-    """What may change while somebody looks."""
+    """Template context of the parts that may change while the page is open."""
     user = request.user
     return {
         "case": case,

@@ -1,4 +1,4 @@
-"""What staff do to a case: one URL a verb. The desk gets its panes back, a form its redirect."""
+"""Verbs of a case: one URL each. htmx gets the panes back, a plain form gets a redirect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from scrm.web.params import number
 UNDOABLE = {"done", "noise", "snooze", "claim", "give_back", "assign", "tag", "group", "hand_over"}
 UNDO_WITHIN = timedelta(minutes=10)
 FINISHING = {"done", "noise", "snooze", "hand_over"}
-"""Verbs after which an agent goes on to the next case."""
+"""Verbs after which the desk opens the next case of the list."""
 
 
 @require_POST
@@ -102,7 +102,7 @@ def group(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def assign(request: StaffRequest, pk: int) -> HttpResponse:
-    """Give it to a colleague, or to nobody; they hear of it."""
+    """Assign the case to a colleague, who is notified, or to nobody."""
     case = _workable(request, pk)
     form = AssignForm(request.POST, case=case)
     return _do(
@@ -116,7 +116,10 @@ def assign(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def tag(request: StaffRequest, pk: int) -> HttpResponse:
-    """The form carries the tags that its page showed: only the difference is done."""
+    """Apply the difference to the tags that the page showed (`was`).
+
+    So a tag that a colleague added meanwhile stays.
+    """
     case = _workable(request, pk)
     was = [each for each in request.POST.get("was", "").split(",") if each]
 
@@ -136,7 +139,7 @@ def priority(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _workable(request: StaffRequest, pk: int) -> Case:
-    """Who may only read finds nothing here."""
+    """Return the case if the user may work on it; 404 for users who may only read it."""
     cases = Case.objects.workable_by(request.user).select_related("department", "issue")
     return get_object_or_404(cases, pk=pk)
 
@@ -149,9 +152,9 @@ def _do(
     *,
     form: Form | None = None,
 ) -> HttpResponse:
-    """Check the form, do it, say so; else the page again with what was typed."""
+    """Validate the form, run the verb and confirm it; on an error show the input again."""
     form = form or FORMS[name](request.POST, auto_id=f"{name}_%s")
-    before = case.standing
+    before = case.standing  # before the verb: undo restores it
     if not form.is_valid():
         return page(request, case, bound={name: form}, status=422)
     try:
@@ -170,7 +173,7 @@ def _do(
 
 
 def _undoable(request: StaffRequest, case: Case, before: dict[str, Any], said: str) -> str:
-    """What happened, with a way back: how it stood before and after, signed."""
+    """Message with an undo button, which carries the signed states before and after."""
     how = {"case": case.pk, "before": before, "after": case.standing, "by": request.user.pk}
     shown = {"said": said, "how": signing.dumps(how, salt="undo", compress=True)}
     return render_to_string("routing/_undo.html", shown, request)
@@ -178,7 +181,7 @@ def _undoable(request: StaffRequest, case: Case, before: dict[str, Any], said: s
 
 @require_POST
 def undo(request: StaffRequest) -> HttpResponse:
-    """Put a case back as it stood, unless somebody changed it since."""
+    """Restore the case's previous state, unless it changed since."""
     try:
         how = signing.loads(request.POST.get("how", ""), salt="undo", max_age=UNDO_WITHIN)
     except signing.BadSignature:
@@ -186,6 +189,7 @@ def undo(request: StaffRequest) -> HttpResponse:
     if how.get("by") != request.user.pk:
         raise Http404
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
+    # The department before: after a transfer the user may not work in the new one.
     theirs = get_object_or_404(Department, pk=how["before"]["department_id"])
     if not (request.user.sees_everything or works_in(request.user, theirs)):
         raise Http404
@@ -204,7 +208,7 @@ def undo(request: StaffRequest) -> HttpResponse:
 
 
 def finished(request: StaffRequest, case: Case) -> HttpResponse:
-    """For the desk: this one is off the table; the browser opens the next in its list."""
+    """Tell the desk that the case is finished: the browser opens the next one of its list."""
     answer = render(request, "_messages.html", {"oob": True})
     answer["HX-Trigger"] = json.dumps({"case-finished": {"id": case.pk}})
     answer["HX-Reswap"] = "none"
@@ -212,7 +216,7 @@ def finished(request: StaffRequest, case: Case) -> HttpResponse:
 
 
 def _said(name: str, case: Case) -> str:
-    """What happened, in words."""
+    """Success message of a verb."""
     return {
         "claim": _("The case is yours."),
         "give_back": _("Given back: anyone in %s may take it.") % case.department,

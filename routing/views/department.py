@@ -55,7 +55,7 @@ def department(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def member(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add somebody, change their part, or take them out."""
+    """Add a user to the department, change the role, or remove the user."""
     row = get_object_or_404(Department, pk=pk)
     form = MemberForm(request.POST)
     if not form.is_valid():
@@ -67,12 +67,13 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
     else:
         Membership.objects.update_or_create(department=row, user=user, defaults={"role": role})
         said = _("%(person)s: %(role)s.") % {"person": user, "role": Membership.Role(role).label}
+    # After the change of the membership, which decides what the user may work on.
     messages.success(request, f"{said} {_given_back(row, user, by=request.user)}".strip())
     return redirect(row)
 
 
 def _given_back(department: Department, user: User, *, by: User) -> str:
-    """Give back what they may no longer work on; says how many."""
+    """Unassign cases that the user may no longer work on → a sentence with their number."""
     workable = Case.objects.workable_by(user).values("pk")
     count = give_back(
         Case.objects.living().of(user).filter(department=department).exclude(pk__in=workable),

@@ -38,14 +38,15 @@ EMPTY = {
     "all": __("There are no cases yet. What sources hear and what you log with “New” comes here."),
 }
 MOST_SHOWN = 200
-"""Rows of a list that a browser may ask about at once."""
+"""Maximum number of rows that a browser may ask about in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The pane of cases. query: what the address asks for, with its "?", without the page.
+    """The list pane.
 
-    older: the address of the next page, or "". at: when it was made, for what comes later.
+    query: the URL's filters, with the "?" and without pagination. older: the query string of
+    the next page, or "". at: when the list was built; cases that arrive later are new.
     """
 
     form: InboxForm
@@ -64,13 +65,13 @@ class Listing:
 
     @property
     def place(self) -> str:
-        """Where the frame has this list, whichever case stands open beside it."""
+        """URL of this list, whichever case is open next to it."""
         narrowed = self.query.lstrip("?")
         return f"/?{narrowed or f'view={self.asked.view}'}"
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """Filters in force: label, value in words, the address without it."""
+        """Active filters: label, value in words, query string without the filter."""
         without = []
         for name, label, said in self.form.narrowed:
             rest = QueryDict(self.query.lstrip("?"), mutable=True)
@@ -81,7 +82,7 @@ class Listing:
 
 @require_safe
 def inbox(request: StaffRequest) -> HttpResponse:
-    """The list; on a wide screen with room for a case beside it."""
+    """Show the list; on a wide screen with room for a case next to it."""
     shown = listing(request)
     context = {"listing": shown, **list_context(request, shown)}
     part = request.headers.get("HX-Target") == "cases"
@@ -91,16 +92,16 @@ def inbox(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def news(request: StaffRequest) -> HttpResponse:
-    """What changed in a list that somebody looks at: the rows named, and how many are new.
+    """Update a list on screen: redraw the changed rows, and count the new cases.
 
-    since: when the list was made. ids: rows that are on screen and were heard of.
+    since: when the list was built. ids: rows on screen that changed. shown: all rows on screen.
     """
     asked, _form = _asked(request.GET, request.user)
     since = _moment(request.GET.get("since", ""))
     ids = [pk for each in request.GET.get("ids", "").split(",") if (pk := number(each))]
     shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
     theirs = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
-    # Of what was handed over, pages have the last.
+    # Without transferred cases: pages show only the latest of them, so others would seem new.
     fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
     query = _query(request.GET)
     context = {
@@ -116,9 +117,9 @@ def news(request: StaffRequest) -> HttpResponse:
 
 
 def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
-    """The row of a case for the list that the browser shows, which it names in a header.
+    """The case's row for the list on screen, which the browser names in the Scrm-List header.
 
-    Without JavaScript no list is named, and none is drawn anew.
+    Without JavaScript there is no header, and no row is redrawn.
     """
     named = request.headers.get("Scrm-List")
     if named is None:
@@ -128,7 +129,7 @@ def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
 
 
 def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
-    """These rows as a list shows them; what no longer belongs to the list says so."""
+    """These rows as the list shows them; a row that no longer belongs to it says why."""
     drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
     wanted = inbox_query.cases_asked_for(asked, user).filter(pk__in=ids)
     here = set(wanted.values_list("pk", flat=True))
@@ -137,7 +138,7 @@ def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
 
 @require_POST
 def save_view(request: StaffRequest) -> HttpResponse:
-    """Keep what the address asks for under a name."""
+    """Save the current filters under a name."""
     query = storable(request.POST.get("query", "")).lstrip("?")[:1000]
     form = SaveViewForm(request.POST, instance=SavedView(owner=request.user, query=query))
     if not form.is_valid():
@@ -162,7 +163,7 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def listing(request: StaffRequest) -> Listing:
-    """The pane of cases for the address's query."""
+    """Build the list pane for the URL's query string."""
     now = timezone.now()
     asked, form = _asked(request.GET, request.user)
     page = inbox_query.page(asked, request.user, request.GET.get("before", ""))
@@ -176,7 +177,7 @@ def listing(request: StaffRequest) -> Listing:
 
 
 def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
-    """What the pane's template needs beside the listing."""
+    """Template context of the list pane, besides the listing itself."""
     saved = SavedView.objects.visible_to(request.user).filter(query=shown.query.lstrip("?"))
     asked = shown.asked
     return {
@@ -188,14 +189,17 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
         "sorts": SORTS.items(),
         "views": LABELS.items(),
         "empty": EMPTY[asked.view],
-        "saved_view": SimpleLazyObject(saved.first),  # shown where something is narrowed
+        "saved_view": SimpleLazyObject(saved.first),  # lazy: shown only with active filters
         "save_form": SimpleLazyObject(lambda: SaveViewForm(auto_id="save_%s")),
     }
 
 
 def _asked(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
-    """What an address asks for. A list on screen keeps its view ("shows") where the address
-    names none: the default changes with the first case that one takes."""
+    """Parse a URL's query string.
+
+    If it names no view, a list on screen keeps its own (`shows`): the default view changes when
+    the user claims a first case.
+    """
     form = InboxForm(address, user=user)
     form.is_valid()
     data = form.cleaned_data
@@ -213,7 +217,7 @@ def _shown_view(address: QueryDict) -> str:
 
 
 def _address(query: str, **more: str) -> str:
-    """The same address, with these parameters."""
+    """The same query string, with these parameters set."""
     address = QueryDict(query.lstrip("?"), mutable=True)
     for name, value in more.items():
         address[name] = value
@@ -221,7 +225,7 @@ def _address(query: str, **more: str) -> str:
 
 
 def _query(data: QueryDict) -> str:
-    """The filters of an address, without its page and what a list asks by itself."""
+    """The filters of a query string, without pagination and the list's own parameters."""
     kept = data.copy()
     for name in ("before", "since", "ids", "shown", "shows", "current", "all", "tab"):
         kept.pop(name, None)
@@ -240,7 +244,7 @@ def _moment(text: str) -> datetime:
 
 
 def _gone(row: Row) -> Row:
-    """A row that no longer belongs to the list that shows it: it says where it went."""
+    """Return the row with the reason why it no longer belongs to the list."""
     case = row.case
     said = _("now %s") % case.get_status_display().lower()
     if case.assignee_id and case.status in ACTIVE:

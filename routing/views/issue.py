@@ -25,14 +25,14 @@ from routing.models.status import LIVING
 from scrm.web.params import midnight, number
 
 MOST = 100
-"""Cases that the page of one issue shows; the inbox shows all of them."""
+"""Maximum number of cases on an issue's page; the inbox shows all of them."""
 MOST_CLOSED = 100
 MOST_FOUND = 20
 
 
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
-    """Open ones first, with how many people raised each, and by how much it grew today."""
+    """List issues, open ones first, with the people who raised each and its growth today."""
     counted = _counted().select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MOST_CLOSED])
@@ -48,7 +48,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
-    """All about one matter; with `q`, cases that could belong to it as well."""
+    """Show an issue; with `q`, also the matching cases that could be added to it."""
     issue = get_object_or_404(_counted(), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
     if request.headers.get("HX-Request") and "q" in request.GET:
@@ -71,7 +71,7 @@ def new(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Its name, what it is about, who answers for it."""
+    """Edit the issue's name, description and owner."""
     issue = get_object_or_404(Issue.objects.editable_by(request.user), pk=pk)
     form = IssueForm(request.POST or None, instance=issue)
     if form.is_valid():
@@ -85,7 +85,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
-    """By their numbers, as typed or as ticked among what a search found."""
+    """Add cases by their numbers, typed or ticked in the search results."""
     issue = get_object_or_404(_counted(), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
@@ -111,10 +111,11 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
-    """Close it, or open it again: its owner's, a supervisor's or an admin's to say."""
+    """Close or reopen the issue; only its owner, supervisors and admins may."""
     theirs = Issue.objects.editable_by(request.user)
     issue = get_object_or_404(theirs, pk=pk)
     closing = "close" in request.POST
+    # Only if it is not closed already: a second click must not change the time of closing.
     theirs.filter(pk=pk, closed_at__isnull=closing).update(
         closed_at=timezone.now() if closing else None
     )
@@ -160,7 +161,7 @@ def _page(
 
 
 def _rows(cases: CaseQuerySet, user: User) -> list[Row]:
-    """Those that are not closed first, the last heard of at the top."""
+    """Rows of the cases: those that are not closed first, then by latest inbound message."""
     rest = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
     return rows(cases.order_by(rest, "-last_inbound_at", "-pk")[:MOST], user)
 
@@ -171,7 +172,7 @@ def _workable(issue: Issue, user: User) -> set[int]:
 
 
 def _found(issue: Issue, words: str, user: User) -> list[Row]:
-    """Cases by these words that the user may add."""
+    """Cases that match these words and that the user may add."""
     if not words:
         return []
     cases = cases_asked_for(Asked("all", "newest", {"q": words}), user)

@@ -1,4 +1,7 @@
-"""Where people work. Their logins are crm's; this assembles both, since departments stand above."""
+"""Roles of users in departments, and invitations with them.
+
+Logins belong to crm. This app combines both, because departments are in a layer above crm.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from routing.models import Case, Membership
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: StaffRequest) -> HttpResponse:
-    """A login and its departments at once; the link is shown and mailed."""
+    """Create a login and its department roles together; the link is shown and mailed."""
     typed = request.POST or None
     form, seats = InviteForm(typed), SeatsForm(typed)
     with transaction.atomic():
@@ -38,7 +41,7 @@ def invite(request: StaffRequest) -> HttpResponse:
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def seats(request: StaffRequest, pk: int) -> HttpResponse:
-    """In which departments a person works, and as what."""
+    """Edit a user's role in each department."""
     person = get_object_or_404(User, pk=pk)
     form = SeatsForm(request.POST or None, person=person)
     if not form.is_valid():
@@ -55,7 +58,7 @@ def seats(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _seat(person: User, form: SeatsForm, *, by: User) -> int:
-    """Give them these parts → how many cases went back that they may no longer work on."""
+    """Set the roles → number of cases unassigned because the person may not work on them now."""
     changes = list(form.changes)
     for department, role in changes:
         if role:
@@ -64,6 +67,7 @@ def _seat(person: User, form: SeatsForm, *, by: User) -> int:
             )
         else:
             Membership.objects.filter(user=person, department=department).delete()
+    # After the roles are set: they decide what the person may work on.
     workable = Case.objects.workable_by(person).values("pk")
     touched = [department.pk for department, _role in changes]
     theirs = Case.objects.living().of(person).filter(department__in=touched)

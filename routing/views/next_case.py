@@ -13,7 +13,7 @@ from routing.inbox.next_case import take_next
 @require_POST
 @worker_only
 def next_case(request: StaffRequest) -> HttpResponse:
-    """Take the most urgent case that waits, and open it."""
+    """Claim the most urgent unassigned case, and open it."""
     case = take_next(request.user)
     if case is None:
         messages.info(request, _("Nothing waits for anybody."))

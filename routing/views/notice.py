@@ -20,7 +20,7 @@ PAGE = 100
 
 @require_safe
 def notices(request: StaffRequest) -> HttpResponse:
-    """What rang the bell, day by day; `show=unread` leaves out what was read."""
+    """List the user's notices by day; `show=unread` leaves out those that were read."""
     mine = Notice.objects.filter(user=request.user)
     only_unread = request.GET.get("show") == "unread"
     wanted = mine.unread() if only_unread else mine
@@ -44,7 +44,7 @@ def bell(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def read(request: StaffRequest) -> HttpResponse:
-    """All of them are read; or one, on the way to what it is about."""
+    """Mark all notices as read; or mark one, and redirect to the page that it is about."""
     mine = Notice.objects.filter(user=request.user)
     asked = number(request.POST.get("notice", ""))
     one = mine.filter(pk=asked).first() if asked else None
@@ -56,6 +56,6 @@ def read(request: StaffRequest) -> HttpResponse:
 
 
 def _by_day(rows: Iterable[Notice]) -> list[tuple[date, list[Notice]]]:
-    """Days of the workspace, the newest first; rows come in that order."""
+    """Group notices by day in the workspace's time zone. rows: newest first."""
     days = groupby(rows, key=lambda row: timezone.localdate(row.at))
     return [(day, list(those)) for day, those in days]

@@ -26,7 +26,7 @@ from scrm.web.params import number
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def new(request: StaffRequest) -> HttpResponse:
-    """A call, a letter, anything else. “Search” and another tab keep what was typed."""
+    """Log a call, a letter or anything else. “Search” and another tab keep the input."""
     if request.method == "POST" and not {"search", "tab"} & set(request.POST):
         return _log(request)
     typed = request.POST if request.method == "POST" else request.GET
@@ -45,9 +45,10 @@ def new(request: StaffRequest) -> HttpResponse:
 @require_safe
 @worker_only
 def who(request: StaffRequest) -> HttpResponse:
-    """Whom the words find, while they are being typed."""
+    """Show the people whom the words find, while the user types."""
     words, value = request.GET.get("profile_q", ""), request.GET.get("profile", "")
-    people = _people(words, "" if value == NEW else value)  # it was new by fewer letters
+    # “New” was chosen for a shorter search: the longer one may find a person.
+    people = _people(words, "" if value == NEW else value)
     return render(request, "routing/_new_who.html", people)
 
 
@@ -72,14 +73,14 @@ def _log(request: StaffRequest) -> HttpResponse:
 
 
 def _case(request: StaffRequest, asked: str) -> Case | None:
-    """The case that this is to be added to; 404 for one that is not theirs to work on."""
+    """The case to add the touchpoint to; 404 if the user may not work on it."""
     if not asked:
         return None
     return get_object_or_404(Case.objects.workable_by(request.user), pk=number(asked) or 0)
 
 
 def _people(words: str, value: str = "") -> dict[str, Any]:
-    """Whoever is chosen already, then whom the words find, and last somebody new."""
+    """Template context of the choice: the chosen person, the search results, then “new”."""
     one = chosen(value)
     first = [as_person(one)] if one else []
     others = [person for person in find(words) if not one or person.value != first[0].value]
@@ -94,8 +95,10 @@ def _people(words: str, value: str = "") -> dict[str, Any]:
 
 
 def _kept(request: StaffRequest) -> list[Attachment]:
-    """The good ones of the scans that came with a page that comes again: they need not be
-    chosen anew."""
+    """Store the valid scans of a page that is shown again, so that they need not be chosen again.
+
+    Returns them together with those that were stored before.
+    """
     mine = Attachment.objects.filter(by=request.user, interaction=None)
     kept = list(mine.filter(uuid__in=_uuids(request.POST.getlist("kept"))))
     fresh = [file for file in request.FILES.getlist("scans") if not trouble(file)]

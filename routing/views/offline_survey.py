@@ -22,14 +22,14 @@ from scrm.web.body_limits import body_limit, with_files
 CSV = "text/csv"
 _SHOWN = 10
 _RECEIVED = 5 * MOST_BYTES
-"""More than is taken: a file that is a little too large is received, and told at its field."""
+"""More than the limit: a slightly too large file is received and gets an error at its field."""
 
 
 @body_limit(with_files(_RECEIVED))
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def upload(request: StaffRequest) -> HttpResponse:
-    """Take a file of survey answers; nothing is recorded yet."""
+    """Upload a file of survey answers; nothing is recorded yet."""
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
     form = UploadForm(*posted)
     if not form.is_valid():
@@ -49,7 +49,7 @@ def upload(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """What each column is, and what would come of it; “import” has exactly that done."""
+    """Choose the content of each column and preview the result; “import” imports exactly that."""
     row = get_object_or_404(_uploads(request.user), uuid=uuid)
     raw = _bytes(row)
     if job := survey.imported(row):
@@ -61,6 +61,7 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
     judged = survey.judge(form.sheet, form.plan, now=timezone.now())
     if "import" not in request.POST:
         return _page(request, row, form, judged)
+    # Import only a plan whose preview the user has seen.
     if request.POST.get("seen") != form.plan.mark:
         form.trouble = _("You changed how the file is read. This is what would come of it now.")
         return _page(request, row, form, judged, status=409)
@@ -73,7 +74,7 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @worker_only
 def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """The rows that cannot be brought in, to be mended in a spreadsheet."""
+    """Download the rows that cannot be imported, to be corrected in a spreadsheet."""
     row = get_object_or_404(_uploads(request.user), uuid=uuid)
     raw = _bytes(row)
     if job := survey.imported(row):
@@ -114,7 +115,7 @@ def _page(
 
 
 def _result(request: StaffRequest, row: Attachment, job: Job, raw: bytes) -> HttpResponse:
-    """How the import goes or went, and what it left out."""
+    """Show the progress or the result of the import, and the rows that it left out."""
     if request.method == "POST" and "again" in request.POST:
         survey.try_again(job)
     if request.method == "POST":

@@ -17,7 +17,7 @@ _MOST_TAGGED = 500
 
 @require_safe
 def palette(request: StaffRequest) -> HttpResponse:
-    """Cases and people by what is typed, for the box that goes anywhere."""
+    """Search cases, contacts and issues for the command palette."""
     words = storable(request.GET.get("q", "")).strip()[:200]
     if not words:
         return HttpResponse()
@@ -33,7 +33,7 @@ def palette(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def suggestions(request: StaffRequest) -> HttpResponse:
-    """Tags in use and issues that are open, for fields that suggest them."""
+    """Tags in use and open issues, for fields with suggestions."""
     tagged = Case.objects.visible_to(request.user).living().exclude(tags=[])
     newest = tagged.order_by("-last_inbound_at").values_list("tags", flat=True)[:_MOST_TAGGED]
     tags = sorted({tag for each in newest for tag in each})

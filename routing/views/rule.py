@@ -22,7 +22,7 @@ from scrm.web.params import number
 @admin_only
 @require_safe
 def rules(request: StaffRequest) -> HttpResponse:
-    """The order, and on request what it would make of a case."""
+    """List the rules in order; with `case`, also try them on that case."""
     rows = RoutingRule.objects.select_related("owner", "current__department", "current__person")
     asked = request.GET.get("case", "").strip().lstrip("#")
     context = {"rules": rows, "number": asked, "trial": _trial(asked) if asked else None}
@@ -63,7 +63,7 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def move(request: StaffRequest, pk: int) -> HttpResponse:
-    """One place up or down; the order is written anew, so that no two share a place."""
+    """Move a rule one place up or down; positions are renumbered, so that no two are equal."""
     order = list(RoutingRule.objects.select_for_update().order_by("position", "pk"))
     row = get_object_or_404(RoutingRule, pk=pk)
     here = order.index(row)
@@ -80,7 +80,10 @@ def move(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def switch(request: StaffRequest, pk: int) -> HttpResponse:
-    """On or off, as the button said that was pressed."""
+    """Turn a rule on or off, as the pressed button says.
+
+    The button names the new state: a second click does not turn it back.
+    """
     row = get_object_or_404(RoutingRule, pk=pk)
     row.is_active = request.POST.get("to") == "on"
     row.save(update_fields=["is_active"])
@@ -91,7 +94,7 @@ def switch(request: StaffRequest, pk: int) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One revision and in words how it differs from the one before."""
+    """One revision, and its differences from the previous one in words."""
 
     revision: RuleRevision
     differences: list[str]
@@ -114,7 +117,7 @@ def _page(
 
 
 def _known() -> list[tuple[str, list[str]]]:
-    """Names of ours that a condition may ask for."""
+    """Names that a condition may use: of topics, sources and channels."""
     return [
         (_("Topics"), list(Topic.objects.values_list("name", flat=True))),
         (_("Sources"), list(Source.objects.values_list("name", flat=True))),
