@@ -1,4 +1,4 @@
-"""What we sent came back, or is late: it stands at its sending, its case, and whom it missed."""
+"""Apply bounces and delay notices to the delivery, its case and the recipient's profile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
 
 
 def come_back(items: Sequence[Item], *, now: datetime) -> None:
-    """Items of the kinds BOUNCE and NOTICE, in the ledger's transaction. Again is no more."""
+    """Apply items of the kinds BOUNCE and NOTICE, in the ledger's transaction.
+
+    Idempotent: a second call changes nothing.
+    """
+    # First: a bounce proves that a delivery of unknown state left, and only a sent one bounces.
     prove(items, now=now)
     named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
     sent = Delivery.objects.filter(uuid__in=named, state=Sending.SENT)
@@ -45,7 +49,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
-    """No failure so far: their server goes on trying."""
+    """Record a delay on the delivery. It has not failed: the receiving server keeps trying."""
     said = f"It is not there yet: {why}"
     if delivery.error == said:
         return

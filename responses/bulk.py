@@ -1,4 +1,4 @@
-"""One verb for many cases: with progress, with what could not be done, and with one undo."""
+"""Run one verb on many cases, with progress, a list of refusals, and one undo."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from routing.models import Case, Issue, Notice
 from routing.models.status import Stale
 
 AT_ONCE = 50
-"""As many are done while the page waits; more are done as a job that the page follows."""
+"""Up to this number of cases the page waits; more run as a job that the page follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to do to one case. last, assignee: what its row showed, 0 for none."""
+    """What to do to one case. last, assignee: ids that its row showed; None for none."""
 
     data: dict[str, Any]
     by: User
@@ -98,9 +98,10 @@ _DONE = {
 
 
 def carry_out(job: Job, *, ring: bool = False) -> None:
-    """Do it to each case that its owner may work on. A second run goes on where one died.
+    """Run the job's verb on each case that its owner may work on.
 
-    ring: whoever asked does not wait for it, so a notice tells them that it has ended.
+    A second run continues where the first one died. ring: the owner does not wait for it, so a
+    notice tells when it has ended.
     """
     tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}
     for pk, last, assignee in job.data["cases"]:
@@ -116,13 +117,14 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
 
 @transaction.atomic
 def _do_one(job: Job, pk: int, asked: Asked) -> None:
-    """The case and what the job knows of it change together, so that a kill repeats nothing."""
+    """Change one case and the job's record of it in one transaction: a crash repeats nothing."""
     workable = Case.objects.workable_by(asked.by).select_related("profile")
     case = workable.select_for_update(of=("self",)).filter(pk=pk).first()
     try:
         if case is None:
             raise Stale(_("It is not yours to work on."))
         before = case.standing
+        # A savepoint: a refused verb is rolled back, and the refusal is still noted.
         with transaction.atomic():
             VERBS[job.data["verb"]](case, asked)
             after = Case.objects.get(pk=pk).standing
@@ -135,7 +137,7 @@ def _do_one(job: Job, pk: int, asked: Asked) -> None:
 
 
 def _changes(job: Job) -> list[list[Any]]:
-    """[case, how it stood before, how it stands after] of what was done."""
+    """[case id, state before, state after] of each case that was changed."""
     return list(job.result.get("changes", []))
 
 
@@ -144,7 +146,7 @@ def _refused(job: Job) -> list[list[Any]]:
 
 
 def take_back(job: Job, *, by: User) -> tuple[int, int]:
-    """Put every case back as it stood → how many were, how many had changed since."""
+    """Undo the job → how many cases were restored, how many had changed since."""
     back = left = 0
     for pk, before, after in job.result.get("changes", []):
         case = Case.objects.workable_by(by).filter(pk=pk).first()

@@ -1,6 +1,7 @@
-"""A statement that stands somewhere: other words in its place, or none any more.
+"""Correct or take down a statement that is posted already.
 
-Whoever changes it has seen what was written before: that is checked under the statement's lock.
+A change counts only if its author has seen the newest version; that is checked under a lock on
+the statement.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, S
 
 
 def posts_of(response: Response) -> list[Delivery]:
-    """What of a statement stands somewhere where it can still be corrected and taken down."""
+    """The statement's deliveries whose posts are online and can be corrected or taken down."""
     gone = Q(changes__act=Act.WITHDRAW, changes__state__in=_NOT_UNDONE)
     posts = response.deliveries.filter(act=Act.SAY, state=Sending.SENT).exclude(gone)
     rows = posts.select_related("account", "interaction__conversation").order_by("pk")
@@ -38,7 +39,7 @@ def posts_of(response: Response) -> list[Delivery]:
 
 
 def stands(response: Response) -> bool:
-    """The same in short, over what was fetched already: whether there is any."""
+    """Whether `posts_of` finds anything, answered from rows that are prefetched already."""
     rows = response.deliveries.all()
     gone = {
         each.amends_id for each in rows if each.act == Act.WITHDRAW and each.state in _NOT_UNDONE
@@ -53,7 +54,7 @@ def stands(response: Response) -> bool:
 
 
 def current(response: Response, *, sent: bool = False) -> Response:
-    """The version whose words stand there, or are on their way; sent: only what is there."""
+    """The version whose words are online or on their way; with `sent`, only what is online."""
     states = [Sending.SENT] if sent else [Sending.QUEUED, Sending.SENDING, Sending.SENT]
     there = Q(deliveries__act=Act.AMEND, deliveries__state__in=states)
     later = response.corrections.filter(there, state=State.RELEASED)
@@ -61,21 +62,22 @@ def current(response: Response, *, sent: bool = False) -> Response:
 
 
 def newest(response: Response) -> Response:
-    """The version that was written last and may still appear: there, on its way, or held."""
+    """The version that was written last and may still appear: online, on its way, or held."""
     alive = Q(deliveries__act=Act.AMEND, deliveries__state__in=_NOT_UNDONE)
     later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
     return later.order_by("-pk").first() or response
 
 
 def correct(response: Response, words: Words, *, over: int | None, by: User) -> Response:
-    """Other words in the place of a statement's posts: a response of its own, by the rules.
+    """Change the words of a statement's posts. The correction is a response under the same rules.
 
-    over: the newest version that its author saw. Raises Stale where there is a newer one or
-    nothing of it stands any more, Refused in the words of the rules.
+    over: the newest version that its author saw. Raises Stale if there is a newer one or no
+    post is left, Refused with the reason of a rule.
     """
 
     def write() -> Response:
         posts = _posts_to_change(response, over)
+        # First: the uncorrected words must not be posted elsewhere afterwards.
         _stop_what_waits(response, why=_STOPPED)
         correction = write_down(
             replace(words, seen=None),
@@ -100,9 +102,10 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
 
 @transaction.atomic
 def take_down(response: Response, *, why: str, over: int | None, by: User) -> None:
-    """Its posts go, at once; the words stay in the record. Raises Stale as `correct` does."""
+    """Take the posts down at once; the words stay in the record. Raises Stale as `correct` does."""
     now = timezone.now()
     posts = _posts_to_change(response, over)
+    # Stop whatever is still queued first: it would be posted after its own removal.
     _stop_what_waits(response, why="It was taken down before it went.")
     _overtake(posts, response)
     for post in posts:
@@ -112,7 +115,10 @@ def take_down(response: Response, *, why: str, over: int | None, by: User) -> No
 
 
 def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
-    """Locked, so that of two who press at once the second sees what the first did."""
+    """Lock the statement and return its posts. Raises Stale.
+
+    Of two users who change it at once, the second sees what the first one did.
+    """
     Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
     posts = posts_of(response)
     if not posts:
@@ -126,9 +132,13 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
 
 
 def _stop_what_waits(response: Response, *, why: str) -> None:
-    """The same words must not appear elsewhere afterwards. Raises Stale while one is leaving."""
+    """Cancel the queued deliveries: the same words must not appear elsewhere afterwards.
+
+    Raises Stale while a delivery is being sent or its state is unknown.
+    """
     said = response.deliveries.filter(act=Act.SAY)
     said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
+    # Only now: a delivery that was claimed before the update is found here.
     if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
         raise Stale("In another place it is just leaving. Try again when that is settled.")
     said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
@@ -146,7 +156,7 @@ def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Deliv
 
 
 def _overtake(posts: Sequence[Delivery], by: Response) -> None:
-    """An earlier correction that still waits need not go any more."""
+    """Cancel earlier corrections of these posts that are still queued."""
     waiting = Delivery.objects.filter(
         amends__in=posts, state=Sending.QUEUED, response__state="released"
     )
@@ -155,9 +165,9 @@ def _overtake(posts: Sequence[Delivery], by: Response) -> None:
 
 @transaction.atomic
 def undo(response: Response, *, by: User) -> list[Response]:
-    """Stop what has not left → what goes out after all, because it was in its way.
+    """Cancel a response before it is sent → the responses that are sent after all.
 
-    Raises Stale once the first sending began.
+    Those are the ones that it had stopped. Raises Stale once its first delivery began.
     """
     if response.corrects_id is None or not response.corrects_in_place:
         response.cancel(by=by)
@@ -166,13 +176,16 @@ def undo(response: Response, *, by: User) -> list[Response]:
     response.cancel(by=by)
     posts = posts_of(statement)
     back = [row for post in posts if (row := _stopped_at(post, by=response))]
-    if posts and newest(statement) == statement and not back:  # not where it was taken down
+    if posts and newest(statement) == statement and not back:  # not if taken down
         back = list(statement.deliveries.filter(state=Sending.CANCELLED, error=_STOPPED))
     return _let_go(back, by=by)
 
 
 def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
-    """The last correction of a post that a later one stopped, if nothing later is alive there."""
+    """The latest correction of a post that a later one stopped, or None.
+
+    None also if a change to the post that was written later is still held, queued or sent.
+    """
     alive = post.changes.filter(
         state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]
     )
@@ -184,7 +197,7 @@ def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
 
 
 def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
-    """They go as if just released, or at their own time if that is later."""
+    """Queue these deliveries again: sent as if just released, or at their own later time."""
     now, wait = timezone.now(), settings.UNDO_SECONDS
     rows = Delivery.objects.filter(pk__in=[each.pk for each in sendings], state=Sending.CANCELLED)
     soon = Greatest("send_after", now + timedelta(seconds=wait))

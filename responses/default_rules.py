@@ -1,4 +1,4 @@
-"""The business rules that every workspace begins with; its admins change them as they like."""
+"""The business rules that every workspace starts with; its admins can change them."""
 
 from __future__ import annotations
 
@@ -121,11 +121,11 @@ RULES: dict[str, Json] = {
         "reason": "Somebody else reads it soon after it went out.",
     },
 }
-"""Name → what the rule is made of, in its order."""
+"""Rule name → its fields, in the order of the rules."""
 
 
 def ship(owner: User, *, but: tuple[str, ...] = (), since: datetime | None = None) -> None:
-    """Put them in force. but: the names of those that are left out."""
+    """Create the default rules. but: names to leave out. since: when they were created."""
     for name in RULES:
         if name not in but:
             add(name, owner=owner, since=since)

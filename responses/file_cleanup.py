@@ -1,5 +1,6 @@
-"""Files that nothing came of: scans and uploads that were chosen and never used, and what came by a
-visit that was void. A row goes first and its bytes after the commit, so no row lacks its file.
+"""Delete unused files: scans and uploads that were never used, and files of a void fetch.
+
+The row is deleted first and its file after the commit, so that no row lacks its file.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from responses.models import Draft
 
 _log = structlog.get_logger(__name__)
 UNTOUCHED = timedelta(days=7)
-"""After so long nobody comes back to a page, and no visit is under way."""
+"""Age after which no user returns to a page and no fetch is still running."""
 SLICE = 100
-"""A kill between the rows and their bytes leaves no more bytes than that, for good."""
+"""Rows per transaction: a crash between rows and files leaves at most this many files behind."""
 
 
 def sweep(*, now: datetime) -> int:
-    """Remove what nothing refers to → how many files."""
+    """Delete the files that nothing refers to → how many."""
     swept = last = 0
     while seen := _after(last, now):
         names = _drop_rows(seen, now)
         for name in names:
+            # Another row may refer to the same file.
             if not Attachment.objects.filter(file=name).exists():
                 default_storage.delete(name)
         swept, last = swept + len(names), seen[-1]
@@ -43,9 +45,13 @@ def _after(last: int, now: datetime) -> list[int]:
 
 @transaction.atomic
 def _drop_rows(seen: list[int], now: datetime) -> list[str]:
-    """Looked at again under their locks: whoever uses one locks it, and it is passed over."""
+    """Delete the rows that are still unused → the names of their files.
+
+    A transaction that uses a file locks its row; such rows are skipped.
+    """
     rows = Attachment.objects.filter(pk__in=seen).select_for_update(skip_locked=True)
     locked = [row.pk for row in rows]
+    # Check again under the locks: a file may have been used since it was listed.
     unused = {row.pk: row for row in _unused(now).filter(pk__in=locked)}
     named = {str(uuid) for uuid in _named()}
     gone = [row for row in unused.values() if str(row.uuid) not in named]
@@ -59,7 +65,7 @@ def _unused(now: datetime) -> QuerySet[Attachment]:
 
 
 def _named() -> Iterable[object]:
-    """What drafts and imports call by name."""
+    """UUIDs of files that drafts and imports refer to."""
     for kept in Draft.objects.filter(fields__has_key="kept").values_list("fields__kept", flat=True):
         yield from kept
     yield from Job.objects.filter(data__has_key="upload").values_list("data__upload", flat=True)

@@ -1,8 +1,8 @@
-"""What an answer to us may amount to, proposed by plain words and a hint of its tone. Pure.
+"""Propose the outcome of an answer (thanks, angry or neutral) from its words and tone. Pure.
 
-A proposal is never a fact: it is shown as such until a human confirms or corrects it. Words that
-hardly mean anything else come first; the tone is asked only where a text seems to be English,
-which is all that its dictionary knows. Where words and tone disagree, nothing is proposed.
+A proposal is never a fact: it is shown as one until a user confirms or corrects it. Unambiguous
+phrases count first. The tone counts only for a text that seems to be English, the one language
+of its dictionary. If words and tone disagree, nothing is proposed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from scrm.text.fold import fold
 Outcome = Literal["", "thanks", "angry", "neutral"]
 
 MOST = 2_000
-"""Characters that are looked at: whoever thanks or scolds does so early."""
+"""Characters that are read: people who thank or complain do so early in a text."""
 CLEAR = 0.45
-"""From which tone on, of -1 to 1, a text is taken for praise or anger."""
+"""Strength of the tone, which is -1 to 1, from which a text counts as praise or anger."""
 
 _THANKS, _ANGRY, _BITTER = 1, 2, 3
 THANKS = (
@@ -70,17 +70,18 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """outcome: "" where nothing is proposed. why: what speaks for it, for whoever judges."""
+    """A proposed outcome. outcome: "" for no proposal. why: the evidence, for the user."""
 
     outcome: Outcome = ""
     why: str = ""
 
 
 def propose(text: str) -> Proposal:
-    """What a text that answers us may amount to."""
+    """Propose the outcome of a text that answers us."""
     text = text[:MOST]
     said = _said(text)
     tone = _tone(text) if _seems_english(text) else 0.0
+    # First: “no thanks” is found as “thanks” too.
     if _BITTER in said:
         return Proposal("angry", _quoted(said[_BITTER]))
     if _ANGRY in said:
@@ -102,7 +103,7 @@ def _by_tone(tone: float) -> Proposal:
 
 
 def _said(text: str) -> dict[int, str]:
-    """Which lists hit, each with the first of its words as they stand in the text."""
+    """The lists that match, each with its first match as written in the text."""
     found: dict[int, str] = {}
     for hit in _matcher().match("", text):
         span = hit.spans[0]

@@ -1,4 +1,4 @@
-"""Who a response goes to: which replies compete for one person, and who wrote privately."""
+"""Recipients of responses: which replies compete for one person, and who wrote privately."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from responses.models import Response
 
 
 def private_words(*cases: int) -> QuerySet[Interaction]:
-    """What the party of each of these cases said privately in it, by any of its profiles.
+    """Private messages in these cases from the case's contact, by any of its profiles.
 
-    Each row has `case`.
+    Each row is annotated with `case`.
     """
     inbound = Interaction.objects.filter(
         conversation__case_links__case__in=cases,
@@ -35,9 +35,10 @@ def private_words(*cases: int) -> QuerySet[Interaction]:
 
 
 def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
-    """Public replies to people who wrote privately in the case → whether they did so since.
+    """Find the public replies to people who wrote privately in the case.
 
-    One statement, however many responses there are.
+    Returns response id → whether they did so after the reply was written. One query, however
+    many responses there are.
     """
     public = [
         each
@@ -53,7 +54,7 @@ def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
 
 
 def people(response: Response) -> frozenset[tuple[str, int]]:
-    """Who it addresses: contacts, or profiles that are linked to none. Empty for a statement."""
+    """The addressees: contacts, or profiles that are linked to none. Empty for a statement."""
     profiles = [each.profile for each in response.deliveries.all() if each.profile]
     links = [(profile, profile.link) for profile in profiles]
     return frozenset(
@@ -64,7 +65,7 @@ def people(response: Response) -> frozenset[tuple[str, int]]:
 def compete(one: Response, other: Response) -> bool:
     """Whether both are replies to the same person on the same case.
 
-    A statement addresses nobody by name, so it competes with nothing.
+    A statement has no addressees, so it competes with nothing.
     """
     same_case = one.pk != other.pk and one.case_id == other.case_id
     return same_case and not people(one).isdisjoint(people(other))

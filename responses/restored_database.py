@@ -1,7 +1,8 @@
-"""A database that was restored from a copy sends nothing until somebody releases it (G18, G26).
+"""A database that was restored from a copy sends nothing until a user releases it (G18, G26).
 
-What becomes due until the release may have been sent by the original: it is `unknown`, and
-settled like everything that is. What is planned for later waits for the release.
+Deliveries that become due before the release may have been sent by the original: they become
+`unknown`, and are settled like all unknown ones. Deliveries planned for later wait for the
+release.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _DOUBT = "The database was restored from a copy; the original may have sent this
 
 @transaction.atomic
 def look(*, now: datetime) -> None:
-    """Hold everything if this database was restored; doubt what became due while it is held."""
+    """Hold everything if this database was restored; during a hold, doubt what becomes due."""
+    # Locked: release() must not let deliveries go that are marked as unknown here.
     hold = Pause.objects.restored().select_for_update().first()
     if hold:
         _doubt(hold, now)
@@ -35,7 +37,7 @@ def look(*, now: datetime) -> None:
 
 
 def is_set_back(*, now: datetime) -> bool:
-    """Whether more was sent from it than it knows of; then everything is held."""
+    """Whether more was sent from this database than it has recorded; if so, hold everything."""
     if not Instance.objects.is_set_back():
         return False
     _hold(now)
@@ -51,7 +53,7 @@ def _hold(now: datetime) -> None:
     _doubt(Pause.objects.restored().get(), now)
     told = User.objects.active().filter(role__in=[User.Role.SUPERVISOR, User.Role.ADMIN])
     Notice.give(told, Notice.Kind.HELD, url=reverse("responses:sendings"), now=now)
-    # Also those just given: mailed after the release, they would no longer be true.
+    # Also the notices just given: mailed after the release, they would no longer be true.
     Notice.objects.never_mail(now=now)
 
 
@@ -63,35 +65,40 @@ def _sign() -> Pause.Sign:
 
 
 def _doubt(hold: Pause, now: datetime) -> None:
-    """The original may have sent what is due, unless it was made here since the hold began."""
+    """Mark due deliveries as unknown: the original may have sent them.
+
+    Except those created here since the hold began, which the original does not have.
+    """
     ours = Q(response__created_at__gt=hold.at) | Q(replaces__settled_at__gte=hold.at)
     due = waiting().filter(send_after__lte=now).exclude(ours)
-    # The state again: a join becomes a subquery, and a cancelled row must stay cancelled.
+    # Filter by state again: the join becomes a subquery, and a row that was cancelled
+    # meanwhile must stay cancelled.
     Delivery.objects.filter(pk__in=due.values("pk"), state=Sending.QUEUED).update(
         state=Sending.UNKNOWN, settle_after=now, error=_DOUBT, doubted_in=hold
     )
 
 
 def waiting() -> DeliveryQuerySet:
-    """What leaves after the release: at once, or at its time."""
+    """Deliveries that leave after the release: at once, or at their time."""
     queued = Delivery.objects.filter(state=Sending.QUEUED, settled_at=None)
     return queued.filter(response__state="released")
 
 
 def doubted(hold: Pause) -> DeliveryQuerySet:
-    """What the original may have sent, as far as nobody knows yet."""
+    """Deliveries that the original may have sent and whose state is still unknown."""
     return Delivery.objects.filter(doubted_in=hold, state=Sending.UNKNOWN, settled_at=None)
 
 
 @transaction.atomic
 def release(*, by: User, now: datetime) -> bool:
-    """Let what waits leave, also what is late by now. False if nothing was held.
+    """Let waiting deliveries leave, including late ones. Returns False if nothing was held.
 
-    What the original may have sent is looked up once more, now that it sends no longer.
+    What the original may have sent is looked up once more, now that it no longer sends.
     """
     hold = Pause.objects.restored().first()
     if hold is None or not Pause.objects.release(by=by, now=now):
         return False
+    # Before the rest leaves: what became due since the last look may have been sent as well.
     _doubt(hold, now)
     looked_up = Q(state=Sending.UNKNOWN, settled_at=None, settle_after__isnull=False)
     Delivery.objects.filter(looked_up).update(settle_after=now)

@@ -1,4 +1,4 @@
-"""What the rules say of a text, with the words that they mean."""
+"""Findings of the business rules for a text, with the words that they refer to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ MOST_QUOTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One rule's reason. fate: what becomes of the text by it. quotes: the words it means,
-    marked, each with a little around it.
+    """One rule's reason.
+
+    fate: what happens to the text because of it. quotes: the words that it refers to,
+    highlighted, each with some context.
     """
 
     reason: Reason
@@ -31,18 +33,18 @@ class Spoken:
 
 
 def spoken(response: Response, accounts: list[Account]) -> list[Spoken]:
-    """What stands in the way of a text that is not stored yet, the strictest first."""
+    """Findings for a text that is not stored yet, the strictest first."""
     verdict = response.judge(accounts=accounts, now=timezone.now())
     return _shown(response, verdict.reasons, will=True)
 
 
 def said_of(response: Response) -> list[Spoken]:
-    """What the rules said when it was sent or held."""
+    """Findings as recorded when the response was sent or held."""
     return _shown(response, [_reason(each) for each in response.verdict])
 
 
 def held_for(response: Response) -> str:
-    """For whose signature a held text waits."""
+    """Whose signature a held response waits for, in words."""
     return _("Held for %s") % _SIGNERS[tuple(response.steps) or ("lead",)]
 
 

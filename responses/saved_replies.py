@@ -1,4 +1,4 @@
-"""Saved replies with variables: what a name in double braces becomes. Pure but for its rows."""
+"""Saved replies: fill in their variables, which are names in double braces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Ready:
 
 
 def unknown_variables(text: str) -> list[str]:
-    """Names in double braces that mean nothing, each once."""
+    """Names in double braces that are not variables, without duplicates."""
     names = [name.strip() for name in _VARIABLE.findall(text)]
     return list(dict.fromkeys(name for name in names if name not in VARIABLES))
 
@@ -33,7 +33,7 @@ def fill_in(text: str, values: dict[str, str]) -> str:
 
 
 def replies_for(case: Case, user: User) -> list[Ready]:
-    """What may be said in the name of the case's department, ready to go in."""
+    """Saved replies that the case's department may use, filled in for the case."""
     values = _values(case, user)
     usable = SavedReply.objects.usable_in(case.department)
     return [Ready(reply.name, fill_in(reply.text, values)) for reply in usable]

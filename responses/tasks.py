@@ -1,4 +1,4 @@
-"""Responses' own verbs as tasks: load a row, call one verb."""
+"""Celery tasks of responses: each loads a row and calls one verb."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def carry_out(job: int) -> None:
     mine = Job.objects.select_related("owner").get(pk=job)
     if mine.claim():
         bulk.carry_out(mine, ring=True)
+    # claim() fails a job after too many attempts: its owner must hear of that.
     elif mine.state == Job.State.FAILED:
         Notice.end_of(mine)
 

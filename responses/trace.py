@@ -1,4 +1,4 @@
-"""From one response back to where it came from, and forth to what came of it."""
+"""Trace a response back to the mentions that caused it, and forward to its feedback."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from responses.models import Approval, Decision, Delivery, Feedback, Response
 from routing.models import Case, CaseConversation, CaseEvent, Issue, RuleRevision
 
 MOST_MENTIONS = 100
-"""Of an issue that hundreds raised, the walk shows the first ones."""
+"""Maximum number of mentions in a trace: the first ones of an issue that hundreds raised."""
 MOST_ECHOES = 100
-"""Of a statement that hundreds answered, the walk shows the last ones."""
+"""Maximum number of answers in a trace: the last ones to a statement that hundreds answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """One answer to what we said, and the case that it belongs to now."""
+    """One answer to a response, and the case that it belongs to now."""
 
     feedback: Feedback
     case: Case | None
@@ -29,10 +29,11 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """All rows on the way. cases: its own, or those of the issue that it speaks to.
+    """All rows of a trace.
 
-    routed: how its own case came to its department, by rule_revision; both None without one.
-    matches carry their revision and topic, mentions their author's words as found.
+    cases: the response's own case, or those of its issue. routed: the event that put its own
+    case into its department, by rule_revision; both None without a case. matches: with their
+    revision and topic. mentions: with their author's words as found.
     """
 
     response: Response
@@ -52,7 +53,7 @@ class Walk:
 
     @property
     def found(self) -> list[tuple[Mention, list[Match]]]:
-        """Each mention with what it matched."""
+        """Each mention with its matches."""
         hits: dict[int, list[Match]] = defaultdict(list)
         for match in self.matches:
             hits[match.mention_id or 0].append(match)
@@ -60,7 +61,10 @@ class Walk:
 
 
 def walk(response: Response, *, by: User | None = None) -> Walk:
-    """Twelve statements at most. Leaves out what `by` may not see; None sees all."""
+    """Load a response's trace, without what `by` may not see; None sees everything.
+
+    At most twelve queries.
+    """
     cases = _cases(response, by)
     case = next((each for each in cases if each.pk == response.case_id), None)
     routed = _routed(case) if case else None
@@ -117,7 +121,7 @@ def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
 
 
 def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MOST_ECHOES) -> list[Echo]:
-    """The newest of these answers that `by` may read, with their cases. Two statements."""
+    """The newest of these answers that `by` may read, with their cases. Two queries."""
     said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     rows = list(
         answers.filter(interaction__in=said.values("pk"))

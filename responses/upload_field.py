@@ -1,4 +1,4 @@
-"""Files that leave with a text: chosen in the composer, kept where the form comes again."""
+"""Files that are sent with a text: uploaded in the composer, kept if the form is shown again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _SeveralFiles(forms.FileInput):
 
 
 class FilesField(forms.FileField):
-    """Several files of any kind. One that cannot be taken is said; the others can be kept."""
+    """Several files of any kind. Each one that cannot be sent is an error; others can be kept."""
 
     widget = _SeveralFiles
 
@@ -47,7 +47,7 @@ class FilesField(forms.FileField):
 
 
 def trouble(file: UploadedFile[bytes]) -> str:
-    """Why this file cannot go along, in words, or ""."""
+    """Why this file cannot be sent, in words, or ""."""
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": file.name}
     if file.size > LARGEST:
@@ -59,7 +59,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Which of the files that are here already go along; one that is not ticked is left out."""
+    """Which of the files that are stored already are sent; an unticked one is left out."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -68,7 +68,7 @@ class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
 
 def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Account) -> str:
-    """Why these cannot all go along from there, in words, or ""."""
+    """Why the account cannot send all of these files, in words, or ""."""
     total, most = sum(file.size or 0 for file in files), account.channel.carries
     if not most:
         says = _("%(account)s carries no files. Leave them out, or choose another way.")
@@ -83,7 +83,7 @@ def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Accoun
 
 
 def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
-    """Not stored yet."""
+    """Unsaved attachments of these files."""
     return [
         Attachment(
             by=by,
@@ -102,7 +102,7 @@ def _ending(name: str) -> str:
 
 
 def offered(user: User, response: Response | None = None) -> QuerySet[Attachment]:
-    """What they chose for a text that has not gone yet, and what goes along with `response`."""
+    """Files that the user uploaded for an unsent text, and the files of `response`."""
     unused = Q(by=user, interaction=None, responses=None)
     if response is None:
         return Attachment.objects.filter(unused)
@@ -110,16 +110,17 @@ def offered(user: User, response: Response | None = None) -> QuerySet[Attachment
 
 
 def named(among: QuerySet[Attachment], uuids: Iterable[object]) -> list[Attachment]:
-    """Those that a form or a draft names."""
+    """The files of `among` that a form or a draft names by UUID."""
     asked = [UUID(each) for each in uuids if isinstance(each, str) and _UUID.fullmatch(each)]
     return list(among.filter(uuid__in=asked).order_by("pk")) if asked else []
 
 
 def put_along(response: Response, files: Sequence[Attachment], *, by: User) -> None:
-    """Exactly these files go along, stored or not; its history says what changed."""
+    """Attach exactly these files, stored or not, and log the change in the response's history."""
     before = list(response.attachments.all())
     for file in files:
-        file.save(force_update=file.pk is not None)  # it may be swept away at this moment
+        # The file cleanup may delete a stored file right now: never insert it again.
+        file.save(force_update=file.pk is not None)
     response.attachments.set(files)
     for says, these in (
         ("Left out", [file.name for file in before if file not in files]),
@@ -130,9 +131,9 @@ def put_along(response: Response, files: Sequence[Attachment], *, by: User) -> N
 
 
 def take_back(response: Response) -> list[str]:
-    """The files of what was undone wait for its author's next text again → their names for it.
+    """Return the files of an undone response to its author's draft → their UUIDs.
 
-    An approver's too: they are the author's from now on.
+    Files that an approver uploaded belong to the author from now on.
     """
     files = list(response.attachments.filter(interaction=None))
     if files:
@@ -145,7 +146,7 @@ def take_back(response: Response) -> list[str]:
 
 
 def keep(request: HttpRequest, user: User, response: Response | None = None) -> list[Attachment]:
-    """The good ones of the files that came with a form that comes again, and those before."""
+    """Store the valid uploads of a form that is shown again → these and the files kept before."""
     kept = named(offered(user, response), request.POST.getlist("kept"))
     fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]
     for row in as_attachments(fresh[: max(MOST - len(kept), 0)], by=user):

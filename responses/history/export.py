@@ -1,4 +1,4 @@
-"""The response history as a spreadsheet: read and written a few hundred rows at a time."""
+"""Export the response history as CSV, a few hundred rows at a time."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ AT_ONCE = 200
 
 
 class _Line:
-    """What `csv` writes to: it hands the line back."""
+    """File-like object for `csv.writer` that returns each line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def lines(found: ResponseQuerySet, user: User, zone: tzinfo) -> Iterator[str]:
-    """The head and a line for each, the newest first, of what the filters found.
+    """Yield the header, and one line for each response that the filters found, newest first.
 
-    Begins with a byte order mark, so that spreadsheets read it as UTF-8. What was said while it
-    is written is not in it. A cell that a spreadsheet would calculate is made to be text.
-    zone: of the times; that of the page is gone while its rows are written.
+    It starts with a byte order mark, so that spreadsheets read it as UTF-8. Responses that are
+    written during the export are not in it. A cell that a spreadsheet would evaluate is made
+    text. zone: of the times; the request's time zone is no longer active while rows are sent.
     """
     write = csv.writer(_Line()).writerow
     yield "\ufeff" + str(write(_heads()))

@@ -1,4 +1,4 @@
-"""Which responses somebody asks for: the filters of the history, as they stand in its address."""
+"""Filters of the response history, as they appear in its URL."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ class HistoryForm(forms.Form):
 
     @property
     def narrowed(self) -> bool:
-        """Whether any filter is in force, sound or not."""
+        """Whether any filter is given, valid or not."""
         return any(self.data.get(name) for name in self.fields)
 
     @property
     def found(self) -> ResponseQuerySet:
-        """What the user may see of it, the newest first; a filter in error is left out."""
+        """Matching responses that the user may see, newest first; invalid filters are ignored."""
         self.is_valid()
         visible = Response.objects.visible_to(self.user)
         return _filtered(visible, self.cleaned_data, self.user).order_by("-created_at", "-pk")
@@ -102,7 +102,7 @@ class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def query_of(address: QueryDict) -> str:
-    """The filters in force, without the place in the list, as a view keeps them."""
+    """Query string of the filters without pagination, as a saved view stores it."""
     kept = QueryDict(mutable=True)
     for name in HistoryForm.base_fields:
         if typed := address.get(name):
@@ -111,7 +111,7 @@ def query_of(address: QueryDict) -> str:
 
 
 def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
-    """The rows after a page's last one; a mark that is not ours shows the first page."""
+    """Rows after the cursor `mark`, the last row of a page; an invalid one shows the first page."""
     last = place(mark)
     if last is None:
         return found
@@ -120,12 +120,12 @@ def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
 
 
 def mark_of(last: Response) -> str:
-    """Where the next page begins."""
+    """Return the cursor for the page after this row."""
     return f"{last.created_at.isoformat()},{last.pk}"
 
 
 def with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    """With all that a row says, by a fixed number of statements."""
+    """Load everything that a row shows, by a fixed number of queries."""
     return found.select_related(
         "case__profile", "issue", "department", "author", "campaign_link__campaign", "corrects"
     ).prefetch_related(
@@ -148,7 +148,7 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> Res
 
 
 def _came_of(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
-    """Those with such an answer among the ones that the user may read, as the sums count them."""
+    """Responses with an answer of this outcome that the user may read, as the tallies count."""
     if outcome == SILENT:
         return silent(found)
     if outcome not in {ANSWERED, *ASKED}:

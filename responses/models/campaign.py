@@ -17,14 +17,14 @@ from routing.models import Department, Membership
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def visible_to(self, user: User) -> CampaignQuerySet:
-        """Those of their departments and their own."""
+        """Campaigns of the user's departments, and the user's own."""
         if user.sees_everything:
             return self
         member = Membership.objects.filter(department=OuterRef("department"), user=user)
         return self.filter(Exists(member) | Q(owner=user))
 
     def editable_by(self, user: User) -> CampaignQuerySet:
-        """Its owner's to change, and its department's leads', and of those who see everything."""
+        """Campaigns that the user owns or leads the department of; all if they see everything."""
         if user.sees_everything:
             return self
         led = Membership.objects.filter(
@@ -45,9 +45,9 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     append_only=True,
 )
 class Campaign(models.Model):
-    """Several statements to many with one aim, and what came of them.
+    """Several statements to many with one aim, and their results.
 
-    department: in whose name. topic: made for it, so that what people say about it is heard.
+    department: in whose name. topic: created for the campaign, to find what people say about it.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -83,14 +83,14 @@ class Campaign(models.Model):
 
     @property
     def words(self) -> list[str]:
-        """What it listens for."""
+        """The words that its topic matches."""
         return list(self.topic.current.any_of) if self.topic and self.topic.current else []
 
     # Verbs
 
     @transaction.atomic
     def listen_for(self, words: Sequence[str], *, by: User, now: datetime | None = None) -> None:
-        """Hashtags and links of its own: a topic is made for them, or revised."""
+        """Match the campaign's own hashtags and links: create its topic, or revise it."""
         if list(words) == self.words:
             return
         if self.topic is None:
@@ -106,9 +106,9 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def add(self, statement: Response, *, by: User, now: datetime | None = None) -> None:
-        """Count a statement in; it leaves the campaign that it was in.
+        """Add a statement; it leaves the campaign that it was in.
 
-        Raises Refused, also where `by` may not take it out of that one.
+        Raises Refused, also if `by` may not take it out of that campaign.
         """
         if not statement.is_macro:
             raise Refused("A campaign is made of statements to many; this speaks to one person.")
@@ -123,7 +123,7 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def close(self, *, now: datetime | None = None) -> None:
-        """It is over: its topic listens no more. What came of it stays."""
+        """Close the campaign and turn its topic off. Its results stay."""
         Campaign.objects.filter(pk=self.pk, closed_at=None).update(closed_at=now or timezone.now())
         self.refresh_from_db()
         self._hear(False)
@@ -141,13 +141,13 @@ class Campaign(models.Model):
 
 
 def topic_name(campaign: str) -> str:
-    """What the topic of a campaign of this name is called."""
+    """Name of the topic of a campaign with this name."""
     return f"Campaign: {campaign}"
 
 
 @transaction.atomic
 def leave_campaign(statement: Response, *, by: User, now: datetime | None = None) -> None:
-    """It counts for no campaign any more. Raises Refused as `add` does."""
+    """Take a statement out of its campaign. Raises Refused as `add` does."""
     _check_reach(statement, by=by)
     gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
     if gone:
@@ -155,9 +155,9 @@ def leave_campaign(statement: Response, *, by: User, now: datetime | None = None
 
 
 def _check_reach(statement: Response, *, by: User) -> None:
-    """Nobody takes a statement out of a campaign that is closed, or that they do not see.
+    """Raise Refused if the statement's campaign is closed or `by` may not see it.
 
-    Locks the statement, so that it is in no other one by the time that it is moved.
+    Locks the statement, so that it cannot enter another campaign before it is moved.
     """
     Response.objects.select_for_update(of=("self",)).get(pk=statement.pk)
     link = CampaignStatement.objects.filter(statement=statement)
@@ -167,7 +167,7 @@ def _check_reach(statement: Response, *, by: User) -> None:
 
 
 class CampaignStatement(models.Model):
-    """A statement counts for a campaign, by whose word, and since when; for one at most."""
+    """A statement's campaign: who added it, and when. A statement is in at most one."""
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="links")
     statement = models.OneToOneField(Response, models.PROTECT, related_name="campaign_link")

@@ -13,9 +13,9 @@ from routing.models import Case, Issue
 
 
 class Draft(models.Model):
-    """What somebody has begun to write, kept as they type; gone once it is sent.
+    """A text that its author has begun, saved while typing; deleted once it is sent.
 
-    kind: the composer's tab. fields: its other fields. version: counts the keeps, so that a
+    kind: the composer's tab. fields: its other fields. version: counts the saves, so that a
     second window does not silently overwrite the first.
     """
 
@@ -57,10 +57,10 @@ class Draft(models.Model):
         fields: dict[str, Any] | None = None,
         now: datetime | None = None,
     ) -> tuple[Draft, bool]:
-        """Keep what is typed → the draft, and whether it was kept.
+        """Save what is typed → the draft, and whether it was saved.
 
-        seen: the version that the page began from; where another window kept a newer one,
-        nothing is changed and that one comes back.
+        seen: the version that the page started from. If another window saved a newer one,
+        nothing is changed and that one is returned.
         """
         row, made = cls.objects.select_for_update(of=("self",)).get_or_create(
             case=case, issue=issue, kind=kind, author=by

@@ -9,7 +9,7 @@ from scrm.db.append_only import append_only
 
 
 class ResponseEvent(models.Model):
-    """One thing that happened to a response: by whom, and why. Never changed."""
+    """One event in the history of a response: who did it, and why. Append-only."""
 
     response = models.ForeignKey(Response, models.PROTECT, related_name="events")
     at = models.DateTimeField(default=timezone.now)

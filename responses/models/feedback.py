@@ -10,10 +10,10 @@ from responses.models.response import Response
 
 
 class Feedback(models.Model):
-    """Something they said that answers something we said, and what it came to.
+    """An inbound interaction that answers a response, and its outcome.
 
-    proposed, proposed_why: what the machine reads in it. outcome: what a human said that it is;
-    the database takes none without their name.
+    proposed, proposed_why: the outcome that the machine proposes, and its evidence. outcome:
+    what a user judged; the database accepts none without `judged_by`.
     """
 
     class Outcome(models.TextChoices):
@@ -45,5 +45,5 @@ class Feedback(models.Model):
 
     @property
     def is_proposed(self) -> bool:
-        """The machine has said something, and no human has yet."""
+        """Whether the machine has proposed an outcome and no user has judged yet."""
         return bool(self.proposed and not self.outcome)

@@ -12,22 +12,22 @@ from scrm.bus.nudge import nudge
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 LEASE = timedelta(minutes=3)
-"""Longer than the hard limit of a task, so that a lapsed lease means death."""
+"""Longer than a task's hard time limit: an expired lease means that the process died."""
 MAX_ATTEMPTS = 60
-"""Each makes some checks or loses one, so more of them are only made where the database is away."""
+"""Each attempt makes some checks or loses one: only an unavailable database needs more."""
 NIGHT_BEGINS = 2
-"""The hour of the workspace from which on its night's proof is due."""
+"""Hour, in the workspace's time zone, from which the night's record check is due."""
 
 
 class ProofQuerySet(LeaseQuerySet["Proof"]):
     def due(self, now: datetime) -> ProofQuerySet:
-        """Not ended, and no living worker has it."""
+        """Not ended, and not leased to a process that may still be alive."""
         return super().due(now).filter(ended_at=None)
 
     def call_for_the_night(self, now: datetime) -> None:
-        """From two o'clock on there is one of this day, and with it the sweep of files.
+        """Create the day's record check from `NIGHT_BEGINS` on, and start the file cleanup.
 
-        Two beats that call at once make one.
+        Two ticks that call it at once create one.
         """
         here = Workspace.objects.here()
         local = timezone.localtime(now, here.tzinfo if here else timezone.get_default_timezone())
@@ -37,7 +37,7 @@ class ProofQuerySet(LeaseQuerySet["Proof"]):
             nudge("responses.sweep")
 
     def ask(self, *, by: User | None = None) -> Proof:
-        """One as soon as possible; the one that waits or runs already, if there is one."""
+        """Start a check as soon as possible; one that waits or runs already is returned."""
         with transaction.atomic():
             waiting = self.filter(ended_at=None).order_by("-pk").first()
             proof = waiting or self.create(by=by)
@@ -46,10 +46,10 @@ class ProofQuerySet(LeaseQuerySet["Proof"]):
 
 
 class Proof(LeasedRow):
-    """One look at the whole record: which checks were made, and how many holes each has.
+    """One run of the record check: which checks were made, and how many gaps each found.
 
-    night: the workspace's day, for the one of each night; None for one that somebody asked for.
-    found: check → open holes. missed: check → why it could not be made.
+    night: the workspace's day, for the nightly run; None for one that a user asked for. found:
+    check → number of open gaps. missed: check → why it could not be made.
     """
 
     night = models.DateField(null=True, unique=True)
@@ -69,7 +69,10 @@ class Proof(LeasedRow):
         return f"Proof of {self.asked_at:%F %T}"
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Take it. False if somebody is at it, or it ended; given up after too many tries."""
+        """Claim the run for one attempt. It is ended after too many attempts.
+
+        Returns False if another process has it, or if it ended.
+        """
         now = now or timezone.now()
         mine = Proof.objects.filter(pk=self.pk)
         self.refresh_from_db()
@@ -82,7 +85,7 @@ class Proof(LeasedRow):
         return bool(claimed)
 
     def note(self, check: str, *, found: int | None = None, missed: str = "") -> None:
-        """Keep what came of one check, and the claim."""
+        """Store the result of one check, and extend the lease."""
         if found is None:
             self.missed[check] = missed
         else:
@@ -93,7 +96,7 @@ class Proof(LeasedRow):
         )
 
     def rest(self) -> None:
-        """Let another try go on with what is left."""
+        """Release the claim, so that another attempt continues with the other checks."""
         if self._mine().update(lease_until=None):
             nudge("responses.prove", self.pk)
 
@@ -102,6 +105,7 @@ class Proof(LeasedRow):
         self.refresh_from_db()
 
     def _mine(self) -> ProofQuerySet:
+        # The fence is the number of attempts: after its lease, an old attempt changes nothing.
         return Proof.objects.fenced(self).filter(ended_at=None)
 
 
@@ -111,11 +115,11 @@ class HoleQuerySet(models.QuerySet["Hole"]):
 
 
 class Hole(models.Model):
-    """Something that the record should hold and does not. Only told of, never mended.
+    """A gap: something that the record should have and does not. Reported, never repaired.
 
-    check_key: which check found it. subject: the row that is missing, or that lacks one, so that
-    the same hole is known again. there: what stands next to it → its key; bare numbers, because
-    what they name may itself be gone. words: what is missing.
+    check_key: the check that found it. subject: the row that is missing, or that lacks one; it
+    identifies the gap in later runs. there: kind of neighbouring row → its id; not a foreign key,
+    because that row may be missing too. words: what is missing.
     """
 
     check_key = models.CharField(max_length=30)
@@ -147,9 +151,10 @@ class Hole(models.Model):
     def put_down(
         cls, check: str, found: dict[str, dict[str, Any]], *, all_of_them: bool, now: datetime
     ) -> None:
-        """Open what is new, and close what is gone; subject → words and what stands next to it.
+        """Open new gaps, and close those that are gone.
 
-        all_of_them: `found` is complete, so that what it lacks is gone.
+        found: subject → message and neighbouring rows. all_of_them: `found` is complete, so that
+        an open gap that it lacks is gone.
         """
         known = cls.objects.open().filter(check_key=check)
         known.filter(subject__in=found).update(seen_at=now)

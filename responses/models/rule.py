@@ -26,9 +26,10 @@ class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
     append_only=True,
 )  # fmt: skip
 class ResponseRule(models.Model):
-    """How and where a response may go out. All that hold speak; the strictest wins.
+    """A business rule: whether and how a response may be sent. The strictest that applies wins.
 
-    examples: texts of which its owner said whether the rule holds; see `responses.rules.examples`.
+    examples: texts for which its owner says whether the rule applies; see
+    `responses.rules.examples`.
     """
 
     class Verdict(models.TextChoices):
@@ -72,7 +73,7 @@ class ResponseRule(models.Model):
         return reverse("responses:rule", args=[self.pk])
 
     def clean(self) -> None:
-        """Raises ConditionErrors where the conditions do not parse."""
+        """Check the conditions. Raises ConditionErrors if they do not parse."""
         _parse(self.conditions)
 
     @property

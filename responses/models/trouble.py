@@ -14,7 +14,7 @@ from routing.models import Notice
 IN_A_ROW = 3
 SPAN = timedelta(minutes=15)
 AT_LEAST = 4
-"""Tries within SPAN of which half must have gone wrong."""
+"""Minimum number of tries within SPAN; trouble begins if half of them failed."""
 LOOK_BACK = timedelta(days=1)
 
 
@@ -23,9 +23,9 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
         return self.filter(ended_at=None)
 
     def look(self, *, now: datetime) -> None:
-        """Begin a spell where sendings of an account fail again and again; end those that are over.
+        """Begin trouble for accounts whose deliveries fail repeatedly; end what is over.
 
-        Two statements while nothing was tried and nothing is wrong.
+        Two queries while nothing was tried and nothing is wrong.
         """
         known = set(self.open().values_list("account", flat=True))
         tried = Delivery.objects.filter(tried_at__gt=now - SPAN)
@@ -38,9 +38,10 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
 
     @transaction.atomic
     def _begin(self, account: int, why: str, now: datetime) -> None:
-        """Tell supervisors, admins and the account's owner; once, however many look."""
+        """Notify supervisors, admins and the account's owner; once, even if two processes look."""
         spell = Trouble(account_id=account, began_at=now, words=why)
         self.bulk_create([spell], ignore_conflicts=True)
+        # Compare-and-set: only the process that sets told_at notifies.
         mine = self.open().filter(account=account, told_at=None)
         if not mine.update(told_at=now):
             return
@@ -53,7 +54,7 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
 
 
 class Trouble(models.Model):
-    """A spell in which sendings of one account fail again and again."""
+    """A period in which the deliveries of one account fail repeatedly."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="troubles")
     began_at = models.DateTimeField(default=timezone.now)
@@ -76,7 +77,7 @@ class Trouble(models.Model):
 
 
 def _what_is_wrong(account: int, now: datetime) -> str:
-    """In words; "" for nothing. Counted from the rows: the last try of each sending."""
+    """What is wrong with an account, in words, or "". Counts the last try of each delivery."""
     tried = Delivery.objects.filter(account=account, tried_at__gt=now - LOOK_BACK)
     tried = tried.exclude(state="sending").order_by("-tried_at", "-pk")
     last = [each.went_wrong for each in tried[:IN_A_ROW]]

@@ -1,4 +1,4 @@
-"""How one check of the record is made: its statement, and what is said of what it finds."""
+"""One check of the record: its query, and the message about each gap that it finds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from routing.models import CaseConversation
 from scrm.channels import registry
 
 MOST = 1000
-"""Holes that one check names; more are counted when those are gone."""
+"""Maximum number of gaps that one check reports; others follow once these are gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """must: what must be. words: what is said of a hole, with its columns by name."""
+    """must: what must be true. words: the message about a gap, with the query's columns by name."""
 
     key: str
     name: str | Promise
@@ -29,7 +29,7 @@ class Check:
     query: str
 
     def find(self) -> dict[str, dict[str, Any]]:
-        """Subject → words, and what stands next to it. At most MOST; three statements."""
+        """Subject → message and neighbouring rows. At most MOST gaps; three queries."""
         with connection.cursor() as cursor:
             cursor.execute(self.query, {"heard": _heard(), "most": MOST})
             names = [column.name for column in cursor.description or ()]
@@ -39,7 +39,7 @@ class Check:
         return {str(row["subject"]): self._told(row) for row in holes}
 
     def _told(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Columns that name rows stay with the hole; the others only speak or decide."""
+        """Message and neighbours. Other columns only fill in the message or decide."""
         there = {name: row[name] for name in NEIGHBOURS if row.get(name) is not None}
         return {"words": self.words.format(**row), "there": there}
 
@@ -48,7 +48,7 @@ NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
 
 
 def _is_hole(row: dict[str, Any]) -> bool:
-    """Signatures are over a hash that only Python makes; all else was decided by the query."""
+    """Whether a row is a gap. Only signatures are checked here: their hash is made in Python."""
     if "signed" not in row:
         return True
     signed, places, versions, steps, files = (
@@ -60,7 +60,7 @@ def _is_hole(row: dict[str, Any]) -> bool:
 
 
 def _walk(holes: list[dict[str, Any]]) -> None:
-    """From a conversation to its case, and from a case to its last response."""
+    """Add the case of each conversation, and the last response of each case."""
     talks = [row["conversation"] for row in holes if row.get("conversation")]
     links = CaseConversation.objects.filter(conversation__in=talks).order_by("pk") if talks else []
     cases = {link.conversation_id: link.case_id for link in links}
@@ -74,5 +74,5 @@ def _walk(holes: list[dict[str, Any]]) -> None:
 
 
 def _heard() -> list[str]:
-    """Kinds of channels that are listened to: what came by one of them was found as a mention."""
+    """Kinds of channels with a listener: everything that arrived there was stored as a mention."""
     return [kind for kind in registry.kinds() if registry.channel(kind).listener]

@@ -1,13 +1,13 @@
-"""What a whole record is: one check a link of the chain, from what was heard to what came of it.
+"""The checks of the record: one for each link of the chain from a mention to its feedback.
 
-Each check is a statement that goes through its tables once, by anti-joins along indexes, and
-names the rows where the chain is broken. A row that is missing is told by one check only: by
-the one that looks for it from its nearest neighbour. Columns: `subject` is the row that lacks
-something, or the missing row itself; the others are what stands next to it, or NULL.
+Each check is a query that reads its tables once, by anti-joins along indexes, and names the rows
+where the chain is broken. A missing row is reported by one check only: the one that looks for it
+from its nearest neighbour. Columns: `subject` is the row that lacks something, or the missing
+row itself; the others are its neighbours, or NULL.
 
-What no check can see: a draft or held response whose sendings are gone, one of several sendings
-that never left and that nobody signed, a signature that was followed by a refusal, a match. What
-an erasure blanked is no hole.
+No check can see: a draft or held response whose deliveries are missing, one of several deliveries
+that never left and that nobody signed, a signature that was followed by a refusal, a match. Text
+that an erasure blanked is not a gap.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ CHECKS = (
         _("What it says"),
         _("Every sending belongs to a response."),
         "Sending {subject} belongs to response {lost}, which is missing.",
-        # A decision without its response has told of it already.
+        # The check "response" reports a decision without its response already.
         """
         SELECT own.id AS subject, own.id AS delivery, own.interaction_id AS interaction,
             own.response_id AS lost
@@ -311,7 +311,7 @@ CHECKS = (
         _("The same in the ledger"),
         _("The ledger has what was sent: these words, from us, to this party, in this exchange."),
         "Sending {subject}: the ledger has {other}.",
-        # What a network told us of ourselves stands in its own words, and an erasure blanks.
+        # No text is compared if the network reported our post (its own words) or it was erased.
         """
         SELECT * FROM (
             SELECT d.id AS subject, d.id AS delivery, i.id AS interaction, r.id AS response,

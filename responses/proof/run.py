@@ -1,4 +1,4 @@
-"""The nightly proof that the record is whole (G21). It tells of holes, and mends none."""
+"""Run the nightly record check (G21). It reports gaps and repairs none."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from responses.proof.checks import CHECKS
 
 _log = structlog.get_logger(__name__)
 PATIENCE = 60
-"""Seconds that the statement of one check may take; then it is told of, and the others go on."""
+"""Seconds that the query of one check may take; then it is reported, and the others go on."""
 ROOM = 10
-"""Seconds after which a task begins no other check; with PATIENCE less than a task may take."""
+"""Seconds after which a task starts no other check; with PATIENCE less than a task's limit."""
 _UNFINISHED = "It was begun and not finished. It is tried again the next night."
 
 
 def prove(proof: Proof, *, room: float | None = None) -> None:
-    """Make all checks, each by itself, going on where another try stopped.
+    """Run all checks, each by itself, continuing where an earlier attempt stopped.
 
-    room: seconds after which the rest is left to a next task; None makes all of them now. Whoever
-    dies in a check, or is stopped there, loses that check and no other.
+    room: seconds after which the rest is left to the next task; None runs all of them now. A
+    process that dies or is stopped during a check loses that check and no other.
     """
     if not proof.claim():
         return
@@ -36,6 +36,7 @@ def prove(proof: Proof, *, room: float | None = None) -> None:
         if room is not None and monotonic() - began > room:
             proof.rest()
             return
+        # Before the check: if the process dies in it, the next attempt skips it.
         proof.note(check.key, missed=_UNFINISHED)
         try:
             _make(check, proof)
@@ -55,7 +56,7 @@ def _make(check: Check, proof: Proof) -> None:
             Hole.put_down(check.key, found, all_of_them=whole, now=timezone.now())
     except OperationalError as error:
         if not connection.is_usable():
-            raise  # the database is away: the tick begins again
+            raise  # the database is unavailable: the tick starts another attempt
         _log.warning("check not made", check=check.key, error=str(error))
         why = f"It took longer than {PATIENCE} seconds, or the database stopped it."
         proof.note(check.key, missed=f"{why} It is tried again the next night.")

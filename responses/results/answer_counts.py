@@ -1,4 +1,4 @@
-"""What came of our words, summed: how many answers each drew, and what they amounted to."""
+"""Count the answers to responses, by outcome."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from responses.models.response import ResponseQuerySet
 NOT_JUDGED = "none"
 SILENT = "silent"
 PROPOSED = "maybe-"
-"""Before an outcome in an address: proposed, and judged by nobody yet."""
+"""Prefix of an outcome in a URL: proposed, and not judged by a user yet."""
 
 JUDGED = tuple(filter(None, Feedback.Outcome.values))
 ASKED = frozenset({NOT_JUDGED, *JUDGED, *(f"{PROPOSED}{each}" for each in JUDGED)})
-"""What an address may ask of answers; of responses it may ask for silence as well."""
+"""Outcomes by which a URL may filter answers; responses can also be filtered by silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Answers by outcome, "" for those that nobody has judged, and what is proposed for these.
+    """Numbers of answers.
 
-    hidden: those not to be read. silent: responses that drew no answer in their time.
+    outcomes: by outcome, "" for those not judged yet. proposed: of those not judged, by proposed
+    outcome. hidden: answers that the user may not read. silent: responses without an answer in
+    time.
     """
 
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -40,20 +42,20 @@ class Tally:
 
     @property
     def parts(self) -> list[tuple[str, str, int]]:
-        """Outcome, in words, how many: thanks first, what is not judged last."""
+        """(outcome, label, number): thanks first, not judged last."""
         words = dict(Feedback.Outcome.choices)
         found = [(each, str(words[each]), self.outcomes.get(each, 0)) for each in (*JUDGED, "")]
         return [(each or NOT_JUDGED, label, n) for each, label, n in found if n]
 
     @property
     def maybes(self) -> list[tuple[str, str, int]]:
-        """The same, of what is proposed for those that nobody has judged."""
+        """The same for the proposed outcomes of answers that are not judged yet."""
         words = dict(Feedback.Outcome.choices)
         found = [(each, str(words[each]), self.proposed.get(each, 0)) for each in JUDGED]
         return [(f"{PROPOSED}{each}", label, n) for each, label, n in found if n]
 
     def count(self, asked: str) -> int:
-        """How many answers there are to what an address asked for; all, for anything else."""
+        """Number of answers with an outcome of `ASKED`; 0 for anything else."""
         if asked.startswith(PROPOSED):
             return self.proposed.get(asked.removeprefix(PROPOSED), 0)
         return self.outcomes.get("" if asked == NOT_JUDGED else asked, 0)
@@ -68,19 +70,19 @@ class Tally:
 
 
 def outcome_is(asked: str) -> Q:
-    """The answers that an address asks for by one of `ASKED`."""
+    """Filter for answers with one of the outcomes of `ASKED`."""
     if asked.startswith(PROPOSED):
         return Q(outcome="", proposed=asked.removeprefix(PROPOSED))
     return Q(outcome="" if asked == NOT_JUDGED else asked)
 
 
 def silent(responses: ResponseQuerySet) -> ResponseQuerySet:
-    """Those that drew no answer at all, some sending of which has waited its time."""
+    """Responses without any answer, of which at least one delivery waited its full time."""
     return responses.filter(deliveries__silent_at__isnull=False, feedback=None).distinct()
 
 
 def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
-    """Response id → its tally, for those that drew any answer, or none in time. Two statements."""
+    """Response id → tally, for those with an answer, or with none in time. Two queries."""
     asked = list(responses)
     readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
     found = Feedback.objects.filter(response__in=asked).order_by()
@@ -104,7 +106,7 @@ def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
 
 
 def with_tallies(responses: Iterable[Response], user: User) -> list[Response]:
-    """The same, each with its `tally`."""
+    """The same responses, each with its `tally` set."""
     rows = list(responses)
     found = tallies([row.pk for row in rows], user)
     for row in rows:

@@ -1,7 +1,7 @@
-"""What came of a campaign: each figure is the number of rows that its page of rows shows.
+"""Results of a campaign: each figure is the number of rows on its page of rows.
 
-A figure and its rows are one query, so that they cannot disagree; what the user may not read is
-in neither.
+A figure and its rows come from the same query, so that they cannot disagree; what the user may
+not read is in neither.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_PEOPLE = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which rows: kind is a key of `KINDS`; the others narrow it, where they apply."""
+    """Which rows to show: kind is a key of `KINDS`; the others are filters, where they apply."""
 
     kind: str = "answers"
     account: int | None = None
@@ -49,7 +49,7 @@ class Results:
 
     @property
     def sendings(self) -> QuerySet[Delivery]:
-        """What really left; what was sent again counts where it arrived."""
+        """Deliveries that were sent. Of one that was sent again, only the one that arrived."""
         return Delivery.objects.filter(
             response__in=self.statements.order_by().values("pk"), state="sent"
         )
@@ -61,7 +61,7 @@ class Results:
 
     @property
     def hidden(self) -> int:
-        """Answers that are with departments of others."""
+        """Number of answers that the user may not read: with other departments."""
         return self._all_answers.count() - self.answers.count()
 
     @property
@@ -72,7 +72,7 @@ class Results:
 
     @property
     def mentions(self) -> QuerySet[Mention]:
-        """What its topic hit, in any of its revisions."""
+        """Mentions that matched the campaign's topic, in any of its revisions."""
         hits = Match.objects.filter(
             mention=OuterRef("pk"), revision__topic=self.campaign.topic_id or 0
         )
@@ -80,14 +80,14 @@ class Results:
 
     @property
     def people(self) -> QuerySet[Profile]:
-        """Whoever answered, by the profile that they used."""
+        """Profiles that answered."""
         return Profile.objects.filter(
             Exists(self.answers.filter(interaction__profile=OuterRef("pk")))
         )
 
     @property
     def contacts(self) -> QuerySet[Contact]:
-        """Those first written down since it began who answered, or of whom its topic heard."""
+        """Contacts created since it began who answered or whose messages matched its topic."""
         links = ProfileLink.objects.filter(
             contact=OuterRef("pk"), ended_at=None, profile__in=self._heard.values("profile")
         )
@@ -95,7 +95,7 @@ class Results:
 
     @property
     def cases(self) -> QuerySet[Case]:
-        """Those opened since it began by what people answered, or said where its topic heard."""
+        """Cases opened since it began, with conversations that answer it or match its topic."""
         theirs = Case.objects.filter(
             conversation_links__conversation__in=self._heard.values("conversation"),
             opened_at__gte=self._since,
@@ -116,7 +116,7 @@ class Results:
         return midnight(self.campaign.starts_on)
 
     def rows(self, asked: Asked) -> QuerySet[Any]:
-        """The rows behind a figure, the newest first."""
+        """The rows behind a figure, newest first."""
         _label, of, narrow = KINDS[asked.kind]
         found = narrow(of(self), asked) if narrow else of(self)
         return found.order_by("-pk")
@@ -156,14 +156,14 @@ KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], Narrow | None]] 
         None,
     ),
 }
-"""Kind → its name on screen, its rows, and how they are narrowed."""
+"""Kind → its label, its rows, and the function that filters them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One channel, or one person, with its figures.
+    """One account, or one person, with its figures.
 
-    key: what narrows the rows to it, in an address. outcomes: each with its word and number.
+    key: the URL parameter that filters the rows by it. outcomes: (outcome, label, number).
     """
 
     who: Any
@@ -175,7 +175,7 @@ class Row:
 
 
 def by_channel(results: Results) -> list[Row]:
-    """For each account from which something left. Three statements."""
+    """One row for each account that sent something. Three queries."""
     sent = results.sendings.order_by().values("account")
     counted = sent.annotate(n=Count("pk"), quiet=Count("pk", filter=Q(silent_at__isnull=False)))
     figures = {row["account"]: (row["n"], row["quiet"]) for row in counted}
@@ -190,7 +190,10 @@ def by_channel(results: Results) -> list[Row]:
 
 
 def by_person(results: Results) -> list[Row]:
-    """For each who answered, the most talkative first; a contact's profiles are one person."""
+    """One row for each person who answered, most answers first.
+
+    All profiles of a contact are one person. At most `MOST_PEOPLE` rows.
+    """
     current = ProfileLink.objects.filter(profile=OuterRef("interaction__profile"), ended_at=None)
     whose: Any = results.answers.annotate(contact=current.values("contact")[:1])
     known = whose.exclude(contact=None).values("contact").annotate(**_COUNTS)
@@ -217,7 +220,7 @@ _COUNTS: dict[str, Any] = {
 
 
 def _figures(counts: dict[str, Any]) -> tuple[int, list[tuple[str, str, int]]]:
-    """How many answers, and how many of each outcome."""
+    """Number of answers, and (outcome, label, number) for each outcome."""
     words: dict[str, Any] = {**dict(Feedback.Outcome.choices), NOT_JUDGED: _("Not judged")}
     kinds = (*JUDGED, NOT_JUDGED)
     return counts.get("n", 0), [(each, words[each], counts.get(f"n_{each}", 0)) for each in kinds]

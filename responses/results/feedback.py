@@ -1,4 +1,7 @@
-"""Which of our words an answer answers: looked up when it comes, and again when we know more."""
+"""Link answers to the responses that they answer.
+
+An answer is looked up when it arrives, and again when a delivery is confirmed later.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,14 @@ from scrm.bus.nudge import nudge
 from scrm.channels.base import AUTOMATIC
 
 UNRESOLVED_FOR = timedelta(hours=48)
+"""How long `relink` looks for the delivery of an answer that is not linked."""
 SILENT_AFTER = timedelta(days=7)
-"""How long a sending waits for an answer before it counts as having drawn none."""
+"""How long a delivery waits for an answer before it counts as unanswered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An inbound interaction, as far as linking needs it."""
+    """The facts of an inbound interaction that linking needs."""
 
     interaction: int
     conversation: int
@@ -39,7 +43,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The sending that something answers, and where that response belongs."""
+    """The delivery that an interaction answers, and where its response belongs."""
 
     delivery: int
     response: int
@@ -51,9 +55,9 @@ class Answered:
 
 
 def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
-    """Interaction id → the sending that it answers. One statement.
+    """Interaction id → the delivery that it answers. One query.
 
-    By the key it replies to; in a private thread also by being there after we wrote.
+    Found by the key that it replies to; in a private thread also by arriving after we wrote.
     """
     heard = list(heard)
     keys = {each.in_reply_to for each in heard} - {""}
@@ -96,7 +100,7 @@ def _answer(
 
 
 def link(answers: dict[int, Answered], *, now: datetime) -> None:
-    """Write the feedback down. What was linked before stays as it is."""
+    """Store the feedback. Interactions that are linked already stay as they are."""
     if not answers:
         return
     texts = dict(Interaction.objects.filter(pk__in=answers).values_list("pk", "text"))
@@ -111,7 +115,7 @@ def link(answers: dict[int, Answered], *, now: datetime) -> None:
 
 
 def _feedback(interaction: int, text: str, response: int, delivery: int, now: datetime) -> Feedback:
-    """With what the machine reads in it, for a human to confirm or correct."""
+    """Feedback with a proposed outcome, for a user to confirm or correct."""
     read = propose(text)
     return Feedback(
         interaction_id=interaction,
@@ -124,10 +128,10 @@ def _feedback(interaction: int, text: str, response: int, delivery: int, now: da
 
 
 def adopt(delivery: Delivery, *, now: datetime) -> None:
-    """Feedback that came before the send was committed finds its response now.
+    """Link feedback that arrived before the delivery was committed as sent.
 
-    Runs under the ledger's lock. What was no more than talk about us then, and was not kept,
-    is looked at again: it answers us.
+    The caller holds the ledger's lock. Mentions that seemed to be only talk about us, and were
+    not recorded, are processed again: they answer us.
     """
     _await_an_answer(delivery, now=now)
     place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
@@ -138,7 +142,7 @@ def adopt(delivery: Delivery, *, now: datetime) -> None:
 
 
 def relink(*, now: datetime) -> None:
-    """What still answers nothing, though it names something that we sent, is linked."""
+    """Link interactions without feedback that reply to something we sent."""
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
         ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None
@@ -168,23 +172,25 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
 
 
 def _await_an_answer(delivery: Delivery, *, now: datetime) -> None:
-    """From now on; but not where we cannot hear what they say, such as after a call."""
+    """Set the no-answer deadline, unless the channel cannot receive answers (such as a call)."""
     if delivery.account.channel.listener:
         Delivery.objects.filter(pk=delivery.pk).update(answer_due_at=now + SILENT_AFTER)
 
 
 def fall_silent(*, now: datetime) -> int:
-    """What drew no answer within its time is known as such → how many sendings."""
+    """Mark deliveries that drew no answer within their time → how many."""
     due = Delivery.objects.filter(state=Sending.SENT, answer_due_at__lte=now)
     silent = due.filter(feedback=None).values("pk")
+    # Filter by the deadline again: an answer that arrives meanwhile clears it.
     return Delivery.objects.filter(pk__in=silent, answer_due_at__lte=now).update(
         answer_due_at=None, silent_at=now
     )
 
 
 def _break_the_silence(deliveries: Iterable[int]) -> None:
-    """They answered, however late: nobody waits any more."""
+    """An answer arrived, however late: clear the no-answer deadline."""
     answered = Delivery.objects.filter(pk__in=set(deliveries))
     waiting = answered.exclude(answer_due_at=None, silent_at=None)
+    # Lock in the order of ids, so that two transactions with the same deliveries never deadlock.
     locked = waiting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
     Delivery.objects.filter(pk__in=list(locked)).update(answer_due_at=None, silent_at=None)

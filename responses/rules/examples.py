@@ -1,4 +1,7 @@
-"""Texts of which a rule's owner said whether it holds; a rule that fails one is not saved. Pure."""
+"""Examples of a rule: texts for which its owner says whether the rule applies. Pure.
+
+A rule that fails one of its examples is not saved.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from scrm.conditions.explain import explain
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Given a text to an audience, about these people: whether the rule is to hold.
+    """A text to an audience, about certain people, and whether the rule must apply to it.
 
-    people: what is known of them, by commas: names, mail addresses, numbers, booking numbers.
+    people: what is known of them, separated by commas: names, mail addresses, phone numbers,
+    postal addresses, booking numbers. holds: whether the rule must apply.
     """
 
     text: str
@@ -26,7 +30,7 @@ class Example:
 
     @property
     def facts(self) -> Facts:
-        """What else a rule may ask for is not known; the author leads nobody."""
+        """Facts of the example. Other facts are unknown; the author is not a team lead."""
         return Facts(
             audience=self.audience,
             visibility=self.visibility,
@@ -40,7 +44,7 @@ class Example:
 
 
 def known_of(words: Iterable[str]) -> Known:
-    """Each by what it looks like."""
+    """Sort words into names, addresses, phone and booking numbers, by their form."""
     given = {each.strip() for each in words} - {""}
     emails = {each for each in given if "@" in each}
     addresses, codes = addresses_in(given), codes_in(given)
@@ -50,7 +54,7 @@ def known_of(words: Iterable[str]) -> Known:
 
 
 def failed(rule: ResponseRule, example: Example) -> str:
-    """Why the rule does not treat the example as it should, in words; "" where it does."""
+    """Why the rule does not treat the example as it should, in words; "" if it does."""
     if bool(judge(example.facts, [rule]).reasons) == example.holds:
         return ""
     said = explain(rule.condition, example.facts.asked()).sentence

@@ -1,7 +1,7 @@
-"""How and where a response may go out, and what an approval signs. Pure.
+"""Business rules: whether and how a response may be sent, and what an approval signs. Pure.
 
-All rules are asked; the strictest that holds decides, and every one that holds gives its reason
-and the words that it means.
+All rules are evaluated. The strictest one that applies decides; each one that applies gives its
+reason and the words that it refers to.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ Outcome = Literal["allow", "review", "hold", "require", "move", "refuse"]
 OUTCOMES: tuple[Outcome, ...] = (
     "allow", "review", "hold", "require", "move", "refuse",
 )  # fmt: skip
-"""Laxest first. review: it goes out, and is read afterwards. require: certain words must stand
-in it."""
+"""Least strict first. review: it is sent, and read afterwards. require: a wording is missing."""
 STOPS: frozenset[Outcome] = frozenset({"require", "move", "refuse"})
 
 Step = Literal["lead", "supervisor"]
 STEPS: tuple[Step, ...] = ("lead", "supervisor")
-"""Who signs, in this order: the department's team lead; a supervisor or admin."""
+"""Who signs, in this order: a team lead of the department; a supervisor or admin."""
 
 AUDIENCES = ("one", "few", "many")
 VISIBILITIES = ("private", "public")
@@ -36,13 +35,13 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a response that is about to be released. None and "": not known.
+    """What is known about a response that is about to be released. None and "" mean unknown.
 
-    length: code points of the text itself; `text` has the title before it. links: addresses in
-    it. personal: what it tells of the case's people, where it is not theirs alone to read.
-    taken: its case is somebody else's. reach: theirs; readers: of all places it goes to, in 30
-    days. issue: whether it answers an issue. hour (0 to 23) and weekday (of WEEKDAYS) of the
-    release, in the workspace's zone.
+    length: code points of the text itself; `text` has the title before it. links: number of
+    links in it. personal: personal data of the case's people that others could read. taken: the
+    case is assigned to another user. issue: whether it is about an issue. reach: of the case's
+    profile. readers: of all places it goes to, in 30 days. hour (0 to 23) and weekday (one of
+    WEEKDAYS): of the release, in the workspace's time zone.
     """
 
     audience: str = ""
@@ -68,7 +67,7 @@ class Facts:
     weekday: str = ""
 
     def asked(self) -> dict[str, object]:
-        """As conditions ask for them."""
+        """The facts by name, as conditions evaluate them: None means unknown."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         given["personal"] = frozenset(each.kind for each in self.personal)
         return {name: None if fact == "" else fact for name, fact in given.items()}
@@ -104,10 +103,11 @@ SCHEMA: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class ResponseRule:
-    """reason: the owner's words to the author. move_to: where to, for "move".
+    """One business rule.
 
-    wording: what must stand in the text, for "require". steps, within: who signs for "hold", and
-    within how many hours before it is escalated; 0 is without end.
+    reason: the owner's message to the author. move_to: which way instead, for "move". wording:
+    what the text must contain, for "require". steps: who signs, for "hold". within: hours until
+    a held response is escalated, for "hold"; 0 means never.
     """
 
     pk: int
@@ -124,14 +124,14 @@ class ResponseRule:
 DRAFTS_ONLY = ResponseRule(
     0, "Drafts only", Group("all"), "hold", "You write drafts; a team lead lets them go."
 )
-"""Holds whatever is written by somebody who may not send."""
+"""Holds every response of an author who may only write drafts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that holds. sentence: the rule's reason, else what its condition found.
+    """One rule that applies. sentence: the rule's reason, else what its condition found.
 
-    spans: the words of `Facts.text` that it means: code-point offsets, ends exclusive.
+    spans: the words of `Facts.text` that it refers to: code-point offsets, ends exclusive.
     """
 
     rule: int
@@ -146,42 +146,42 @@ class Reason:
 
     @property
     def advice(self) -> str:
-        """What to do about it, where there is something."""
+        """The reason, with the wording to add if one is missing."""
         return f"{self.sentence} Add: “{self.wording}”" if self.wording else self.sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reasons`: every rule that holds, strictest first, then by key."""
+    """The result of all rules. reasons: every rule that applies, strictest first, then by key."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...]
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Who signs, of all rules that hold it; nobody twice."""
+        """Who must sign, by all rules that hold it; each step once."""
         asked = {step for each in self.reasons for step in each.steps if each.verdict == "hold"}
         return tuple(step for step in STEPS if step in asked)
 
     @property
     def within(self) -> int:
-        """Hours until it is escalated: the shortest that a rule sets; 0 where none does."""
+        """Hours until it is escalated: the shortest that a rule sets; 0 if none does."""
         return min((each.within for each in self.reasons if each.within), default=0)
 
     @property
     def stops(self) -> list[Reason]:
-        """What must be mended before anybody can let it go."""
+        """Reasons that no approval can overrule: the author must change something."""
         return [each for each in self.reasons if each.verdict in STOPS]
 
 
 def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
-    """The strictest verdict wins: OUTCOMES from the right. Where no rule holds: allow."""
+    """Evaluate all rules: the strictest outcome wins (OUTCOMES from the right), else "allow"."""
     facts = draft.asked()
     return _strictest(reason for rule in rules if (reason := _reason(rule, draft, facts)))
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """The strictest of all, with each rule's first reason: a text in several versions."""
+    """Combine the verdicts on several versions of a text: the strictest, each rule once."""
     found: dict[int, Reason] = {}
     for verdict in verdicts:
         for reason in verdict.reasons:
@@ -217,7 +217,7 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
 def _spans(
     leaves: Iterable[Leaf], draft: Facts, facts: Mapping[str, object]
 ) -> tuple[tuple[int, int], ...]:
-    """Where the leaves that decided found what they asked for in the text."""
+    """Spans in the text that the deciding leaves of a condition matched."""
     found: set[tuple[int, int]] = set()
     for leaf in leaves:
         if leaf.field.name == "text":
@@ -237,14 +237,14 @@ def content_hash(
     versions: Mapping[str, str],
     files: Iterable[str] = (),
 ) -> str:
-    """What an approval signs: SHA-256 (hex) of the words and of everywhere they go.
+    """The hash that an approval signs: SHA-256 (hex) of the words and all their destinations.
 
-    destinations: (account, destination) in any order. versions: account → the words that go
-    there instead. files: what goes along, by id. JSON keeps the parts apart, so that no text
+    destinations: (account, destination) in any order. versions: account → the words that are
+    sent there instead. files: the attachments' ids. JSON keeps the parts apart, so that no text
     can pass for another text with another destination.
     """
     parts: list[object] = [text, subject, audience, visibility]
     parts += [sorted(destinations), sorted(versions.items()), sorted(files)]
-    # Not ASCII-escaped: two escaped surrogates would read as one character.
+    # Not ASCII-escaped: two escaped surrogates would hash like one character.
     encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()

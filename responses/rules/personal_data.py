@@ -1,4 +1,4 @@
-"""Personal facts of the people of a matter, where a text tells them. Pure."""
+"""Find personal data of a case's people in a text. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scrm.text.fold import fold, places
 
 KINDS = ("name", "e-mail address", "phone number", "postal address", "booking number")
 _SHORTEST = 4
-"""Letters of a family name that is looked for alone: “Li” and “May” are words as well."""
+"""Minimum length of a family name that is searched for alone: “Li” and “May” are words too."""
 _ALIKE = 7
-"""Last digits by which two ways to write a telephone number are the same."""
+"""Number of last digits in which two notations of the same phone number agree."""
 _PHONE = re.compile(r"[+(]?\d[\d\s().\-/\u2010-\u2015]{5,}\d")
 _CODE = re.compile(r"(?<![\w-])(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{5,8}(?![\w-])")
 _FLIGHT = re.compile(r"[A-Z]{2}\d{1,4}")
-# Spaces are taken all at once (`++`), and a code is looked into no further than it can reach: a
+# Spaces are matched possessively (`++`) and the look-ahead is bounded: with backtracking, a
 # letter with "booking" and 20,000 spaces took a minute.
 _TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
@@ -34,11 +34,10 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of those whom a text may be about.
+    """Personal data of the people that a text may be about.
 
-    names: as they are called, but where they are called so in public already. phones: in any
-    notation. addresses, codes: as `addresses_in` and `codes_in` find them in what they said in
-    private.
+    names: except those that they use in public already. phones: in any notation. addresses,
+    codes: as `addresses_in` and `codes_in` find them in their private messages.
     """
 
     names: frozenset[str] = frozenset()
@@ -50,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One personal fact in a text: code-point offsets, end exclusive; kind is one of KINDS."""
+    """Personal data in a text. start, end: code points, end exclusive. kind: one of KINDS."""
 
     start: int
     end: int
@@ -58,7 +57,7 @@ class Finding:
 
 
 def find(text: str, known: Known) -> tuple[Finding, ...]:
-    """Every place that tells one of them, from the left; a longer one hides what lies inside."""
+    """Find every place with personal data, from the left; a longer one hides those inside it."""
     found = sorted(set(_all(text, known)), key=lambda each: (each.start, -each.end))
     kept: list[Finding] = []
     for each in found:
@@ -68,12 +67,12 @@ def find(text: str, known: Known) -> tuple[Finding, ...]:
 
 
 def codes_in(texts: Iterable[str]) -> frozenset[str]:
-    """Booking numbers: capitals and digits mixed, and whatever somebody calls one."""
+    """Booking numbers in texts: mixed capitals and digits, and any code that a text calls one."""
     return frozenset(text[start:end] for text in texts for start, end in _codes(text))
 
 
 def addresses_in(texts: Iterable[str]) -> frozenset[str]:
-    """A house in a street, in the ways of a few languages."""
+    """Postal addresses in texts: street and house number, as written in several languages."""
     return frozenset(match[0] for text in texts for match in _ADDRESS.finditer(text))
 
 
@@ -97,7 +96,7 @@ def _all(text: str, known: Known) -> Iterator[Finding]:
 
 
 def _called(name: str) -> Iterator[str]:
-    """The whole name; the family name alone where it is long enough to mean nobody else."""
+    """The whole name, and the family name alone if it is long enough to be unambiguous."""
     words = name.split()
     if len(name.strip()) > 1:
         yield name

@@ -10,11 +10,11 @@ register = template.Library()
 
 @register.filter
 def verdict_words(verdict: str) -> str:
-    """What a rule wants, as the page of the rules has it."""
+    """Label of a rule's verdict, as on the page of the rules."""
     return dict(ResponseRule.Verdict.choices).get(verdict, verdict)
 
 
 @register.simple_tag
 def rules_said(response: Response) -> list[Spoken]:
-    """What stood in the way of it, each with the words that were meant."""
+    """Findings of the rules for a response, each with the words that it refers to."""
     return said_of(response)
