@@ -1,4 +1,4 @@
-"""The files that leave with a text, for every form that sends or changes one."""
+"""Fields for attached files, for every form that sends or changes a text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from responses.upload_field import FilesField, KeptField, as_attachments, object
 
 
 class FileFields(forms.Form):
-    """kept: which of those that are here go along. uploads: new ones, where a file can leave."""
+    """Fields for attached files.
+
+    kept: which of the stored files are sent. uploads: new files, if an account can send any.
+    """
 
     kept = KeptField()
     uploads = FilesField(label=_("Files"), required=False)
@@ -32,13 +35,13 @@ class FileFields(forms.Form):
             del self.fields["kept"]
 
     def check_files(self, accounts: Iterable[Account]) -> None:
-        """Whether all that goes along can leave from each of these."""
+        """Add an error unless each of these accounts can send all the files."""
         files = [*self.cleaned_data.get("kept", ()), *self.cleaned_data.get("uploads", ())]
         objections = (objection(files, account) for account in accounts) if files else ()
         if why := next(filter(None, objections), ""):
             self.add_error("uploads" if "uploads" in self.fields else "kept", why)
 
     def attachments(self) -> list[Attachment]:
-        """All that goes along, what is new of it not stored yet."""
+        """All files to send; the new ones are not stored yet."""
         typed = self.cleaned_data
         return [*typed.get("kept", ()), *as_attachments(typed.get("uploads", ()), by=self.user)]

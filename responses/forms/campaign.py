@@ -19,7 +19,10 @@ _DAY = {"type": "date"}
 
 
 def departments_to_campaign_for(user: User) -> list[Department]:
-    """Those in whose name a user may begin a campaign: it makes a topic, so it is a lead's."""
+    """Departments in whose name a user may start a campaign.
+
+    Only those that the user leads: a campaign creates a topic.
+    """
     departments = Department.objects.all()
     if not user.sees_everything:
         lead = Membership.Role.LEAD
@@ -83,7 +86,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         return typed
 
     def keep(self, *, by: User) -> Campaign:
-        """Save it; its topic is made or revised by the same commit."""
+        """Save the campaign, and create or revise its topic in the same transaction."""
         with transaction.atomic():
             campaign: Campaign = self.save()
             campaign.listen_for(self.cleaned_data["words"], by=by)
@@ -95,14 +98,14 @@ def _is_taken(name: str) -> bool:
 
 
 def as_term(word: str) -> str:
-    """A link as it stands in a text, however it is written there: without scheme and last slash."""
+    """Return a link without scheme, “www.” and last slash, so that it matches every notation."""
     for start in ("https://", "http://"):
         word = word.removeprefix(start)
     return word.removeprefix("www.").rstrip("/") or word
 
 
 class CampaignField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """Which campaign a statement counts for: for any form, given `among` for its user."""
+    """Choice of a statement's campaign. A form must call `among` with its user."""
 
     def __init__(self) -> None:
         super().__init__(

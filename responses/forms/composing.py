@@ -31,7 +31,11 @@ FARTHEST = timedelta(days=366)
 
 
 class Composing(forms.Form):
-    """What every form of the composer carries: its UUID, and what its page showed."""
+    """Base of the composer's forms.
+
+    form: the form's UUID, so that one click is one response. seen: the last inbound interaction
+    that the page showed.
+    """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -49,18 +53,18 @@ class Composing(forms.Form):
         )
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
-        """Go on with a draft."""
+        """Fill the form with a draft."""
         self.initial = {**self.initial, **fields, "text": text}
 
     def look_again(self, seen: int | None) -> None:
-        """Show what was typed beside what is new, so that the next press counts."""
+        """Show the input next to what is new, so that the form can be submitted again."""
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen or "")
-        data["form"] = str(uuid.uuid4())  # nothing was stored: the next press is a first one
+        data["form"] = str(uuid.uuid4())  # nothing was stored: the next click is a new response
         self.data = data
 
     def check_length(self, accounts: Iterable[Account]) -> None:
-        """Of what goes to each of them: its own version, or the text."""
+        """Check the length of what each account sends: its own version, or the text."""
         versions = self.cleaned_data.get("versions", {})
         for account in accounts:
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
@@ -70,7 +74,7 @@ class Composing(forms.Form):
 
 
 class Later(forms.Form):
-    """When it should leave; at once, if nothing is said."""
+    """Field for the time of sending; empty means at once."""
 
     send_at = forms.DateTimeField(
         label=_("Send at"),
@@ -106,7 +110,10 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
-        """A public place of an old draft is no consent to answer in public."""
+        """Fill the form with a draft, but not with a public place that was not confirmed.
+
+        A public place of an old draft is no consent to answer in public.
+        """
         confirmed = "publicly" not in self.fields or fields.get("publicly")
         if is_public(fields.get("place", "")) and not confirmed:
             fields = {name: value for name, value in fields.items() if name != "place"}
@@ -115,7 +122,7 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How a text will look in one place. limit: characters that it takes, None for no end."""
+    """How a text will look in one place. limit: maximum characters; None for no limit."""
 
     account: Account
     title: str
@@ -203,7 +210,7 @@ class StatementForm(Composing, Later):
 
     @property
     def versions(self) -> list[forms.BoundField]:
-        """Other words for one place each; offered where there are several."""
+        """Fields for a different text per account; only if there are several accounts."""
         places = list(self.places)
         return [self[version_name(each)] for each in places] if len(places) > 1 else []
 
@@ -213,12 +220,12 @@ class StatementForm(Composing, Later):
 
     @property
     def planned(self) -> str:
-        """When it should leave, as it was typed; "" for at once."""
+        """Time of sending, as typed; "" for at once."""
         return str(self["send_at"].value() or "").replace("T", " ")
 
     @property
     def previews(self) -> list[Preview]:
-        """Each place that is chosen, with what was typed so far, sound or not."""
+        """A preview for each chosen account, of what was typed so far, valid or not."""
         chosen = {number(str(each)) for each in self["accounts"].value() or ()}
         title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
         return [
@@ -253,7 +260,7 @@ class ByHandForm(Composing):
 
 
 class NoteForm(Composing):
-    """What colleagues should know. It never leaves the house."""
+    """A note for colleagues. It is never sent."""
 
     text = forms.CharField(
         max_length=10_000,
@@ -273,7 +280,7 @@ class NothingForm(Composing):
 
 
 def too_long(text: str, account: Account) -> str:
-    """That an account does not take so many characters, in words, or ""."""
+    """Error message if the text is too long for the account, else ""."""
     limit = max_length(account)
     if not limit or len(text) <= limit:
         return ""

@@ -13,7 +13,7 @@ from responses.models import Delivery, Response
 
 
 class CorrectForm(Composing):
-    """The words that stand there now, to be changed. seen: the newest version that there is."""
+    """Correct the words that are online now. seen: the newest version that the page showed."""
 
     subject = forms.CharField(label=_("Title"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
@@ -36,7 +36,7 @@ class CorrectForm(Composing):
 
 
 class TakeDownForm(forms.Form):
-    """seen: the newest version that its page showed."""
+    """Take a statement down. seen: the newest version that the page showed."""
 
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     why = forms.CharField(
@@ -46,7 +46,7 @@ class TakeDownForm(forms.Form):
     )
 
     def look_again(self, seen: int) -> None:
-        """Show what was typed beside what is new, so that the next press counts."""
+        """Show the input next to what is new, so that the form can be submitted again."""
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen)
         self.data = data

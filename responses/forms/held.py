@@ -17,9 +17,10 @@ from responses.signing import Rewritten
 
 
 class EditForm(PlaceFields, FileFields, Later):
-    """All that leaves: words, files, where to, and when.
+    """Edit everything of an unsent response: words, files, recipients, and time.
 
-    shown: the hash of what was on the page; seen: the last inbound that it knew of.
+    shown: the content hash of what the page showed. seen: the last inbound interaction that it
+    showed.
     """
 
     shown = forms.CharField(widget=forms.HiddenInput)
@@ -59,7 +60,11 @@ class EditForm(PlaceFields, FileFields, Later):
                 )
 
     def _offer_recipients(self, sendings: Sequence[Delivery]) -> None:
-        """Another way to the same person; other accounts for a statement; none for a correction."""
+        """Offer other recipients, by the kind of response.
+
+        For a reply, other ways to the same person; for a statement, other accounts; for a
+        correction, none.
+        """
         response, fields = self.response, self.fields
         if response.corrects_in_place:
             self.choosable = self.now
@@ -68,7 +73,7 @@ class EditForm(PlaceFields, FileFields, Later):
             now = [_place_of(each) for each in sendings]
             self.offer_places(response.case, [*now, *places_for(response.case)])
             self.initial["place"] = place_name(now[0])
-            fields["place"].required = False  # left out, it stays as it is
+            fields["place"].required = False  # if it is left out, the place stays as it is
             self.choosable = [place.account for place in self.places.values()]
             del fields["accounts"]
         else:
@@ -85,7 +90,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
     @property
     def places_chosen(self) -> list[Place]:
-        """Where it is to go, as far as that was said."""
+        """The places that were chosen; empty if the choice is invalid."""
         if "place" in self.fields:
             return [self.chosen] if "place" in self.cleaned_data else []
         return [Place(each) for each in self.cleaned_data.get("accounts", self.now)]
@@ -103,7 +108,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
     @property
     def own_words(self) -> list[forms.BoundField]:
-        """The fields of what goes to single accounts instead."""
+        """The fields for a different text on single accounts."""
         return [self[name] for name in self.fields if name.startswith("version_")]
 
     @property
@@ -120,7 +125,7 @@ class EditForm(PlaceFields, FileFields, Later):
         )
 
     def look_again(self) -> None:
-        """Sign what is there now, with what was typed kept."""
+        """Show the input next to the current state, so that it can be submitted again."""
         case, data = self.response.case, cast(QueryDict, self.data).copy()
         data["shown"] = self.response.content_hash
         data["seen"] = str(case.last_inbound_id or "") if case else ""
@@ -128,7 +133,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
 
 def _place_of(delivery: Delivery) -> Place:
-    """Where it goes now, which may be no longer offered."""
+    """The current place of a delivery, which may no longer be offered."""
     return Place(
         delivery.account, delivery.profile, delivery.conversation, delivery.response.visibility
     )

@@ -1,4 +1,4 @@
-"""The way in which a reply goes: its choice in a form, and the consent to answer in public."""
+"""Choice of the place of a reply, and the consent to answer a private message in public."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ NOT_CONFIRMED = _(
 
 
 class PlaceFields(forms.Form):
-    """publicly: asked for only where the person wrote privately in the case."""
+    """Fields for the place of a reply.
+
+    publicly: the consent, asked for only if the person wrote privately in the case.
+    """
 
     place = forms.ChoiceField(label=_("Where"), widget=forms.RadioSelect)
     publicly = forms.BooleanField(
@@ -44,7 +47,7 @@ class PlaceFields(forms.Form):
         return self.places[self.cleaned_data["place"]]
 
     def check_publicly(self) -> None:
-        """Refuse a public answer to somebody who wrote privately, unless it was confirmed."""
+        """Refuse a public answer to a person who wrote privately, unless it was confirmed."""
         if "publicly" not in self.fields or not is_public(self.cleaned_data.get("place", "")):
             return
         if not self.cleaned_data.get("publicly"):
@@ -61,7 +64,7 @@ def place_name(place: Place) -> str:
 
 
 def _said(place: Place) -> str:
-    """The verb of a place in words: what will happen, from where, to whom."""
+    """A place in words: what will happen, from which account, to whom."""
     profile = place.profile
     whom = (profile.handle or str(profile)) if profile else ""
     if place.visibility == PUBLIC:

@@ -72,7 +72,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ExampleForm(forms.Form):
-    """One text, and whether the rule is to hold. Without a text the row is left out."""
+    """One example text, and whether the rule must apply. A row without a text is left out."""
 
     text = forms.CharField(
         label=_("Text"), max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 2})

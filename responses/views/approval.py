@@ -46,7 +46,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def review(request: StaffRequest, pk: int) -> HttpResponse:
-    """Written down: somebody has read what went out."""
+    """Record that the user has read a response that was sent."""
     response = _to_approve(request, pk)
     return _try(request, lambda: response.review(by=request.user), lambda: _("Read."))
 
@@ -69,7 +69,7 @@ def send_back(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Change the words of a draft or a held text; then keep it, send it, or approve it."""
+    """Edit a draft or a held response; then keep it, send it, or approve it."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
@@ -93,7 +93,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def send(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let a draft go as it stands."""
+    """Send a draft without changes."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
@@ -113,7 +113,7 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def cancel(request: StaffRequest, pk: int) -> HttpResponse:
-    """Undo: stop what has not left yet."""
+    """Undo: cancel a response that has not been sent yet."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
@@ -134,7 +134,7 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _to_its_page(request: StaffRequest, correction: Response) -> HttpResponse:
-    """A correction that was stopped is gone on with where it was written."""
+    """Redirect to the page where a cancelled correction was written, to continue with it."""
     page = reverse("responses:correct", args=[correction.corrects_id])
     again = f"{page}?again={correction.pk}"
     if request.headers.get("HX-Request"):
@@ -144,10 +144,11 @@ def _to_its_page(request: StaffRequest, correction: Response) -> HttpResponse:
 
 @transaction.atomic
 def _cancel(request: StaffRequest, response: Response) -> str:
-    """Nothing left: its words go back to where they were typed, and its case is open again.
+    """Cancel a response: its words become a draft again, and its case is open again.
 
-    → what became of it, in words. Raises Stale.
+    Returns what happened, in words. Raises Stale.
     """
+    # First: it raises Stale if a delivery has begun, and then nothing else may change.
     after_all = corrections.undo(response, by=request.user)
     taken_back = response.author == request.user and _take_back(response)
     if response.case and response.case.is_closed and not response.case.newer:
@@ -160,9 +161,9 @@ def _cancel(request: StaffRequest, response: Response) -> str:
 
 
 def _take_back(response: Response) -> bool:
-    """Words and files are a draft again, unless its author has begun another one there.
+    """Turn words and files into a draft again, unless the author has begun another one.
 
-    The words of a correction in place are shown again where it was written.
+    Not for a correction in place: its words are shown again on the page where it was written.
     """
     if response.corrects_in_place:
         return False
@@ -196,7 +197,7 @@ def _take_back(response: Response) -> bool:
 
 
 def _take_out(response: Response) -> str:
-    """What was undone counts for nothing → the campaign, for the draft to choose it again."""
+    """Take an undone response out of its campaign → the campaign's id, for the draft."""
     theirs = Campaign.objects.visible_to(response.author).running()
     campaign = theirs.filter(links__statement=response).first()
     if campaign is None:
@@ -206,7 +207,7 @@ def _take_out(response: Response) -> str:
 
 
 def _place_of(response: Response) -> str:
-    """Where a reply was going, as the composer's radio names it."""
+    """Place of a reply, as the composer's radio button names it."""
     delivery = response.deliveries.first()
     if response.is_macro or delivery is None:
         return ""
@@ -238,7 +239,7 @@ def _try(
 
 
 def _signed(response: Response) -> str:
-    """Whether another signature is missing, or it goes now or in its time."""
+    """Message after an approval: another signature is missing, or it leaves now or later."""
     if response.state == State.HELD:
         return _("Approved. It waits for a supervisor's signature as well.")
     if response.send_at and response.send_at > timezone.now():
@@ -253,7 +254,10 @@ def _approvals(
     status: int = 200,
     error: str = "",
 ) -> HttpResponse:
-    """The queue. form, at: what was typed about one of them, and about which."""
+    """Show the approval queue.
+
+    form, at: the user's input for one response, and the id of that response.
+    """
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
     held = held.select_related("case__profile", "issue", "department", "author", "corrects")
     held = held.prefetch_related(
@@ -264,7 +268,7 @@ def _approvals(
     answered = words_answered(waiting, request.user)
     departments = {each.department_id: each.department for each in waiting}
     for each in waiting:
-        each.department = departments[each.department_id]  # its leads are asked for once
+        each.department = departments[each.department_id]  # shared, so its leads load once
     rows = [
         {
             "response": response,
@@ -294,7 +298,7 @@ def _approvals(
 
 
 def _in_place_of(response: Response) -> Response | None:
-    """What stands where a correction would appear."""
+    """The version that is online where a correction would appear."""
     statement = response.corrects
     if statement is None or not response.corrects_in_place or statement.is_taken_down:
         return None

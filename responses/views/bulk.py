@@ -24,7 +24,7 @@ MOST = 1000
 @require_POST
 @worker_only
 def carry_out(request: StaffRequest) -> HttpResponse:
-    """One verb for all that are selected: at once for a screenful, as a job for more."""
+    """Run one verb on the selected cases: at once for a few, as a job for more."""
     asked = _asked(request)
     if isinstance(asked, str):
         messages.error(request, asked)
@@ -33,6 +33,7 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     here = len(cases) <= bulk.AT_ONCE
     form, total = _form(request), len(cases)
     job = Job.ask("responses.bulk", by=request.user, total=total, form=form, here=here, **asked)
+    # The same form UUID returns the first job: it must not pass for another request.
     if job.owner_id != request.user.pk or job.data != asked:
         messages.error(request, _("This form was used before. Nothing was done: press again."))
         return _answer(request)
@@ -44,7 +45,7 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     if job.claim():
         bulk.carry_out(job)
     shown = {"job": job, "refused": job.result.get("refused", [])}
-    words = "done" if job.ended_at else "runs"  # the tick may have given it to a worker
+    words = "done" if job.ended_at else "runs"  # a worker may have claimed it by the tick
     nothing = words == "done" and not job.result.get("changes")
     say = messages.warning if nothing else messages.success
     say(request, render_to_string(f"responses/_bulk_{words}.html", shown, request))
@@ -68,7 +69,7 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
 
 
 def _asked(request: HttpRequest) -> dict[str, Any] | str:
-    """What to do to which cases; or a sentence that says what is missing."""
+    """Parse the verb, its cases and its values; or return a message about what is missing."""
     verb, posted = request.POST.get("verb", ""), request.POST
     cases = [seen for each in posted.getlist("case")[:MOST] if (seen := _seen(each))]
     if verb not in bulk.VERBS or not cases:
@@ -96,14 +97,17 @@ def _asked(request: HttpRequest) -> dict[str, Any] | str:
 
 
 def _seen(value: str) -> list[int] | None:
-    """“case:last inbound:assignee” as a row showed them, 0 for none; None for anything else."""
+    """Parse “case:last inbound:assignee”, the ids that a row showed; 0 for none.
+
+    Returns None for anything else.
+    """
     parts = [number(part) for part in value.split(":")]
     whole = [part for part in parts if part is not None]
     return whole if len(whole) == len(parts) == 3 else None
 
 
 def _issue(request: Any, name: str) -> int:
-    """The open issue of this name; made where there is none."""
+    """Id of the open issue with this name, which is created if there is none."""
     there = Issue.objects.filter(name__iexact=name, closed_at=None).first()
     issue = there or Issue.objects.create(name=name[:200], owner=request.user)
     return issue.pk

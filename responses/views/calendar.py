@@ -1,4 +1,4 @@
-"""What is planned to go out, and what went out, by day."""
+"""Calendar of planned and sent responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Day:
 
 @require_safe
 def calendar(request: StaffRequest) -> HttpResponse:
-    """A month of statements, and of replies that were given a time; `month` is YYYY-MM."""
+    """Show a month of statements, and of replies with a planned time; `month` is YYYY-MM."""
     today = timezone.localdate()
     first = _month(request.GET.get("month", ""), today)
     dates = list(months.Calendar().itermonthdates(first.year, first.month))

@@ -1,4 +1,4 @@
-"""Campaigns: several statements with one aim, and what came of them."""
+"""Campaigns: several statements with one aim, and their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from scrm.web.params import number
 
 PAGE = 50
 OFFERED = 10
-"""Statements that the page of a campaign offers to count in: the last ones."""
+"""Number of statements that a campaign's page offers to add: the latest ones."""
 
 
 @require_safe
@@ -43,7 +43,7 @@ def campaigns(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def campaign(request: StaffRequest, pk: int) -> HttpResponse:
-    """Its statements, and its results by channel and by person."""
+    """Show a campaign's statements, and its results by channel and by person."""
     found = _to_see(request, pk)
     results, user = Results(found, request.user), request.user
     said = with_facts(results.statements).order_by("-created_at", "-pk")
@@ -62,7 +62,7 @@ def campaign(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def rows(request: StaffRequest, pk: int) -> HttpResponse:
-    """The rows behind one figure of a campaign, the newest first."""
+    """Show the rows behind one figure of a campaign, newest first."""
     found, asked = _to_see(request, pk), _asked(request)
     wanted = Results(found, request.user).rows(asked)
     last = number(request.GET.get("before", ""))
@@ -84,7 +84,7 @@ def rows(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: StaffRequest) -> HttpResponse:
-    """For whoever leads a department: it makes a topic, and so work for an inbox."""
+    """Start a campaign. Only for leads: its topic brings new work into an inbox."""
     mine = departments_to_campaign_for(request.user)
     if not mine:
         raise PermissionDenied
@@ -101,7 +101,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
-    """Close it, or open it again, as the button said."""
+    """Close or reopen a campaign, as the pressed button says."""
     found = _to_edit(request, pk)
     if "open" in request.POST:
         found.open_again()
@@ -114,7 +114,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def count_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Say which campaign a statement counts for; none takes it out."""
+    """Set the campaign of a statement; none takes it out of its campaign."""
     statement = response_to_see(request, pk)
     if not may_deal_with(statement, request.user):
         raise PermissionDenied
@@ -158,7 +158,7 @@ def _save(request: StaffRequest, form: CampaignForm, said: str) -> HttpResponse:
 
 
 def _offered(request: StaffRequest, campaign: Campaign) -> list[Response]:
-    """The last statements that count for no campaign, and that this user may count in."""
+    """The latest statements without a campaign that the user may add to this one."""
     if campaign.closed_at:
         return []
     free = Response.objects.visible_to(request.user).filter(audience="many", campaign_link=None)
@@ -179,7 +179,7 @@ def _asked(request: StaffRequest) -> Asked:
 
 
 def _narrowed(asked: Asked) -> list[str]:
-    """What the rows are narrowed to, in words."""
+    """The active filters of the rows, in words."""
     people: list[tuple[Any, int | None]] = [
         (Account, asked.account), (Contact, asked.contact), (Profile, asked.profile),
     ]  # fmt: skip
@@ -189,7 +189,7 @@ def _narrowed(asked: Asked) -> list[str]:
 
 
 def _drawn(request: StaffRequest, kind: str, page: list[Any]) -> dict[str, Any]:
-    """What the page needs to draw rows of this kind."""
+    """Template context to draw rows of this kind."""
     if kind == "mentions":
         return {"items": as_shown(page, user=request.user)}
     if kind == "answers":

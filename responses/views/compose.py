@@ -50,7 +50,7 @@ Act = Callable[[], Response | None]
 
 @require_safe
 def composer(request: StaffRequest, pk: int) -> HttpResponse:
-    """The form of one tab, as a partial or as a page."""
+    """Show the form of one tab, as a partial or as a page."""
     case = case_to_see(request, pk)
     asked = request.GET.get("tab", "")
     tab = asked if asked in TABS else _begun(case, request.user)
@@ -97,9 +97,9 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def note(request: StaffRequest, pk: int) -> HttpResponse:
-    """Write something down for colleagues; whoever is called by name hears of it.
+    """Add a note for colleagues; those who are mentioned by name are notified.
 
-    A reply that nobody can send from here may become a note: then its draft is done with.
+    A reply that cannot be sent from here may become a note: then the reply's draft is deleted.
     """
     case = get_object_or_404(Case.objects.workable_by(request.user), pk=pk)
     form = NoteForm(request.POST)
@@ -121,7 +121,7 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _say_noted(request: StaffRequest, text: str, told: list[User]) -> None:
-    """That it is kept, and whom it reached: a name that means nobody must not pass in silence."""
+    """Confirm the note and name who was notified; warn if an @ matched no colleague."""
     if told:
         names = ", ".join(str(user) for user in told)
         messages.success(request, _("Noted, and told: %s. It stays inside.") % names)
@@ -146,7 +146,7 @@ def nothing(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
-    """What we said in this case, and where each sending stands."""
+    """Show the responses of a case, and the state of each delivery."""
     case = case_to_see(request, pk)
     said = Response.objects.visible_to(request.user).filter(case=case)
     if request.headers.get("HX-Request"):
@@ -170,8 +170,9 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
 
 @transaction.atomic
 def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
-    """Publish, once the author has seen all that was said in the case."""
+    """Publish a statement, if its author has seen the newest message of the case."""
     words = form.words(visibility="public")
+    # A second click of a form that was sent must return its response, not raise Stale.
     if not Response.objects.filter(uuid=words.form).exists():
         case.check_seen(words.seen)
     return compose.state_publicly(
@@ -186,13 +187,13 @@ def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
 
 
 def _begun(case: Case, user: User) -> str:
-    """Where they went on writing last; a reply, if nowhere."""
+    """The tab of the user's latest draft; "reply" if there is none."""
     mine = case.drafts.filter(author=user).exclude(text="").order_by("-updated_at").first()
     return mine.kind if mine and mine.kind in TABS else "reply"
 
 
 def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
-    """A tab's form, with what was begun in it: one's own draft, or a colleague's taken over."""
+    """The form of a tab, with the user's own draft, or with a colleague's draft (`from`)."""
     form = _blank(request, case, tab)
     begun = _draft(request, case, tab)
     if begun and begun.text:
@@ -221,7 +222,7 @@ def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
 
 
 def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
-    """Do it, or show the form again with what was typed and what stood in the way."""
+    """Run `act`, or show the form again with the input and the errors."""
     if not form.is_valid():
         return _composer(request, case, tab, form, status=422)
     try:
@@ -252,7 +253,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
 
 
 def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
-    """“Send and done”: done at once, unless they wrote again meanwhile."""
+    """“Send and done”: close the case at once, unless the customer wrote again meanwhile."""
     case.refresh_from_db()
     try:
         case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
@@ -263,7 +264,7 @@ def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
 def _look_again(
     request: StaffRequest, case: Case, tab: str, form: Composing, stale: Stale
 ) -> HttpResponse:
-    """Show what is new beside what was typed; the next press has seen it."""
+    """Show the new messages next to the input; the next submission counts them as seen."""
     case.refresh_from_db()
     seen = form.cleaned_data["seen"] or 0
     news = Interaction.objects.readable_by(request.user).filter(
@@ -296,7 +297,7 @@ def _composer(
 
 
 def _kept(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
-    """The files that are here already: by the form that comes again, or by the draft."""
+    """The files that are stored already, by the form that is shown again or by the draft."""
     if form.is_bound:
         return upload_field.keep(request, request.user)
     begun = _draft(request, case, tab) if tab == "reply" else None
@@ -313,7 +314,7 @@ def _version(case: Case, tab: str, user: User) -> int:
 
 
 def tell(request: StaffRequest, response: Response) -> None:
-    """What became of it; while it waits to leave, with a way back."""
+    """Message about what happened to a response, with an undo button while it is queued."""
     if response.state == "held":
         why = " ".join(r["sentence"] for r in response.verdict if r["verdict"] == "hold")
         messages.warning(request, f"{held_for(response)}: {why}")
@@ -326,7 +327,7 @@ def tell(request: StaffRequest, response: Response) -> None:
 
 
 def _hand(case: Case) -> Account:
-    """The account under which what was said by hand is kept; made when first needed."""
+    """The account for manually logged responses, which is created when first needed."""
     account = Account.objects.active().filter(kind="manual").first()
     if account:
         return account

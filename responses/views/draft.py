@@ -29,7 +29,7 @@ MOST_VERSIONS = 20
 
 @require_POST
 def keep(request: StaffRequest, pk: int) -> HttpResponse:
-    """Keep what is being typed, and say what the business rules make of it."""
+    """Save the draft while its author types, and return the findings of the business rules."""
     case = case_to_work_on(request, pk)
     asked = request.POST.get("draft_kind", "reply")
     kind = asked if asked in KINDS else "reply"
@@ -48,7 +48,7 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
-    """The same for a statement on an issue; it also shows how it will look in each place."""
+    """Save the draft of a statement on an issue; also return a preview of each place."""
     issue = get_object_or_404(Issue, pk=pk)
     if _was_sent(request):
         return HttpResponse(status=204)
@@ -64,14 +64,14 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _over(response: Response, account: Account) -> tuple[Account, int, int] | None:
-    """Where it is too long: the account, by how many characters, and what it takes."""
+    """(account, excess characters, limit) if the text is too long for the account, else None."""
     limit = max_length(account)
     excess = len(response.words_on(account)) - limit if limit else 0
     return (account, excess, limit) if limit and excess > 0 else None
 
 
 def _was_sent(request: StaffRequest) -> bool:
-    """Whether this keep was overtaken by its own form's sending: it must not bring it back."""
+    """Whether the form was sent already: a late save must not bring its draft back."""
     try:
         form = UUID(request.POST.get("form", ""))
     except ValueError:
@@ -96,7 +96,7 @@ def _keep(
 def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case
 ) -> tuple[Response, list[Account]]:
-    """What would be said in a case and where, as the rules see it, without storing it."""
+    """The unsaved response and its accounts, for the rules to judge."""
     if kind == "reply":
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))
@@ -126,7 +126,7 @@ def _said_by_rules(request: StaffRequest, form: StatementForm, issue: Issue) -> 
 
 
 def _typed_facts(request: StaffRequest) -> dict[str, Any]:
-    """What every form of the composer says of a text, as far as it makes sense already."""
+    """Facts of a text that every composer form has, as far as they are valid already."""
     versions = {name.removeprefix("version_"): words for name, words in _versions(request).items()}
     try:
         moment = parse_datetime(_typed(request, "send_at"))
@@ -141,7 +141,7 @@ def _typed_facts(request: StaffRequest) -> dict[str, Any]:
 
 
 def _versions(request: StaffRequest) -> dict[str, str]:
-    """Other words for single accounts: the field's name → what stands in it."""
+    """Different texts for single accounts: field name → text."""
     named = [name for name in request.POST if name.startswith("version_")][:MOST_VERSIONS]
     return {name: words for name in named if (words := _typed(request, name, LONGEST))}
 
@@ -165,14 +165,14 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
-    """As far as it can be stored; a draft is kept whatever is in it."""
+    """Value of a field, cut to what can be stored: a draft is saved whatever it contains."""
     return storable(request.POST.get(name, ""))[:most]
 
 
 def forget(
     request: StaffRequest, *, kind: str, case: Case | None = None, issue: Issue | None = None
 ) -> str:
-    """It was sent, or thrown away → what tells the browser to forget it as well."""
+    """Delete a draft that was sent or discarded → JSON that tells the browser to drop its copy."""
     Draft.objects.filter(case=case, issue=issue, kind=kind, author=request.user).delete()
     place = f"case-{case.pk}-{kind}" if case else f"issue-{issue.pk if issue else 0}-{kind}"
     return json.dumps({"place": place})

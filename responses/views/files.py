@@ -1,4 +1,4 @@
-"""A file taken off a text that has not left, from any page that shows it."""
+"""Remove a file from an unsent response, from any page that shows it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _back(request: StaffRequest, response: Response) -> HttpResponse:
-    """To the page that it was removed on."""
+    """Return to the page on which the file was removed."""
     if request.headers.get("HX-Request"):
         answer = render(request, "_messages.html", {"oob": True})
         answer["HX-Trigger"] = json.dumps({"case-changed": {"id": response.case_id}})

@@ -44,7 +44,7 @@ PAGE = 50
 
 @require_safe
 def history(request: StaffRequest) -> HttpResponse:
-    """All that was said, newest first; the address holds the filters."""
+    """List responses, newest first; the URL holds the filters."""
     form = HistoryForm(request.GET, user=request.user)
     asked = before(form.found, request.GET.get("before", ""))
     rows = list(with_facts(asked)[: PAGE + 1])
@@ -65,7 +65,7 @@ def history(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def export(request: StaffRequest) -> HttpResponseBase:
-    """What the address asks for, as a file: all of it, read and sent a few hundred at a time."""
+    """Export all responses that match the URL's filters, streamed a few hundred at a time."""
     form = HistoryForm(request.GET, user=request.user)
     if not form.is_valid():
         messages.error(request, _("A filter makes no sense, so nothing was exported."))
@@ -79,7 +79,7 @@ def export(request: StaffRequest) -> HttpResponseBase:
 
 @require_POST
 def save_view(request: StaffRequest) -> HttpResponse:
-    """Keep what the address asks for under a name."""
+    """Save the current filters under a name."""
     typed = storable(request.POST.get("query", "")).lstrip("?")
     query = query_of(QueryDict(typed))[:1000]
     mine = HistoryView(owner=request.user, query=query)
@@ -102,14 +102,14 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def response(request: StaffRequest, pk: int) -> HttpResponse:
-    """Everything about one response: where it came from, and what came of it."""
+    """Show everything about one response: what caused it, and its feedback."""
     found = response_to_see(request, pk)
     return _response(request, found)
 
 
 @require_POST
 def judge(request: StaffRequest, pk: int) -> HttpResponse:
-    """What an answer to us amounts to."""
+    """Judge the outcome of an answer."""
     visible = Feedback.objects.filter(response__in=Response.objects.visible_to(request.user))
     feedback = get_object_or_404(visible.select_related("response__case"), pk=pk)
     if not may_deal_with(feedback.response, request.user):
@@ -126,7 +126,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _judged(request: StaffRequest, feedback: Feedback) -> HttpResponse:
-    """The row again, as it stands now; the sums beside it look again."""
+    """Return the updated row; the trigger makes the sums next to it reload."""
     (echo,) = echoes(Feedback.objects.filter(pk=feedback.pk), request.user)
     shown = {
         "echo": echo,
@@ -165,7 +165,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
 
 
 def _campaign(found: Response, request: StaffRequest) -> Campaign | None:
-    """What a statement counts for, where the user may see that."""
+    """The campaign of a statement, if the user may see it."""
     theirs = Campaign.objects.visible_to(request.user)
     return theirs.filter(links__statement=found).first()
 

@@ -1,4 +1,4 @@
-"""An issue, as far as our words go: what we said about it, what came back, and one word more."""
+"""Responses on an issue: the statements and replies, their answers, and a new statement."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from routing.models.status import Stale
 from scrm.web.params import number
 
 FEW = 20
-"""Replies on the page of an issue; the history shows all of them."""
+"""Maximum number of replies on an issue's page; the history shows all of them."""
 
 
 @require_safe
 def said(request: StaffRequest, pk: int) -> HttpResponse:
-    """Statements, replies to single people, and what both drew: a part of the issue's page."""
+    """Show statements, replies to single people, and their answers: a part of the issue's page."""
     issue = get_object_or_404(Issue, pk=pk)
     user = request.user
     all_said = Response.objects.about(issue)
@@ -61,7 +61,7 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def statement(request: StaffRequest, pk: int) -> HttpResponse:
-    """A statement about an issue, in the name of one of the user's departments."""
+    """Write a statement about an issue, in the name of one of the user's departments."""
     issue = get_object_or_404(Issue, pk=pk)
     departments = departments_to_speak_for(request.user)
     if not departments:
@@ -126,7 +126,7 @@ def _form(
 
 
 def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -> StatementForm:
-    """The empty form, or what its author has begun; `corrects` names an earlier statement."""
+    """The form, with the author's draft if there is one; `corrects` names an earlier statement."""
     mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
     begun = mine.exclude(text="").first()
     fields = begun.fields if begun else {}
@@ -139,7 +139,7 @@ def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -
 
 
 def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
-    """Back to the issue; the browser forgets what it kept of the text."""
+    """Redirect to the issue; the browser drops its copy of the draft."""
     if not request.headers.get("HX-Request"):
         return redirect(issue)
     happened = json.dumps({"draft-gone": json.loads(place)})

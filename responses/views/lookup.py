@@ -1,4 +1,4 @@
-"""Whose is what: strangers get 404, those who may only look get 403."""
+"""Look up rows by the user's rights: 404 without the right to read, 403 without that to act."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def case_to_work_on(request: StaffRequest, pk: int) -> Case:
 
 
 def departments_to_speak_for(user: User) -> list[Department]:
-    """Those in whose name a user may address the public."""
+    """Departments in whose name a user may address the public."""
     departments = Department.objects.all()
     if not user.sees_everything:
         theirs = Membership.objects.working().filter(user=user)
@@ -52,7 +52,7 @@ def may_speak_for(department: Department, user: User) -> bool:
 
 
 def chosen(departments: list[Department], asked: Mapping[str, Any]) -> Department:
-    """In whose name: the department that the page names, else the first."""
+    """The department that the page names, else the first one."""
     named = asked.get("department", "")
     return next((each for each in departments if str(each.pk) == named), departments[0])
 
@@ -65,19 +65,19 @@ def response_to_see(request: StaffRequest, pk: int) -> Response:
 
 
 def words_answered(responses: Iterable[Response], user: User) -> dict[int, Interaction]:
-    """Response id → what it answers, where `user` may read it."""
+    """Response id → the interaction that it answers, if `user` may read it."""
     answered = {each.pk: each.in_reply_to_id for each in responses if each.in_reply_to_id}
     readable = Interaction.objects.readable_by(user).in_bulk(list(answered.values()))
     return {pk: readable[said] for pk, said in answered.items() if said in readable}
 
 
 def changeable(responses: Collection[Response], user: User) -> set[int]:
-    """The ids of those that `user` may change before they leave."""
+    """Ids of the unsent responses that `user` may change."""
     return editable([each for each in responses if is_unsent(each)], user)
 
 
 def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
-    """For a page: which public replies go to people who wrote privately, and who did so since."""
+    """Template context: public replies to people who wrote privately, before or since."""
     since = wrote_privately([each for each in responses if is_unsent(each)])
     return {
         "wrote_privately": set(since),
@@ -86,12 +86,15 @@ def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
 
 
 def may_deal_with(response: Response, user: User) -> bool:
-    """Act on its sendings and its feedback: whoever works on its case, else its leads."""
+    """Whether the user may act on a response's deliveries and feedback.
+
+    Users who may work on its case, leads of its department, supervisors and admins may.
+    """
     return response.pk in dealt_with_by([response], user)
 
 
 def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
-    """The ids of those that `user` may deal with: two statements, however many they are."""
+    """Ids of the responses that `user` may deal with: two queries, however many there are."""
     if user.sees_everything:
         return {each.pk for each in responses}
     leads = user.memberships.filter(role=Membership.Role.LEAD)
@@ -103,7 +106,10 @@ def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
 
 
 def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
-    """What came back to these responses, summed; the newest of it, or of the outcome asked for."""
+    """Template context of the answers to these responses: their tally, and the newest ones.
+
+    With `outcome` in the URL, only the answers with that outcome.
+    """
     user, asked = request.user, request.GET.get("outcome", "")
     found = Feedback.objects.filter(response__in=keys)
     tally = sum(tallies(keys, user).values(), Tally())
@@ -122,7 +128,7 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
 
 
 def oldest(rows: QuerySet[M]) -> tuple[list[M], int]:
-    """What a page shows of a list in its order, and how many more there are."""
+    """The first rows that fit on a page, and the number of further ones."""
     shown = list(rows[:MOST])
     return shown, rows.count() - len(shown) if len(shown) == MOST else 0
 

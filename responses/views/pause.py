@@ -1,4 +1,4 @@
-"""Who lets everything leave, or nothing: one switch for the whole workspace."""
+"""Pause and resume sending for the whole workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from responses.views.sendings import sendings_page
 @supervisor_only
 @require_POST
 def pause(request: StaffRequest) -> HttpResponse:
-    """Let nothing leave, or everything again, as the button said."""
+    """Pause or resume sending, as the pressed button says."""
     if request.POST.get("to") == "active":
         if Pause.objects.all().end(by=request.user):
             messages.success(
@@ -37,7 +37,7 @@ def pause(request: StaffRequest) -> HttpResponse:
 @supervisor_only
 @require_POST
 def release(request: StaffRequest) -> HttpResponse:
-    """Let a restored database send again."""
+    """Release a restored database, so that it sends again."""
     form = ReleaseForm(request.POST)
     if not form.is_valid():
         return sendings_page(request, status=422, release_form=form)

@@ -17,13 +17,13 @@ from responses.proof.checks import CHECKS
 from routing.models import Case
 
 MOST = 200
-"""Open holes on the page: more than that is no list of holes, but a lost table."""
+"""Maximum number of open gaps on the page: more mean that a whole table was lost."""
 MOST_CLOSED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A hole, and what stands next to it as far as that is there itself."""
+    """A gap, and those of its neighbouring rows that exist."""
 
     hole: Hole
     name: str | Promise
@@ -35,7 +35,7 @@ class Told:
 @supervisor_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def proof(request: StaffRequest) -> HttpResponse:
-    """Is the record whole? The holes, the checks, and a look at it now, if asked."""
+    """Show the gaps and the checks of the record; POST starts a check now."""
     if request.method == "POST":
         Proof.objects.ask(by=request.user)
         messages.success(request, _("Looking through the record. Look again in a moment."))
@@ -56,7 +56,7 @@ def proof(request: StaffRequest) -> HttpResponse:
 
 
 def _told(holes: Sequence[Hole]) -> list[Told]:
-    """Three statements, however many holes."""
+    """Load the neighbours of gaps: three queries, however many gaps there are."""
     keys = {
         name: {hole.there[name] for hole in holes if name in hole.there}
         for name in ("response", "case", "profile")

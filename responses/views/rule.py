@@ -69,7 +69,7 @@ def _is_sound(conditions: object, rows: Rows) -> bool:
 
 
 def _holds_good(rule: ResponseRule, examples: Any) -> bool:
-    """Whether the rule treats every example as it should; takes them over."""
+    """Whether the rule treats every example as it should; also sets them on the rule."""
     pure = rule.pure()
     for form in examples.forms:
         if form.example and (why := failed(pure, form.example)):

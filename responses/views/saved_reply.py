@@ -17,7 +17,7 @@ from routing.models import Department
 
 @require_safe
 def saved_replies(request: StaffRequest) -> HttpResponse:
-    """All that its reader's departments may use."""
+    """List the saved replies that the user's departments may use."""
     mine = Department.objects.visible_to(request.user)
     rows = SavedReply.objects.filter(Q(department=None) | Q(department__in=mine))
     shown = rows.select_related("department", "owner")
@@ -34,7 +34,7 @@ def new(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def saved_reply(request: StaffRequest, pk: int) -> HttpResponse:
-    """Its owner, whoever leads its department, and who sees everything may change it."""
+    """Edit a saved reply: for its owner, its department's leads, supervisors and admins."""
     row = get_object_or_404(SavedReply.objects.select_related("department"), pk=pk)
     if not _may_change(row, request.user):
         raise PermissionDenied

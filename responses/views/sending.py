@@ -26,7 +26,7 @@ def sendings(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def check(request: StaffRequest, pk: int) -> HttpResponse:
-    """Ask the network now whether it left."""
+    """Ask the network now whether a delivery of unknown state left."""
     delivery = delivery_to_act_on(request, pk)
     unknown = Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN)
     if unknown.update(settle_after=timezone.now()):
@@ -39,7 +39,7 @@ def check(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
-    """A human has seen it there: write it down as sent."""
+    """Mark a delivery as sent, because the user has seen it on the network."""
     delivery = delivery_to_act_on(request, pk)
     form = MarkSentForm(request.POST)
     if not form.is_valid():
@@ -57,7 +57,7 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def send_again(request: StaffRequest, pk: int) -> HttpResponse:
-    """A new sending in place of this one, after a look at the old."""
+    """Send again: a new delivery replaces this one, after a look at the old one."""
     delivery = delivery_to_act_on(request, pk)
     if request.method != "POST":
         may_change = bool(changeable([delivery.response], request.user))

@@ -1,4 +1,4 @@
-"""The page “Check sending”: what needs a human, and the switches for the whole workspace."""
+"""The page “Check sending”: deliveries that need a user, and the workspace's switches."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def sendings_page(
     error: str = "",
     **forms: Form,
 ) -> HttpResponse:
-    """What needs a human. form, at: what was typed about one of them, and about which.
+    """Show the deliveries that need a user.
 
-    forms: what was typed into a form of the whole page, under its name there.
+    form, at: the user's input for one delivery, and the id of that delivery. forms: input for
+    the forms of the whole page, by their names in the template.
     """
     found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
     found = found.select_related(
@@ -56,7 +57,7 @@ def sendings_page(
 
 
 def _control(request: StaffRequest) -> dict[str, Any]:
-    """What the page of sendings shows of the switch, of troubles, and of what waits in line."""
+    """Template context of the pause, the troubles, and the deliveries held back by a budget."""
     hold = Pause.objects.restored().first()
     line = Delivery.objects.visible_to(request.user).waiting_for_their_turn()
     return {
@@ -72,7 +73,7 @@ def _control(request: StaffRequest) -> dict[str, Any]:
 
 
 def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
-    """What a restored database would send, and of how much nobody knows whether it was sent."""
+    """What a restored database will send after the release, and how much may be sent already."""
     waiting = restored_database.waiting().visible_to(request.user)
     rows = waiting.order_by("send_after", "pk").select_related(
         "response__case__profile", "response__issue", "response__author", "account", "profile"
