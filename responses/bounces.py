@@ -33,6 +33,7 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
 
 
 def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
+    # Compare-and-set: a bounce that arrives twice counts once.
     if not delivery.come_back(why):
         return
     whom = delivery.profile or delivery.destination
@@ -51,6 +52,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
     """Record a delay on the delivery. It has not failed: the receiving server keeps trying."""
     said = f"It is not there yet: {why}"
+    # Servers repeat their notices; the case's history needs it once.
     if delivery.error == said:
         return
     Delivery.objects.filter(pk=delivery.pk).update(error=said)

@@ -103,6 +103,7 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
     A second run continues where the first one died. ring: the owner does not wait for it, so a
     notice tells when it has ended.
     """
+    # Cases that an earlier run of this job dealt with.
     tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}
     for pk, last, assignee in job.data["cases"]:
         if pk not in tried:

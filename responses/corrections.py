@@ -80,7 +80,7 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
         # First: the uncorrected words must not be posted elsewhere afterwards.
         _stop_what_waits(response, why=_STOPPED)
         correction = write_down(
-            replace(words, seen=None),
+            replace(words, seen=None),  # the form's `seen` is a version, not an interaction
             by=by,
             case=response.case,
             issue=response.issue,
@@ -89,9 +89,11 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
             audience=Response.Audience.MANY,
             visibility=Response.Visibility.PUBLIC,
         )
+        # Before send(): the rules and a signature depend on where the correction goes.
         for post in posts:
             _change(correction, post, Act.AMEND)
         correction.send(by=by)
+        # A held correction stops no earlier one: it may never be approved.
         if correction.state == "released":
             _overtake(posts, correction)
         response.note("A correction was written.", by=by, now=timezone.now())
@@ -172,6 +174,7 @@ def undo(response: Response, *, by: User) -> list[Response]:
     if response.corrects_id is None or not response.corrects_in_place:
         response.cancel(by=by)
         return []
+    # The lock of correct(): no new correction appears between the look and the undo.
     statement = Response.objects.select_for_update(of=("self",)).get(pk=response.corrects_id)
     response.cancel(by=by)
     posts = posts_of(statement)

@@ -133,5 +133,6 @@ def ship(owner: User, *, but: tuple[str, ...] = (), since: datetime | None = Non
 
 def add(name: str, *, owner: User, since: datetime | None = None) -> ResponseRule:
     position = list(RULES).index(name)
+    # A deep copy: a rule that is edited must not change RULES.
     facts = {"position": position, "created_at": since or timezone.now()} | deepcopy(RULES[name])
     return ResponseRule.objects.create(name=name, owner=owner, **facts)

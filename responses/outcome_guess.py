@@ -116,6 +116,10 @@ def _quoted(words: str) -> str:
 
 
 def _seems_english(text: str) -> bool:
+    """Whether over 90 % of the words are ASCII, and English words outnumber foreign ones.
+
+    A text without any of the listed foreign words counts as English.
+    """
     words = [fold(word) for word in _WORD.findall(text)]
     plain = sum(word.isascii() for word in words)
     foreign = sum(word in _FOREIGN_WORDS for word in words)

@@ -82,5 +82,6 @@ _FATES = {
 
 
 def _reason(stored: dict[str, Any]) -> Reason:
+    # JSON has lists where a Reason has tuples.
     steps, spans = tuple(stored.get("steps", ())), tuple(map(tuple, stored.get("spans", ())))
     return Reason(**(stored | {"steps": steps, "spans": spans}))

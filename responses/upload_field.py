@@ -90,6 +90,7 @@ def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[At
             name=storable(str(file.name))[-255:],
             content_type=storable(file.content_type or "application/octet-stream")[:100],
             size=file.size or 0,
+            # A name of our own: the user's file name must not become a path.
             file=File(file, name=f"file{_ending(str(file.name))}"),
         )
         for file in files

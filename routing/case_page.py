@@ -92,6 +92,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     events = case.events.exclude(kind__in=_QUIET).select_related("by", "revision__rule")
     if case.department.is_restricted and not _works_there(case, user):
         events = events.exclude(~Q(by=user), kind=Kind.NOTED)
+    # Events from before the oldest message on the page belong to messages that are not shown.
     since = min((entry.at for entry in entries), default=None) if older else None
     entries += [
         Entry(at=event.at, event=event) for event in events if since is None or event.at >= since
@@ -147,6 +148,7 @@ def _works_there(case: Case, user: User) -> bool:
 
 
 def _said(interaction: Interaction, matches: list[Match], readable: bool) -> Entry:
+    # Topics of a message that the user may not read would reveal what it says.
     hits = [] if interaction.is_ours or not readable else matches
     spans = [span for match in hits for span in match.spans]
     return Entry(

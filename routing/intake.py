@@ -159,6 +159,7 @@ class _Desk:
         what = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
         if what == "new":
             return self._start_anew(case, arrival)
+        # A user chose the case, and the conversation is in no case yet.
         if arrival.conversation not in self.by_conversation:
             self._link(case, arrival)
         if what == "reopen":
@@ -176,7 +177,7 @@ class _Desk:
 
         Another conversation of the old case may have opened that one before.
         """
-        self.moved.append(arrival.conversation)
+        self.moved.append(arrival.conversation)  # write() ends its link to the old case
         verdict = self.router.route(arrival.facts)
         begun = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
         if not begun or not _agrees(verdict, begun[-1]):
@@ -201,6 +202,7 @@ class _Desk:
 
     def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
         department, why = verdict.department, verdict.why
+        # No rule matched: an answer goes to the department that wrote to the customer.
         if verdict.revision is None and arrival.hint:
             department, why = arrival.hint.department, arrival.hint.why
         case = Case(
@@ -246,12 +248,15 @@ class _Desk:
 
     def _hear(self, case: Case, arrival: Arrival, kind: str, why: str) -> None:
         case.last_inbound_id = arrival.interaction
+        # The assignee may have left the department: then colleagues must find the case.
         case.assignee_id = self._able(case.assignee_id, case.department_id)
+        # A message that arrives late must not move the time back.
         case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
         if kind == Kind.JOINED and case.status in {Status.WAITING, Status.SNOOZED}:
             case.status, case.snoozed_until = Status.OPEN, None
         if case.issue_id is None and arrival.hint:
             case.issue_id = arrival.hint.issue
+        # A case without a key is new: write() creates it with these values.
         if case.pk:
             self.touched[case.pk] = case
         self._log(case, arrival, kind, why)

@@ -141,6 +141,7 @@ def route(facts: Facts, rules: Iterable[Rule], fallback: int) -> Verdict:
 
 
 def _known(facts: Facts) -> Mapping[str, object]:
+    """The facts by name, as conditions evaluate them: None means unknown."""
     return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
 
 

@@ -62,6 +62,7 @@ class Draft(models.Model):
         seen: the version that the page started from. If another window saved a newer one,
         nothing is changed and that one is returned.
         """
+        # Locked: of two windows that save at once, the second sees the version of the first.
         row, made = cls.objects.select_for_update(of=("self",)).get_or_create(
             case=case, issue=issue, kind=kind, author=by
         )

@@ -50,6 +50,7 @@ def _make(check: Check, proof: Proof) -> None:
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
+                # LOCAL: the limit ends with this transaction, not with the connection.
                 cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
             found = check.find()
             whole = len(found) < MOST

@@ -93,6 +93,7 @@ def _answer(
     named = by_key.get((heard.scope, heard.in_reply_to)) if heard.in_reply_to else None
     if named or heard.visibility == "public":
         return named
+    # Newest first: the last thing that we wrote before the answer.
     before = (
         each for each in by_thread.get(heard.conversation, ()) if each.sent_at <= heard.said_at
     )
@@ -150,6 +151,7 @@ def relink(*, now: datetime) -> None:
     answered = Delivery.objects.filter(
         state__in=LEFT, sent_at__gte=since, sent_key__in=orphans.values("in_reply_to")
     )
+    # One short transaction for each: the ledger's lock stops all other writers.
     for delivery in answered.select_related("response__case"):
         with transaction.atomic():
             lock_workspace()

@@ -151,6 +151,7 @@ def _cancel(request: StaffRequest, response: Response) -> str:
     # First: it raises Stale if a delivery has begun, and then nothing else may change.
     after_all = corrections.undo(response, by=request.user)
     taken_back = response.author == request.user and _take_back(response)
+    # If a newer case has the conversation, reopening would give it two open cases.
     if response.case and response.case.is_closed and not response.case.newer:
         response.case.reopen(by=request.user, why=_("Its answer was undone."))
     if after_all:

@@ -232,6 +232,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         return _composer(request, case, tab, form, status=422)
     except Stale as stale:
         return _look_again(request, case, tab, form, stale)
+    # Only now: a text that was refused must stay a draft.
     gone = forget(request, kind=tab, case=case)
     if response:
         tell(request, response)

@@ -117,6 +117,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
     form = JudgeForm(request.POST, instance=feedback)
     if not form.is_valid():
         return _response(request, response_to_see(request, feedback.response_id), status=422)
+    # The database refuses an outcome without the user who judged it.
     form.instance.judged_by = request.user if form.cleaned_data["outcome"] else None
     form.save()
     if request.headers.get("HX-Request"):

@@ -94,6 +94,7 @@ class SnoozeForm(PlainForm):
             return data
         if data.get("preset") and data.get("until") is None:
             data["until"] = _preset(data["preset"], now)
+        # A date at the calendar's end cannot be shown in every time zone: tellable() limits it.
         data["until"] = tellable(data.get("until"))
         if data["until"] is None:
             self.add_error("until", _("Choose until when."))

@@ -88,6 +88,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         department: Department = super().save(commit)
         for priority in Priority.values:
             self._target(department, priority, self.cleaned_data[f"hours_{priority}"])
+        # Conversations have a copy of the flag, by which reading is allowed or refused.
         if "is_restricted" in self.changed_data:
             Conversation.objects.filter(
                 case_links__case__department=department, case_links__ended_at=None

@@ -156,6 +156,7 @@ class OfflineForm(PlainForm):
     def touchpoint(self) -> Touchpoint:
         data, case, (phone, mail) = self.cleaned_data, self.cleaned_data["case"], self.reach
         who: Profile | Contact | None = self.who
+        # No person was given: the customer of the case said it.
         if case and not (who or data["name"] or phone or mail):
             who = case.profile
         return Touchpoint(

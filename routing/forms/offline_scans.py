@@ -68,6 +68,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 def content_type(file: UploadedFile[bytes]) -> str:
     """The content type, if the extension and the first bytes agree on it; else ""."""
+    # Read the file itself: the type that a browser sends is only a claim.
     file.seek(0)
     start = file.read(16)
     file.seek(0)
@@ -86,6 +87,7 @@ def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[At
             name=storable(str(file.name))[-255:],
             content_type=content_type(file),
             size=file.size or 0,
+            # A name of our own: the user's file name must not become a path.
             file=File(file, name=f"scan{PurePath(str(file.name)).suffix.lower()}"),
         )
         for file in files

@@ -135,6 +135,7 @@ def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
     if sort == "priority":
         first, _comma, rest = mark.partition(",")
         rank = number(first)
+        # A forged cursor must not overflow the small integer column.
         if rank is None or rank > 99:
             return None
     last = place(rest)
@@ -222,6 +223,7 @@ def _talks_with(query: Any) -> set[int]:
         said = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - stretch)
         hits = said.order_by("-pk").values_list("conversation", flat=True)[:room]
         found += hits
+        # Twice the size that the hits of this chunk suggest; without a hit, all the rest.
         until, stretch = until - stretch, 2 * room * stretch // len(hits) if hits else until
     return set(found)
 

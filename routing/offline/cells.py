@@ -145,7 +145,7 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
         if at.tzinfo is None:
             at = timezone.make_aware(at)
         at = at.astimezone(UTC)
-    except Unclear:
+    except Unclear:  # a ValueError too, but with a message of its own
         raise
     except (ValueError, OverflowError):
         raise Unclear(

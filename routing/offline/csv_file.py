@@ -136,6 +136,7 @@ def _decode(raw: bytes, encoding: str) -> str:
               "file as “CSV UTF-8”.") % {"line": line, "encoding": encoding},
             about="encoding",
         ) from None  # fmt: skip
+    # A wrong encoding may decode without an error; control characters reveal it.
     if _CONTROL.search(text):
         raise Unreadable(
             _("This does not read as text: it holds bytes that no CSV file has. Choose another "
@@ -161,6 +162,7 @@ def guess_delimiter(text: str) -> str:
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
     """Yield the rows. Blank lines are skipped; an unreadable line becomes a row with an error."""
+    # strict: a quotation mark that is never closed is an error, not a cell with all other lines.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1

@@ -179,6 +179,7 @@ def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: st
 def try_again(job: Job) -> None:
     """Continue a failed job; rows that it imported stay and are not imported again."""
     failed = Job.objects.filter(pk=job.pk, state=Job.State.FAILED)
+    # Compare-and-set: of two clicks only one restarts the job.
     if failed.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
         nudge(job.kind, job.pk)
 
@@ -200,6 +201,7 @@ def bring_in(job: Job) -> None:
         return
     for start in range(job.done, len(judged.good), BATCH):
         batch = judged.good[start : start + BATCH]
+        # Retried after a deadlock or a lost connection: a batch commits completely or not at all.
         again(partial(_bring_in, job, batch))
         job.progress(start + len(batch))
     _finish(job, judged)
@@ -242,7 +244,7 @@ def _finish(job: Job, judged: Judged) -> None:
     words = (said % {"n": len(judged.good)}, left % {"n": skipped})
     told = ", ".join(words) + "." + _whose(job, judged)
     url = reverse("routing:survey", args=[job.data["upload"]])
-    attempt = job.attempt
+    attempt = job.attempt  # before finish(), which reloads the row
     with transaction.atomic():
         job.finish(told, url=url, skipped=skipped)
         if job.attempt == attempt:  # else a newer attempt took the job over and reports its end

@@ -160,6 +160,7 @@ def _do(
     try:
         verb(form.cleaned_data)
     except Stale as stale:
+        # Reload: the page must show what happened meanwhile.
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, bound={name: form}, error=str(stale), status=409)
     said = _said(name, case)
@@ -186,6 +187,7 @@ def undo(request: StaffRequest) -> HttpResponse:
         how = signing.loads(request.POST.get("how", ""), salt="undo", max_age=UNDO_WITHIN)
     except signing.BadSignature:
         how = {}
+    # An undo is signed for one user: a copied form must not work for another.
     if how.get("by") != request.user.pk:
         raise Http404
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])

@@ -28,10 +28,12 @@ def invite(request: StaffRequest) -> HttpResponse:
     """Create a login and its department roles together; the link is shown and mailed."""
     typed = request.POST or None
     form, seats = InviteForm(typed), SeatsForm(typed)
+    # One transaction: a login must not remain without its departments.
     with transaction.atomic():
         person = form.save_if_free() if form.is_valid() and seats.is_valid() else None
         if person:
             _seat(person, seats, by=request.user)
+    # After the commit: no mail for a login that is rolled back.
     if person:
         return with_link(request, person)
     status = 422 if form.is_bound else 200

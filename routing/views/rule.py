@@ -49,6 +49,7 @@ def new(request: StaffRequest) -> HttpResponse:
 def rule(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(RoutingRule.objects.select_related("current"), pk=pk)
     form = RuleForm(request.POST or None, rule=row)
+    # An admin must not overwrite a revision that the page did not show.
     if form.is_bound and request.POST.get("revision", "") != str(row.current_id or ""):
         messages.error(request, _("Somebody changed this rule meanwhile: see its revisions below. "
                                   "Nothing was saved; what you typed is still here."))  # fmt: skip
@@ -64,6 +65,7 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def move(request: StaffRequest, pk: int) -> HttpResponse:
     """Move a rule one place up or down; positions are renumbered, so that no two are equal."""
+    # Lock all rules: two moves at once must not lose one another's positions.
     order = list(RoutingRule.objects.select_for_update().order_by("position", "pk"))
     row = get_object_or_404(RoutingRule, pk=pk)
     here = order.index(row)
