@@ -1,4 +1,4 @@
-"""What the answering pages start from: a public complaint in customer service."""
+"""Shared starting point of the response tests: a public complaint in customer service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NETWORK = "sandbox.microblog"
 
 @pytest.fixture
 def hear(microblog: Account) -> Callable[..., Case]:
-    """They say something on the microblog → the case that it became."""
+    """Return a function that records a post by a customer on the microblog and returns its case."""
 
     def say(text: str, **facts: Any) -> Case:
         handle = facts.pop("handle", "@roncalder")
@@ -72,7 +72,10 @@ def elsewhere(complaint: Case, sales: Any) -> Case:
 
 @pytest.fixture
 def answer(complaint: Case, agent: User) -> Callable[..., Response]:
-    """The agent answers the complaint → the response, released or held."""
+    """Return a function with which the agent replies to the complaint.
+
+    It returns the response, released or held.
+    """
 
     def write(text: str = "We are so sorry.", by: User = agent) -> Response:
         complaint.refresh_from_db()
@@ -84,7 +87,10 @@ def answer(complaint: Case, agent: User) -> Callable[..., Response]:
 
 @pytest.fixture
 def make_rule(admin: User) -> Callable[..., ResponseRule]:
-    """A rule on a word in the text; it holds the response unless told otherwise."""
+    """Return a function that makes a rule on a word in the text.
+
+    The verdict is "hold" by default.
+    """
 
     def make(word: str, verdict: str = "hold", **facts: Any) -> ResponseRule:
         conditions = {"all": [{"field": "text", "op": "contains", "value": word}]}
@@ -110,7 +116,7 @@ def held(answer: Callable[..., Response], make_rule: Callable[..., ResponseRule]
 
 @pytest.fixture
 def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Response]]:
-    """So many people, each with a case and an answer of its own."""
+    """Return a function that replies to `count` people, each of whom has a case of their own."""
 
     def write(count: int, by: User = agent) -> list[Response]:
         cases = [hear("@SkywardAir and me", handle=f"@{uuid.uuid4().hex}") for _ in range(count)]
@@ -129,7 +135,7 @@ def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Re
 
 @pytest.fixture
 def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Interaction]:
-    """They answer in the same thread."""
+    """Return a function with which the customer answers in the same thread."""
 
     def say(text: str, **facts: Any) -> Interaction:
         first = Interaction.objects.get(pk=complaint.last_inbound_id)
@@ -141,7 +147,7 @@ def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Intera
 
 @pytest.fixture
 def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
-    """One statement to many, sent."""
+    """One statement to many people, already sent."""
     words = Words(uuid.uuid4(), "We change our policy.", "public")
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
     receipt = Receipt(NETWORK, "statement")
@@ -151,7 +157,10 @@ def stated(seats: Issue, microblog: Account, service: Department, agent: User) -
 
 @pytest.fixture
 def comment(hear: Callable[..., Case], stated: Response) -> Callable[..., Feedback]:
-    """Somebody comments on the statement; judged, if an outcome is given."""
+    """Return a function that adds a comment on the statement.
+
+    The feedback is judged if an outcome is given.
+    """
 
     def say(text: str, outcome: str = "", **facts: Any) -> Feedback:
         hear(text, handle=facts.pop("handle", f"@{uuid.uuid4().hex[:8]}"), **facts)

@@ -1,4 +1,4 @@
-"""A network with a memory of its own: what stands there is known, whatever scrm believes."""
+"""A fake network with its own memory: it knows what was published there, whatever scrm believes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from scrm.channels.base import ChannelError, Credentials, Lookup, Outgoing, Rece
 
 @dataclass
 class Network:
-    """What really arrived, and how the next call goes.
+    """What really arrived on the network, and how the next call ends.
 
-    kind: how a text sent twice is told ("key", "lookup", "none"). mood: of the next call. check:
-    asked at the very moment at which something comes to it; None for taking a post down.
+    kind: how the network recognises a text that is sent twice ("key", "lookup", "none"). mood: the
+    result of the next call. check: called at the moment at which something arrives; its argument is
+    the text, or the receipt of the post that is taken down.
     """
 
     kind: str
@@ -26,7 +27,7 @@ class Network:
     mood: str = "well"
     check: Callable[[Outgoing | Receipt], None] = lambda _: None
 
-    # As a speaker
+    # Speaker interface
 
     def idempotence(self, _credentials: Credentials) -> str:
         return self.kind
@@ -50,7 +51,7 @@ class Network:
         known = self.arrived.get(outgoing.nonce)
         return self.receipt(known) if known else Lookup.ABSENT
 
-    # As an editor
+    # Editor interface
 
     def amend(self, _credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
         self._change(receipt, outgoing.text, outgoing)
@@ -62,12 +63,12 @@ class Network:
     def _change(self, receipt: Receipt, text: str | None, asked: Outgoing | Receipt) -> None:
         mood = self._before()
         self.check(asked)
-        if mood == "slow":  # a change that never came through
+        if mood == "slow":  # the change was never applied
             raise ChannelError("It took too long.", uncertain=True)
         self.stands[receipt.key] = text
         self._after(mood)
 
-    # What happens there
+    # What happens on the network
 
     def _before(self) -> str:
         mood, self.mood = self.mood, "well"
@@ -84,7 +85,7 @@ class Network:
             raise ChannelError("No answer.", uncertain=True)
 
     def arrive(self, outgoing: Outgoing) -> None:
-        """A network that goes by the key takes the same text once."""
+        """Record a post. A network of kind "key" takes the same nonce only once."""
         if self.kind != "key" or outgoing.nonce not in self.arrived:
             self.arrivals[outgoing.nonce] += 1
             self.stands[self.receipt(outgoing).key] = outgoing.text

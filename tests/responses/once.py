@@ -1,7 +1,7 @@
-"""G1 as a machine that plays every order of clicks, crashes and late answers that it can find.
+"""Stateful test of guarantee G1: it plays many orders of clicks, crashes and late answers.
 
-A response leaves at most once, never without the signatures that it needs, never after it was
-taken back; none is silently lost; and what stands there in the end is what the record says.
+A response leaves at most once, never without the signatures that it needs, and never after it was
+undone. No response is silently lost, and what is published in the end is what the record says.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.responses.network import Network
 
 
 class Crash(BaseException):
-    """The process is gone: nothing after this line runs."""
+    """The process dies: no line after this one runs."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,22 @@ STEPS: list[tuple[Any, str]] = [
 ]
 MOODS = ["well", "well", "well", "answer lost", "slow", "down", "refuses", "broken"]
 TEXTS = ["We are sorry.", "Here is a refund.", "A refund, and a lawyer."]
-"""The second is held for a team lead, the third for a supervisor as well."""
+"""The second text is held for a team lead, the third one for a supervisor as well."""
 MOST = 8
-"""Responses in one play, so that much happens to each of them."""
+"""Maximum number of responses in one run.
+
+It is small so that many things happen to each of them.
+"""
 
 Move = Callable[["Once", Random], None]
 _moves: dict[Move, int] = {}
 
 
 def move(weight: int) -> Callable[[Move], Move]:
-    """Something that may happen, so often as against the others. All it does hangs on the dice."""
+    """Register a function as a possible event, with its weight relative to the others.
+
+    All that the event does depends only on the random generator it is given.
+    """
 
     def put_down(function: Move) -> Move:
         _moves[function] = weight
@@ -83,7 +89,7 @@ def move(weight: int) -> Callable[[Move], Move]:
 
 @contextmanager
 def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
-    """The worker dies before or after this step, if it comes to it."""
+    """Let the worker die before or after this step, if it reaches the step."""
     if at is None:
         yield
         return
@@ -100,8 +106,11 @@ def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
 
 
 class Once(RuleBasedStateMachine):
-    """Each step is one throw of the dice: all moves stay in play, and any step can be left out
-    of a failing play, so that it becomes short."""
+    """The state machine of G1. Each step is one draw from the random generator.
+
+    So all moves stay possible at any time, and any step can be left out of a failing run, which
+    lets Hypothesis shorten the run.
+    """
 
     cast: ClassVar[Cast]
     kind: ClassVar[str]
@@ -132,7 +141,7 @@ class Once(RuleBasedStateMachine):
         note(happens.__name__)
         happens(self, dice)
 
-    # What staff do
+    # Actions of staff
 
     @move(5)
     def click_send(self, dice: Random) -> None:
@@ -140,7 +149,7 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def say_and_let_it_leave(self, dice: Random) -> None:
-        """The usual way, so that what comes after it has something to work on."""
+        """The normal path, so that later moves have a response to work on."""
         response = self._click(dice.choice(TEXTS), wide=dice.random() < 0.6, later=False)
         self._sign(response.pk)
         self._let_it_leave(response, dice)
@@ -152,7 +161,10 @@ class Once(RuleBasedStateMachine):
                 self._try(delivery, dice)
 
     def _click(self, text: str, *, wide: bool, later: bool) -> Response:
-        """Twice, as people do; an older one, where there are enough."""
+        """Send the form twice, as people do.
+
+        Return an older response if there are enough of them.
+        """
         if len(self.responses) >= MOST:
             return self._response(self.responses[-1])
         form = uuid.uuid4()
@@ -220,7 +232,8 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def correct(self, dice: Random) -> None:
-        """Now and then twice, the second before the first has left."""
+        """Correct a statement; sometimes twice, the second time before the first correction has
+        left."""
         pk = self._one_that_stands(dice)
         for _turn in range(dice.choice([1, 1, 2])):
             form = uuid.uuid4()
@@ -243,7 +256,7 @@ class Once(RuleBasedStateMachine):
             take_down(self._response(pk), why=why, over=over, by=self.cast.lead)
 
     def _seen(self, pk: int, dice: Random) -> int:
-        """The version that they saw, mostly the newest."""
+        """The version that the author saw, usually the newest one."""
         return newest(self._response(pk)).pk if dice.random() < 0.9 else pk
 
     @move(1)
@@ -278,15 +291,15 @@ class Once(RuleBasedStateMachine):
             self.by_hand.add(delivery.pk)
 
     def _to_check(self, dice: Random) -> Delivery:
-        """One of those that wait for a human, more often than not."""
+        """Usually a delivery that waits for a human; sometimes any other."""
         listed = list(Delivery.objects.to_check(self.now).order_by("pk"))
         return dice.choice(listed) if listed and dice.random() < 0.8 else self._one(dice)
 
-    # What the machine does
+    # Actions of the workers
 
     @move(10)
     def a_worker_tries(self, dice: Random) -> None:
-        """Nudged twice, in time or too early; it may die on the way."""
+        """Deliver once, in time or too early. The worker may die during the delivery."""
         delivery = self._one(dice)
         if delivery.send_after and dice.random() < 0.8:
             self.now = max(self.now, delivery.send_after)
@@ -321,7 +334,7 @@ class Once(RuleBasedStateMachine):
 
     @move(3)
     def a_worker_falls_asleep(self, dice: Random) -> None:
-        """Between the network's answer and writing it down."""
+        """The worker stops between the network's answer and recording it."""
         kept: list[Any] = [None]
         delivery = self._one(dice)
         with (
@@ -370,12 +383,13 @@ class Once(RuleBasedStateMachine):
             delivery = Delivery.objects.get(uuid=said.nonce)
             outbox.heard_ourselves([(self._item(said), delivery.account_id)], now=self.now)
 
-    # What must never be otherwise
+    # Invariants
 
     def watch(self, asked: Outgoing | Receipt) -> None:
-        """Asked by the network at the very moment at which something comes to it.
+        """Check a call; the network calls this at the moment at which something arrives.
 
-        Kept, because whoever sends takes any error for the network's.
+        A breach is kept and raised later, because the sender would take any error for an error of
+        the network.
         """
         try:
             self.may_leave(asked)
@@ -405,7 +419,8 @@ class Once(RuleBasedStateMachine):
         return rows.get(state="sending", act="withdraw", amends__sent_key=asked.key)
 
     def _keeps_the_order(self, mine: Delivery) -> None:
-        """Nothing appears anew, and no change is undone, once a later word was spoken."""
+        """Check that nothing is published anew and no change is undone after a later change was
+        made."""
         if not mine.amends:
             assert not Delivery.objects.filter(amends__response=mine.response, state="sent")
             return
@@ -422,7 +437,7 @@ class Once(RuleBasedStateMachine):
         assert response.author_id not in signed
 
     def _signers(self, response: Response) -> set[int]:
-        """Who signed these words to these places since it was last sent back."""
+        """The users who signed this content for these places since it was last sent back."""
         first = response.deliveries.filter(replaces=None).exclude(act="withdraw")
         places = list(first.values_list("account_id", "destination"))
         how = (response.audience, response.visibility)
@@ -465,8 +480,8 @@ class Once(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_silently_lost(self) -> None:
-        """What was let go is sent, is on its way, waits its turn, is on somebody's list, or says
-        what took its place."""
+        """Every released delivery is sent, is being sent, waits for its time, is on a user's list,
+        or says what replaced it."""
         lists = Delivery.objects.to_check(self.now).values_list("pk", flat=True)
         released = Delivery.objects.filter(response__state="released", settled_at=None)
         for each in released.exclude(pk__in=lists):
@@ -476,7 +491,7 @@ class Once(RuleBasedStateMachine):
             assert each.state == "sent" or on_its_way or waits or given_up, each.state
 
     def teardown(self) -> None:
-        """The world is well again: all that may leave leaves, and the record is whole."""
+        """All faults end: everything that may leave leaves, and the record check finds no gaps."""
         try:
             self._recover()
         finally:
@@ -496,7 +511,7 @@ class Once(RuleBasedStateMachine):
         assert set(left.values_list("state", flat=True)) <= {"sent", "cancelled"}
         self._what_stands_there_is_what_the_record_says()
         run.prove(Proof.objects.create())
-        told = Hole.objects.open().exclude(check_key="mention")  # of a test that hears nothing
+        told = Hole.objects.open().exclude(check_key="mention")  # the test imports no mentions
         assert [hole.words for hole in told] == []
 
     def _what_stands_there_is_what_the_record_says(self) -> None:
@@ -514,19 +529,19 @@ class Once(RuleBasedStateMachine):
         return Response.objects.get(pk=pk)
 
     def _some(self, dice: Random) -> int:
-        """Any response; the latest ones more often."""
+        """Any response; more often one of the latest."""
         if not self.responses:
             self._click("We are sorry.", wide=True, later=False)
         return dice.choice(self.responses[-3:] if dice.random() < 0.6 else self.responses)
 
     def _one_that_stands(self, dice: Random) -> int:
-        """A statement that was heard of as sent, if there is one."""
+        """A statement whose post was confirmed as sent, if there is one."""
         sent = Delivery.objects.filter(state="sent", act="say", response__audience="many")
         there = list(sent.order_by("pk").values_list("response", flat=True))
         return dice.choice(there) if there and dice.random() < 0.9 else self._some(dice)
 
     def _one(self, dice: Random) -> Delivery:
-        """One that waits, or any at all; a fresh row, as a worker loads it."""
+        """A delivery that waits, or any delivery; always a fresh row, as a worker loads it."""
         waiting = Delivery.objects.filter(state="queued", response__state="released")
         any_of_it = self._response(self._some(dice)).deliveries.all()
         rows = waiting if waiting and dice.random() < 0.6 else any_of_it

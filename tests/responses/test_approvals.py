@@ -57,7 +57,7 @@ def test_an_approval_lets_it_go(
 
 
 def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_: As) -> None:
-    """And is told that it leaves. Seen to fail with the notice left as it was."""
+    """The lead is also told that the response leaves. Fails if the notice is left unread."""
     asked = Notice.objects.filter(user=lead, kind="to approve")
     assert asked.unread().count() == 1
     said = as_(lead).post(url("approve", held), signed(held), follow=True).content.decode()
@@ -127,7 +127,8 @@ def test_one_of_two_leads_does_not_approve_their_own(
 def test_words_that_changed_since_are_not_signed(
     held: Response, lead: User, agent: User, as_: As
 ) -> None:
-    """Seen to fail without the hash in the form: the lead signed what nobody had shown them."""
+    """Fails without the content hash in the form: the lead signed a text that was never shown to
+    them."""
     shown = signed(held)
     held.edit(text="We are sorry, here is 1,000,000.", by=agent)
     held.send(by=agent)
@@ -261,7 +262,7 @@ def test_readers_may_not_edit_or_cancel(held: Response, reader: User, as_: As) -
 def test_an_author_no_longer_reads_what_became_restricted(
     held: Response, agent: User, lead: User, sales: Department, as_: As
 ) -> None:
-    """Seen to fail with the words shown as they are: the author read Legal's conversation."""
+    """Fails if the text is shown without a check: the author read the conversation of Legal."""
     browser = as_(agent)
     assert "threw me off" in browser.get(url("edit", held)).content.decode()
     sales.is_restricted = True
@@ -298,7 +299,7 @@ def _state_to_all_and_leave(response: Response, sales: Department) -> None:
 def test_an_author_who_lost_the_rights_sends_and_changes_nothing(
     held: Response, lead: User, sales: Department, as_: As, lose_rights: Callable[..., None]
 ) -> None:
-    """Seen to fail with the author's name as the only question: it was released."""
+    """Fails if only the author's identity is checked: the response was released."""
     held.send_back(by=lead, why="Shorter.")
     typed = changed(held, "We pay.")
     lose_rights(held, sales)
@@ -335,7 +336,7 @@ def test_who_may_no_longer_change_it_is_not_offered_to(
 
 
 def test_an_endless_number_is_no_sign_of_having_read(held: Response, lead: User, as_: As) -> None:
-    """Seen to fail with int() of whatever came: 500."""
+    """Fails if `int()` is applied to whatever was posted: it answered with status 500."""
     held.send_back(by=lead, why="Shorter.")
     assert (
         as_(held.author).post(url("send", held), signed(held) | {"seen": "9" * 5000}).status_code
@@ -351,7 +352,10 @@ def test_the_queue_asks_as_little_for_thirteen_as_for_three(
     request: pytest.FixtureRequest,
     as_: As,
 ) -> None:
-    """Seen to fail with the hash and the signer's right asked row by row."""
+    """The number of queries is constant.
+
+    Fails if the hash and the right to sign are queried row by row.
+    """
     make_rule("sorry")
     by, asked = request.getfixturevalue(who), []
     browser = as_(by)

@@ -1,4 +1,4 @@
-"""One verb for many cases, and one way back."""
+"""One verb applied to many cases, and one undo for all of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
 def test_no_worker_is_woken_for_what_the_page_does_itself(
     as_: As, agent: User, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it may be faster, and the page has neither an end to tell nor a way back."""
+    """If a worker is notified, it may run the job before the page does, and the page can show
+    neither the result nor an undo."""
     woken: list[str] = []
     monkeypatch.setattr("crm.models.job.nudge", lambda kind, pk: woken.append(kind))
     press(as_(agent), "done", cases)
@@ -76,7 +77,8 @@ def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case])
 def test_what_a_colleague_had_done_is_not_said_to_be_done(
     as_: As, agent: User, teammate: User, cases: list[Case]
 ) -> None:
-    """Seen to fail with every verb that raised nothing counted: its undo led nowhere."""
+    """Fails if every verb that raised no error is counted: the undo that was offered did
+    nothing."""
     press(as_(teammate), "done", cases[:1])
     said = press(as_(agent), "done", cases).content.decode()
     assert "Done: 3 cases. 1 was left as it is." in said
@@ -167,7 +169,7 @@ def test_more_than_a_screenful_is_a_job_that_goes_on_where_it_died(
 
     monkeypatch.setattr(Job, "progress", dies)
     with pytest.raises(KeyboardInterrupt):
-        carry_out(job.pk)  # it dies after the first
+        carry_out(job.pk)  # the worker dies after the first case
     assert list(done.events.filter(kind="tagged"))
     monkeypatch.setattr(Job, "progress", progress)
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -208,7 +210,7 @@ def test_many_are_not_taken_from_a_colleague_who_was_faster(
 def test_enter_in_a_field_does_nothing_to_the_selected(
     as_: As, agent: User, cases: list[Case]
 ) -> None:
-    """The first button of the form is what Enter presses: it must not be a verb."""
+    """Enter presses the first button of the form, so that button must not be a verb."""
     page = as_(agent).get("/?view=unassigned").content.decode()
     form = page.partition('id="bulk"')[2]
     assert form.index('name="verb" value=""') < form.index('name="verb" value="done"')

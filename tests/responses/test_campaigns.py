@@ -1,4 +1,4 @@
-"""Several statements with one aim: counted in by hand, heard by a topic, summed by what came."""
+"""Campaigns: statements with one aim, added by hand, tracked by a topic, with summed results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def summer(lead: User, service: Department) -> Campaign:
-    """Begun the day before; listens for its hashtag."""
+    """A campaign that began the day before and has a topic for its hashtag."""
     campaign = Campaign.objects.create(
         name="Skyward Summer",
         aim="More guests on Tuesdays.",
@@ -49,14 +49,14 @@ def summer(lead: User, service: Department) -> Campaign:
 
 @pytest.fixture
 def running(summer: Campaign, stated: Response, lead: User) -> Campaign:
-    """With one statement in it."""
+    """The campaign with one statement in it."""
     summer.add(stated, by=lead)
     return summer
 
 
 @pytest.fixture
 def heard_of(running: Campaign, make_source: Callable[..., Source]) -> Mention:
-    """Somebody uses the hashtag, and it is matched."""
+    """Return a function that records a post with the hashtag, matched to the topic."""
     poll = make_source(kind="sandbox", address="search").start_poll(now=timezone.now())
     mention = Mention.objects.create(
         scope="sandbox.microblog", key="t", poll=poll, text="See #SkywardSummer", kind="post",
@@ -76,7 +76,7 @@ def typed(where: Department, owner: User, **more: Any) -> dict[str, Any]:
     return fields | more
 
 
-# Making one
+# Creating a campaign
 
 
 def test_its_topic_is_made_with_it(lead: User, service: Department, as_: As) -> None:
@@ -103,7 +103,7 @@ def test_where_no_topic_can_be_made_no_campaign_is(
     page = as_(lead).post(NEW, typed(service, lead))
     assert page.status_code == 422
     assert "Nothing was saved" in html(page)
-    assert "#SkywardSummer" in html(page)  # what was typed is still there
+    assert "#SkywardSummer" in html(page)  # the form keeps what was typed
     assert not Campaign.objects.exists()
 
 
@@ -172,7 +172,7 @@ def test_strangers_are_not_told_that_it_exists(
     assert "Skyward Summer" in html(as_(reader).get(CAMPAIGNS))
 
 
-# Counting statements in
+# Adding statements to a campaign
 
 
 def test_a_statement_is_counted_in_on_its_own_page(
@@ -184,7 +184,7 @@ def test_a_statement_is_counted_in_on_its_own_page(
     assert answer.redirect_chain[0][0] == stated.get_absolute_url()
     assert "It counts for “Skyward Summer”." in html(answer)
     assert [each.pk for each in summer.statements] == [stated.pk]
-    assert "Counted into the campaign" in html(answer)  # its own history says so
+    assert "Counted into the campaign" in html(answer)  # in the statement's history
 
 
 def test_it_counts_for_one_campaign_at_a_time(
@@ -201,7 +201,8 @@ def test_it_counts_for_one_campaign_at_a_time(
 def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
     running: Campaign, stated: Response, lead: User, service: Department, as_: As
 ) -> None:
-    """Seen to fail with only the choice looked at: the link was gone."""
+    """Fails if only the submitted choice is looked at: the statement was removed from its
+    campaign."""
     Campaign.objects.filter(pk=running.pk).update(closed_at=timezone.now())
     say = reverse("responses:count_in", args=[stated.pk])
     page = html(as_(lead).post(say, {"campaign": ""}, follow=True))
@@ -214,7 +215,7 @@ def test_a_statement_stays_in_a_campaign_that_its_user_may_not_see(
     stated: Response, sales: Department, admin: User, lead: User, service: Department, as_: As,
     choice: str,
 ) -> None:  # fmt: skip
-    """By the page and by the verbs. Seen to fail without `_check_reach`."""
+    """Neither the pages nor the verbs remove it. Fails without `_check_reach`."""
     facts = {"owner": admin, "aim": "x"}
     theirs = Campaign.objects.create(name="Theirs", department=sales, **facts)
     ours = Campaign.objects.create(name="Ours", department=service, **facts)
@@ -288,7 +289,7 @@ def test_the_history_is_narrowed_to_a_campaign(
     assert as_(outsider).get("/responses/", {"campaign": running.pk}).status_code == 422
 
 
-# What came of it
+# Results of a campaign
 
 
 def test_every_figure_is_the_number_of_rows_behind_it(
@@ -346,7 +347,7 @@ def test_a_contact_is_one_person_on_all_their_profiles(
 def test_answers_with_departments_of_others_are_in_no_figure(
     running: Campaign, comment: Callable[..., Feedback], lead: User, supervisor: User, as_: As
 ) -> None:
-    """Seen to fail without `readable_by`."""
+    """Fails without `readable_by`."""
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     secret.restricted = True
     secret.save()
@@ -423,7 +424,7 @@ def test_its_days_are_shown(running: Campaign, lead: User, as_: As) -> None:
     assert "2030-01-01" in html(as_(lead).get(CAMPAIGNS))
 
 
-# Chosen where a statement is written
+# Choosing a campaign while writing a statement
 
 
 @pytest.fixture
@@ -443,7 +444,7 @@ def test_a_statement_on_an_issue_counts_for_the_campaign_that_was_chosen(
 def test_a_statement_in_a_case_counts_for_the_campaign_that_was_chosen(
     summer: Campaign, complaint: Case, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """Pressed twice, it counts once."""
+    """A form that is submitted twice counts once."""
     browser, tab = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "Skyward Summer</option>" in html(browser.get(tab, {"tab": "statement"}))
     typing |= {"campaign": summer.pk, "seen": complaint.last_inbound_id}
@@ -475,7 +476,10 @@ def test_none_is_offered_where_none_may_be_seen(
 def test_the_draft_keeps_the_campaign_and_so_does_an_undo(
     summer: Campaign, seats: Issue, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """Seen to fail without it in the fields of a draft. What was undone counts for nothing."""
+    """A statement that was undone does not count.
+
+    Fails without the campaign among the fields of a draft.
+    """
     browser, page = as_(agent), reverse("responses:issue_statement", args=[seats.pk])
     chosen = f'<option value="{summer.pk}" selected>'
     draft = {"draft_kind": "statement", "draft_version": 0, "campaign": summer.pk}

@@ -17,7 +17,7 @@ As = Callable[[User], Client]
 
 
 def form(case: Case, **typed: Any) -> dict[str, Any]:
-    """What a browser posts from the reply tab, with these fields typed."""
+    """The data that a browser posts from the reply tab, with these fields filled in."""
     case.refresh_from_db()
     account, profile = Account.objects.get(name="@SkywardAir"), case.profile
     fields = {
@@ -238,7 +238,10 @@ def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_sin
     as_: As,
     seen: str,
 ) -> None:
-    """Seen to fail with the case's last words taken for seen, and with the form believed."""
+    """Fails if the case's last message counts as seen.
+
+    Fails also if the form's value is trusted.
+    """
     typed = form(complaint, how="call", text="I told him that we are sorry.")
     thanks("and you lost my bag too")
     if seen == "what nobody wrote":

@@ -1,4 +1,4 @@
-"""Who stops everything, how much an account may send, and who hears that sendings fail."""
+"""Outbox controls: stopping everything, rate limits of an account, notices of failed deliveries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def no_undo(settings: object) -> None:
 
 @pytest.fixture
 def answer_many(hear: Callable[..., Case], agent: User) -> Many:
-    """So many people, each with a post there, a case, and an answer of its own."""
+    """Return a function that replies to `count` people, each of whom has a post and a case of their
+    own."""
 
     def write(count: int) -> list[Response]:
         said = []
@@ -61,14 +62,14 @@ def try_all() -> None:
 
 
 def later(by: timedelta) -> None:
-    """So much time passes: what was tried is that much longer ago, and waits as much less."""
+    """Let time pass: move all times of each delivery into the past by this much."""
     for delivery in Delivery.objects.all():
         for name in ("tried_at", "send_after", "waits_since"):
             moment = getattr(delivery, name)
             Delivery.objects.filter(pk=delivery.pk).update(**{name: moment and moment - by})
 
 
-# Nothing leaves
+# Pausing
 
 
 def test_one_switch_stops_everything_and_lets_it_go_again(
@@ -104,7 +105,7 @@ def test_two_who_pause_at_once_make_one_pause(supervisor: User, admin: User) -> 
     assert Pause.objects.get().by == supervisor
 
 
-# So much and no more
+# Rate limits
 
 
 def limit(account: Account, **most: int) -> None:
@@ -188,7 +189,7 @@ def test_a_higher_limit_lets_what_waits_go_at_once(
     assert states() == ["sent", "sent"]
 
 
-# Somebody hears of it
+# Notices
 
 
 def test_three_failures_in_a_row_ring_the_supervisors_once(

@@ -1,4 +1,4 @@
-"""What is typed is kept, the rules speak meanwhile, and saved replies are at hand."""
+"""Drafts are kept while an agent types, rules are checked meanwhile, saved replies are offered."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_is_typed_is_there_again_in_the_same_tab(
     assert "Dear Ron," in page
     assert 'value="Seat"' in page
     keep(client, complaint, "We change the policy.", draft_kind="statement")
-    assert "We change the policy." in composer(client, complaint)  # where one went on last
+    assert "We change the policy." in composer(client, complaint)  # the tab used last
 
 
 def test_a_second_window_does_not_overwrite_the_first(
@@ -105,7 +105,7 @@ def test_an_undone_answer_is_a_draft_again(
 
 @pytest.fixture
 def voucher(agent: User) -> Attachment:
-    """Of its row alone: nobody reads the file."""
+    """An attachment row without a file, because no test reads the file."""
     facts = {"name": "voucher.pdf", "content_type": "a/b", "size": 1}
     return Attachment.objects.create(by=agent, **facts)
 
@@ -154,7 +154,7 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
 def test_the_rules_speak_of_a_kept_draft_as_soon_as_it_is_shown(
     as_: As, agent: User, complaint: Case
 ) -> None:
-    """Showing it again is no change: another window that has it open is not told of one."""
+    """Showing the draft again is not a change, so no other window that shows it is told of one."""
     browser, url = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "load, keep" not in browser.get(url).content.decode()
     keep(browser, complaint, "Your seat")
@@ -255,8 +255,10 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     agent: User,
     as_: As,
 ) -> None:
-    """Its case stays set aside: a newer one has their message. Seen to fail with the case to be
-    opened again all the same: that was refused, and the answer would have left."""
+    """The case stays marked as noise, because a newer case has the customer's message.
+
+    Fails if the case is reopened all the same: that was refused, and the answer would have left.
+    """
     response = answer()
     complaint.set_aside(by=agent)
     first = complaint.last_inbound

@@ -1,4 +1,4 @@
-"""What came of our words: proposed by the machine, judged by a human, or silence."""
+"""The outcome of a response: proposed by software, judged by a human, or no answer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def answered(response: Response, interaction: Interaction) -> None:
     link({interaction.pk: where}, now=timezone.now())
 
 
-# Proposed is not judged
+# A proposal is not a judgement
 
 
 def test_an_answer_comes_with_a_proposal_and_no_outcome(comment: Callable[..., Feedback]) -> None:
@@ -133,7 +133,7 @@ def test_each_sum_opens_exactly_its_rows(
         assert page.context["tally"].count(asked) == len(shown)
 
 
-# Silence
+# No answer
 
 
 def test_a_sending_waits_a_week_for_an_answer(sent: Response) -> None:
@@ -162,7 +162,7 @@ def test_who_answered_in_time_is_not_silent(sent: Response, thanks: Any) -> None
 def test_an_answer_that_comes_after_all_takes_the_silence_back(
     sent: Response, thanks: Any, agent: User, as_: As
 ) -> None:
-    """Seen to fail without `_break_the_silence`."""
+    """Fails without `_break_the_silence`."""
     fall_silent(now=timezone.now() + timedelta(days=8))
     assert SILENT in html(as_(agent).get(HISTORY))
     answered(sent, thanks("Thank you, late as it is."))
@@ -175,7 +175,7 @@ def test_an_answer_that_comes_after_all_takes_the_silence_back(
 def test_an_orphan_that_is_adopted_breaks_no_promise(
     answer: Callable[..., Response], hear: Callable[..., Case]
 ) -> None:
-    """They answered before our sending was confirmed: nobody waits."""
+    """The customer answered before our delivery was confirmed, so no answer is awaited."""
     response = answer()
     hear("Thank you.", in_reply_to="ours")
     outbox.mark_sent(response.deliveries.get(), Receipt(NETWORK, "ours"), now=timezone.now())

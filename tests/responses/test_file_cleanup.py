@@ -1,4 +1,4 @@
-"""Files that nothing came of are removed; one that anything refers to never is."""
+"""Unused files are removed; a file that any row refers to is never removed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def files(place: Path) -> list[str]:
 
 @pytest.fixture
 def scan(agent: User) -> Callable[..., Attachment]:
-    """Chosen by somebody, and stored with its text as its bytes."""
+    """Return a function that stores an uploaded file whose content is its name."""
 
     def make(text: str = "scan", age: timedelta = LONG_AGO, **facts: Any) -> Attachment:
         facts = {"by": agent, "content_type": "image/png", "size": len(text)} | facts
@@ -54,7 +54,8 @@ def scan(agent: User) -> Callable[..., Attachment]:
 def test_all_of_it_goes_whatever_stands_before_it(
     scan: Callable[..., Attachment], agent: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with one slice of the oldest: what drafts still name stood in the way."""
+    """Fails if only one slice of the oldest files is read: files that drafts name filled the
+    slice."""
     monkeypatch.setattr(sweeping, "SLICE", 2)
     named = [str(scan(f"named {n}").uuid) for n in range(2)]
     for n in range(3):
@@ -78,7 +79,7 @@ def test_what_anything_refers_to_stays(
     scan: Callable[..., Attachment], answer: Callable[..., Response], agent: User, media: Path,
     make_source: Callable[..., Source],
 ) -> None:  # fmt: skip
-    """Seen to fail, one by one, with each of the references not looked at."""
+    """Fails, for each reference, if that reference is not looked at."""
     response = answer()
     said = Interaction.objects.latest("pk")
     poll = make_source(kind="sandbox", address="search").start_poll(now=timezone.now())
@@ -97,7 +98,7 @@ def test_what_anything_refers_to_stays(
 
 
 def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], media: Path) -> None:
-    """Seen to fail without that look."""
+    """Fails without a look at the other rows that name the file."""
     left, other = scan("shared"), scan("own", age=timedelta(0))
     Attachment.objects.filter(pk=other.pk).update(file=left.file.name)
     assert sweep(now=timezone.now()) == 1
@@ -109,7 +110,7 @@ def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], medi
 def test_what_is_being_used_at_this_moment_is_passed_over(
     scan: Callable[..., Attachment], answer: Callable[..., Response], media: Path
 ) -> None:
-    """Seen to fail without `skip_locked`."""
+    """Fails without `skip_locked`."""
     response, row, used, swept = answer(), scan("used"), Event(), Event()
 
     def use() -> int:

@@ -32,7 +32,7 @@ PAGE = "/responses/"
 def found(
     make_source: Callable[..., Source], brand_rule: RoutingRule, microblog: Account
 ) -> Callable[..., Mention]:
-    """Something is found online and processed → the mention."""
+    """Return a function that finds an item, processes it, and returns the mention."""
     source = make_source(kind="sandbox", address="search")
     poll = source.start_poll(now=timezone.now())
     assert poll
@@ -53,7 +53,7 @@ def found(
 
 @pytest.fixture
 def answered(found: Callable[..., Mention], agent: User) -> Response:
-    """The tweet was found, answered, and he thanked."""
+    """The post was found and answered, and its author said thanks."""
     found("Skyward threw me off a flight")
     case = Case.objects.get()
     words = Words(uuid.uuid4(), "We are so sorry.", "public", seen=case.last_inbound_id)
@@ -90,7 +90,7 @@ def test_the_page_shows_the_whole_way(answered: Response, agent: User, as_: As) 
 def test_the_walk_leaves_out_what_one_may_not_see(
     answered: Response, sales: Department, agent: User, outsider: User
 ) -> None:
-    """Seen to fail without `visible_to`: the text of Legal's case was there."""
+    """Fails without `visible_to`: the text of Legal's case was shown."""
     sales.is_restricted = True
     sales.save()
     answered.case.hand_over(to=sales, by=outsider, why="A matter for them")

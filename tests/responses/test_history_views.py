@@ -1,4 +1,4 @@
-"""The history for a supervisor: by outcome, under a name, and as a file."""
+"""The response history for a supervisor: filtered by outcome, saved under a name, and as a file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read(browser: Client, **filters: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-# By what came of it
+# Filter by outcome
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_it_is_filtered_by_what_came_of_it(
 def test_an_answer_that_one_may_not_read_is_no_reason_to_be_found(
     stated: Response, comment: Callable[..., Feedback], outsider: User, supervisor: User, as_: As
 ) -> None:
-    """Seen to fail with all answers asked: the filter told what the sum keeps back."""
+    """Fails if all answers are searched: the filter revealed what the totals withhold."""
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     secret.restricted = True
     secret.save()
@@ -78,10 +78,10 @@ def test_a_row_leads_back_to_where_it_came_from_and_forth(
     page = html(as_(supervisor).get(HISTORY))
     assert f'href="{held.get_absolute_url()}#from"' in page
     assert f'href="{held.get_absolute_url()}#feedback"' in page
-    assert "needs a second pair of eyes" in page  # why the rule held it
+    assert "needs a second pair of eyes" in page  # the reason why the rule held it
 
 
-# Under a name
+# Saved filters
 
 
 def test_filters_are_kept_under_a_name(agent: User, teammate: User, as_: As) -> None:
@@ -118,7 +118,7 @@ def test_a_name_is_needed_that_is_not_taken(agent: User, as_: As, name: str) -> 
     assert HistoryView.objects.count() == 1
 
 
-# As a file
+# Export
 
 
 def test_each_row_of_the_file_says_all_that_the_page_says(
@@ -155,7 +155,7 @@ def test_the_file_names_who_approved_and_which_rule_held_it(
 def test_no_cell_is_a_formula(
     answer: Callable[..., Response], agent: User, as_: As, start: str
 ) -> None:
-    """Seen to fail without `safe`."""
+    """Fails without `safe`."""
     answer(f'{start}HYPERLINK("https://evil.example")')
     (row,) = read(as_(agent))
     assert row["text"].startswith(f"'{start}")
@@ -197,7 +197,7 @@ def test_the_file_has_every_row_once_however_many_are_read_at_a_time(
 def test_its_first_bytes_leave_before_its_last_rows_are_read(
     many: None, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the bridge that serves pages. Seen to fail with the whole file made first."""
+    """The response is streamed through the WSGI bridge. Fails if the whole file is made first."""
     monkeypatch.setattr(export, "AT_ONCE", 2)
     monkeypatch.setattr(wsgi_bridge, "PIECE", 100)
     taken = threading.Event()
@@ -220,7 +220,7 @@ def test_its_first_bytes_leave_before_its_last_rows_are_read(
 
 
 async def _served(bridge: Any, path: str, session: str, taken: threading.Event) -> bytes:
-    """All of it. taken: set as the first bytes are."""
+    """Return the whole body. Set `taken` when the first bytes arrive."""
     headers = [(b"host", b"localhost"), (b"cookie", f"sessionid={session}".encode())]
     scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "root_path": "",
              "query_string": b"", "headers": headers, "scheme": "http"}  # fmt: skip
@@ -253,7 +253,7 @@ def many(complaint: Case, answer: Callable[..., Response], agent: User) -> None:
 def test_its_times_are_those_of_the_workspace(
     answer: Callable[..., Response], agent: User, as_: As
 ) -> None:
-    """Seen to fail with the zone of the page asked while the rows are written."""
+    """Fails if the time zone of the page is read while the rows are written."""
     Workspace.objects.create(organisation="Skyward", zone="Asia/Kolkata")
     answer()
     assert read(as_(agent))[0]["when"].endswith("+05:30")

@@ -1,4 +1,5 @@
-"""What was said about an issue, what came back, and writing one statement more."""
+"""The page of an issue: what was said about it, what was answered, and writing another
+statement."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def sent(response: Response, key: str) -> Response:
 
 @pytest.fixture
 def answered(seats: Issue, hear: Hear, agent: User) -> Callable[..., Response]:
-    """Somebody's case in the issue, answered in person."""
+    """A case of the issue, answered in person."""
 
     def write(handle: str, text: str = "We are so sorry.") -> Response:
         case = hear("@SkywardAir my seat", handle=handle)
@@ -67,7 +68,7 @@ def typed(account: Account, **more: Any) -> dict[str, Any]:
     return fields | more
 
 
-# What was said, and what came of it
+# What was said, and the answers
 
 
 def test_statements_and_replies_of_its_cases_stand_together(
@@ -115,7 +116,7 @@ def test_a_sum_opens_the_answers_behind_it(
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     seats: Issue, comment: Callable[..., Feedback], outsider: User, as_: As
 ) -> None:
-    """Seen to fail without `readable_by` in the tally: they were summed as if open."""
+    """Fails without `readable_by` in the tally: these answers were summed as if they were open."""
     secret = comment("Between us and our lawyers", "angry")
     secret.interaction.conversation.restricted = True
     secret.interaction.conversation.save()
@@ -139,7 +140,7 @@ def test_an_answer_is_judged_where_it_stands(
 ) -> None:
     feedback = comment("Good of you.")
     judge = reverse("responses:judge", args=[feedback.pk])
-    assert judge not in html(as_(agent).get(said(seats)))  # a statement's are its leads' to judge
+    assert judge not in html(as_(agent).get(said(seats)))  # leads judge these outcomes
     browser = as_(supervisor)
     assert judge in html(browser.get(said(seats)))
     row = browser.post(judge, {"outcome": "thanks"}, headers=HTMX)
@@ -281,7 +282,7 @@ def test_a_draft_can_be_thrown_away(seats: Issue, microblog: Account, agent: Use
 def test_the_same_form_with_other_words_is_stale_and_keeps_them(
     seats: Issue, microblog: Account, agent: User, as_: As
 ) -> None:
-    """Seen to fail with Stale not caught: 500."""
+    """Fails if `Stale` is not caught: it answered with status 500."""
     fields, browser = typed(microblog), as_(agent)
     browser.post(writing(seats), fields)
     late = browser.post(writing(seats), fields | {"text": "Other words"})

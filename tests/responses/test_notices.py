@@ -1,4 +1,5 @@
-"""The bell rings with the change, or not at all: for authors, and for whoever left long work."""
+"""Notices are written together with the change, or neither is: for authors and owners of long
+jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ Kind = Notice.Kind
 
 @pytest.fixture
 def leaving(answer: Callable[..., Response]) -> Delivery:
-    """An answer of the agent's whose time has come."""
+    """A delivery of the agent's answer that is due."""
     delivery = answer().deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     return Delivery.objects.select_related("account").get(pk=delivery.pk)
@@ -35,7 +36,8 @@ def leaving(answer: Callable[..., Response]) -> Delivery:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """What the network answers: an error or a value, when told and when asked."""
+    """Return a function that sets what the network answers to a send and to a look-up: an error or
+    a value."""
 
     def answers(**calls: Any) -> None:
         for name, outcome in calls.items():
@@ -54,7 +56,7 @@ def rung(user: User) -> list[str]:
     return list(Notice.objects.filter(user=user).order_by("pk").values_list("kind", flat=True))
 
 
-# Texts
+# Responses
 
 
 def test_an_author_hears_that_their_text_was_approved_and_by_whom(
@@ -85,7 +87,7 @@ def test_who_approves_their_own_is_not_told(
     assert rung(lead) == []
 
 
-@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # held again, and not
+@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # only one is held again
 def test_an_author_hears_once_that_their_words_were_edited_and_let_go(
     held: Response, agent: User, lead: User, as_: As, text: str
 ) -> None:
@@ -100,7 +102,7 @@ def test_an_author_hears_once_that_their_words_were_edited_and_let_go(
     assert "Edited by Lea Lead" in Notice.objects.get(user=agent).text
 
 
-# Sendings
+# Deliveries
 
 
 def test_a_failed_sending_rings_for_its_author(
@@ -126,7 +128,7 @@ def test_what_is_tried_again_by_itself_rings_for_nobody(
 def test_one_that_nobody_can_look_up_rings_once_however_often_it_is_asked(
     leaving: Delivery, agent: User, network: Callable[..., None], looked: Any
 ) -> None:
-    """Seen to fail without `once`: it rang at every look-up."""
+    """Fails without `once`: a notice was written at every look-up."""
     network(send=ChannelError("No answer came.", uncertain=True), find=looked)
     outbox.deliver(leaving)
     for _ in range(3):
@@ -181,7 +183,8 @@ def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
 def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
     leaving: Delivery, network: Callable[..., None], broken_bell: None
 ) -> None:
-    """Seen to fail without the transaction in `_settle`: failed, and nobody heard of it."""
+    """Fails without the transaction in `_settle`: it was marked as failed, and nobody was
+    notified."""
     network(send=ChannelError("They refused it.", permanent=True))
     with pytest.raises(RuntimeError):
         outbox.deliver(leaving)
@@ -189,7 +192,7 @@ def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
     assert leaving.state == "sending"  # its lease lapses, and then it is looked up
 
 
-# Long work
+# Long jobs
 
 
 @pytest.fixture
@@ -231,7 +234,7 @@ def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
 
 
 def test_a_job_ends_with_its_notice_or_not_at_all(job: Job, broken_bell: None) -> None:
-    """Seen to fail without the transaction in `bulk.carry_out`."""
+    """Fails without the transaction in `bulk.carry_out`."""
     job.claim()
     with pytest.raises(RuntimeError):
         bulk.carry_out(job, ring=True)

@@ -1,8 +1,8 @@
-"""The machine of G1 sees each guard that is missing: it is played with one taken out.
+"""Mutation tests of the G1 state machine: it must fail when a guard is taken out of the product.
 
-A guard is lines of the product's own code, and what is missing is exactly these. Where a second
-one stands behind it, both are taken out. Which plays are found differs from run to run, and a
-rare one may be missed: this judges the machine, not the product, by `make test-guards`.
+A guard is some lines of the product's code; each test removes exactly these. Where a second guard
+would catch the same fault, both are removed. The runs differ from time to time, and a rare fault
+may be missed: this tests the state machine, not the product. Run it with `make test-guards`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ __all__ = ["cast"]
 pytestmark = [pytest.mark.django_db, pytest.mark.guards]
 
 SEEN = (AssertionError, IntegrityError, FlakyFailure)
-"""What the machine asserts, also where it then cannot be played again; or a constraint."""
+"""A failed assertion of the state machine, also if the run cannot be reproduced, or a violated
+constraint."""
 Cut = tuple[Any, str, str, str]
-"""Whose function it is, its name, what stands there, what stands there instead."""
+"""The owner of the function, its name, the text to replace, and its replacement."""
 DUE = DeliveryQuerySet, "due"
 FENCE = """attempt_id=self.attempt_id,
         state__in=[Sending.SENDING, Sending.UNKNOWN],
@@ -88,7 +89,7 @@ GUARDS: dict[str, list[Cut]] = {
 
 @contextmanager
 def without(cuts: list[Cut]) -> Iterator[None]:
-    """The product with these lines changed, and everything else as it is."""
+    """The product with these lines changed and everything else as it is."""
     with ExitStack() as stack:
         for owner, name, there, instead in cuts:
             stack.enter_context(patch.object(owner, name, _cut(owner, name, there, instead)))

@@ -1,4 +1,4 @@
-"""G1: whatever happens in whatever order, it leaves at most once. The machine is in `once.py`."""
+"""G1: in any order of events a response leaves at most once. The state machine is in `once.py`."""
 
 from __future__ import annotations
 
@@ -56,4 +56,4 @@ def play(cast: Cast, kind: str, *, examples: int, phases: tuple[Phase, ...] = tu
 @pytest.mark.parametrize("kind", ["key", "lookup", "none"])
 def test_whatever_happens_in_whatever_order_it_leaves_at_most_once(cast: Cast, kind: str) -> None:
     play(cast, kind, examples=60)
-    assert cast.case.responses.count() == 0  # each play was undone
+    assert cast.case.responses.count() == 0  # each run was rolled back

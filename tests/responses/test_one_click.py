@@ -1,4 +1,4 @@
-"""G2: one click is one response, however often the browser posts it."""
+"""G2: one click makes one response, however often the browser posts it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.together import at_once
 def test_fifty_posts_of_one_form_at_once_are_one_response(
     complaint: Case, microblog: Account, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """Seen to fail without the UUID: fifty rows; without the look-up after: 49 errors."""
+    """Fails without the UUID: 50 rows. Fails without the look-up after the insert: 49 errors."""
     complaint.claim(by=agent)
     typed = {
         "form": uuid.uuid4(),

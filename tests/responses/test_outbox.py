@@ -55,7 +55,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 @pytest.fixture
 def complaint(mentions: Source) -> Case:
-    """The director's tweet, as a case."""
+    """The tweet of the film director, as a case."""
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(mentions)
     return Case.objects.get()
@@ -73,14 +73,14 @@ def answer(complaint: Case, agent: User) -> Callable[..., Delivery]:
 
 
 def hear(source: Source) -> None:
-    """One visit and the processing of all it found."""
+    """Fetch the source once and process all that it found."""
     source.poll_now()
     assert visit(source)
     pipeline.process()
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """What the tick does for sendings, until nothing moves; leases lapse first."""
+    """Do what the tick does for deliveries, until nothing changes. Leases lapse first."""
     if lapse:
         Delivery.objects.filter(state="sending").update(lease_until=timezone.now())
     for _ in range(4):
@@ -97,7 +97,7 @@ def fresh(delivery: Delivery) -> Delivery:
 
 
 def posts(delivery: Delivery) -> int:
-    """How often the network really has it."""
+    """The number of copies that the network really has."""
     return Post.objects.filter(nonce=str(delivery.uuid)).count()
 
 
@@ -110,7 +110,8 @@ def test_it_survives_kill_9_at_every_step(
     where: str,
     when: str,
 ) -> None:
-    """Seen to fail for `lookup` with settle() always going back to the queue: sent twice."""
+    """Fails for `lookup` if `settle()` always puts the delivery back into the queue: it was sent
+    twice."""
     microblog.config = {"idempotence": idempotence}
     microblog.save()
     delivery = answer()
@@ -185,7 +186,7 @@ def test_a_speaker_that_breaks_leaves_the_sending_unknown(
 
 
 def test_ten_senders_at_once_send_one(answer: Callable[..., Delivery]) -> None:
-    """Seen to fail with claim() updating without `state=queued`."""
+    """Fails if `claim()` updates without `state=queued`."""
     delivery = answer()
 
     def send() -> None:
@@ -210,7 +211,7 @@ def test_a_sender_that_wakes_after_its_lease_changes_nothing(
     delivery = answer()
     assert delivery.claim(now=timezone.now())
     late = Delivery.objects.get(pk=delivery.pk)
-    sweep()  # the lease lapsed, the look-up said absent, another sender sent it
+    sweep()  # the lease lapsed, the look-up found nothing, another sender sent it
 
     late.fail("I woke up late")
 
@@ -224,7 +225,8 @@ def test_an_answer_may_be_heard_before_the_send_is_committed(
     complaint: Case,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They reply between our network call and our commit: it is feedback all the same."""
+    """The customer answers between our network call and our commit; the answer is feedback all the
+    same."""
     delivery = answer()
     late: list[tuple[Delivery, Receipt]] = []
     with monkeypatch.context() as between:
@@ -269,7 +271,7 @@ def test_our_own_post_coming_by_settles_an_unknown_sending(
 
 @pytest.fixture
 def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
-    """A statement from this account, of which nobody knows whether it left."""
+    """Return a function that makes a statement of this account with an unknown delivery."""
 
     def write(account: Account) -> Delivery:
         words = Words(uuid.uuid4(), "All is late.", "public", seen=complaint.last_inbound_id)
@@ -286,7 +288,7 @@ def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
 def test_our_own_post_proves_no_second_sending_of_the_same_words(
     mentions: Source, microblog: Account, state: Callable[[Account], Delivery]
 ) -> None:
-    """Seen to fail with posts taken for proof that are in the record already."""
+    """Fails if posts that are already in the record are taken as proof."""
     lost, said = state(microblog), state(microblog)
     key = community.post(MICROBLOG, "skywardair", said.words, nonce=str(said.uuid))
     outbox.mark_sent(said, Receipt(MICROBLOG, key), now=timezone.now())
@@ -302,7 +304,10 @@ def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
     agent: User,
     address: str,
 ) -> None:
-    """Its key there is unknown. Seen to fail where only what is in doubt was compared."""
+    """The key of the post that was seen is unknown.
+
+    Fails if only unknown deliveries are compared.
+    """
     lost, seen = state(microblog), state(microblog)
     outbox.confirm_sent(seen, by=agent, url=address)
     community.post(MICROBLOG, "skywardair", seen.words, nonce=str(seen.uuid))
@@ -317,7 +322,7 @@ def test_the_posts_of_two_accounts_prove_each_its_own(
     state: Callable[[Account], Delivery],
     admin: User,
 ) -> None:
-    """Seen to fail with any account's post taken for proof: then neither is settled."""
+    """Fails if the post of any account is taken as proof: then neither delivery is settled."""
     keys = {"network": MICROBLOG, "self_key": "skywardcares"}
     second = Account.objects.create(kind="sandbox", name="Cares", owner=admin, **keys)
     heard = make_source(kind="sandbox", address="mentions", account=second, stance="for us")
@@ -386,7 +391,7 @@ def test_cancelled_in_the_undo_window_never_leaves(
 def test_send_again_is_a_new_sending_and_only_one(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Seen to fail with `take_in_hand` taking whatever there is, and what was dealt with."""
+    """Fails if `take_in_hand` accepts any delivery, also one that was already dealt with."""
     delivery = answer()
     community.fail(MICROBLOG, "refused")
     outbox.deliver(delivery)
@@ -424,12 +429,12 @@ def test_errors_carry_what_the_outbox_must_decide() -> None:
     )
 
 
-# What a human took in hand, the machine leaves alone
+# The machine leaves alone what a human dealt with
 
 
 @pytest.fixture
 def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) -> Delivery:
-    """It broke before the network had it, and the network cannot be asked for now."""
+    """A delivery that broke before the network had it, while the network cannot be asked."""
     delivery = answer()
     with monkeypatch.context() as broken:
         broken.setattr(type(delivery.account.channel.speaker), "send", lambda *_: 1 / 0)
@@ -442,15 +447,15 @@ def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def later() -> None:
-    """The time has come at which the network would be asked again."""
+    """Let the time come at which the network would be asked again."""
     Delivery.objects.exclude(settle_after=None).update(settle_after=timezone.now())
     sweep()
 
 
 def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
-    """Seen to fail with `_settle` blind to what a human did; with `due` blind too, it left twice.
+    """Fails if `_settle` ignores what a human did; if `due` ignores it too, the post left twice.
 
-    And with `take_in_hand` leaving no trace of the human.
+    Fails also if `take_in_hand` leaves no trace of the human.
     """
     running = fresh(unknown)
     again = unknown.send_again(by=agent)
@@ -464,9 +469,10 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
 
 
 def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
-    """Seen to fail with `take_in_hand` leaving no trace of the human, or `to_check` blind to it.
+    """Fails if `take_in_hand` leaves no trace of the human, or if `to_check` ignores it.
 
-    `_settle`, `due` and `to_settle` each keep it from leaving: seen to leave with all blind.
+    `_settle`, `due` and `to_settle` each keep it from leaving: it leaves if all three ignore the
+    trace.
     """
     unknown.put_away(by=agent)
     later()
@@ -478,7 +484,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
 def test_what_is_on_its_way_cannot_be_put_away(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Seen to fail with `take_in_hand` taking whatever there is."""
+    """Fails if `take_in_hand` accepts any delivery."""
     delivery = answer()
     with pytest.raises(Stale):
         delivery.put_away(by=agent)
@@ -488,7 +494,7 @@ def test_what_is_on_its_way_cannot_be_put_away(
 
 
 def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
-    """Seen to fail with the look into the ledger taken out."""
+    """Fails without the look into the ledger."""
     theirs = Post.objects.get(nonce="")
     with pytest.raises(Refused, match="in the record"):
         outbox.confirm_sent(unknown, by=agent, url=theirs.key)
@@ -500,7 +506,8 @@ def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: Use
 def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """Seen to fail with `wait` told of their last words in place of those that the author saw."""
+    """Fails if `wait` is given the customer's last message instead of the one that the author
+    saw."""
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
     hear(mentions)
@@ -519,9 +526,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     make_source: Callable[..., Source],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Heard by a search only, before our send was committed: no topic, no parent, not kept.
+    """A search found the answer before our send was committed: no topic, no parent, so it was not
+    kept.
 
-    Seen to fail with the second look of `adopt` taken out.
+    Fails without the second look of `adopt`.
     """
     talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()
@@ -543,9 +551,9 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
 def test_what_they_wrote_before_we_did_is_no_feedback(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """In a private thread there is no key to go by, only who spoke first.
+    """A private thread has no key of the parent, so only the order of the messages counts.
 
-    Seen to fail with every sending of the thread taken for earlier.
+    Fails if every delivery of the thread is taken as earlier.
     """
     community.post(MICROBLOG, "roncalder", "privately, then", to="skywardair")
     hear(mentions)

@@ -1,4 +1,5 @@
-"""What an answer may amount to: proposed by words and tone, in many languages, never by force."""
+"""The proposed outcome of an answer: by words and tone, in many languages, only where it is
+clear."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ TABLE = [
     ("¡Qué vergüenza!", "angry"),
     ("This is a horrible, insulting answer and I hate it.", "angry"),
     ("I would like to speak to somebody about this for my column.", "neutral"),
-    # What would have to be guessed is left to a human.
+    # Unclear texts are left to a human.
     ("", ""),
     ("And the other people at that desk?", ""),
     ("Thank you, but this is a horrible, disgusting, hateful mess.", ""),
@@ -51,7 +52,7 @@ def test_each_word_of_anger_is_anger(word: str) -> None:
 
 
 def test_the_german_article_is_no_death() -> None:
-    """Seen to fail with the tone asked of every text: “die” is the darkest word it knows."""
+    """Fails if the tone of every text is asked: “die” is the most negative word that it knows."""
     assert propose("Die Maschine, die um zehn kommt, ist die richtige.") == Proposal()
 
 

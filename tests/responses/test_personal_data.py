@@ -1,4 +1,4 @@
-"""What a text tells of the people of a matter."""
+"""Personal data in a text: what it reveals about the people of a case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a response leaves, and what it says in each place."""
+"""When a response leaves, and its text in each place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ As = Callable[[User], Client]
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_there(db: None) -> Iterator[None]:
-    """The sandbox has a connection of its own, which no test takes back."""
+    """The sandbox uses a connection of its own, which no test rolls back, so it is emptied here."""
     yield
     community.reset()
 
@@ -113,7 +113,7 @@ def test_rules_go_by_the_hour_at_which_it_leaves(
     )
 
 
-# Other words in one place
+# Different text per channel
 
 
 def test_each_place_gets_its_own_words(
@@ -144,7 +144,7 @@ def test_each_place_gets_its_own_words(
 def test_a_version_of_its_own_is_judged_and_measured_too(
     complaint: Case, microblog: Account, blog: Account, agent: User, admin: User, as_: As
 ) -> None:
-    """Seen to fail with the text alone judged: the refund left in the short version."""
+    """Fails if only the main text is judged: the refund left in the short version."""
     refund = {"all": [{"field": "text", "op": "contains", "value": "refund"}]}
     ResponseRule.objects.create(
         name="Money", owner=admin, conditions=refund, verdict="refuse", reason="No money."
@@ -167,7 +167,7 @@ def test_a_version_of_its_own_is_judged_and_measured_too(
 def test_a_signature_covers_every_version_and_the_database_keeps_them(
     complaint: Case, microblog: Account, agent: User, lead: User, admin: User
 ) -> None:
-    """Seen to fail with `versions` taken out of the trigger: the words changed after all."""
+    """Fails without `versions` in the trigger: the text could be changed after the signature."""
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
     )
@@ -221,13 +221,13 @@ def test_a_draft_keeps_time_and_versions_as_one_types(
     assert "2031-05-05T12:00" in page
 
 
-# The calendar
+# Calendar
 
 
 def test_a_calendar_that_shows_only_the_first_says_so(
     complaint: Case, microblog: Account, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with the rest left out in silence."""
+    """Fails if the remaining entries are left out without a message."""
     browser, later = as_(agent), timezone.now() + timedelta(days=70)
     url = reverse("responses:statement", args=[complaint.pk])
     for text in ("One.", "Two.", "Three."):
@@ -267,7 +267,7 @@ def test_a_month_that_does_not_exist_is_this_one(agent: User, as_: As, month: st
 def test_what_is_planned_is_nobody_elses_until_it_is_out(
     complaint: Case, microblog: Account, agent: User, outsider: User, as_: As
 ) -> None:
-    """Seen to fail with a release taken for being public: everybody read it a day early."""
+    """Fails if a released response is taken as public: every user read it a day early."""
     tomorrow = timezone.now() + timedelta(days=1)
     url = reverse("responses:statement", args=[complaint.pk])
     as_(agent).post(url, statement(complaint, microblog, send_at=typed(tomorrow)))

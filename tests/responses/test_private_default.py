@@ -1,4 +1,4 @@
-"""Once the person wrote privately, a private answer is selected and a public one is confirmed."""
+"""After a private message, a private reply is the default and a public one must be confirmed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONFIRM = "Answer publicly although this person wrote privately"
 
 @pytest.fixture
 def in_private(complaint: Case, hear: Callable[..., Case]) -> Case:
-    """They complained in public, then went on in private."""
+    """The customer complained in public and went on in private."""
     assert hear("My booking is X7K2P9.", visibility="private", thread_key="dm") == complaint
     complaint.refresh_from_db()
     return complaint
@@ -56,12 +56,12 @@ def selected(page: Any) -> str:
 def test_private_is_selected_once_something_private_was_said(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Seen to fail while the first place of the party was selected, which is the public one."""
+    """Fails if the person's first place is selected, which is the public one."""
     client, ways = as_(agent), places(complaint, microblog)
     page = composer(client, complaint)
     assert (selected(page), CONFIRM in page.content.decode()) == (ways["public"], False)
     hear("My booking is X7K2P9.", visibility="private", thread_key="dm")
-    hear("@SkywardAir and?", thread_key=complaint.last_inbound.key)  # the last words are public
+    hear("@SkywardAir and?", thread_key=complaint.last_inbound.key)  # the last message is public
     page = composer(client, complaint)
     assert (selected(page), CONFIRM in page.content.decode()) == (ways["private"], True)
 
@@ -91,7 +91,7 @@ def test_a_private_answer_needs_no_confirmation(
 def test_a_draft_from_before_does_not_bring_the_public_place_back(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """A confirmed one does. Seen to fail while the draft's place was believed."""
+    """A place that was confirmed does come back. Fails if the place of the draft is trusted."""
     client, ways = as_(agent), places(complaint, microblog)
     keep = reverse("responses:draft", args=[complaint.pk])
     draft = {"draft_kind": "reply", "text": "We are", "place": ways["public"]}
@@ -109,7 +109,7 @@ def test_a_draft_from_before_does_not_bring_the_public_place_back(
 def test_a_confirmed_public_answer_that_is_undone_comes_back_as_it_was(
     in_private: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Unless they wrote privately since."""
+    """Unless the customer wrote privately since."""
     client, ways = as_(agent), places(in_private, microblog)
     for since in (False, True):
         url = reverse("responses:reply", args=[in_private.pk])
@@ -182,7 +182,7 @@ PLACES = st.builds(
 def test_the_default_is_private_where_it_can_be(
     offered: list[Place], private_in: Conversation | None
 ) -> None:
-    """Seen to fail with the places ordered by the party alone."""
+    """Fails if the places are ordered by person only."""
     found = default_place(offered, party=PROFILES[0], private_in=private_in)
     assert (found is None) == (not offered)
     if not found:
@@ -200,7 +200,7 @@ def test_the_default_is_private_where_it_can_be(
 def test_each_item_of_a_timeline_says_public_or_private(
     in_private: Case, stated: Response, agent: User, as_: As
 ) -> None:
-    """Seen to fail while what they wrote privately said nothing."""
+    """Fails if a private message has no label."""
     in_private.group(stated.issue, by=agent)
     client = as_(agent)
     pages = [

@@ -1,4 +1,4 @@
-"""G21: the record is whole, and a row that is taken away is told of."""
+"""G21: the record is complete, and the record check reports a row that was removed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def source(microblog: Account, make_source: Callable[..., Source]) -> Source:
 def whole(
     source: Source, agent: User, lead: User, make_rule: Callable[..., ResponseRule]
 ) -> Response:
-    """Heard, routed, decided, held, signed, sent, recorded, answered: every link of the chain."""
+    """A complete chain: heard, routed, decided, held, signed, sent, recorded, answered."""
     make_rule("sorry")
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)
@@ -79,7 +79,7 @@ def hear(source: Source) -> None:
 
 
 def holes() -> list[Hole]:
-    """What the proof says now."""
+    """The gaps that a record check reports now."""
     mine = Proof.objects.create()
     run.prove(mine)
     mine.refresh_from_db()
@@ -89,7 +89,7 @@ def holes() -> list[Hole]:
 
 
 def by_force(statement: str, *values: object) -> None:
-    """As nobody can: past all triggers and foreign keys."""
+    """Run a statement without any trigger or foreign key, which no user can do."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         try:
@@ -117,7 +117,7 @@ ROWS = {
     "ledger": "crm_interaction WHERE direction = 'out'",
     "feedback": "responses_feedback",
 }
-"""Which check tells of it → the one row that is taken away."""
+"""The key of the check that reports the gap → the one row that is deleted."""
 
 
 def test_a_whole_chain_has_no_hole(whole: Response) -> None:
@@ -273,7 +273,8 @@ def test_a_check_that_takes_too_long_is_said_and_the_others_are_made(
 def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
     whole: Response, supervisor: User, monkeypatch: pytest.MonkeyPatch, as_: As
 ) -> None:
-    """Seen to fail without the note before it: each try died of the same check."""
+    """Fails without the note that is written before each check: every attempt died of the same
+    check."""
 
     def find(check: Check) -> dict[str, dict[str, object]]:
         if check.key == "visit":
@@ -304,7 +305,7 @@ def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
 def test_slow_checks_are_shared_among_tasks(
     whole: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with all of them in one task: that was over its time with two slow ones."""
+    """Fails with all checks in one task: with two slow checks it exceeded its time limit."""
     clock = itertools.count(step=6)
     monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))
     mine, tasks = Proof.objects.create(), 0
@@ -318,7 +319,7 @@ def test_slow_checks_are_shared_among_tasks(
 
 
 def test_one_that_is_given_up_still_says_which_checks_were_not_finished() -> None:
-    """Seen to fail with `missed` written anew."""
+    """Fails if `missed` is overwritten."""
     mine = Proof.objects.create(attempt=proof.MAX_ATTEMPTS, missed={"visit": "Too slow."})
     assert not Proof(pk=mine.pk).claim()
     mine.refresh_from_db()
@@ -359,7 +360,7 @@ def test_the_page_names_the_hole_and_leads_to_what_is_there(
     assert "not looked through yet" in as_(supervisor).get(page).content.decode()
 
     as_(supervisor).post(page)
-    as_(supervisor).post(page)  # a second click finds the first one waiting
+    as_(supervisor).post(page)  # a second click finds the first check waiting
     prove(Proof.objects.get().pk)
     assert "The record is whole." in as_(supervisor).get(page).content.decode()
 

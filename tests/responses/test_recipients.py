@@ -1,4 +1,4 @@
-"""Which pending replies compete at approval."""
+"""Which pending replies compete when one of them is approved."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def approve(client: Client, response: Response) -> None:
 def test_a_held_statement_stays_held_when_a_reply_on_its_case_is_approved(
     answer: Callable[..., Response], statement: Response, lead: User, as_: As
 ) -> None:
-    """Seen to fail while every held response of the case counted as a rival."""
+    """Fails if every held response of the case counts as a competitor."""
     held, client = answer(), as_(lead)
     assert "instead" not in client.get(reverse("responses:approvals")).content.decode()
     approve(client, held)
@@ -74,7 +74,7 @@ def test_another_reply_to_the_same_person_is_sent_back(
 def test_two_profiles_of_one_contact_are_one_person(
     complaint: Case, microblog: Account, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Someone else on the same case does not compete. Seen to fail with profiles compared."""
+    """Another person on the same case does not compete. Fails if profiles are compared."""
     ron = Contact.objects.create(name="Ron Calder")
     second = Profile.objects.create(network=microblog.network, key="ron2", handle="@ron2")
     bystander = Profile.objects.create(network=microblog.network, key="eve", handle="@eve")

@@ -1,4 +1,4 @@
-"""From a click to a release: the rules speak, a second person signs, an edit voids."""
+"""From click to release: the rules decide, a second person signs, an edit voids the signature."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_nobody_signs_their_own_words(
     lead: User,
     service: object,
 ) -> None:
-    """Seen to fail with the comparison of author and signer taken out."""
+    """Fails without the comparison of author and signer."""
     second = User.objects.create_user("second@scrm.example", name="Second Lead")
     Membership.objects.create(user=second, department=service, role="lead")  # type: ignore[misc]
     make_rule("sorry")
@@ -135,7 +135,7 @@ def test_an_answer_to_something_that_has_changed_is_stale(
 def test_answering_what_a_colleague_finished_opens_it_again(
     complaint: Case, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Else the answer, and what comes back, would lie in a case that nobody looks at."""
+    """Otherwise the answer, and the reply to it, would be in a closed case that nobody looks at."""
     complaint.finish(by=agent, seen=complaint.last_inbound_id)
     answer()
     complaint.refresh_from_db()

@@ -1,6 +1,6 @@
-"""G18, G26: a restored database holds what it would send, says why, and lets a human release it.
+"""G18, G26: a restored database holds its deliveries, says why, and a human releases them.
 
-The real thing, with dumps, copied files and workers, is in `tests/test_restore.py`.
+The real restore, with dumps, copied files and workers, is in `tests/test_restore.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SENDINGS, RELEASE = "/sendings/", "/sendings/release/"
 
 @pytest.fixture(autouse=True)
 def place(settings: Any, tmp_path: Path) -> Path:
-    """Nothing waits to be undone; the witness has a file of its own."""
+    """Disable the undo delay and give the witness a directory of its own."""
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -50,7 +50,8 @@ def place(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def network(microblog: Account) -> Iterator[Network]:
-    """What stands there is known, whatever the database is set back to; it can be looked up."""
+    """A network that knows what was published, whatever the database is set back to, and can be
+    asked."""
     network = Network("lookup", microblog.network)
     with speaking(network):
         yield network
@@ -64,13 +65,13 @@ def speaking(network: Network) -> Iterator[None]:
 
 
 def restore() -> None:
-    """As if this were a copy of what was recorded elsewhere."""
+    """Make the database look like a copy of one that was recorded elsewhere."""
     Instance.objects.count_attempt()
     Instance.objects.update(fingerprint="another/place")
 
 
 def set_back() -> None:
-    """As if the files of an hour ago had been put back: nothing but the count tells."""
+    """Make the files look an hour old: only the number of attempts differs."""
     Instance.objects.count_attempt()
     Instance.objects.update(attempts=0)
 
@@ -90,7 +91,7 @@ def states() -> list[str]:
 
 
 def later(delivery: Delivery) -> None:
-    """It is planned for tomorrow."""
+    """Plan the delivery for tomorrow."""
     tomorrow = timezone.now() + timedelta(days=1)
     Delivery.objects.filter(pk=delivery.pk).update(send_after=tomorrow)
 
@@ -99,7 +100,7 @@ def release(browser: Client, **typed: str) -> Any:
     return browser.post(RELEASE, {"looked": "on"} | typed)
 
 
-# Which database this is
+# Identity of the database
 
 
 def test_a_database_knows_itself_and_counts_its_attempts(
@@ -130,7 +131,7 @@ def test_a_role_without_rights_may_ask_where_it_is(db: None) -> None:
 
 
 def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Network) -> None:
-    """Seen to fail with the fingerprint not compared in `due`."""
+    """Fails if the fingerprint is not compared in `due`."""
     answer_many(2)
     restore()
     try_all()
@@ -140,7 +141,7 @@ def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Netwo
 
 
 def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Network) -> None:
-    """Seen to fail with the witness not asked in `deliver`."""
+    """Fails if the witness is not asked in `deliver`."""
     answer_many(1)
     set_back()
     try_all()
@@ -151,7 +152,7 @@ def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Ne
 def test_without_the_row_of_this_database_nothing_is_sent(
     answer_many: Many, network: Network
 ) -> None:
-    """A count that wrote the row anew would accept any place."""
+    """If counting wrote the row again, it would accept any place."""
     answer_many(1)
     Instance.objects.all().delete()
     with pytest.raises(Instance.DoesNotExist):
@@ -162,8 +163,10 @@ def test_without_the_row_of_this_database_nothing_is_sent(
 
 
 def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Network) -> None:
-    """Over the same installation the witness knows more as well. Seen to fail with it asked
-    first, by the tick and by a sender."""
+    """On the same installation the witness knows a higher count as well.
+
+    Fails if the tick or a sender asks the witness first.
+    """
     answer_many(1)
     set_back()
     Instance.objects.update(fingerprint="another/place")
@@ -217,9 +220,10 @@ def test_a_later_change_to_a_post_is_held_too(
 
 
 def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by: str) -> None:
-    """Seen to fail with `unmailed` holding nothing back, and without the witness asked.
+    """Fails if `unmailed` holds nothing back, and without the question to the witness.
 
-    What the original may have mailed is never mailed, nor that all is held.
+    A notice that the original may have mailed is never mailed, and neither is the notice of the
+    hold.
     """
     User.objects.update(mail_notices=True)
     (before,) = Notice.give([agent], Notice.Kind.ASSIGNED, text="Of before the hold.")
@@ -256,7 +260,7 @@ def restore_by(request: pytest.FixtureRequest) -> str:
 def test_what_was_due_is_looked_up_and_what_is_planned_waits(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Seen to fail with what was due left in the queue."""
+    """Fails if the due deliveries are left in the queue."""
     answer_many(3)
     first, second, planned = Delivery.objects.select_related("account").order_by("pk")
     later(planned)
@@ -281,10 +285,10 @@ def test_what_was_due_is_looked_up_and_what_is_planned_waits(
 def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """The first was looked up before, the second came due before a tick, the third after it.
+    """The first is looked up before, the second becomes due before a tick, the third after it.
 
-    Seen to fail with what was found absent put back into the queue, and with what becomes due
-    left in it by `look` and by `release`: each was sent twice.
+    Fails if a delivery that was found absent goes back into the queue, and if `look` and `release`
+    leave in the queue what becomes due: each was sent twice.
     """
     answer_many(3)
     first, second, third = Delivery.objects.select_related("account").order_by("pk")
@@ -311,7 +315,7 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 def test_an_answer_of_before_the_release_is_not_taken_after_it(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Seen to fail with the hold looked for after the network's answer."""
+    """Fails if the hold is checked after the network has answered."""
     answer_many(1)
     restore()
     pipeline.tick()
@@ -332,7 +336,7 @@ def test_an_answer_of_before_the_release_is_not_taken_after_it(
 def test_what_is_written_during_the_hold_is_sent_by_the_release(
     answer_many: Many, microblog: Account, supervisor: User
 ) -> None:
-    """The original cannot have it, though nobody can look it up."""
+    """The original cannot have sent it, though the network cannot be asked."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -352,7 +356,7 @@ def test_what_is_written_during_the_hold_is_sent_by_the_release(
 def test_the_page_counts_the_unknown_of_this_hold_alone(
     answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """Seen to fail with every unknown one counted."""
+    """Fails if every unknown delivery is counted."""
     with speaking(Network("none", microblog.network)):
         for _hold in range(2):
             answer_many(1)
@@ -418,7 +422,7 @@ def test_without_a_look_at_it_nothing_is_released(
 def test_a_form_told_off_shows_the_whole_page(
     verb: str, answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """Also the list beside the form."""
+    """The list beside the form is shown too."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -429,7 +433,7 @@ def test_a_form_told_off_shows_the_whole_page(
 
 
 def test_reasons_are_translated_when_they_are_shown(supervisor: User, as_: As) -> None:
-    """Codes are stored, not sentences."""
+    """The database stores codes, not sentences."""
     restore()
     pipeline.tick()
     words = {str(Pause.Sign.MOVED.label): "Umgezogen.", str(Notice.Kind.HELD.label): "Angehalten."}
@@ -480,7 +484,7 @@ def test_what_became_late_meanwhile_is_looked_up_before_it_leaves(
 def test_older_files_put_back_after_a_release_are_held_again(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """The witness knows that their name is retired."""
+    """The witness knows that the name of these files is retired."""
     answer_many(1)
     files = Instance.objects.values("uuid", "fingerprint", "attempts").get()
     Instance.objects.update(fingerprint="another/place")
@@ -496,7 +500,7 @@ def test_older_files_put_back_after_a_release_are_held_again(
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     supervisor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number that it was told is of the old name."""
+    """The number that the witness returned belongs to the old name."""
     set_back()
     restored_database.look(now=timezone.now())
     ask = high_water_mark.highest
@@ -557,7 +561,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """Seen to fail with the witness not told."""
+    """Fails if the witness is not told."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
@@ -654,7 +658,7 @@ def test_many_senders_at_once_are_not_taken_for_a_restored_database(
 def test_who_counts_on_between_two_looks_is_not_taken_for_one_either(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with the count read before the witness and not read again."""
+    """Fails if the count is read before the witness and not read again."""
     Instance.objects.count_attempt()
     ask = high_water_mark.highest
 

@@ -1,4 +1,5 @@
-"""Examples hold a rule to what it was made for; the story's privacy fault is one of them."""
+"""The examples of a rule test what it is for; one example is the privacy fault of the sample
+story."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def privacy(admin: User) -> ResponseRule:
 
 @pytest.fixture
 def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Response]:
-    """A team lead's statement about the director's case."""
+    """Return a function that posts a team lead's statement about the director's case."""
 
     def write(text: str) -> Response:
         return state_publicly(
@@ -57,7 +58,7 @@ def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Resp
 
 
 def form(rule: ResponseRule, **more: str) -> dict[str, str]:
-    """The rule's own form as it stands: conditions, verdict, examples."""
+    """The rule's own form as it is: conditions, verdict, examples."""
     examples = {
         f"example-{n}-{name}": {True: "yes", False: "no"}.get(value, value)
         for n, example in enumerate(rule.examples)
@@ -74,7 +75,7 @@ def form(rule: ResponseRule, **more: str) -> dict[str, str]:
     } | examples | more  # fmt: skip
 
 
-# The story's fault
+# The privacy fault of the story
 
 
 def test_the_statement_that_tells_of_the_second_seat_is_held_with_its_words(
@@ -99,7 +100,7 @@ def test_the_same_text_without_it_passes(
 def test_whose_name_is_not_public_there_is_not_named_there(
     privacy: ResponseRule, complaint: Case, say: Callable[[str], Response], agent: User
 ) -> None:
-    """On the microblog Ron Calder speaks under his name; what else we call him is ours to keep."""
+    """On the microblog Ron Calder uses that name; any other name that we know of him is private."""
     complaint.profile.link_to(
         Contact.objects.create(name="Ronald P. Calderwood"), by=agent, evidence="told us"
     )
@@ -122,7 +123,10 @@ def test_what_they_told_us_in_private_is_not_told_in_public(
 def test_of_a_very_long_text_its_beginning_is_looked_through(
     hear: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with each of 500 texts read whole, whatever its length."""
+    """Only the beginning is read.
+
+    Fails if each of 500 texts is read in full, whatever its length.
+    """
     monkeypatch.setattr(facts, "LONGEST_TEXT", 30)
     said = "My booking is X7K2P9, and also, by the way: order Z9Z9Z9."
     case = hear(said, visibility="private")
@@ -147,7 +151,7 @@ def test_to_themselves_in_private_everything_may_be_said(
 def test_weakening_the_rule_is_refused_at_its_example(
     privacy: ResponseRule, admin: User, as_: As
 ) -> None:
-    """Seen to fail with the examples not asked: the weaker rule was saved."""
+    """Fails if the examples are not run: the weaker rule was saved."""
     weaker = {"any": [{"field": "text", "op": "contains any", "value": ["passport"]}]}
     url = reverse("responses:rule", args=[privacy.pk])
     page = as_(admin).post(url, form(privacy, **{"cond-1-group": json.dumps(weaker)}))

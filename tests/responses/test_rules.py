@@ -1,4 +1,5 @@
-"""Business rules: the strictest wins, every reason is kept, an approval signs exact content."""
+"""Business rules: the strictest verdict wins, every reason is kept, an approval covers exact
+content."""
 
 from __future__ import annotations
 
@@ -164,7 +165,7 @@ def test_text_cannot_pass_for_other_parts() -> None:
     assert hashed("a", versions={"1": "b"}) != hashed("a")
 
 
-# What the verdicts ask for, and the words that they mean
+# What the verdicts require, and their names
 
 
 def _said(condition: object, verdict: Outcome, **more: Any) -> ResponseRule:

@@ -1,4 +1,4 @@
-"""Whom a held text waits for: steps, deadlines, drafters, rivals, and what is read afterwards."""
+"""Whom a held text waits for: steps, deadlines, drafters, competing replies; and later reading."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def drafter(service: Department) -> User:
 
 
 def asked(response: Response) -> set[User]:
-    """Who was rung for a signature under it."""
+    """The users who were asked to sign it."""
     url = f"{reverse('responses:approvals')}#response-{response.pk}"
     told = Notice.objects.filter(kind=TO_APPROVE, url=url)
     return {notice.user for notice in told.select_related("user")}
@@ -65,7 +65,7 @@ def test_two_signatures_are_given_in_turn_by_two_people(
 def test_a_supervisor_who_signs_for_the_lead_does_not_sign_twice(
     answer: Answer, make_rule: MakeRule, supervisor: User, admin: User
 ) -> None:
-    """Seen to fail with the look at earlier signers taken out: one person was both."""
+    """Fails without the check of earlier signers: one person was both."""
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     response.approve(by=supervisor)
@@ -94,7 +94,7 @@ def test_a_step_of_a_supervisor_is_not_a_leads(
 def test_an_edit_between_two_signatures_voids_the_first(
     answer: Answer, make_rule: MakeRule, lead: User, second_lead: User, supervisor: User
 ) -> None:
-    """Seen to fail with the hash left out of the comparison: one signature was enough."""
+    """Fails if the hash is not compared: one signature was enough."""
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     response.approve(by=lead)
@@ -158,13 +158,13 @@ def test_what_was_decided_is_not_escalated(
     assert asked(response) == {lead}
 
 
-# People who only draft
+# Members who only draft
 
 
 def test_what_a_drafter_writes_waits_for_a_lead(
     answer: Answer, drafter: User, lead: User, complaint: Case, as_: As
 ) -> None:
-    """Seen to fail with the built-in rule taken out: it left at once."""
+    """Fails without the built-in rule: the text left at once."""
     response = answer(by=drafter)
     assert response.state == "held"
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
@@ -179,7 +179,7 @@ def test_a_drafter_works_on_cases_like_others(drafter: User, complaint: Case, as
     assert "Your answer" in page.content.decode()
 
 
-# Rivals
+# Competing replies
 
 
 def test_approving_one_answer_sends_its_rivals_back(
