@@ -1,4 +1,5 @@
-"""The cast: people named by their role, a department each, and the rows that tests start from."""
+"""Shared fixtures: users named by their role, one department for each, and the first rows of most
+tests."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from scrm.bus.breaker import Patience
 from scrm.db import high_water_mark
 
 ROOT = Path(__file__).parent
-# Left out of `make check`, so that it stays within a minute; `make test` runs everything.
+# Not part of `make check`, which should take less than a minute; `make test` runs everything.
 SLOW = {
     "test_access.py", "test_batch.py", "channels/test_sandbox.py",
     "channels/test_sandbox_community.py", "channels/test_sandbox_listening.py",
@@ -41,7 +42,7 @@ SLOW = {
 }  # fmt: skip
 
 
-# A machine that is busy with something else is no fault of a test.
+# A busy machine must not fail a test.
 hypothesis.settings.register_profile(
     "scrm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -56,14 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @receiver(post_migrate)
 def record_the_place(sender: Any, **_: object) -> None:
-    """Write the row of this database again, which a flush removes after a transactional test."""
+    """Write the row of this database again, because the flush after a transactional test removes
+    it."""
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": Here()})
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """No test inherits the rest that another one gave to a Redis that was gone."""
+    """Reset the circuit breakers, so that no test inherits an open one from an earlier test."""
     for module in (nudge, live, high_water_mark):
         monkeypatch.setattr(module, "_patience", Patience())
     settings.WITNESS_DIR = None
@@ -71,13 +73,13 @@ def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 @pytest.fixture
 def service(db: None, admin: User) -> Department:
-    """Customer service: the cast's department, and where everything falls back to."""
+    """Customer service: the department of most users, and the fallback of all routing."""
     return Department.objects.create(name="Customer service", owner=admin, is_fallback=True)
 
 
 @pytest.fixture
 def sales(admin: User) -> Department:
-    """Where the outsider works."""
+    """The department of the outsider."""
     return Department.objects.create(name="Sales", owner=admin)
 
 
@@ -124,7 +126,7 @@ def _member(email: str, name: str, department: Department, role: str) -> User:
 
 @pytest.fixture
 def as_() -> Callable[[User], Client]:
-    """A browser in which this person is logged in."""
+    """Return a function that opens a test client in which a user is logged in."""
 
     def browser(user: User) -> Client:
         client = Client()
@@ -136,7 +138,7 @@ def as_() -> Callable[[User], Client]:
 
 @pytest.fixture
 def microblog(service: Department, admin: User) -> Account:
-    """Our account on the sandbox's microblog, which customer service may use."""
+    """Our account on the microblog of the sandbox, which customer service may use."""
     account = Account.objects.create(
         kind="sandbox",
         network="sandbox.microblog",

@@ -1,4 +1,4 @@
-"""Die like a process dies: a fork that is killed with signal 9 before or after a named step."""
+"""Kill a process with signal 9 before or after a named step of its work."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from django.db import connections
 
 
 def killed_at(where: str, when: str, work: Callable[[], object]) -> int:
-    """Do `work` in a process that is killed "before" or "after" a step → the signal it died of.
+    """Run `work` in a forked process that is killed "before" or "after" a step. Return the signal
+    it died of.
 
-    where: "module:owner.name". 0 says that the step was never reached.
+    where: "module:owner.name". A result of 0 says that the step was never reached.
     """
     connections.close_all()  # a forked child must not share a socket to the database
     child = os.fork()

@@ -1,4 +1,4 @@
-"""The real machine for a test: workers and beat as processes, on the test database.
+"""Real workers and beat for a test, as processes on the test database.
 
     with Machine(tmp_path, env={"SCRM_TICK_SECONDS": "0.5"}) as machine:
         machine.kill("worker")          # SIGKILL, its pool too
@@ -7,7 +7,7 @@
         machine.redis.start()           # at the same address, empty
         machine.until(lambda: Case.objects.count() == 3, within=20)
 
-It has a Redis of its own, which this process talks to as well meanwhile. The test must commit
+It has its own Redis, which the test process uses too while the machine runs. The test must commit
 what it writes: `@pytest.mark.django_db(transaction=True)`.
 """
 
@@ -45,7 +45,10 @@ STOP_WITHIN = 2.0
 
 
 def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.05) -> T:
-    """Ask until it is true, and return what it said; AssertionError when time is up."""
+    """Call `check` until its result is true, and return the result.
+
+    Raise AssertionError after `within` seconds.
+    """
     deadline = time.monotonic() + within
     while not (answer := check()):
         assert time.monotonic() < deadline, f"still {answer!r} after {within} s"
@@ -54,9 +57,9 @@ def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.0
 
 
 def slowdown(seconds: float = 0.2) -> float:
-    """How many times longer this process needs than on a quiet machine: 1 where nothing else runs.
+    """How many times slower this process runs than on an idle machine, where the result is 1.
 
-    The elapsed time divided by the processor time of `seconds` of computing.
+    It is the elapsed time divided by the processor time of `seconds` of computing.
     """
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < seconds:
@@ -65,9 +68,9 @@ def slowdown(seconds: float = 0.2) -> float:
 
 
 class Machine:
-    """The processes of `make run`, by their names there: worker, sender, beat, and web.
+    """The processes of `make run`, by the names used there: worker, sender, beat and web.
 
-    The web is started only where `run` names it, at the PORT that `env` gives.
+    The web server is started only if `run` names it, at the PORT in `env`.
     """
 
     def __init__(
@@ -123,14 +126,14 @@ class Machine:
         }
 
     def start(self, name: str) -> None:
-        """Start it, again if it ended. Does not wait until it works."""
+        """Start a process, also one that has ended. Return before it is ready."""
         with self.log(name).open("ab") as log:
             self.children[name] = processes.spawn(
                 self.commands[name], env=self.env, cwd=settings.BASE_DIR, output=log
             )
 
     def kill(self, name: str) -> None:
-        """SIGKILL to it and to all its pool: nothing is tidied up."""
+        """Send SIGKILL to a process and its pool, so that nothing is cleaned up."""
         child = self.children.pop(name)
         processes.send([child.pid], signal.SIGKILL, group=True)
         child.wait()
@@ -140,7 +143,7 @@ class Machine:
         self.start(name)
 
     def until(self, check: Callable[[], T], *, within: float = 30) -> T:
-        """Wait as `eventually` does, starting again whatever ends meanwhile, as `make run` does.
+        """Wait like `eventually`, and restart each process that ends meanwhile, as `make run` does.
 
         A worker that loses Redis while it reconnects to it gives up and ends.
         """
@@ -152,11 +155,11 @@ class Machine:
                 self.start(name)
 
     def pids(self) -> list[int]:
-        """Everything that runs, pool processes included."""
+        """The ids of all running processes, including those of the pools."""
         return processes.marked(self.mark)
 
     def stop(self) -> None:
-        """End all of it, gently first; none is left."""
+        """End all processes, first gently and then by force."""
         leaders = [child.pid for child in self.children.values()]
         processes.end(leaders, within=STOP_WITHIN)
         processes.end_marked(self.mark, within=0.2)
@@ -165,12 +168,12 @@ class Machine:
         self.children.clear()
 
     def wait(self, *, within: float = 30) -> None:
-        """Until a tick that was sent after this call has been carried out."""
+        """Wait until a tick that was sent after this call has run."""
         since = timezone.now()
         eventually(lambda: Heartbeat.objects.filter(name="tick", at__gt=since), within=within)
 
     def queued(self) -> int:
-        """How many nudges wait in Redis."""
+        """The number of messages that wait in Redis."""
         with redis.Redis.from_url(self.redis.url) as client:
             return sum(int(client.llen(queue)) for queue in QUEUES)
 
@@ -178,7 +181,7 @@ class Machine:
         return self.place / f"{name}.log"
 
     def words(self) -> str:
-        """The last words of every process."""
+        """The last log lines of every process."""
         logs = {name: self.log(name) for name in self.commands if self.log(name).exists()}
         return "\n".join(
             f"--- {name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-60:])
@@ -187,14 +190,14 @@ class Machine:
 
 
 def database_url() -> str:
-    """Where the test's own database is, for another process."""
+    """The URL of the test's own database, for another process."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
 
 
 @contextmanager
 def nudging(url: str) -> Iterator[None]:
-    """Let what this process nudges and publishes go to that Redis."""
+    """Send the Celery messages and live events of this process to that Redis."""
     before = app.conf.broker_url
     with override_settings(REDIS_URL=url):
         _connect(url)
@@ -206,5 +209,5 @@ def nudging(url: str) -> Iterator[None]:
 
 def _connect(url: str) -> None:
     app.conf.broker_url = url
-    app._after_fork()  # it lets go of its connections, so that the next one goes to the new place
+    app._after_fork()  # drops its connections, so that the next one goes to the new address
     live._publisher.cache_clear()

@@ -1,4 +1,4 @@
-"""Using pages as people do: open one, change what its form shows, press its button."""
+"""Use pages like a user: open one, change fields of its form, press its button."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Fields = dict[str, list[str]]
 
 
 def press(browser: Client, page: str, action: str, **typed: object) -> HttpResponse:
-    """Post the form of `page` that goes to `action`, with these fields typed over."""
+    """Post the form of `page` whose action is `action`, with these fields changed."""
     opened = browser.get(page)
     assert opened.status_code == 200, f"{page} answered {opened.status_code}"
     fields = _forms(opened.content.decode(), page)[action] | {
@@ -34,7 +34,7 @@ def _words(response: HttpResponse) -> str:
 
 
 class _Reader(HTMLParser):
-    """Action → the fields that a browser would post if nobody touched the form."""
+    """A parser that maps each form's action to the fields that a browser would post unchanged."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A web server in a thread of the test, for what only bytes on a connection can show."""
+"""A web server in a thread of the test, for behaviour that only raw connections can show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scrm.web.http_protocol import Protocol
 
 @dataclass
 class Serving:
-    """Where it is, and its side of all connections."""
+    """The port and the server, with its open connections."""
 
     port: int
     server: uvicorn.Server
@@ -36,7 +36,10 @@ class Serving:
         return sock
 
     def ask(self, *pieces: bytes) -> bytes:
-        """All that comes back on one connection until the server ends it, or sends no more."""
+        """Send these pieces on one connection.
+
+        Return all that arrives until the server closes it or stops sending.
+        """
         with self.connect() as sock:
             for piece in pieces:
                 sock.sendall(piece)
@@ -45,7 +48,7 @@ class Serving:
 
 
 def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
-    """What comes until the end, or until nothing more comes for so long."""
+    """Read until the connection ends, or until nothing arrives for `within` seconds."""
     sock.settimeout(10)
     found = b""
     try:
@@ -58,7 +61,7 @@ def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
 
 
 def statuses(answer: bytes) -> list[int]:
-    """Of all answers in these bytes."""
+    """The status codes of all answers in these bytes."""
     return [int(piece[:3]) for piece in answer.split(b"HTTP/1.1 ")[1:]]
 
 

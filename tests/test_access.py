@@ -1,8 +1,8 @@
-"""G12: every URL by every role, from one table. A URL that the table misses fails the build.
+"""G12: every URL is requested by every role, from one table. A URL missing from it fails the build.
 
-Seen to fail: with `visible_to` returning everything, with `admin_only` letting everyone
-through, with `LoginRequiredMiddleware` taken out, with readers let in wherever they may look
-(`workable_by`), and with a URL added.
+Fails if `visible_to` returns everything, if `admin_only` lets every user through, without
+`LoginRequiredMiddleware`, if readers may act wherever they may read (`workable_by`), and if a URL
+is added.
 """
 
 from __future__ import annotations
@@ -50,30 +50,30 @@ from routing.models import Case, Department, Issue, Membership, RoutingRule, Sav
 from routing.rules import Facts
 from scrm.channels.base import Author
 
-pytestmark = pytest.mark.django_db  # without it pytest-django makes no test database at all
+pytestmark = pytest.mark.django_db  # without it pytest-django creates no test database at all
 
 ROLES = ("stranger", "outsider", "reader", "agent", "lead", "supervisor", "admin")
 """The outsider is an agent of another department."""
 
-# One letter per role, in the order of ROLES: `.` may, `L` is sent to the login, `3` is told
-# that the page is not for their role, `4` is not told that it exists.
+# One letter per role, in the order of ROLES: `.` allowed, `L` sent to the login, `3` told that the
+# page is not for this role (403), `4` not told that the page exists (404).
 ANYONE = "......."
 STAFF = "L......"
-WORKERS = "L.3...."  # whoever acts somewhere; a reader only reads
-READ = "L4....."  # the case's department
-WORK = "L44...."  # … but not its readers
-ANSWER = "L43...."  # the same, told in words
+WORKERS = "L.3...."  # staff with work in any department; readers only read
+READ = "L4....."  # members of the case's department
+WORK = "L44...."  # the same, without its readers
+ANSWER = "L43...."  # the same, with an explanation
 SIGN = "L433..."  # team leads of the department, and above
-OWN = "L4444.."  # the issue's owner, and who sees everything
+OWN = "L4444.."  # the issue's owner, and users who see everything
 ADMIN = "L33333."
-ABOVE = "L3333.."  # who sees everything
-UPLOAD = "L43.444"  # the agent's own too, and readers upload nothing
-MINE = "L44.444"  # the agent's own, and nobody else's
-MINE_OR_ABOVE = "L33.3.."  # the agent's own, and whoever sees everything
-NO_BLOG = "L333334"  # an admin's, but the account is no blog
-LEADS = "L333..."  # whoever leads a department somewhere
-ITS_LEADS = "L444..."  # its department's team leads, and who sees everything
-NOT_IN_IT = "L444444"  # the request names nothing that is there: no case of the issue, no sample
+ABOVE = "L3333.."  # users who see everything
+UPLOAD = "L43.444"  # the agent's own too; readers upload nothing
+MINE = "L44.444"  # only the agent's own
+MINE_OR_ABOVE = "L33.3.."  # the agent's own, and users who see everything
+NO_BLOG = "L333334"  # for admins, but the account is no blog
+LEADS = "L333..."  # leads of any department
+ITS_LEADS = "L444..."  # team leads of its department, and users who see everything
+NOT_IN_IT = "L444444"  # the request names nothing that exists: no such case in the issue, no sample
 
 GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
@@ -148,7 +148,7 @@ POST = {
     "crm:mailbox crm:mailbox_new crm:account_budget "
     "crm:workspace routing:seats sample:start reports:checklist",
 }
-# allauth's own, for people without a password: for us it only redirects.
+# A page of allauth for users without a password; here it only redirects.
 ALLAUTH = {"account_set_password"}
 
 
@@ -180,7 +180,7 @@ def test_the_table_names_every_url() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One of each thing, in customer service, made once; each request is rolled back."""
+    """One object of each kind, in customer service, made once. Each request is rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield build()
         transaction.set_rollback(True)
@@ -365,7 +365,10 @@ def test_who_may_act(world: World, name: str, rights: str) -> None:
 
 
 def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
-    """Seen to fail with what they handed over left out, and with it left open for good."""
+    """The agent who transferred it keeps reading it.
+
+    Fails if transferred cases are left out, and if they stay visible for good.
+    """
     with transaction.atomic():
         agent, admin = world.people["agent"], world.people["admin"]
         assert agent

@@ -1,4 +1,5 @@
-"""The law of the house, checked: imports, foreign keys, caps, names of tasks, nothing hollow."""
+"""Architecture rules: imports, foreign keys, size limits, task names, and tests that assert
+something."""
 
 from __future__ import annotations
 
@@ -36,9 +37,10 @@ def ours(model: type[Model]) -> bool:
 
 
 def test_no_foreign_key_points_up() -> None:
-    """Seen to fail with one from crm.Interaction to responses.Response.
+    """Fails with a foreign key from crm.Interaction to responses.Response.
 
-    A foreign key given as a string is invisible to import-linter, so the models are walked."""
+    import-linter does not see a foreign key that is given as a string, so the models are examined.
+    """
     upward = [
         f"{model._meta.label}.{field.name} → {field.related_model._meta.label}"
         for model in filter(ours, apps.get_models())
@@ -51,7 +53,7 @@ def test_no_foreign_key_points_up() -> None:
 
 
 def test_imports_follow_foreign_keys() -> None:
-    """Seen to fail with `import routing` in crm/ledger.py."""
+    """Fails with `import routing` in crm/ledger.py."""
     done = subprocess.run(
         [ROOT / ".venv/bin/lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -59,7 +61,7 @@ def test_imports_follow_foreign_keys() -> None:
 
 
 def test_every_nudged_task_is_registered() -> None:
-    """Seen to fail with two letters of a name swapped: tasks start by name."""
+    """Tasks are started by name. Fails if two letters of a name are swapped."""
     current_app.loader.import_default_modules()
     nudged = {
         name
@@ -71,14 +73,14 @@ def test_every_nudged_task_is_registered() -> None:
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
-    """Seen to fail with 400 lines added to a file."""
+    """Fails with 400 lines added to a file."""
     lines = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in sources()}
     long = {name: count for name, count in lines.items() if count > 400}
     assert long == {}
 
 
 def test_no_function_is_longer_than_50_lines() -> None:
-    """Seen to fail with a function of 51 lines."""
+    """Fails with a function of 51 lines."""
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in sources()
@@ -89,7 +91,7 @@ def test_no_function_is_longer_than_50_lines() -> None:
 
 
 def test_no_template_is_longer_than_90_lines() -> None:
-    """Seen to fail with a template of 91 lines."""
+    """Fails with a template of 91 lines."""
     long = {
         str(path.relative_to(ROOT)): lines
         for path in (ROOT / "templates").rglob("*.html")
@@ -100,19 +102,19 @@ def test_no_template_is_longer_than_90_lines() -> None:
 
 @pytest.mark.parametrize("name", ["utils", "common", "core", "helpers", "services", "managers"])
 def test_no_room_without_a_purpose(name: str) -> None:
-    """Seen to fail with a scrm/utils.py."""
+    """Fails with a scrm/utils.py."""
     assert [str(path) for path in sources() if path.stem == name or name in path.parts] == []
 
 
 def test_the_pipeline_fits_on_one_screen() -> None:
-    """Seen to fail with lines added."""
+    """Fails with lines added."""
     assert len((ROOT / "scrm/pipeline.py").read_text().splitlines()) <= 100
 
 
 def test_no_function_imports_late() -> None:
-    """A late import hides a cycle; SDKs load late through the registry alone.
+    """A late import hides an import cycle; only the channel registry loads SDKs late.
 
-    Seen to fail with an import in a function.
+    Fails with an import in a function.
     """
     late = [
         f"{path.relative_to(ROOT)}:{inner.lineno}"
@@ -125,9 +127,9 @@ def test_no_function_imports_late() -> None:
 
 
 def test_no_test_is_hollow() -> None:
-    """Each test asserts something, by itself or through a helper named for it.
+    """Each test asserts something itself or through a helper whose name says so.
 
-    Seen to fail with a test that only prints.
+    Fails with a test that only prints.
     """
     signs = ("Assert(", "raises", "assert_", "'says'", "'expect'")
     hollow = [
@@ -140,7 +142,7 @@ def test_no_test_is_hollow() -> None:
 
 
 def test_no_line_names_a_registry() -> None:
-    """Seen to fail with an address of one in the README."""
+    """Fails with the address of a package registry in the README."""
     hosts = re.compile("(py" + "pi|python" + "hosted|npm" + r"js)\.[a-z]")
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -154,7 +156,7 @@ def test_no_line_names_a_registry() -> None:
 
 
 def test_every_test_that_the_guarantees_name_exists() -> None:
-    """Seen to fail with a letter of a file's name changed."""
+    """Fails with one letter of a file name changed."""
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs/guarantees.md").read_text()))
     assert len(named) > 10
     assert {name for name in named if not (ROOT / name).is_file()} == set()

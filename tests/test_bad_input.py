@@ -1,4 +1,5 @@
-"""Odd values at every address, query parameter and typed field: told off, never a crash."""
+"""Unusual values in every path, query parameter and form field are refused and never cause a
+crash."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ ODD = {
     "emoji, lone surrogate, no UTF-8, line ends": quote("🛫") + "%ED%A0%80%FF%0D%0A",
     "last day": "9999-12-31",
 }
-"""What each is → it, percent-encoded."""
+"""Description → value, percent-encoded."""
 
 MOMENTS = {
     "last minute": "9999-12-31T23:59",
@@ -56,7 +57,7 @@ MORE = {
     "before": MOMENTS, "since": MOMENTS, "until": MOMENTS, "said_at": MOMENTS, "when-0": MOMENTS,
     "url": URLS, "address": URLS, "next": URLS, "found": URLS, "cond-2-group": GROUPS,
 }  # fmt: skip
-"""Field → what is odd in it alone."""
+"""Field → further unusual values for this field alone."""
 
 QUERIES = {
     "routing:inbox": "q view sort department status who assignee priority due channel kind topic "
@@ -294,9 +295,10 @@ TYPED: dict[str, dict[str, Any]] = {
     "account_reset_password": {"email": "ada@scrm.example"},
     "account_change_password": {"oldpassword": "a", "password1": "b", "password2": "b"},
 }  # fmt: skip
-"""Each form, filled in so that an odd value in one field meets no other error before it.
+"""Each form, filled in so that an unusual value in one field causes the first error.
 
-@case and the like: the key of the one that is there."""
+A value such as @case stands for the key of the existing row.
+"""
 
 DATED = [
     ("routing:new", "said_at", "routing:inbox"),
@@ -306,13 +308,13 @@ DATED = [
     ("responses:campaign_edit", "starts_on", "responses:campaign"),
     ("responses:campaign_edit", "ends_on", "responses:campaign"),
 ]
-"""Form, field, and the page that shows what it became."""
+"""Form, field, and the page that shows the stored value."""
 
 PROBES = {"readyz", "live"}
-"""What answers 5xx by design."""
+"""Pages that answer 5xx by design."""
 
 UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey"}
-"""What is named by a UUID and not by a key."""
+"""Pages whose path has a UUID instead of a number."""
 
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
@@ -327,7 +329,7 @@ BUTTONS = {
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip
-"""What is pressed and not typed into."""
+"""Forms that consist of a button only."""
 
 
 def test_the_table_names_every_form() -> None:
@@ -338,14 +340,15 @@ def test_the_table_names_every_form() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One of each thing, made once; each request is rolled back."""
+    """One object of each kind, made once. Each request is rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield furnished(build())
         transaction.set_rollback(True)
 
 
 def furnished(world: World) -> World:
-    """With what else a form names: an account that speaks, and what each page showed."""
+    """Add what the forms name besides: an account that can send, and the values that each page
+    showed."""
     admin, ids = world.people["admin"], world.ids
     service = Department.objects.get(pk=ids["department"])
     speaking = Account.objects.create(
@@ -374,7 +377,10 @@ def furnished(world: World) -> World:
 
 @pytest.fixture
 def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """An admin's, who learns of a crash by its status; nothing is looked up outside."""
+    """A client of an admin that reports a crash as a status.
+
+    Look-ups outside are replaced by fixed results.
+    """
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
     blog = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "https://b.example/")
@@ -386,7 +392,7 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
-    """A form's fields, percent-encoded."""
+    """The fields of a form, percent-encoded."""
     typed = {field: str(value) for field, value in TYPED[name].items()}
     named = {field: ids[value[1:]] for field, value in typed.items() if value.startswith("@")}
     return {field: quote(str(value)) for field, value in (typed | named).items()}
@@ -395,7 +401,7 @@ def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
 def post(
     browser: Client, name: str, fields: dict[str, str], ids: dict[str, Any], after: str = ""
 ) -> int:
-    """The worst status: of the post, and of the page that is looked at after it."""
+    """Return the higher status: of the post, or of the page that is requested afterwards."""
     body = "&".join(f"{field}={value}" for field, value in fields.items())
     with transaction.atomic():
         answer = browser.post(address(name.partition(" ")[0], ids), body, content_type=FORM)
@@ -417,9 +423,9 @@ def crashes(answers: Iterable[tuple[str, int]]) -> list[str]:
 
 @pytest.mark.parametrize("name", TYPED)
 def test_the_form_is_accepted_as_it_stands(world: World, browser: Client, name: str) -> None:
-    """Else the tests below would prove nothing about what comes after its first error.
+    """Otherwise the tests below would prove nothing about the code after the form's first error.
 
-    409: what the form is for was done already, which is looked at last.
+    409 says that the form's work was already done; this is checked last.
     """
     assert post(browser, name, filled(name, world.ids), world.ids) in {200, 302, 409}
 
@@ -444,7 +450,8 @@ def test_an_odd_value_in_a_query(world: World, browser: Client, name: str, field
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, zone: str) -> None:
-    """There a day more or less is no date, nor is the same moment elsewhere."""
+    """At the ends of the calendar a day more or less, or the same moment in another zone, is no
+    valid date."""
     settings.TIME_ZONE = zone
     ends = ODD | MOMENTS
     history, inbox = address("responses:history", {}), address("routing:inbox", {})

@@ -1,4 +1,5 @@
-"""A batch of mentions, from raw to routed: once each, whatever dies, repeats or poisons it."""
+"""A batch of mentions, from raw to routed: each exactly once, despite crashes, repeats and bad
+items."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ Hear = Callable[..., list[Mention]]
 
 @pytest.fixture(autouse=True)
 def house(service: Department, brand: Topic, brand_rule: RoutingRule) -> None:
-    """A department, a topic, a rule."""
+    """A department, a topic and a rule."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,7 @@ def log() -> Iterator[list[Any]]:
 
 @pytest.fixture(autouse=True)
 def nudges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What would have been sent to workers, in place of sending it."""
+    """The names of the tasks that would have been sent to workers; none is sent."""
     sent: list[str] = []
     monkeypatch.setattr("scrm.bus.nudge._send", lambda task, *_: sent.append(task))
     monkeypatch.setattr("scrm.bus.live._publish", lambda _message: None)
@@ -70,7 +71,7 @@ def item(key: str, text: str = "Skyward lost my bag", by: str = "anna", **facts:
 
 
 def hear(source: Source, *items: Item) -> list[Mention]:
-    """Store items as a visit would have."""
+    """Store items as a fetch would store them."""
     poll = source.polls.create()
     store(poll, source, items, now=timezone.now())
     return list(Mention.objects.filter(poll=poll).order_by("pk"))
@@ -92,7 +93,7 @@ def recorded() -> set[str]:
     return set(Interaction.objects.values_list("key", flat=True))
 
 
-# What is kept
+# Mentions that are kept
 
 
 def test_what_matches_a_topic_becomes_a_case_that_says_why(
@@ -170,12 +171,12 @@ def test_what_two_sources_saw_is_work_once_and_for_us_wins(talk: Source, ours: S
     assert not work()
 
 
-# What answers us
+# Answers to our responses
 
 
 @pytest.fixture
 def our_reply(ours: Source, microblog: Account, agent: User) -> Delivery:
-    """We wrote to Anna, and it left."""
+    """A reply to Anna that was sent."""
     hear(ours, item("q", "where is my bag?"))
     work()
     return answer(Case.objects.get(), microblog, agent, "one")
@@ -210,7 +211,7 @@ def test_our_own_post_makes_no_case(ours: Source, microblog: Account) -> None:
 
 
 def test_our_own_post_settles_the_sending_that_it_proves(our_reply: Delivery, talk: Source) -> None:
-    """Wherever it is heard: seen to fail with own posts kept only where a topic matched."""
+    """Any source may hear it. Fails if our own posts are kept only where a topic matched."""
     hear(talk, own("r", in_reply_to="q"))
     work()
     our_reply.refresh_from_db()
@@ -237,7 +238,7 @@ def test_an_answer_to_us_is_kept_though_it_shares_no_word_with_any_topic(
 def test_an_answer_in_the_same_batch_as_our_own_post_is_feedback_too(
     our_reply: Delivery, talk: Source
 ) -> None:
-    """Seen to fail with the answered looked up in the ledger only."""
+    """Fails if the answered response is looked up in the ledger only."""
     hear(talk, item("a-thanks", "cheers!", in_reply_to="r"), own("r", in_reply_to="q"))
     work()
     assert Feedback.objects.get().interaction.key == "a-thanks"
@@ -263,11 +264,11 @@ def test_a_comment_on_our_statement_becomes_the_commenters_case(
     assert not cause.events.filter(kind=CaseEvent.Kind.HEARD).exists()
 
 
-# What is counted, fenced and repeated (G8)
+# Attempts, fences and repeats (G8)
 
 
 def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
-    """Seen to fail with the attempt counted when the work is done."""
+    """Fails if the attempt is counted after the work is done."""
     hear(talk, item("1"))
     assert [mention.attempt for mention in claim()] == [0]
     assert Mention.objects.get().attempt == 1, "its worker may die now"
@@ -278,7 +279,7 @@ def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
 
 
 def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
-    """Seen to fail with every claim taken whole."""
+    """Fails if every claim takes a whole batch."""
     mentions = hear(talk, *(item(str(n)) for n in range(5)))
     Mention.objects.filter(pk__in=[mentions[1].pk, mentions[3].pk]).update(attempt=RISKY)
     batches = [[mention.key for mention in claim()] for _ in range(3)]
@@ -286,7 +287,7 @@ def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
 
 
 def test_what_always_kills_its_worker_is_set_apart(talk: Source) -> None:
-    """Seen to fail without HOPELESS: it would be tried for ever."""
+    """Fails without HOPELESS: it would be retried for ever."""
     hear(talk, item("killer", raw=b"\x00"), item("good"))
     now = timezone.now()
     for _ in range(20):
@@ -303,7 +304,7 @@ def test_what_always_kills_its_worker_is_set_apart(talk: Source) -> None:
 
 
 def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
-    """Seen to fail with `_still_ours` taken out."""
+    """Fails without `_still_ours`."""
     hear(talk, item("1"), item("2", by="ben"))
     claimed = work()
     work(claimed)
@@ -311,7 +312,7 @@ def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
 
 
 def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> None:
-    """Seen to fail with the attempt left out of `_still_ours`."""
+    """Fails if `_still_ours` ignores the attempt."""
     hear(talk, item("1"))
     late = claim()
     faster = claim(timezone.now() + 2 * LEASE)
@@ -322,7 +323,7 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> No
 
 
 def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> None:
-    """Seen to fail with `_set_apart` left without the fence."""
+    """Fails if `_set_apart` has no fence."""
     hear(talk, item("1"))
     Mention.objects.update(attempt=HOPELESS)
     late = claim()
@@ -334,7 +335,7 @@ def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> Non
 
 
 def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[str]) -> None:
-    """Seen to fail with what is processed still due."""
+    """Fails if processed mentions are still due."""
     hear(talk, item("1"))
     assert pipeline.process() == 1
     assert pipeline.process() == 0
@@ -345,7 +346,7 @@ def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[
 def test_a_batch_calls_for_another_only_while_more_waits(
     talk: Source, nudges: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with a call after each batch, and with none."""
+    """Fails if each batch calls for another, and if none does."""
     monkeypatch.setattr("scrm.pipeline.MOST", 2)
     hear(talk, *(item(str(number)) for number in range(5)))
     called = []
@@ -359,7 +360,7 @@ def test_a_batch_calls_for_another_only_while_more_waits(
 def test_a_visit_calls_for_a_batch_only_when_something_is_new(
     ours: Source, nudges: list[str]
 ) -> None:
-    """Seen to fail with a call after each visit."""
+    """Fails if each fetch calls for a batch."""
     community.post(NET, "anna", "@skywardair where is my bag?")
     called = []
     for _ in range(3):
@@ -371,7 +372,7 @@ def test_a_visit_calls_for_a_batch_only_when_something_is_new(
 
 @pytest.mark.django_db(transaction=True)
 def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
-    """G8. Seen to fail without `skip_locked`, and without a lock: both want the same five."""
+    """G8. Fails without `skip_locked`, and without a lock: both workers want the same five."""
     hear(talk, *(item(str(n)) for n in range(10)))
 
     def claim_next() -> list[Mention]:
@@ -387,7 +388,10 @@ def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
-    """G8. Seen to fail with the lease left out of `due`: both take the same, one in vain."""
+    """G8.
+
+    Fails if `due` ignores the lease: both workers take the same mentions, one of them in vain.
+    """
     hear(talk, *(item(f"{n:03}", by=f"p{n % 40}") for n in range(200)))
     taken: list[int] = []
 
@@ -407,7 +411,7 @@ def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None:
-    """Seen to fail with `_still_ours` taken out: everything is heard twice."""
+    """Fails without `_still_ours`: everything is recorded twice."""
     hear(talk, *(item(f"{n:03}", by=f"p{n % 7}") for n in range(100)))
     claimed = claim()
     at_once(*(lambda: process_or_halve(claimed) for _ in range(3)))
@@ -415,14 +419,14 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
     assert Case.objects.count() == 7
 
 
-# What breaks (G5, G7)
+# Errors (G5, G7)
 
 
 @pytest.mark.parametrize("bad", [{0}, {99}, {41, 42}])
 def test_poison_in_a_batch_is_found_and_set_apart(
     talk: Source, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
-    """Seen to fail with the halving taken out: a hundred would be set apart, or none routed."""
+    """Fails if batches are not halved: a hundred mentions would be quarantined, or none routed."""
     hear(talk, *(item(f"{n:03}", by=f"p{n}", raw=b"raw %d" % n) for n in range(100)))
     names = {f"{n:03}" for n in bad}
     record = batch.record
@@ -444,7 +448,7 @@ def test_poison_in_a_batch_is_found_and_set_apart(
 
 
 def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen to fail without the batch's transaction, and with attempts that do not start anew."""
+    """Fails without the batch's transaction, and if the attempts are not reset."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a fault of ours, mended later")
@@ -462,7 +466,7 @@ def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.Mo
 
 
 def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
-    """Seen to fail with the halving taken out."""
+    """Fails if batches are not halved."""
     vast = Author("n" * 61, "k")
     hear(
         talk,
@@ -479,7 +483,7 @@ def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
 def test_a_deadlock_is_tried_again(
     talk: Source, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """Seen to fail without `again`."""
+    """Fails without `again`."""
     troubles = [OperationalError("deadlock detected")] * times
     record = batch.record
 
@@ -498,7 +502,7 @@ def test_a_deadlock_is_tried_again(
 def test_what_matching_cannot_read_is_set_apart_alone(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with the matching done before the halving: none of the three was routed."""
+    """Fails if the matching is done before the halving: none of the three was routed."""
     match = batch.find_matches
 
     def stumble(mentions: Sequence[Mention]) -> Any:
@@ -516,7 +520,7 @@ def test_what_matching_cannot_read_is_set_apart_alone(
 def test_the_databases_own_trouble_sets_nothing_apart(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with OperationalError treated as any other."""
+    """Fails if OperationalError is treated like any other error."""
 
     def down(*_: object, **__: object) -> None:
         raise OperationalError("the server is shutting down")
@@ -534,7 +538,7 @@ def test_the_databases_own_trouble_sets_nothing_apart(
 def test_a_backend_terminated_in_the_middle_loses_nothing(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G7. Seen to fail without `again`: nothing is done until the lease lapses."""
+    """G7. Fails without `again`: nothing is done until the lease lapses."""
     kills = [True]
     take_in = batch.take_in
 
@@ -566,11 +570,11 @@ def terminate(backend: int) -> None:
     executioner.close()
 
 
-# What it costs (V3)
+# Cost (V3)
 
 
 def test_statements_do_not_depend_on_the_size_of_the_batch(talk: Source) -> None:
-    """Seen to fail with one look-up per mention."""
+    """Fails with one look-up per mention."""
     counts = []
     for size in (10, 100, 500):
         hear(talk, *(item(f"{size}-{n}", by=f"{size}-{n // 2}") for n in range(size)))

@@ -1,7 +1,7 @@
-"""The story, end to end, through real workers, beat, PostgreSQL and Redis.
+"""The sample story, end to end, through real workers, beat, PostgreSQL and Redis.
 
-What people here do, they do on the pages; what people outside do, they do on the sandbox's
-networks. Between the two there is only the machine.
+Staff act on the pages and the public acts on the networks of the sandbox. Only the real processes
+connect the two.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ CROWD = {
     TECHNICAL: (50, "And the app of Skyward Air crashes while I read about it."),
     SALES: (30, "Does Skyward Air fly from Oslo to Lyon? I do fit into the seats."),
 }
-"""By the department in which they belong: how many say it, and what."""
+"""Department that should get the posts → (number of authors, text of each post)."""
 
 
 @pytest.fixture
 def skyward(transactional_db: None, settings: Any) -> Workspace:
-    """Skyward Air on its first day, with eager sources and an empty sandbox."""
+    """Skyward Air on its first day, with sources that are due at once and an empty sandbox."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.UNDO_SECONDS = 0
     community.reset()
     workspace = furnish(since=timezone.now() - timedelta(days=2))
     Source.objects.update(rhythm=1)
-    # The story runs at whatever hour the tests do.
+    # This rule is off, because the story runs at any hour of the day.
     ResponseRule.objects.filter(name="No statements at night").update(is_active=False)
     return workspace
 
 
 @dataclass
 class Story:
-    """Who does what, and what is waited for afterwards."""
+    """The steps of the story, and what each one waits for."""
 
     skyward: Workspace
     as_: Callable[[User], Client]
@@ -64,7 +64,7 @@ class Story:
         return self.as_(self.skyward.people[name])
 
     def his_case(self) -> Case:
-        """There is one case of his, whatever way he came."""
+        """The director's only case, whatever channel he used."""
         link = ProfileLink.objects.get(profile__key=DIRECTOR)
         return Case.objects.get(profile__links__contact=link.contact_id)
 
@@ -90,7 +90,7 @@ class Story:
         press(self.browser("ben"), page, new, kind="call", text=words.CALL, profile=phone.pk)
 
     def reply(self, name: str, place: str, text: str, **confirmed: str) -> Response:
-        """A micro response from the composer; `place` is how its form names the way."""
+        """Send a micro response from the composer. `place` is the value of its place field."""
         composer, action = self._answering("reply")
         press(self.browser(name), composer, action, place=place, text=text, **confirmed)
         return self._sent(text)
@@ -129,7 +129,7 @@ class Story:
         return issue
 
     def state(self, name: str, issue: Issue, text: str, **typed: object) -> Response:
-        """A macro response on the blog, in Marketing's name."""
+        """Publish a macro response on the blog in the name of Marketing."""
         action = reverse("responses:issue_statement", args=[issue.pk])
         page = f"{action}?department={self.skyward.departments[MARKETING].pk}"
         blog = self.skyward.accounts["blog"].pk
@@ -142,7 +142,7 @@ class Story:
         self._sent(response.text)
 
     def answer(self, response: Response, who: str, text: str) -> Feedback:
-        """Somebody outside answers what we said → it arrives as feedback."""
+        """A member of the public answers a response. Wait until it arrives as feedback."""
         sent = response.deliveries.get()
         key = community.post(sent.scope, who, text, in_reply_to=sent.sent_key)
         eventually(lambda: Feedback.objects.filter(interaction__key=key))
@@ -191,7 +191,7 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 
 def three_micro_responses_answer_it(story: Story) -> Response:
     publicly = story.way("microblog", DIRECTOR, "public")
-    # He wrote a mail and called as well, so a public answer is confirmed.
+    # He wrote a mail and called as well, so a public answer must be confirmed.
     tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET, publicly="on")
     story.take_over("ben")
     story.reply("ben", story.way("mail", HIS_MAIL, "private"), words.REPLY_BY_MAIL)
@@ -209,7 +209,7 @@ def three_micro_responses_answer_it(story: Story) -> Response:
 
 
 def his_answer_reopens_it(story: Story, tweeted: Response) -> Feedback:
-    """It shares no word with any topic, and is heard all the same."""
+    """The answer shares no word with any topic and is recorded all the same."""
     feedback = story.answer(tweeted, DIRECTOR, words.HIS_ANSWER)
     assert not feedback.interaction.mention.matches.exists()
     assert feedback.response == tweeted

@@ -1,6 +1,6 @@
-"""Thousands of sources due at once: each is visited in its turn, and the queue stays short.
+"""Thousands of sources are due at once: each is fetched in its turn, and the queue stays short.
 
-With real workers, which keep their database connection from one task to the next.
+The workers are real and keep their database connection from one task to the next.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from tests.machinery import Machine, eventually
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.live, pytest.mark.slow]
 SOURCES = 5000
 APART = 50
-"""Places by which two workers that claim at the same moment may write their visits down."""
+"""The number of places by which two workers that claim at the same moment may record their fetches
+out of order."""
 
 
 def make(count: int, owner: User) -> list[Source]:
-    """Due, each a moment after the one before; by name in the opposite order.
+    """Sources that are due, each a moment after the one before, and named in the opposite order.
 
-    A second after its visit each is due again.
+    Each is due again a second after its fetch.
     """
     first = timezone.now() - timedelta(hours=2)
     return Source.objects.bulk_create(
@@ -46,16 +47,17 @@ def make(count: int, owner: User) -> list[Source]:
 
 
 def quiet_machine(place: Path, *run: str) -> Machine:
-    """Its worker knows the kind of channel on which nothing is said."""
+    """A machine whose worker knows the kind of channel that never finds anything."""
     machine = Machine(place, run=("worker", *run))
     machine.commands["worker"] += ("-I", quiet.__name__)
     return machine
 
 
 def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, admin: User) -> None:
-    """The one that has been due longest first, and none twice before all were visited once.
+    """The source that has been due longest comes first, and none is fetched twice before all were
+    fetched once.
 
-    Seen to fail with the first 500 by name nudged at each tick: the round did not end.
+    Fails if each tick sends the first 500 by name: the round did not end.
     """
     sources = make(SOURCES, admin)
     machine = quiet_machine(tmp_path, "sender", "beat")
@@ -76,7 +78,7 @@ def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, ad
 
 
 def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, admin: User) -> None:
-    """Messages that expired lie in it too. Seen to fail without the look at its length."""
+    """Expired messages are in the queue too. Fails without the check of its length."""
     make(SOURCES, admin)
     ticks = 8
     with Machine(tmp_path, run=("sender", "beat"), env={"SCRM_TICK_SECONDS": "0.3"}) as machine:
@@ -86,7 +88,7 @@ def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, a
 
 
 def others() -> set[int]:
-    """The backends of this database that serve other processes."""
+    """The database backends that serve other processes."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -96,7 +98,7 @@ def others() -> set[int]:
 
 
 def visit_all(sources: list[Source]) -> None:
-    """One task for each; until all were visited once more."""
+    """Send one task for each source. Wait until all were fetched once more."""
     before = Poll.objects.exclude(ended_at=None).count()
     for source in sources:
         nudge("scrm.pipeline.poll", source.pk)
@@ -106,8 +108,11 @@ def visit_all(sources: list[Source]) -> None:
 
 
 def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: User) -> None:
-    """G7. Seen to fail without CELERY_DB_REUSE_MAX: after its task each connection was closed;
-    and without the look at the connection before a task: what was cut failed every task."""
+    """G7. Fails without CELERY_DB_REUSE_MAX: each connection was closed after its task.
+
+    Fails also without the connection check before a task: a connection that was cut failed every
+    task.
+    """
     sources = make(10, admin)
     with quiet_machine(tmp_path):
         visit_all(sources)

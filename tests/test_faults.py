@@ -1,4 +1,4 @@
-"""G6, G7, G8: whatever dies while a thousand items come in, each is routed exactly once."""
+"""G6, G7, G8: whatever dies while a thousand items arrive, each is routed exactly once."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def machine(tmp_path: Path, mentions: Source, settings: Any) -> Iterator[Machine
 
 
 def post(first: int = 0, last: int = ITEMS) -> None:
-    """People of these numbers write to us, each once."""
+    """Post a message to us from each person with a number in this range."""
     Post.objects.bulk_create(
         Post(
             network=MICROBLOG,
@@ -82,7 +82,10 @@ def post(first: int = 0, last: int = ITEMS) -> None:
 
 @contextmanager
 def all_stand_at(lock: str) -> Iterator[int]:
-    """Whoever comes to this lock stands still, in the middle of its work → our own backend."""
+    """Hold this lock, so that every worker that needs it stops in the middle of its work.
+
+    Yield the id of our own backend.
+    """
     holder = connection.copy()
     holder.set_autocommit(False)
     try:
@@ -114,7 +117,7 @@ def all_in() -> bool:
 
 
 def assert_routed_once() -> None:
-    """What was interrupted twice is taken one by one, which takes its time on a busy machine."""
+    """Items that were interrupted twice are taken one by one, which is slow on a busy machine."""
     eventually(all_in, within=180)
     assert not SetApart.objects.exists()
     assert Interaction.objects.filter(direction="in").count() == ITEMS
@@ -132,7 +135,7 @@ def assert_answered(count: int) -> None:
 
 
 def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
-    """Seen to fail without the tick's sweep of sources; the next test is for that of mentions."""
+    """Fails without the tick's sweep of sources. The next test covers its sweep of mentions."""
     post()
     with redis.Redis.from_url(machine.redis.url) as client:
         trouble(client.flushall, times=30, every=0.1)
@@ -140,7 +143,7 @@ def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
 
 
 def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentions: Source) -> None:
-    """And no other visit nudges again. Seen to fail without the tick's sweep of mentions."""
+    """No other fetch sends a message again. Fails without the tick's sweep of mentions."""
 
     def visit_all() -> bool:
         mentions.poll_now()
@@ -160,10 +163,10 @@ def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentio
 def test_redis_stops_and_pages_go_on(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Seen to fail with the errors let through: of `live`, and of `nudge`.
+    """Fails if errors of `live` and of `nudge` are raised.
 
-    With the hooks not robust either, nobody could take a case, or answer. Seen to fail without
-    the tick's sweep of sendings too.
+    If the commit hooks are not robust either, no agent can take a case or answer. Fails also
+    without the tick's sweep of deliveries.
     """
     post()
     browser = as_(agent)
@@ -180,12 +183,12 @@ def test_redis_stops_and_pages_go_on(
 def test_redis_freezes_and_nobody_waits_for_it(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Seen to fail without the time-outs of hints and of nudges, and without each `Patience`."""
+    """Fails without the time-outs of live events and of nudges, and without each `Patience`."""
     post()
     browser = as_(agent)
     eventually(Case.objects.exists, within=30)
     machine.redis.freeze()
-    rescue = Timer(30, machine.redis.thaw)  # so that what waits without end fails, and ends
+    rescue = Timer(30, machine.redis.thaw)  # ends a wait that would never end, so that it fails
     rescue.start()
     try:
         assert_pages_answer(browser)
@@ -197,10 +200,10 @@ def test_redis_freezes_and_nobody_waits_for_it(
 
 
 def assert_pages_answer(browser: Client) -> None:
-    """Twenty people take a case, answer it and look at the inbox: no error, and hardly one waits.
+    """Claim twenty cases, answer them and open the inbox: no errors, and hardly a wait.
 
-    Whoever finds Redis silent waits for its time-outs: half a second for a hint, two for a nudge.
-    Then it is left alone for a while.
+    A request that finds Redis silent waits for its time-outs: half a second for a live event, two
+    for a nudge. After that Redis is skipped for a while.
     """
     begin = time.monotonic()
     with capture_logs() as log:
@@ -213,7 +216,7 @@ def assert_pages_answer(browser: Client) -> None:
 
 
 def _use(browser: Client) -> Iterator[float]:
-    """Three requests for each of twenty cases → the seconds that each took."""
+    """Make three requests for each of twenty cases. Yield the seconds that each took."""
     for case in Case.objects.order_by("pk")[:20]:
         place = places_for(case)[0]
         words = {
@@ -233,11 +236,11 @@ def _use(browser: Client) -> Iterator[float]:
 
 
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
-    """kill -9 of each worker and of beat, in the middle of a visit, of a batch, of a sending.
+    """Each worker and beat are killed with signal 9 during a fetch, a batch and a delivery.
 
-    Seen to fail with leases that never lapse, of sources and of mentions, and without the
-    tick's sweep of sendings. Without `give_up_on_the_dead` our own posts coming by settle all;
-    seen to fail with both taken out.
+    Fails if leases of sources and of mentions never lapse, and without the tick's sweep of
+    deliveries. Without `give_up_on_the_dead` alone it passes, because our own posts settle all
+    deliveries when they are heard; it fails without both.
     """
 
     def kill_all() -> None:
@@ -264,7 +267,7 @@ def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
 
 
 def waiting() -> int:
-    """How many in this database wait for somebody's lock."""
+    """The number of backends in this database that wait for a lock."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
@@ -275,7 +278,7 @@ def waiting() -> int:
 
 
 def cut(*spared: int) -> None:
-    """The database ends every connection but ours."""
+    """End every connection to the database except ours and the spared ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -285,7 +288,7 @@ def cut(*spared: int) -> None:
 
 
 def test_the_databases_connections_are_cut(machine: Machine) -> None:
-    """Seen to fail without `again` where leases never lapse too: either alone brings it back."""
+    """Fails without `again` if leases never lapse either; one of the two is enough to recover."""
     post(0, 500)
     trouble(cut, times=5, every=0.5)
     with all_stand_at(LEDGER) as ours:
@@ -297,7 +300,7 @@ def test_the_databases_connections_are_cut(machine: Machine) -> None:
 
 
 def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], agent: User) -> None:
-    """Seen to fail without `conn_health_checks`."""
+    """Fails without `conn_health_checks`."""
     browser = as_(agent)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -306,15 +309,15 @@ def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], age
     with executioner.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ours])
     executioner.close()
-    close_old_connections()  # as every request begins, but for the test's own browser
+    close_old_connections()  # as every request does at its start, except with the test client
     assert browser.get(reverse("routing:inbox")).status_code == 200
 
 
 def test_two_of_everything_change_nothing(machine: Machine) -> None:
-    """Four processes are told of the same items many times, and all stand at the same lock.
+    """Four processes are notified of the same items many times, and all wait for the same lock.
 
-    Seen to fail with the lease left out of the claim: what was claimed too often was set apart;
-    without the fence of the batch as well, everything was heard twice.
+    Fails if the claim ignores the lease: what was claimed too often was quarantined. Without the
+    fence of the batch as well, everything was recorded twice.
     """
     for name in ("worker", "sender", "beat"):
         machine.commands[f"second {name}"] = machine.commands[name]

@@ -1,4 +1,5 @@
-"""Start for real keeps what the newcomer made, and what came of it; the sample alone goes."""
+"""Start for real: the newcomer's own rows and their results are kept; only the sample is
+removed."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 
 
 def visit(source: Source, *said: Item) -> None:
-    """They are heard there, and become what the rules make of them."""
+    """A source finds these items, and the rules route them."""
     source.poll_now()
     poll = source.start_poll(now=timezone.now())
     assert poll
@@ -88,7 +89,7 @@ def sample(
     agent: User, lead: User, service: Department, microblog: Account, brand_rule: RoutingRule,
     make_source: Callable[..., Source],
 ) -> Sample:  # fmt: skip
-    """A small one, as `load_sample` leaves a large one."""
+    """A small sample; `load_sample` makes a large one."""
     chatter = make_source(
         kind="sandbox", address="mentions", account=microblog, stance="for us", owner=agent
     )
@@ -171,7 +172,8 @@ def log_in(email: str, password: str) -> bool:
 def test_what_an_own_source_heard_stays_with_all_that_came_of_it(
     sample: Sample, own: Source, admin: User, agent: User, service: Department, brand: Topic
 ) -> None:
-    """Its case came by a rule of the sample, to somebody of the sample, into an issue of it."""
+    """A rule of the sample routed its case, to an agent of the sample, in an issue of the
+    sample."""
     visit(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     case = case_of("reader")
     case.claim(by=agent)
@@ -204,7 +206,7 @@ def prove() -> str:
 def test_what_the_sandbox_said_since_goes_too(
     sample: Sample, own: Source, admin: User, agent: User
 ) -> None:
-    """Seen to fail with the networks of the sandbox let through: its case stayed."""
+    """Fails if items of the sandbox's networks are kept: the case stayed."""
     visit(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
     touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "More", profile=case_of("late").profile)
     record.log(touchpoint, by=agent)
@@ -257,7 +259,7 @@ def test_own_contacts_stay_and_those_made_of_the_sandboxs_people_go(
 def test_an_own_rule_keeps_what_it_asks_for_and_whom_it_names(
     sample: Sample, admin: User, agent: User, service: Department, brand: Topic
 ) -> None:
-    """Seen to fail with the topics of own rules not kept."""
+    """Fails if the topics of the newcomer's own rules are not kept."""
     rule = RoutingRule.objects.create(name="Own", owner=agent)
     asks = {"field": "topics", "op": "has any", "value": ["Brand"]}
     rule.revise(
@@ -327,7 +329,7 @@ def test_the_ledger_is_as_closed_afterwards_as_before(
 
 
 def test_writing_it_back_is_no_change_of_it(sample: Sample, own: Source, admin: User) -> None:
-    """Seen to fail without `pgtrigger.ignore`: each row was told of as new."""
+    """Fails without `pgtrigger.ignore`: each row was recorded as a new change."""
     before = _changes(own)
     assert before
     begin(admin)

@@ -1,4 +1,4 @@
-"""G3, G8: a visit and a batch that are killed at any step lose nothing and double nothing."""
+"""G3, G8: a fetch and a batch that are killed at any step lose nothing and duplicate nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 
 def lapse() -> None:
-    """Time goes by: whoever died no longer holds a claim."""
+    """Let the leases of dead workers lapse."""
     past = timezone.now()
     Source.objects.update(lease_until=None, next_poll_at=past)
     Mention.objects.update(lease_until=None)
@@ -65,7 +65,7 @@ def assert_all_once() -> None:
 
 @pytest.mark.parametrize(("where", "when"), VISIT)
 def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -> None:
-    """Seen to fail with `_keep` outside a transaction: seen, but never stored."""
+    """Fails if `_keep` runs outside a transaction: items were marked as seen but never stored."""
     assert killed_at(where, when, lambda: visit(mentions)) == signal.SIGKILL
     found = Mention.objects.count()
     assert found in {0, ITEMS}
@@ -80,7 +80,8 @@ def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -
 
 @pytest.mark.parametrize(("where", "when"), BATCH)
 def test_a_killed_batch_is_processed_again(mentions: Source, where: str, when: str) -> None:
-    """Seen to fail with neither the batch nor `take_in` in a transaction: cases without a cause."""
+    """Fails if neither the batch nor `take_in` runs in a transaction: there were cases without a
+    cause."""
     visit(mentions)
     assert killed_at(where, when, pipeline.process) == signal.SIGKILL
     assert Case.objects.count() in {0, ITEMS}

@@ -1,4 +1,5 @@
-"""Letters through the whole machine, without a mail server: the network is a table of letters."""
+"""E-mail through the whole product without a mail server: a list of letters stands for the
+network."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ CARE, JO = "care@skyward.example", "jo@customers.example"
 
 
 class Post:
-    """What lies in our mailbox, and what left."""
+    """The letters in our mailbox, and those that were sent."""
 
     def __init__(self) -> None:
         self.box: list[bytes] = []
@@ -128,7 +129,7 @@ def answer(browser: Client, case: Case, **facts: Any) -> Delivery:
 
 
 def bounce(post: Post, delivery: Delivery) -> None:
-    """Without a report, as older servers do."""
+    """A bounce without a delivery report, as older servers send it."""
     own = identity(delivery.account.credentials, delivery.outgoing)[0]
     post.write(
         f"550 5.1.1 No such user\n\nMessage-ID: <{own}>",
@@ -148,7 +149,7 @@ def test_a_new_mailbox_is_listened_to_by_itself_and_once(care: Account, admin: U
 
 
 def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: Any) -> None:
-    """Seen to fail with the secrets loaded: one lost key would have stopped all work."""
+    """Fails if the tick loads the secrets: one lost key would have stopped all work."""
     Account.objects.create(
         kind="email", network="email", self_key=self_key(CARE), address=CARE, owner=admin,
         secrets={"password": "x"},
@@ -291,7 +292,7 @@ def test_a_file_that_is_too_large_is_refused_and_the_rest_is_kept(
 def test_an_undone_answer_gives_its_files_back_with_its_words(
     post: Post, case: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """And they leave with the next try. Seen to fail without `files.take_back`."""
+    """They are sent with the next attempt. Fails without `files.take_back`."""
     browser, reply = as_(agent), reverse("responses:reply", args=[case.pk])
     voucher = SimpleUploadedFile("voucher.txt", b"100 euros")
     browser.post(reply, typed(browser, case, text="Take this.", uploads=[voucher]))
@@ -305,7 +306,7 @@ def test_an_undone_answer_gives_its_files_back_with_its_words(
     assert "Take this." in page
     assert f'name="kept" value="{kept.uuid}" checked' in page
 
-    # The draft goes on holding them while one types; what is not ticked any more, it does not.
+    # The draft keeps holding its files while the agent types, but not a file that was unticked.
     draft = {"draft_kind": "reply", "text": "Take this, please.", "draft_version": 1}
     keep = reverse("responses:draft", args=[case.pk])
     browser.post(keep, draft | {"kept": [kept.uuid]})

@@ -1,4 +1,4 @@
-"""Whose letter it is, from the bytes that came to the bytes of the answer."""
+"""The identity of a letter's sender, from the bytes that arrive to the bytes of the answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 
 def came(post: Post, name: str) -> Case:
-    """A letter as it came, and the case that it stands in."""
+    """Receive a letter from a file and return its case."""
     post.box.append((LETTERS / f"{name}.eml").read_bytes())
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")
@@ -44,8 +44,8 @@ def words(other: str, sender: str) -> str:
     return f"The sender's name contains another address ({other}). This message came from {sender}."
 
 
-# Seen to fail: with the parser taken out the answer left for ceo@skyward.test; without
-# `joins=not mention.other_address` Jo's second letter stood in the first one's case.
+# Fails without the parser: the answer was sent to ceo@skyward.test. Fails also without `joins=not
+# mention.other_address`: Jo's second letter was added to the first letter's case.
 def test_an_answer_goes_to_the_address_and_not_to_the_name(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -63,7 +63,7 @@ def test_an_answer_goes_to_the_address_and_not_to_the_name(
     assert Case.objects.count() == 2
 
 
-# Seen to fail: with the parser taken out the stranger's letter stood in Kim's case as Kim's.
+# Fails without the parser: the stranger's letter was in Kim's case as if Kim had sent it.
 def test_a_stranger_in_her_name_is_not_in_her_case(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -81,8 +81,8 @@ def test_a_stranger_in_her_name_is_not_in_her_case(
     assert went_to(post) == MAX
 
 
-# Seen to fail: without `_alone` his letter stood in her conversation, was feedback to our answer
-# and opened her case again.
+# Fails without `_alone`: his letter was in her conversation, counted as feedback to our answer, and
+# reopened her case.
 def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
     delivery = answer(browser, hers)
@@ -98,7 +98,8 @@ def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Clien
     assert not Feedback.objects.exists()
 
 
-# Seen to fail: with `find_ours` alone the first one was our own words in Kim's conversation.
+# Fails if only `find_ours` is used: the first letter was recorded as our own message in Kim's
+# conversation.
 def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
     ours = answer(browser, hers).sent_key
@@ -122,7 +123,7 @@ def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, brows
     assert not Mention.objects.filter(author_key=care.self_key).exists()
 
 
-# Seen to fail: while `ids.key` gave a letter with our Message-ID the key of ours.
+# Fails if `ids.key` gives a letter with our Message-ID the key of our letter.
 def test_a_bounce_cannot_take_the_key_of_our_letter(
     post: Post, care: Account, browser: Client
 ) -> None:

@@ -23,7 +23,7 @@ RHYTHM = 2
 
 
 class Blog:
-    """A blog with a feed and a page that names it."""
+    """A blog with a feed, and a page that links to the feed."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.server = server

@@ -1,7 +1,8 @@
-"""G18, G26: dump and restore, or put back older files, and start everything: nothing leaves.
+"""G18, G26: restore a dump, or put back older files, and start everything: nothing is sent.
 
-With real dumps, real files of a cluster, and real workers; a human releases it in the browser's
-way. What the page shows and what else is held is in `tests/responses/test_restored_database.py`.
+The dumps, the files of the cluster and the workers are real, and a human releases the deliveries
+through the page. What the page shows and what else is held is tested in
+`tests/responses/test_restored_database.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ MICROBLOG = "sandbox.microblog"
 
 @pytest.fixture(autouse=True)
 def witness(settings: Any, tmp_path: Path) -> Path:
-    """A file that this process and the workers share."""
+    """A witness directory that this process and the workers share."""
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -51,7 +52,7 @@ def witness(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def looking_at(url: str) -> Iterator[None]:
-    """Django in this process works on that database instead."""
+    """Let Django in this process use that database instead."""
     before = dict(connection.settings_dict)
     connection.close()
     parts = urlsplit(url)
@@ -68,7 +69,7 @@ def program(name: str, *arguments: str) -> None:
 
 
 def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Delivery]:
-    """So many replies on their way, none of them tried."""
+    """This many replies that wait to be sent, none of them tried."""
     rows = []
     for _ in range(number):
         key = community.post(MICROBLOG, f"p-{uuid.uuid4().hex[:8]}", "@SkywardAir and me")
@@ -80,7 +81,7 @@ def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Deliver
 
 
 def left() -> dict[str, int]:
-    """What of ours the network has: nonce → how often."""
+    """Our posts on the network: nonce → number of copies."""
     nonces = Post.objects.exclude(nonce="").values_list("nonce", flat=True)
     return {nonce: list(nonces).count(nonce) for nonce in nonces}
 
@@ -141,7 +142,7 @@ def test_a_restored_dump_sends_nothing_until_a_human_releases_it(
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Postgres]:
-    """A PostgreSQL of the test's own, whose files can be copied."""
+    """A PostgreSQL server of the test's own, whose files can be copied."""
     server = Postgres(tmp_path / "postgres")
     server.start()
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
@@ -153,7 +154,7 @@ def cluster(tmp_path: Path) -> Iterator[Postgres]:
 
 @contextmanager
 def stopped(server: Postgres) -> Iterator[Path]:
-    """Its files, while nobody writes them."""
+    """Its data directory, while the server is stopped."""
     connection.close()
     server.stop()
     yield server.data
@@ -170,14 +171,14 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
     tmp_path: Path, witness: Path, cluster: Postgres, as_: As
 ) -> None:
     with looking_at(cluster.url):
-        assert Instance.objects.get().attempts == 0  # known since it was made
+        assert Instance.objects.get().attempts == 0  # recorded when the database was made
         hearing, agent, boss = people()
         first, second, third = answers(hearing, agent, 3)
         Delivery.objects.filter(pk=third.pk).update(send_after=timezone.now() + timedelta(hours=3))
         outbox.deliver(first)
         with stopped(cluster) as files:
             copy(files, tmp_path / "copy")
-        cluster.kill()  # a crash is no restore: it goes on, also after its recovery
+        cluster.kill()  # a crash is no restore: deliveries go on, also after its recovery
         cluster.start()
         connection.close()
         outbox.deliver(second)
@@ -186,7 +187,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
         with stopped(cluster) as files:
             copy(tmp_path / "copy", files)
 
-        assert not Instance.objects.moved().exists()  # all but the count is as it was
+        assert not Instance.objects.moved().exists()  # everything but the count is unchanged
         with Machine(tmp_path, env={"DATABASE_URL": cluster.url}) as machine:
             machine.wait()
             machine.until(Pause.objects.restored().exists)
@@ -203,7 +204,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
 
 
 def people() -> tuple[Callable[..., Case], User, User]:
-    """The cast, in a database that has none: how they hear, an agent, a supervisor."""
+    """The users of a new database: a function that records a post, an agent, and a supervisor."""
     boss = User.objects.create_user("sue@scrm.example", name="Sue", role="supervisor")
     agent = User.objects.create_user("anna@scrm.example", name="Anna")
     service = Department.objects.create(name="Service", owner=boss, is_fallback=True)
@@ -230,7 +231,7 @@ def test_a_dump_restored_over_the_same_database_is_known_too(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_upgraded_database_is_held_once_as_it_may_be_a_copy(cluster: Postgres) -> None:
-    """The migration cannot know, so it records no place where people work already."""
+    """The migration cannot know, so it records no place in a database that already has users."""
     env = {**os.environ, "DATABASE_URL": cluster.url}
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
 

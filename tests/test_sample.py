@@ -1,4 +1,4 @@
-"""The sample workspace: the story, told through the product's own verbs in a few seconds."""
+"""The sample workspace: the story is told in a few seconds by calling the product's own code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(command: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
-    """One load for all that is asked of it, because a load takes seconds."""
+    """One load for all checks, because it takes seconds."""
     run("load_sample")
     everything_was_taken_in()
     nothing_happens_in_the_future()
@@ -146,7 +146,7 @@ def it_can_be_told_from_a_real_workspace() -> None:
 
 
 def it_can_be_left_for_good() -> None:
-    """Nothing was made since, so nothing of it stays."""
+    """Nothing was added since, so nothing of the sample stays."""
     ada = User.objects.get(role="admin")
     goes = ending.preview(ada)
     assert [label for label, _n in goes.stays] == ["person who works here", "account of ours"]

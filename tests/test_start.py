@@ -1,4 +1,5 @@
-"""Start for real: the sample goes whole or not at all, and the same person goes on."""
+"""Start for real: the sample is removed as a whole or not at all, and the same user stays logged
+in."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 def sample(
     agent: User, service: Department, microblog: Account, make_source: Callable[..., Source]
 ) -> Case:
-    """A small one: a case in the ledger with a scan, a sandbox account, a source, logins."""
+    """A small sample: a recorded case with a scan, a sandbox account, a source and logins."""
     touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira")
     case = record.log(touchpoint, by=agent)
     Attachment.objects.create(
@@ -88,7 +89,7 @@ def begin(by: User | None) -> None:
 
 
 def rows() -> dict[str, int]:
-    """Table → how many rows it holds, of all that is not Django's own."""
+    """Table → number of rows, for all tables that are not Django's own."""
     with connection.cursor() as cursor:
         counts = {}
         for table in ending._tables():
@@ -149,7 +150,7 @@ def log_in(email: str, password: str) -> bool:
 
 
 def test_the_login_knows_no_earlier_address(browser: Client, admin: User) -> None:
-    """Seen to fail with `forget_old_addresses` taken out: the printed address went on working."""
+    """Fails without `forget_old_addresses`: the printed address still worked."""
     EmailAddress.objects.create(user=admin, email=admin.email, verified=True, primary=True)
     start(browser)
     assert not log_in("admin@scrm.example", NINA.password)
@@ -174,7 +175,7 @@ def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Pa
 
 
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
-    """Seen to fail with RESTART IDENTITY."""
+    """Fails with RESTART IDENTITY."""
     start(browser)
     touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "The first real one", name="Ms Real")
     assert record.log(touchpoint, by=admin).pk > sample.pk
@@ -190,7 +191,7 @@ def test_the_ledger_refuses_deletes_before_and_after(browser: Client, admin: Use
         Interaction.objects.all().delete()
 
 
-# When it is refused
+# Refusals
 
 
 def test_without_the_name_twice_nothing_goes(browser: Client) -> None:
@@ -216,7 +217,7 @@ def test_without_the_name_twice_nothing_goes(browser: Client) -> None:
 def test_what_is_wrong_about_the_admin_is_said_at_its_field(
     browser: Client, field: str, typed: str
 ) -> None:
-    """The old password was printed. Seen to fail with each of the checks taken out."""
+    """The old password was printed. Fails without each of the checks."""
     before = rows()
     again = {"password_again": typed} if field == "password" else {}
     page = start(browser, **{field: typed} | again)
@@ -236,7 +237,8 @@ def test_a_second_click_is_refused_in_words(browser: Client) -> None:
 
 
 def test_two_clicks_at_once_start_once(browser: Client) -> None:
-    """Seen to fail with the marker read without a lock: the second emptied what the first began."""
+    """Fails if the marker is read without a lock: the second click emptied what the first had
+    begun."""
 
     def click(_: int) -> int:
         try:
@@ -252,7 +254,7 @@ def test_two_clicks_at_once_start_once(browser: Client) -> None:
 
 
 def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample: Case) -> None:
-    """Seen to fail with the marker not asked for."""
+    """Fails if the marker is not checked."""
     marker.rows().delete()
     before = rows()
     assert "This is no sample" in browser.get("/start/").content.decode()
@@ -288,7 +290,7 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
     what: str, browser: Client, agent: User, impatient: None, sample: Case,
     make_source: Callable[..., Source],
 ) -> None:  # fmt: skip
-    """Seen to fail with `_is_busy` taken out, and with what was heard left out of it."""
+    """Fails without `_is_busy`, and if `_is_busy` ignores mentions."""
     soon, past = (timezone.now() + timedelta(minutes=each) for each in (1, -1))
     if what == "sending":
         account = Account.objects.get(kind="sandbox")
@@ -314,7 +316,7 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 
 
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
-    """Seen to fail with `Poll.end` in the fence: it wrote the visit's row anew, in vain."""
+    """Fails if `Poll.end` is inside the fence: it wrote the row of the fetch again, in vain."""
     source = Source.objects.get()
     poll = source.start_poll(now=timezone.now())
     assert poll
@@ -355,7 +357,7 @@ def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
 def test_a_process_that_dies_in_the_middle_changes_nothing(
     where: str, when: str, browser: Client, admin: User
 ) -> None:
-    """Seen to fail with `_replace` outside a transaction."""
+    """Fails if `_replace` runs outside a transaction."""
     before = rows()
 
     def work() -> None:
@@ -368,13 +370,13 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
 
 
 def test_every_table_has_a_fate() -> None:
-    """Seen to fail with a table left out: whatever is new must be decided on."""
+    """Fails if a table is left out, so each new table needs a decision."""
     managed = [m for m in apps.get_models(include_auto_created=True) if m._meta.managed]
     assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.FATES)
 
 
 def test_what_merely_is_emptied_may_be_empty() -> None:
-    """A key that is not there, or must not be empty, would be a slip of the pen."""
+    """A field that does not exist or must not be empty would be a typing error in the list."""
     for name in keeping._LOOSE:
         label, _dot, field = name.rpartition(".")
         assert apps.get_model(label)._meta.get_field(field).null

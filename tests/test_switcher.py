@@ -1,4 +1,4 @@
-"""Viewing as somebody else: in the sample, at this machine, and nowhere else."""
+"""View as another user: only in the sample, and only on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ As = Callable[[User], Client]
 
 @pytest.fixture
 def cast(db: None) -> dict[str, User]:
-    """The sample's people, by their first name."""
+    """The users of the sample, by first name."""
     return {
         each.first_name: User.objects.create_user(each.email, name=each.name, role=each.role)
         for each in STAFF
@@ -36,7 +36,7 @@ def sample(cast: dict[str, User], settings: Any) -> None:
 
 
 def look(browser: Client, person: User, **headers: str) -> Any:
-    """At this machine, unless the headers say otherwise."""
+    """Switch the view to a user; on this machine, unless the headers say otherwise."""
     here = {"HTTP_HOST": "localhost:8000", "REMOTE_ADDR": "127.0.0.1"}
     return browser.post("/sample/as/", {"user": person.pk}, **here | headers)
 
@@ -61,7 +61,7 @@ def test_an_admin_looks_as_a_team_lead_and_comes_back(
 def test_there_is_no_such_page_where_there_is_no_sample(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Seen to fail with the marker not asked for."""
+    """Fails if the marker is not checked."""
     marker.rows().delete()
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"]).status_code == 404
@@ -71,7 +71,7 @@ def test_there_is_no_such_page_where_there_is_no_sample(
 def test_nor_where_it_is_switched_off(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """Seen to fail with the setting not asked for."""
+    """Fails if the setting is not checked."""
     settings.SAMPLE_SWITCHER = False
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"]).status_code == 404
@@ -98,7 +98,7 @@ def test_nobody_is_viewed_as_who_is_not_of_the_sample(
 def test_who_is_not_of_the_sample_views_it_as_nobody(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Seen to fail with only the other side looked at."""
+    """Fails if only the other user is checked."""
     real = User.objects.create_user("nina@acme.example", name="Nina", role="admin")
     assert look(as_(real), cast["ben"]).status_code == 404
     assert offered(real).strip() == ""
@@ -107,9 +107,10 @@ def test_who_is_not_of_the_sample_views_it_as_nobody(
 def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Nor does an address of their own given to somebody of the sample: they are real now.
+    """Neither does a new address given to a user of the sample, who is then a real user.
 
-    Seen to fail with the marker's people not asked for."""
+    Fails if the users that the marker names are not checked.
+    """
     User.objects.filter(pk=cast["dev"].pk).update(email="dev@acme.example")
     real = User.objects.create_user("dev@skyward.example", name="Dev Real", role="admin")
     assert look(as_(cast["ben"]), real).status_code == 404
@@ -137,7 +138,7 @@ def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
 def test_it_works_at_this_machine_alone(
     sample: None, cast: dict[str, User], as_: As, headers: dict[str, str]
 ) -> None:
-    """Seen to fail with each of peer, host and forwarded headers not looked at."""
+    """Fails if the peer, the host or the forwarded headers are not checked, for each of them."""
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"], **headers).status_code == 404
     assert who(browser) == "Ben Osei"
@@ -156,7 +157,7 @@ def test_by_each_name_of_this_machine(
 def test_not_where_the_pages_have_a_public_address(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """A proxy that forwards nothing and names this machine as the host is told by it."""
+    """This setting reveals a proxy that forwards no headers and names this machine as the host."""
     settings.PUBLIC_URL = "https://crm.example.org"
     assert look(as_(cast["ben"]), cast["ada"]).status_code == 404
 

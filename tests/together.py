@@ -1,4 +1,4 @@
-"""Run things at the same moment, each on a thread and a database connection of its own."""
+"""Run functions at the same moment, each in its own thread with its own database connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def at_once(*jobs: Callable[[], T]) -> list[T]:
-    """Start all jobs together → their results in order. Raises what the first of them raised."""
+    """Start all jobs together and return their results in order. Raise the first job's error."""
     gate = Barrier(len(jobs))
 
     def run(job: Callable[[], T]) -> T:

@@ -1,8 +1,8 @@
-"""Every pattern in the code, and strings that are made to hurt it, derived from its parse tree.
+"""Every regular expression in the code, and hostile strings for each, derived from its parse tree.
 
-`re` backtracks: two neighbouring repeats without a bound that can take the same characters try
-every way to share them. So what is pumped is what each repeat takes, behind the shortest text
-that leads to it, and what would follow never comes.
+`re` backtracks: two neighbouring unbounded repeats that can take the same characters try every way
+to share them. So each hostile string has the shortest text that leads to a repeat, then many copies
+of what the repeat takes, and never what would follow.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PLACES = ("scrm", "crm", "listening", "routing", "responses")
 MANY = 32
-"""A repeat with a bound of so many or more is tried as if it had none."""
+"""A repeat with a bound of this size or more is tested as if it were unbounded."""
 LIMIT = 8.0
-"""CPU of four times the length: 4 where it is linear, 16 where it is quadratic."""
+"""Allowed growth of CPU time for four times the length: it is 4 if linear, 16 if quadratic."""
 NOTHING = 0.05
-"""Seconds that say nothing yet."""
+"""CPU seconds that are too short to measure."""
 PATIENCE = 2.0
-"""Seconds of CPU after which it is too long in any case."""
+"""CPU seconds that are too long in any case."""
 METHODS = ("match", "fullmatch", "search", "finditer", "findall", "sub", "split")
 REPEATS = (code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT)
 EXAMPLES = "a1 .A@-_<>(\u00e9\u0e01\n,;:{}/#&0f\U00010400\x00"
@@ -42,8 +42,10 @@ CATEGORIES = {
 
 @dataclass(frozen=True)
 class Found:
-    """A pattern, where it stands, and the methods that it is used with. None: it is made while
-    the program runs."""
+    """A pattern, its place in the code, and the methods that are called on it.
+
+    `pattern` is None if it is made while the program runs.
+    """
 
     where: str
     pattern: re.Pattern[Any] | None
@@ -51,7 +53,7 @@ class Found:
 
 
 def in_the_code() -> Iterator[Found]:
-    """Constants, and patterns that are given to `re.sub` and its like where they are used."""
+    """Yield compiled patterns, and patterns that are passed to `re.sub` and similar functions."""
     for place in PLACES:
         for path in sorted((ROOT / place).rglob("*.py")):
             if "migrations" not in path.parts:
@@ -92,7 +94,7 @@ def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]
 
 
 def _method(call: ast.Call) -> str | None:
-    """Of the module `re`: compile, sub, …"""
+    """The name of the called function of the module `re` (compile, sub, …), or None."""
     function = call.func
     if not isinstance(function, ast.Attribute) or ast.unparse(function.value) != "re":
         return None
@@ -100,7 +102,10 @@ def _method(call: ast.Call) -> str | None:
 
 
 def _value(node: ast.expr, file: str) -> Any:
-    """What an expression is that is made of a module's constants; NameError for any other."""
+    """The value of an expression made of a module's constants.
+
+    Raises NameError for any other expression.
+    """
     module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
     return eval(compile(ast.Expression(node), file, "eval"), dict(vars(module)))
 
@@ -115,11 +120,11 @@ def _used(name: str, calls: list[ast.Call]) -> set[str]:
     return used & set(METHODS) or {"finditer"}
 
 
-# Strings that hurt
+# Hostile strings
 
 
 Strings = set[tuple[str, str]]
-"""What stands first, and what is repeated behind it."""
+"""Pairs of a prefix and the text that is repeated after it."""
 
 
 def hostile(pattern: re.Pattern[Any]) -> Strings:
@@ -130,7 +135,10 @@ def hostile(pattern: re.Pattern[Any]) -> Strings:
 
 
 def _walk(nodes: list[Any], before: str, found: Strings) -> str:
-    """Note what can be pumped; the text so far, with the shortest that these match."""
+    """Add hostile strings to `found`.
+
+    Return `before` with the shortest text that these nodes match.
+    """
     said = before
     for operation, value in nodes:
         if operation in REPEATS:
@@ -164,7 +172,7 @@ def _repeat(value: Any, before: str, found: Strings) -> str:
 
 
 def _each(nodes: list[Any]) -> Iterator[str]:
-    """Every kind of character that a repeat may take, for itself."""
+    """One example of every kind of character that a repeat may take."""
     for operation, value in nodes:
         if operation is code.IN:
             members = [each for each in value if each[0] is not code.NEGATE]
@@ -211,7 +219,7 @@ def _has(member: Any, sign: str) -> bool:
     return bool(re.match(shown, sign)) != kind.startswith("NOT_")
 
 
-# How long it takes
+# Running time
 
 
 class TooLong(Exception):
@@ -219,7 +227,7 @@ class TooLong(Exception):
 
 
 def seconds(pattern: re.Pattern[Any], method: str, text: str) -> float:
-    """CPU of one use, at most `PATIENCE`: `re` looks for signals while it works."""
+    """CPU seconds of one use, at most `PATIENCE`. It works because `re` checks for signals."""
     subject: Any = text if isinstance(pattern.pattern, str) else text.encode("utf-8", "replace")
     before = signal.signal(signal.SIGVTALRM, _end)
     signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
@@ -244,7 +252,10 @@ def _end(_signum: int, _frame: FrameType | None) -> None:
 
 
 def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length: int) -> float:
-    """CPU of such a string against one of a quarter of its length; 1 where it is hardly any."""
+    """CPU time for such a string relative to one of a quarter of its length.
+
+    It is 1 if hardly any time is used.
+    """
     small, large = ((first + pump * n)[:n] + "\x00" for n in (length // 4, length))
     took = seconds(pattern, method, large)
     if took < NOTHING:
@@ -253,7 +264,10 @@ def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length:
 
 
 def worst(found: Found, length: int) -> tuple[float, str, str]:
-    """The largest growth over all hostile strings, and the string; the first one over `LIMIT`."""
+    """The largest growth over all hostile strings, and the string.
+
+    Stops at the first one over `LIMIT`.
+    """
     assert found.pattern is not None
     largest = (1.0, "", "")
     for first, pump in sorted(hostile(found.pattern)):

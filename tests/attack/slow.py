@@ -1,10 +1,10 @@
-"""100 slow connections to a web server on this machine, and how long its pages take beside them.
+"""Open 100 slow connections to a web server on this machine and time its pages meanwhile.
 
     python -m tests.attack.slow 8000
 
-A stranger's: bodies that come byte by byte, readers that take next to nothing, heads that never
-end. Whatever the server ends is opened again. Loopback only, bounded in count and in time: it
-stops by itself within a minute and a half.
+The connections are those of a stranger: bodies that arrive byte by byte, readers that take almost
+nothing, request heads that never end. A connection that the server ends is opened again. Loopback
+only, bounded in count and in time: it stops by itself within a minute and a half.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ LONGEST = 60.0
 DRIP = 0.5
 """Seconds between two bytes of a slow connection."""
 PATIENCE = 5.0
-"""Seconds after which an answer counts as one that never came."""
+"""Seconds after which an answer counts as missing."""
 BODY = (
     b"POST /account/login/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"a" * 32 + b"\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\nlogin="
 )
-# What a kernel takes for a reader that stands still is some hundred KB: so many files are more.
+# A kernel buffers some hundred KB for a reader that reads nothing; this many files are more.
 FILE = b"/static/fonts/inter-latin-ext-wght-normal.woff2"
 READER = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % FILE * 40
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -42,7 +42,7 @@ KINDS = {"bodies": BODY, "readers": READER, "heads": HEAD}
 
 @dataclass
 class Attack:
-    """So many connections of these kinds, in turns, from a thread of their own."""
+    """This many connections of these kinds, in turn, held by a separate thread."""
 
     port: int
     kinds: tuple[str, ...] = tuple(KINDS)
@@ -59,7 +59,7 @@ class Attack:
             deadline = time.monotonic() + LONGEST / 3
             while self.standing < self.count and time.monotonic() < deadline:
                 time.sleep(0.05)
-            time.sleep(1)  # in which a server gives them what it has to give
+            time.sleep(1)  # lets the server send all that it can
             yield self
         finally:
             self._over.set()
@@ -71,7 +71,7 @@ class Attack:
         await asyncio.gather(*(self._hold(KINDS[kind], until) for kind in kinds))
 
     async def _hold(self, beginning: bytes, until: float) -> None:
-        """One connection after another, until it is over."""
+        """Open one connection after another until the attack is over."""
         loop = asyncio.get_running_loop()
         while self._goes_on(until):
             with closing(socket.socket()) as sock, suppress(OSError):
@@ -84,7 +84,10 @@ class Attack:
             await asyncio.sleep(0.05)
 
     async def _drip(self, sock: socket.socket, reads: bool, until: float) -> None:
-        """A byte now and then, in or out; OSError when the server has ended it."""
+        """Send or read a byte now and then.
+
+        Raises OSError when the server has ended the connection.
+        """
         loop = asyncio.get_running_loop()
         self.standing += 1
         try:
@@ -105,15 +108,16 @@ class Attack:
 
 def _is_closed(sock: socket.socket) -> bool:
     try:
-        return sock.recv(1000, socket.MSG_PEEK) != b"\0"  # answered or closed: it is over
+        return sock.recv(1000, socket.MSG_PEEK) != b"\0"  # it was answered or closed
     except BlockingIOError:
         return False
 
 
 def times(port: int, path: str, *, count: int, cookie: str = "", within: float = 12) -> list[float]:
-    """Seconds of each of so many requests, each on a connection of its own.
+    """The seconds of each of `count` requests, each on its own connection.
 
-    One that does not come counts with `PATIENCE`; after `within` seconds no more are asked for.
+    A request without an answer counts as `PATIENCE`. After `within` seconds no more requests are
+    made.
     """
     took, began = [], time.monotonic()
     while len(took) < count and time.monotonic() - began < within:

@@ -1,4 +1,5 @@
-"""G24. Every pattern in the code stays linear on strings that are derived from it."""
+"""G24: every regular expression in the code takes linear time on hostile strings derived from
+it."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ CUT = {
     "crm/search.py: _SCHEME": 200,
     "scrm/channels/wordpress/hear.py: _ROUTE": 500,
 }
-"""What it is given is cut to so many characters before."""
+"""The code cuts the input of these patterns to this many characters."""
 OUR_OWN_FILES = {"scrm/pages/style_guide.py: _TOKEN", "scrm/pages/style_guide.py: _ICON"}
 MADE_WHILE_RUNNING = {
     "routing/at_names.py: f'(?<!\\\\w)@{re.escape(name)}(?!\\\\w)'",
     "scrm/channels/sandbox/channel.py: f'(?i)(?<!\\\\w)@(?:{names})(?!\\\\w)'",
     "scrm/text/fold.py: start + body + end",
 }
-"""Of words that somebody typed, escaped: none has a repeat but for the white space in a term."""
+"""Made of typed text, which is escaped. None has a repeat except for the white space in a term."""
 KNOWN_BAD = {
     "booking": r"(?i:\b(?:booking|order)\b(?:\s+(?:number|no))?\.?(?:\s+is)?\s*[:#]?\s*)"
     r"(?P<code>(?=[A-Z0-9-]*\d)[A-Z0-9-]{5,16}|[A-Z]{6})(?![\w-])",

@@ -1,4 +1,4 @@
-"""G24. A stranger's slow connections cost others nothing: bodies, readers, heads, 100 at once."""
+"""G24: 100 slow connections of strangers (bodies, readers, heads) do not slow down other users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.machinery import Machine, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone, pytest.mark.slow]
 NOISE = 0.05
-"""Seconds: what a busy machine adds to a page by itself."""
+"""Seconds that a busy machine may add to a page."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_pages_stay_as_fast_while_100_slow_connections_stand(machine: Machine, agent: User) -> None:
-    """Seen to fail with uvicorn and a2wsgi as they are: no page and no /healthz was answered."""
+    """Fails with uvicorn and a2wsgi as they are: neither a page nor /healthz was answered."""
     port, pids = int(machine.given["PORT"]), machine.pids()
     browser = Client()
     browser.force_login(agent)

@@ -1,6 +1,6 @@
-"""G24. Four texts that a stranger may send, each of which stopped a process: now they cost little.
+"""G24: four texts that a stranger may send, each of which once stopped a process, now cost little.
 
-Each test was seen to fail with the code before; what is found in usual texts is the same.
+Each test fails with the earlier code. What is found in ordinary texts is unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scrm.channels.wordpress import hear
 
 
 class Site:
-    """One that has nothing."""
+    """A site with no posts."""
 
     def get(self, _kind: str, **_asked: Any) -> Any:
         return SimpleNamespace(ok=True, rows=[])
@@ -65,7 +65,8 @@ def cpu(work: Callable[[int], None], size: int) -> float:
     return time.process_time() - began
 
 
-# The smaller size first: where the larger one would take minutes, 50,000 take long enough.
+# The smaller size comes first: where the larger one would take minutes, 50,000 is slow enough to
+# fail.
 @pytest.mark.parametrize("work", [codes, variables, flowed, authors])
 def test_four_times_the_text_is_no_more_than_eight_times_the_work(
     work: Callable[[int], None],
@@ -78,7 +79,7 @@ def test_four_times_the_text_is_no_more_than_eight_times_the_work(
 
 
 def test_one_author_does_not_cost_the_others_their_feed() -> None:
-    """Seen to fail with the whole feed refused after three seconds of computing."""
+    """Fails if the whole feed is refused after three seconds of computing."""
     hostile = ["@" * 60_000, "a" * 200_000, "a@" * 50_000, "a." * 100_000]
     entries = "".join(ENTRY % each for each in [*hostile, "jo@firm.example (Jo)"])
     facts = parse_feed(
@@ -100,8 +101,10 @@ def test_a_long_list_of_authors_is_kept() -> None:
 
 
 def test_a_blog_names_a_post_in_few_words() -> None:
-    """Of 100 comments in one answer. Seen to fail without a bound: quadratic, and a number of
-    5,000 digits ended the visit."""
+    """The links of up to 100 comments in one answer are read.
+
+    Fails without a bound: it took quadratic time, and a number of 5,000 digits ended the fetch.
+    """
     hrefs = ["/wp/v2/" * 20_000, "/wp/v2/posts/" + "9" * 5_000]
     rows = [{"_links": {"up": [{"href": href}]}} for href in hrefs]
     began = time.process_time()
@@ -109,7 +112,7 @@ def test_a_blog_names_a_post_in_few_words() -> None:
     assert time.process_time() - began < 1
 
 
-# As before
+# The results are those of the earlier code
 
 OLD_TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
@@ -131,7 +134,8 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
-    """Seen to fail with the words between taken all at once (`?+`), as ISABCD is a code."""
+    """Fails if the words in between are matched with possessive repeats (`?+`), as ISABCD is a
+    code."""
     assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 
 
