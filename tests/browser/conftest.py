@@ -1,7 +1,7 @@
-"""A site for browsers: the real web server and workers on the test's database, and Chromium.
+"""Fixtures for browser tests: the real web server and workers on the test database, and Chromium.
 
-Chromium and axe are put there by `make browser`. Where they are missing, these tests are
-skipped with a word about it, but never in CI.
+`make browser` installs Chromium and axe. Without them these tests are skipped with a reason, but in
+CI they fail.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SHOTS = Path("var/browser")
-"""Where a failed test leaves a picture of its pages."""
-# What htmx says of requests whose page was left; the browser itself says which ones failed.
-# And a row that has just left the list has no place where it could be drawn anew.
+"""Directory for the screenshots of the pages of a failed test."""
+# Messages of htmx about requests whose page was left; the browser itself reports which requests
+# failed. The last one is about a row that has just left the list and so has no place to be updated.
 LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError", "htmx:oobErrorNoTarget, #row-")
 PATIENCE = 60_000
-"""Milliseconds that a step may take. At a load of nine a core, a page took 16 s to be drawn."""
+"""Milliseconds that a step may take. At a load of nine per core, a page took 16 s to be drawn."""
 expect.set_options(timeout=PATIENCE)
-# Says what the policy refused even where the console would not.
+# Logs what the content security policy refused, even where the browser's console would not.
 WATCH = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));"""
 
@@ -70,13 +70,13 @@ def pytest_runtest_makereport(
     windows = getattr(item, "funcargs", {}).get("windows")
     if report.failed and call.when == "call" and isinstance(windows, Windows):
         for n, page in enumerate(windows.pages()):
-            with suppress(Error):  # it may be on its way to another page
+            with suppress(Error):  # the page may be navigating
                 page.screenshot(path=SHOTS / f"{item.name}-{n}.png")
     return report
 
 
 def missing(what: str) -> None:
-    """Skip, and say why; in CI it is a failure."""
+    """Skip the test with a reason; in CI fail instead."""
     words = f"{what}. `make browser` puts it there."
     if os.environ.get("CI"):
         pytest.fail(words)
@@ -85,7 +85,7 @@ def missing(what: str) -> None:
 
 @dataclass(frozen=True)
 class Site:
-    """Where the pages are, and the processes behind them."""
+    """The address of the pages, and the processes that serve them."""
 
     url: str
     machine: Machine
@@ -96,7 +96,8 @@ def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         missing("There is no Chromium on PATH")
-    # Playwright's loop runs in this thread; what Django does here is not inside of it.
+    # Playwright's event loop runs in this thread, but the ORM calls of the tests do not run inside
+    # it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -106,7 +107,7 @@ def chromium() -> Iterator[Browser]:
 def site(
     chromium: Browser, django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
 ) -> Iterator[Site]:
-    """One for all browser tests of a run; the tests' rows come and go under it."""
+    """One site for all browser tests of a run. The rows of each test come and go while it runs."""
     port = _free_port()
     env = {
         "PORT": str(port),
@@ -129,7 +130,7 @@ def site(
 
 
 def _alone() -> bool:
-    """Nobody else is at the database, so that it can be dropped; ends those who still are."""
+    """Whether no other connection uses the database, so that it can be dropped. Ends all others."""
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
@@ -137,9 +138,10 @@ def _alone() -> bool:
 
 
 def _give_way() -> None:
-    """The site's own connections give up a lock in time, so that the tables can be emptied.
+    """Give the site's connections a lock timeout, so that the tables can always be emptied.
 
-    The one that waited before the circle closed finds no deadlock: only the other one would.
+    In a deadlock only the connection that closed the circle detects it; one that waited before does
+    not.
     """
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
@@ -165,9 +167,9 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Windows:
-    """Every browser of a test. What their consoles say against a page fails the test at its end.
+    """All browsers of a test. An error or warning in a console fails the test at its end.
 
-    `expect` names what this test brings about itself, such as a refusal.
+    `expect` names the messages that the test itself causes, such as a refusal.
     """
 
     chromium: Browser
@@ -185,7 +187,7 @@ class Windows:
         phone: bool = False,
         **options: Any,
     ) -> Page:
-        """A page in a browser of its own in which this person is logged in."""
+        """Open a page in a new browser in which this user is logged in."""
         context = self.browser(user, theme=theme, phone=phone, **options)
         page = context.new_page()
         page.goto(address)
@@ -238,7 +240,7 @@ class Windows:
 @pytest.fixture
 def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[Windows]:
     with connection.cursor() as cursor:
-        # Should a straggler of the site meet the emptying of the tables, then it shall yield.
+        # If a late request of the site meets the emptying of the tables, the request must give way.
         cursor.execute("SET deadlock_timeout = '20s'; SET lock_timeout = 0")
     here = Windows(chromium, site)
     yield here
@@ -249,14 +251,15 @@ def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[W
 
 
 def leaves(delivery: Delivery) -> None:
-    """The time to undo it is over: the sender takes it."""
+    """Let the undo time of a delivery pass, and wait until the sender has sent it."""
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", delivery.pk)
     eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"), within=60)
 
 
 def _until_quiet() -> None:
-    """Nothing that the pages asked for is still being answered: the rows may go."""
+    """Wait until no request of the pages is still being answered, so that the rows can be
+    deleted."""
     busy = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND state <> 'idle'"
@@ -274,7 +277,7 @@ def _until_quiet() -> None:
 
 @pytest.fixture
 def world(service: Department, microblog: Account, agent: User) -> World:
-    """Fifteen cases that nobody has taken yet; an answer has at most 500 characters."""
+    """Fifteen cases without an assignee. An answer may have at most 500 characters."""
     microblog.config = {"max_length": 500}
     microblog.save()
     return populate(agent)
@@ -282,7 +285,7 @@ def world(service: Department, microblog: Account, agent: User) -> World:
 
 @pytest.fixture(params=["keyboard light", "keyboard dark", "mouse light", "mouse dark"])
 def way(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """With what somebody works, and in which theme."""
+    """The input device, keyboard or mouse, and the theme."""
     hand, theme = request.param.split()
     return hand, theme
 
@@ -292,12 +295,12 @@ TWO_WAYS = pytest.mark.parametrize(
     [("keyboard", "dark"), ("mouse", "light")],
     ids=["keyboard dark", "mouse light"],
 )
-"""For what is one way among several to the same pages."""
+"""Two combinations only, for one of several ways to the same pages."""
 
 
 @pytest.fixture
 def sit_down(windows: Windows, way: tuple[str, str]) -> Callable[..., Hand]:
-    """Somebody comes to work, in the way of this run of the test."""
+    """Return a function that opens a page for a user with the device and theme of this run."""
 
     def sit(user: User, address: str = "/", **options: Any) -> Hand:
         hand, theme = way

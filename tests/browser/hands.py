@@ -1,4 +1,5 @@
-"""Two hands that do the same: one has only a keyboard, the other points and clicks."""
+"""Two ways to do the same things on a page: one uses only the keyboard, the other points and
+clicks."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from routing.models import Case
 
 WRITES = "document.activeElement.matches('textarea, input:not([type=checkbox], [type=radio])')"
 FAR = 120
-"""More presses of Tab than any page should ask of anybody."""
+"""More presses of Tab than any page should require."""
 
 
 class Hand:
-    """What staff do on the desk. Each verb leaves the page as it is when its answer is there."""
+    """Actions of staff on the desk. Each action returns when its result is on the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -23,7 +24,7 @@ class Hand:
 
     @property
     def said(self) -> Locator:
-        """What the page says about what was just done."""
+        """The messages of the page about the last action."""
         return self.page.locator("#messages")
 
     @property
@@ -34,18 +35,18 @@ class Hand:
         return self.page.locator(f"#row-{case.pk}")
 
     def is_at(self, case: Case) -> None:
-        """The case is open beside the list, with its composer ready."""
+        """Check that the case is open beside the list and that its composer is ready."""
         expect(self.page.locator(f"#open[data-case='{case.pk}']")).to_be_visible()
         expect(self.page.locator("#open #composing :is(form, .empty)").first).to_be_visible()
 
-    # What the hands do differently.
+    # Different for keyboard and mouse
 
     def press(self, key: str, what: Locator) -> None:
-        """A verb that has a key and a button."""
+        """Use a verb that has both a key and a button."""
         raise NotImplementedError
 
     def go(self, to: Locator) -> None:
-        """A link or a button without a key."""
+        """Use a link or a button that has no key."""
         raise NotImplementedError
 
     def into(self, field: Locator) -> None:
@@ -64,10 +65,10 @@ class Hand:
     def tick(self, box: Locator) -> None:
         raise NotImplementedError
 
-    # What they do alike.
+    # The same for both
 
     def type(self, field: Locator, text: str) -> None:
-        """Write into a field, in place of what stands there."""
+        """Replace the content of a field."""
         self.into(field)
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
@@ -76,19 +77,19 @@ class Hand:
         return self.page.get_by_role("button", name=name)
 
     def verb(self, name: str) -> Locator:
-        """One of the buttons over the case."""
+        """A button above the case."""
         return self.opened.locator(".case-title :is(button, summary)", has_text=name)
 
     def take(self) -> None:
         self.press("m", self.verb("Take it"))
-        expect(self.verb("Take it")).to_have_count(0)  # not only its facts were refreshed
+        expect(self.verb("Take it")).to_have_count(0)  # the buttons are updated, not only the facts
         expect(self.opened.locator(".case-facts")).to_contain_text("you")
 
     def finish(self) -> None:
         self.press("e", self.verb("Done"))
 
     def tab(self, key: str, name: str) -> None:
-        """One of the ways to answer."""
+        """Open a tab of the composer."""
         self.press(key, self.opened.locator(".composer .tabs a", has_text=name))
         expect(self.opened.locator(".composer .tabs a[aria-current]")).to_contain_text(name)
 
@@ -101,11 +102,11 @@ class Hand:
 
 
 class Keyboard(Hand):
-    """Never points at anything: the keys of `?`, Tab, arrows, Enter and Space."""
+    """Uses only the keyboard: the keys listed by `?`, Tab, arrows, Enter and Space."""
 
     def press(self, key: str, what: Locator) -> None:
         expect(what.first).to_be_visible()
-        self.page.wait_for_load_state("domcontentloaded")  # the keys are there now
+        self.page.wait_for_load_state("domcontentloaded")  # the keys work from now on
         if len(key) == 1 and self.page.evaluate(WRITES):
             self.page.keyboard.press("Escape")
         self.page.keyboard.press(key)
@@ -155,7 +156,10 @@ class Keyboard(Hand):
         raise AssertionError(f"j and k do not reach {case}")
 
     def _turn_to(self, radio: Locator) -> None:
-        """Tab comes to the one that is chosen, else to the first; arrows turn to the next."""
+        """Choose a radio button.
+
+        Tab reaches the chosen one, or else the first; arrow keys move to the next.
+        """
         name = f"input[name={radio.get_attribute('name')}]"
         chosen = self.page.locator(f"{name}:checked")
         self.into(chosen if chosen.count() else self.page.locator(name).first)
@@ -167,7 +171,7 @@ class Keyboard(Hand):
 
 
 class Mouse(Hand):
-    """Presses no key but those that write."""
+    """Presses no keys except to type text."""
 
     def press(self, key: str, what: Locator) -> None:
         what.first.click()

@@ -1,7 +1,7 @@
-"""Lighthouse looks at the inbox and at a case, on a desk and on a phone: `make lighthouse`.
+"""Run Lighthouse on the inbox and a case, on desktop and mobile: `make lighthouse`.
 
-It fails where accessibility is under 100 or performance under 95. Runs on services of its own,
-with the sample; the reports stay in var/lighthouse.
+It fails if accessibility is below 100 or performance below 95. It runs on its own services, with
+the sample, and writes its reports to var/lighthouse.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from routing.models import Case
 LIGHTHOUSE = ROOT / "var" / "tools" / "node_modules" / ".bin" / "lighthouse"
 REPORTS = ROOT / "var" / "lighthouse"
 ATTEMPTS = 3
-"""Performance is the median of so many looks: a machine is never quite quiet."""
+"""Number of runs whose median is the performance, because a machine is never quite idle."""
 LEAST = {"accessibility": 100, "performance": 95}
 PRESETS = {"desktop": ["--preset=desktop"], "mobile": []}
 PASSWORD = "only for this run, correct horse"
@@ -73,7 +73,10 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
-    """A browser whose own profile is logged in, and the port by which Lighthouse drives it."""
+    """Open a browser with a logged-in profile.
+
+    Yield the port through which Lighthouse controls it.
+    """
     port = free_port()
     arguments = ["--no-sandbox", f"--remote-debugging-port={port}"]
     with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
@@ -91,7 +94,7 @@ def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
 
 
 def look(address: str, preset: str, port: int, report: Path) -> dict[str, float]:
-    """The scores of one look at a page, out of 100."""
+    """Run Lighthouse once on a page. Return its scores out of 100."""
     subprocess.run(
         [
             str(LIGHTHOUSE), address, f"--port={port}", "--quiet", "--output=json",

@@ -1,4 +1,4 @@
-"""The other side: what of ours stands on the sandbox's networks, and what people say there."""
+"""The networks of the sandbox: read our posts there, and write posts of the public."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ from tests.machinery import eventually
 
 
 def ours(network: str = MICROBLOG) -> list[str]:
-    """What stands there in our name, in the order in which it came."""
+    """Our posts on a network, in the order in which they arrived."""
     said = Post.objects.filter(network=network, author_key__startswith=US[:7])
     return list(said.order_by("seq").values_list("text", flat=True))
 
 
 def nudged_again(site: Site, delivery: Delivery) -> None:
-    """Every nudge may come twice, and late: the sender has carried these out as well."""
+    """Notify the sender of a delivery again, because every message may come twice and late.
+
+    Returns when the sender has processed these messages as well.
+    """
     for _ in range(3):
         nudge("scrm.pipeline.deliver", delivery.pk)
     eventually(lambda: not site.machine.queued() and _is_idle(), within=60)
 
 
 def _is_idle() -> bool:
-    """Neither worker nor sender is at anything, or has anything in hand."""
+    """Whether neither the worker nor the sender has an active or a reserved task."""
     ask = current_app.control.inspect(timeout=1)
     answers = [ask.reserved() or {}, ask.active() or {}]
     return all(len(each) == 2 and not any(each.values()) for each in answers)
 
 
 def source_of(account: Account) -> Source:
-    """Where what people say to this account on the microblog is heard."""
+    """A source for what people write to this account on the microblog."""
     return Source.objects.create(
         kind="sandbox", address="mentions", account=account, name="Mentions of us",
         stance=Source.Stance.FOR_US, owner=account.owner,
@@ -46,7 +49,7 @@ def source_of(account: Account) -> Source:
 
 
 def heard(source: Source, who: str, text: str, *, name: str = "", to: str = "") -> Interaction:
-    """Somebody says it over there, and the workers bring it home.
+    """Post a text of a member of the public, and wait until the workers have recorded it.
 
     to: the key of the post that it answers.
     """

@@ -1,4 +1,4 @@
-"""Signing, correcting, taking down and counting with a thumb, on 390 px, in both themes."""
+"""Approving, correcting, taking down and counting on a phone of 390 px, in both themes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def phone(windows: Windows, lead: User, world: World, theme: Any) -> Mouse:
 
 @pytest.fixture
 def stated(world: World, microblog: Account, service: Department, lead: User) -> Response:
-    """The lead's statement on the microblog; it stands there."""
+    """The lead's statement, published on the microblog."""
     bags = Issue.objects.create(name="Lost bags in Athens", owner=lead)
     world["ron"].group(bags, by=lead)
     words = Words(uuid.uuid4(), SAID, "public")
@@ -44,7 +44,7 @@ def stated(world: World, microblog: Account, service: Department, lead: User) ->
 def test_one_is_sent_back_and_one_is_approved(
     phone: Mouse, world: World, agent: User, admin: User
 ) -> None:
-    """Seen to fail where `.pop.left` keeps its place beside the button: it had 225 px."""
+    """Fails if `.pop.left` keeps its place beside the button: it was 225 px wide."""
     ship(admin, but=("No statements at night",))
     first, second = (_held(world, key, agent) for key in ("ron", "layla"))
     page = phone.page
@@ -72,7 +72,7 @@ def test_one_is_sent_back_and_one_is_approved(
 
 
 def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None:
-    """Seen to fail where the page to take down knows nothing of the correction."""
+    """Fails if the page to take down ignores the correction."""
     page = phone.page
     page.goto(stated.get_absolute_url())
     fits(page)

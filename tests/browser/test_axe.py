@@ -1,4 +1,4 @@
-"""axe finds nothing to complain of, on any page, in either theme."""
+"""axe finds no accessibility problem on any page, in either theme."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.test_access import World as Things
 
 AXE = Path("var/tools/node_modules/axe-core/axe.min.js")
 PARTS = 4
-"""So many tests share the pages, so that several processes can."""
+"""Number of tests among which the pages are divided, so that several processes can share them."""
 NOT_PAGES = {"account_logout"}
 CHECK = """() => axe.run({ resultTypes: ["violations"] }).then(({ violations }) =>
   violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) =>
@@ -32,7 +32,10 @@ def inspected(windows: Windows) -> Windows:
 
 
 def opened(windows: Windows, user: User | None, address: str, **options: Any) -> Page:
-    """A page that carries axe. Playwright puts it there; the policy stays as it is."""
+    """Open a page with axe.
+
+    Playwright adds the script, so the content security policy stays as it is.
+    """
     context = windows.browser(user, **options)
     context.add_init_script(path=AXE)
     page = context.new_page()
@@ -41,7 +44,7 @@ def opened(windows: Windows, user: User | None, address: str, **options: Any) ->
 
 
 def found(page: Page, what: str) -> list[str]:
-    """What axe says about the page as it stands, in both themes."""
+    """The findings of axe about the current page, in both themes."""
     said = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
@@ -51,7 +54,7 @@ def found(page: Page, what: str) -> list[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_page(inspected: Windows, part: int) -> None:
-    """All that the table of addresses has, as whoever sees most of it."""
+    """All pages in the table of addresses, as a user who sees most of each page."""
     inspected.expect("404", "501", "503")
     things = build()
     said: list[str] = []
@@ -72,7 +75,7 @@ def test_every_page(inspected: Windows, part: int) -> None:
 
 
 def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: World) -> None:
-    """Every small form, tab and dialog of the desk, opened; what it says; and what it refuses."""
+    """Every small form, tab and dialog of the desk, opened, with its messages and its errors."""
     inspected.expect("404", "409", "422")
     page = opened(inspected, agent, world["ron"].get_absolute_url())
     hand = Mouse(page)
@@ -143,7 +146,7 @@ def _viewer(things: Things, rights: str) -> User | None:
 
 
 def _shows(page: Page, address: str) -> bool:
-    """Whether there is a page of ours at the address, no part of one, no file and no stream."""
+    """Open the address. Return whether it is a full page, and no fragment, file or stream."""
     kind = page.request.get(address, max_redirects=0).headers.get("content-type", "")
     if not kind.startswith("text/html"):
         return False

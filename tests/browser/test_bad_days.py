@@ -1,4 +1,4 @@
-"""Bad days and bad input: each has an answer, and nothing that was typed is lost."""
+"""Lost connections, stale pages and bad input: each is handled, and no typed text is lost."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     windows: Windows, hand: Mouse
 ) -> None:
-    """What was pressed meanwhile is tried again by itself, and is one response.
+    """A button pressed meanwhile is retried automatically and makes one response.
 
-    Seen to fail without the second try in live.js.
+    Fails without the second attempt in live.js.
     """
     windows.expect(LOST)
     banner = hand.page.locator("#offline")
@@ -53,7 +53,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
 def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Seen to fail without what the browser keeps, and without saving it at `connected`."""
+    """Fails without the copy that the browser keeps, and without saving it at `connected`."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("Half an answer")
@@ -67,7 +67,7 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
-    """Seen to fail where typing did not take the press back."""
+    """Fails if typing does not cancel the pending press."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("We are sorry")
@@ -82,9 +82,9 @@ def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mo
 def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """It had arrived: the second try carries the same UUID and gets the first one's answer.
+    """The first request had arrived: the second has the same UUID and gets the same answer.
 
-    Seen to fail with "queue last" in _write.html: a keep of the draft took its place.
+    Fails with "queue last" in _write.html: a request that keeps the draft took its place.
     """
     windows.expect("ERR_CONNECTION_RESET")
     answers: list[int] = []
@@ -106,7 +106,7 @@ def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
 def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Seen to fail without the second try in live.js."""
+    """Fails without the second attempt in live.js."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.finish()
@@ -120,9 +120,9 @@ def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
 def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """It has expired by the time that the text comes to be saved.
+    """The session has expired when the text is about to be saved.
 
-    Seen to fail without `next`, inside a pane, and without what the browser keeps.
+    Fails without `next`, inside a pane, and without the copy that the browser keeps.
     """
     _expires_at(hand.page, "**/draft/")
     hand.write("We are very sorry.")
@@ -135,7 +135,7 @@ def test_an_expired_session_comes_back_to_the_case_and_the_text(
 def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """Seen to fail without `next`."""
+    """Fails without `next`."""
     _expires_at(hand.page, "**/done/")
     hand.finish()
     _log_in_again(hand, agent, world["ron"])
@@ -145,7 +145,7 @@ def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
 
 
 def _expires_at(page: Page, address: str) -> None:
-    """The next request to there finds nobody logged in any more."""
+    """End all sessions at the next request to this address."""
 
     def expired(route: Route) -> None:
         Session.objects.all().delete()
@@ -155,7 +155,7 @@ def _expires_at(page: Page, address: str) -> None:
 
 
 def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
-    """The login page knows where they were."""
+    """Log in again. The login page leads back to the case."""
     expect(hand.page).to_have_url(re.compile(rf"/account/login/\?next=/cases/{case.pk}/$"))
     user.set_password("correct horse battery")  # not before: it ends every session as well
     user.save()
@@ -168,7 +168,7 @@ def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
 def test_done_in_a_stale_pane_is_refused_and_says_why(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Seen to fail without `check_seen`."""
+    """Fails without `check_seen`."""
     windows.expect("409")
     hand.page.route("**/cases/*/", lambda route: route.abort())
     says("ron", "One more thing!")
@@ -208,7 +208,7 @@ def test_two_thousand_lines_that_they_wrote_leave_room_for_the_answer(
 def test_five_hundred_emoji_are_sent_as_they_are(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Seen to fail where the browser counted halves of characters."""
+    """Fails if the browser counts halves of characters."""
     text = EMOJI[:500]
     says("wei", text)
     hand.write(text)
@@ -225,9 +225,9 @@ def test_five_hundred_emoji_are_sent_as_they_are(
 def test_names_in_ten_scripts_keep_their_place(
     windows: Windows, agent: User, world: World, phone: bool
 ) -> None:
-    """Each stands apart from what is beside it, and runs in its own direction.
+    """Each name is separate from what is beside it and has its own text direction.
 
-    Seen to fail without `bdi`.
+    Fails without `bdi`.
     """
     page = windows.open(agent, phone=phone)
     assert page.evaluate(OVERLAPS) == []
@@ -245,7 +245,7 @@ def test_names_in_ten_scripts_keep_their_place(
 def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     hand: Mouse, tmp_path: Path
 ) -> None:
-    """Seen to fail without the check in offline.js."""
+    """Fails without the check in offline.js."""
     scan = tmp_path / "letter.pdf"
     scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
     page = hand.page
@@ -263,7 +263,7 @@ def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
 def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
     windows: Windows, hand: Mouse, service: Department, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Seen to fail without the limit of one file."""
+    """Fails without the size limit of a single file."""
     windows.expect("422")
     care = _mail_to(world["ron"], service, agent)
     film = tmp_path / "film.mp4"
@@ -281,7 +281,10 @@ def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
 
 
 def _mail_to(case: Case, service: Department, agent: User) -> Account:
-    """Whoever it is from can be written to by mail as well, which carries files."""
+    """Make the sender reachable by mail as well, because mail carries files.
+
+    Return the mail account.
+    """
     care = Account.objects.create(
         kind="email", network="email", self_key="care@skyward.example", owner=agent,
         name="care@skyward.example", address="care@skyward.example",
@@ -297,7 +300,7 @@ def _mail_to(case: Case, service: Department, agent: User) -> Account:
 def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
     windows: Windows, hand: Mouse, tmp_path: Path
 ) -> None:
-    """Wrong encoding, delimiter and columns: each is seen before anything is recorded."""
+    """A wrong encoding, delimiter and column are each shown before anything is recorded."""
     windows.expect("422")
     file = tmp_path / "umfrage.csv"
     file.write_bytes("Datum;Antwort\n2026-03-04;Schöne Plätze.\n".encode("cp1252"))
@@ -330,7 +333,7 @@ OVERLAPS = """() => [...document.querySelectorAll("#case-rows .top")].flatMap((t
 
 
 def _sticks_out(page: Page) -> list[str]:
-    """What reaches beyond the window's edge."""
+    """The elements that reach beyond the right edge of the window."""
     found: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("main *")]
           .filter((each) => each.checkVisibility() && !each.closest("bdi, .tabs, .hidden"))

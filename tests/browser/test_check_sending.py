@@ -1,4 +1,4 @@
-"""What was undone, and what may or may not have left: nothing is lost, and nothing said twice."""
+"""Undone answers and unknown deliveries: nothing is lost, and nothing is sent twice by mistake."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cannot_tell(microblog: Account) -> None:
 
 
 def says_it(hand: Hand) -> Delivery:
-    """The open case is answered; its answer waits to leave."""
+    """Answer the open case. Return the delivery, which waits to leave."""
     hand.write(SAID)
     hand.send()
     expect(hand.said).to_contain_text("leaves in")
@@ -41,7 +41,7 @@ def says_it(hand: Hand) -> Delivery:
 
 
 def in_doubt(windows: Windows, agent: User, world: World) -> Delivery:
-    """It was stored over there, and the answer that says so was lost."""
+    """A delivery that was published while the network's confirmation was lost."""
     community.fail(MICROBLOG, "answer lost")
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     listening(hand.page)
@@ -49,7 +49,7 @@ def in_doubt(windows: Windows, agent: User, world: World) -> Delivery:
     sending = says_it(hand)
     Delivery.objects.filter(pk=sending.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", sending.pk)
-    # Its author hears of it once the network could not tell.
+    # The author is notified after the network could not tell.
     expect(hand.page.locator("#bell")).to_have_attribute("aria-label", "1 new notice")
     sending.refresh_from_db()
     assert sending.state == "unknown"
@@ -63,7 +63,7 @@ def row(hand: Hand, sending: Delivery) -> Locator:
 def test_what_is_undone_in_time_comes_back_and_never_leaves(
     sit_down: SitDown, agent: User, world: World, site: Site
 ) -> None:
-    """Seen to fail where undoing does not make a draft of the words again."""
+    """Fails if undoing does not make a draft of the text again."""
     hand = sit_down(agent)
     hand.open(world["ron"])
     private = hand.page.get_by_label("Message privately")
@@ -85,9 +85,9 @@ def test_what_is_undone_in_time_comes_back_and_never_leaves(
 def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
     sit_down: SitDown, windows: Windows, agent: User, world: World, site: Site
 ) -> None:
-    """The network was down when it was asked the first time.
+    """The network was down when it was first asked.
 
-    Seen to fail where what may have left is simply tried again.
+    Fails if a delivery that may have left is simply retried.
     """
     community.fail(MICROBLOG, "down", call="find")
     sending = in_doubt(windows, agent, world)
@@ -105,7 +105,7 @@ def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
 def test_one_that_was_seen_over_there_is_marked_as_sent(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None, site: Site
 ) -> None:
-    """Seen to fail where the address that was typed is not kept."""
+    """Fails if the typed address is not kept."""
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/sendings/")
     it = row(hand, sending)
@@ -126,9 +126,9 @@ def test_one_that_was_seen_over_there_is_marked_as_sent(
 def test_one_is_sent_again_with_the_old_one_beside_it(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None
 ) -> None:
-    """Whoever presses is told that it may arrive twice; here it does.
+    """The page warns that it may arrive twice; here it does.
 
-    Seen to fail where the old one is not taken in hand.
+    Fails if the old delivery is not marked as dealt with.
     """
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/sendings/")

@@ -1,4 +1,4 @@
-"""A day at the desk, with the keyboard alone and again with the mouse, in both themes."""
+"""A day at the desk, with only the keyboard and again with the mouse, in both themes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ SitDown = Callable[..., Hand]
 
 
 def test_ten_cases_are_triaged(sit_down: SitDown, agent: User, world: World) -> None:
-    """Taken, finished, set aside or closed without a response: the next one opens each time."""
+    """Each case is claimed, finished, marked as noise or closed without a response; then the next
+    one opens."""
     hand = sit_down(agent)
     keys = list(PEOPLE)[:10]
     hand.open(world[keys[0]])
@@ -40,7 +41,7 @@ def _noise(hand: Hand) -> None:
 
 
 def _nothing(hand: Hand) -> None:
-    """The reason of the last time stands there already, and Enter takes it."""
+    """Close without a response. The last reason is filled in already, and Enter accepts it."""
     hand.tab("z", "No response")
     why = hand.page.get_by_label("Why there is no response")
     if not why.input_value():
@@ -75,7 +76,7 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
 
 
 def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, world: World) -> None:
-    """Seen to fail without the cancelling, the draft, and the way back to the case."""
+    """Fails without the cancellation, the draft, and the way back to the case."""
     hand = sit_down(agent)
     hand.open(world["ron"])
     hand.write("Too soon.")
@@ -118,7 +119,7 @@ def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None
 def test_several_are_done_at_once_and_taken_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Seen to fail without putting back, and where the list was not asked for again."""
+    """Fails if the cases are not restored, and if the list is not loaded again."""
     hand = sit_down(agent)
     keys = ["layla", "noa", "olena"]
     hand.pick(*(world[key] for key in keys))
@@ -139,7 +140,7 @@ def test_a_list_is_filtered_saved_and_shared(
 ) -> None:
     """The address alone shows a colleague the same list.
 
-    Seen to fail with a view without its query, and where an opened case had no address.
+    Fails if a view is saved without its query, and if an opened case has no address.
     """
     Case.objects.filter(pk=world["misaki"].pk).update(priority="urgent")
     hand = sit_down(agent)
@@ -166,7 +167,7 @@ def test_a_list_is_filtered_saved_and_shared(
 def test_the_last_of_a_list_is_done_and_comes_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Seen to fail where the page was loaded anew: the note and its undo were gone."""
+    """Fails if the page is reloaded: the message and its undo were gone."""
     ron = world["ron"]
     ron.claim(by=agent)
     hand = sit_down(agent, "/?view=mine")
@@ -191,9 +192,9 @@ def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World
 def test_what_is_open_is_not_replaced_by_news(
     sit_down: SitDown, agent: User, teammate: User, world: World
 ) -> None:
-    """A colleague tags the case while somebody chooses whom to assign it to.
+    """A colleague tags the case while the agent chooses an assignee.
 
-    Seen to fail without the check in desk.js: the form was gone.
+    Fails without the check in desk.js: the form was gone.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])

@@ -1,4 +1,4 @@
-"""Answers that come late or out of order: the list and the open case show the newest state."""
+"""Answers that arrive late or out of order: the list and the open case show the newest state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARKED = """() => document.body.addEventListener(
 
 
 class Late:
-    """Answers of an address, which the server has given and which come when they are let go."""
+    """Answers of the server for an address, held back until they are released."""
 
     def __init__(self, page: Page, address: str | re.Pattern[str], times: int = 1) -> None:
         self.page = page
@@ -54,7 +54,7 @@ def tell(page: Page, event: str, **detail: object) -> None:
 
 @pytest.fixture
 def hand(windows: Windows, agent: User, world: World) -> Mouse:
-    """At the second case of the list of what nobody has; nothing comes by the live stream."""
+    """The second case in the list of unassigned cases; no event arrives by the live stream."""
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
     windows.expect("ERR_FAILED")
@@ -68,7 +68,7 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Seen to fail where the row was removed 400 ms later, if it still had its mark."""
+    """Fails if the row is only removed 400 ms later, when it still has its mark."""
     page, layla = hand.page, world["layla"]
     page.evaluate(MARKED)
     news = Late(page, NEWS)
@@ -85,7 +85,7 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Seen to fail without `left` in rows.js."""
+    """Fails without `left` in rows.js."""
     page, layla = hand.page, world["layla"]
     late = Late(page, LIST)
     tell(page, "list-changed")
@@ -100,7 +100,7 @@ def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
 
 
 def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
-    """Seen to fail without the turn of a row in rows.js."""
+    """Fails without the turn of a row in rows.js."""
     page = hand.page
     news = Late(page, NEWS)
     tell(page, "live:case", id=str(world["layla"].pk))
@@ -115,9 +115,9 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
 
 
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
-    """With the first case that somebody takes, their default view becomes “Mine”.
+    """After an agent claims a first case, the agent's default view becomes “Mine”.
 
-    Seen to fail without "shows": all the others were marked as gone, and the list changed.
+    Fails without "shows": all other rows were marked as gone, and the list changed.
     """
     page = hand.page
     hand.take()
@@ -132,7 +132,7 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
 
 
 def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
-    """Seen to fail where every finished case opened the next one."""
+    """Fails if every finished case opens the next one."""
     page = hand.page
     hand.write("We are sorry.")
     expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
@@ -152,7 +152,7 @@ def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: Wo
 def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
     hand: Mouse, world: World
 ) -> None:
-    """Seen to fail where the answer to a verb waited for any pane that was on its way."""
+    """Fails if the answer to a verb waits for a pane that is still loading."""
     page = hand.page
     older = Late(page, f"**/cases/{world['layla'].pk}/")
     tell(page, "list-changed")
@@ -166,7 +166,7 @@ def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
 def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
     hand: Mouse, world: World
 ) -> None:
-    """Seen to fail where only its message was shown."""
+    """Fails if only the message of the verb is shown."""
     page = hand.page
     held: list[Route] = []
     page.route("**/claim/", lambda route: held.append(route))
@@ -182,9 +182,9 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
 def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """The connection is lost before the rest is saved; the page is loaded again.
+    """The connection is lost before the rest is saved; then the page is reloaded.
 
-    Seen to fail where any successful keep emptied what the browser keeps.
+    Fails if any successful save of the draft clears the copy that the browser keeps.
     """
     page = hand.page
     keep = Late(page, "**/draft/")
@@ -199,7 +199,7 @@ def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
 
 
 def test_enter_takes_nobody_from_an_older_search(hand: Mouse, world: World) -> None:
-    """Seen to fail where any answer counted as the newest: the wrong person was taken."""
+    """Fails if any answer counts as the newest: the wrong person was chosen."""
     page = hand.page
     page.goto("/new/")
     older = Late(page, "**/new/who/?*")

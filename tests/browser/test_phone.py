@@ -1,4 +1,4 @@
-"""390 px wide, touched with a thumb: one pane at a time, the composer at the bottom."""
+"""A touch screen of 390 px: one pane at a time, with the composer at the bottom."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def phone(windows: Windows, agent: User, world: World, theme: Any) -> Mouse:
 
 
 def fits(page: Page) -> None:
-    """Nothing sticks out to the side."""
+    """Check that nothing is wider than the screen."""
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390, f"{wide} px at {page.url}"
 
 
 def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
-    """Seen to fail with two panes, and with a page that was too wide."""
+    """Fails with two panes, and with a page that is too wide."""
     fits(phone.page)
     keys = list(PEOPLE)[:10]
     phone.open(world[keys[0]])
@@ -65,7 +65,7 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
 
 
 def test_one_is_handed_over_and_one_put_off(phone: Mouse, sales: Department, world: World) -> None:
-    """Seen to fail where the composer lay over the form."""
+    """Fails if the composer covers the form."""
     phone.open(world["priya"])
     phone.press("h", phone.verb("Hand over"))
     fits(phone.page)

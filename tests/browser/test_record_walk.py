@@ -1,4 +1,4 @@
-"""The record: found by filters, kept as a view, taken along as a file, and walked both ways."""
+"""The response history: filtered, saved as a view, exported, and followed back and forth."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def source(microblog: Account) -> Source:
 
 @pytest.fixture
 def asked(world: World, source: Source, brand_rule: RoutingRule) -> Case:
-    """A visit found what she said, a topic matched, and a rule brought it here."""
+    """A case whose post was found by a fetch, matched a topic, and was routed here by a rule."""
     said = heard(source, "zoe", ASKED, name="Zoë Marsh")
     return Case.objects.get(conversation_links__conversation=said.conversation)
 
 
 @pytest.fixture
 def answered(windows: Windows, agent: User, world: World, asked: Case) -> Response:
-    """The agent answered her in public, and somebody else as well."""
+    """The agent's public answer to her case; another case was answered as well."""
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     for case, text in ((world["ron"], "It will not happen again."), (asked, SAID)):
         hand.page.goto(case.get_absolute_url())
@@ -54,7 +54,7 @@ def answered(windows: Windows, agent: User, world: World, asked: Case) -> Respon
 def test_the_history_is_filtered_kept_shared_and_exported(
     sit_down: SitDown, windows: Windows, agent: User, lead: User, answered: Response, tmp_path: Path
 ) -> None:
-    """Seen to fail where the export does not go by the filters."""
+    """Fails if the export ignores the filters."""
     hand = sit_down(agent, "/responses/")
     page = hand.page
     rows = page.locator(".rows > .response")
@@ -92,9 +92,9 @@ def test_the_history_is_filtered_kept_shared_and_exported(
 def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     sit_down: SitDown, admin: User, answered: Response, asked: Case, source: Source
 ) -> None:
-    """As an admin, who may open every place on the way.
+    """As an admin, who may open every page on the way.
 
-    Seen to fail without the `judged` that lets the sums look again.
+    Fails without the `judged` event that reloads the totals.
     """
     post = answered.deliveries.get().sent_key
     heard(source, "zoe", "Thank you, found it!", name="Zoë Marsh", to=post)

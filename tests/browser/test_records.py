@@ -1,4 +1,5 @@
-"""What is written down by hand, and what many have to do with one matter, with either hand."""
+"""Manual records and issues: calls, surveys, one matter of many people, linked profiles; by
+keyboard and mouse."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def test_a_call_of_a_stranger_is_logged(sit_down: SitDown, agent: User, world: W
 def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail: without asking at DOMContentLoaded, nobody is found."""
+    """Fails without a look-up at DOMContentLoaded: nobody is found."""
     page = windows.browser(agent).new_page()
     held: list[Route] = []
     page.route("**/offline.js", lambda route: held.append(route))
@@ -67,7 +68,7 @@ def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
 def test_a_survey_comes_in_without_its_two_bad_rows(
     sit_down: SitDown, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Seen to fail where faults were overlooked, and where a faulty row counted as good."""
+    """Fails if errors are overlooked, and if a row with an error counts as good."""
     file = tmp_path / "answers.csv"
     file.write_text(SURVEY)
     hand = sit_down(agent, "/new/")
@@ -95,7 +96,7 @@ def test_a_survey_comes_in_without_its_two_bad_rows(
 def test_five_become_an_issue_and_a_statement_answers_them(
     sit_down: SitDown, windows: Windows, agent: User, world: World
 ) -> None:
-    windows.expect("422")  # once no place is chosen
+    windows.expect("422")  # when no place is chosen
     five = [world[key] for key in ("ron", "layla", "noa", "olena", "eleni")]
     hand = sit_down(agent)
     hand.pick(*five)
@@ -130,7 +131,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
 
 
 def test_two_profiles_are_linked_and_unlinked(sit_down: SitDown, agent: User, world: World) -> None:
-    """Seen to fail where unlinking ended no claim."""
+    """Fails if unlinking ends no link."""
     hand = sit_down(agent)
     page = hand.page
     hand.open(world["ron"])

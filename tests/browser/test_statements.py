@@ -30,7 +30,7 @@ NEW = "We have found your bags. They fly tomorrow at six."
 
 @pytest.fixture
 def blog(service: Department, admin: User) -> Account:
-    """Another place where the department may speak in public."""
+    """Another account with which the department may post in public."""
     account = Account.objects.create(
         kind="sandbox", network=BLOG, self_key="skyward-blog", name="Skyward Blog", owner=admin
     )
@@ -40,7 +40,7 @@ def blog(service: Department, admin: User) -> Account:
 
 @pytest.fixture
 def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
-    """What five of them complain about, in a workspace with its first rules."""
+    """An issue with five complaints, in a workspace with the first rules."""
     ship(admin, but=("No statements at night",))
     issue = Issue.objects.create(name="Lost bags in Athens", owner=agent)
     for key in ("ron", "layla", "noa", "olena", "eleni"):
@@ -50,7 +50,7 @@ def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
 
 @pytest.fixture
 def stated(bags: Issue, microblog: Account, service: Department, lead: User) -> Response:
-    """The lead said it on the microblog."""
+    """A statement of the lead, published on the microblog."""
     words = Words(uuid.uuid4(), SHORT, "public")
     said = state_publicly(words, accounts=[microblog], by=lead, department=service, issue=bags)
     leaves(said.deliveries.get())
@@ -75,7 +75,7 @@ def set_time(hand: Hand, field: Locator, moment: datetime) -> None:
 def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     sit_down: SitDown, site: Site, lead: User, bags: Issue
 ) -> None:
-    """Seen to fail where `send_at` does not count, and where each place gets the same words."""
+    """Fails if `send_at` is ignored, and if each place gets the same text."""
     hand, tomorrow = sit_down(lead, bags.get_absolute_url()), timezone.localtime()
     tomorrow = (tomorrow + timedelta(days=1)).replace(hour=9, minute=30, second=0, microsecond=0)
     page = hand.page
@@ -117,9 +117,10 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """The reader finds the new words in the old place; we find both, and why it went.
+    """The reader finds the new text in the old place; we keep both texts, and the reason it was
+    taken down.
 
-    Seen to fail where a correction is sent as a post of its own.
+    Fails if a correction is sent as a new post.
     """
     hand = sit_down(lead, stated.get_absolute_url())
     page = hand.page
@@ -164,7 +165,7 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
 def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     sit_down: SitDown, lead: User, stated: Response, microblog: Account
 ) -> None:
-    """Seen to fail where the rows behind a figure are not narrowed to it."""
+    """Fails if the rows behind a figure are not limited to that figure."""
     hand = sit_down(lead, "/campaigns/")
     page = hand.page
     hand.go(page.get_by_role("link", name="New campaign"))
@@ -202,7 +203,7 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
 
 
 def figures(hand: Hand, row: str) -> dict[str, str]:
-    """A row of the results: what is not nought in it, by the head of its column."""
+    """The figures above zero in a row of the results, by column label."""
     found = hand.page.locator("tr", has_text=row)
     expect(found).to_be_visible()
     cells = found.locator("td:has(a)").all()

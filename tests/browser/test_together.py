@@ -1,4 +1,4 @@
-"""Two browsers at once: who is here, who was first, what came in meanwhile."""
+"""Two browsers at once: who is present, who was first, and what arrives meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNTS = """() => {
     if (bar?.checkVisibility()) window.seen[bar.textContent.trim()] ??= Date.now();
   }).observe(document.getElementById("cases"), { childList: true, subtree: true });
 }"""
-"""Notes when the bar over the list first said what, in milliseconds of the same clock."""
+"""Records when the bar above the list first showed each text, in milliseconds of the same clock."""
 PRESS_AT = """(at) => {
   setTimeout(() => document.querySelector("#open [data-key=m]").click(), at - Date.now());
 }"""
@@ -33,7 +33,7 @@ def at(windows: Windows, user: User, world: World, key: str) -> Mouse:
 
 
 def listening(page: Page) -> None:
-    """Wait until the stream is open: what happens before that is not heard."""
+    """Reload and wait until the live stream is open; earlier events are not received."""
     with page.expect_response(lambda answer: "/live/?token" in answer.url):
         page.reload()
 
@@ -41,7 +41,8 @@ def listening(page: Page) -> None:
 def test_they_see_each_other_by_name(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Seen to fail without the word of leaving, of replying, and at the first letters."""
+    """Fails if the page does not report leaving, does not report replying, or reports nothing at
+    the first letters."""
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
     expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is looking")
@@ -56,9 +57,9 @@ def test_they_see_each_other_by_name(
 def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Both press in the same moment.
+    """Both press the button at the same moment.
 
-    Seen to fail without the compare in `Case.claim`.
+    Fails without the comparison in `Case.claim`.
     """
     windows.expect("409")
     both = {user: at(windows, user, world, "ron") for user in (agent, teammate)}
@@ -80,7 +81,7 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
 def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail without `check_seen`, and where the form came back empty."""
+    """Fails without `check_seen`, and if the form comes back empty."""
     windows.expect("409")
     anna = at(windows, agent, world, "ron")
     anna.write("We are sorry about your bag.")
@@ -101,9 +102,9 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The median of three arrivals takes less than a second, longer only on a busy machine.
+    """The median of three arrivals takes less than a second; longer only on a busy machine.
 
-    Seen to fail with a second's delay more.
+    Fails with one second of additional delay.
     """
     page = windows.open(agent)
     listening(page)
@@ -127,7 +128,7 @@ def test_a_new_case_is_on_screen_within_a_second(
 def test_the_open_case_shows_what_they_write_without_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where the open case's own event had another name."""
+    """Fails if the event of the open case has another name."""
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -141,7 +142,7 @@ def test_the_open_case_shows_what_they_write_without_a_reload(
 def test_the_last_of_what_comes_at_once_is_shown(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail without the second word of `calmly` in live.js."""
+    """Fails without the second call of `calmly` in live.js."""
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -154,9 +155,9 @@ def test_the_last_of_what_comes_at_once_is_shown(
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Whoever types on in the older window is told, and keeps both texts.
+    """A user who types on in the older window is told, and keeps both texts.
 
-    Seen to fail without the draft's version.
+    Fails without the version of the draft.
     """
     windows.expect("409")
     first = at(windows, agent, world, "ron")

@@ -1,4 +1,5 @@
-"""Pressed twice, or while the browser is busy: done once, and nobody is taken away by it."""
+"""A button pressed twice, or while the browser is busy: done once, and the page is not changed by
+it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from tests.browser.world import World
 
 
 class Held:
-    """Requests to an address, stopped on their way; so many of the first go on at once."""
+    """Requests to an address, held back on their way; the first ones are sent on at once."""
 
     def __init__(self, hand: Mouse, address: str, *, first: int) -> None:
         self.all: list[Route] = []
@@ -26,7 +27,7 @@ class Held:
             route.continue_()
 
     def come(self, n: int) -> None:
-        """Wait until there were so many."""
+        """Wait until this many requests were made."""
         for _ in range(100):
             if len(self.all) >= n:
                 return
@@ -47,9 +48,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 
 
 def test_send_is_one_response(hand: Mouse, world: World) -> None:
-    """The second answer comes when the next case is open, and leaves it so.
+    """The second answer arrives when the next case is open, and leaves that case open.
 
-    Seen to fail without the UUID, and where the second answer counted.
+    Fails without the UUID, and if the second answer counts.
     """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")
@@ -68,9 +69,9 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
 
 
 def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> None:
-    """Leaving the text keeps it once more, while the send waits for the keep before.
+    """Leaving the field saves the draft once more, while the send waits for the earlier save.
 
-    Seen to fail with "queue last" in _write.html: the second keep took the place of the send.
+    Fails with "queue last" in _write.html: the second save took the place of the send.
     """
     drafts = Held(hand, "**/draft/", first=0)
     hand.write("We are sorry.")
@@ -84,7 +85,7 @@ def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> 
 
 
 def test_done_is_taken_back_by_one_undo(hand: Mouse, world: World) -> None:
-    """Seen to fail where a verb that changed nothing offered an undo."""
+    """Fails if a verb that changed nothing offers an undo."""
     hand.verb("Done").dblclick()
     hand.is_at(world["layla"])
     hand.said.get_by_role("button", name="Undo").last.click()

@@ -1,4 +1,4 @@
-"""Typed text never acts as shortcuts: after the key for a field, all of it lands there."""
+"""Typed text never acts as shortcuts: after the key for a field, all of it goes into that field."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tests.machinery import eventually
 
 LOST = "ERR_INTERNET_DISCONNECTED"
 SENTENCE = "e, z! a s h l m u x t o p n c g i j k ? / ; . Sorry"
-"""Every key that does something, in one sentence."""
+"""Every key that is a shortcut, in one sentence."""
 FAST = 20
-"""Milliseconds from one key to the next."""
+"""Milliseconds between two keys."""
 FIELDS = """(words) => [...document.querySelectorAll("#open textarea, .typed textarea")]
   .filter((each) => each.checkVisibility({ opacityProperty: true }))
   .filter((each) => each.value.includes(words)).length"""
@@ -59,13 +59,14 @@ def _noise(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _confidential(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Handed over into confidence: they may follow it, and neither read on nor write."""
+    """Transferred to a restricted department: the agent may follow the case, but neither read on
+    nor write."""
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     case.hand_over(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
 
 
 def _mute(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """No account of the department speaks on the network."""
+    """No account of the department can post on the network."""
     case.department.accounts.clear()
 
 
@@ -74,7 +75,7 @@ def _draft(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """The composer opens with the note: `r` asks for the reply."""
+    """The composer opens with the note, so `r` loads the reply."""
     Draft.keep(kind="note", by=agent, text="Ask the captain. ", seen=0, case=case, fields={})
 
 
@@ -106,13 +107,13 @@ def typed(page: Page, text: str = SENTENCE) -> None:
 
 
 def standing(world: World) -> list[Any]:
-    """What a verb could change, of every case."""
+    """Everything that a verb could change, for all cases."""
     rows = Case.objects.order_by("pk").values_list("status", "assignee", "tags", "snoozed_until")
     return [*rows, Decision.objects.count()]
 
 
 def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
-    """The whole sentence stands in one field that is seen, and the case is still open."""
+    """Check that the whole sentence is in one visible field and that the case is still open."""
     for _ in range(400):
         if page.evaluate(FIELDS, text) == 1:
             break
@@ -128,9 +129,9 @@ def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
 def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """In a list, with another case open: nothing of it falls on that one either.
+    """Another case is open in the list; it receives none of the text either.
 
-    Seen to fail without typeahead.js, for every kind.
+    Fails without typeahead.js, for every kind.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -149,9 +150,9 @@ def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
 def test_a_reply_is_typed_while_the_page_of_a_case_loads(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """Before all scripts are there.
+    """The text is typed before all scripts are loaded.
 
-    Seen to fail without early.js, and where `x` acted before the last script.
+    Fails without early.js, and if `x` acts before the last script.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -171,9 +172,9 @@ def test_a_reply_is_typed_while_the_page_of_a_case_loads(
 
 
 def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: World) -> None:
-    """There is no composer: the text stands in a field that says so, also after a reload.
+    """There is no composer: the text is kept in a field that says so, also after a reload.
 
-    Seen to fail without typeahead.js.
+    Fails without typeahead.js.
     """
     case = world["layla"]
     page = windows.open(reader, case.get_absolute_url())
@@ -195,9 +196,9 @@ def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: W
 def test_a_logged_call_is_answered_in_words_that_are_kept(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """It cannot be answered from here: the text is a draft, and becomes a note.
+    """It cannot be answered from here, so the text is a draft and becomes a note.
 
-    Seen to fail where the composer had only a sentence and no field.
+    Fails if the composer has only a sentence and no field.
     """
     said = record.Touchpoint(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
     case = record.log(said, by=agent)
@@ -217,9 +218,9 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
 def test_a_reply_is_typed_without_a_connection(
     windows: Windows, agent: User, world: World, begun: str
 ) -> None:
-    """Where the field has to be asked for, the text waits until the connection is back.
+    """If the field has to be loaded, the text waits until the connection is back.
 
-    Seen to fail without typeahead.js.
+    Fails without typeahead.js.
     """
     windows.expect(LOST)
     case = world["layla"]
@@ -244,9 +245,9 @@ def test_a_reply_is_typed_without_a_connection(
 def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """It does not fall on the case that was open; when the connection is back, it is there.
+    """The text does not go into the case that was open; it appears when the connection is back.
 
-    Seen to fail where that case stayed in the pane, under the address of the other one.
+    Fails if that case stays in the pane under the address of the other one.
     """
     windows.expect(LOST)
     ron, layla = world["ron"], world["layla"]
@@ -272,9 +273,9 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Done, and on: what follows belongs to the next case.
+    """After the first case is done, the text belongs to the next one.
 
-    Seen to fail without typeahead.js: it fell on the case that was done.
+    Fails without typeahead.js: the text went into the case that was done.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
@@ -286,7 +287,7 @@ def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
 
 
 def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, world: World) -> None:
-    """Seen to fail without the disclosures in typeahead.js."""
+    """Fails without the disclosures in typeahead.js."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -301,7 +302,7 @@ def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, worl
 def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail without the look at `coming` in typeahead.js: the last one was done."""
+    """Fails without the check of `coming` in typeahead.js: the last case was marked as done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -319,7 +320,7 @@ def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
 def test_who_it_was_is_typed_before_the_page_for_it_is_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail without typeahead.js: the first letter finished the case."""
+    """Fails without typeahead.js: the first letter finished the case."""
     page = windows.open(agent, world["ron"].get_absolute_url())
     before = standing(world)
     held: list[Route] = []
@@ -336,7 +337,7 @@ def test_who_it_was_is_typed_before_the_page_for_it_is_there(
 def test_whoever_writes_elsewhere_by_then_is_left_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The field that comes does not take the focus from another one."""
+    """A field that appears does not take the focus from another one."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     held: list[Route] = []
@@ -355,7 +356,7 @@ def test_whoever_writes_elsewhere_by_then_is_left_there(
 def test_a_key_that_is_held_down_acts_once(
     windows: Windows, agent: User, world: World, microblog: Account
 ) -> None:
-    """Seen to fail without `held` in keys.js: case after case was done."""
+    """Fails without `held` in keys.js: one case after the other was done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     for _ in range(20):
@@ -369,9 +370,9 @@ def test_a_key_that_is_held_down_acts_once(
 def test_letters_in_a_small_form_act_on_nothing_beyond_it(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """All but the space, which presses the button.
+    """All keys except the space, which presses the button.
 
-    Seen to fail where a button in it had the focus, and where `j` went on to the list.
+    Fails if a button in the form has the focus, and if `j` moves on to the list.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
@@ -386,7 +387,7 @@ def test_letters_in_a_small_form_act_on_nothing_beyond_it(
 def test_the_mouse_and_switched_off_keys_find_the_field_too(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail without the click in typeahead.js: the first letters were lost."""
+    """Fails without the click handler in typeahead.js: the first letters were lost."""
     agent.shortcuts = False
     agent.save()
     page = windows.open(agent, world["ron"].get_absolute_url())

@@ -1,4 +1,4 @@
-"""Between two pages: what is typed belongs to the page that comes, and is never lost."""
+"""Text typed between two pages belongs to the page that is loading, and is never lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERSISTED = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true
 
 
 def held(page: Page, address: str, times: int | None = None) -> list[Route]:
-    """Requests that get no answer until they are let go."""
+    """Requests that get no answer until they are released."""
     routes: list[Route] = []
     page.route(address, lambda route: routes.append(route), times=times)
     return routes
@@ -35,7 +35,8 @@ def let_go(page: Page, routes: list[Route]) -> None:
 def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
     windows: Windows, agent: User, world: World, way: str
 ) -> None:
-    """Seen to fail without the click and `popstate` that leave: the old case had the text."""
+    """Fails without the handlers for click and `popstate` that leave the page: the old case got the
+    text."""
     ron, layla = world["ron"], world["layla"]
     hand = at_list(windows, agent)
     page = hand.page
@@ -76,7 +77,7 @@ def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
 def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
     windows: Windows, agent: User, world: World, keys: str, field: str, text: str
 ) -> None:
-    """Seen to fail where only the tabs of the composer counted: a later letter opened one."""
+    """Fails if only the tabs of the composer count: a later letter opened a tab."""
     page = windows.browser(agent).new_page()
     script = held(page, "**/typeahead.js", times=1)
     page.goto(world["layla"].get_absolute_url(), wait_until="commit")
@@ -90,7 +91,7 @@ def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
 def test_text_for_a_page_that_fails_goes_into_no_other(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where it went into the first field of any page."""
+    """Fails if the text goes into the first field of any page."""
     windows.expect("500")
     page = windows.open(agent, world["ron"].get_absolute_url())
     coming = held(page, "**/new/")
@@ -112,9 +113,9 @@ def test_text_for_a_page_that_fails_goes_into_no_other(
 def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The next page took the text: this one, from the browser's memory, knows it.
+    """The next page took the text, and this page, restored from the browser's cache, knows it.
 
-    Seen to fail without `pageshow` in typeahead.js.
+    Fails without `pageshow` in typeahead.js.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
@@ -130,7 +131,7 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 def test_text_that_fits_no_choice_is_kept(
     windows: Windows, agent: User, world: World, keys: str
 ) -> None:
-    """Seen to fail where the choice had the focus and the text was gone."""
+    """Fails if the choice has the focus: the text was gone."""
     hand = at_list(windows, agent)
     hand._move_to(world["layla"])
     hand.page.keyboard.press("Enter")
@@ -144,7 +145,7 @@ def test_text_that_fits_no_choice_is_kept(
 def test_a_page_that_does_not_come_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where the end of the wait was told to nobody, and came with the first clock."""
+    """Fails if no code is told that the wait has ended, and if the first timer ends it."""
     page = windows.browser(agent).new_page()
     page.clock.install()
     page.goto(world["ron"].get_absolute_url())
@@ -166,7 +167,7 @@ def test_a_page_that_does_not_come_gives_the_keys_back(
 def test_escape_stops_the_wait_and_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where Escape threw the text away and left the keys dead."""
+    """Fails if Escape deletes the text and leaves the keys disabled."""
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
     page.keyboard.type("cerika", delay=FAST)
@@ -181,10 +182,11 @@ def test_escape_stops_the_wait_and_gives_the_keys_back(
 def test_escape_takes_the_press_back_and_keeps_the_text(
     windows: Windows, agent: User, world: World, text: str
 ) -> None:
-    """Seen to fail where it threw the text away."""
+    """Fails if Escape deletes the text."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
-    # Also what is asked for when the case tells news: that would bring the field as well.
+    # This also stops the request that follows a live event of the case: it would load the field as
+    # well.
     hand.page.route(re.compile("/composer/"), lambda route: None)
     hand.page.keyboard.type(f"n{text}", delay=FAST)
     hand.page.keyboard.press("Escape")
@@ -198,7 +200,7 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
 
 
 def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: World) -> None:
-    """Seen to fail where the box that came up forgot the request that ran."""
+    """Fails if the box that appeared forgets the running request."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     asked = held(hand.page, "**/composer/?tab=note")
@@ -214,7 +216,7 @@ def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: Wo
 def test_a_form_that_a_case_does_not_have_is_named_so(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where it said that the case cannot be written in."""
+    """Fails if the message says that the case cannot be written in."""
     layla = world["layla"]
     layla.finish(by=agent, seen=layla.last_inbound_id)
     hand = at_list(windows, agent)
@@ -228,7 +230,7 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
 def test_a_case_that_is_refused_is_not_called_a_lost_connection(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where the words were those for a lost connection."""
+    """Fails if the message is the one for a lost connection."""
     windows.expect("404", "Response Status Error")
     hand = at_list(windows, agent)
     hand.page.route(
@@ -242,7 +244,7 @@ def test_a_case_that_is_refused_is_not_called_a_lost_connection(
 def test_news_that_could_not_be_asked_for_are_asked_for_again(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where they were forgotten with the request."""
+    """Fails if the changed ids are forgotten with the failed request."""
     windows.expect("ERR_FAILED", "500", "Response Status Error")
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
@@ -262,7 +264,7 @@ def test_news_that_could_not_be_asked_for_are_asked_for_again(
 def test_a_field_without_a_caret_takes_the_text(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Seen to fail where the caret of an e-mail field was set: the browser refuses that."""
+    """Fails if the caret of an e-mail field is set, which the browser refuses."""
     page = windows.open(agent, world["ron"].get_absolute_url())
 
     coming = held(page, "**/new/")
@@ -277,9 +279,9 @@ def test_a_field_without_a_caret_takes_the_text(
 def test_an_older_list_does_not_replace_a_newer_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Asked for by a link such as “Older”; a newer list came first. Nor is its address shown.
+    """The older list was requested by a link such as “Older”; its address is not shown either.
 
-    Seen to fail where its link still waited for it.
+    Fails if the link still waits for its answer.
     """
     hand = Mouse(windows.open(agent, "/?view=unassigned"))
     page = hand.page

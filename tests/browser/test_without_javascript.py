@@ -1,4 +1,4 @@
-"""The main verbs are forms and links: they do without JavaScript."""
+"""The main verbs are forms and links: they work without JavaScript."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def page(windows: Windows, agent: User, world: World) -> Page:
 
 
 def verb(page: Page, name: str) -> None:
-    """Open one of the small forms over the case."""
+    """Open one of the small forms above the case."""
     page.locator("#open .case-title summary", has_text=name).click()
 
 
@@ -30,7 +30,7 @@ def test_a_case_is_opened_from_the_list_and_taken(page: Page, agent: User, world
 
 
 def test_a_note_is_kept(page: Page, world: World) -> None:
-    """Seen to fail where the answer was always a pane."""
+    """Fails if the answer is always a pane."""
     page.get_by_role("link", name="Answer", exact=True).click()
     page.get_by_role("link", name="Note").click()
     page.get_by_label("Note, stays inside").fill("He flew on SK 590.")
@@ -39,7 +39,7 @@ def test_a_note_is_kept(page: Page, world: World) -> None:
 
 
 def test_an_answer_is_sent_and_undone(page: Page, world: World) -> None:
-    """Seen to fail without the form's own address."""
+    """Fails without the form's own address."""
     page.get_by_role("link", name="Answer", exact=True).click()
     page.get_by_label("Message privately").check()
     page.get_by_label("Your answer").fill("We are sorry.")
@@ -82,7 +82,7 @@ def test_a_call_is_logged(page: Page) -> None:
 
 
 def test_a_list_is_filtered_and_several_are_done(page: Page, world: World) -> None:
-    """Seen to fail without the form's own address."""
+    """Fails without the form's own address."""
     keys = ["layla", "noa"]
     Case.objects.filter(pk__in=[world[key].pk for key in keys]).update(priority="urgent")
     page.goto("/")
@@ -116,7 +116,7 @@ def test_a_view_is_saved_and_a_case_closed_without_a_response(page: Page, world:
 
 
 def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
-    """Seen to fail without the button that finds."""
+    """Fails without the button that searches."""
     page.locator(".who .name a").click()
     page.get_by_role("button", name="Make a contact of this person").click()
     page.locator("summary", has_text="Link another profile").click()
@@ -134,7 +134,7 @@ def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
 
 
 def test_a_statement_is_published(page: Page) -> None:
-    """Seen to fail without the form's own address."""
+    """Fails without the form's own address."""
     page.get_by_role("link", name="Answer", exact=True).click()
     page.get_by_role("link", name="Statement").click()
     page.get_by_role("checkbox", name="@SkywardAir").check()

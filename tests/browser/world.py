@@ -1,4 +1,4 @@
-"""A small world to work in: a screenful of cases, from people whose names are in ten scripts."""
+"""Test data for the desk: a screenful of cases from people with names in ten scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scrm.channels.sandbox.remote import MICROBLOG
 
 US = "skywardair"
 PEOPLE = {
-    # key: (name, what they say)
+    # key: (name, text)
     "ron": ("Ron Calder", "Your captain threw me off @SkywardAir for my size."),
     "layla": ("ليلى الحداد", "أين حقيبتي يا @SkywardAir؟ أنتظر منذ ثلاثة أيام."),
     "noa": ("נועה לוי", "המזוודה שלי לא הגיעה. @SkywardAir, מה עושים?"),
@@ -41,7 +41,7 @@ RIGHT_TO_LEFT = ("layla", "noa")
 
 @dataclass
 class World:
-    """Who said something, by key; the newest of them is the first of PEOPLE."""
+    """The cases by their author's key. The newest case is the first in PEOPLE."""
 
     cases: dict[str, Case]
 
@@ -53,7 +53,7 @@ class World:
 
 
 def populate(agent: User) -> World:
-    """Everybody's first word; a saved reply is there to answer with."""
+    """Record the first post of each person, and add a saved reply."""
     SavedReply.objects.create(name="Sorry", text="We are sorry to hear it.", owner=agent)
     begun = timezone.now() - timedelta(minutes=len(PEOPLE) + 1)
     cases = {
@@ -71,7 +71,8 @@ def says(
     visibility: Visibility = "public",
     at: datetime | None = None,
 ) -> Case:
-    """Somebody says something to us now, or said it at that time; the rules give it a case."""
+    """Record a post to us, now or at the given time, and return the case into which it was
+    routed."""
     now = at or timezone.now()
     author = Author(MICROBLOG, key, handle=key, name=name or PEOPLE.get(key, (key,))[0])
     post = community.post(MICROBLOG, key, text, at=now, to="" if visibility == "public" else US)
