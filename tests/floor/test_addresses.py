@@ -1,4 +1,5 @@
-"""Domain names on the wire: UTS 46 and IDNA 2008, wherever a name leaves or is a key."""
+"""Domain names in their network form (UTS 46, IDNA 2008), wherever a name is sent or used as a
+key."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from scrm.net.addresses import Target, ascii_host, domain_to_ascii, domain_to_un
 SHARP = "xn--strae-oqa.test"
 
 
-# Seen to fail: with Python's own codec the first four were strasse.test, and the joiner was lost.
+# Fails with Python's own codec: the first four became strasse.test, and the joiner was lost.
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -45,8 +46,8 @@ def test_a_name_has_one_form(name: str, key: str) -> None:
     assert domain_to_ascii(name) == key
 
 
-# Seen to fail: without `_HOST` in `domain_to_ascii`, all from the sixth on were mapped to signs
-# that end an address or begin another.
+# Fails without `_HOST` in `domain_to_ascii`: all from the sixth on were mapped to characters that
+# end an address or begin another one.
 @pytest.mark.parametrize(
     "name",
     ["☃.test", "i❤.test", "-ü.test", "ü" * 64, "ü." * 60, "ü" * 9000,
@@ -75,7 +76,7 @@ def test_it_is_read_as_people_write_it() -> None:
     assert domain_to_unicode("xn--i-7iq.my_host") == "xn--i-7iq.my_host"
 
 
-# Seen to fail: without `_is_one_script` the first three were shown as if they were other names.
+# Fails without `_is_one_script`: the first three were displayed as if they were other names.
 @pytest.mark.parametrize(
     ("name", "is_shown"),
     [
@@ -110,7 +111,7 @@ def test_a_url_goes_to_the_name_that_was_typed() -> None:
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What the resolver is asked for; it finds nothing."""
+    """The names that the resolver is asked for. It finds none of them."""
     asked: list[object] = []
 
     def getaddrinfo(host: object, *_: Any, **__: Any) -> list[Any]:
@@ -121,8 +122,8 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return asked
 
 
-# Seen to fail: without `_on_the_wire` in `connect`, the resolver got the name as it was typed,
-# and encodes it by IDNA 2003.
+# Fails without `_on_the_wire` in `connect`: the resolver got the name as it was typed and encoded
+# it by IDNA 2003.
 def test_every_way_out_asks_for_the_right_name(looked_up: list[object]) -> None:
     for ask in (
         lambda: http.fetch("http://straße.test/"),
@@ -136,7 +137,7 @@ def test_every_way_out_asks_for_the_right_name(looked_up: list[object]) -> None:
         http.connect("☃.test", 993, timeout=5)
 
 
-# Seen to fail: without `_on_the_wire` in `secure`, TLS asked for the certificate of another name.
+# Fails without `_on_the_wire` in `secure`: TLS asked for the certificate of another name.
 def test_tls_asks_for_the_right_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 

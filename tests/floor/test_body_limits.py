@@ -1,4 +1,4 @@
-"""How much each view takes, and from whom: a stranger's body is small, whatever cookie it bears."""
+"""Size limits of request bodies by view: small without a login, whatever cookie the request has."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def test_each_view_has_a_limit(path: str, limit: int) -> None:
 def test_only_a_session_of_somebody_counts(
     agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with any session taken, and with any cookie."""
-    monkeypatch.setattr(body_limits, "close_old_connections", lambda: None)  # the test's own
+    """Fails if any session counts, and if any cookie counts."""
+    monkeypatch.setattr(
+        body_limits, "close_old_connections", lambda: None
+    )  # keep the test's own connection
     key = as_(agent).cookies["sessionid"].value
     assert is_logged_in(f"theme=dark; sessionid={key}")
     assert not is_logged_in("")
@@ -111,7 +113,7 @@ def test_the_reason_fits_into_a_page_that_htmx_keeps(server: Serving, agent: Use
 def test_it_is_alive_while_pages_hold_all_threads(
     server: Serving, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with /healthz as a page."""
+    """Fails if /healthz is served as a page."""
     held, is_held = threading.Event(), threading.Event()
 
     def hold() -> str:

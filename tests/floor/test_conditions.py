@@ -1,4 +1,4 @@
-"""The condition language: read, ask, explain, say."""
+"""The condition language: parsing, evaluating, explaining and describing conditions."""
 
 from __future__ import annotations
 
@@ -207,21 +207,22 @@ LETTERS = st.text(st.sampled_from("aAäÄ ﬁfi東ßsS\u00ad\u0301İ-'\n\t™"),
 
 
 def _begins_with_a_letter(word: str) -> bool:
-    """Not with a mark that belongs to whatever stands before it, as in “東́”."""
+    """Whether a word does not begin with a combining mark of the character before it, as in
+    “東́”."""
     seen = fold(word).strip()
     return bool(seen) and not combining(seen[0])
 
 
 @given(LETTERS, st.lists(LETTERS.filter(_begins_with_a_letter), min_size=1, max_size=3))
 def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
-    """A leaf that asks for words holds exactly where it can show them."""
+    """A leaf that looks for words holds exactly where it can highlight them."""
     field = SCHEMA["text"]
     found = hits(Leaf(field, "contains any", tuple(words)), {"text": text})
     assert bool(found) == predicate(Leaf(field, "contains any", tuple(words)))({"text": text})
     for said, (start, end) in found:
         assert 0 <= start < end <= len(text)
         shown = " ".join(fold(text[start:end]).split())
-        assert shown.startswith(" ".join(fold(said[1:-1]).split()))  # “ß” is shown for “s”
+        assert shown.startswith(" ".join(fold(said[1:-1]).split()))  # for “s” it highlights “ß”
 
 
 @pytest.mark.parametrize(

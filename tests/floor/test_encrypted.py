@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed under a ring of keys that can be rotated."""
+"""Encrypted fields: secrets in the database, encrypted under several keys that can be rotated."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_what_was_tampered_with_does_not_open() -> None:
 
 @pytest.mark.django_db
 def test_the_database_never_sees_it(microblog: Account) -> None:
-    """G14. Seen to fail with a plain JSON field."""
+    """G14. Fails with a plain JSON field."""
     microblog.secrets = {"token": "canary-4711"}
     microblog.save()
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What is shown where nothing can be shown: in words, with a way on, and never blank."""
+"""Error pages: a text and a link to go on with, never a blank page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ As = Callable[[User], Client]
 
 
 def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
-    """No mark gives this test a database: any statement would fail it."""
+    """This test has no database mark, so any SQL statement would fail it."""
     page = server_error(RequestFactory().get("/"))
     assert page.status_code == 500
     assert "Something broke on our side" in page.content.decode()
@@ -23,7 +23,7 @@ def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
 
 @pytest.mark.django_db
 def test_a_stranger_who_is_lost_gets_words_and_the_login() -> None:
-    """Seen to fail with the words for staff alone: the page was blank."""
+    """Fails if only staff get the text: the page was blank."""
     page = Client().get("/nowhere/")
     assert page.status_code == 404
     assert "There is nothing here that you may see" in page.content.decode()

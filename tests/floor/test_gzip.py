@@ -1,4 +1,4 @@
-"""What a browser reads is compressed on the way; a download and a small word are not."""
+"""Pages are compressed; downloads and small answers are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alive and ready: what the probes are told, in words."""
+"""The health probes say whether the server is alive and ready, and why not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_all_is_well(client: Client, ticking: None) -> None:
 def test_a_machine_that_never_ticked_is_not_ready(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And that is no fault of the server's, to be found in its log."""
+    """This is no error of the server, so its log has none."""
     status, said = ready(client)
     assert (status, said["ready"], said["tick"]) == (503, False, "never ticked")
     assert said["redis"] == "ok"
@@ -47,7 +47,7 @@ def test_a_machine_that_never_ticked_is_not_ready(
 
 
 def test_a_tick_of_long_ago_is_no_tick(client: Client) -> None:
-    """Seen to fail with any heart-beat taken for a sign of life."""
+    """Fails if a heartbeat of any age counts."""
     Heartbeat.beat("tick", now=timezone.now() - timedelta(minutes=5))
     status, said = ready(client)
     assert (status, said["tick"]) == (503, "last 300 s ago")

@@ -1,5 +1,8 @@
-"""The only door out (G10). Each group of guards was seen to fail with its guard taken out:
-the comment at the group says which line was removed and what the tests then did."""
+"""The only module that makes outgoing requests (G10).
+
+Each group of guards was tested with its guard removed: the comment at the group says which line was
+removed and what the tests did then.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ REFUSED = [
     "http://224.0.0.251/",
     "http://240.0.0.1/",
     "http://255.255.255.255/",
-    # IPv6, and IPv4 hidden in it
+    # IPv6, and IPv4 inside IPv6
     "http://[::1]/",
     "http://[::]/",
     "http://[0:0:0:0:0:0:0:1]:80/",
@@ -130,7 +133,7 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The addresses that anyone tries to connect to; none of the tries succeeds."""
+    """The addresses to which a connection is attempted. No attempt succeeds."""
     tried: list[Any] = []
 
     def connect(self: socket.socket, address: Any) -> None:
@@ -144,7 +147,10 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Answers of a patched resolver, one list of addresses per look-up; the last one stays."""
+    """Answers of a fake resolver: one list of addresses per look-up.
+
+    The last list is used again.
+    """
     answers: list[list[str]] = []
 
     def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
@@ -158,7 +164,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return answers
 
 
-# Seen to fail: with `denied` answering False, every one of these tried to connect.
+# Fails if `denied` returns False: every one of these tried to connect.
 @pytest.mark.parametrize("url", REFUSED)
 def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -168,8 +174,8 @@ def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[An
     assert connections == []
 
 
-# Seen to fail: without the check of `@`, of `_NOT_IN_URL` and of the scheme, fourteen of these
-# were taken for an address, and connected or looked up.
+# Fails without the check of `@`, of `_NOT_IN_URL` and of the scheme: fourteen of these were
+# accepted as an address and connected to or looked up.
 @pytest.mark.parametrize("url", MALFORMED)
 def test_it_refuses_what_is_no_plain_web_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -185,7 +191,7 @@ def test_the_session_for_sdks_refuses_the_same(url: str, connections: list[Any])
     assert connections == []
 
 
-# Whether a trailing dot still makes an address or a name is up to the system's resolver.
+# It depends on the system's resolver whether a trailing dot makes an address or a name.
 @pytest.mark.parametrize("host", ["127.0.0.1.", "2130706433.", "localhost.", "LocalHost.."])
 def test_a_trailing_dot_opens_no_way(host: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -202,7 +208,7 @@ def test_mail_connections_are_refused_alike(host: str, connections: list[Any]) -
     assert connections == []
 
 
-# Seen to fail: with a check of the first address only.
+# Fails if only the first address is checked.
 @pytest.mark.parametrize("bad", ["127.0.0.1", "10.0.0.1", "::1", "64:ff9b::a9fe:a9fe"])
 def test_one_bad_address_among_good_ones_is_enough_to_refuse(
     bad: str, connections: list[Any], resolver: list[list[str]]
@@ -214,7 +220,7 @@ def test_one_bad_address_among_good_ones_is_enough_to_refuse(
     assert connections == []
 
 
-# Seen to fail: with a check before, and `socket.create_connection((host, port))` after it.
+# Fails if the check comes first and `socket.create_connection((host, port))` after it.
 def test_a_name_that_changes_its_answer_reaches_only_the_checked_address(
     connections: list[Any], resolver: list[list[str]]
 ) -> None:

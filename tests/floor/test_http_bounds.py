@@ -1,4 +1,4 @@
-"""What the only door out does with slow, large and broken answers (G9)."""
+"""Outgoing requests: limits on slow, large and broken answers (G9)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
-    """Starts a server that hands each connection, its request read, to a function."""
+    """Return a function that starts a server.
+
+    After reading a request, the server passes the connection to `answer`.
+    """
     listeners: list[socket.socket] = []
 
     def start(answer: Callable[[socket.socket], None]) -> str:
@@ -65,8 +68,8 @@ def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
         listener.close()
 
 
-# Seen to fail: without `settimeout(_left(…))` in `_Capped.readinto`, the dripping servers held
-# their test until the server gave up; without the byte counts, the large ones were read whole.
+# Fails without `settimeout(_left(…))` in `_Capped.readinto`: a test with a dripping server lasted
+# until the server gave up. Fails without the byte counts: large answers were read in full.
 @pytest.mark.usefixtures("allow_loopback")
 class TestBounds:
     def drip(self, head: bytes, drop: bytes) -> Callable[[socket.socket], None]:

@@ -1,6 +1,6 @@
-"""A connection that only stands there is ended: without a head, without an end, without a reader.
+"""Idle connections are closed: those that send no head, never end, or read nothing.
 
-Each test was seen to fail with uvicorn's own protocol.
+Each test fails with uvicorn's own protocol.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LARGE = 50_000_000
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
-    """`/large`: as much as no kernel takes at once; `/headers`: their names; else the length of
-    what was sent."""
+    """Answer `/large` with more than any kernel buffers, `/headers` with the header names, and any
+    other path with the length of the request body."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -95,7 +95,7 @@ def test_a_reader_who_takes_nothing_is_dropped(server: Serving) -> None:
 def test_nothing_is_written_to_one_who_is_gone(
     server: Serving, leaves: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With requests waiting behind it, that was an error in the log for each connection."""
+    """Pending requests on such a connection caused one error in the log each."""
     with server.connect(GET % b"" * 3 + GET % b"large" * 5, window=4096):
         eventually(lambda: server.connections == 1)
         if not leaves:
@@ -121,7 +121,7 @@ def test_headers_have_a_size(server: Serving) -> None:
 
 @pytest.mark.parametrize("around", [b"1;" + b"x" * 100_000, b"0\r\nX-Trailer: " + b"x" * 100_000])
 def test_so_has_what_stands_around_a_body(server: Serving, around: bytes) -> None:
-    """Trailers were kept without a bound."""
+    """Trailers were stored without a limit."""
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with server.connect(head + around) as sock:
         assert is_ended_while_sending(sock, b"x" * 100_000, times=1000, every=0.001)
@@ -145,7 +145,7 @@ def test_requests_on_one_connection_are_answered_in_their_order(server: Serving)
 def test_only_a_few_requests_wait_on_one_connection(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail without the bound: they waited in memory, for one who read nothing."""
+    """Fails without the limit: requests waited in memory for a client that read nothing."""
     waiting: list[int] = []
     receive = http_protocol.Protocol.data_received
 
@@ -161,14 +161,14 @@ def test_only_a_few_requests_wait_on_one_connection(
 
 
 def test_trailers_are_no_headers(server: Serving) -> None:
-    """Seen to fail with uvicorn's own list: a proxy that sets a header was passed by."""
+    """Fails with uvicorn's own list: a client could bypass a proxy that sets a header."""
     head = b"POST /headers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = server.ask(head, b"1\r\nx\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
     assert answer.endswith(b"host,transfer-encoding")
 
 
 def test_a_reader_of_the_slowest_rate_gets_all(server: Serving) -> None:
-    """Seen to fail with the kernel's own buffer, of which 1 MB must be taken at a time."""
+    """Fails with the kernel's default buffer, of which 1 MB must be read at a time."""
     piece = int(http_protocol.READER_SECONDS * 2_000_000 / 10)  # 2 MB a second
     with server.connect(GET % b"large", window=1_000_000) as sock:
         for _ in range(140):

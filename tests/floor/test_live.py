@@ -1,4 +1,5 @@
-"""The live bus: a hint on commit, to those who watch its topic, and never a trouble of its own."""
+"""Live events: sent on commit, only to browsers that watch the topic; a failure never fails the
+work."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ Sent = list[dict[str, Any]]
 
 @pytest.fixture
 def hints(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What would have gone to Redis."""
+    """The messages that would have gone to Redis."""
     sent: list[Any] = []
     monkeypatch.setattr(live, "_publish", lambda message: sent.append(json.loads(message)))
     return sent
@@ -31,7 +32,7 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def no_redis(settings: Any) -> Iterator[None]:
-    """A port at which nobody listens."""
+    """Set REDIS_URL to a port without a server."""
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     live._publisher.cache_clear()
     yield
@@ -43,7 +44,7 @@ def no_redis(settings: Any) -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> None:
-    """Seen to fail with the hint sent straight away."""
+    """Fails if the event is sent at once."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         assert hints == []
@@ -52,7 +53,7 @@ def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
-    """Seen to fail with the hint sent straight away."""
+    """Fails if the event is sent at once."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         transaction.set_rollback(True)
@@ -61,7 +62,7 @@ def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_the_work_goes_on(no_redis: None) -> None:
-    """G6. Seen to fail with RedisError let through and the hook not robust."""
+    """G6. Fails if RedisError is raised and the commit hook is not robust."""
     with capture_logs() as log, transaction.atomic():
         live.publish("department:1", "case", 7)
     assert [line["event"] for line in log] == ["live hint lost"]
@@ -71,7 +72,7 @@ def test_without_redis_the_work_goes_on(no_redis: None) -> None:
 
 
 class Browser:
-    """One open stream: a line that can be read and hung up."""
+    """One open stream, with what was sent to it. `left` closes it."""
 
     def __init__(self, token: str) -> None:
         self.scope = {"type": "http", "path": "/live/", "query_string": f"token={token}".encode()}
@@ -101,7 +102,7 @@ def refused(token: str) -> bool:
 
 
 def test_a_stranger_is_turned_away() -> None:
-    """Seen to fail with the token read without its signature."""
+    """Fails if the token is read without its signature."""
     assert refused("")
     assert refused("made-up")
     assert refused(signing.dumps(["department:1"], salt="another"))
@@ -109,7 +110,7 @@ def test_a_stranger_is_turned_away() -> None:
 
 
 def test_a_token_does_not_outlive_its_hour() -> None:
-    """Seen to fail with the token read at any age."""
+    """Fails if a token of any age is accepted."""
     with time_machine.travel("2026-03-04T12:00:00Z", tick=False):
         token = live.token(["department:1"])
     with time_machine.travel("2026-03-04T13:00:02Z", tick=False):
@@ -117,7 +118,7 @@ def test_a_token_does_not_outlive_its_hour() -> None:
 
 
 async def shout_until(heard: Any, topic: str) -> None:
-    """Publish until somebody heard it: a subscription takes its time."""
+    """Publish until the event was received, because a subscription takes some time."""
     for _ in range(100):
         await asyncio.to_thread(
             live._publish, json.dumps({"topic": topic, "event": "case", "id": 7})
@@ -129,7 +130,7 @@ async def shout_until(heard: Any, topic: str) -> None:
 
 
 def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
-    """Through real Redis. Seen to fail with every browser told everything."""
+    """Through a real Redis. Fails if every browser gets every event."""
     mine, theirs = f"department:{uuid.uuid4()}", f"department:{uuid.uuid4()}"
 
     async def scene() -> tuple[Browser, Browser, Browser]:
@@ -155,7 +156,7 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
 
 
 def test_one_user_has_so_many_streams_and_another_one_more() -> None:
-    """Seen to fail without a bound."""
+    """Fails without the limit."""
 
     async def scene() -> list[int]:
         asked = ["user:1"] * (live.STREAMS_OF_ONE + 1) + ["user:2"]
@@ -176,7 +177,7 @@ def test_one_user_has_so_many_streams_and_another_one_more() -> None:
 
 
 def test_one_subscription_serves_all_browsers_of_a_process() -> None:
-    """Seen to fail with a subscription for each browser."""
+    """Fails with one subscription for each browser."""
 
     async def scene() -> int:
         browsers = [Browser(live.token(["x"])) for _ in range(5)]
@@ -192,7 +193,7 @@ def test_one_subscription_serves_all_browsers_of_a_process() -> None:
 
 
 def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen to fail with a stream that waits for the next hint, however long."""
+    """Fails if the stream waits for the next event, however long that takes."""
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
 
     async def scene() -> str:
@@ -207,7 +208,7 @@ def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
-    """Seen to fail with nothing dropped: a full queue broke the bus for all."""
+    """Fails if no event is dropped: a full queue broke the bus for all browsers."""
 
     async def scene() -> list[bytes]:
         async def send(_message: dict[str, Any]) -> None:
@@ -216,7 +217,7 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
         hub, line = live._Hub(), live._Line(["x"], send)
         with hub.holding(line):
             line.tell(live.BEAT)
-            await asyncio.sleep(0.01)  # from now on it hangs
+            await asyncio.sleep(0.01)  # from now on it does not return
             for pk in range(live._WAITING + 5):
                 hub._spread(json.dumps({"topic": "x", "event": "case", "id": pk}).encode())
             waiting = list(line.waiting)
@@ -230,7 +231,7 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
 
 
 def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) -> None:
-    """G6. Seen to fail with the subscription given up at the first error."""
+    """G6. Fails if the subscription is given up at the first error."""
     topic, there = str(uuid.uuid4()), settings.REDIS_URL
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
@@ -249,7 +250,10 @@ def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) 
 
 
 def test_what_stands_for_good_is_no_garbage_to_look_through() -> None:
-    """A thousand open streams waited for it, and every page beside them."""
+    """The garbage collector ignores what was loaded at startup.
+
+    Otherwise a thousand open streams, and every page beside them, waited for its collections.
+    """
     told = iter(["lifespan.startup", "lifespan.shutdown"])
 
     async def receive() -> dict[str, str]:

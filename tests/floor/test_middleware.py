@@ -1,4 +1,4 @@
-"""What wraps every page: its id, a login that fits into htmx, and the headers that protect it."""
+"""Middleware of every page: request ids, a login that works inside htmx, and security headers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def test_each_request_is_one_line_in_the_log(client: Client) -> None:
 def test_no_key_in_an_address_gets_into_the_log(
     agent: User, as_: Callable, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
-    """Neither by our line nor by Django's. Seen to fail with the path, and unfiltered."""
+    """Neither our own log line nor Django's has it.
+
+    Fails if the path is logged, and without the filter.
+    """
     caplog.handler.addFilter(without_address)
     with capture_logs() as log:
         as_(agent).get(address)
@@ -64,7 +67,7 @@ def test_what_no_page_answers_has_no_route(agent: User, as_: Callable) -> None:
 
 
 def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
-    """Deny by default. Seen to fail without LoginRequiredMiddleware."""
+    """Access is denied by default. Fails without LoginRequiredMiddleware."""
     answer = client.get("/contacts/?q=anna")
     assert answer.status_code == 302
     assert urlsplit(answer["Location"]).path == "/account/login/"
@@ -81,7 +84,7 @@ def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
     ],
 )
 def test_inside_htmx_the_whole_browser_goes_to_the_login(client: Client, here: str) -> None:
-    """Else a login page appears in a pane. Seen to fail without `login_inside_htmx`."""
+    """Otherwise the login page would appear inside a pane. Fails without `login_inside_htmx`."""
     answer = client.get(
         "/nav/", headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{here}"}
     )
@@ -106,7 +109,7 @@ def test_a_colleague_who_is_logged_in_is_left_in_peace(agent: User, as_: Callabl
 
 
 def test_every_page_is_strict_about_scripts(client: Client) -> None:
-    """G11. Seen to fail without CSPMiddleware."""
+    """G11. Fails without CSPMiddleware."""
     for path in ("/account/login/", "/no/such/page"):
         policy = client.get(path, follow=True)["Content-Security-Policy"]
         assert "script-src 'self'" in policy

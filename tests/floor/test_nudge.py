@@ -1,4 +1,4 @@
-"""A nudge: sent on commit, by name, quickly or not at all."""
+"""Nudges: Celery messages that are sent on commit, by task name, quickly or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scrm.bus.scheduler import BoundedScheduler
 
 
 class Broker:
-    """Stands where Celery stands, with one queue, and writes down what it was asked to send."""
+    """A fake of Celery with one queue that records what it was asked to send."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
@@ -42,7 +42,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 
 def app_at(port: int) -> Celery:
-    """Our own Celery, but with its broker somewhere else."""
+    """Our Celery settings with another broker."""
     app = Celery("elsewhere", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
     ours = scrm.celery.app.conf
     app.conf.update(
@@ -55,14 +55,14 @@ def app_at(port: int) -> Celery:
 
 @pytest.fixture
 def frozen() -> Iterator[int]:
-    """The port of a Redis that takes calls and never says a word."""
+    """The port of a fake Redis that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
-    """Seen to fail with the task sent straight away: it would not find its row."""
+    """Fails if the task is sent at once: it would not find its row."""
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         assert broker.sent == []
@@ -73,14 +73,14 @@ def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_later_nudge_expires_later(broker: Broker) -> None:
-    """Seen to fail with one time of expiry for all."""
+    """Fails with one expiry time for all messages."""
     nudge("scrm.pipeline.deliver", 7, after=10)
     assert broker.sent[0][2] == {"countdown": 10, "expires": EXPIRES + 10, "retry": False}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
-    """Seen to fail with the task sent straight away."""
+    """Fails if the task is sent at once."""
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         transaction.set_rollback(True)
@@ -92,7 +92,7 @@ def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
 def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
     kind: str, frozen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G6. Seen to fail with the errors let through, with longer time-outs, and with retries."""
+    """G6. Fails if errors are raised, with longer time-outs, and with retries."""
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1 if kind == "gone" else frozen))
     start = time.monotonic()
     with capture_logs() as log, transaction.atomic():
@@ -103,7 +103,7 @@ def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
 
 @pytest.mark.django_db(transaction=True)
 def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
-    """Seen to fail without the look at the queue's length: a queue without a worker grew."""
+    """Fails without the check of the queue's length: a queue without a worker kept growing."""
     for number in range(FULL + 10):
         nudge("scrm.pipeline.deliver", number)
     assert len(broker.sent) == FULL
@@ -111,7 +111,7 @@ def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
 
 @pytest.fixture
 def due(admin: User) -> QuerySet[Source]:
-    """More than are sent at once; by name and by number in the opposite order."""
+    """More sources than are sent at once; the oldest comes last by name and by number."""
     first = timezone.now() - timedelta(days=1)
     Source.objects.bulk_create(
         Source(
@@ -131,7 +131,8 @@ def due(admin: User) -> QuerySet[Source]:
 def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Seen to fail with the rows in their own order, by name; and with the same sent again."""
+    """Fails if the rows are taken in their own order, by name, and if the same rows are sent
+    again."""
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
     oldest = due.order_by("next_poll_at").values_list("pk", flat=True)[:MOST_IN_FLIGHT]
     assert [args for _task, args, _options in broker.sent] == [(pk,) for pk in oldest]
@@ -144,7 +145,7 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
 
 @pytest.mark.django_db(transaction=True)
 def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Source]) -> None:
-    """Seen to fail with one sent for each at every tick, whatever waited."""
+    """Fails if each tick sends one message per row, whatever is already waiting."""
     for _ in range(3):
         top_up("scrm.pipeline.process", due.filter(name__lt="00003"))
         assert [args for _task, args, _options in broker.sent] == [()] * 3
@@ -161,7 +162,7 @@ def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Sou
 def test_without_redis_nothing_is_sent_and_all_stay_due(
     due: QuerySet[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One failure is enough to leave it alone for a while. Seen to fail with each row tried."""
+    """After one failure Redis is skipped for a while. Fails if each row is tried."""
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1))
     sweeps: list[Callable[[], None]] = [
         lambda: top_up("scrm.pipeline.poll", due),
@@ -177,7 +178,8 @@ def test_without_redis_nothing_is_sent_and_all_stay_due(
 def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Seen to fail with one bound for both: unknown sendings waited for a statement to 5,000."""
+    """Fails with one limit for both: unknown deliveries waited behind a statement to 5,000
+    people."""
     nudge_each("scrm.pipeline.deliver", due, oldest_by="pk")
     nudge_rare("scrm.pipeline.settle", due.filter(name__lt="00007"), oldest_by="pk")
     assert [task for task, _args, _options in broker.sent].count("scrm.pipeline.settle") == 7
@@ -186,7 +188,7 @@ def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
 def test_beat_sends_nothing_into_a_full_queue(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with Celery's own scheduler: without a worker the queue grew for ever."""
+    """Fails with Celery's own scheduler: without a worker the queue grew for ever."""
     monkeypatch.setattr(Scheduler, "apply_async", lambda _self, entry: broker.sent.append(entry))
     scheduler = BoundedScheduler(app=scrm.celery.app, lazy=True)
     entry = scheduler.Entry(task="scrm.pipeline.tick", app=scrm.celery.app)

@@ -14,7 +14,8 @@ def test_a_key_is_read(typed: str, read: int) -> None:
 
 @pytest.mark.parametrize("typed", ["", "-1", "1.0", " 1", "1_0", "²", "٣", "9" * 19, "9" * 5000])
 def test_anything_else_is_no_key(typed: str) -> None:
-    """Above 18 digits no key of PostgreSQL's; above 4,300 Python itself refuses."""
+    """Numbers of more than 18 digits are no keys of PostgreSQL; above 4,300 Python itself
+    refuses."""
     assert number(typed) is None
 
 

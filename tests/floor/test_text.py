@@ -106,7 +106,7 @@ def test_nothing_else_may_become_a_link(url: str) -> None:
     assert safe_url(url) == ""
 
 
-# Seen to fail: without `_tame`, the nested `div` alone took a minute; with `[^>]*` in `_BLOCK`,
+# Fails without `_tame`: the nested `div` alone took a minute. Fails with `[^>]*` in `_BLOCK`:
 # "<br<br" took 34 seconds.
 @pytest.mark.slow
 @pytest.mark.parametrize(
