@@ -1,4 +1,5 @@
-"""Topics hit whole words and phrases, in any script, and point at them in the original."""
+"""Topics match whole words and phrases in any script, and return their places in the original
+text."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def _match(query: TopicQuery, text: str, title: str = "") -> list[Hit]:
 
 
 def _found(term: str, text: str) -> list[str]:
-    """What `term` hits, cut out of the original text."""
+    """The parts of the original text that `term` matches."""
     hits = _match(TopicQuery(1, any_of=(term,)), text)
     return [text[span.start : span.end] for hit in hits for span in hit.spans]
 
@@ -54,7 +55,7 @@ def _found(term: str, text: str) -> list[str]:
         ("acme", "ACME! acme_corp, acme2; acmes", ["ACME"]),
         ("acme", "#acme, @acme and acme's", ["acme", "acme", "acme"]),
         ("acme", "Acme™ and Acme®", ["Acme", "Acme"]),
-        # Signs.
+        # Symbols.
         ("#acme", "acme @acme #acme ＃Acme", ["#acme", "＃Acme"]),
         ("@acme", "joe@acme.com @acme_x (@acme)", ["@acme"]),
         ("@SkywardAir", "thanks @skywardair!", ["@skywardair"]),
@@ -74,12 +75,12 @@ def _found(term: str, text: str) -> list[str]:
         ("acme", "Ａｃｍｅ 𝐀𝐜𝐦𝐞", ["Ａｃｍｅ", "𝐀𝐜𝐦𝐞"]),
         ("σας", "ΣΑΣ", ["ΣΑΣ"]),
         ("skyward", "Sky\u00adward", ["Sky\u00adward"]),
-        # Letters of their own.
+        # Distinct letters.
         ("мои", "мой мои", ["мои"]),
         ("мой", "мои\u0306", ["мои\u0306"]),
         ("한국", "한국 한국어 \u1112\u1161\u11ab국", ["한국", "\u1112\u1161\u11ab국"]),
         ("हिन्दी", "हिन्दी हिन्द", ["हिन्दी"]),
-        # No word breaks.
+        # Scripts without spaces.
         ("東京", "私は東京都に", ["東京"]),
         ("acme", "昨日acmeで", ["acme"]),
         ("@acme", "昨日@acmeで", ["@acme"]),

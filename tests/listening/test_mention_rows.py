@@ -1,4 +1,4 @@
-"""What was heard: all of it, or what a figure of the map counted."""
+"""The list of mentions: all of them, or those that a figure of the map counted."""
 
 from __future__ import annotations
 

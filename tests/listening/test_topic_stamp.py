@@ -44,7 +44,7 @@ def execute(sql: str) -> None:
 
 @pytest.mark.django_db
 def test_unchanged_topics_are_not_read_again(brand: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen to fail with all of them loaded for each batch."""
+    """Fails if all topics are loaded for each batch."""
     current_matcher()
     with CaptureQueriesContext(connection) as statements:
         matcher = current_matcher()
@@ -86,8 +86,11 @@ class AfterAnyChanges(TestCase):
     def test_the_matcher_is_that_of_the_topics_as_they_are(
         self, steps: list[tuple[str, str, bool]]
     ) -> None:
-        """Changes that are rolled back among them. Seen to fail without the trigger, and with a
-        number that each change raises: what was rolled back gave its number to another change."""
+        """Some of the changes are rolled back.
+
+        Fails without the trigger. Fails also with a number that each change increases: a change
+        that was rolled back gave its number to another change.
+        """
         owner = User.objects.create_user("owner@scrm.example")
         for change, word, stays in steps:
             try:
@@ -103,7 +106,7 @@ class AfterAnyChanges(TestCase):
 
 @contextmanager
 def elsewhere() -> Iterator[Any]:
-    """Another process's connection, in a transaction of its own."""
+    """A connection of another process, in a transaction of its own."""
     other = connection.copy()
     other.set_autocommit(False)
     try:
@@ -115,7 +118,7 @@ def elsewhere() -> Iterator[Any]:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_another_process_changes_counts_from_its_commit(brand: Topic) -> None:
-    """Seen to fail without the trigger."""
+    """Fails without the trigger."""
     assert hits() == []
     with elsewhere() as cursor:
         cursor.execute(

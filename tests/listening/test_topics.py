@@ -95,7 +95,7 @@ def test_a_paused_topic_matches_nothing_until_resumed(admin: User, as_: Any, bra
     pause, browser = reverse("listening:topic_pause", args=[brand.pk]), as_(admin)
     browser.post(pause, {"to": "paused"})
     assert not Topic.objects.queries()
-    browser.post(pause, {"to": "paused"})  # a second click is no toggle
+    browser.post(pause, {"to": "paused"})  # a second click changes nothing
     assert not Topic.objects.queries()
     browser.post(pause, {"to": "active"})
     assert Topic.objects.queries()

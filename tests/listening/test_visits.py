@@ -1,4 +1,5 @@
-"""A visit: claimed, fetched without a transaction, stored with its cursor or not at all."""
+"""Fetches of a source: claimed, fetched without a transaction, stored with their cursor or not at
+all."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 class Village:
-    """A listener that brings home what it is told to, in turn, and remembers its visits."""
+    """A listener that returns the given answers in turn and records its calls."""
 
     def __init__(self) -> None:
         self.answers: list[Batch | Exception | Callable[[], Batch]] = []
@@ -76,7 +77,7 @@ def item(key: str, **facts: Any) -> Item:
 
 
 def go(source: Source) -> Poll | None:
-    """Visit it now, whenever it would have been due."""
+    """Fetch the source now, whenever it is due."""
     Source.objects.filter(pk=source.pk).update(next_poll_at=NOON - HOUR)
     done = visit(Source.objects.get(pk=source.pk))
     source.refresh_from_db()
@@ -87,7 +88,7 @@ def stored() -> set[str]:
     return set(Mention.objects.values_list("key", flat=True))
 
 
-# What comes home
+# Stored items
 
 
 def test_items_and_cursor_are_stored_together(source: Source, village: Village) -> None:
@@ -103,7 +104,7 @@ def test_items_and_cursor_are_stored_together(source: Source, village: Village) 
 
 
 def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Village) -> None:
-    """Seen to fail with the cursor not kept."""
+    """Fails if the cursor is not stored."""
     village.says(item("1"))
     village.says(item("2"))
     go(source)
@@ -128,7 +129,7 @@ def test_a_network_that_asks_us_to_stay_away_is_obeyed(source: Source, village: 
 def test_in_its_first_day_a_source_is_visited_within_a_minute(
     source: Source, village: Village
 ) -> None:
-    """Seen to fail with the rhythm alone: whoever added it waited five minutes."""
+    """Fails if only the rhythm counts: the user who added the source waited five minutes."""
     source.created_at = NOON - timedelta(hours=23)
     source.save()
     village.says(item("1"))
@@ -145,7 +146,7 @@ def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, villag
 
 
 def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Village) -> None:
-    """Seen to fail with neither the places told apart nor the halving: either alone holds."""
+    """Fails if places are not deduplicated and batches are not halved; one of the two is enough."""
     village.says(item("1"), item("1"))
     go(source)
     assert stored() == {"1"}
@@ -154,7 +155,7 @@ def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Vill
 def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
     source: Source, village: Village
 ) -> None:
-    """Seen outlives the mention. Seen to fail with every listed item taken for fresh."""
+    """A Seen row outlives its mention. Fails if every listed item is taken as new."""
     Seen.objects.claim({(SCOPE, "old")})
     village.says(item("old"), item("new"))
     poll = go(source)
@@ -164,7 +165,7 @@ def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
 
 
 def test_statements_do_not_depend_on_the_number_of_items(source: Source, village: Village) -> None:
-    """Seen to fail with `Seen.claim` called for each item."""
+    """Fails if `Seen.claim` is called for each item."""
     counts = []
     for size in (10, 100, 500):
         village.says(*(item(f"{size}-{n}") for n in range(size)))
@@ -174,17 +175,17 @@ def test_statements_do_not_depend_on_the_number_of_items(source: Source, village
     assert counts[0] == counts[1] == counts[2]
 
 
-# What dies on the way (G3)
+# Crashes (G3)
 
 
 class PowerCut(BaseException):
-    """What no handler catches, as SIGKILL."""
+    """An exception that no handler catches, like SIGKILL."""
 
 
 def test_dying_between_fetch_and_store_loses_nothing(
     source: Source, village: Village, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with the cursor moved before the items are stored."""
+    """Fails if the cursor moves before the items are stored."""
 
     def cut(*_: object, **__: object) -> None:
         raise PowerCut
@@ -209,7 +210,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
 def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
     source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail with the transaction around `_keep` taken out."""
+    """Fails without the transaction around `_keep`."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("disk on fire")
@@ -227,7 +228,7 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
 
 
 def test_only_one_of_two_pollers_visits(source: Source) -> None:
-    """Seen to fail with the lease left out of `due`."""
+    """Fails if `due` ignores the lease."""
     assert source.start_poll(now=NOON)
     again = Source.objects.get(pk=source.pk)
     assert again.start_poll(now=NOON) is None
@@ -235,7 +236,7 @@ def test_only_one_of_two_pollers_visits(source: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Village) -> None:
-    """G3, G8. Seen to fail with the lease left out of `due`."""
+    """G3, G8. Fails if `due` ignores the lease."""
     village.answers = [Batch(items=(item("1"),))] * 8
     done = at_once(*(lambda: visit(Source.objects.get(pk=source.pk)) for _ in range(8)))
     assert len([poll for poll in done if poll]) == 1
@@ -246,7 +247,7 @@ def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Villa
 def test_a_poller_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Seen to fail with the fence taken out: the late cursor overwrites the new one."""
+    """Fails without the fence: the late cursor overwrote the new one."""
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -266,7 +267,7 @@ def test_a_poller_that_wakes_after_its_lease_changes_nothing(
 def test_a_failure_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Seen to fail with the fence taken out."""
+    """Fails without the fence."""
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -280,13 +281,13 @@ def test_a_failure_that_wakes_after_its_lease_changes_nothing(
     assert stored() == {"new"}
 
 
-# Whose turn it is
+# Order of the sources
 
 
 def test_the_one_that_has_been_due_longest_is_next(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Whatever its name and number. Seen to fail with the first by name."""
+    """Neither name nor number counts. Fails if the first by name is taken."""
     for name, hours in (("b", 1), ("a", 2), ("d", 3), ("c", 4)):
         make_source(address=name, next_poll_at=NOON - hours * HOUR)
     make_source(address="later", next_poll_at=NOON + HOUR)
@@ -300,7 +301,7 @@ def test_the_one_that_has_been_due_longest_is_next(
 def test_what_always_kills_its_worker_keeps_nobody_waiting(
     make_source: Callable[..., Source], village: Village, clock: Any
 ) -> None:
-    """Seen to fail with its time left as it was: after each lease it was the first again."""
+    """Fails if the due time is not changed: after each lease the same source was first again."""
     make_source(address="killer", next_poll_at=NOON - 9 * HOUR)
     make_source(address="waits", next_poll_at=NOON - HOUR)
     assert Source.objects.start_poll(now=datetime.now(UTC)).source.name == "killer"  # and it dies
@@ -315,7 +316,7 @@ def test_what_always_kills_its_worker_keeps_nobody_waiting(
 def test_pollers_at_once_take_one_source_each(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Seen to fail without a lock: all took the first."""
+    """Fails without a lock: all took the first source."""
     for number in range(8):
         make_source(address=str(number), next_poll_at=NOON - HOUR)
     village.answers = [Batch()] * 8
@@ -323,7 +324,7 @@ def test_pollers_at_once_take_one_source_each(
     assert {poll.source.name for poll in done if poll} == {str(number) for number in range(8)}
 
 
-# What goes wrong
+# Errors
 
 
 def test_an_error_becomes_a_health_line_and_keeps_the_cursor(
@@ -372,7 +373,7 @@ def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
 def test_a_broken_listener_stops_only_itself(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Seen to fail with only ChannelError caught."""
+    """Fails if only ChannelError is caught."""
     broken, sound = (
         make_source(address="https://a.example"),
         make_source(address="https://b.example"),
@@ -395,13 +396,13 @@ def test_a_channel_that_cannot_listen_says_so(
     assert source.error == "By hand cannot be listened to."
 
 
-# What poisons (G5)
+# Bad items (G5)
 
 
 def test_nul_and_lone_surrogates_are_gone_before_they_reach_the_database(
     source: Source, village: Village
 ) -> None:
-    """Seen to fail with `storable` taken out of the seam."""
+    """Fails without `storable`."""
     author = Author("feed", "a\0b", name="An\ud800na")
     village.says(item("1\0", text="a\0b\udfffc", title="\ud83d", author=author))
     poll = go(source)
@@ -420,7 +421,7 @@ def poison(key: str) -> Item:
 def test_a_poison_item_is_set_apart_and_the_others_are_stored(
     source: Source, village: Village, bad: set[int]
 ) -> None:
-    """Seen to fail with the halving taken out."""
+    """Fails if batches are not halved."""
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
     poll = go(source)
     assert poll
@@ -433,7 +434,10 @@ def test_a_poison_item_is_set_apart_and_the_others_are_stored(
 
 
 def test_a_key_too_large_for_its_index_is_set_apart_too(source: Source, village: Village) -> None:
-    """PostgreSQL calls this a trouble of its own; seen to stop the source when it was believed."""
+    """PostgreSQL reports this as an operational error.
+
+    Fails if that is believed: the source stopped.
+    """
     vast = "".join(chr(0x10000 + n * 977 % 0xF0000) for n in range(400))
     village.says(item(vast, scope=vast[::-1]), item("1"))
     poll = go(source)
@@ -445,7 +449,7 @@ def test_a_key_too_large_for_its_index_is_set_apart_too(source: Source, village:
 def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
     source: Source, village: Village
 ) -> None:
-    """Seen to fail with what the listener set apart left out of `_keep`."""
+    """Fails if `_keep` ignores the items that the listener quarantined."""
     village.says(item("1"), apart=(Apart(b"<entry", "no end"),))
     poll = go(source)
     assert poll
@@ -472,7 +476,7 @@ EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 def test_an_absurd_date_breaks_nothing(
     source: Source, village: Village, moment: datetime, zone: str, settings: Any
 ) -> None:
-    """Seen to fail with the date stored as it came: year 1 in the far east is before Christ."""
+    """Fails if the date is stored as it came: year 1 in the far east is before Christ in UTC."""
     settings.TIME_ZONE = zone
     village.says(item("absurd", occurred_at=moment), item("1"))
     poll = go(source)
@@ -487,7 +491,7 @@ def test_an_absurd_date_breaks_nothing(
     assert len(Mention.objects.claim_batch(now=NOON, lease=HOUR)) == 2
 
 
-# What was said before we came
+# Items from before the source was added
 
 
 def test_what_is_older_than_a_day_when_a_source_is_added_is_backlog(
@@ -530,9 +534,10 @@ def test_backlog_is_brought_in_on_demand(source: Source, village: Village) -> No
 def test_a_second_source_sights_the_same_mention(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Seen to fail with neither the look for sightings nor ON CONFLICT: set apart the third time.
+    """Fails with neither the look-up of sightings nor ON CONFLICT: the item was quarantined the
+    third time.
 
-    Either alone holds.
+    One of the two is enough.
     """
     one, two = make_source(address="https://a.example"), make_source(address="https://b.example")
     for source in (one, two, two):
@@ -547,7 +552,10 @@ def test_a_second_source_sights_the_same_mention(
 def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Seen to fail without the second look; and to give up on it unless attempts start anew."""
+    """Fails if it is not processed again.
+
+    Fails also if its attempts are not reset, because it would be given up.
+    """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     for source in (talk, ours):
         village.says(item("1"))
@@ -562,7 +570,7 @@ def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
 def test_what_is_being_worked_on_is_left_to_its_worker(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Seen to fail with the second look given to what is not processed yet as well."""
+    """Fails if a mention that was never processed is reset as well."""
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     village.says(item("1"))
     go(talk)
@@ -576,7 +584,7 @@ def test_what_is_being_worked_on_is_left_to_its_worker(
 def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """G4. Seen to deadlock with the sorting taken out of `Seen.claim`."""
+    """G4. Fails with a deadlock if `Seen.claim` does not sort."""
     keys = [(SCOPE, f"k{n}") for n in range(20_000)]
     gate = Barrier(2)
 
@@ -598,7 +606,7 @@ def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
 def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     make_source: Callable[..., Source], village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to deadlock with the rows of each chunk written in the order of their hashes."""
+    """Fails with a deadlock if the rows of each chunk are written in the order of their hashes."""
     items = [item(f"{n:03}") for n in range(600)]
     first_stored, claim = Event(), SeenManager.claim
 
@@ -608,7 +616,7 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
             return claim(manager, places)
         fresh = claim(manager, places)
         first_stored.set()
-        time.sleep(0.5)  # the other visit runs into what this one holds
+        time.sleep(0.5)  # the other fetch meets the rows that this one holds
         return fresh
 
     monkeypatch.setattr(SeenManager, "claim", in_turn)
@@ -620,7 +628,7 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     assert Mention.objects.count() == 600
 
 
-# Files that came along
+# Attachments
 
 
 @pytest.fixture
@@ -651,7 +659,7 @@ def test_a_file_is_stored_once_however_often_its_letter_is_found(
 def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the sweep finds it. Seen to fail with the files stored in the visit's transaction."""
+    """So the cleanup finds the file. Fails if files are stored in the transaction of the fetch."""
     monkeypatch.setattr("listening.visit._sight", lambda *_: 1 / 0)
     village.says(letter())
     done = go(source)
