@@ -1,4 +1,4 @@
-"""`python -m scrm.launcher.embedded --data … -- command`."""
+"""Tests of `python -m scrm.launcher.embedded --data … -- command`."""
 
 from __future__ import annotations
 

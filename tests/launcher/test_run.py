@@ -1,4 +1,4 @@
-"""`make run`, with tiny real processes in place of scrm's own (see stand_in.py)."""
+"""`make run`, with small processes in place of the real ones (see stand_in.py)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENV = {name: value for name, value in os.environ.items() if name not in GIVEN}
 
 
 class Machine:
-    """A data directory and a port on which the stand-in is started again and again."""
+    """A data directory and a port for one or more runs of the stand-in."""
 
     def __init__(self, var: Path) -> None:
         self.var = var

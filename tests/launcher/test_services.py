@@ -1,4 +1,4 @@
-"""Our own PostgreSQL and Redis."""
+"""The embedded PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_committed_rows_outlive_a_kill_of_the_database(postgres: Postgres) -> No
 def test_a_lock_file_whose_pid_now_belongs_to_another_program_does_not_stop_the_start(
     postgres: Postgres,
 ) -> None:
-    # Without the removal of stale locks PostgreSQL refuses: "lock file already exists".
+    # Without the removal of stale locks PostgreSQL refuses to start: "lock file already exists".
     postgres.kill()
     bystander = processes.spawn(["sleep", "60"], identity=postgres.identity)
     lock = postgres.data / "postmaster.pid"
