@@ -1,4 +1,5 @@
-"""Connecting a blog: tried before it is kept, errors at the field, its source by itself."""
+"""Connecting a blog: checked before it is saved, errors at their field, its source added
+automatically."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ SECRET = "abcd efgh ijkl mnop"
 
 @pytest.fixture
 def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the blog says of itself; `trouble` where it does not let us in."""
+    """The answer of the blog. Its login fails with `trouble` if that is set."""
     facts: dict[str, Any] = {
         "blog": Blog("wordpress:blog.example", "user-1", "https://blog.example",
                      "Skyward stories", "https://blog.example/wp-json/"),

@@ -69,12 +69,12 @@ def body(browser: Client, page: str, **query: Any) -> str:
 
 
 def shown(browser: Client, contact: Contact, **query: Any) -> list[str]:
-    """The texts on the timeline, top to bottom."""
+    """The texts on the timeline, from top to bottom."""
     days = browser.get(contact.get_absolute_url(), query).context["days"]
     return [touch.interaction.text for _day, touches in days for touch in touches]
 
 
-# The list.
+# List
 
 
 @pytest.mark.parametrize("words", ["calder", "@RonCalder", "r. c"])
@@ -149,7 +149,7 @@ def test_strangers_are_listed_newest_first_or_by_name(
     assert browser.get("/contacts/strangers/", {"q": "calder"}).context["strangers"] == []
 
 
-# The page.
+# Page
 
 
 def test_the_page_shows_who_says_that_a_profile_is_them_and_why(
@@ -177,7 +177,7 @@ def test_a_restricted_conversation_shows_as_one_with_its_department_and_nothing_
 def test_asking_for_kinds_tells_nothing_about_a_restricted_conversation(
     agent: User, sales: Department, as_: Any, director: Contact, say: Any
 ) -> None:
-    """Seen to fail with all interactions asked, not only the readable ones."""
+    """Fails if all interactions are searched, not only the readable ones."""
     give(say("My lawyer says", restricted=True, kind="letter"), sales)
     say("A letter", kind="letter")
     browser = as_(agent)
@@ -273,7 +273,7 @@ def test_a_name_is_text_whatever_is_in_it(agent: User, as_: Any) -> None:
     assert "<i>" not in page
 
 
-# Links.
+# Profile links
 
 
 def test_another_profile_is_found_and_linked_with_evidence(
@@ -381,7 +381,7 @@ def test_a_guess_that_was_ended_meanwhile_is_not_confirmed(
     assert Profile.objects.get(pk=ron.pk).contact is None
 
 
-# Tags.
+# Tags
 
 
 def test_a_tag_is_put_on_once_and_taken_off(agent: User, as_: Any, director: Contact) -> None:
@@ -416,7 +416,7 @@ def test_a_tag_without_words_is_refused(agent: User, as_: Any, director: Contact
     assert director.tags == []
 
 
-# Relations.
+# Relations
 
 
 def test_a_relation_shows_from_both_sides_and_its_end_can_be_undone(
@@ -471,7 +471,7 @@ def test_people_are_found_while_one_types(
     assert body(browser, "/contacts/find/", q=" ").strip() == ""
 
 
-# What we know of them.
+# Details
 
 
 def test_a_new_contact_is_made_by_hand(agent: User, as_: Any) -> None:
@@ -498,7 +498,7 @@ def test_facts_are_edited(agent: User, as_: Any, director: Contact) -> None:
 def test_an_edit_of_what_changed_meanwhile_is_refused_with_both_shown(
     agent: User, as_: Any, director: Contact
 ) -> None:
-    """Seen to fail without the comparison of versions: the last one to save won."""
+    """Fails if versions are not compared: the last edit replaced the other."""
     browser, page = as_(agent), f"/contacts/{director.pk}/edit/"
     seen = browser.get(page).context["form"]["seen"].value()
     Contact.objects.filter(pk=director.pk).update(about="Theirs", kind="partner")

@@ -1,4 +1,5 @@
-"""G17: what was said and decided cannot be edited by raw SQL either; configuration is tracked."""
+"""G17: not even raw SQL can edit what was said and decided, and changes of configuration are
+recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ LEDGERS = {
     "responses_decision": "why",
     "responses_approval": "reason",
 }
-"""Table → a column that somebody might like to change."""
+"""Table → a column that a user might want to change."""
 BLANKABLE = [
     ("crm_interaction", "other_address"),
     *((table, LEDGERS[table]) for table in LEDGERS if not table.endswith("revision")),
@@ -94,13 +95,13 @@ def changed(column: str) -> str:
 
 @pytest.mark.parametrize(("table", "column"), LEDGERS.items())
 def test_nobody_edits_the_ledger(table: str, column: str) -> None:
-    """Seen to fail with the triggers of each table disabled."""
+    """Fails, for each table, if its triggers are disabled."""
     assert refused(f"UPDATE {table} SET {column} = {changed(column)}")
 
 
 @pytest.mark.parametrize("table", [*LEDGERS, "listening_mention", "responses_response"])
 def test_nobody_deletes_from_the_ledger(table: str) -> None:
-    """Seen to fail with the triggers of each table disabled."""
+    """Fails, for each table, if its triggers are disabled."""
     assert refused(f"DELETE FROM {table}")
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"DELETE FROM {table}")
@@ -108,35 +109,35 @@ def test_nobody_deletes_from_the_ledger(table: str) -> None:
 
 @pytest.mark.parametrize(("table", "column"), BLANKABLE)
 def test_an_erasure_may_blank_the_words(table: str, column: str) -> None:
-    """Seen to fail with erasures refused as well."""
+    """Fails if erasures are refused as well."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused(f"UPDATE {table} SET {column} = ''")
 
 
 @pytest.mark.parametrize(("table", "column"), NAMED.items())
 def test_not_even_an_erasure_changes_anything_else(table: str, column: str) -> None:
-    """Seen to fail with the triggers of each table disabled."""
+    """Fails, for each table, if its triggers are disabled."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET {column} = ''")
 
 
 @pytest.mark.parametrize("table", ["routing_rulerevision", "listening_topicrevision"])
 def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
-    """Seen to fail with an erasure let through whatever it changes."""
+    """Fails if an erasure may change anything."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET number = number + 1")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_leave_to_blank_ends_with_its_transaction() -> None:
-    """Seen to fail with any value of `scrm.erasing` taken for leave: it stays, empty."""
+    """Fails if any value of `scrm.erasing` is accepted: the setting stays, with an empty value."""
     with transaction.atomic():
         sql("SET LOCAL scrm.erasing = 'on'")
     assert refused("UPDATE routing_caseevent SET why = ''")
 
 
 def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
-    """Seen to fail with any value of `scrm.erasing` taken for leave."""
+    """Fails if any value of `scrm.erasing` is accepted."""
     for word in ("off", "", "true"):
         sql(f"SET LOCAL scrm.erasing = '{word}'")
         assert refused("UPDATE routing_caseevent SET why = ''")
@@ -151,7 +152,7 @@ def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
     ],
 )  # fmt: skip
 def test_what_was_found_stays_as_found(change: str) -> None:
-    """Seen to fail with the trigger `frozen` disabled."""
+    """Fails if the trigger `frozen` is disabled."""
     assert refused(f"UPDATE listening_mention SET {change}")
 
 
@@ -174,7 +175,7 @@ def test_the_work_on_what_was_found_moves_on(noon: datetime) -> None:
     ],
 )
 def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
-    """P7 too: nobody becomes the author of another's words. Seen to fail without `frozen`."""
+    """P7: nobody becomes the author of another user's text either. Fails without `frozen`."""
     assert not refused("UPDATE responses_response SET text = 'a draft may change'")
     for state in ("held", "released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)
@@ -182,14 +183,14 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """Else its words could change on that way. Seen to fail without `never`."""
+    """Otherwise its text could be changed after it left. Fails without `never`."""
     for state in ("released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)
         assert refused("UPDATE responses_response SET state = 'draft'")
 
 
 def test_the_words_cannot_change_in_the_step_that_leaves_the_draft_behind() -> None:
-    """Seen to fail with neither `never` nor the words frozen: either alone holds."""
+    """Fails with neither `never` nor the frozen text; one of the two is enough."""
     sql("UPDATE responses_response SET state = 'released'")
     assert refused("UPDATE responses_response SET state = 'draft', text = 'other'")
 
@@ -225,7 +226,7 @@ def changes(name: str) -> int:
 def test_a_change_of_configuration_is_kept_even_by_raw_sql(
     table: str, change: str, log: str
 ) -> None:
-    """Seen to fail with the triggers of each table disabled."""
+    """Fails, for each table, if its triggers are disabled."""
     before = changes(log)
     sql(f"UPDATE {table} SET {change}")
     assert changes(log) > before
@@ -235,14 +236,14 @@ def test_a_change_of_configuration_is_kept_even_by_raw_sql(
 
 
 def test_who_left_a_department_stays_on_record() -> None:
-    """Seen to fail with the trigger on DELETE disabled."""
+    """Fails if the trigger on DELETE is disabled."""
     before = changes("routing.MembershipChange")
     removed = sql("DELETE FROM routing_membership")
     assert changes("routing.MembershipChange") == before + removed > before
 
 
 def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
-    """Seen to fail with every UPDATE of a source tracked."""
+    """Fails if every UPDATE of a source is tracked."""
     before = changes("listening.SourceChange")
     source = Source.objects.get()
     source.record_success(cursor={"seq": 7}, next_after=None, now=noon)
@@ -250,9 +251,9 @@ def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
 
 
 def test_no_secret_is_in_any_record_of_changes(microblog: Account) -> None:
-    """G14: by the names of the columns, and by a canary in the rows.
+    """G14: checked by column names, and by a marker value in the rows.
 
-    Seen to fail with the accounts' secrets among what is tracked.
+    Fails if the secrets of accounts are tracked.
     """
     microblog.secrets = {"token": "canary-4711"}
     microblog.name = "renamed"

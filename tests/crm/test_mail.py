@@ -1,4 +1,4 @@
-"""Whether mail leaves, and that no page says it did where it did not."""
+"""Whether mail can be sent; no page says that mail was sent when it was not."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def test_a_server_that_does_not_answer_tells_a_stranger_nothing(
     assert admin.email not in str(log)
 
 
-# Seen to fail: without `mail_to`, and without the override's, Django encoded the domain by IDNA
-# 2003, and a password link left for strasse.test.
+# Fails without `mail_to`, and without the override of `send_mail`: Django encoded the domain by
+# IDNA 2003, and a password link was sent to strasse.test.
 def test_mail_to_staff_leaves_for_their_own_domain(
     admin: User, as_: Callable[[User], Client]
 ) -> None:

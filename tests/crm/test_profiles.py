@@ -42,7 +42,7 @@ def test_an_address_that_is_no_web_page_is_no_link(agent: User, as_: Any, ron: P
     assert 'href="javascript' not in body
 
 
-# A stranger becomes a contact.
+# Making a contact of a profile
 
 
 def test_a_contact_is_made_of_a_stranger_with_one_button(
@@ -123,7 +123,7 @@ def test_a_number_that_only_counts_is_no_address(agent: User) -> None:
     assert alike(stranger) == []
 
 
-# Links.
+# Profile links
 
 
 def test_a_profile_is_linked_with_evidence_and_its_history_survives_the_unlinking(

@@ -102,7 +102,10 @@ def test_a_contact_is_found_by_their_name_and_by_a_profile_that_is_them(agent: U
 
 
 def test_whoever_types_is_shown_some_of_many(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alike by their own name and by a profile; of a common name not all are looked at."""
+    """Contacts are found alike by their own name and by a profile.
+
+    Of a common name only some are examined.
+    """
     director = Contact.objects.create(name="R. Calder")
     profile("Ron", handle="thedirector").link_to(director, by=agent, evidence="Said so")
     assert list(some_contacts_named("calder")) == list(some_contacts_named("thedir")) == [director]
@@ -124,7 +127,7 @@ def test_a_stranger_is_a_profile_without_a_current_link(agent: User) -> None:
 
 
 def test_the_search_uses_the_index() -> None:
-    """Seen to fail with another configuration in NAMES than in the index."""
+    """Fails if NAMES uses another text search configuration than the index."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "profile_search" in profiles_named("ron cal").explain()
@@ -132,7 +135,7 @@ def test_the_search_uses_the_index() -> None:
 
 
 class AnyText(TestCase):
-    """Whatever is typed, PostgreSQL understands the question."""
+    """PostgreSQL accepts the query of any typed text."""
 
     @given(st.text(alphabet=ODD) | st.text(max_size=300))
     def test_no_text_breaks_the_search(self, typed: str) -> None:

@@ -1,4 +1,4 @@
-"""What is on a contact's timeline, and that a long history costs what a short one does."""
+"""The timeline of a contact: its content, and that a long history costs as much as a short one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def say(ron: Profile, noon: datetime) -> Say:
 
 @pytest.fixture
 def publish(say: Say, service: Department, admin: User, microblog: Account) -> Callable[..., Any]:
-    """Say something to many, or to one, as the answer to a case or an issue."""
+    """Return a function that publishes a text to many people or to one, about a case or an
+    issue."""
 
     def published(
         text: str, *, minute: int = 0, to: Profile | None = None, **about: Any
@@ -100,7 +101,7 @@ def test_what_we_said_to_many_is_on_it_once_where_it_answers_their_case_or_issue
 def test_a_reply_to_somebody_else_about_the_same_issue_is_not_on_it(
     director: Contact, ron: Profile, publish: Any, service: Department, admin: User
 ) -> None:
-    """Seen to fail with every answer to the issue on it."""
+    """Fails if every answer to the issue is on the timeline."""
     issue = Issue.objects.create(name="Seat policy", owner=admin)
     amara = Profile.objects.create(network="x", key="8")
     Case.objects.create(profile=ron, department=service, issue=issue)
@@ -132,7 +133,7 @@ def test_pages_neither_lose_nor_double_what_was_said_at_the_same_moment(
 def test_a_long_history_is_read_from_its_newest_end_alone(
     director: Contact, ron: Profile, say: Say, agent: User
 ) -> None:
-    """Seen to fail with an OR of both parts: all interactions were read."""
+    """Fails with an OR of both parts: all interactions were read."""
     talk = say("the first of many").conversation
     Interaction.objects.bulk_create(
         Interaction(
@@ -162,7 +163,7 @@ def test_a_restricted_conversation_is_readable_by_its_department_alone(
     director: Contact, ron: Profile, say: Say, agent: User, outsider: User, sales: Department,
     supervisor: User,
 ) -> None:  # fmt: skip
-    """Seen to fail with every interaction readable."""
+    """Fails if every interaction is readable."""
     restricted(say, sales, ron)
     say("Hello")
     profiles = Profile.objects.of_contact(director)

@@ -1,4 +1,4 @@
-"""Who works here: the organisation's name, zone, handles and signature."""
+"""The workspace: the organisation's name, time zone, handles and signature."""
 
 from __future__ import annotations
 
