@@ -1,4 +1,4 @@
-"""Cases to look at and to work on, made by the way that real ones take."""
+"""Fixtures that make cases in the same way as real ones: recorded and routed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from scrm.channels.base import Author
 
 @pytest.fixture
 def say(service: Department) -> Callable[..., Interaction]:
-    """Somebody outside says something in public → its ledger row, routed into a case."""
+    """Return a function that records a public post, routes it into a case, and returns its
+    interaction."""
     numbers = itertools.count(1)
 
     def said(text: str, *, by: str = "roncalder", at: datetime | None = None, **facts: Any) -> Any:
@@ -55,7 +56,7 @@ def say(service: Department) -> Callable[..., Interaction]:
 
 @pytest.fixture
 def make_case(say: Callable[..., Interaction]) -> Callable[..., Case]:
-    """A case as a first post opens it; `facts` are written over it."""
+    """Return a function that makes a case from a first post and sets the given fields."""
 
     def make(text: str = "My bag is gone", *, by: str = "roncalder", **facts: Any) -> Case:
         said = say(text, by=by, at=facts.pop("at", None) or timezone.now() - timedelta(hours=1))
@@ -72,7 +73,8 @@ def case(make_case: Callable[..., Case]) -> Case:
 
 @pytest.fixture
 def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
-    """A topic hit a ledger row's mention at these spans."""
+    """Return a function that makes a match of a topic at these places of an interaction's
+    mention."""
 
     def made(said: Interaction, topic: Topic, spans: list[list[Any]]) -> Match:
         source = Source.objects.first() or make_source()

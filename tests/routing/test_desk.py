@@ -1,4 +1,4 @@
-"""A case on the desk: verbs that come back as panes, who else is here, and ways back."""
+"""Cases on the desk: verbs that return panes, presence of colleagues, and undo."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
 
 
 def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
-    """Without the list, only a later refresh marks it."""
+    """Without its list the row would be marked only by a later refresh."""
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
     assert f'<li id="row-{case.pk}" class="case-row current gone"' in panes
@@ -64,7 +64,7 @@ def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, cas
 def test_a_list_on_screen_keeps_its_view(
     as_: As, agent: User, teammate: User, case: Case, make_case: Make
 ) -> None:
-    """An address without a view means another list once somebody has taken a case."""
+    """Once an agent has claimed a case, an address without a view means another list."""
     other = make_case(by="ruth")
     case.claim(by=agent)
     asked = {"ids": f"{case.pk},{other.pk}", "shows": "unassigned"}
@@ -106,7 +106,7 @@ def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
 def test_handing_over_can_be_taken_back(
     as_: As, agent: User, outsider: User, sales: Department, service: Department, case: Case
 ) -> None:
-    """Also what its text may be read by: a department in confidence has it no longer."""
+    """This also undoes who may read the text: the restricted department has the case no longer."""
     sales.is_restricted = True
     sales.save()
     client, before = as_(agent), Case.objects.get(pk=case.pk).standing
@@ -123,7 +123,7 @@ def test_handing_over_can_be_taken_back(
 def test_what_they_wrote_there_meanwhile_stays_with_them(
     as_: As, agent: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Seen to fail without a look at what was said and written since: the note was read."""
+    """Fails without a check of what was done and written since: the agent read the note."""
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
     answer = html(as_(agent).post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
     how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
@@ -138,7 +138,8 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
 def test_who_took_it_back_reads_no_further_because_of_it(
     as_: As, agent: User, teammate: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Seen to fail with the handing over still in force: a later one was read along."""
+    """Fails if the transfer stays in force: the agent could read the case after a later
+    transfer."""
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
     answer = html(client.post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
@@ -162,7 +163,7 @@ def test_who_left_the_department_takes_nothing_back_into_it(
 
 
 def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
-    """The undo of the second would say that it took something back, and change nothing."""
+    """A second undo would claim to undo something and change nothing."""
     for ways_back in (1, 0):
         typed = {"seen": case.last_inbound_id}
         answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
@@ -173,7 +174,7 @@ def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, 
 def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
     agent: User, teammate: User, case: Case
 ) -> None:
-    """Seen to fail where the loser's case took over the new state: a way back was offered."""
+    """Fails if the slower user's case takes over the new state: an undo was offered."""
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
     before = theirs.standing
     case.finish(by=agent, seen=seen)
@@ -197,7 +198,7 @@ def test_undo_leaves_alone_what_somebody_changed_since(
 def test_who_writes_again_after_noise_is_seen_with_the_mark(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """In the list and on the case; and the way back names the case that has the message."""
+    """The mark is in the list and on the case. The undo names the case that has the message."""
     client = as_(agent)
     answer = client.post(f"/cases/{case.pk}/noise/", headers=DESK)
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
@@ -239,7 +240,7 @@ def test_snooze_until_they_write(as_: As, agent: User, case: Case, say: Say) -> 
 
 
 def test_tags_of_two_windows_both_stay(as_: As, agent: User, case: Case) -> None:
-    """Each form carries what its page showed: only the difference is done."""
+    """Each form includes the tags that its page showed, and only the difference is applied."""
     client = as_(agent)
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "urgent bag, lisbon"})
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "refund"})
@@ -377,7 +378,8 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
 def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To who wants it, while it is news; not what was read, or has been mailed."""
+    """It goes to users who want mail, while it is recent, and not if it was read or already
+    mailed."""
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)
     now = timezone.now()
     ages = {"lost": 5, "just now": 0, "old": 60 * 25, "read": 5, "mailed": 5}

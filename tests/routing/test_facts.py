@@ -1,4 +1,4 @@
-"""One builder of facts: what is tried again is judged as it was when it came in."""
+"""Routing facts are built in one place: a trial judges a case as it was judged when it came in."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ conditions = st.one_of(
 
 
 def house(rules: list[dict[str, Any]]) -> User:
-    """Two topics, a fallback, and a department for each rule."""
+    """Make two topics, a fallback department, and one department for each rule."""
     owner = User.objects.create_user("owner@scrm.example")
     Department.objects.create(name="Fallback", owner=owner, is_fallback=True)
     for name, word in (("Bags", "bag"), ("Seats", "seat")):
@@ -107,8 +107,11 @@ def assert_trial_says_what_was_recorded(case: Case) -> None:
 
 @pytest.mark.slow
 class TrialAndRouting(TestCase):
-    """Seen to fail with the title left out of what is written down, and with a source counted that
-    saw it later."""
+    """A trial of the rules gives the recorded result.
+
+    Fails if the title is left out of what is recorded, and if a source counts that found the item
+    later.
+    """
 
     @settings(max_examples=50)
     @given(
@@ -193,7 +196,7 @@ def voice(title: str, text: str = "Nice people") -> Touchpoint:
 def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
     service: Department, sales: Department, admin: User
 ) -> None:
-    """It was tried by its title, and routed without. Seen to fail with the text alone."""
+    """It was tried with its title but routed without it. Fails if only the text is used."""
     rule = RoutingRule.objects.create(name="Leeds", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "Fair in Leeds"}
     rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
@@ -204,7 +207,7 @@ def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
     assert_trial_says_what_was_recorded(other)
 
 
-# Offline is matched like online
+# Topics of offline items
 
 
 @pytest.fixture
@@ -216,7 +219,7 @@ def call(brand_rule: RoutingRule, agent: User) -> Case:
 
 
 def test_a_call_hits_topics_and_is_routed_by_them(call: Case, brand_rule: RoutingRule) -> None:
-    """Seen to fail with no topic asked."""
+    """Fails if no topic is asked."""
     event = call.events.get()
     assert (event.revision, event.data["topics"]) == (brand_rule.current, ["Brand"])
     assert call.priority == "high"
@@ -225,8 +228,10 @@ def test_a_call_hits_topics_and_is_routed_by_them(call: Case, brand_rule: Routin
 def test_the_topic_of_a_call_is_marked_and_found(
     call: Case, brand: Topic, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """On its page, under “Why here”, in the list and by its filter. Seen to fail with the hits
-    not kept."""
+    """It is on the case's page, under “Why here”, in the list, and found by its filter.
+
+    Fails if the matches are not stored.
+    """
     record.log(Touchpoint(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
     page = as_(agent).get(call.get_absolute_url())
     assert "<mark>Skyward</mark>" in page.content.decode()
@@ -273,9 +278,9 @@ def test_statements_do_not_depend_on_the_number_of_answers(
 def test_a_hit_that_a_topic_no_longer_has_does_not_count_when_it_is_recorded(
     brand: Topic, brand_rule: RoutingRule, admin: User, make_source: Callable[..., Source]
 ) -> None:
-    """It was matched as backlog, and the topic revised before it was brought in.
+    """The mention was matched as backlog, and the topic was revised before it was brought in.
 
-    Seen to fail with all hits of the mention counted by the trial.
+    Fails if the trial counts all matches of the mention.
     """
     source = make_source(kind="sandbox", address="search", stance="for us")
     author = Author(NET, "anna", handle="@anna")

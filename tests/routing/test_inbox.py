@@ -101,7 +101,7 @@ def test_pages_follow_one_another_without_gap_or_overlap(
     as_: As, agent: User, make_case: Make
 ) -> None:
     at = timezone.now() - timedelta(hours=2)
-    everyone = {make_case(by=f"person{n}", at=at).pk for n in range(53)}  # all at one moment
+    everyone = {make_case(by=f"person{n}", at=at).pk for n in range(53)}  # all at the same moment
     client = as_(agent)
     first = client.get("/?view=unassigned")
     second = client.get("/" + first.context["listing"].older)
@@ -151,7 +151,7 @@ def test_a_row_says_who_what_and_how_late(
 def test_the_text_of_a_restricted_case_stays_with_its_department(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
-    """Who handed it over may still follow the case, but not read on."""
+    """The user who transferred it may still follow the case, but not read on."""
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()
     case.hand_over(to=sales, by=agent, why="A contract")

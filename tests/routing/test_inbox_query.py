@@ -1,4 +1,4 @@
-"""What the inbox finds, in which order, and how its address narrows it."""
+"""The query of the inbox: which cases it finds, their order, and filters in its address."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shown(page: Any) -> list[int]:
 
 
 def walk(client: Client, address: str) -> list[int]:
-    """All pages of a list, as somebody would press “Older”."""
+    """The cases on all pages of a list, as if the user pressed “Older” again and again."""
     page = client.get(address)
     found = shown(page)
     while older := page.context["listing"].older:
@@ -100,7 +100,8 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
 def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last of those that are open elsewhere; one that is done takes no other's place."""
+    """The last transferred cases that are still open are listed; a case that is done uses up no
+    place."""
     monkeypatch.setattr(inbox_query, "MOST_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
     for case in reversed(handed):
@@ -115,7 +116,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
 def test_whom_cases_can_be_given_to_does_not_only_read(
     as_: As, agent: User, admin: User, reader: User, teammate: User
 ) -> None:
-    """For several at once as for one."""
+    """The same holds for several cases at once as for a single one."""
     for who in (agent, admin):
         page = html(as_(who).get("/"))
         offered = page[page.index('id="bulk-person"') :]

@@ -1,4 +1,5 @@
-"""Where something new goes: to its conversation's case, its party's, or a new one; and why."""
+"""Intake: a new item joins its conversation's case, a case of the same person, or a new one; and
+why."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ RuleMaker = Callable[..., RoutingRule]
 
 @pytest.fixture(autouse=True)
 def house(service: Department) -> Department:
-    """There is always a fallback."""
+    """A fallback department, which always exists."""
     return service
 
 
@@ -64,7 +65,7 @@ _keys = iter(range(10**9))
 
 
 def arrival(who: str = "anna", text: str = "hello", **facts: Any) -> Arrival:
-    """Something that `who` said in a private thread (their own), recorded."""
+    """A recorded item that `who` wrote in a private thread of their own."""
     return arrivals((who, text), **facts)[0]
 
 
@@ -102,7 +103,7 @@ def kinds(case: Case) -> list[str]:
 
 
 def contact(*profiles: str) -> Contact:
-    """One person whom we know by all these profiles."""
+    """One contact with all these profiles."""
     known = Contact.objects.create(name="Anna K")
     for key in profiles:
         profile, _ = Profile.objects.get_or_create(network="x", key=key)
@@ -158,7 +159,7 @@ def test_within_thirty_days_a_reply_reopens_what_was_done(days: int, agent: User
 
 
 def test_later_it_makes_a_new_case_that_names_the_old(agent: User) -> None:
-    """Seen to fail with every done case reopened."""
+    """Fails if every done case is reopened."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     late = NOW + 30 * DAY + timedelta(seconds=1)
@@ -186,8 +187,10 @@ def current_links() -> list[tuple[int, str]]:
 
 
 def test_a_message_after_noise_is_new_work(noise: Case, sales: Department, make_rule: Any) -> None:
-    """A case of its own that names the old one, routed as if new. Seen to fail with the message
-    kept in the old case, where nobody saw it."""
+    """It gets a case of its own that names the old one and is routed as a new case.
+
+    Fails if the message stays in the old case, where no agent saw it.
+    """
     make_rule("buy", sales, priority="high")
     fresh = hear(text="I want to buy", now=NOW + DAY)
     assert (fresh.continues, fresh.status, fresh.was_set_aside) == (noise, Status.NEW, True)
@@ -206,7 +209,7 @@ def test_several_messages_of_one_batch_after_noise_are_one_case(noise: Case) -> 
 
 
 def test_two_conversations_of_one_noise_case_go_on_in_one_case(agent: User) -> None:
-    """Within a batch, and over two. Seen to fail with a new case for each conversation."""
+    """Both within one batch and over two. Fails with a new case for each conversation."""
     old, *_same = [hear(thread=thread) for thread in ("one", "two", "three")]
     old.set_aside(by=agent)
     both = place(*(arrival(thread=thread, at=NOW) for thread in ("one", "two")))
@@ -223,15 +226,16 @@ def test_noise_again_is_new_work_again(noise: Case, agent: User) -> None:
 
 
 def test_what_is_logged_into_a_noise_case_is_new_work_too(noise: Case) -> None:
-    """Seen to fail with the call kept in the old case."""
+    """Fails if the call stays in the old case."""
     call = hear(thread="a call", case=noise.pk)
     assert (call.continues, call.status) == (noise, Status.NEW)
 
 
 def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: User) -> None:
-    """Neither undone nor reopened: one conversation is not the work of two cases.
+    """It can be neither undone nor reopened, because a conversation must not belong to two open
+    cases.
 
-    Seen to fail with each of the two let through.
+    Fails if either of the two is allowed.
     """
     case = hear()
     before = case.standing
@@ -281,7 +285,7 @@ class WhateverIsDoneToCases(TestCase):
     def test_no_message_vanishes_and_no_open_case_is_empty(
         self, steps: list[tuple[str, Any]]
     ) -> None:
-        """Whatever is set aside, finished, reopened and undone in between."""
+        """Cases are marked as noise, finished, reopened and undone in between."""
         agent = User.objects.create_user("agent@scrm.example", role="admin")
         deeds: list[tuple[Case, dict[str, Any], dict[str, Any]]] = []
         for day, (what, which) in enumerate(steps):
@@ -305,7 +309,7 @@ class WhateverIsDoneToCases(TestCase):
                 assert case.conversations.exists()
 
 
-# What is late
+# Late items
 
 
 def test_a_late_older_message_does_not_turn_the_clock_back() -> None:
@@ -315,11 +319,11 @@ def test_a_late_older_message_does_not_turn_the_clock_back() -> None:
     assert again.last_inbound_at == NOW
 
 
-# The party's case
+# The case of the same person
 
 
 def test_a_second_exchange_joins_the_one_open_case() -> None:
-    """The director's tweet, mail and call are one case. Seen to fail without the joining."""
+    """The director's tweet, mail and call are one case. Fails without joining."""
     contact("anna-tweets", "anna-mails", "anna-calls")
     cases = [hear(who, now=NOW + timedelta(hours=n)) for n, who in enumerate(
         ["anna-tweets", "anna-mails", "anna-calls"])]  # fmt: skip
@@ -344,7 +348,7 @@ def test_one_strangers_two_exchanges_are_one_case() -> None:
 
 
 def test_unless_a_rule_says_another_department(sales: Department, make_rule: RuleMaker) -> None:
-    """Seen to fail with the rules' verdict left out of `_living_case`."""
+    """Fails if `_living_case` ignores the result of the rules."""
     make_rule("buy", sales)
     complaint = hear(thread="one")
     order = hear(text="I want to buy", thread="two")
@@ -390,11 +394,11 @@ def test_a_human_may_say_where_it_belongs() -> None:
     assert annas.conversations.count() == 2
 
 
-# A batch
+# Batches
 
 
 def test_ten_posts_of_one_stranger_in_one_batch_are_one_case() -> None:
-    """Seen to fail with new cases left out of `by_party` until they are written."""
+    """Fails if new cases are missing from `by_party` until they are written."""
     cases = place(*(arrival(thread=str(n), at=NOW - n * timedelta(minutes=1)) for n in range(10)))
     assert len(set(cases)) == 1
     assert cases[0].conversations.count() == 10
@@ -416,7 +420,7 @@ def test_nothing_is_nothing() -> None:
 
 
 def test_statements_do_not_depend_on_the_number_of_arrivals() -> None:
-    """Seen to fail with one look-up per party."""
+    """Fails with one look-up per person."""
     counts = []
     for size in (10, 100, 500):
         crowd = arrivals(*((f"{size}-{n // 2}", "hello") for n in range(size)))
@@ -426,7 +430,7 @@ def test_statements_do_not_depend_on_the_number_of_arrivals() -> None:
     assert counts[0] == counts[1] == counts[2]
 
 
-# Who, how soon, why
+# Assignee, priority, due time and reasons
 
 
 def test_a_rule_gives_department_person_priority_and_tags(
@@ -441,7 +445,7 @@ def test_a_rule_gives_department_person_priority_and_tags(
 def test_whoever_handled_this_party_last_gets_it(
     service: Department, agent: User, teammate: User, make_rule: RuleMaker
 ) -> None:
-    """Whatever profile they used. Seen to fail with the look-up by profile alone."""
+    """The profile that the person used does not matter. Fails if the look-up is by profile only."""
     make_rule("bag", service, assign="last")
     contact("anna-tweets", "anna-mails")
     for colleague in (teammate, agent):
@@ -455,7 +459,7 @@ def test_whoever_handled_this_party_last_gets_it(
 def test_who_has_left_the_house_gets_nothing(
     service: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Seen to fail with neither `_last_handlers` nor `_able` looking: either alone holds."""
+    """Fails if neither `_last_handlers` nor `_able` checks it; one of the two is enough."""
     make_rule("bag", service, assign="last")
     case = hear()
     case.claim(by=agent)
@@ -515,7 +519,7 @@ def test_who_wrote_it_down_is_on_record(agent: User) -> None:
     assert hear(by=agent.pk).events.get().by == agent
 
 
-# What an answer to us brings along
+# Answers to our responses
 
 
 @pytest.fixture
@@ -547,13 +551,13 @@ def test_an_answer_ties_an_open_case_to_the_issue_but_never_to_another(
     assert hear(hint=Hint(sales.pk, other.pk, "an answer")).issue == seats
 
 
-# What few may read
+# Restricted cases
 
 
 def test_what_goes_to_a_restricted_department_is_read_there_only(
     legal: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Seen to fail with the marking of conversations taken out."""
+    """Fails if conversations are not marked as restricted."""
     make_rule("sue", legal)
     hear("anna", "I will sue")
     hear("ben", "hello")
@@ -572,13 +576,13 @@ def test_what_joins_a_restricted_case_is_restricted_too(
     assert set(Conversation.objects.values_list("restricted", flat=True)) == {True}
 
 
-# Nobody's rather than somebody's in vain
+# No assignee rather than one who cannot act
 
 
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
     service: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Seen to fail without `_able`."""
+    """Fails without `_able`."""
     make_rule("bag", service, assign="person", person=agent)
     agent.is_active = False
     agent.save()
@@ -588,7 +592,7 @@ def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
 def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
     service: Department, sales: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Seen to fail without `_able`."""
+    """Fails without `_able`."""
     old = hear(text="first")
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -598,7 +602,7 @@ def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
 
 
 def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
-    """Seen to fail without `_able`, and with `_hear` not asking it."""
+    """Fails without `_able`, and if `_hear` does not call it."""
     old = hear()
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -611,7 +615,7 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Seen to fail with `readable_by` counting ended links too."""
+    """Fails if `readable_by` counts ended links too."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     make_rule("lawyer", legal)
@@ -621,7 +625,7 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
-    """Seen to fail with the status of the page written back: what they wrote was hidden."""
+    """Fails if the status of the old page is written back: the customer's message was hidden."""
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)
     case.refresh_from_db()

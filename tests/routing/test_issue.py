@@ -104,7 +104,7 @@ def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> No
 
 
 def test_a_second_click_on_close_changes_nothing(as_: As, agent: User, seats: Issue) -> None:
-    """Seen to fail with a switch: the second click opened it again."""
+    """Fails if closing toggles: the second click reopened the issue."""
     client = as_(agent)
     client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
     seats.refresh_from_db()
@@ -168,7 +168,10 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
     as_: As, agent: User, reader: User, sales: Department, seats: Issue,
     make_case: Callable[..., Case], say: Callable[..., Interaction],
 ) -> None:  # fmt: skip
-    """Each as the page showed it; those of other departments, and closed ones, are not in it."""
+    """Each case is compared with what the page showed.
+
+    Cases of other departments and closed ones are left out.
+    """
     mine, late = (make_case(by=name, issue=seats) for name in ("one", "two"))
     make_case(by="three", issue=seats, department=sales)
     make_case(by="four", issue=seats, status="noise")

@@ -1,4 +1,4 @@
-"""Where people work: at their invitation and afterwards, in all departments at once."""
+"""Memberships: set at the invitation and later, for all departments at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""“Next case”: whoever asks gets the most urgent one that nobody has, and no two the same (V8)."""
+"""“Next case” gives the most urgent unassigned case, and never the same case to two users (V8)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_a_colleague_has_is_left_alone(agent: User, teammate: User, make_ca
 
 
 def test_other_departments_cases_are_left_alone(outsider: User, reader: User, case: Case) -> None:
-    """Seen to fail with every membership counted, a reader's too."""
+    """Fails if every membership counts, also a reader's."""
     assert take_next(outsider) is None
     assert take_next(reader) is None
 
@@ -102,7 +102,7 @@ def test_statements_do_not_grow_with_what_waits(agent: User, make_case: Make) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_fifty_people_at_once_never_get_the_same(service: Department) -> None:
-    """Seen to fail without the lock: the slower of two were told that it was gone."""
+    """Fails without the lock: the slower of two users was told that the case was gone."""
     profiles = Profile.objects.bulk_create(
         Profile(network="sandbox.microblog", key=f"p{n}") for n in range(60)
     )

@@ -1,4 +1,5 @@
-"""What cells are read as: days, numbers, addresses, in any script, and what is wrong in words."""
+"""Reading table cells: dates, numbers and addresses in any script, with an explanation of each
+error."""
 
 from __future__ import annotations
 

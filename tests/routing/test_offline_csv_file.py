@@ -1,4 +1,4 @@
-"""A file of answers: what it is written in is found out, and what cannot be read is said."""
+"""CSV files of answers: encoding and delimiter are detected, and unreadable parts are reported."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_lines_after_a_bad_one_are_read() -> None:
 
 @pytest.mark.parametrize("cell", ["=1+1", "+15550100", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])
 def test_no_cell_is_taken_for_a_formula_and_each_comes_back_as_it_was(cell: str) -> None:
-    """Seen to fail with `safe` giving back what it is given."""
+    """Fails if `safe` returns its argument."""
     raw = written([["text", "name"], [cell, "Ron"]])
     there = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))[1][0]
     assert there.startswith("'")

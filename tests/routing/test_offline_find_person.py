@@ -1,4 +1,4 @@
-"""Who it was, while it is being typed."""
+"""Finding the person of an offline item while the name is typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comment cards and events: a row is a touchpoint, and none is stored until all are good."""
+"""Comment cards and events: each row is one interaction, and none is stored until all are valid."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_names_in_any_script_come_through(as_: As, agent: User) -> None:
 
 
 def test_one_bad_row_stores_nothing_and_loses_nothing(as_: As, agent: User) -> None:
-    """Seen to fail with `touchpoints` giving back those of the good rows."""
+    """Fails if `touchpoints` returns those of the valid rows."""
     later = (timezone.now() + timedelta(days=2)).date().isoformat()
     form = cards(("Good", "Ann", "a@b.example"), ("", "عائشة", "call me", later), ("Also good",))
     page = as_(agent).post("/new/cards/", form)
@@ -117,7 +117,7 @@ def test_a_second_click_records_nothing_twice(as_: As, agent: User) -> None:
 
 
 def test_what_is_typed_into_an_old_form_is_recorded(as_: As, agent: User) -> None:
-    """The Back button brings the form back with its number: other words are another card."""
+    """The Back button brings the form back with its UUID: a different text is a different card."""
     form = cards(("First",))
     as_(agent).post("/new/cards/", form)
     as_(agent).post("/new/cards/", form | {"text-0": "Second"})

@@ -1,4 +1,4 @@
-"""Survey answers from a file: looked at first, then each brought in exactly once."""
+"""Survey answers from a file: checked first, then each imported exactly once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def upload(browser: Client, raw: bytes | str, name: str = "answers.csv") -> Http
 
 
 def fields(page: HttpResponse, **changed: Any) -> dict[str, Any]:
-    """What the page's form would send."""
+    """The data that the page's form would post."""
     form = page.context["form"]
     seen = {"shape": form.shape, "seen": form.plan.mark if form.plan else ""}
     facts = {name: form[name].value() or "" for name in form.fields}
@@ -244,8 +244,10 @@ def test_two_columns_cannot_both_be_the_name(browser: Client) -> None:
 
 
 def test_what_was_not_looked_at_is_not_imported(browser: Client) -> None:
-    """Seen to fail without the comparison of `seen`: without JavaScript one may choose other
-    columns and press Import at once."""
+    """Without JavaScript the user can choose other columns and press Import at once.
+
+    Fails without the comparison of `seen`.
+    """
     address, page = looked_at(browser, "text,name\nGood,Ron\n")
     swapped = fields(page, **{"column-0": "name", "column-1": "text"})
     stale = browser.post(address, swapped | {"import": "1"})
@@ -281,7 +283,7 @@ def test_an_upload_is_nobody_elses(as_: As, browser: Client, teammate: User, adm
 def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
     browser: Client, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    """Seen to fail with a new UUID for each touchpoint instead of one of job and line."""
+    """Fails with a new UUID for each touchpoint instead of one made of job and line."""
     job = asked_for(browser, many(450))
     owner = {"log_all": record, "progress": Job}[last]
     step = getattr(owner, last)

@@ -1,4 +1,4 @@
-"""The first rule that holds decides where a case goes; the others say why they did not."""
+"""The first rule that holds decides where a case goes; the others report why they did not."""
 
 from __future__ import annotations
 
