@@ -49,9 +49,7 @@ def test_only_a_session_of_somebody_counts(
     agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if any session counts, and if any cookie counts."""
-    monkeypatch.setattr(
-        body_limits, "close_old_connections", lambda: None
-    )  # keep the test's own connection
+    monkeypatch.setattr(body_limits, "close_old_connections", lambda: None)  # ours stays open
     key = as_(agent).cookies["sessionid"].value
     assert is_logged_in(f"theme=dark; sessionid={key}")
     assert not is_logged_in("")
