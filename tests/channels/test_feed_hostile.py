@@ -1,4 +1,4 @@
-"""Hostile and broken feeds: bounded in CPU, memory and time, and never more than a sentence."""
+"""Hostile and broken feeds: bounded in CPU, memory and time; each error is one sentence."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class TestTheChild:
         assert feed_child._own.process is not None
         assert feed_child._own.process.pid == child.pid
 
-    # Seen to fail: with "seconds": 0, only the wall clock ended it.
+    # Fails with "seconds": 0: only the wall clock ended it.
     def test_it_is_killed_when_it_computes_too_long(
         self, child: psutil.Process, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -159,7 +159,7 @@ class TestTheChild:
     def test_it_has_a_bounded_memory(self, child: psutil.Process) -> None:
         assert child.rlimit(psutil.RLIMIT_AS) == (1024**3, 1024**3)
 
-    # Seen to fail: without `register_at_fork`.
+    # Fails without `register_at_fork`.
     def test_a_forked_process_gets_its_own_and_leaves_ours(
         self, server: HTTPServer, child: psutil.Process
     ) -> None:

@@ -1,4 +1,4 @@
-"""What of a letter is new, and what it only quotes."""
+"""Which part of a letter is new, and which part is quoted."""
 
 from __future__ import annotations
 

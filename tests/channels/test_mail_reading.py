@@ -1,4 +1,4 @@
-"""Bytes → what a letter says: any charset, any nesting, and nothing that breaks the reader."""
+"""Parsing the bytes of a letter: any charset, any nesting, and nothing that breaks the parser."""
 
 from __future__ import annotations
 

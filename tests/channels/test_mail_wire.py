@@ -1,4 +1,4 @@
-"""What a mail server is told, by a server that writes it down."""
+"""What a mail server is sent, tested with a server that records it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def send(sink: Any, to: str, us: str = "care@skyward.test") -> None:
     MailSpeaker().send(credentials, Outgoing(nonce=NONCE, text="Found.", destination=to))
 
 
-# Seen to fail: with `encode("idna")` the first left for eva@strasse.test.
+# Fails with `encode("idna")`: the first letter was sent to eva@strasse.test.
 @pytest.mark.parametrize(
     ("to", "told"),
     [
@@ -66,7 +66,7 @@ def test_a_letter_leaves_for_the_address_as_it_is(sink: Any, to: str, told: str)
     assert [str(each) for each in letter["To"].addresses] == [told]
 
 
-# Seen to fail: with `formataddr` of the typed address, which refuses all but ASCII.
+# Fails with `formataddr` of the typed address, which refuses all but ASCII.
 def test_our_own_domain_is_in_ascii_everywhere(sink: Any) -> None:
     send(sink, "jo@customers.test", us="care@straße.test")
     assert sink.told[0].lower() == "ehlo xn--strae-oqa.test"

@@ -1,4 +1,4 @@
-"""The sandbox must fail like somebody else's network, or the other tests prove nothing."""
+"""The sandbox must fail like a real network, or the other tests prove nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_registry_knows_it_with_both_halves() -> None:
     assert isinstance(sandbox.speaker, SandboxSpeaker)
 
 
-# Speaking: the three classes of idempotence
+# Sending: the three classes of idempotence
 
 
 def test_each_network_says_what_its_repeats_do() -> None:
@@ -112,7 +112,7 @@ def test_without_idempotence_nobody_can_tell() -> None:
     assert Post.objects.filter(nonce="n-1").count() == 2
 
 
-# Speaking: faults
+# Sending: faults
 
 
 @pytest.mark.parametrize(("mode", "permanent"), [("down", False), ("refused", True)])
@@ -204,7 +204,7 @@ def test_no_connection_stays_open() -> None:
     assert open_connections() <= before
 
 
-# Speaking: where it lands
+# Sending: where a post goes
 
 
 def test_a_public_reply_stands_in_the_thread_of_what_it_answers() -> None:

@@ -1,4 +1,4 @@
-"""What can be heard in the sandbox, and how far one visit goes."""
+"""What a source finds in the sandbox, and how far one fetch goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A blog's REST interface: found in either form, and each of its refusals in words."""
+"""The REST API of a blog: found in either form, with a clear message for each refusal."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def comment(number: int, **facts: Any) -> dict[str, Any]:
 
 
 class Blog:
-    """As much of a blog as the listener asks for. comments: oldest first."""
+    """A fake blog with as much as the listener asks for. comments: oldest first."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.posts, self.comments = [POST], [comment(1)]
@@ -121,7 +121,7 @@ class TestHearing:
     def test_a_long_past_is_read_to_its_end_in_several_visits(
         self, server: HTTPServer, us: Credentials
     ) -> None:
-        """Seen to fail with the floor moved up before its end was reached."""
+        """Fails if the floor moves up before its end is reached."""
         blog = Blog(server)
         blog.comments = [comment(number) for number in range(1, 2501)]
         heard: set[str] = set()
@@ -130,7 +130,7 @@ class TestHearing:
             batch = WordPressListener().listen(Visit("", cursor, us))
             heard |= {item.key for item in batch.items}
             cursor = batch.cursor
-            # Meanwhile somebody writes, and a moderator deletes.
+            # Meanwhile a reader writes a comment, and a moderator deletes one.
             blog.comments = [each for each in blog.comments if each["id"] % 500 != visits]
             blog.comments.append(comment(2500 + visits))
             if cursor["comments"] == {"floor": 2500}:
@@ -147,7 +147,7 @@ class TestHearing:
 
 
 class TestRefusals:
-    """Each way in which a blog may say no, or nothing."""
+    """Each way in which a blog may refuse, or answer nothing."""
 
     def ask(self, us: Credentials) -> ChannelError:
         with pytest.raises(ChannelError) as caught:

@@ -1,4 +1,5 @@
-"""What WordPress is given, and who is who there: pure, for any text and any guid."""
+"""The text sent to WordPress, and the identity of posts: pure functions, for any text and any
+guid."""
 
 from __future__ import annotations
 
@@ -143,7 +144,7 @@ class TestIdentity:
         ],
     )
     def test_no_site_speaks_for_another(self, guid: str) -> None:
-        """Seen to fail with any host let in: a stranger's feed hid our posts."""
+        """Fails if any host is accepted: a stranger's feed hid our posts."""
         assert place(guid, feed=FEED, by_wordpress=True) is None
 
     @given(st.text(max_size=60), st.booleans())
