@@ -1,4 +1,4 @@
-"""A mail system that runs for all tests of a file, and our mailbox in it, connected."""
+"""A mail system that runs for the whole test session, and our mailbox in it, connected."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def private_media(settings: Any, tmp_path: Any) -> None:
 
 @pytest.fixture
 def typed(mail: MailSystem, admin: User) -> Callable[..., dict[str, Any]]:
-    """What an admin types to connect care@skyward.test."""
+    """Return a function that makes the data with which an admin connects care@skyward.test."""
 
     def form(**facts: Any) -> dict[str, Any]:
         config = mail.config()
@@ -67,7 +67,7 @@ def care(
     admin: User,
     service: Department,
 ) -> Account:
-    """Our mailbox, connected by an admin through the page, which customer service may use."""
+    """Our mailbox, connected by an admin through the page; customer service may use it."""
     mail.empty()
     answer = as_(admin).post(reverse("crm:mailbox_new"), typed())
     assert answer.status_code == 302, answer.content.decode()

@@ -1,11 +1,12 @@
-"""A whole mail system on loopback: the distribution's Dovecot and Postfix, in their own place.
+"""A complete mail system on loopback: the distribution's Dovecot and Postfix in a directory of
+their own.
 
     with MailSystem() as mail:
         mail.deliver("jo@customers.test", "care@skyward.test", "Subject: …")
         mail.box("jo@customers.test").letters()
 
-Nothing of the machine's own configuration is read, nothing can leave (all but the two domains
-is refused), and at the end exactly what was started here is ended.
+It reads nothing of the machine's own configuration. Nothing can leave, because Postfix refuses all
+but the two domains. At the end exactly the processes that were started here are ended.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ NOBODY = 65534
 
 
 def missing() -> str:
-    """What stands in the way of a mail system here, or ""."""
+    """Return the reason why no mail system can run here, or ""."""
     if os.geteuid() != 0:
         return "Dovecot and Postfix are started as root"
     lacking = [name for name in ("dovecot", "postfix") if not shutil.which(name)]
@@ -145,7 +146,7 @@ class MailSystem:
         subprocess.run(command, check=True, capture_output=True, timeout=30)
 
     def refuse(self, answers: dict[str, str]) -> None:
-        """From now on Postfix answers so, where one of these is to get something."""
+        """Let Postfix give these answers to mail for these addresses from now on."""
         if answers == self.refused:
             return
         self.refused = answers
@@ -156,17 +157,17 @@ class MailSystem:
             time.sleep(0.5)
 
     def empty(self) -> None:
-        """All mailboxes as new."""
+        """Empty all mailboxes and end all refusals."""
         self.refuse({})
         for user in USERS:
             with Box(self, user)._open(readonly=False) as imap:
                 imap.uid("STORE", "1:*", "+FLAGS.SILENT", "(\\Deleted)")
                 imap.expunge()
 
-    # What people do
+    # Actions of people
 
     def deliver(self, sender: str, to: str, letter: EmailMessage | bytes | str) -> None:
-        """By LMTP, straight into a mailbox, as it is."""
+        """Put a letter into a mailbox by LMTP, unchanged."""
         content = (
             letter.as_bytes(policy=policy.SMTP) if isinstance(letter, EmailMessage) else letter
         )
@@ -174,7 +175,7 @@ class MailSystem:
             lmtp.sendmail(sender, [to], content)
 
     def send(self, sender: str, to: str, letter: EmailMessage) -> None:
-        """From a mailbox by Postfix, as its owner would."""
+        """Send a letter through Postfix, as the owner of a mailbox would."""
         with smtplib.SMTP("127.0.0.1", self.ports["smtp"]) as smtp:
             smtp.login(sender, PASSWORD)
             smtp.sendmail(sender, [to], letter.as_bytes(policy=policy.SMTP))
@@ -183,7 +184,7 @@ class MailSystem:
         return Box(self, user)
 
     def config(self, **facts: Any) -> dict[str, Any]:
-        """What the form of an account asks for, for care@skyward.test without encryption."""
+        """The settings of the account care@skyward.test, without encryption."""
         return {
             "imap_host": "127.0.0.1", "imap_port": self.ports["imap"], "imap_security": "none",
             "smtp_host": "127.0.0.1", "smtp_port": self.ports["smtp"], "smtp_security": "none",
@@ -192,7 +193,7 @@ class MailSystem:
 
 
 class Box:
-    """A mailbox, as its owner sees it."""
+    """A mailbox as its owner sees it."""
 
     def __init__(self, system: MailSystem, user: str) -> None:
         self.system, self.user = system, user
@@ -225,7 +226,7 @@ class Box:
             imap.append(folder, "", "", raw)
 
     def begin_anew(self) -> None:
-        """The letters stay, but the server forgets how it counted them: UIDVALIDITY changes."""
+        """Keep the letters but let the server forget how it numbered them: UIDVALIDITY changes."""
         for name in (
             "dovecot-uidlist",
             "dovecot.index",
@@ -247,7 +248,7 @@ def _bytes(answer: Any) -> bytes:
 
 
 def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> EmailMessage:
-    """An ordinary letter; header names with _ for -."""
+    """Make an ordinary letter. In header names write _ for -."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"] = datetime.now(UTC)
@@ -260,7 +261,7 @@ def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> Ema
 
 
 def certify(place: Path, *, host: str = "localhost", days: int = 30) -> tuple[Path, Path]:
-    """A certificate that signs itself, valid for so many days from now → its paths."""
+    """Make a self-signed certificate, valid for `days` from now. Return the paths of its files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What staff and the machine do between two letters, step by step and without workers."""
+"""The steps of staff and of the workers between two letters, run one by one without workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scrm import pipeline
 
 
 def hear() -> Source:
-    """Visit our mailbox until nothing waits there, and process what came."""
+    """Fetch from our mailbox until nothing waits there, and process what arrived."""
     for _ in range(20):
         Source.objects.update(next_poll_at=timezone.now(), lease_until=None)
         source = Source.objects.get()
@@ -29,7 +29,7 @@ def hear() -> Source:
 
 
 def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
-    """Answer a case through the composer → the response, released."""
+    """Answer a case through the composer. Return the response, which is released."""
     case.refresh_from_db()
     page = browser.get(reverse("responses:composer", args=[case.pk]))
     place = page.context["form"].fields["place"].choices[0][0]
@@ -41,7 +41,7 @@ def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
 
 
 def send(response: Response) -> Delivery:
-    """Its undo time is over."""
+    """Let the undo time of a response pass and send it."""
     delivery = response.deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     pipeline.deliver(delivery.pk)

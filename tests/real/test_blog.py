@@ -1,4 +1,4 @@
-"""The round with a real WordPress: said there once, answered, heard, corrected, taken down."""
+"""The whole cycle with a real WordPress: published once, answered, heard, corrected, taken down."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ As = Callable[[User], Client]
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WordPress]:
-    """Both with addresses in words and with `?p=5`."""
+    """A WordPress, once with readable permalinks and once with `?p=5`."""
     with WordPress(tmp_path_factory.mktemp("wp"), pretty=request.param == "pretty") as blog:
         yield blog
 
@@ -57,7 +57,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def blog(site: WordPress, service: Department, admin: User, as_: As) -> WordPress:
-    """Connected on its page, and empty."""
+    """An empty blog that was connected through its page."""
     site.php(
         "foreach (get_posts(['numberposts'=>-1,'post_status'=>'any,trash']) as $p)"
         "  wp_delete_post($p->ID, true);"
@@ -81,7 +81,7 @@ def source() -> Source:
 
 
 def listen() -> None:
-    """One visit to the blog, and the processing of what it found."""
+    """Fetch from the blog once, and process what was found."""
     Source.objects.update(lease_until=None)
     Mention.objects.update(lease_until=None)
     each = source()
@@ -91,7 +91,7 @@ def listen() -> None:
 
 
 def sweep() -> None:
-    """What the tick does for sendings, as if time had gone by."""
+    """Do what the tick does for deliveries, as if time had passed."""
     for _ in range(4):
         now = timezone.now()
         Delivery.objects.filter(state=Sending.SENDING).update(lease_until=now - timedelta(1))
@@ -106,7 +106,10 @@ def sweep() -> None:
 
 @pytest.fixture
 def state(blog: WordPress, service: Department, agent: User) -> Callable[..., Response]:
-    """Say it to everyone on the blog; `sent` tells whether it leaves now."""
+    """Return a function that writes a statement for the blog.
+
+    It is sent at once if `sent` is true.
+    """
 
     def say(text: str = "He had a second seat.", *, sent: bool = True) -> Response:
         issue, _ = Issue.objects.get_or_create(name="Seat policy", defaults={"owner": agent})
@@ -122,7 +125,7 @@ def state(blog: WordPress, service: Department, agent: User) -> Callable[..., Re
 
 
 def there(blog: WordPress) -> str:
-    """The words of the blog's front page, as a reader gets them."""
+    """The text of the blog's front page, as a reader gets it."""
     return unescape(blog.get(""))
 
 
@@ -159,7 +162,8 @@ class TestTheRound:
         slug = r"/not-a-size-sorry-thanks-[0-9a-f]{10}/$" if blog.pretty else r"\?p=\d+$"
         assert re.search(slug, sending.url)
 
-        # A reader comments; it is held there, and heard all the same.
+        # A reader comments; WordPress holds the comment for moderation, and it is heard all the
+        # same.
         blog.comment(number(sending), "Ann", "You told <b>everyone</b> about his seat!")
         listen()
         comment = Feedback.objects.get(response=said).interaction
@@ -171,7 +175,7 @@ class TestTheRound:
         assert "held for moderation on the blog" in shown
         assert comment.text in as_(agent).get(said.get_absolute_url()).content.decode()
 
-        # Our answer waits for the moderator's word, and then stands under it, once.
+        # Our answer waits until the comment is approved, and then is published under it once.
         refused = answer_to(case, agent, "Dear Ann, you are right.")
         assert refused.state == Sending.FAILED
         assert "still held for moderation" in refused.error
@@ -183,13 +187,13 @@ class TestTheRound:
         assert ours == [min(parents)]
         assert "Dear Ann, you are right." in page_of(blog, sending)
 
-        # Ann answers our answer: her case, again.
+        # Ann answers our answer: the same case again.
         blog.comment(number(sending), "Ann", "Thank you.", parent=max(parents))
         listen()
         assert Case.objects.get().pk == case.pk
         assert Feedback.objects.count() == 2
 
-        # Corrected, then taken down: there, and in the record.
+        # Corrected, then taken down: on the blog and in the record.
         new = Words(uuid.uuid4(), "We wrote too much.", "public")
         correct(said, new, over=said.pk, by=agent)
         sweep()
@@ -282,7 +286,7 @@ class TestKilled:
         ("responses.models.delivery:Delivery.claim", "after"),
         ("scrm.channels.wordpress.speak:_find_post", "after"),
         ("scrm.channels.wordpress.site:Site.post", "before"),
-        ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is there
+        ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is stored there
         ("scrm.channels.wordpress.speak:_publish", "after"),
         ("responses.outbox:mark_sent", "before"),
         ("responses.outbox:record", "after"),

@@ -1,4 +1,4 @@
-"""A letter in, an answer out, and back: through a real Dovecot and a real Postfix."""
+"""A letter arrives, is answered, and the answer is answered: with a real Dovecot and Postfix."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 @pytest.fixture
 def complaint(mail: MailSystem, care: Account) -> Case:
-    """Jo's letter about a bag, as the case that it became."""
+    """Jo's letter about a bag, as a case."""
     mail.send(JO, CARE, letter(f"Jo Runway <{JO}>", CARE, "My bag", "It is lost."))
     mail.box(CARE).wait(1)
     hear()
@@ -170,7 +170,7 @@ def test_a_mailbox_that_counts_anew_is_read_again_and_nothing_comes_twice(
 
 
 def test_two_letters_under_one_message_id_are_two(mail: MailSystem, care: Account) -> None:
-    """Its sender chooses it: seen to fail where that alone said who is who."""
+    """The sender chooses the id. Fails if the id alone identifies a letter."""
     for text in ("My bag is lost.", "My seat is broken."):
         mail.deliver(JO, CARE, letter(JO, CARE, "Form", text, Message_ID="<form@customers.test>"))
     hear()
@@ -252,7 +252,7 @@ def test_our_own_letter_that_comes_back_is_no_customer(
 ) -> None:
     send(answer(browser, complaint, "We found it."))
     mail.box(JO).wait(1)
-    mail.deliver(JO, CARE, mail.box(JO).raw()[0])  # as a forwarding that was set up wrongly does
+    mail.deliver(JO, CARE, mail.box(JO).raw()[0])  # as a wrong forwarding rule does
     hear()
     complaint.refresh_from_db()
     assert (Case.objects.count(), complaint.status) == (1, "waiting")

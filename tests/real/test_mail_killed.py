@@ -1,4 +1,4 @@
-"""G1, G3 with real mail: killed at any step, no letter is lost and none is doubled."""
+"""G1, G3 with real mail: killed at any step, no letter is lost and none is duplicated."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def with_file(number: int) -> Any:
 
 
 def lapse() -> None:
-    """Time goes by: whoever died no longer holds a claim."""
+    """Let the leases of dead workers lapse."""
     past = timezone.now() - timedelta(seconds=1)
     Source.objects.update(lease_until=None, next_poll_at=past)
     Mention.objects.update(lease_until=None)
@@ -118,7 +118,7 @@ def test_a_reader_that_is_killed_loses_and_doubles_nothing(
     assert Case.objects.count() == 1
     names = sorted(Attachment.objects.exclude(interaction=None).values_list("name", flat=True))
     assert names == [f"{number}.png" for number in range(LETTERS)]
-    assert Attachment.objects.exclude(enclosure=None).count() == LETTERS  # others are swept up
+    assert Attachment.objects.exclude(enclosure=None).count() == LETTERS  # others are cleaned up
 
 
 def test_a_worker_that_is_killed_while_letters_pour_in_loses_none(

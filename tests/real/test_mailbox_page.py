@@ -1,4 +1,4 @@
-"""Connecting a mailbox: what is wrong is said at the field that it concerns, and all is kept."""
+"""Connecting a mailbox: each error is shown at its field, and the typed values are kept."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_encrypted_connection_by_a_trusted_certificate(
 
 @pytest.fixture
 def expired(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A server whose certificate ended yesterday → its port and the certificate."""
+    """A server whose certificate expired yesterday: its port and the certificate's path."""
     certificate, key = certify(tmp_path / "old", days=-1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -1,12 +1,12 @@
-"""A real WordPress on loopback, from Debian's packages; it ends exactly what it started.
+"""A real WordPress on loopback, from Debian's packages. It ends exactly what it started.
 
     with WordPress(tmp_path) as blog:
-        blog.address, blog.user, blog.password      # an editor's application password
-        blog.comment(post_id, "Ann", "Thanks!")     # as a reader does it in a browser
-        blog.stop(), blog.start()                   # the web server; the database goes on
-        blog.die_at_next_publish()                  # killed when the post is out, unanswered
+        blog.address, blog.user, blog.password  # an editor's application password
+        blog.comment(post_id, "Ann", "Thanks!")  # as a reader does it in a browser
+        blog.stop(), blog.start()               # the web server; the database goes on
+        blog.die_at_next_publish()              # killed when the post is out, unanswered
 
-MariaDB has a private data directory and a free loopback port; nothing of the system's own
+MariaDB has a private data directory and a free loopback port. Nothing of the system's own
 configuration is read or written.
 """
 
@@ -30,7 +30,7 @@ DATABASE = "blog"
 
 
 def missing() -> list[str]:
-    """What is not on this machine, so that the tests can say why they are skipped."""
+    """The programs and files that this machine lacks, as a reason to skip the tests."""
     found = [name for name in NEEDED if shutil.which(name, path=_PATH) is None]
     return found if SOURCE.is_dir() else [*found, str(SOURCE)]
 
@@ -52,7 +52,8 @@ if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
 require_once ABSPATH . 'wp-settings.php';
 """
 
-# Mail goes nowhere; and where a file says so, the server dies with the post stored but unsaid.
+# No mail is sent. If a certain file exists, the server is killed after the post is stored and
+# before it answers.
 _PLUGIN = """<?php
 add_filter('pre_wp_mail', '__return_true');
 add_filter('comment_flood_filter', '__return_false', 99);
@@ -112,10 +113,10 @@ class WordPress:
     def die_at_next_publish(self) -> None:
         (self.place / "die-at-publish").touch()
 
-    # What a reader or an administrator does there
+    # Actions of a reader or an administrator
 
     def php(self, code: str) -> str:
-        """Run `code` inside WordPress, as an administrator's script would → what it printed."""
+        """Run `code` inside WordPress as an administrator. Return what it printed."""
         head = (
             f"$_SERVER['HTTP_HOST']='127.0.0.1:{self.port}';"
             f"require '{self.root}/wp-load.php'; wp_set_current_user(1);"
@@ -128,7 +129,7 @@ class WordPress:
         return done.stdout
 
     def comment(self, post: int, name: str, text: str, *, parent: int = 0) -> None:
-        """As a reader's browser sends it: it is held until somebody lets it through."""
+        """Post a comment like a reader's browser. It is held until a moderator approves it."""
         facts = {
             "comment_post_ID": post, "author": name, "email": f"{name.lower()}@readers.example",
             "comment": text, "comment_parent": parent,
@@ -136,7 +137,7 @@ class WordPress:
         self._post("wp-comments-post.php", facts)
 
     def user_password(self, login: str, role: str) -> str:
-        """Another user with a role there → an application password of theirs."""
+        """Add another user with a role. Return an application password of that user."""
         return self.php(
             f"$u = wp_insert_user(['user_login'=>'{login}','user_pass'=>'{self.secret}',"
             f"'user_email'=>'{login}@blog.example','role'=>'{role}']);"
@@ -145,7 +146,7 @@ class WordPress:
         )
 
     def posts(self) -> list[dict[str, Any]]:
-        """All posts that anyone can see, newest first, as the theme's visitors get them."""
+        """All public posts, newest first, as visitors get them."""
         route = "wp/v2/posts&per_page=100"
         return json.loads(self.get(f"?rest_route=/{route}"))  # type: ignore[no-any-return]
 
@@ -157,7 +158,7 @@ class WordPress:
         assert status == 200, text
         return text
 
-    # Making it
+    # Setup
 
     def _start_database(self) -> None:
         data, log = self.place / "mysql", (self.place / "mysql.log").open("ab")
