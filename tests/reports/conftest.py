@@ -1,4 +1,4 @@
-"""A day with a bit of everything on it, made by the way that real work takes."""
+"""A day that includes a case of every kind, made in the same way as real work."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _listen(*, and_route: bool = True) -> None:
 
 
 def _said_yesterday(agent: User) -> None:
-    """Found, routed and answered the day before, so that no figure of today counts it."""
+    """Find, route and answer a post on the day before, so that no figure of today counts it."""
     community.post(NETWORK, "old", "@SkywardAir yesterday's bag")
     _listen()
     case = Case.objects.get()
@@ -79,7 +79,7 @@ def _case_of(who: str) -> Case:
 
 
 def _they_are_of_all_sorts(sales: Department) -> None:
-    """One is a contact, one is late, one belongs to another department."""
+    """Link one case to a contact, make one late, and move one to another department."""
     ann = Contact.objects.create(name="Ann")
     _case_of("ann").profile.link_to(ann, by=None, evidence="Said so.")
     Case.objects.filter(profile__key="bob").update(due_at=timezone.now() - timedelta(hours=3))
@@ -94,7 +94,7 @@ def _reply(case: Case, by: User) -> Response:
 
 
 def _we_answer(agent: User, admin: User, service: Department, microblog: Account) -> None:
-    """A reply that draws an answer, one that fails, and a statement that is held."""
+    """Send a reply that is answered, one that fails, and a statement that is held."""
     sent, failed = _reply(_case_of("ann"), agent), _reply(_case_of("cleo"), agent)
     Delivery.objects.filter(response=failed).update(state="failed", error="No.")
     Delivery.objects.filter(response=sent).update(send_after=timezone.now())

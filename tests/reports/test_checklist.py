@@ -1,4 +1,4 @@
-"""The newcomer's first steps: asked of the rows, ticked by themselves, for admins alone."""
+"""The checklist of first steps: read from the database, ticked automatically, for admins only."""
 
 from __future__ import annotations
 

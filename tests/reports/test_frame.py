@@ -1,4 +1,4 @@
-"""The frame of every page: how much waits where."""
+"""The navigation of every page: the counts of what waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_counts_end_where_nobody_reads_further(
     number: int,
     said: str,
 ) -> None:
-    """Seen to fail without the end: five were counted one by one."""
+    """Fails without the limit: all five were counted."""
     monkeypatch.setattr(navigation, "MOST_COUNTED", 3)
     for n in range(number):
         profile = Profile.objects.create(network="sandbox.microblog", key=f"p{n}")

@@ -1,4 +1,4 @@
-"""P19: the picture is a live page, and each figure opens exactly the rows that it counts."""
+"""P19: the map is a live page, and each figure links to exactly the rows that it counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = {
     "/": "rows", "/mentions/": "items", "/sources/": "sources", "/responses/": "responses",
     "/approvals/": "rows", "/sendings/": "rows",
 }  # fmt: skip
-"""Page → what it calls its rows."""
+"""Page → the name of its rows in the template context."""
 WHAT_THE_AGENT_SEES = {
     "heard": 8, "kept": 6, "unmatched": 1, "answers": 1, "waiting": 1, "failing": 1, "apart": 1,
     "offline": 1, "heard_cases": 4, "known": 1, "strangers": 3, "unassigned": 2, "late": 1,
@@ -49,7 +49,8 @@ def rows_behind(browser: Client, figure: Figure) -> int:
 def test_each_figure_opens_the_rows_that_it_counts(
     who: str, busy_day: None, as_: As, request: pytest.FixtureRequest
 ) -> None:
-    """Seen to fail with `visible_to` left out of one count, and with a word left out of a link."""
+    """Fails without `visible_to` in one of the counts, and if a parameter is missing from a
+    link."""
     browser = as_(request.getfixturevalue(who))
     found = shown(browser)
     assert len(found) >= 10
@@ -100,7 +101,7 @@ def test_the_oldest_is_told_in_one_unit(noon: datetime) -> None:
 
 
 def test_a_day_is_a_day_of_the_workspace(agent: User, as_: As, busy_day: None) -> None:
-    """Seen to fail with the zone's middleware taken out."""
+    """Fails without the time zone middleware."""
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
     midnight_there = datetime(2026, 3, 4, 11, tzinfo=UTC)  # thirteen hours ahead
     Case.objects.update(last_inbound_at=midnight_there - timedelta(minutes=1))
