@@ -1,11 +1,14 @@
-"""The desk at 100,000 and at a million mentions: lists, tags, search, badges and timelines (V5),
-what a page costs (V6), fifty people who press “next case” at once (V8).
+"""Benchmark of the desk at 100,000 and at a million mentions.
 
-Run by `make bench`. Prints `name value unit ratio goal`. Two databases are filled from one seed,
-one ten times as long as the other, and asked in turns: `_buffers` are the pages that PostgreSQL
-reads for it, by EXPLAIN, `_p50` and `_p99` CPU of the database and of ours, because others may
-work on the machine. The ratio is a million against 100,000; of a list that is not yet full at
-100,000, by the row. With --smoke all of it is small, and what is not flat ends it with an error.
+Measures lists, tags, search, badges and timelines (V5), the cost of a page (V6), and fifty users
+who press “next case” at once (V8).
+
+Run it with `make bench`. It prints `name value unit ratio goal`. Two databases are filled from one
+seed, one with ten times as many mentions as the other, and queried in turns. `_buffers` are the
+pages that PostgreSQL reads for a query, from EXPLAIN. `_p50` and `_p99` are CPU time of the
+database and of this process, because other programs may run on the machine. The ratio compares a
+million with 100,000; for a list that is not yet full at 100,000 it is per row. With --smoke all
+sizes are small, and a result that is not flat makes it exit with an error.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import structlog
 from desk import claims, figures, filling, pages, queries
 
 SMALL, LARGE = "bench_small", "bench_large"
-# Below 100,000 mentions there are fewer hits than are looked through.
+# Below 100,000 mentions there are fewer matches than the search examines.
 NOT_SMALL = ("search_word", "search_common", "search_two", "search_beginning", "topic_common")
 
 

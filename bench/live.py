@@ -1,8 +1,9 @@
-"""A thousand browsers on the live stream of one process: how soon an event reaches all of them,
-what memory each takes, and whether pages stay as fast (V7).
+"""Benchmark of a thousand browsers on the live stream of one process (V7).
 
-Run by `make bench`. Prints `name value unit ratio goal`. All of it is on loopback, bounded in
-count and time; the one process is `python -m scrm.web.server`, as `make run` starts two of.
+Measures how soon an event reaches all of them, how much memory each takes, and whether pages stay
+as fast. Run it with `make bench`. It prints `name value unit ratio goal`. All of it is on loopback
+and bounded in count and time. The process is `python -m scrm.web.server`, of which `make run`
+starts two.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ WITHIN = 60.0
 
 
 class Browser(asyncio.Protocol):
-    """An open stream that notes when each event came."""
+    """An open stream that records when each event arrived."""
 
     def __init__(self, request: bytes) -> None:
         self.request = request
@@ -73,7 +74,7 @@ class Browser(asyncio.Protocol):
 
 @contextmanager
 def server(database_url: str) -> Iterator[tuple[int, int]]:
-    """One process of ours → its port and its number."""
+    """Start one server process. Yield its port and its process id."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -99,13 +100,13 @@ def wait_for(port: int) -> None:
 
 
 def memory(pid: int) -> int:
-    """Bytes that are resident."""
+    """Resident memory in bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 def spent(pid: int) -> float:
-    """Milliseconds of CPU that its main thread has used."""
+    """Milliseconds of CPU that the main thread has used."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
 
 
@@ -139,7 +140,7 @@ async def open_all(port: int, count: int) -> list[Browser]:
 
 
 async def reach_all(browsers: list[Browser], events: int) -> list[list[float]]:
-    """Publish events → for each, the milliseconds after which each browser had it."""
+    """Publish events. Return, for each event, the milliseconds until each browser had it."""
     delays = []
     for _ in range(events):
         key = str(next(NUMBERS))
@@ -163,13 +164,13 @@ async def scene(port: int, pid: int, cookie: str, count: int, events: int, times
             found[name] = median(await loop.run_in_executor(None, took, port, path, cookie, times))
         return found
 
-    await pages()  # warm
+    await pages()  # warm up
     alone = await pages()
     before = memory(pid)
     browsers = await open_all(port, count)
     await asyncio.sleep(1)
     say("live_memory_a_browser", (memory(pid) - before) / count / 1024, "KB", None, "10")
-    await reach_all(browsers, 5)  # warm
+    await reach_all(browsers, 5)  # warm up
     used = spent(pid)
     delays = await reach_all(browsers, events)
     used = (spent(pid) - used) / events
@@ -197,7 +198,7 @@ def main(*, smoke: bool) -> int:
     user = User.objects.get(email="anna.sales@bench.example")
     cookie = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}"
     gc.collect()
-    gc.freeze()  # so that the browsers, which are one process here, do not pause all at once
+    gc.freeze()  # so that the browsers, all in this one process, do not pause at once
     with server(database_url) as (port, pid):
         uvloop.run(scene(port, pid, cookie, count, events, times))
     return missed(slack=2) if smoke else 0

@@ -1,7 +1,7 @@
-"""From the bytes of a feed to routed cases: entries per second, and statements per batch.
+"""Benchmark from the bytes of a feed to routed cases: entries per second, and statements per batch.
 
-Run by `make bench`. Prints `name value unit ratio goal`. The corpus is made here, from a fixed
-seed: short posts of which every tenth hits a topic; 100 topics; 20 routing rules.
+Run it with `make bench`. It prints `name value unit ratio goal`. The corpus is made here from a
+fixed seed: short posts of which every tenth matches a topic; 100 topics; 20 routing rules.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ WORDS = "the a flight crew gate seat bag late lost nice thanks again why never c
 
 
 def corpus(run: str, size: int) -> bytes:
-    """An Atom feed of `size` fresh posts by 50 authors; every tenth hits a topic."""
+    """An Atom feed of `size` new posts by 50 authors; every tenth post matches a topic."""
     rng = random.Random(f"{run} {size}")
     entries = []
     for number in range(size):
@@ -67,7 +67,7 @@ def corpus(run: str, size: int) -> bytes:
 
 @contextmanager
 def server() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """A real feed server on loopback: path → body."""
+    """A real feed server on loopback. Yield its URL and a dict of path → body."""
     bodies: dict[str, bytes] = {}
 
     class Feeds(BaseHTTPRequestHandler):
@@ -106,7 +106,7 @@ def workspace() -> User:
 
 
 def process() -> int:
-    """One batch, as the task does it → its SQL statements."""
+    """Process one batch as the task does. Return the number of SQL statements."""
     lease = timedelta(seconds=60)
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     with CaptureQueriesContext(connection) as queries:
@@ -115,7 +115,7 @@ def process() -> int:
 
 
 def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[float, int, int]:
-    """Poll and process one feed → (seconds, statements to store, statements to process)."""
+    """Fetch and process one feed. Return seconds, statements to store, statements to process."""
     run = f"{size}-{random.getrandbits(64):x}"
     bodies[f"/{run}"] = corpus(run, size)
     source = Source.objects.create(
@@ -134,7 +134,7 @@ def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[fl
 
 
 def topics_per_batch(admin: User) -> None:
-    """What a batch pays to have all topics at hand, against reading them all each time."""
+    """Measure what a batch pays for cached topics, compared with reading them all each time."""
     count = 1_000 if SMOKE else 10_000
     topics = Topic.objects.bulk_create(
         Topic(name=f"Many {number}", owner=admin) for number in range(count)
@@ -160,7 +160,7 @@ def topics_per_batch(admin: User) -> None:
 def main() -> None:
     admin = workspace()
     with server() as (url, bodies):
-        once(admin, url, bodies, 10)  # warm: imports, connections, the parser's child
+        once(admin, url, bodies, 10)  # warm up: imports, connections, the parser's child
         results = {size: [once(admin, url, bodies, size) for _ in range(RUNS)] for size in SIZES}
     base_store, base_process = results[SIZES[0]][0][1:]
     for size, runs in results.items():

@@ -1,4 +1,4 @@
-"""The product's addresses, and one of a page that says nothing."""
+"""The URLs of the product, and an empty page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""django-helpdesk beside us: in a virtual environment of its own under var/, or left out."""
+"""django-helpdesk for comparison: in a virtual environment of its own under var/, or left out."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ VERSION = "django-helpdesk==2.6.1"
 _HOME = Path(__file__).parents[2] / "var" / "helpdesk"
 _CHILD = Path(__file__).with_name("helpdesk_child.py")
 Cost = tuple[float, float]
-"""Milliseconds of CPU: its own, its database's."""
+"""Milliseconds of CPU: of its own process, of its database."""
 
 
 @contextmanager
 def drawing() -> Iterator[Callable[[], Cost] | None]:
-    """What draws its list of tickets once and says what that cost; None where it cannot be had."""
+    """Yield a function that draws its list of tickets once and returns the cost, or None if it
+    cannot be installed."""
     python = _python()
     if python is None:
         print(f"{VERSION} could not be installed, so nothing is measured beside it.")
@@ -51,7 +52,7 @@ def drawing() -> Iterator[Callable[[], Cost] | None]:
 
 
 def _python() -> Path | None:
-    """The Python that has it, installed at the first time."""
+    """The Python in which it is installed. The first call installs it. None if that fails."""
     python = _HOME / "bin" / "python"
     if not (_HOME / "installed").exists():
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]

@@ -1,4 +1,4 @@
-"""Fifty people who press “next case” in the same moment (V8)."""
+"""Fifty users who press “next case” at the same moment (V8)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ PEOPLE, ROUNDS = 50, 8
 
 
 def measure(people: int = PEOPLE, rounds: int = ROUNDS) -> None:
-    """All of them in one department; each waits for the signal, with its connection open."""
+    """Measure with all users in one department.
+
+    Each waits for the signal with an open connection.
+    """
     department = Department.objects.get(name="Service")
     crowd = [User.objects.create_user(f"crowd{n}@bench.example") for n in range(people)]
     Membership.objects.bulk_create(Membership(user=user, department=department) for user in crowd)

@@ -1,4 +1,4 @@
-"""What is measured and how it is said: `name value unit ratio goal`."""
+"""The figures of a report, printed as `name value unit ratio goal`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Statement = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A line of a report. goal: what the ratio should not pass, else what the value should not."""
+    """One line of a report. goal: the limit of the ratio, or of the value if there is no ratio."""
 
     name: str
     value: float
@@ -43,7 +43,10 @@ def say(name: str, value: float, unit: str, ratio: float | None, goal: str) -> N
 
 
 def missed(*, slack: float) -> int:
-    """How many missed their goals by so much; never judges a time, which is the machine's."""
+    """The number of figures that miss their goal by this factor.
+
+    Times are not judged, because they depend on the machine.
+    """
     judged = [each for each in _said if each.unit != "ms" or each.name.endswith("_page")]
     misses = [each for each in judged if each.misses(slack)]
     for each in misses:
@@ -52,7 +55,7 @@ def missed(*, slack: float) -> int:
 
 
 def compare(name: str, small: Cost, large: Cost) -> None:
-    """What it costs in the large database; flat if the ratios are small."""
+    """Report the cost in the large database. The cost is flat if the ratios are small."""
     full = large.rows and small.rows and small.rows < large.rows
     shown = small.rows / large.rows if full else 1
     say(f"{name}_buffers", large.buffers, "pages", large.buffers / small.buffers * shown, "2")
@@ -61,13 +64,13 @@ def compare(name: str, small: Cost, large: Cost) -> None:
 
 
 def into(database: str) -> None:
-    """Let Django's connection lead there from now on."""
+    """Let Django's connection use that database from now on."""
     connection.close()
     connection.settings_dict["NAME"] = database
 
 
 def statements(call: Callable[[], object]) -> list[Statement]:
-    """What a call of the product asks the database, word for word."""
+    """The exact statements that a call of the product sends to the database."""
     asked: list[Statement] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -81,8 +84,11 @@ def statements(call: Callable[[], object]) -> list[Statement]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of some statements together. buffers: pages read, wherever they lay. rows: of the last.
-    Times in ms of CPU, the server's and ours."""
+    """The cost of some statements together.
+
+    buffers: pages read, from cache or disk. rows: rows of the last statement. Times are in ms of
+    CPU, of the database server and of this process.
+    """
 
     buffers: int
     rows: int
@@ -91,7 +97,7 @@ class Cost:
 
 
 class Line:
-    """A connection of its own to one database, and the clock of the process behind it."""
+    """A separate connection to one database, and the CPU clock of its server process."""
 
     def __init__(self, database: str) -> None:
         facts = connection.get_connection_params() | {"dbname": database}
@@ -113,7 +119,7 @@ class Line:
             return (self.spent() - start) * 1000
 
     def read(self, asked: Statement) -> tuple[int, int]:
-        """Pages read, rows returned."""
+        """Number of pages read and of rows returned."""
         with closing(self.to.cursor()) as cursor:
             sql, params = asked
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", params)
@@ -123,7 +129,7 @@ class Line:
 
 
 def costs(asked: dict[str, list[Statement]], *, runs: int) -> list[Cost]:
-    """Database → its statements: the cost in each, run in turns so that noise meets all alike."""
+    """The cost of the statements in each database, run in turns so that noise affects all alike."""
     lines = {name: Line(name) for name in asked}
     took: dict[str, list[float]] = {name: [] for name in asked}
     try:

@@ -1,7 +1,7 @@
-"""A workspace to measure in: made from a fixed seed, by statements over whole tables.
+"""A workspace for benchmarks, made from a fixed seed by statements over whole tables.
 
-Eight departments of unequal size, two agents each; 41 topics, 20 issues; then, by `filling.sql`,
-as many mentions as are wanted and all that follows from them.
+It has eight departments of unequal size with two agents each, 41 topics and 20 issues. Then
+`filling.sql` adds as many mentions as are wanted, and all that follows from them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SQL = (Path(__file__).parent / "filling.sql").read_text()
 
 
 def people() -> None:
-    """Whoever works here, and what is set up; the same rows, by the same numbers, in every run."""
+    """Create the users and the configuration: the same rows with the same ids in every run."""
     admin = User.objects.create_user("admin@bench.example", name="Ada Admin", role="admin")
     for number, name in enumerate(DEPARTMENTS):
         department = Department.objects.create(
@@ -60,7 +60,7 @@ def people() -> None:
 
 
 def made(name: str, mentions: int) -> str:
-    """A database of that name with as many mentions; Django's connection leads there → its URL."""
+    """Make a database with this many mentions, connect Django to it, and return its URL."""
     _seed()
     _create(name, template=_SEED)
     into(name)
@@ -70,7 +70,7 @@ def made(name: str, mentions: int) -> str:
 
 @cache
 def _seed() -> None:
-    """What all of them begin with: the tables, and whoever works here."""
+    """Make the template of all databases: the tables, the users and the configuration."""
     _create(_SEED, template="template1")
     into(_SEED)
     call_command("migrate", verbosity=0)
@@ -85,7 +85,7 @@ def _create(name: str, *, template: str) -> None:
 
 
 def fill(mentions: int) -> None:
-    """Everything that was heard, and the work that came of it."""
+    """Add all mentions, and the work that came of them."""
     rng = random.Random(SEED)
     vocabulary = WORDS + ["".join(rng.choices(_SYLLABLES, k=3)) for _ in range(3000)]
     weights = [1 / (rank + 8) for rank in range(len(vocabulary))]
@@ -106,7 +106,8 @@ def fill(mentions: int) -> None:
 
 
 def _know_defaults(cursor: object) -> None:
-    """Let the tables fill in themselves what the models would: only what matters is written."""
+    """Set column defaults like those of the models, so that the SQL needs to write only what
+    matters."""
     for model in (each for each in apps.get_models() if each._meta.managed):
         for field in model._meta.local_concrete_fields:
             if field.null or field.primary_key or field.is_relation or field.generated:
@@ -122,7 +123,7 @@ def _know_defaults(cursor: object) -> None:
 
 
 def _count_on(cursor: object) -> None:
-    """Let every table's numbers go on after those that were given by hand."""
+    """Move every table's id sequence past the ids that were given explicitly."""
     cursor.execute(  # type: ignore[attr-defined]
         "SELECT format('SELECT setval(pg_get_serial_sequence(%L, ''id''), max(id)) FROM %I',"
         " table_name, table_name) FROM information_schema.columns WHERE column_name = 'id'"

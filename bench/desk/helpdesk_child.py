@@ -1,8 +1,8 @@
-"""django-helpdesk in a virtual environment of its own: it draws its list of tickets when told to.
+"""django-helpdesk in a virtual environment of its own, which draws its list of tickets on request.
 
-Each line on standard input asks for one drawing; the answer is the CPU that it took, in
-milliseconds: that of this process, and that of its database.
-The list is its page and the JSON of 50 rows that the page then fetches, as one of its staff.
+Each line on standard input requests one drawing. The answer is the CPU time in milliseconds of this
+process and of its database. The list is its page and the JSON of 50 rows that the page then
+fetches, as one of its staff.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def configure(url: str) -> None:
 
 
 def fill() -> object:
-    """100,000 tickets in eight queues, a third of them open → somebody of its staff."""
+    """Create 100,000 tickets in eight queues, a third of them open. Return a staff user."""
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from django.db import connection

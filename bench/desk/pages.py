@@ -1,4 +1,4 @@
-"""What a page costs: CPU of one request through the WSGI application, middleware and all."""
+"""The cost of a page: CPU of one request through the WSGI application, with all middleware."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Page = Callable[[], bytes]
 
 
 class Browser:
-    """Somebody who is logged in, as the WSGI application sees them."""
+    """A client of the WSGI application, logged in if a user is given."""
 
     def __init__(self, user: User | None) -> None:
         self.cookie = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}" if user else ""
@@ -52,7 +52,7 @@ class Browser:
 
 
 def session_of(user: User) -> Any:
-    """The key of a session in which they are logged in."""
+    """The key of a session in which this user is logged in."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -76,7 +76,7 @@ def pages() -> dict[str, Page]:
 
 
 def measure(pairs: int = PAIRS) -> None:
-    """Each page against a page that says nothing to somebody logged in, in turns."""
+    """Compare each page with an empty page for a logged-in user, in turns."""
     with override_settings(ROOT_URLCONF="desk.addresses", ALLOWED_HOSTS=["localhost"]):
         agent = User.objects.get(email="anna.sales@bench.example")
         empty, stranger = Browser(agent).page("/empty/"), Browser(None).page("/healthz")
@@ -92,7 +92,8 @@ def measure(pairs: int = PAIRS) -> None:
 
 
 def _beside_helpdesk(page: Page) -> None:
-    """The same number of rows by django-helpdesk at 100,000 tickets, in turns with ours."""
+    """Compare with a list of as many rows by django-helpdesk at 100,000 tickets, in turns with
+    ours."""
     with beside.drawing() as draw:
         if draw is None:
             return
@@ -104,14 +105,18 @@ def _beside_helpdesk(page: Page) -> None:
 
 
 def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
-    """CPU of one, ours and the database's, in ms; and ours as times the other's, by pairs."""
+    """Compare two pages in pairs.
+
+    Return the CPU time of one, in this process and in the database, in ms, and the ratio to the
+    other in this process.
+    """
     costs = [(cpu(one, 3), cpu(other, 10)) for _ in range(pairs)]
     ratio = median(a[0] / b[0] for a, b in costs)
     return median(a[0] for a, _b in costs), median(a[1] for a, _b in costs), ratio
 
 
 def cpu(page: Page, times: int) -> tuple[float, float]:
-    """Milliseconds of CPU of this process, and of the database's that serves it."""
+    """Milliseconds of CPU per call, of this process and of the database process that serves it."""
     page()
     clock = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
     start, before = time.process_time(), int(clock.read_text().split()[0])
