@@ -1,6 +1,7 @@
-"""Every page of the sample, light, dark and on a phone, into docs/img: `make screenshots`.
+"""Take screenshots of every page of the sample, light, dark and on a phone: `make screenshots`.
 
-Runs on services of its own (see the Makefile), so that nobody's data is in a picture.
+They are written to docs/img. The script runs on services of its own (see the Makefile), so that no
+real data is in a picture.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def pages() -> dict[str, str]:
 
 
 def session(user: User) -> str:
-    """A logged-in session's key."""
+    """The key of a session in which this user is logged in."""
     made = SessionStore()
     made[SESSION_KEY] = str(user.pk)
     made[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
