@@ -55,7 +55,7 @@ def test_a_call_of_a_stranger_is_logged(sit_down: SitDown, agent: User, world: W
 def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without a look-up at DOMContentLoaded: nobody is found."""
+    """Fails without a look-up at DOMContentLoaded: no person is found."""
     page = windows.browser(agent).new_page()
     held: list[Route] = []
     page.route("**/offline.js", lambda route: held.append(route))

@@ -106,7 +106,7 @@ def _errors(data: object) -> dict[Path, str]:
     return {error.path: error.message for error in caught.value.errors}
 
 
-# Laws
+# Properties
 
 
 @given(conditions, facts)

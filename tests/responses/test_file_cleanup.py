@@ -98,7 +98,7 @@ def test_what_anything_refers_to_stays(
 
 
 def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], media: Path) -> None:
-    """Fails without a look at the other rows that name the file."""
+    """Fails if other rows that name the file are not checked."""
     left, other = scan("shared"), scan("own", age=timedelta(0))
     Attachment.objects.filter(pk=other.pk).update(file=left.file.name)
     assert sweep(now=timezone.now()) == 1

@@ -52,7 +52,7 @@ def source(microblog: Account, make_source: Callable[..., Source]) -> Source:
 def whole(
     source: Source, agent: User, lead: User, make_rule: Callable[..., ResponseRule]
 ) -> Response:
-    """A complete chain: heard, routed, decided, held, signed, sent, recorded, answered."""
+    """A complete chain: found, routed, decided, held, signed, sent, recorded, answered."""
     make_rule("sorry")
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)

@@ -561,7 +561,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """Fails if the witness is not told."""
+    """Fails if the witness is not notified."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
