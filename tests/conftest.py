@@ -1,4 +1,4 @@
-"""Shared fixtures: users named by their role, one department for each, and the first rows of most
+"""Shared fixtures: users named by their role, their departments, and the first rows of most
 tests."""
 
 from __future__ import annotations

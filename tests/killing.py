@@ -13,10 +13,10 @@ from django.db import connections
 
 
 def killed_at(where: str, when: str, work: Callable[[], object]) -> int:
-    """Run `work` in a forked process that is killed "before" or "after" a step. Return the signal
-    it died of.
+    """Run `work` in a process that is killed "before" or "after" a step. Return the signal.
 
-    where: "module:owner.name". A result of 0 says that the step was never reached.
+    where: "module:owner.name". The process is a fork. A result of 0 says that the step was never
+    reached.
     """
     connections.close_all()  # a forked child must not share a socket to the database
     child = os.fork()

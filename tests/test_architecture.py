@@ -1,5 +1,4 @@
-"""Architecture rules: imports, foreign keys, size limits, task names, and tests that assert
-something."""
+"""Architecture rules: imports, foreign keys, size limits, task names, and no hollow tests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Unusual values in every path, query parameter and form field are refused and never cause a
-crash."""
+"""Unusual values in paths, queries and form fields are refused and never cause a crash."""
 
 from __future__ import annotations
 

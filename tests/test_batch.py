@@ -1,5 +1,4 @@
-"""A batch of mentions, from raw to routed: each exactly once, despite crashes, repeats and bad
-items."""
+"""A batch of mentions, from raw to routed: each once, despite crashes, repeats, bad items."""
 
 from __future__ import annotations
 

@@ -54,10 +54,10 @@ def quiet_machine(place: Path, *run: str) -> Machine:
 
 
 def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, admin: User) -> None:
-    """The source that has been due longest comes first, and none is fetched twice before all were
-    fetched once.
+    """The source that has been due longest comes first, and each has its turn.
 
-    Fails if each tick sends the first 500 by name: the round did not end.
+    None is fetched twice before all were fetched once. Fails if each tick sends the first 500 by
+    name: the round did not end.
     """
     sources = make(SOURCES, admin)
     machine = quiet_machine(tmp_path, "sender", "beat")

@@ -1,5 +1,4 @@
-"""Start for real: the newcomer's own rows and their results are kept; only the sample is
-removed."""
+"""Start for real: the newcomer's rows and their results stay; only the sample is removed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""E-mail through the whole product without a mail server: a list of letters stands for the
-network."""
+"""E-mail through the whole product; a list of letters stands for the mail server."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Start for real: the sample is removed as a whole or not at all, and the same user stays logged
-in."""
+"""Start for real: the sample is removed as a whole or not at all; the user stays logged in."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""G24: every regular expression in the code takes linear time on hostile strings derived from
-it."""
+"""G24: every regular expression in the code takes linear time on hostile strings."""
 
 from __future__ import annotations
 

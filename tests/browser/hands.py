@@ -1,5 +1,4 @@
-"""Two ways to do the same things on a page: one uses only the keyboard, the other points and
-clicks."""
+"""Two ways to do the same things on a page: only with the keyboard, or with the mouse."""
 
 from __future__ import annotations
 

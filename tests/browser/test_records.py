@@ -1,5 +1,7 @@
-"""Manual records and issues: calls, surveys, one matter of many people, linked profiles; by
-keyboard and mouse."""
+"""Manual records and issues: calls, surveys, one matter of many people, linked profiles.
+
+Each test runs by keyboard or by mouse.
+"""
 
 from __future__ import annotations
 

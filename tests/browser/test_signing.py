@@ -150,8 +150,7 @@ def test_a_lead_edits_it_and_signs_in_one_go(
 def test_an_edit_voids_the_signature_that_was_given(
     windows: Windows, at_the_case: Hand, lead: User, supervisor: User, site: Site
 ) -> None:
-    """Two users must sign; the text on the second one's screen is no longer the one that would
-    leave.
+    """Two users must sign; the second one's screen no longer shows the text that would leave.
 
     Fails without the check of `shown`, and if every held text is said to wait for a team lead.
     """

@@ -117,8 +117,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """The reader finds the new text in the old place; we keep both texts, and the reason it was
-    taken down.
+    """The reader finds the new text in the old place; we keep both texts, and the reason.
 
     Fails if a correction is sent as a new post.
     """

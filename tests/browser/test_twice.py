@@ -1,5 +1,4 @@
-"""A button pressed twice, or while the browser is busy: done once, and the page is not changed by
-it."""
+"""A button pressed twice, or while the browser is busy: done once, and the page stays."""
 
 from __future__ import annotations
 

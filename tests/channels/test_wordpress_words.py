@@ -1,5 +1,7 @@
-"""The text sent to WordPress, and the identity of posts: pure functions, for any text and any
-guid."""
+"""The text sent to WordPress, and the identity of posts there.
+
+The functions are pure and take any text and any guid.
+"""
 
 from __future__ import annotations
 

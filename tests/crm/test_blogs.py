@@ -1,5 +1,4 @@
-"""Connecting a blog: checked before it is saved, errors at their field, its source added
-automatically."""
+"""Connecting a blog: checked before it is saved, errors at their field, its source added."""
 
 from __future__ import annotations
 

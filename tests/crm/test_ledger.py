@@ -1,5 +1,4 @@
-"""G17: not even raw SQL can edit what was said and decided, and changes of configuration are
-recorded."""
+"""G17: not even raw SQL can edit the ledger, and changes of configuration are recorded."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Domain names in their network form (UTS 46, IDNA 2008), wherever a name is sent or used as a
-key."""
+"""Domain names in network form (UTS 46, IDNA 2008), wherever one is sent or used as a key."""
 
 from __future__ import annotations
 

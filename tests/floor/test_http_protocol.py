@@ -21,8 +21,11 @@ LARGE = 50_000_000
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
-    """Answer `/large` with more than any kernel buffers, `/headers` with the header names, and any
-    other path with the length of the request body."""
+    """Answer each path with a different body.
+
+    `/large`: more than any kernel buffers. `/headers`: the names of the headers. Any other path:
+    the length of the request body.
+    """
     size, more = 0, True
     while more:
         message = await receive()

@@ -1,5 +1,7 @@
-"""Live events: sent on commit, only to browsers that watch the topic; a failure never fails the
-work."""
+"""Live events: sent on commit, only to browsers that watch the topic.
+
+A failure to send them never fails the work.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Topics match whole words and phrases in any script, and return their places in the original
-text."""
+"""Topics match whole words and phrases in any script, with their places in the original."""
 
 from __future__ import annotations
 

@@ -534,8 +534,7 @@ def test_backlog_is_brought_in_on_demand(source: Source, village: Village) -> No
 def test_a_second_source_sights_the_same_mention(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails with neither the look-up of sightings nor ON CONFLICT: the item was quarantined the
-    third time.
+    """Fails with neither the look-up of sightings nor ON CONFLICT: the third was quarantined.
 
     One of the two is enough.
     """

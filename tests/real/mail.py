@@ -1,12 +1,12 @@
-"""A complete mail system on loopback: the distribution's Dovecot and Postfix in a directory of
-their own.
+"""A complete mail system on loopback: Dovecot and Postfix in a directory of their own.
 
     with MailSystem() as mail:
         mail.deliver("jo@customers.test", "care@skyward.test", "Subject: …")
         mail.box("jo@customers.test").letters()
 
-It reads nothing of the machine's own configuration. Nothing can leave, because Postfix refuses all
-but the two domains. At the end exactly the processes that were started here are ended.
+The programs are those of the distribution. Nothing of the machine's own configuration is read.
+Nothing can leave, because Postfix refuses all but the two domains. At the end exactly the processes
+that were started here are ended.
 """
 
 from __future__ import annotations

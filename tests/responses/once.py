@@ -480,8 +480,11 @@ class Once(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_silently_lost(self) -> None:
-        """Every released delivery is sent, is being sent, waits for its time, is on a user's list,
-        or says what replaced it."""
+        """Every released delivery is accounted for.
+
+        It is sent, is being sent, waits for its time, is on a user's list, or says what replaced
+        it.
+        """
         lists = Delivery.objects.to_check(self.now).values_list("pk", flat=True)
         released = Delivery.objects.filter(response__state="released", settled_at=None)
         for each in released.exclude(pk__in=lists):

@@ -1,5 +1,4 @@
-"""The page of an issue: what was said about it, what was answered, and writing another
-statement."""
+"""The page of an issue: what was said, what was answered, and writing another statement."""
 
 from __future__ import annotations
 

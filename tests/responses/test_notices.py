@@ -1,5 +1,7 @@
-"""Notices are written together with the change, or neither is: for authors and owners of long
-jobs."""
+"""Notices are written together with the change, or neither is.
+
+They go to authors and to owners of long jobs.
+"""
 
 from __future__ import annotations
 

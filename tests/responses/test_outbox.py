@@ -526,8 +526,7 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     make_source: Callable[..., Source],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A search found the answer before our send was committed: no topic, no parent, so it was not
-    kept.
+    """A search found the answer before our send was committed: no topic, no parent, not kept.
 
     Fails without the second look of `adopt`.
     """

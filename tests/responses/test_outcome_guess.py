@@ -1,5 +1,4 @@
-"""The proposed outcome of an answer: by words and tone, in many languages, only where it is
-clear."""
+"""The proposed outcome of an answer: by words and tone, in many languages, if it is clear."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The examples of a rule test what it is for; one example is the privacy fault of the sample
-story."""
+"""The examples of a rule test what it is for; one is the privacy fault of the sample story."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Business rules: the strictest verdict wins, every reason is kept, an approval covers exact
-content."""
+"""Business rules: the strictest wins, every reason is kept, an approval covers exact content."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Intake: a new item joins its conversation's case, a case of the same person, or a new one; and
-why."""
+"""Intake: which case a new item joins, and why.
+
+It joins its conversation's case, a case of the same person, or a new one.
+"""
 
 from __future__ import annotations
 
@@ -232,8 +234,7 @@ def test_what_is_logged_into_a_noise_case_is_new_work_too(noise: Case) -> None:
 
 
 def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: User) -> None:
-    """It can be neither undone nor reopened, because a conversation must not belong to two open
-    cases.
+    """It can be neither undone nor reopened: a conversation must not be the work of two cases.
 
     Fails if either of the two is allowed.
     """

@@ -1,5 +1,4 @@
-"""Reading table cells: dates, numbers and addresses in any script, with an explanation of each
-error."""
+"""Reading table cells: dates, numbers and addresses in any script, with clear errors."""
 
 from __future__ import annotations
 
