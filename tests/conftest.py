@@ -1,5 +1,4 @@
-"""Shared fixtures: users named by their role, their departments, and the first rows of most
-tests."""
+"""Shared fixtures: users named by their role, their departments, first rows of most tests."""
 
 from __future__ import annotations
 

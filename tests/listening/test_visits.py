@@ -1,5 +1,7 @@
-"""Fetches of a source: claimed, fetched without a transaction, stored with their cursor or not at
-all."""
+"""Fetches of a source: claimed, fetched without a transaction, stored with their cursor.
+
+If the cursor cannot be stored, the items are not stored either.
+"""
 
 from __future__ import annotations
 

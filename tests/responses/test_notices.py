@@ -185,7 +185,7 @@ def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
 def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
     leaving: Delivery, network: Callable[..., None], broken_bell: None
 ) -> None:
-    """Fails without the transaction in `_settle`: it was marked as failed, and no user was notified."""
+    """Fails without the transaction in `_settle`: it was marked as failed without a notice."""
     network(send=ChannelError("They refused it.", permanent=True))
     with pytest.raises(RuntimeError):
         outbox.deliver(leaving)

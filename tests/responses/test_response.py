@@ -135,7 +135,7 @@ def test_an_answer_to_something_that_has_changed_is_stale(
 def test_answering_what_a_colleague_finished_opens_it_again(
     complaint: Case, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Otherwise the answer, and the reply to it, would be in a closed case that no agent looks at."""
+    """Otherwise the answer, and the reply to it, would be in a closed case that no agent reads."""
     complaint.finish(by=agent, seen=complaint.last_inbound_id)
     answer()
     complaint.refresh_from_db()
