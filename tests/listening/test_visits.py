@@ -1,6 +1,6 @@
 """Fetches of a source: claimed, fetched without a transaction, stored with their cursor.
 
-If the cursor cannot be stored, the items are not stored either.
+Items and cursor are stored together or not at all.
 """
 
 from __future__ import annotations
