@@ -33,11 +33,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Department, User
 from listening.models import Mention, Source, Topic, TopicRevision
 from listening.topic_hits import current_matcher
 from listening.visit import visit
-from routing.models import Case, Department, RoutingRule
+from routing.models import Case, RoutingRule
 from scrm.batch import process_or_halve
 
 SMOKE = "--smoke" in sys.argv

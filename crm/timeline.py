@@ -95,7 +95,7 @@ def timeline(
 
 def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
     conversations = {row.conversation_id for row in rows}
-    closed = [row.pk for row in rows if row.conversation.restricted]
+    closed = [row.pk for row in rows if row.conversation.restricted_to_id]
     opened = set(
         Interaction.objects.readable_by(user).filter(pk__in=closed).values_list("pk", flat=True)
     )
@@ -108,7 +108,7 @@ def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
     return [
         Touch(
             interaction=row,
-            readable=not row.conversation.restricted or row.pk in opened,
+            readable=not row.conversation.restricted_to_id or row.pk in opened,
             department=departments.get(row.conversation_id, ""),
             case=cases.get(row.conversation_id, 0),
         )

@@ -13,6 +13,7 @@ from crm.views import (
     lookup,
     mailbox,
     me,
+    notice,
     people,
     profile,
     relation,
@@ -60,5 +61,8 @@ urlpatterns = [
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
     path("said/<uuid:uuid>/", interaction.whole, name="whole"),
     path("me/", me.me, name="me"),
+    path("notices/", notice.notices, name="notices"),
+    path("notices/read/", notice.read, name="read"),
+    path("notices/bell/", notice.bell, name="bell"),
     path("jobs/<uuid:uuid>/", job.job, name="job"),
 ]

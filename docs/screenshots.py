@@ -27,10 +27,10 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import sync_playwright
 
-from crm.models import Contact, User
+from crm.models import Contact, Department, User
 from responses.default_rules import PRIVACY
 from responses.models import Response, ResponseRule
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 
 WAYS = {
     "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},

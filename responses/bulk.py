@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.utils.translation import ngettext
 
-from crm.models import Job, User
+from crm.models import Job, Notice, User
 from responses.compose import answer_nothing
-from routing.models import Case, Issue, Notice
+from routing.models import Case, Issue
 from routing.models.status import Stale
+from routing.undo import restore, snapshot
 
 AT_ONCE = 50
 """Up to this number of cases the page waits; more run as a job that the page follows."""
@@ -124,11 +125,11 @@ def _do_one(job: Job, pk: int, asked: Asked) -> None:
     try:
         if case is None:
             raise Stale(_("It is not yours to work on."))
-        before = case.standing
+        before = snapshot(case)
         # A savepoint: a refused verb is rolled back, and the refusal is still noted.
         with transaction.atomic():
             VERBS[job.data["verb"]](case, asked)
-            after = Case.objects.get(pk=pk).standing
+            after = snapshot(Case.objects.get(pk=pk))
             if after == before:
                 raise Stale(_("It was so already."))
     except Stale as stale:
@@ -154,7 +155,7 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
         try:
             if case is None:
                 raise Stale(_("It is not yours to work on."))
-            case.put_back(before, after=after, by=by)
+            restore(case, before, after=after, by=by)
             back += 1
         except Stale:
             left += 1

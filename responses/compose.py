@@ -12,11 +12,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from crm.ledger import lock_workspace
-from crm.models import Account, Attachment, Conversation, Interaction, Profile, User
-from responses.models import Campaign, Decision, Delivery, Response
+from crm.models import Account, Attachment, Conversation, Department, Interaction, Profile, User
+from responses.models import Campaign, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
-from routing.models import Case, CaseEvent, Department, Issue
+from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.status import Stale
 from scrm.channels.base import Receipt
 

@@ -23,6 +23,7 @@ from responses.models import Delivery
 from responses.models.response import Refused
 from responses.models.sending import LEFT, MAX_ATTEMPTS, Act, Sending
 from responses.results.feedback import adopt
+from routing.join import join_conversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)
@@ -146,7 +147,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     mine.response.attachments.filter(interaction=None).update(interaction=row.interaction)
     case = mine.response.case
     if case and not mine.response.is_macro:
-        case.count_in(row.conversation, now=now)
+        join_conversation(case, row.conversation, now=now)
         case.wait(answered_at=now, seen=mine.response.seen_id)
     if not mine.is_change:
         adopt(mine, now=now)

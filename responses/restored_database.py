@@ -14,10 +14,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 
-from crm.models import Instance, Pause, User
+from crm.models import Instance, Notice, Pause, User
 from responses.models import Delivery
 from responses.models.sending import DeliveryQuerySet, Sending
-from routing.models import Notice
 
 _log = structlog.get_logger(__name__)
 _DOUBT = "The database was restored from a copy; the original may have sent this already."
@@ -58,10 +57,7 @@ def _hold(now: datetime) -> None:
 
 
 def _sign() -> Pause.Sign:
-    moved = Instance.objects.moved().first()
-    if moved is None:
-        return Pause.Sign.SET_BACK
-    return Pause.Sign.MOVED if moved.fingerprint else Pause.Sign.UNRECORDED
+    return Pause.Sign.MOVED if Instance.objects.moved().exists() else Pause.Sign.SET_BACK
 
 
 def _doubt(hold: Pause, now: datetime) -> None:

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from crm.models import Attachment, User
+from crm.models import Attachment, Department, Notice, User
 from responses.compose import Place, readdress
 from responses.models import CampaignStatement, Delivery, Response
 from responses.models.response import State
 from responses.models.sending import Sending
 from responses.recipients import competing
 from responses.upload_field import put_along
-from routing.models import Case, CaseEvent, Membership, Notice
+from routing.models import Case, CaseEvent
 from routing.models.status import Stale
 
 _COPIED = (
@@ -56,13 +56,13 @@ def editable(responses: Collection[Response], user: User) -> set[int]:
         return {each.pk for each in responses}
     own = {each.case_id for each in responses if each.author_id == user.pk and each.case_id}
     cases = set(Case.objects.workable_by(user).filter(pk__in=own).values_list("pk", flat=True))
-    works = Membership.objects.working().filter(user=user)
-    roles = dict(works.values_list("department", "role"))
+    led = set(Department.objects.led_by(user).values_list("pk", flat=True))
+    worked = set(Department.objects.worked_by(user).values_list("pk", flat=True))
 
     def may(response: Response) -> bool:
-        if roles.get(response.department_id) == Membership.Role.LEAD:
+        if response.department_id in led:
             return True
-        speaks = response.case_id in cases if response.case_id else response.department_id in roles
+        speaks = response.case_id in cases if response.case_id else response.department_id in worked
         return response.author_id == user.pk and speaks
 
     return {each.pk for each in responses if may(each)}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from crm.models import Job
+from crm.models import Job, Notice
 from responses import bulk
 from responses.file_cleanup import sweep
 from responses.models import Proof
 from responses.proof import run
-from routing.models import Notice
 
 
 @shared_task(name="responses.bulk")

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 
 from crm.models import Interaction, User
 from listening.models import Match, Mention, Poll, Sighting, Source
-from responses.models import Approval, Decision, Delivery, Feedback, Response
-from routing.models import Case, CaseConversation, CaseEvent, Issue, RuleRevision
+from responses.models import Approval, Delivery, Feedback, Response
+from routing.models import Case, CaseConversation, CaseEvent, Decision, Issue, RuleRevision
 
 MOST_MENTIONS = 100
 """Maximum number of mentions in a trace: the first ones of an issue that hundreds raised."""

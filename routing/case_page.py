@@ -167,7 +167,7 @@ def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
     Queries only for restricted conversations, of which there are usually none.
     """
     known = {each.pk for each in interactions}
-    closed = [each.pk for each in interactions if each.conversation.restricted]
+    closed = [each.pk for each in interactions if each.conversation.restricted_to_id]
     if not closed or user.sees_everything:
         return known
     readable = Interaction.objects.readable_by(user).filter(pk__in=closed)

@@ -18,17 +18,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q
 
-from crm.models import Conversation, Profile, User
-from routing.models import (
-    Case,
-    CaseConversation,
-    CaseEvent,
-    Department,
-    Membership,
-    Notice,
-    RoutingRule,
-    SlaPolicy,
-)
+from crm.models import Conversation, Department, Membership, Notice, Profile, User
+from routing.models import Case, CaseConversation, CaseEvent, RoutingRule, SlaPolicy
+from routing.models.case import restrict
 from routing.models.status import LIVING, Status
 from routing.rules import Facts, Router, Verdict, after_inbound
 from scrm.bus.live import publish
@@ -301,13 +293,10 @@ class _Desk:
         )
         CaseConversation.objects.bulk_create(self.links)
         CaseEvent.objects.bulk_create(self.events)
-        restricted = [
-            link.conversation_id
-            for link in self.links
-            if self.departments[link.case.department_id].is_restricted
-        ]
-        Conversation.objects.filter(pk__in=restricted).update(restricted=True)
-        Notice.ring((case, case.assignee_id) for case in self.woken)
+        restrict(Conversation.objects.filter(pk__in=[link.conversation_id for link in self.links]))
+        Notice.give_each(
+            Notice.Kind.REOPENED, ((case.as_subject, case.assignee_id) for case in self.woken)
+        )
         heard: dict[int, set[int]] = defaultdict(set)
         for event in self.events:
             heard[event.case.department_id].add(event.case.pk)

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from crm.models import Interaction, Profile
+from crm.models import Department, Interaction, Profile
 from listening.models import Match, Mention, Sighting
 from routing.facts import Origin, facts
-from routing.models import Case, CaseEvent, Department, RoutingRule
+from routing.models import Case, CaseEvent, RoutingRule
 from routing.rules import Verdict, route
 
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from crm.models import Job
-from routing.models import Notice
 from routing.offline import survey
-
-
-@shared_task(name="routing.mail_notice")
-def mail_notice(notice: int) -> None:
-    Notice.objects.select_related("user", "by", "case__profile").get(pk=notice).mail()
 
 
 @shared_task(name="routing.import_survey")

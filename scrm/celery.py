@@ -21,9 +21,9 @@ warnings.simplefilter("ignore", SecurityWarning)
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
 TASKS_PER_CHILD = 2000
 
-app = Celery(
-    "scrm", broker=settings.REDIS_URL, include=["scrm.pipeline", "routing.tasks", "responses.tasks"]
-)
+TASKS = ["scrm.pipeline", "crm.tasks", "routing.tasks", "responses.tasks"]
+
+app = Celery("scrm", broker=settings.REDIS_URL, include=TASKS)
 app.conf.update(
     task_ignore_result=True,
     task_serializer="json",

@@ -13,13 +13,14 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from crm.models import Account, Job
+from crm.models import Account, Job, Notice
 from listening.models import Mention, Source
 from listening.visit import visit
 from responses import outbox, restored_database
 from responses.models import Delivery, Proof, Response, Trouble
 from responses.results import feedback
-from routing.models import Case, Notice, Presence
+from routing.models import Presence
+from routing.wake import wake_snoozed
 from scrm.batch import process_or_halve
 from scrm.bus.nudge import nudge, nudge_each, nudge_rare, top_up
 from scrm.channels.sandbox import community
@@ -44,7 +45,7 @@ def tick() -> None:
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
     nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
     Trouble.objects.look(now=now)
-    Case.objects.wake(now=now)
+    wake_snoozed(now=now)
     Presence.objects.sweep(now=now)
     jobs = Job.objects.due(now)
     for kind in set(jobs.values_list("kind", flat=True)):
@@ -54,7 +55,7 @@ def tick() -> None:
     # One record check a night, at two o'clock in the zone of the workspace.
     Proof.objects.call_for_the_night(now)
     nudge_rare("responses.prove", Proof.objects.due(now), oldest_by="asked_at")
-    nudge_each("routing.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
+    nudge_each("crm.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
     # Last: the health page reports a tick that no longer gets this far.

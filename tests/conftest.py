@@ -13,10 +13,10 @@ from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.test import Client
 
-from crm.models import Account, Instance, User
+from crm.models import Account, Department, Instance, Membership, User
 from crm.models.instance import ONLY, Here
 from listening.models import Source, Topic
-from routing.models import Department, Membership, RoutingRule
+from routing.models import RoutingRule
 from scrm.bus import live, nudge
 from scrm.bus.breaker import Patience
 from scrm.db import high_water_mark

@@ -28,8 +28,10 @@ from crm.models import (
     Attachment,
     Contact,
     ContactRelation,
+    Department,
     Interaction,
     Job,
+    Membership,
     Profile,
     ProfileLink,
     User,
@@ -46,7 +48,7 @@ from responses.models import (
     SavedReply,
 )
 from routing.intake import Arrival, take_in
-from routing.models import Case, Department, Issue, Membership, RoutingRule, SavedView
+from routing.models import Case, Issue, RoutingRule, SavedView
 from routing.rules import Facts
 from scrm.channels.base import Author
 
@@ -79,7 +81,7 @@ GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
     "account_reset_password_done account_reset_password_from_key account_inactive "
     "account_reset_password_from_key_done account_logout",
-    STAFF: "nav live_token crm:me routing:news routing:notices routing:bell routing:palette "
+    STAFF: "nav live_token crm:me routing:news crm:notices crm:bell routing:palette "
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:issue_said "
     "responses:approvals responses:sendings responses:history responses:calendar "
@@ -125,7 +127,7 @@ POST = {
     LEADS: "responses:campaign_new",
     ITS_LEADS: "responses:campaign_edit responses:campaign_close",
     SIGN: "responses:approve responses:send_back responses:review",
-    STAFF: "routing:issue responses:issue_draft crm:me routing:read routing:save_view "
+    STAFF: "routing:issue responses:issue_draft crm:me crm:read routing:save_view "
     "responses:save_view",
     WORKERS: "routing:next responses:bulk responses:saved_reply_new crm:contact_new "
     "crm:contact_edit "

@@ -15,10 +15,10 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from crm.forms import blog as blog_form
 from crm.forms import mailbox
-from crm.models import Account, Attachment, Contact, User
+from crm.models import Account, Attachment, Contact, Department, User
 from listening.views import discovery
 from responses.models import Response
-from routing.models import Case, Department, RoutingRule
+from routing.models import Case, RoutingRule
 from scrm.channels.base import Found
 from scrm.channels.wordpress.connect import Blog
 from tests.test_access import GET, POST, World, address, build, table
@@ -141,7 +141,7 @@ TYPED: dict[str, dict[str, Any]] = {
         "starts_on": "2026-03-04", "ends_on": "2026-04-04", "words": "#autumn",
     },
     "responses:count_in": {"campaign": "@campaign"},
-    "routing:read": {"notice": ""},
+    "crm:read": {"notice": ""},
     "crm:me": {"name": "Ada", "email": "ada@scrm.example", "password": "", "shortcuts": "on"},
     "responses:bulk": {
         "form": uuid.UUID(int=10), "verb": "tag", "case": "1:1:0", "tag": "bag", "person": "",

@@ -13,13 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from crm.models import Account, Conversation, Interaction, Profile, User
+from crm.models import Account, Conversation, Department, Interaction, Profile, User
 from listening.models import Match, Mention, SetApart, Source, Topic
 from listening.models.mention import HOPELESS, RISKY
 from listening.topic_hits import find_matches
 from listening.visit import store
-from responses.models import Decision, Delivery, Feedback, Response
-from routing.models import Case, CaseEvent, Department, RoutingRule
+from responses.models import Delivery, Feedback, Response
+from routing.models import Case, CaseEvent, Decision, RoutingRule
 from scrm import batch, pipeline
 from scrm.batch import process_batch, process_or_halve
 from scrm.channels.base import Author, Item
@@ -269,11 +269,11 @@ def test_a_comment_on_our_statement_becomes_the_commenters_case(
 def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
     """Fails if the attempt is counted after the work is done."""
     hear(talk, item("1"))
-    assert [mention.attempt for mention in claim()] == [0]
+    assert [mention.attempt for mention in claim()] == [1]
     assert Mention.objects.get().attempt == 1, "its worker may die now"
     assert claim() == [], "its lease still runs"
     later = timezone.now() + 2 * LEASE
-    assert [mention.attempt for mention in claim(later)] == [1]
+    assert [mention.attempt for mention in claim(later)] == [2]
     assert Mention.objects.get().attempt == 2
 
 
@@ -292,7 +292,7 @@ def test_what_always_kills_its_worker_is_set_apart(talk: Source) -> None:
     for _ in range(20):
         now += 2 * LEASE
         claimed = claim(now)
-        if "killer" in {mention.key for mention in claimed} and claimed[0].attempt < HOPELESS:
+        if "killer" in {mention.key for mention in claimed} and claimed[0].attempt <= HOPELESS:
             continue  # the worker dies here
         work(claimed)
     apart = SetApart.objects.get()
@@ -346,7 +346,7 @@ def test_a_batch_calls_for_another_only_while_more_waits(
     talk: Source, nudges: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if each batch calls for another, and if none does."""
-    monkeypatch.setattr("scrm.pipeline.MOST", 2)
+    monkeypatch.setattr("listening.models.mention.MAX_MENTIONS_PER_BATCH", 2)
     hear(talk, *(item(str(number)) for number in range(5)))
     called = []
     for _ in range(4):

@@ -22,7 +22,9 @@ from crm.models import (
     Attachment,
     Contact,
     ContactRelation,
+    Department,
     Interaction,
+    Membership,
     Profile,
     ProfileLink,
     User,
@@ -32,16 +34,7 @@ from listening.models import Match, Mention, Source, Topic
 from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Campaign, HistoryView, Response, ResponseRule, SavedReply
-from routing.models import (
-    Case,
-    CaseEvent,
-    Department,
-    Issue,
-    Membership,
-    RoutingRule,
-    SavedView,
-    SlaPolicy,
-)
+from routing.models import Case, CaseEvent, Issue, RoutingRule, SavedView, SlaPolicy
 from routing.offline import record
 from scrm import pipeline
 from scrm.channels.base import Author, Batch, Item

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 ITEMS = 12
 
 VISIT = [
-    ("listening.models:Source.begin", "before"),
-    ("listening.models:Source.begin", "after"),
+    ("listening.models:Source.start_poll", "before"),
+    ("listening.models:Source.start_poll", "after"),
     ("scrm.channels.sandbox.channel:SandboxListener.listen", "after"),
     ("listening.models:Seen.objects.claim", "after"),
     ("listening.visit:_store", "after"),

@@ -16,10 +16,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Attachment, Contact, Interaction, Profile, User
+from crm.models import Account, Attachment, Contact, Department, Interaction, Profile, User
 from listening.models import Mention, Source
 from responses.models import Delivery, Feedback, Response, ResponseRule
-from routing.models import Case, Department
+from routing.models import Case
 from scrm import pipeline
 from scrm.channels.base import (
     Batch,
@@ -385,6 +385,6 @@ def test_the_whole_letter_is_shown_clean_to_whoever_may_read_it(
     page = as_(agent).get(url).content.decode()
     assert "&gt; &lt;script&gt;alert(1)&lt;/script&gt; &amp; found" in page
     assert url in as_(agent).get(case.get_absolute_url()).content.decode()
-    said.conversation.restricted = True
+    said.conversation.restricted_to = case.department
     said.conversation.save()
     assert as_(outsider).get(url).status_code == 404

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from listening.models import Source
 from listening.visit import store
-from routing.models import Case, Department
+from routing.models import Case
 from scrm import pipeline
 from scrm.channels.base import Author, Item
 

@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_httpserver import HTTPServer
 
-from crm.models import Profile, User
+from crm.models import Department, Profile, User
 from listening.models import Mention, Poll, Source
-from routing.models import Case, Department, RoutingRule
+from routing.models import Case, RoutingRule
 from scrm.net import http
 from scrm.net.addresses import networks
 from tests.machinery import Machine, eventually

@@ -10,11 +10,20 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from crm.models import Account, Contact, ContactRelation, Interaction, User, Workspace
+from crm.models import (
+    Account,
+    Contact,
+    ContactRelation,
+    Department,
+    Interaction,
+    Membership,
+    User,
+    Workspace,
+)
 from listening.models import Mention, SetApart, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
 from responses.saved_replies import unknown_variables
-from routing.models import Case, Department, Issue, Membership, SlaPolicy
+from routing.models import Case, Issue, SlaPolicy
 from scrm.sample import ending, marker
 
 FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -21,12 +21,21 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Account, Attachment, Interaction, Job, User, Workspace
+from crm.models import (
+    Account,
+    Attachment,
+    Department,
+    Interaction,
+    Job,
+    Membership,
+    User,
+    Workspace,
+)
 from listening.models import Mention, Poll, Source
 from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Delivery
-from routing.models import Case, Department, Membership, SlaPolicy
+from routing.models import Case, SlaPolicy
 from routing.offline import record
 from scrm.batch import process_or_halve
 from scrm.channels.base import Author, Batch, Item
@@ -117,8 +126,8 @@ def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: Us
     assert here.handles == ["@acme", "@acmehelp"]
     left = {table for table, n in rows().items() if n and not table.endswith("change")}
     assert left == {
-        "crm_user", "crm_account", "crm_workspace", "routing_department",
-        "routing_department_accounts", "responses_responserule",
+        "crm_user", "crm_account", "crm_workspace", "crm_department",
+        "crm_department_accounts", "responses_responserule",
     }  # fmt: skip
     assert Department.objects.fallback().name == "Customer service"
     assert (Department.objects.count(), SlaPolicy.objects.count()) == (1, 0)

@@ -10,9 +10,8 @@ from threading import Barrier
 from desk.figures import say
 from django.db import connections
 
-from crm.models import User
+from crm.models import Department, Membership, User
 from routing.inbox.next_case import take_next
-from routing.models import Department, Membership
 
 PEOPLE, ROUNDS = 50, 8
 

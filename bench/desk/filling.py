@@ -19,9 +19,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from crm.models import Account, User
+from crm.models import Account, Department, Membership, User
 from listening.models import Source, Topic
-from routing.models import Department, Issue, Membership
+from routing.models import Issue
 
 SEED = 20
 _SEED = "bench_seed"

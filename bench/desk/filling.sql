@@ -35,7 +35,7 @@ FROM (SELECT k, k - CASE k % 4 WHEN 3 THEN 3 ELSE 0 END AS opener
 CREATE UNLOGGED TABLE seat AS
 SELECT department_id AS department, user_id AS person,
        row_number() OVER (PARTITION BY department_id ORDER BY user_id) - 1 AS n
-FROM routing_membership WHERE role = 'agent';
+FROM crm_membership WHERE role = 'agent';
 
 CREATE UNLOGGED TABLE opened AS
 SELECT one.*, CASE WHEN status = 'open' AND dice(id, 9, 3) = 0 OR status IN ('new', 'noise')
@@ -67,7 +67,7 @@ FROM generate_series(1, total() / 25) AS p WHERE p % 5 IN (1, 2);
 INSERT INTO crm_conversation
        (id, network, key, thread_key, visibility, title, restricted, started_at, account_id)
 SELECT opened.id, 'microblog', 'c' || opened.id, '', 'public', '', is_restricted, heard_at, NULL
-FROM opened JOIN routing_department AS department ON department.id = opened.department;
+FROM opened JOIN crm_department AS department ON department.id = opened.department;
 
 INSERT INTO listening_poll
        (id, outcome, started_at, ended_at, found, new, apart, size, error, source_id)
@@ -135,7 +135,7 @@ LATERAL (VALUES ('routed', 0, 'It hits the topic.', NULL, 2 * opener + 1, true),
         AS event (kind, after, why, person, interaction, happened)
 WHERE happened ORDER BY opened.id, after;
 
-INSERT INTO responses_decision (id, outcome, why, at, by_id, case_id)
+INSERT INTO routing_decision (id, outcome, why, at, by_id, case_id)
 SELECT id, 'micro', '', heard_at + interval '2 hours', colleague, id FROM opened
 WHERE answered OR status = 'open' AND dice(id, 27, 50) = 0;
 INSERT INTO responses_response
@@ -143,7 +143,7 @@ INSERT INTO responses_response
         author_id, case_id, decision_id, department_id, in_reply_to_id)
 SELECT id, md5('r' || id)::uuid, 'one', 'public', '', 'We are sorry.',
        CASE WHEN answered THEN 'released' ELSE 'held' END, '{}', heard_at, heard_at, colleague, id, id, department,
-       heard FROM opened JOIN responses_decision USING (id) ORDER BY id;
+       heard FROM opened JOIN routing_decision USING (id) ORDER BY id;
 INSERT INTO responses_delivery
        (uuid, destination, state, send_after, attempts, scope, sent_key, sent_at, url, error, account_id,
         conversation_id, interaction_id, profile_id, response_id, settled_at)
@@ -162,7 +162,7 @@ INSERT INTO crm_interaction
 SELECT -s, md5('s' || s)::uuid, 'microblog', 's' || s, 'out', 'feed', 'post', 'public', '', '',
        words, '', '', now(), now(), -s, 1, 1
 FROM generate_series(1, 40) AS s JOIN sentence ON sentence.n = dice(s, 31, 4096);
-INSERT INTO responses_decision (id, outcome, why, at, by_id, issue_id)
+INSERT INTO routing_decision (id, outcome, why, at, by_id, issue_id)
 SELECT -n, 'macro', '', now(), 1, 1 + n % 20 FROM generate_series(1, 40) AS n;
 INSERT INTO responses_response
        (id, uuid, audience, visibility, subject, text, state, verdict, created_at, released_at,
@@ -175,8 +175,8 @@ INSERT INTO responses_delivery
 SELECT md5('s' || n)::uuid, '', 'sent', now(), 1, 'microblog', 's' || n, now(), '', '', 1, -n, -n, -n
 FROM generate_series(1, 40) AS n;
 
-INSERT INTO routing_notice (kind, text, url, at, user_id, case_id, read_at)
-SELECT 'assigned', '', '/', now(), assignee, id, CASE WHEN dice(id, 29, 20) > 0 THEN now() END
+INSERT INTO crm_notice (kind, text, url, about, title, place, at, user_id, read_at)
+SELECT 'assigned', '', '/', 'case:' || id, '#' || id, '', now(), assignee, CASE WHEN dice(id, 29, 20) > 0 THEN now() END
 FROM opened WHERE assignee IS NOT NULL AND dice(id, 30, 4) = 0;
 
 DROP TABLE kept, opened, seat, name, sentence;

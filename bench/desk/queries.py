@@ -7,14 +7,14 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
-from crm.models import Contact, Profile, User
+from crm.models import Contact, Department, Profile, User
 from crm.search import some_contacts_named
 from crm.timeline import timeline
 from listening.models import Topic
 from routing import case_page as case_timeline
 from routing.inbox import query, rows
 from routing.inbox.query import Asked
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from scrm.pages import navigation
 
 Call = Callable[[], object]

@@ -2,27 +2,35 @@ from crm.models.account import Account
 from crm.models.attachment import Attachment
 from crm.models.contact import Contact, ContactRelation
 from crm.models.conversation import Conversation
+from crm.models.department import Department
 from crm.models.instance import Instance
 from crm.models.interaction import Interaction
 from crm.models.job import Job
+from crm.models.membership import Membership, Role
+from crm.models.notice import About, Notice
 from crm.models.pause import Pause
 from crm.models.profile import Profile, ProfileLink, ProfileName
 from crm.models.user import User
 from crm.models.workspace import Workspace
 
 __all__ = [
+    "About",
     "Account",
     "Attachment",
     "Contact",
     "ContactRelation",
     "Conversation",
+    "Department",
     "Instance",
     "Interaction",
     "Job",
+    "Membership",
+    "Notice",
     "Pause",
     "Profile",
     "ProfileLink",
     "ProfileName",
+    "Role",
     "User",
     "Workspace",
 ]

@@ -4,12 +4,13 @@ from django.db import models
 from django.utils import timezone
 
 from crm.models.account import Account
+from crm.models.department import Department
 
 
 class Conversation(models.Model):
     """One exchange. Which one an item joins is decided in `crm.threads`.
 
-    restricted: only staff of the departments that hold its cases may read its text.
+    restricted_to: the only department whose members may read its text; None for all staff.
     """
 
     network = models.CharField(max_length=600)
@@ -18,7 +19,9 @@ class Conversation(models.Model):
     visibility = models.CharField(max_length=10)
     title = models.CharField(max_length=500, blank=True)
     account = models.ForeignKey(Account, models.PROTECT, null=True, related_name="+")
-    restricted = models.BooleanField(default=False)
+    restricted_to = models.ForeignKey(
+        Department, models.PROTECT, null=True, related_name="+", db_index=False
+    )
     started_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -28,7 +31,9 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["network", "thread_key"], name="conversation_thread"),
             models.Index(
-                fields=["id"], name="conversation_restricted", condition=models.Q(restricted=True)
+                fields=["restricted_to"],
+                name="conversation_restricted",
+                condition=models.Q(restricted_to__isnull=False),
             ),
         ]
 

@@ -7,7 +7,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import BigAutoField, Exists, F, Func, OuterRef, Q, Subquery
+from django.db.models import BigAutoField, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Left
 from django.utils import timezone
 
@@ -63,12 +63,9 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         """
         if user.sees_everything:
             return self
-        mine = Conversation.objects.filter(
-            pk=OuterRef("conversation"),
-            case_links__ended_at=None,
-            case_links__case__department__memberships__user=user,
-        )
-        return self.filter(Q(conversation__restricted=False) | Exists(mine))
+        mine = user.memberships.values("department")
+        to_mine = Q(conversation__restricted_to__in=mine)
+        return self.filter(Q(conversation__restricted_to=None) | to_mine)
 
 
 _Manager = models.Manager.from_queryset(InteractionQuerySet)

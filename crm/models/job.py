@@ -17,6 +17,7 @@ from scrm.db.claim import LeasedRow, LeaseQuerySet
 LEASE = timedelta(minutes=3)
 """Longer than the hard time limit of a task, so that a lapsed lease means a dead worker."""
 MAX_ATTEMPTS = 3
+ENDLESS = "The job was started several times and never finished."
 
 
 class JobQuerySet(LeaseQuerySet["Job"]):
@@ -101,8 +102,9 @@ class Job(LeasedRow):
             .filter(attempt__gte=MAX_ATTEMPTS)
             .update(
                 state=self.State.FAILED,
+                lease_until=None,
                 ended_at=now,
-                message="The job was started several times and never finished.",
+                message=ENDLESS,
             )
         )
         claimed = not died and mine.claim(now=now, lease=LEASE, state=self.State.RUNNING)

@@ -69,13 +69,6 @@ class Pause(models.Model):
             "set back",
             _("This database was set back to an earlier state: it lacks texts that were sent."),
         )
-        UNRECORDED = (
-            "unrecorded",
-            _(
-                "This database comes from a version that did not record where it runs,"
-                " so it may be a copy."
-            ),
-        )
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.BY_HAND)
     at = models.DateTimeField(default=timezone.now)

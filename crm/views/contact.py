@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from crm.access import StaffRequest, worker_only
-from crm.cases import cases_with, works
+from crm.access import StaffRequest, worker_only, works
+from crm.cases import cases_with
 from crm.forms import ContactForm, TagForm
 from crm.models import Contact, ContactRelation, Profile
 from crm.views.listing import typed_words

@@ -9,8 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from crm.access import StaffRequest
-from crm.cases import works
+from crm.access import StaffRequest, works
 from crm.models import Contact, Profile, ProfileLink, User
 from crm.search import contacts_named, strangers_named
 from crm.views.listing import by_name, counted, newest_first, typed_words

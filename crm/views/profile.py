@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from crm.access import StaffRequest
-from crm.cases import cases_with, works
+from crm.access import StaffRequest, works
+from crm.cases import cases_with
 from crm.forms import LinkForm, StrangerForm
 from crm.models import Contact, Profile
 from crm.search import alike

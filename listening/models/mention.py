@@ -38,9 +38,9 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
 
     def claim_batch(
-        self, *, now: datetime, lease: timedelta, most: int = MAX_MENTIONS_PER_BATCH
+        self, *, now: datetime, lease: timedelta, most: int | None = None
     ) -> list[Mention]:
-        """Claim the oldest due mentions.
+        """Claim the oldest due mentions, at most `MAX_MENTIONS_PER_BATCH` of them.
 
         A mention whose worker died repeatedly is claimed alone, so that it stops no others.
         """
@@ -48,7 +48,9 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         def risky_alone(mentions: list[Mention]) -> list[Mention]:
             return [each for each in mentions if each.attempt >= RISKY][:1] or mentions
 
-        return self.claim(now=now, lease=lease, most=most, choose=risky_alone)
+        return self.claim(
+            now=now, lease=lease, most=most or MAX_MENTIONS_PER_BATCH, choose=risky_alone
+        )
 
 
 class Mention(LeasedRow):

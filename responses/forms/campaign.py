@@ -8,12 +8,11 @@ from django.db.models import Q
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import User
+from crm.models import Department, User
 from listening.forms import TermsField
 from listening.models import Topic
 from responses.models import Campaign
 from responses.models.campaign import topic_name
-from routing.models import Department, Membership
 
 _DAY = {"type": "date"}
 
@@ -23,11 +22,7 @@ def departments_to_campaign_for(user: User) -> list[Department]:
 
     Only those that the user leads: a campaign creates a topic.
     """
-    departments = Department.objects.all()
-    if not user.sees_everything:
-        lead = Membership.Role.LEAD
-        departments = departments.filter(memberships__user=user, memberships__role=lead)
-    return list(departments)
+    return list(Department.objects.led_by(user))
 
 
 class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from responses.compose import (
     Words,
     max_length,
@@ -23,8 +23,8 @@ from responses.compose import (
 from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
-from responses.models import Decision, Response
-from routing.models import Case, Department, Issue
+from responses.models import Response
+from routing.models import Case, Decision, Issue
 from scrm.web.params import number
 
 FARTHEST = timedelta(days=366)

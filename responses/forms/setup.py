@@ -5,11 +5,10 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import User
+from crm.models import Department, User
 from responses.models import Response, ResponseRule, SavedReply
 from responses.rules.examples import Example
 from responses.saved_replies import VARIABLES, unknown_variables
-from routing.models import Department
 
 
 class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]

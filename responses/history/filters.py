@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Interaction, User
+from crm.models import Department, Interaction, User
 from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import ResponseQuerySet, State
 from responses.results.answer_counts import (
@@ -21,7 +21,7 @@ from responses.results.answer_counts import (
     outcome_is,
     silent,
 )
-from routing.models import Department, Issue
+from routing.models import Issue
 from scrm.web.params import midnight, place
 
 MICRO, ANSWERED = "micro", "answered"

@@ -1,6 +1,5 @@
 from responses.models.approval import Approval
 from responses.models.campaign import Campaign, CampaignStatement
-from responses.models.decision import Decision
 from responses.models.delivery import Delivery
 from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
@@ -16,7 +15,6 @@ __all__ = [
     "Approval",
     "Campaign",
     "CampaignStatement",
-    "Decision",
     "Delivery",
     "Draft",
     "Feedback",

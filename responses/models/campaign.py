@@ -9,10 +9,9 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Department, Membership, User
 from listening.models import Topic
 from responses.models.response import Refused, Response
-from routing.models import Department, Membership
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -27,9 +26,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         """Campaigns that the user owns or leads the department of; all if they see everything."""
         if user.sees_everything:
             return self
-        led = Membership.objects.filter(
-            department=OuterRef("department"), user=user, role=Membership.Role.LEAD
-        )
+        led = Membership.objects.leading().filter(department=OuterRef("department"), user=user)
         return self.filter(Exists(led) | Q(owner=user))
 
     def running(self) -> CampaignQuerySet:

@@ -11,10 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.budget import Budget
-from crm.models import Account, Conversation, Instance, Interaction, Pause, Profile, User
+from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
 from responses.models.response import Response
 from responses.models.sending import Act, DeliveryQuerySet, Sending
-from routing.models import Notice
 from routing.models.status import Stale
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge

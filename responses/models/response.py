@@ -13,13 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
 
-from crm.models import Account, Attachment, Interaction, User
-from responses.models.decision import Decision
+from crm.models import Account, Attachment, Department, Interaction, Notice, User
 from responses.models.facts import facts_of
 from responses.models.rule import ResponseRule
 from responses.models.signed import Signed
 from responses.rules.judge import DRAFTS_ONLY, Verdict, content_hash, judge, together
-from routing.models import Case, CaseEvent, Department, Issue, Membership, Notice
+from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
@@ -83,10 +82,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
 
     def led_by(self, user: User) -> ResponseQuerySet:
         """Of the departments that they lead; all, for supervisors and admins."""
-        if user.sees_everything:
-            return self
-        led = Membership.objects.filter(user=user, role=Membership.Role.LEAD)
-        return self.filter(department__in=led.values("department"))
+        return self.filter(department__in=Department.objects.led_by(user))
 
 
 def seen_by(user: User, of: str = "") -> Q:
@@ -372,8 +368,9 @@ class Response(Signed):
     ) -> None:
         """Ring the bell of whoever wrote it, unless they did it themselves."""
         url = url or self.get_absolute_url()
+        about = self.case.as_subject if self.case else None
         Notice.give(
-            [self.author_id], kind, by=by, case=self.case, text=text, url=url, once=once, now=now
+            [self.author_id], kind, by=by, about=about, text=text, url=url, once=once, now=now
         )
 
     @property

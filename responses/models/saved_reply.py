@@ -6,8 +6,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
-from routing.models import Department
+from crm.models import Department, User
 
 
 class SavedReplyQuerySet(models.QuerySet["SavedReply"]):

@@ -7,15 +7,15 @@ from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Notice, User
 from responses.rules.judge import Verdict
-from routing.models import Notice
 from routing.models.status import Stale
 from scrm.bus.live import publish
 
 if TYPE_CHECKING:
+    from crm.models import Department
     from responses.models.approval import Approval
-    from routing.models import Case, Department
+    from routing.models import Case
 
 
 class Signed(models.Model):
@@ -134,4 +134,5 @@ class Signed(models.Model):
 
     def _ring(self, users: models.QuerySet[User], *, now: datetime) -> None:
         kind, text, url = Notice.Kind.TO_APPROVE, self.quote, self._to_sign
-        Notice.give(users, kind, by=self.author, case=self.case, text=text, url=url, now=now)
+        about = self.case.as_subject if self.case else None
+        Notice.give(users, kind, by=self.author, about=about, text=text, url=url, now=now)

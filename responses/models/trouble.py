@@ -7,9 +7,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, User
+from crm.models import Account, Notice, User
 from responses.models.delivery import Delivery
-from routing.models import Notice
 
 IN_A_ROW = 3
 SPAN = timedelta(minutes=15)

@@ -142,7 +142,7 @@ CHECKS = (
         SELECT named.id AS subject, max(named.response) AS response
         FROM (
             SELECT case_id AS id, NULL::bigint AS response FROM routing_caseconversation
-            UNION ALL SELECT case_id, NULL FROM responses_decision
+            UNION ALL SELECT case_id, NULL FROM routing_decision
             UNION ALL SELECT case_id, id FROM responses_response
         ) named LEFT JOIN routing_case c ON c.id = named.id
         WHERE named.id IS NOT NULL AND c.id IS NULL GROUP BY named.id ORDER BY 1 LIMIT %(most)s
@@ -168,7 +168,7 @@ CHECKS = (
         """
         SELECT made."case" AS subject, made."case", made.n - COALESCE(noted.n, 0) AS lacking
         FROM (
-            SELECT case_id AS "case", count(*) AS n FROM responses_decision
+            SELECT case_id AS "case", count(*) AS n FROM routing_decision
             WHERE case_id IS NOT NULL GROUP BY 1
         ) made
         JOIN routing_case c ON c.id = made."case"
@@ -185,7 +185,7 @@ CHECKS = (
         "The decision is missing behind {subject}.",
         """
         SELECT 'response ' || r.id AS subject, r.id AS response, r.case_id AS "case"
-        FROM responses_response r LEFT JOIN responses_decision d ON d.id = r.decision_id
+        FROM responses_response r LEFT JOIN routing_decision d ON d.id = r.decision_id
         WHERE d.id IS NULL
         UNION ALL
         SELECT 'case ' || noted.case_id, NULL, noted.case_id
@@ -193,11 +193,11 @@ CHECKS = (
             SELECT case_id, count(*) AS n FROM routing_caseevent WHERE kind = 'decided' GROUP BY 1
         ) noted
         LEFT JOIN (
-            SELECT case_id, count(*) AS n FROM responses_decision GROUP BY 1
+            SELECT case_id, count(*) AS n FROM routing_decision GROUP BY 1
         ) made ON made.case_id = noted.case_id
         LEFT JOIN (
             SELECT r.case_id, count(DISTINCT r.decision_id) AS n
-            FROM responses_response r LEFT JOIN responses_decision d ON d.id = r.decision_id
+            FROM responses_response r LEFT JOIN routing_decision d ON d.id = r.decision_id
             WHERE d.id IS NULL GROUP BY 1
         ) lost ON lost.case_id = noted.case_id
         WHERE noted.n > COALESCE(made.n, 0) + COALESCE(lost.n, 0)
@@ -211,7 +211,7 @@ CHECKS = (
         "Decision {subject} was to answer, but the response is missing.",
         """
         SELECT d.id AS subject, d.case_id AS "case"
-        FROM responses_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
+        FROM routing_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
         WHERE d.outcome <> 'none' AND r.id IS NULL
         ORDER BY 1 LIMIT %(most)s
         """,
@@ -287,7 +287,7 @@ CHECKS = (
             own.response_id AS lost
         FROM responses_delivery own LEFT JOIN responses_response said ON said.id = own.response_id
         WHERE said.id IS NULL AND NOT EXISTS (
-            SELECT FROM responses_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
+            SELECT FROM routing_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
             WHERE d.outcome <> 'none' AND r.id IS NULL
         )
         ORDER BY 1 LIMIT %(most)s

@@ -20,6 +20,7 @@ from listening.models import Mention
 from responses.models import Delivery, Feedback
 from responses.models.sending import LEFT, Sending
 from responses.outcome_guess import propose
+from routing.join import join_message
 from scrm.bus.nudge import nudge
 from scrm.channels.base import AUTOMATIC
 
@@ -170,7 +171,7 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
     case = delivery.response.case
     if case and not delivery.response.is_macro:
         for each in found:
-            case.hear(each, now=now, why="They answered before our sending was confirmed.")
+            join_message(case, each, now=now, why="They answered before our sending was confirmed.")
 
 
 def _await_an_answer(delivery: Delivery, *, now: datetime) -> None:

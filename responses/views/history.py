@@ -10,8 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.access import StaffRequest
-from crm.cases import works
+from crm.access import StaffRequest, works
 from responses.corrections import posts_of
 from responses.forms import JudgeForm
 from responses.forms.campaign import CountInForm

@@ -12,9 +12,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from crm.access import StaffRequest
-from crm.cases import works
-from crm.models import User
+from crm.access import StaffRequest, works
+from crm.models import Department, User
 from responses.compose import state_publicly
 from responses.corrections import stands
 from responses.forms import StatementForm
@@ -25,7 +24,7 @@ from responses.results.answer_counts import SILENT, with_tallies
 from responses.views.compose import tell
 from responses.views.draft import forget
 from responses.views.lookup import answers, chosen, departments_to_speak_for
-from routing.models import Department, Issue
+from routing.models import Issue
 from routing.models.status import Stale
 from scrm.web.params import number
 

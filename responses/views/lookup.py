@@ -10,13 +10,13 @@ from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
 
 from crm.access import StaffRequest
-from crm.models import Interaction, User
+from crm.models import Department, Interaction, User
 from responses.models import Delivery, Feedback, Response
 from responses.recipients import wrote_privately
 from responses.results.answer_counts import ASKED, Tally, outcome_is, tallies
 from responses.signing import editable, is_unsent
 from responses.trace import echoes
-from routing.models import Case, Department, Membership
+from routing.models import Case
 
 MOST = 100
 M = TypeVar("M", bound=Model)
@@ -40,11 +40,7 @@ def case_to_work_on(request: StaffRequest, pk: int) -> Case:
 
 def departments_to_speak_for(user: User) -> list[Department]:
     """Departments in whose name a user may address the public."""
-    departments = Department.objects.all()
-    if not user.sees_everything:
-        theirs = Membership.objects.working().filter(user=user)
-        departments = departments.filter(pk__in=theirs.values("department"))
-    return list(departments)
+    return list(Department.objects.worked_by(user))
 
 
 def may_speak_for(department: Department, user: User) -> bool:
@@ -97,8 +93,7 @@ def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
     """Ids of the responses that `user` may deal with: two queries, however many there are."""
     if user.sees_everything:
         return {each.pk for each in responses}
-    leads = user.memberships.filter(role=Membership.Role.LEAD)
-    led = set(leads.values_list("department", flat=True))
+    led = set(Department.objects.led_by(user).values_list("pk", flat=True))
     asked = {each.case_id for each in responses if each.case_id}
     workable = Case.objects.workable_by(user).filter(pk__in=asked)
     cases = set(workable.values_list("pk", flat=True))

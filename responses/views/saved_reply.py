@@ -9,10 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest, worker_only
-from crm.models import User
+from crm.models import Department, User
 from responses.forms import SavedReplyForm
 from responses.models import SavedReply
-from routing.models import Department
 
 
 @require_safe

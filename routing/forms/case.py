@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.ledger import tellable
-from crm.models import User
-from routing.forms.base import PlainForm, works_in
-from routing.models import Case, Department, Issue, Membership
+from crm.models import Department, Membership, User
+from routing.forms.base import PlainForm
+from routing.models import Case, Issue
 from routing.models.rule import Priority
 
 
@@ -53,7 +53,7 @@ class HandOverForm(PlainForm):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         person, department = data.get("person"), data.get("department")
-        if person and department and not works_in(person, department):
+        if person and department and not department.has_worker(person):
             self.add_error(
                 "person",
                 _("%(person)s does not work in %(department)s.")

@@ -8,9 +8,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from crm.models import Conversation, User
+from crm.models import Conversation, Department, Membership, User
 from routing.forms.base import PlainForm
-from routing.models import Department, Membership, SlaPolicy
+from routing.models import SlaPolicy
+from routing.models.case import CaseConversation, restrict
 from routing.models.rule import Priority
 
 
@@ -88,11 +89,9 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         department: Department = super().save(commit)
         for priority in Priority.values:
             self._target(department, priority, self.cleaned_data[f"hours_{priority}"])
-        # Conversations have a copy of the flag, by which reading is allowed or refused.
         if "is_restricted" in self.changed_data:
-            Conversation.objects.filter(
-                case_links__case__department=department, case_links__ended_at=None
-            ).update(restricted=department.is_restricted)
+            theirs = CaseConversation.objects.filter(case__department=department, ended_at=None)
+            restrict(Conversation.objects.filter(pk__in=theirs.values("conversation")))
         return department
 
     def _target(self, department: Department, priority: str, hours: float | None) -> None:

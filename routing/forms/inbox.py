@@ -9,12 +9,12 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from crm.models import User
+from crm.models import Department, Membership, User
 from listening.models import Topic
 from routing.forms.base import PlainForm
 from routing.forms.offline import OFFLINE_KINDS
 from routing.inbox.query import LABELS, NOT_CLOSED, SORTS
-from routing.models import Department, Issue, Membership, SavedView
+from routing.models import Issue, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status
 from scrm.channels.registry import kinds
@@ -113,13 +113,13 @@ class InboxForm(PlainForm):
     def _named(self) -> dict[str, list[tuple[str, str]]]:
         """Filter name → options (id, name), loaded by one statement for all filters."""
         departments = Department.objects.visible_to(self.user)
-        works = Q(memberships__role__in={*Membership.Role} - {Membership.Role.READER})
-        there = Q(memberships__department__in=departments)
+        members = Membership.objects.filter(department__in=departments)
+        works = Q(pk__in=members.working().values("user"))
         people = workers = User.objects.active()
         if self.user.sees_everything:
             workers = people.filter(works | ~Q(role=User.Role.STAFF))
         else:
-            people, workers = people.filter(there), people.filter(there & works)
+            people, workers = people.filter(pk__in=members.values("user")), people.filter(works)
         rows = _choices("department", departments, F("position")).union(
             _choices("assignee", people, Value(0)),
             _choices("colleague", workers, Value(0)),

@@ -6,9 +6,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as __
 
-from crm.models import User
+from crm.models import Department, Membership, User
 from routing.forms.base import PlainForm
-from routing.models import Department, Membership
 
 
 class SeatsForm(PlainForm):

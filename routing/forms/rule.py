@@ -8,9 +8,9 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from crm.models import User
-from routing.forms.base import PlainForm, works_in
-from routing.models import Department, RoutingRule, RuleRevision
+from crm.models import Department, User
+from routing.forms.base import PlainForm
+from routing.models import RoutingRule, RuleRevision
 from routing.models.rule import Priority
 from routing.rules import SCHEMA
 from scrm.conditions.form_rows import Rows, rows_from_json, rows_from_post
@@ -74,7 +74,7 @@ class RuleForm(PlainForm):
             data["person"] = None
         elif not data.get("person"):
             self.add_error("person", _("Name the person, or choose another way to assign."))
-        elif data.get("department") and not works_in(data["person"], data["department"]):
+        elif data.get("department") and not data["department"].has_worker(data["person"]):
             self.add_error("person", _("This person does not work in that department."))
         return data
 

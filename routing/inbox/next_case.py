@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from crm.models import User
-from routing.models import Case, Department, Membership
+from crm.models import Department, Membership, User
+from routing.models import Case
 
 _URGENT = ("rank", "last_inbound_at", "pk")
 _LOOKED_AT = 64

@@ -5,7 +5,7 @@ Keyset pagination: each page is a row comparison that an index serves, never an 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,14 +18,16 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Conversation, Interaction, ProfileLink, User
 from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
-from routing.models import Case, CaseConversation
+from routing.models import Case, CaseConversation, CaseEvent
 from routing.models.case import CaseQuerySet
-from routing.models.status import ACTIVE, LIVING, Status
+from routing.models.status import ACTIVE, CLOSED, LIVING, Status
 from scrm.web.params import midnight, number, place
 
 PAGE = 50
 MOST_FOUND = 500
 """Maximum number of search hits that are used: the newest."""
+MAX_PARTS = 4
+"""Departments. A user in more departments sees so many cases that one filter finds a page soon."""
 MOST_HANDED = 20
 """Cases that a user transferred and that are still open elsewhere: the latest ones shown."""
 STRETCH = 5_000
@@ -97,7 +99,7 @@ def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     handed: int | set[int] | None = 0
     if asked.view == "all":
         handed = found if found is not None else None if asked.filters else MOST_HANDED
-    parts = Case.objects.parts_visible_to(user, handed=handed)
+    parts = _parts_visible_to(user, handed=handed)
     wanted = [page_after(part.filter(conditions), asked.sort, mark) for part in parts]
     if len(wanted) < 2:
         return in_order(wanted[0], asked.sort)[: PAGE + 1] if wanted else Case.objects.none()
@@ -203,7 +205,7 @@ def _cases_about(talks: set[int], user: User) -> set[int]:
     links = CaseConversation.objects.filter(ended_at=None)
     inside: set[int] = set()
     if not user.sees_everything:
-        restricted = Conversation.objects.filter(pk__in=talks, restricted=True)
+        restricted = Conversation.objects.filter(pk__in=talks).exclude(restricted_to=None)
         inside = {*restricted.values_list("pk", flat=True)}
     theirs = links.filter(case__department__in=user.memberships.values("department"))
     parts = (links.filter(conversation__in=talks - inside), theirs.filter(conversation__in=inside))
@@ -243,3 +245,27 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
     "since": lambda day: Q(last_inbound_at__gte=midnight(day)),
     "until": lambda day: Q(last_inbound_at__lt=midnight(day, days=1)),
 }
+
+
+def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> list[CaseQuerySet]:
+    """The cases the user sees, in parts that do not overlap and use one index each.
+
+    handed: how many of the cases that the user transferred away are included: the last so many,
+    those among these ids, or all (None).
+    """
+    if user.sees_everything:
+        return [Case.objects.all()]
+    mine = list(user.memberships.values_list("department", flat=True))
+    if len(mine) > MAX_PARTS:
+        cases = Case.objects.all()
+        return [cases.in_departments_of(user) if handed == 0 else cases.visible_to(user)]
+    parts = [Case.objects.filter(department=department) for department in mine]
+    if handed != 0:
+        events = CaseEvent.handed_over(by=user).values("case")
+        elsewhere = Case.objects.exclude(status__in=CLOSED).exclude(department__in=mine)
+        if isinstance(handed, int):
+            events = events.filter(case__in=elsewhere).order_by("-pk")[:handed]
+        elif handed is not None:
+            events = events.filter(case__in=handed)
+        parts.append(elsewhere.filter(pk__in=events))
+    return parts

@@ -126,7 +126,7 @@ def reach_words(reach: int) -> str:
 def _with_last_words(cases: QuerySet[Case]) -> QuerySet[Case]:
     return (
         cases.annotate(
-            restricted=F("last_inbound__conversation__restricted"),
+            restricted=F("last_inbound__conversation__restricted_to"),
             # Only the start of a text: a whole page of long letters would be megabytes.
             heading=Left("last_inbound__title", 160),
             begins=Left("last_inbound__text", _LOOKED_AT),

@@ -1,9 +1,7 @@
-from routing.models.case import Case
-from routing.models.case_conversation import CaseConversation
+from routing.models.case import Case, CaseConversation
 from routing.models.case_event import CaseEvent
-from routing.models.department import Department, Membership
+from routing.models.decision import Decision
 from routing.models.issue import Issue
-from routing.models.notice import Notice
 from routing.models.presence import Presence
 from routing.models.rule import RoutingRule, RuleRevision
 from routing.models.saved_view import SavedView
@@ -13,10 +11,8 @@ __all__ = [
     "Case",
     "CaseConversation",
     "CaseEvent",
-    "Department",
+    "Decision",
     "Issue",
-    "Membership",
-    "Notice",
     "Presence",
     "RoutingRule",
     "RuleRevision",

@@ -1,33 +1,35 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Conversation, Interaction, Profile, User
+from crm.models import (
+    About,
+    Conversation,
+    Department,
+    Interaction,
+    Membership,
+    Notice,
+    Profile,
+    User,
+)
 from routing.models.case_event import CaseEvent
 from routing.models.case_indexes import INDEXES
-from routing.models.department import Department, Membership
 from routing.models.issue import Issue
-from routing.models.notice import Notice
 from routing.models.rule import Priority
 from routing.models.sla import SlaPolicy
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
-from routing.models.undoable import Undoable
 from scrm.bus.live import publish
 
 Kind = CaseEvent.Kind
-
-
-MANY = 4
-"""Departments; who is in more sees so much that a filter along the whole list finds it soon."""
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -45,36 +47,12 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
-    def parts_visible_to(
-        self, user: User, *, handed: int | Collection[int] | None
-    ) -> list[CaseQuerySet]:
-        """What they see, in parts that do not overlap and go along an index each.
-
-        handed: of what they handed over that which they handed last, so many; or those among
-        these; None for all.
-        """
-        if user.sees_everything:
-            return [self]
-        mine = list(user.memberships.values_list("department", flat=True))
-        if len(mine) > MANY:
-            return [self.in_departments_of(user) if handed == 0 else self.visible_to(user)]
-        parts = [self.filter(department=department) for department in mine]
-        if handed != 0:
-            events = CaseEvent.handed_over(by=user).values("case")
-            elsewhere = self.exclude(status__in=CLOSED).exclude(department__in=mine)
-            if isinstance(handed, int):
-                events = events.filter(case__in=elsewhere).order_by("-pk")[:handed]
-            elif handed is not None:
-                events = events.filter(case__in=handed)
-            parts.append(elsewhere.filter(pk__in=events))
-        return parts
-
     def workable_by(self, user: User) -> CaseQuerySet:
         """Those that a user may not only read but act on."""
         if user.sees_everything:
             return self
-        member = Membership.objects.filter(department=OuterRef("department"), user=user)
-        return self.filter(Exists(member.exclude(role=Membership.Role.READER)))
+        works = Membership.objects.working().filter(department=OuterRef("department"), user=user)
+        return self.filter(Exists(works))
 
     def active(self) -> CaseQuerySet:
         return self.filter(status__in=ACTIVE)
@@ -88,27 +66,8 @@ class CaseQuerySet(models.QuerySet["Case"]):
     def of(self, user: User) -> CaseQuerySet:
         return self.filter(assignee=user)
 
-    def wake(self, *, now: datetime) -> int:
-        """Open again what was snoozed until now → how many."""
-        with transaction.atomic():
-            due = list(
-                self.select_for_update(skip_locked=True, of=("self",)).filter(
-                    status=Status.SNOOZED, snoozed_until__lte=now
-                )[:500]
-            )
-            self.filter(pk__in=[case.pk for case in due]).update(
-                status=Status.OPEN, snoozed_until=None
-            )
-            CaseEvent.objects.bulk_create(
-                CaseEvent(case=case, kind=Kind.WOKEN, at=now, why="Its time had come.")
-                for case in due
-            )
-            for case in due:
-                case.tell()
-        return len(due)
 
-
-class Case(Undoable):
+class Case(models.Model):
     """One matter with one outside party, as work. Its number is its key.
 
     last_inbound is what staleness is judged by: who acts must have seen it.
@@ -161,6 +120,12 @@ class Case(Undoable):
         return reverse("routing:case", args=[self.pk])
 
     @property
+    def as_subject(self) -> About:
+        """How notices about this case name it."""
+        key, place = f"case:{self.pk}", str(self.department)
+        return About(key=key, title=str(self), place=place, url=self.get_absolute_url())
+
+    @property
     def is_closed(self) -> bool:
         return self.status in CLOSED
 
@@ -168,6 +133,18 @@ class Case(Undoable):
     def was_set_aside(self) -> bool:
         """Whether it goes on with a conversation that was set aside as noise before."""
         return self.continues is not None and self.continues.status == Status.NOISE
+
+    @property
+    def newer(self) -> Case | None:
+        """The open case that took over this dismissed one's conversations, if there is one."""
+        if self.status != Status.NOISE or self.conversation_links.filter(ended_at=None).exists():
+            return None
+        return self.continued_by.filter(status__in=LIVING).order_by("pk").last()
+
+    def check_not_continued(self) -> None:
+        """Raises Stale if a newer case has the conversations: only one case may work on them."""
+        if newer := self.newer:
+            raise Stale(f"They wrote again: that is case #{newer.pk}. This one stays set aside.")
 
     @property
     def conversations(self) -> models.QuerySet[Conversation]:
@@ -204,7 +181,7 @@ class Case(Undoable):
         """Take it. seen: the assignee's id on the page, None for nobody. Raises Stale."""
         if self.assignee_id == by.pk:
             return
-        self._swap(
+        self.compare_and_set(
             {"assignee_id": seen},
             assignee_id=by.pk,
             status=models.Case(
@@ -216,22 +193,28 @@ class Case(Undoable):
 
     @transaction.atomic
     def give_back(self, *, by: User) -> None:
-        self._swap({"assignee_id": self.assignee_id}, assignee_id=None)
+        self.compare_and_set({"assignee_id": self.assignee_id}, assignee_id=None)
         self.log(Kind.RELEASED, by=by)
 
     @transaction.atomic
     def hand_over(self, *, to: Department, by: User, why: str, person: User | None = None) -> None:
         """Pass it on with a reason and its whole context."""
         before = self.department
-        self._swap(
+        self.compare_and_set(
             {"department_id": before.pk}, department_id=to.pk, assignee_id=person and person.pk
         )
-        self._restrict(to)
+        restrict(self.conversations)
         self.log(
             Kind.HANDED_OVER, by=by, why=why, from_=before.name, to=to.name,
             person=str(person) if person else "",
         )  # fmt: skip
-        Notice.give([person] if person else [], Notice.Kind.HANDED_OVER, by=by, case=self, text=why)
+        Notice.give(
+            [person] if person else [],
+            Notice.Kind.HANDED_OVER,
+            by=by,
+            about=self.as_subject,
+            text=why,
+        )
         publish(f"department:{before.pk}", "case", self.pk)
 
     @transaction.atomic
@@ -242,11 +225,11 @@ class Case(Undoable):
 
         form: its form's UUID, so that one click is one note.
         """
-        self._lock()
+        self.lock()
         before = self.events.filter(kind=Kind.NOTED, data__form=str(form)).first() if form else None
         if before is not None:
             return before
-        Notice.give(mentioned, Notice.Kind.MENTIONED, by=by, case=self, text=text)
+        Notice.give(mentioned, Notice.Kind.MENTIONED, by=by, about=self.as_subject, text=text)
         told = [user.pk for user in mentioned]
         return self.log(Kind.NOTED, by=by, why=text, mentioned=told, form=form and str(form))
 
@@ -254,7 +237,7 @@ class Case(Undoable):
     def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:
         """Put it off until then, or without a time until they write."""
         self.check_seen(seen)
-        self._swap({}, status=Status.SNOOZED, snoozed_until=until)
+        self.compare_and_set({}, status=Status.SNOOZED, snoozed_until=until)
         self.log(Kind.SNOOZED, by=by, until=until.isoformat() if until else "")
 
     @transaction.atomic
@@ -262,25 +245,25 @@ class Case(Undoable):
         """Give it to somebody, whoever has it; they are told."""
         if to is not None and not Case.objects.workable_by(to).filter(pk=self.pk).exists():
             raise Stale(f"{to} does not work in {self.department}. Nothing was changed.")
-        self._swap({}, assignee_id=to and to.pk)
+        self.compare_and_set({}, assignee_id=to and to.pk)
         self.log(Kind.CLAIMED if to else Kind.RELEASED, by=by, person=str(to) if to else "")
-        Notice.give([to] if to else [], Notice.Kind.ASSIGNED, by=by, case=self)
+        Notice.give([to] if to else [], Notice.Kind.ASSIGNED, by=by, about=self.as_subject)
 
     @transaction.atomic
     def tag(self, *, by: User, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
         """Put tags on it and take some off. What others tagged meanwhile stays."""
-        self._lock()
+        self.lock()
         added = [tag for tag in add if tag not in self.tags]
         gone = [tag for tag in remove if tag in self.tags]
         if added or gone:
-            self._swap({}, tags=[tag for tag in self.tags if tag not in gone] + added)
+            self.compare_and_set({}, tags=[tag for tag in self.tags if tag not in gone] + added)
             said = [*(f"+{tag}" for tag in added), *(f"-{tag}" for tag in gone)]
             self.log(Kind.TAGGED, by=by, why=" ".join(said), added=added, gone=gone)
 
     @transaction.atomic
     def rank_as(self, priority: str, *, by: User) -> None:
         """How urgent it is; the time to answer by goes with it."""
-        self._lock()
+        self.lock()
         if priority == self.priority:
             return
         before = self.get_priority_display()
@@ -288,7 +271,7 @@ class Case(Undoable):
         if self.due_at is not None:
             hours = SlaPolicy.objects.hours().get((self.department_id, priority))
             values["due_at"] = SlaPolicy.due(self.last_inbound_at or self.opened_at, hours)
-        self._swap({}, **values)
+        self.compare_and_set({}, **values)
         self.log(Kind.RANKED, by=by, why=f"{before} → {self.get_priority_display()}")
 
     @transaction.atomic
@@ -300,68 +283,42 @@ class Case(Undoable):
         now = now or timezone.now()
         if Case.objects.filter(pk=self.pk, status=Status.DONE).exists():
             return  # somebody else has just done it
-        self._swap({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
+        self.compare_and_set({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
         self.log(Kind.DONE, by=by, why=why, now=now)
 
     @transaction.atomic
     def set_aside(self, *, by: User, why: str = "") -> None:
         """Noise: never deleted, and can be taken back. What they write from now on is new work."""
-        self._swap({}, status=Status.NOISE, due_at=None)
+        self.compare_and_set({}, status=Status.NOISE, due_at=None)
         self.log(Kind.NOISE, by=by, why=why)
 
     @transaction.atomic
     def reopen(self, *, by: User | None, why: str) -> None:
         """Raises Stale where a newer case has what was set aside here."""
-        self._lock()
+        self.lock()
         self.check_not_continued()
-        self._swap({}, status=Status.OPEN, done_at=None, snoozed_until=None)
+        self.compare_and_set({}, status=Status.OPEN, done_at=None, snoozed_until=None)
         self.log(Kind.REOPENED, by=by, why=why)
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:
         """We answered what we had seen: now it is their turn, unless they wrote again."""
-        self._lock()
+        self.lock()
         values: dict[str, Any] = {"first_response_at": self.first_response_at or answered_at}
         if self.last_inbound_id == seen:
             values["due_at"] = None
             if self.status in ACTIVE:
                 values["status"] = Status.WAITING
-        self._swap({}, **values)
+        self.compare_and_set({}, **values)
         self.tell()
-
-    @transaction.atomic
-    def hear(self, interaction: Interaction, *, now: datetime, why: str) -> None:
-        """Something said elsewhere turns out to belong here: open it again, if it rests."""
-        self._lock()
-        self.count_in(interaction.conversation_id, now=now)
-        values: dict[str, Any] = {}
-        if self.last_inbound_id is None or self.last_inbound_id < interaction.pk:
-            values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
-        resting = self.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
-        if resting:
-            values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
-        if values:
-            self._swap({}, **values)
-        if resting and self.assignee_id:
-            Notice.give([self.assignee_id], Notice.Kind.REOPENED, case=self, now=now)
-        kind = Kind.REOPENED if resting else Kind.HEARD
-        self.log(kind, by=None, why=why, now=now, interaction=interaction)
 
     @transaction.atomic
     def group(self, issue: Issue | None, *, by: User) -> None:
         """Count it to an issue, or to none."""
         before = self.issue
-        self._swap({}, issue_id=issue and issue.pk)
+        self.compare_and_set({}, issue_id=issue and issue.pk)
         why = f"Part of “{issue}”." if issue else f"No longer part of “{before}”."
         self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
-
-    def count_in(self, conversation: int, *, now: datetime) -> None:
-        """An exchange that belongs to no case belongs to this one from now on."""
-        links = self.conversation_links.model.objects
-        links.get_or_create(
-            conversation_id=conversation, ended_at=None, defaults={"case": self, "since": now}
-        )
-        self._restrict(self.department)
 
     def check_seen(self, seen: int | None) -> None:
         """Raises Stale if they wrote something that is not on the page; locks the case."""
@@ -373,13 +330,13 @@ class Case(Undoable):
         if current != seen:
             raise Stale("They wrote again while you were looking. Nothing was changed.")
 
-    def _lock(self) -> None:
-        """Hold the row until the commit and see it as it is."""
+    def lock(self) -> None:
+        """Lock the row until the commit, and reload it."""
         Case.objects.select_for_update(of=("self",)).get(pk=self.pk)
         self.refresh_from_db()
 
-    def _swap(self, expected: dict[str, Any], **values: Any) -> None:
-        """Compare and set; tell the loser who won."""
+    def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
+        """Update the row if it has the expected values, else raise Stale, naming who has it."""
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(
@@ -388,5 +345,41 @@ class Case(Undoable):
             )
         self.refresh_from_db()
 
-    def _restrict(self, department: Department) -> None:
-        self.conversations.update(restricted=department.is_restricted)
+
+class CaseConversation(models.Model):
+    """A conversation's membership of a case. A conversation is in at most one case at a time.
+
+    ended_at: None for the current case.
+    """
+
+    case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="case_links")
+    since = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=Q(ended_at=None),
+                name="one_case_a_conversation",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation} in {self.case}"
+
+
+def restrict(conversations: models.QuerySet[Conversation]) -> None:
+    """Set to which department the text of these conversations is restricted, or to none.
+
+    It is the department of the case that has the conversation, if that department is restricted.
+    No other code writes `restricted_to`.
+    """
+    current_first = F("ended_at").desc(nulls_first=True)
+    links = CaseConversation.objects.filter(conversation=OuterRef("pk"))
+    department = models.Case(
+        models.When(case__department__is_restricted=True, then=F("case__department")), default=None
+    )
+    newest = links.order_by(current_first, "-pk").values_list(department)[:1]
+    conversations.update(restricted_to=Subquery(newest))

@@ -9,8 +9,7 @@ from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
-from routing.models.department import Department
+from crm.models import Department, User
 from routing.rules import SCHEMA, Rule
 from scrm.conditions import language
 from scrm.conditions.explain import sentence

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 
-from routing.models.department import Department
+from crm.models import Department
 
 
 class SlaPolicyQuerySet(models.QuerySet["SlaPolicy"]):

@@ -17,8 +17,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from crm.models import Attachment, Interaction, Job, User
-from routing.models import Notice
+from crm.models import Attachment, Interaction, Job, Notice, User
 from routing.offline import record
 from routing.offline.cells import Voice, voice
 from routing.offline.column_guess import FAULT, LINE, SCORE, TEXT

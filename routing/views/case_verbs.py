@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
+from crm.models import Department
 from routing.forms import AssignForm, HandOverForm
-from routing.forms.base import works_in
-from routing.models import Case, Department
+from routing.models import Case
 from routing.models.status import Stale
+from routing.undo import restore, snapshot
 from routing.views.case import FORMS, address_query, page
 from scrm.web.params import number
 
@@ -154,7 +155,7 @@ def _do(
 ) -> HttpResponse:
     """Validate the form, run the verb and confirm it; on an error show the input again."""
     form = form or FORMS[name](request.POST, auto_id=f"{name}_%s")
-    before = case.standing  # before the verb: undo restores it
+    before = snapshot(case)  # before the verb: undo restores it
     if not form.is_valid():
         return page(request, case, bound={name: form}, status=422)
     try:
@@ -164,7 +165,7 @@ def _do(
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, bound={name: form}, error=str(stale), status=409)
     said = _said(name, case)
-    undoable = name in UNDOABLE and case.standing != before
+    undoable = name in UNDOABLE and snapshot(case) != before
     messages.success(request, _undoable(request, case, before, said) if undoable else said)
     if not request.headers.get("HX-Request"):
         return redirect(f"{case.get_absolute_url()}{address_query(request)}")
@@ -175,7 +176,7 @@ def _do(
 
 def _undoable(request: StaffRequest, case: Case, before: dict[str, Any], said: str) -> str:
     """Message with an undo button, which carries the signed states before and after."""
-    how = {"case": case.pk, "before": before, "after": case.standing, "by": request.user.pk}
+    how = {"case": case.pk, "before": before, "after": snapshot(case), "by": request.user.pk}
     shown = {"said": said, "how": signing.dumps(how, salt="undo", compress=True)}
     return render_to_string("routing/_undo.html", shown, request)
 
@@ -192,11 +193,10 @@ def undo(request: StaffRequest) -> HttpResponse:
         raise Http404
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
     # The department before: after a transfer the user may not work in the new one.
-    theirs = get_object_or_404(Department, pk=how["before"]["department_id"])
-    if not (request.user.sees_everything or works_in(request.user, theirs)):
-        raise Http404
+    worked = Department.objects.worked_by(request.user)
+    get_object_or_404(worked, pk=how["before"]["department_id"])
     try:
-        case.put_back(how["before"], after=how["after"], by=request.user)
+        restore(case, how["before"], after=how["after"], by=request.user)
     except Stale as stale:
         messages.error(request, str(stale))
     else:

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.access import StaffRequest, admin_only
 from crm.cases import give_back
-from crm.models import User
+from crm.models import Department, Membership, User
 from routing.forms import DepartmentForm, MemberForm
-from routing.models import Case, Department, Membership
+from routing.models import Case
 from routing.models.status import ACTIVE
 
 

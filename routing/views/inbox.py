@@ -14,8 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.access import StaffRequest
-from crm.cases import works
+from crm.access import StaffRequest, works
 from crm.ledger import tellable
 from crm.models import User
 from routing.forms import InboxForm, SaveViewForm

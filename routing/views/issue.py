@@ -12,8 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from crm.access import StaffRequest, worker_only
-from crm.cases import works
+from crm.access import StaffRequest, worker_only, works
 from crm.models import User
 from routing.forms import CaseNumbersForm, IssueForm
 from routing.inbox.query import Asked, cases_asked_for, in_order

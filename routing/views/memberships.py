@@ -16,10 +16,10 @@ from django.views.decorators.http import require_http_methods
 from crm.access import StaffRequest, admin_only
 from crm.cases import give_back
 from crm.forms import InviteForm
-from crm.models import User
+from crm.models import Membership, User
 from crm.views.people import with_link
 from routing.forms import SeatsForm
-from routing.models import Case, Membership
+from routing.models import Case
 
 
 @admin_only

@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext as _
 
-from crm.models import Pause, User
+from crm.models import Department, Notice, Pause, User
 from responses.models import Delivery, Response
-from routing.models import Case, Department, Issue, Notice, SavedView
+from routing.models import Case, Issue, SavedView
 from routing.models.status import Status
 from scrm.bus import live
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Department, User
 from responses.compose import Place, answer_nothing, places_for
 from responses.models import Delivery, Feedback
-from routing.models import Case, Department, Membership
+from routing.models import Case
 from scrm.channels.sandbox import phrases
 from scrm.channels.sandbox.people import CROWD
 from scrm.channels.sandbox.remote import MAIL, MICROBLOG
@@ -91,8 +91,8 @@ def _handle(stage: Stage, case: Case) -> None:
 
 
 def _agents(department: Department) -> list[User]:
-    able = department.memberships.exclude(role=Membership.Role.READER)
-    return [each.user for each in able.select_related("user").order_by("pk")]
+    able = department.memberships.working().select_related("user")
+    return [each.user for each in able.order_by("pk")]
 
 
 def _answer(stage: Stage, case: Case, person: User) -> None:

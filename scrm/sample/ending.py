@@ -21,11 +21,11 @@ from django.utils import timezone
 from django.utils.translation import ngettext_lazy
 
 from crm.adapter import forget_old_addresses
-from crm.models import Account, Attachment, Contact, Interaction, Job, User, Workspace
+from crm.models import Account, Attachment, Contact, Department, Interaction, Job, User, Workspace
 from listening.models import Mention, Source, Topic
 from responses import default_rules
 from responses.models import Delivery, Response, ResponseRule, SavedReply
-from routing.models import Case, Department, Issue, RoutingRule, SavedView
+from routing.models import Case, Issue, RoutingRule, SavedView
 from scrm.db.retry import again
 from scrm.sample import keeping, logins, marker
 from scrm.sample.keeping import Fate

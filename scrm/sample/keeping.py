@@ -36,18 +36,18 @@ _TABLES = {
     "crm.Instance listening.TopicStamp pghistory.Context scrm.Heartbeat scrm.Sample "
     "sessions.Session",
     Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Hole "
-    "responses.Proof responses.Trouble routing.Notice routing.Presence sandbox.Fault sandbox.Post",
+    "responses.Proof responses.Trouble crm.Notice routing.Presence sandbox.Fault sandbox.Post",
     Fate.FOLLOWS: "account.EmailAddress crm.Account crm.AccountChange crm.UserChange "
     "listening.Poll listening.Source listening.SourceChange listening.TopicChange "
     "listening.TopicRevision responses.CampaignChange responses.ResponseRuleChange "
-    "responses.SavedReplyChange routing.Department routing.DepartmentChange "
-    "routing.Department_accounts routing.Membership routing.MembershipChange "
+    "responses.SavedReplyChange crm.Department crm.DepartmentChange "
+    "crm.Department_accounts crm.Membership crm.MembershipChange "
     "routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy",
     Fate.NEWER: "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
     "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
     "listening.Match listening.Mention listening.Seen listening.SetApart listening.Sighting "
     "listening.Topic responses.Approval responses.Campaign responses.CampaignStatement "
-    "responses.Decision responses.Delivery responses.Draft responses.Feedback "
+    "routing.Decision responses.Delivery responses.Draft responses.Feedback "
     "responses.HistoryView responses.Response responses.ResponseEvent responses.ResponseRule "
     "responses.Response_attachments responses.SavedReply routing.Case routing.CaseConversation "
     "routing.CaseEvent routing.Issue routing.RoutingRule routing.SavedView",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from django.contrib.auth.hashers import make_password
 
-from crm.models import Account, User
-from routing.models import Department, Membership, SlaPolicy
+from crm.models import Account, Department, Membership, User
+from routing.models import SlaPolicy
 from scrm.sample.logins import Login, new_password
 
 SERVICE, SALES, MARKETING, TECHNICAL = (

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crm.models import Account, Contact, ContactRelation, Profile, User
+from crm.models import Account, Contact, ContactRelation, Department, Profile, User
 from listening.models import Source, Topic
 from responses import default_rules
 from responses.models import ResponseRule, SavedReply
-from routing.models import Department, RoutingRule
+from routing.models import RoutingRule
 from scrm.channels.sandbox.people import persona
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 from scrm.sample import words

@@ -13,6 +13,7 @@ from crm.models import Profile
 from responses.models import Campaign, Feedback, Response
 from responses.results.feedback import fall_silent
 from routing.models import Case, Issue
+from routing.wake import wake_snoozed
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 from scrm.sample import marker, words
@@ -72,7 +73,7 @@ def _on(now: datetime, days: int, clock: str) -> datetime:
 def _everyday(*, hours: float, number: int, share: float) -> Act:
     def act(stage: Stage) -> None:
         now = timezone.now()
-        Case.objects.wake(now=now)
+        wake_snoozed(now=now)
         talk(stage, now - timedelta(hours=hours), now, number=number)
         stage.listen()
         work(stage, share=share)

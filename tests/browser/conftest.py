@@ -31,9 +31,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from responses.models import Delivery
-from routing.models import Department
 from scrm.bus.nudge import nudge
 from tests.browser.hands import HANDS, Hand
 from tests.browser.world import World, populate

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.default_rules import ship
 from responses.models import Campaign, Delivery, Response
-from routing.models import Department, Issue
+from routing.models import Issue
 from tests.browser.conftest import Windows, leaves
 from tests.browser.hands import Mouse
 from tests.browser.outside import heard, ours, source_of

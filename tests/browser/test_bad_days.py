@@ -9,9 +9,9 @@ import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, Route, expect
 
-from crm.models import Account, Contact, Profile, User
+from crm.models import Account, Contact, Department, Profile, User
 from responses.models import Delivery, Draft, Response
-from routing.models import Case, Department
+from routing.models import Case
 from tests.browser.conftest import Windows
 from tests.browser.hands import Mouse
 from tests.browser.world import PEOPLE, RIGHT_TO_LEFT, World, says

@@ -9,9 +9,9 @@ from datetime import timedelta
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from crm.models import User
+from crm.models import Department, User
 from responses.models import Delivery
-from routing.models import Case, Department
+from routing.models import Case
 from tests.browser.conftest import Windows, leaves
 from tests.browser.hands import Hand
 from tests.browser.world import PEOPLE, World

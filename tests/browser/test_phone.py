@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.models import Interaction, User
+from crm.models import Department, Interaction, User
 from responses.models import Delivery
-from routing.models import Department
 from tests.browser.conftest import Windows
 from tests.browser.hands import Mouse
 from tests.browser.test_records import log_a_call

@@ -10,11 +10,11 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Locator, expect
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from responses.compose import Words, state_publicly
 from responses.default_rules import ship
 from responses.models import Campaign, Delivery, Response
-from routing.models import Department, Issue
+from routing.models import Issue
 from scrm.channels.sandbox.remote import BLOG
 from tests.browser.conftest import TWO_WAYS, Site, leaves
 from tests.browser.hands import Hand, Keyboard

@@ -12,11 +12,11 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
-from crm.models import Account, Pause, User
+from crm.models import Account, Department, Pause, User
 from responses.compose import Words, places_for, reply
 from responses.default_rules import ship
-from responses.models import Decision, Draft
-from routing.models import Case, Department
+from responses.models import Draft
+from routing.models import Case, Decision
 from routing.offline import record
 from tests.browser.conftest import Windows
 from tests.browser.hands import Keyboard

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.models import Interaction, Profile, User
+from crm.models import Department, Interaction, Profile, User
 from responses.models import Response
-from routing.models import Case, Department
+from routing.models import Case
 from tests.browser.conftest import Windows
 from tests.browser.world import World
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 
-from crm.models import Attachment, Conversation, Interaction, Profile, User
-from routing.models import Case, CaseConversation, Department
+from crm.models import Attachment, Conversation, Department, Interaction, Profile, User
+from routing.models import Case, CaseConversation
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def test_a_file_comes_as_a_download_that_no_browser_runs(
 
 
 def test_a_file_of_a_restricted_conversation_is_its_departments_alone(
-    agent: User, outsider: User, supervisor: User, as_: Any, letter: Attachment
+    agent: User, outsider: User, service: Department, supervisor: User, as_: Any, letter: Attachment
 ) -> None:
-    Conversation.objects.update(restricted=True)
+    Conversation.objects.update(restricted_to=service)
     address = f"/attachments/{letter.uuid}/"
     assert as_(outsider).get(address).status_code == 404
     for allowed in (agent, supervisor):

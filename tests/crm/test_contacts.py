@@ -11,11 +11,12 @@ from crm.models import (
     Contact,
     ContactRelation,
     Conversation,
+    Department,
     Interaction,
     Profile,
     User,
 )
-from routing.models import Case, CaseConversation, Department
+from routing.models import Case, CaseConversation
 from tests.pages import press
 
 
@@ -41,10 +42,13 @@ def assistant(db: None) -> Contact:
 @pytest.fixture
 def say(ron: Profile) -> Callable[..., Interaction]:
     def said(
-        text: str, *, restricted: bool = False, profile: Profile = ron, **facts: Any
+        text: str, *, restricted_to: Department | None = None, profile: Profile = ron, **facts: Any
     ) -> Interaction:
         talk = Conversation.objects.create(
-            network="x", key=facts.get("key", text), visibility="public", restricted=restricted
+            network="x",
+            key=facts.get("key", text),
+            visibility="public",
+            restricted_to=restricted_to,
         )
         told = {"direction": "in", "channel": "sandbox", "kind": "post", "visibility": "public"}
         return Interaction.objects.create(
@@ -163,7 +167,7 @@ def test_the_page_shows_who_says_that_a_profile_is_them_and_why(
 def test_a_restricted_conversation_shows_as_one_with_its_department_and_nothing_else(
     agent: User, outsider: User, sales: Department, as_: Any, director: Contact, say: Any
 ) -> None:
-    row = say("My lawyer says", restricted=True, kind="letter", title="Re: the seat")
+    row = say("My lawyer says", restricted_to=sales, kind="letter", title="Re: the seat")
     case = give(row, sales)
     page = body(as_(agent), director.get_absolute_url())
     assert "A conversation with Sales" in page
@@ -178,7 +182,7 @@ def test_asking_for_kinds_tells_nothing_about_a_restricted_conversation(
     agent: User, sales: Department, as_: Any, director: Contact, say: Any
 ) -> None:
     """Fails if all interactions are searched, not only the readable ones."""
-    give(say("My lawyer says", restricted=True, kind="letter"), sales)
+    give(say("My lawyer says", restricted_to=sales, kind="letter"), sales)
     say("A letter", kind="letter")
     browser = as_(agent)
     assert shown(browser, director, kind="letter") == ["A letter"]

@@ -10,10 +10,10 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 
 from crm.ledger import Entry, record
-from crm.models import Account, Interaction, Profile, User
+from crm.models import Account, Department, Interaction, Profile, User
 from listening.models import Mention, Source, Topic
-from responses.models import Approval, Decision, Response
-from routing.models import Case, CaseEvent, Department, RoutingRule
+from responses.models import Approval, Response
+from routing.models import Case, CaseEvent, Decision, RoutingRule
 from scrm.channels.base import Author
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ LEDGERS = {
     "routing_caseevent": "why",
     "routing_rulerevision": "priority",
     "listening_topicrevision": "number",
-    "responses_decision": "why",
+    "routing_decision": "why",
     "responses_approval": "reason",
 }
 """Table → a column that a user might want to change."""
@@ -34,7 +34,7 @@ BLANKABLE = [
 NAMED = {
     "crm_interaction": "kind",
     "routing_caseevent": "kind",
-    "responses_decision": "outcome",
+    "routing_decision": "outcome",
     "responses_approval": "content_hash",
 }
 """Table → a column that not even an erasure may change."""
@@ -217,8 +217,8 @@ def changes(name: str) -> int:
         ("listening_topic", "is_active = FALSE", "listening.TopicChange"),
         ("listening_source", "stance = 'for us'", "listening.SourceChange"),
         ("routing_routingrule", "position = position + 1", "routing.RoutingRuleChange"),
-        ("routing_department", "name = name || '!'", "routing.DepartmentChange"),
-        ("routing_membership", "role = 'reader'", "routing.MembershipChange"),
+        ("crm_department", "name = name || '!'", "crm.DepartmentChange"),
+        ("crm_membership", "role = 'reader'", "crm.MembershipChange"),
         ("crm_user", "role = 'admin'", "crm.UserChange"),
     ],
 )
@@ -236,9 +236,9 @@ def test_a_change_of_configuration_is_kept_even_by_raw_sql(
 
 def test_who_left_a_department_stays_on_record() -> None:
     """Fails if the trigger on DELETE is disabled."""
-    before = changes("routing.MembershipChange")
-    removed = sql("DELETE FROM routing_membership")
-    assert changes("routing.MembershipChange") == before + removed > before
+    before = changes("crm.MembershipChange")
+    removed = sql("DELETE FROM crm_membership")
+    assert changes("crm.MembershipChange") == before + removed > before
 
 
 def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:

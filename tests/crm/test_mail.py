@@ -17,8 +17,7 @@ from django.test import Client
 from structlog.testing import capture_logs
 
 from crm.forms.mailbox import MailboxForm
-from crm.models import User
-from routing.models import Notice
+from crm.models import Notice, User
 
 NO_SERVER = "django.core.mail.backends.dummy.EmailBackend"
 READ = """

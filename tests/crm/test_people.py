@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from crm import adapter
-from crm.models import Profile, User
+from crm.models import Department, Profile, User
 from listening.models import Topic
-from routing.models import Case, Department
+from routing.models import Case
 
 NEW = {"email": "Nina@Scrm.Example", "name": "Nina New", "role": ""}
 

@@ -11,10 +11,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from crm.models import Account, Contact, Conversation, Interaction, Profile, User
+from crm.models import Account, Contact, Conversation, Department, Interaction, Profile, User
 from crm.timeline import timeline
-from responses.models import Decision, Delivery, Response
-from routing.models import Case, CaseConversation, Department, Issue
+from responses.models import Delivery, Response
+from routing.models import Case, CaseConversation, Decision, Issue
 
 Say = Callable[..., Interaction]
 
@@ -156,7 +156,7 @@ def restricted(say: Say, department: Department, profile: Profile) -> None:
     talk = say("My lawyer says", minute=1).conversation
     case = Case.objects.create(profile=profile, department=department)
     CaseConversation.objects.create(case=case, conversation=talk)
-    Conversation.objects.filter(pk=talk.pk).update(restricted=True)
+    Conversation.objects.filter(pk=talk.pk).update(restricted_to=department)
 
 
 def test_a_restricted_conversation_is_readable_by_its_department_alone(

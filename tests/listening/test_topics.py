@@ -7,7 +7,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.models import Conversation, Interaction, Profile, User, Workspace
+from crm.models import Conversation, Department, Interaction, Profile, User, Workspace
 from listening.highlight import excerpt, highlight
 from listening.models import Match, Mention, Source, Topic
 
@@ -125,11 +125,11 @@ def test_matches_are_marked_and_what_came_is_escaped(
 
 
 def test_a_restricted_conversation_shows_without_its_text(
-    agent: User, supervisor: User, as_: Any, brand: Topic, mention: Mention
+    agent: User, sales: Department, supervisor: User, as_: Any, brand: Topic, mention: Mention
 ) -> None:
     profile = Profile.objects.create(network="feed:x", key="Ron")
     talk = Conversation.objects.create(
-        network="feed:x", key="1", visibility="public", restricted=True
+        network="feed:x", key="1", visibility="public", restricted_to=sales
     )
     told = Interaction.objects.create(
         scope="feed:x", key="1", conversation=talk, profile=profile, direction="in",

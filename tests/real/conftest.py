@@ -9,9 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from listening.models import Source
-from routing.models import Department
 from scrm import pipeline
 from scrm.net import http
 from scrm.net.addresses import networks

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from listening.models import Mention, Source
 from listening.visit import visit
 from responses import outbox
@@ -23,7 +23,7 @@ from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down
 from responses.models import Delivery, Feedback, Response
 from responses.models.sending import Sending
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from scrm import pipeline
 from scrm.channels.base import Visit
 from scrm.channels.registry import channel

@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from crm.models import Account, Contact, User
+from crm.models import Account, Contact, Department, User
 from listening.models import Mention, SetApart, Source, Topic
 from listening.visit import visit
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Response, ResponseRule
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from routing.offline import record
 from scrm.channels.sandbox import community
 from scrm.pipeline import process

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from crm.models import Profile, User
-from routing.models import Case, Department
+from crm.models import Department, Profile, User
+from routing.models import Case
 from scrm.pages import navigation
 
 As = Callable[[User], Client]

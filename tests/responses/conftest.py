@@ -10,13 +10,13 @@ import pytest
 from django.utils import timezone
 
 from crm.ledger import Entry, record
-from crm.models import Account, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Feedback, Response, ResponseRule
 from responses.results.feedback import Answered, link
 from routing.intake import Arrival, take_in
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from routing.rules import Facts
 from scrm.channels.base import Author, Receipt
 

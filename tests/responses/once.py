@@ -22,7 +22,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from crm.models import Account, Interaction, Pause, User
+from crm.models import Account, Department, Interaction, Pause, User
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down, undo
@@ -30,7 +30,7 @@ from responses.models import Delivery, Hole, Proof, Response
 from responses.models.response import Refused
 from responses.proof import run
 from responses.rules.judge import content_hash
-from routing.models import Case, Department
+from routing.models import Case
 from routing.models.status import Stale
 from scrm.channels.base import Author, Item, Outgoing, Receipt
 from scrm.channels.registry import channel

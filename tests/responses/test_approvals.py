@@ -9,10 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from crm.models import Interaction, User
+from crm.models import Department, Interaction, Membership, Notice, User
 from responses.models import Response, ResponseRule
 from responses.views import lookup
-from routing.models import Case, Department, Issue, Membership, Notice
+from routing.models import Case, Issue
 
 As = Callable[[User], Client]
 

@@ -11,11 +11,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Job, User
+from crm.models import Department, Job, User
 from responses import bulk
-from responses.models import Decision
 from responses.tasks import carry_out
-from routing.models import Case, Department, Issue
+from routing.models import Case, Decision, Issue
 
 As = Callable[[User], Client]
 DESK = {"HX-Request": "true"}

@@ -15,13 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Contact, User
+from crm.models import Account, Contact, Conversation, Department, User
 from listening.models import Match, Mention, Source, Topic
 from responses.models import Campaign, CampaignStatement, Delivery, Feedback, Response
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused
 from responses.results.campaigns import Asked, Results, by_channel, by_person
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
+from routing.models.case import restrict
 from tests.together import at_once
 
 As = Callable[[User], Client]
@@ -349,10 +350,9 @@ def test_answers_with_departments_of_others_are_in_no_figure(
 ) -> None:
     """Fails without `readable_by`."""
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
-    secret.restricted = True
-    secret.save()
-    sales = Department.objects.create(name="Legal", owner=lead)
-    Case.objects.filter(conversation_links__conversation=secret).update(department=sales)
+    legal = Department.objects.create(name="Legal", owner=lead, is_restricted=True)
+    Case.objects.filter(conversation_links__conversation=secret).update(department=legal)
+    restrict(Conversation.objects.filter(pk=secret.pk))
     page = as_(lead).get(running.get_absolute_url())
     figures = {kind: n for kind, _label, n in page.context["figures"]}
     assert (figures["answers"], figures["people"], figures["cases"]) == (0, 0, 0)

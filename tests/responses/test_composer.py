@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from crm.models import Account, Contact, Interaction, Profile, User
-from responses.models import Decision, Delivery, Response, ResponseRule
-from routing.models import Case, Issue
+from responses.models import Delivery, Response, ResponseRule
+from routing.models import Case, Decision, Issue
 
 As = Callable[[User], Client]
 

@@ -13,11 +13,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Pause, User
+from crm.models import Account, Notice, Pause, User
 from responses import outbox
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Response, Trouble
-from routing.models import Case, Notice
+from routing.models import Case
 from scrm import pipeline
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post

@@ -15,13 +15,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from responses import corrections, outbox
 from responses.compose import Words, state_publicly
 from responses.corrections import current, newest
 from responses.models import Delivery, Response, ResponseRule
 from responses.models.sending import Act, Sending
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from routing.models.status import Stale
 from scrm import pipeline
 from scrm.channels.sandbox.models import Fault, Post

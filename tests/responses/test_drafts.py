@@ -11,10 +11,10 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.models import Account, Attachment, User
+from crm.models import Account, Attachment, Department, User
 from responses.models import Draft, Response, ResponseRule, SavedReply
 from responses.saved_replies import VARIABLES, fill_in, unknown_variables
-from routing.models import Case, Department
+from routing.models import Case
 
 As = Callable[[User], Client]
 

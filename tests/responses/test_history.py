@@ -12,14 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from listening.models import Mention, Sighting, Source, Topic
 from listening.topic_hits import find_matches
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Feedback, Response
 from responses.trace import walk
-from routing.models import Case, Department, Issue, RoutingRule
+from routing.models import Case, Issue, RoutingRule
 from scrm.batch import process_batch
 from scrm.channels.base import Receipt
 
@@ -43,7 +43,6 @@ def found(
             author_network=NETWORK, author_key="ron", author_handle="@roncalder", **facts,
         )  # fmt: skip
         Sighting.objects.create(mention=mention, source=source, poll=poll)
-        Mention.objects.filter(pk=mention.pk).update(attempt=1)
         process_batch([mention], find_matches([mention]), now=timezone.now())
         mention.refresh_from_db()
         return mention

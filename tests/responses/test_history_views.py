@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User, Workspace
+from crm.models import Department, User, Workspace
 from responses.history import export
 from responses.models import Feedback, HistoryView, Response
 from routing.models import Case
@@ -62,11 +62,12 @@ def test_it_is_filtered_by_what_came_of_it(
 
 
 def test_an_answer_that_one_may_not_read_is_no_reason_to_be_found(
-    stated: Response, comment: Callable[..., Feedback], outsider: User, supervisor: User, as_: As
-) -> None:
+    stated: Response, comment: Callable[..., Feedback], outsider: User, supervisor: User,
+    service: Department, as_: As,
+) -> None:  # fmt: skip
     """Fails if all answers are searched: the filter revealed what the totals withhold."""
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
-    secret.restricted = True
+    secret.restricted_to = service
     secret.save()
     assert as_(outsider).get(HISTORY, {"outcome": "angry"}).context["responses"] == []
     assert as_(supervisor).get(HISTORY, {"outcome": "angry"}).context["responses"] == [stated]

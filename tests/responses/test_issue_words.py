@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from responses import outbox
 from responses.compose import Words, places_for, reply
 from responses.models import Draft, Feedback, Response, ResponseRule
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from scrm.channels.base import Receipt
 
 As = Callable[[User], Client]
@@ -113,11 +113,11 @@ def test_a_sum_opens_the_answers_behind_it(
 
 
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
-    seats: Issue, comment: Callable[..., Feedback], outsider: User, as_: As
+    seats: Issue, comment: Callable[..., Feedback], outsider: User, service: Department, as_: As
 ) -> None:
     """Fails without `readable_by` in the tally: these answers were summed as if they were open."""
     secret = comment("Between us and our lawyers", "angry")
-    secret.interaction.conversation.restricted = True
+    secret.interaction.conversation.restricted_to = service
     secret.interaction.conversation.save()
     page = as_(outsider).get(said(seats))
     assert "our lawyers" not in html(page)

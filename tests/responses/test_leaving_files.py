@@ -18,13 +18,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Attachment, User
+from crm.models import Account, Attachment, Department, Notice, User
 from responses import corrections, outbox
 from responses.compose import Words, state_publicly
 from responses.models import Campaign, Delivery, Draft, Response, ResponseRule
 from responses.models.sending import Sending
 from responses.proof import checks
-from routing.models import Case, Department, Issue, Notice
+from routing.models import Case, Issue
 from scrm.channels.base import Outgoing
 from scrm.channels.registry import channel
 from tests.responses.conftest import NETWORK

@@ -15,12 +15,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Job, User
-from crm.models.job import LEASE, MAX_ATTEMPTS
+from crm.models import Job, Notice, User
+from crm.models.job import ENDLESS, LEASE, MAX_ATTEMPTS
 from responses import bulk, outbox
 from responses.models import Delivery, Response, ResponseRule
 from responses.tasks import carry_out
-from routing.models import Case, Notice
+from routing.models import Case
 from scrm.channels.base import ChannelError, Lookup, Receipt
 from scrm.channels.sandbox.channel import CHANNEL
 
@@ -67,7 +67,7 @@ def test_an_author_hears_that_their_text_was_approved_and_by_whom(
     held.approve(by=lead)
     notice = Notice.objects.get(user=agent)
     assert (notice.user, notice.kind, notice.by) == (agent, Kind.APPROVED, lead)
-    assert (notice.case, notice.url) == (held.case, held.get_absolute_url())
+    assert (notice.about, notice.url) == (f"case:{held.case_id}", held.get_absolute_url())
     assert notice.text == "“We are so sorry.”"
 
 
@@ -113,7 +113,8 @@ def test_a_failed_sending_rings_for_its_author(
     network(send=ChannelError("They refused it.", permanent=True))
     outbox.deliver(leaving)
     notice = Notice.objects.get()
-    assert (notice.user, notice.kind, notice.case) == (agent, Kind.FAILED, leaving.response.case)
+    assert (notice.user, notice.kind) == (agent, Kind.FAILED)
+    assert notice.about == f"case:{leaving.response.case_id}"
     assert notice.text == "It did not leave. They refused it."
     assert notice.url == f"/sendings/#sending-{leaving.pk}"
 
@@ -231,7 +232,7 @@ def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
     carry_out(job.pk)
     carry_out(job.pk)
     assert rung(agent) == [Kind.JOB]
-    assert Notice.objects.get().text == "Failed: It was tried often and never ended."
+    assert Notice.objects.get().text == f"Failed: {ENDLESS}"
 
 
 def test_a_job_ends_with_its_notice_or_not_at_all(job: Job, broken_bell: None) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from responses.models import ResponseRule
-from routing.models import Case, Department
+from routing.models import Case
 from tests.responses.once import Cast, Once
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from crm.models import Account, User
-from responses.models import Decision, Delivery, Response
-from routing.models import Case
+from responses.models import Delivery, Response
+from routing.models import Case, Decision
 from tests.together import at_once
 
 

@@ -12,12 +12,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, User
+from crm.models import Account, Department, User
 from responses.compose import Words, state_publicly
 from responses.models import Delivery, Draft, Response, ResponseRule
 from responses.outbox import deliver
 from responses.views import calendar as calendar_view
-from routing.models import Case, Department, Issue
+from routing.models import Case, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 

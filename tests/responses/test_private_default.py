@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.ledger import Entry, record
-from crm.models import Account, Contact, Conversation, Profile, User
+from crm.models import Account, Contact, Conversation, Department, Profile, User
 from responses.compose import Place, default_place
 from responses.models import Draft, Response, ResponseRule
 from responses.recipients import private_words
-from routing.models import Case, Department
+from routing.models import Case
 from scrm.channels.base import Author
 
 As = Callable[[User], Client]

@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, User, Workspace
+from crm.models import Account, Department, User, Workspace
 from listening.models import Source
 from listening.visit import visit
 from responses import outbox
@@ -27,7 +27,7 @@ from responses.proof import run
 from responses.proof.check import Check
 from responses.proof.checks import CHECKS
 from responses.tasks import prove
-from routing.models import Case, Department
+from routing.models import Case
 from scrm import pipeline
 from scrm.celery import app
 from scrm.channels.sandbox import community
@@ -110,7 +110,7 @@ ROWS = {
     "case": "routing_case",
     "routed": "routing_caseevent WHERE kind = 'routed'",
     "decided": "routing_caseevent WHERE kind = 'decided'",
-    "decision": "responses_decision",
+    "decision": "routing_decision",
     "response": "responses_response",
     "signatures": "responses_approval",
     "sending": "responses_delivery",

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Membership, User
 from responses.models import Delivery, Response, ResponseRule
 from responses.models.response import Refused
-from routing.models import Case, Membership
+from routing.models import Case
 from routing.models.status import Stale
 
 pytestmark = pytest.mark.django_db

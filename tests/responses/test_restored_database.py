@@ -23,12 +23,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone, translation
 
-from crm.models import Account, Instance, Pause, User
+from crm.models import Account, Department, Instance, Notice, Pause, User
 from responses import outbox, restored_database
 from responses.compose import Words, state_publicly
 from responses.corrections import correct, take_down
 from responses.models import Delivery, Response
-from routing.models import Department, Issue, Notice
+from routing.models import Issue
 from scrm import pipeline
 from scrm.channels.registry import channel
 from scrm.db import high_water_mark

@@ -10,10 +10,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Department, Membership, Notice, User
 from responses.models import Response, ResponseRule
 from responses.models.response import Refused
-from routing.models import Case, Department, Membership, Notice
+from routing.models import Case
 from routing.models.status import Stale
 from scrm.pipeline import tick
 

@@ -11,10 +11,10 @@ import pytest
 from django.utils import timezone
 
 from crm.ledger import Entry, record
-from crm.models import Interaction
+from crm.models import Department, Interaction
 from listening.models import Match, Mention, Poll, Source, Topic
 from routing.intake import Arrival, take_in
-from routing.models import Case, Department
+from routing.models import Case
 from routing.rules import Facts
 from scrm.channels.base import Author
 

@@ -9,9 +9,9 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.ledger import Entry, record
-from crm.models import Contact, Interaction, User
+from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
-from routing.models import Case, Department, Issue, RoutingRule
+from routing.models import Case, Issue, RoutingRule
 
 As = Callable[[User], Client]
 Say = Callable[..., Interaction]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from crm.models import Account, User
-from routing.models import Case, Department, Membership, SlaPolicy
+from crm.models import Account, Department, Membership, User
+from routing.models import Case, SlaPolicy
 
 As = Callable[[User], Client]
 
@@ -76,9 +76,9 @@ def test_restricting_a_department_restricts_what_it_has(
     as_: As, admin: User, service: Department, case: Case
 ) -> None:
     as_(admin).post(f"/departments/{service.pk}/", typed(service, is_restricted="on"))
-    assert case.conversations.get().restricted
+    assert case.conversations.get().restricted_to
     as_(admin).post(f"/departments/{service.pk}/", typed(service))
-    assert not case.conversations.get().restricted
+    assert not case.conversations.get().restricted_to
 
 
 def test_people_are_added_changed_and_taken_out(

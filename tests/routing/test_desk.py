@@ -13,12 +13,14 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Interaction, User
+from crm.models import Department, Interaction, Notice, User
+from crm.tasks import mail_notice
 from routing.at_names import mentioned
-from routing.models import Case, Department, Notice, Presence, SlaPolicy
+from routing.models import Case, Presence, SlaPolicy
 from routing.models.presence import FRESH
 from routing.models.status import Stale
-from routing.tasks import mail_notice
+from routing.undo import restore, snapshot
+from routing.wake import wake_snoozed
 from scrm import pipeline
 from scrm.bus import nudge
 
@@ -92,14 +94,14 @@ def test_taking_it_can_be_taken_back(as_: As, agent: User, case: Case) -> None:
 def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
     as_: As, agent: User, case: Case, verb: str
 ) -> None:
-    client, before = as_(agent), Case.objects.get(pk=case.pk).standing
+    client, before = as_(agent), snapshot(Case.objects.get(pk=case.pk))
     typed = {"seen": case.last_inbound_id, "preset": "hour"}
     answer = client.post(f"/cases/{case.pk}/{verb}/", typed, headers=DESK)
     assert json.loads(answer["HX-Trigger"]) == {"case-finished": {"id": case.pk}}
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
-    assert Case.objects.get(pk=case.pk).standing != before
+    assert snapshot(Case.objects.get(pk=case.pk)) != before
     client.post("/undo/", {"how": how})
-    assert Case.objects.get(pk=case.pk).standing == before
+    assert snapshot(Case.objects.get(pk=case.pk)) == before
     assert case.events.latest("pk").kind == "undone"
 
 
@@ -109,15 +111,15 @@ def test_handing_over_can_be_taken_back(
     """This also undoes who may read the text: the restricted department has the case no longer."""
     sales.is_restricted = True
     sales.save()
-    client, before = as_(agent), Case.objects.get(pk=case.pk).standing
+    client, before = as_(agent), snapshot(Case.objects.get(pk=case.pk))
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
     answer = html(client.post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
-    assert case.conversations.get().restricted
+    assert case.conversations.get().restricted_to
     how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
     assert as_(outsider).post("/undo/", {"how": how}).status_code == 404
     client.post("/undo/", {"how": how})
-    assert Case.objects.get(pk=case.pk).standing == before
-    assert not case.conversations.get().restricted
+    assert snapshot(Case.objects.get(pk=case.pk)) == before
+    assert not case.conversations.get().restricted_to
 
 
 def test_what_they_wrote_there_meanwhile_stays_with_them(
@@ -176,10 +178,10 @@ def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
 ) -> None:
     """Fails if the slower user's case takes over the new state: an undo was offered."""
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
-    before = theirs.standing
+    before = snapshot(theirs)
     case.finish(by=agent, seen=seen)
     theirs.finish(by=teammate, seen=seen)
-    assert theirs.standing == before
+    assert snapshot(theirs) == before
     assert case.events.filter(kind="done").count() == 1
 
 
@@ -219,12 +221,12 @@ def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: 
 
 
 def test_put_back_compares_all_that_it_would_overwrite(agent: User, case: Case) -> None:
-    before = case.standing
+    before = snapshot(case)
     case.finish(by=agent, seen=case.last_inbound_id)
-    after = case.standing
+    after = snapshot(case)
     case.tag(add=["later"], by=agent)
     with pytest.raises(Stale):
-        case.put_back(before, after=after, by=agent)
+        restore(case, before, after=after, by=agent)
     assert Case.objects.get(pk=case.pk).tags == ["later"]
 
 
@@ -233,7 +235,7 @@ def test_snooze_until_they_write(as_: As, agent: User, case: Case, say: Say) -> 
     as_(agent).post(f"/cases/{case.pk}/snooze/", typed)
     case.refresh_from_db()
     assert (case.status, case.snoozed_until) == ("snoozed", None)
-    assert Case.objects.wake(now=timezone.now() + timedelta(days=400)) == 0
+    assert wake_snoozed(now=timezone.now() + timedelta(days=400)) == 0
     root = case.last_inbound.key
     say("Anybody there?", thread_key=root, in_reply_to=root)
     assert Case.objects.get(pk=case.pk).status == "open"
@@ -325,7 +327,7 @@ def test_a_mentioned_colleague_hears_of_it_once(
     page = as_(agent).post(f"/cases/{case.pk}/note/", odd, follow=True)
     assert "nobody who sees this case is called so" in html(page)
     notice = Notice.objects.get()
-    assert (notice.user, notice.kind, notice.case) == (teammate, "mentioned", case)
+    assert (notice.user, notice.kind, notice.about) == (teammate, "mentioned", f"case:{case.pk}")
     assert case.events.filter(kind="noted").count() == 2
     page = html(as_(teammate).get("/notices/"))
     assert "You were mentioned" in page
@@ -367,7 +369,7 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
     settings: Any, agent: User, teammate: User, case: Case
 ) -> None:
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)
-    Notice.give([teammate, agent], Notice.Kind.ASSIGNED, by=agent, case=case)
+    Notice.give([teammate, agent], Notice.Kind.ASSIGNED, by=agent, about=case.as_subject)
     notice = Notice.objects.get()
     mail_notice(notice.pk)
     mail_notice(notice.pk)
@@ -386,13 +388,13 @@ def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     for text, minutes in ages.items():
         at = now - timedelta(minutes=minutes)
         users = [teammate, agent]
-        Notice.give(users, Notice.Kind.MENTIONED, case=case, text=text, now=at)
+        Notice.give(users, Notice.Kind.MENTIONED, about=case.as_subject, text=text, now=at)
     Notice.objects.filter(text="read").update(read_at=now)
     Notice.objects.filter(text="mailed").update(mailed_at=now)
     nudged: list[tuple[str, int]] = []
     monkeypatch.setattr(nudge, "nudge", lambda task, pk: nudged.append((task, pk)))
     pipeline.tick()
-    (lost,) = [pk for task, pk in nudged if task == "routing.mail_notice"]
+    (lost,) = [pk for task, pk in nudged if task == "crm.mail_notice"]
     assert Notice.objects.get(pk=lost).text == "lost"
     mail_notice(lost)
     assert mail.outbox[0].to == [teammate.email]

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from crm.models import Contact, Interaction, Profile, User
+from crm.models import Contact, Department, Interaction, Profile, User
 from listening.models import Match, Mention, Source, Topic
 from listening.topic_hits import current_matcher
 from listening.visit import store
-from routing.models import Case, CaseEvent, Department, RoutingRule
+from routing.models import Case, CaseEvent, RoutingRule
 from routing.offline import record
 from routing.offline.record import Touchpoint
 from routing.rule_trial import try_rules

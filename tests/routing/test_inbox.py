@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Contact, User
-from routing.models import Case, Department
+from crm.models import Contact, Department, User
+from routing.models import Case
 
 As = Callable[[User], Client]
 Make = Callable[..., Case]

@@ -11,10 +11,10 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Contact, Interaction, User
+from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
 from routing.inbox import query as inbox_query
-from routing.models import Case, Department, Issue, SavedView
+from routing.models import Case, Issue, SavedView
 
 As = Callable[[User], Client]
 Make = Callable[..., Case]

@@ -18,19 +18,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from crm.ledger import Entry, record
-from crm.models import Contact, Conversation, Interaction, Profile, User
+from crm.models import Contact, Conversation, Department, Interaction, Profile, User
 from routing.intake import SAME_MATTER, Arrival, Hint, take_in
-from routing.models import (
-    Case,
-    CaseConversation,
-    CaseEvent,
-    Department,
-    Issue,
-    RoutingRule,
-    SlaPolicy,
-)
+from routing.models import Case, CaseConversation, CaseEvent, Issue, RoutingRule, SlaPolicy
 from routing.models.status import LIVING, Stale, Status
 from routing.rules import Facts
+from routing.undo import restore, snapshot
 from scrm.channels.base import Author
 
 pytestmark = pytest.mark.django_db
@@ -239,12 +232,12 @@ def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: 
     Fails if either of the two is allowed.
     """
     case = hear()
-    before = case.standing
+    before = snapshot(case)
     case.set_aside(by=agent)
-    after = case.standing
+    after = snapshot(case)
     fresh = hear(now=NOW + DAY)
     refusals: list[Callable[[], object]] = [
-        lambda: case.put_back(before, after=after, by=agent),
+        lambda: restore(case, before, after=after, by=agent),
         lambda: case.reopen(by=agent, why="not noise"),
     ]
     for refused in refusals:
@@ -300,12 +293,12 @@ class WhateverIsDoneToCases(TestCase):
             with suppress(Stale):
                 if what == "undo":
                     done, before, after = deeds.pop()
-                    done.put_back(before, after=after, by=agent)
+                    restore(done, before, after=after, by=agent)
                 else:
                     case = cases[which % len(cases)]
-                    before = case.standing
+                    before = snapshot(case)
                     DEEDS[what](case, agent)
-                    deeds.append((case, before, case.standing))
+                    deeds.append((case, before, snapshot(case)))
             for case in Case.objects.living():
                 assert case.conversations.exists()
 
@@ -562,7 +555,7 @@ def test_what_goes_to_a_restricted_department_is_read_there_only(
     make_rule("sue", legal)
     hear("anna", "I will sue")
     hear("ben", "hello")
-    restricted = Conversation.objects.filter(restricted=True)
+    restricted = Conversation.objects.exclude(restricted_to=None)
     assert [each.key for each in restricted] == ["thread anna"]
     readable = Interaction.objects.readable_by(agent).values_list("text", flat=True)
     assert list(readable) == ["hello"]
@@ -574,7 +567,7 @@ def test_what_joins_a_restricted_case_is_restricted_too(
     make_rule("sue", legal)
     hear(text="I will sue", thread="one")
     hear(text="are you there?", thread="two")
-    assert set(Conversation.objects.values_list("restricted", flat=True)) == {True}
+    assert set(Conversation.objects.values_list("restricted_to", flat=True)) == {legal.pk}
 
 
 # No assignee rather than one who cannot act

@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Interaction, User
-from routing.models import Case, Department, Issue
+from crm.models import Department, Interaction, User
+from routing.models import Case, Issue
 
 As = Callable[[User], Client]
 Make = Callable[..., Case]

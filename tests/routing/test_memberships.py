@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crm.models import Profile, User
-from routing.models import Case, Department, Membership
+from crm.models import Department, Membership, Profile, User
+from routing.models import Case
 
 NEW = {"email": "Nina@Scrm.Example", "name": "Nina New", "role": ""}
 

@@ -12,9 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Profile, User
+from crm.models import Department, Membership, Profile, User
 from routing.inbox.next_case import take_next
-from routing.models import Case, CaseEvent, Department, Membership
+from routing.models import Case, CaseEvent
 from tests.together import at_once
 
 As = Callable[[User], Client]

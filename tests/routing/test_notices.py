@@ -10,9 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import User
-from routing.models import Case, Notice
-from routing.views import notice as view
+from crm.models import Notice, User
+from crm.views import notice as view
+from routing.models import Case
 
 As = Callable[[User], Client]
 Kind = Notice.Kind
@@ -62,7 +62,7 @@ def test_what_is_unread_is_counted_marked_and_can_be_shown_alone(
 def test_opening_one_reads_it_and_leads_to_what_it_is_about(
     as_: As, agent: User, ring: Callable[..., Notice], case: Case
 ) -> None:
-    one, other = ring(case=case), ring(case=case)
+    one, other = ring(about=case.as_subject), ring(about=case.as_subject)
     browser = as_(agent)
     done = browser.post("/notices/read/", {"notice": one.pk})
     assert done["Location"] == case.get_absolute_url()
@@ -97,7 +97,7 @@ def test_the_page_asks_as_little_for_nine_as_for_one(
     asked, browser = [], as_(agent)
     for several in (1, 8):
         for n in range(several):
-            ring(case=make_case(by=f"person{several}{n}"))
+            ring(about=make_case(by=f"person{several}{n}").as_subject)
         with CaptureQueriesContext(connection) as queries:
             browser.get("/notices/")
         asked.append(len(queries))

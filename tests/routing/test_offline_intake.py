@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Contact, Interaction, Profile, User
-from routing.models import Case, Department, RoutingRule
+from crm.models import Contact, Department, Interaction, Profile, User
+from routing.models import Case, RoutingRule
 
 As = Callable[[User], Client]
 

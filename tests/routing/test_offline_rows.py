@@ -13,9 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Interaction, Profile, User
+from crm.models import Department, Interaction, Profile, User
 from routing.forms.offline_grid import MOST
-from routing.models import Case, Department, RoutingRule
+from routing.models import Case, RoutingRule
 
 As = Callable[[User], Client]
 NAMES = [

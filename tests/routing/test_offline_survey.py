@@ -17,9 +17,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Attachment, Interaction, Job, Profile, User
-from crm.models.job import LEASE, MAX_ATTEMPTS
-from routing.models import Case, Notice
+from crm.models import Attachment, Interaction, Job, Notice, Profile, User
+from crm.models.job import ENDLESS, LEASE, MAX_ATTEMPTS
+from routing.models import Case
 from routing.offline import record, survey
 from routing.tasks import import_survey
 from tests.killing import killed_at
@@ -309,7 +309,7 @@ def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
 def test_an_import_that_is_killed_goes_on(browser: Client) -> None:
     job = asked_for(browser, many(250))
     assert (
-        killed_at("routing.offline.survey:offline.log_all", "after", lambda: import_survey(job.pk))
+        killed_at("routing.offline.survey:record.log_all", "after", lambda: import_survey(job.pk))
         == 9
     )
     assert Interaction.objects.count() == 200
@@ -331,7 +331,7 @@ def test_one_that_failed_can_go_on(browser: Client) -> None:
     for n in range(MAX_ATTEMPTS + 1):
         job.claim(now=timezone.now() + n * 2 * LEASE)
     page = browser.get(f"/new/survey/{job.data['upload']}/").content.decode()
-    assert "It was tried often and never ended." in page
+    assert ENDLESS in page
     browser.post(f"/new/survey/{job.data['upload']}/", {"again": "1"})
     assert run(job).state == "done"
     assert Interaction.objects.count() == 250

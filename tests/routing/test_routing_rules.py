@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from crm.models import User
-from routing.models import Case, Department, RoutingRule
+from crm.models import Department, User
+from routing.models import Case, RoutingRule
 
 As = Callable[[User], Client]
 

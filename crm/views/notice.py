@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
-from routing.models import Notice
+from crm.models import Notice
 from scrm.web.params import number
 
 PAGE = 100
@@ -26,7 +26,7 @@ def notices(request: StaffRequest) -> HttpResponse:
     wanted = mine.unread() if only_unread else mine
     if before := number(request.GET.get("before", "")):
         wanted = wanted.filter(pk__lt=before)
-    rows = list(wanted.select_related("by", "case__profile", "case__department")[: PAGE + 1])
+    rows = list(wanted.select_related("by")[: PAGE + 1])
     shown = {
         "days": _by_day(rows[:PAGE]),
         "unread": mine.unread().count(),
@@ -34,7 +34,7 @@ def notices(request: StaffRequest) -> HttpResponse:
         "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "today": timezone.localdate(),
     }
-    return render(request, "routing/notices.html", shown)
+    return render(request, "crm/notices.html", shown)
 
 
 @require_safe
@@ -52,7 +52,7 @@ def read(request: StaffRequest) -> HttpResponse:
     wanted.unread().update(read_at=timezone.now())
     if one is None:
         messages.success(request, _("All notices are read."))
-    return redirect(one.url if one and one.url else "routing:notices")
+    return redirect(one.url if one and one.url else "crm:notices")
 
 
 def _by_day(rows: Iterable[Notice]) -> list[tuple[date, list[Notice]]]:

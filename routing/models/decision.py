@@ -5,7 +5,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import User
-from routing.models import Case, Issue
+from routing.models.case import Case
+from routing.models.issue import Issue
 from scrm.db.append_only import append_only
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -12,15 +12,27 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Instance, Job, Pause, User
+from crm.models.instance import Instance
+from crm.models.job import Job
+from crm.models.pause import Pause
+from crm.models.user import User
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
 
-if TYPE_CHECKING:
-    from routing.models.case import Case
+MAIL_AFTER, MAIL_WITHIN = timedelta(minutes=1), timedelta(days=1)
 
 
-SOON, DAY = timedelta(minutes=1), timedelta(days=1)
+@dataclass(frozen=True, slots=True)
+class About:
+    """The subject of a notice. key: its kind and number, as in "case:123".
+
+    title: shown beside the kind. place: shown below, for example the department. url: its page.
+    """
+
+    key: str
+    title: str
+    place: str
+    url: str
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
@@ -28,24 +40,28 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(read_at=None)
 
     def to_mail(self, now: datetime) -> NoticeQuerySet:
-        """Of the last day, and not mailed although wanted: their nudge was lost."""
-        late = self.unmailed().filter(read_at=None, at__gt=now - DAY, at__lt=now - SOON)
+        """Notices of the last day that should have been mailed: their nudge was lost."""
+        since, until = now - MAIL_WITHIN, now - MAIL_AFTER
+        late = self.unmailed().filter(read_at=None, at__gt=since, at__lt=until)
         return late.filter(user__mail_notices=True, user__is_active=True)
 
     def unmailed(self) -> NoticeQuerySet:
-        """Not mailed yet; none of them where the database was restored and nobody released it."""
+        """Notices not mailed yet; none while a restored database waits for its release."""
         free = self.exclude(Exists(Instance.objects.moved())).exclude(
             Exists(Pause.objects.restored())
         )
         return free.filter(mailed_at=None)
 
     def never_mail(self, *, now: datetime) -> None:
-        """Leave what is not mailed by now to the app: it is settled as if it were mailed."""
+        """Mark unmailed notices as mailed, so that they are only shown in the app."""
         self.filter(mailed_at=None, read_at=None).update(mailed_at=now)
 
 
 class Notice(models.Model):
-    """Something that one person should know: it rings their bell, and comes by mail if wanted."""
+    """A notification for one user: shown at the bell, and sent by mail if the user wants that.
+
+    about, title, place: see `About`; a notice has no foreign key to what it is about.
+    """
 
     class Kind(models.TextChoices):
         ASSIGNED = "assigned", "Given to you"
@@ -61,7 +77,9 @@ class Notice(models.Model):
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=12, choices=Kind.choices)
-    case = models.ForeignKey("Case", models.CASCADE, null=True, related_name="notices")
+    about = models.CharField(max_length=60, blank=True)
+    title = models.CharField(max_length=300, blank=True)
+    place = models.CharField(max_length=120, blank=True)
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     text = models.CharField(max_length=300, blank=True)
     url = models.CharField(max_length=300, blank=True)
@@ -75,6 +93,7 @@ class Notice(models.Model):
         indexes = [
             models.Index(fields=["user", "-id"], name="notice_of_user"),
             models.Index(fields=["user"], name="notice_unread", condition=Q(read_at=None)),
+            models.Index(fields=["about"], name="notice_about", condition=~Q(about="")),
             models.Index(
                 fields=["at"], name="notice_to_mail", condition=Q(read_at=None, mailed_at=None)
             ),
@@ -89,11 +108,11 @@ class Notice(models.Model):
         return f"{settings.PUBLIC_URL}{self.url}"
 
     def mail(self, *, now: datetime | None = None) -> None:
-        """Send it to them, if they want mail and have not read it; at most once."""
+        """Mail the notice at most once, if its user wants mail and has not read it."""
         if not self.user.mail_notices or not self.user.is_active or self.read_at:
             return
         if self._claim_mail(now or timezone.now()):
-            text = render_to_string("routing/notice.txt", {"notice": self})
+            text = render_to_string("crm/notice.txt", {"notice": self})
             send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.mail_to])
 
     @transaction.atomic
@@ -112,29 +131,32 @@ class Notice(models.Model):
         kind: Kind,
         *,
         by: User | None = None,
-        case: Case | None = None,
+        about: About | None = None,
         text: str = "",
         url: str = "",
         once: bool = False,
         now: datetime | None = None,
     ) -> list[Notice]:
-        """Ring the bell of each of them but whoever did it.
+        """Notify each of these users, except the user who acted (`by`).
 
-        once: not of those who were told of this kind at this address before.
+        url: where the notice leads, if not to the page of `about`. once: skip users who had a
+        notice of this kind with this URL before.
         """
         wanted = {user if isinstance(user, int) else user.pk for user in users}
         wanted.discard(by.pk if by else 0)
-        url = url or (case.get_absolute_url() if case else "")
+        url = url or (about.url if about else "")
         if once:
             told = cls.objects.filter(user__in=wanted, kind=kind, url=url)
             wanted -= set(told.values_list("user", flat=True))
         now = now or timezone.now()
-        facts = {"kind": kind, "case": case, "by": by, "text": text[:300], "url": url, "at": now}
-        return cls._write(Notice(user_id=user, **facts) for user in sorted(wanted))
+        facts = {"kind": kind, "by": by, "text": text[:300], "url": url, "at": now}
+        return cls._write(
+            Notice(user_id=user, **facts, **_columns(about)) for user in sorted(wanted)
+        )
 
     @classmethod
     def end_of(cls, job: Job) -> list[Notice]:
-        """Tell whoever asked for long work, and did not wait for it, that it has ended; once."""
+        """Notify the owner of a job once that it has ended."""
         if not job.ended_at:
             return []
         done = job.state == Job.State.DONE
@@ -143,11 +165,11 @@ class Notice(models.Model):
         return cls.give([job.owner_id], cls.Kind.JOB, text=text, url=url, once=True)
 
     @classmethod
-    def ring(cls, reopened: Iterable[tuple[Case, int | None]]) -> list[Notice]:
-        """Tell those who work on these cases that they are open again. One statement."""
+    def give_each(cls, kind: Kind, each: Iterable[tuple[About, int | None]]) -> list[Notice]:
+        """Notify the user of each pair about its subject. One statement, whatever the number."""
         return cls._write(
-            Notice(user_id=user, kind=cls.Kind.REOPENED, case=case, url=case.get_absolute_url())
-            for case, user in reopened
+            Notice(user_id=user, kind=kind, url=about.url, **_columns(about))
+            for about, user in each
             if user
         )
 
@@ -156,5 +178,11 @@ class Notice(models.Model):
         rows = Notice.objects.bulk_create(notices)
         for row in rows:
             publish(f"user:{row.user_id}", "notice", row.pk)
-            nudge("routing.mail_notice", row.pk)
+            nudge("crm.mail_notice", row.pk)
         return rows
+
+
+def _columns(about: About | None) -> dict[str, str]:
+    if about is None:
+        return {}
+    return {"about": about.key, "title": about.title[:300], "place": about.place[:120]}

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pghistory
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from crm.models.account import Account
+from crm.models.membership import Membership
+from crm.models.user import User
+
+
+class DepartmentQuerySet(models.QuerySet["Department"]):
+    def visible_to(self, user: User) -> DepartmentQuerySet:
+        """Departments whose inbox the user may open."""
+        return self if user.sees_everything else self.filter(memberships__user=user)
+
+    def worked_by(self, user: User) -> DepartmentQuerySet:
+        """Departments in which the user may act on cases, and not only read."""
+        if user.sees_everything:
+            return self
+        return self.filter(
+            pk__in=Membership.objects.working().filter(user=user).values("department")
+        )
+
+    def led_by(self, user: User) -> DepartmentQuerySet:
+        """Departments whose responses the user may approve."""
+        if user.sees_everything:
+            return self
+        return self.filter(
+            pk__in=Membership.objects.leading().filter(user=user).values("department")
+        )
+
+    def fallback(self) -> Department:
+        """The department of items that no routing rule matches. There is always exactly one."""
+        return self.get(is_fallback=True)
+
+
+@pghistory.track(
+    model_name="DepartmentChange",
+    fields=["name", "owner", "is_fallback", "is_restricted"],
+    append_only=True,
+)
+class Department(models.Model):
+    """A team with its own inbox. accounts: those that its members may answer from."""
+
+    name = models.CharField(max_length=120, unique=True)
+    colour = models.CharField(max_length=7, default="#5b6472")
+    owner = models.ForeignKey(User, models.PROTECT, related_name="departments_owned")
+    is_fallback = models.BooleanField(default=False)
+    is_restricted = models.BooleanField(default=False)
+    accounts = models.ManyToManyField(Account, blank=True, related_name="departments")
+    position = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = DepartmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_fallback"],
+                condition=models.Q(is_fallback=True),
+                name="one_fallback_department",
+            )
+        ]
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("routing:department", args=[self.pk])
+
+    def is_led_by(self, user: User) -> bool:
+        return self.memberships.leading().filter(user=user).exists()
+
+    def has_worker(self, user: User) -> bool:
+        """Whether the user is a member who may act on cases, and not only read."""
+        return self.memberships.working().filter(user=user).exists()
+
+    def only_drafts(self, user: User) -> bool:
+        """Whether the user's responses always wait for a team lead, whatever the rules say."""
+        return self.memberships.drafting().filter(user=user).exists()
+
+    @cached_property
+    def lone_lead(self) -> User | None:
+        """The only team lead, if there is just one."""
+        leads = list(self.leads()[:2])
+        return leads[0] if len(leads) == 1 else None
+
+    def leads(self) -> models.QuerySet[User]:
+        """Active team leads of this department."""
+        return User.objects.filter(pk__in=self.memberships.leading().values("user"))

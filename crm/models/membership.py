@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pghistory
+from django.db import models
+
+from crm.models.user import User
+
+
+class Role(models.TextChoices):
+    AGENT = "agent", "Agent"
+    LEAD = "lead", "Team lead"
+    DRAFTER = "drafter", "Drafts only: a team lead sends"
+    READER = "reader", "Read-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a role allows in its department. Every role may read.
+
+    works: act on cases. sends: send without the approval of a team lead. leads: approve the
+    responses of others and edit the department's saved replies and campaigns.
+    """
+
+    works: bool = False
+    sends: bool = False
+    leads: bool = False
+
+
+PERMISSIONS = {
+    Role.AGENT: Permissions(works=True, sends=True),
+    Role.LEAD: Permissions(works=True, sends=True, leads=True),
+    Role.DRAFTER: Permissions(works=True),
+    Role.READER: Permissions(),
+}
+"""The only place that says what a role may do."""
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def working(self) -> MembershipQuerySet:
+        """Memberships whose active users may act on cases there."""
+        return self._that_may("works").filter(user__is_active=True)
+
+    def leading(self) -> MembershipQuerySet:
+        """Memberships whose active users lead the department."""
+        return self._that_may("leads").filter(user__is_active=True)
+
+    def drafting(self) -> MembershipQuerySet:
+        """Memberships whose users work there, but send only with a team lead's approval."""
+        return self._that_may("works").exclude(role__in=_roles_that_may("sends"))
+
+    def _that_may(self, permission: str) -> MembershipQuerySet:
+        return self.filter(role__in=_roles_that_may(permission))
+
+
+def _roles_that_may(permission: str) -> list[str]:
+    return [role.value for role, allows in PERMISSIONS.items() if getattr(allows, permission)]
+
+
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(),
+    pghistory.DeleteEvent(),
+    model_name="MembershipChange",
+    fields=["user", "department", "role"],
+    append_only=True,
+)
+class Membership(models.Model):
+    """A user's role in a department."""
+
+    Role = Role
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    department = models.ForeignKey("Department", models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.AGENT)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "department"], name="member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.get_role_display()} of {self.department}"

@@ -1,0 +1,12 @@
+"""Celery tasks of crm: each loads a row and calls one verb."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from crm.models import Notice
+
+
+@shared_task(name="crm.mail_notice")
+def mail_notice(notice: int) -> None:
+    Notice.objects.select_related("user", "by").get(pk=notice).mail()

@@ -1,0 +1,61 @@
+"""Undo of a verb on a case: what the case was like before, and the way back to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from crm.models import Notice, User
+from routing.models.case import Case, restrict
+from routing.models.case_event import LOOKING, CaseEvent
+from routing.models.status import Stale
+from scrm.bus.live import publish
+
+_CHANGED = "Somebody changed it since. It was left as it is."
+
+
+def snapshot(case: Case) -> dict[str, Any]:
+    """The values that an undo restores, as JSON."""
+    times = {name: getattr(case, name) for name in ("done_at", "due_at", "snoozed_until")}
+    return {
+        "status": str(case.status),
+        "department_id": case.department_id,
+        "assignee_id": case.assignee_id,
+        "issue_id": case.issue_id,
+        "tags": list(case.tags),
+        **{name: at.isoformat() if at else None for name, at in times.items()},
+    }
+
+
+@transaction.atomic
+def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
+    """Restore the snapshot `before`, unless the case differs from `after` by now. Raises Stale."""
+    case.lock()
+    if snapshot(case) != after:
+        raise Stale(_CHANGED)
+    case.check_not_continued()
+    was_transferred = before["department_id"] != after["department_id"]
+    transfer = _take_back_transfer(case, by=by) if was_transferred else None
+    case.compare_and_set({}, **before)
+    if transfer is not None:
+        restrict(case.conversations)
+        publish(f"department:{after['department_id']}", "case", case.pk)
+    case.tell()
+    case.events.create(kind=CaseEvent.Kind.UNDONE, by=by, undoes=transfer)
+
+
+def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
+    """Return the transfer to undo, and delete its unread notice.
+
+    Raises Stale if the other department wrote something since: its text must not come along.
+    """
+    transfer = CaseEvent.handed_over(by=by).filter(case=case.pk).last()
+    if transfer is None:
+        raise Stale(_CHANGED)
+    later = case.events.filter(pk__gt=transfer.pk).exclude(by=by)
+    if later.exclude(kind__in=LOOKING).exists():
+        raise Stale("Something was said or written there since. It was left with them.")
+    given = Notice.objects.filter(about=case.as_subject.key, kind=Notice.Kind.HANDED_OVER, by=by)
+    given.filter(at__gte=transfer.at, read_at=None).delete()
+    return transfer

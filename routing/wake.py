@@ -1,0 +1,28 @@
+"""Reopen snoozed cases whose time has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from routing.models import Case, CaseEvent
+from routing.models.status import Status
+
+MAX_CASES_PER_TICK = 500
+
+
+@transaction.atomic
+def wake_snoozed(*, now: datetime) -> int:
+    """Reopen the cases that were snoozed until now, and return how many."""
+    snoozed = Case.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
+    due = list(snoozed.select_for_update(skip_locked=True, of=("self",))[:MAX_CASES_PER_TICK])
+    woken = Case.objects.filter(pk__in=[case.pk for case in due])
+    woken.update(status=Status.OPEN, snoozed_until=None)
+    CaseEvent.objects.bulk_create(
+        CaseEvent(case=case, kind=CaseEvent.Kind.WOKEN, at=now, why="Its time had come.")
+        for case in due
+    )
+    for case in due:
+        case.tell()
+    return len(due)

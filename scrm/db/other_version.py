@@ -1,0 +1,39 @@
+"""Refuse a database that another version of scrm created, before a migration touches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import Error, Tags, register
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+APPS = ("scrm", "sandbox", "crm", "listening", "routing", "responses")
+
+
+@register(Tags.database)
+def check_migrations_are_known(*, databases: Sequence[str] | None, **_: Any) -> list[Error]:
+    """Report migrations that the database records and this version does not have.
+
+    `manage.py migrate` runs this check first. Without it, Django would take a migration with a
+    known name for applied, whatever it contained.
+    """
+    known = MigrationLoader(None).disk_migrations or {}
+    unknown = sorted(
+        f"{app}.{name}"
+        for alias in databases or ()
+        for app, name in MigrationRecorder(connections[alias]).applied_migrations()
+        if app in APPS and (app, name) not in known
+    )
+    if not unknown:
+        return []
+    return [
+        Error(
+            "Another version of scrm created this database. Nothing was changed. This version "
+            f"does not have these migrations: {', '.join(unknown)}.",
+            hint="Use an empty database, or the version of scrm that created this one.",
+            id="scrm.E001",
+        )
+    ]
