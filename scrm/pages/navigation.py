@@ -38,10 +38,21 @@ class Item:
         return f"{MOST_COUNTED - 1}+" if (self.count or 0) >= MOST_COUNTED else str(self.count)
 
 
-SCRIPTS = tuple(
-    f"js/{name}.js"
-    for name in ("times", "live", "keys", "rows", "desk", "composer", "palette", "typeahead")
+def _script_files(names: str) -> tuple[str, ...]:
+    return tuple(f"js/{name}.js" for name in names.split())
+
+
+SCRIPTS = _script_files(
+    "times live connection fields case_pane leaving dialogs typed_text typed_fields typeahead "
+    "shortcuts forms messages palette"
 )
+"""JavaScript modules of every page. Modules that others import are listed too, so that the browser
+fetches all of them at once and not one after another."""
+
+TYPING_SCRIPTS = _script_files("drafts composer early_keys typed_resume")
+"""JavaScript modules of every page that run after those of the page itself, in this order: text
+that was typed ahead goes into a field only after the page has asked for its case again, and after
+a draft is back in that field."""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -52,6 +63,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     frame = Frame(user)
     return {
         "scripts": SCRIPTS,
+        "typing_scripts": TYPING_SCRIPTS,
         "nav": frame,
         "live_token": SimpleLazyObject(lambda: frame.token),
     }

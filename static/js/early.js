@@ -1,9 +1,14 @@
-// Loaded before everything else: keeps the keys that are pressed until the other scripts are there.
+// Keys that are pressed while the page still loads are kept, and act once the other scripts are there.
+// Danger: this must run before everything else. It is the only script that is not a module (modules
+// run after the page is parsed), so what it keeps is a global: early_keys.js takes it over.
 "use strict";
 
-window.scrm = { early: [] };
-scrm.hear = (event) => {
-  const isWriting = event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select");
-  if (!isWriting && !event.ctrlKey && !event.metaKey && !event.altKey) scrm.early.push(event.key);
+window.earlyKeys = {
+  pressed: [], // null once early_keys.js has taken them
+  record(event) {
+    const field = event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select");
+    if (field || event.ctrlKey || event.metaKey || event.altKey) return;
+    window.earlyKeys.pressed.push(event.key);
+  },
 };
-document.addEventListener("keydown", scrm.hear);
+document.addEventListener("keydown", window.earlyKeys.record);

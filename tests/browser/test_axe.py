@@ -107,7 +107,7 @@ def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: Worl
     page.locator("#bulk summary").click()
     said += found(page, "bulk")
     for dialog in ("#keys", "#palette"):
-        page.evaluate(f"scrm.openDialog(document.querySelector('{dialog}'))")
+        page.evaluate(f"document.querySelector('{dialog}').showModal()")
         said += found(page, dialog)
         page.keyboard.press("Escape")
     said += _lists(page)

@@ -33,7 +33,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
 ) -> None:
     """A button pressed meanwhile is retried automatically and makes one response.
 
-    Fails without the second attempt in live.js.
+    Fails without the second attempt in connection.js.
     """
     windows.expect(LOST)
     banner = hand.page.locator("#offline")
@@ -106,7 +106,7 @@ def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
 def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without the second attempt in live.js."""
+    """Fails without the second attempt in connection.js."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.finish()
@@ -245,7 +245,7 @@ def test_names_in_ten_scripts_keep_their_place(
 def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     hand: Mouse, tmp_path: Path
 ) -> None:
-    """Fails without the check in offline.js."""
+    """Fails without file_size.js."""
     scan = tmp_path / "letter.pdf"
     scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
     page = hand.page

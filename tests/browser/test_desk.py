@@ -194,7 +194,7 @@ def test_what_is_open_is_not_replaced_by_news(
 ) -> None:
     """A colleague tags the case while the agent chooses an assignee.
 
-    Fails without the check in desk.js: the form was gone.
+    Fails without the check in requests.js: the form was gone.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])

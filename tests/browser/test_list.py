@@ -85,7 +85,7 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails without `left` in rows.js."""
+    """Fails without `turnFinished` in list_versions.js."""
     page, layla = hand.page, world["layla"]
     late = Late(page, LIST)
     tell(page, "list-changed")
@@ -100,7 +100,7 @@ def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
 
 
 def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
-    """Fails without the turn of a row in rows.js."""
+    """Fails without the turn of a row in list_versions.js."""
     page = hand.page
     news = Late(page, NEWS)
     tell(page, "live:case", id=str(world["layla"].pk))

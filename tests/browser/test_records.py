@@ -60,7 +60,7 @@ def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
     """Fails without a look-up at DOMContentLoaded: no person is found."""
     page = windows.browser(agent).new_page()
     held: list[Route] = []
-    page.route("**/offline.js", lambda route: held.append(route))
+    page.route("**/person_search.js", lambda route: held.append(route))
     page.goto("/new/", wait_until="commit")
     page.locator("#profile_q").press_sequentially("Marta")
     held[0].continue_()

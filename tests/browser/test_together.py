@@ -142,7 +142,7 @@ def test_the_open_case_shows_what_they_write_without_a_reload(
 def test_the_last_of_what_comes_at_once_is_shown(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without the second call of `calmly` in live.js."""
+    """Fails without the second event of `dispatchThrottled` in live.js."""
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])

@@ -287,7 +287,7 @@ def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
 
 
 def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, world: World) -> None:
-    """Fails without the disclosures in typeahead.js."""
+    """Fails without SMALL_FORM_KEYS in typeahead.js."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -302,7 +302,7 @@ def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, worl
 def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without the check of `coming` in typeahead.js: the last case was marked as done."""
+    """Fails without `comingCase` in typeahead.js: the last one was done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -356,7 +356,7 @@ def test_whoever_writes_elsewhere_by_then_is_left_there(
 def test_a_key_that_is_held_down_acts_once(
     windows: Windows, agent: User, world: World, microblog: Account
 ) -> None:
-    """Fails without `held` in keys.js: one case after the other was done."""
+    """Fails without `heldKey` in shortcuts.js: case after case was done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     for _ in range(20):

@@ -115,7 +115,7 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 ) -> None:
     """The next page took the text, and this page, restored from the browser's cache, knows it.
 
-    Fails without `pageshow` in typeahead.js.
+    Fails without `pageshow` in typed_resume.js.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))

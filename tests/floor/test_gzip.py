@@ -17,7 +17,7 @@ STATIC = Path(__file__).parents[2] / "static"
 ANY = {"Accept-Encoding": "gzip, deflate, br"}
 
 
-@pytest.mark.parametrize("name", ["css/base.css", "js/desk.js", "icons.svg"])
+@pytest.mark.parametrize("name", ["css/base.css", "js/open_case.js", "icons.svg"])
 def test_a_static_text_is_compressed_and_stays_the_same(client: Client, name: str) -> None:
     answer = client.get(f"/static/{name}", headers=ANY)
     body = b"".join(answer.streaming_content)

@@ -1,0 +1,60 @@
+// Text typed ahead goes into any kind of field as if it had been typed there.
+
+const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select";
+
+export function isTextField(element) {
+  return Boolean(element?.matches?.(FIELDS));
+}
+
+export function isInTextField(target) {
+  return Boolean(target.closest?.(`${FIELDS}, [contenteditable]`));
+}
+
+// The caret goes to the end of the text, unless the user has put it elsewhere before.
+export function enterField(field) {
+  const isUntouched = !field.selectionEnd;
+  field.focus();
+  // selectionEnd is null for dates, numbers and e-mail addresses: they have no caret for scripts.
+  if (isUntouched && field.selectionEnd !== null && field.setSelectionRange) putCaretAtEnd(field);
+}
+
+export function putCaretAtEnd(field) {
+  field.setSelectionRange(field.value.length, field.value.length);
+}
+
+// Adds text at the caret, or before everything else in the field. False where the field refuses it.
+export function addText(field, text, { atStart }) {
+  if (field.matches("select")) return chooseOption(field, text);
+  const add = field.selectionEnd === null ? joinText : insertText;
+  const isAdded = add(field, text, atStart);
+  if (isAdded) field.dispatchEvent(new Event("input", { bubbles: true }));
+  return isAdded;
+}
+
+function insertText(field, text, atStart) {
+  const caret = field.selectionEnd;
+  const position = atStart ? 0 : caret;
+  field.setRangeText(text, position, position);
+  field.setSelectionRange(caret + text.length, caret + text.length);
+  return true;
+}
+
+// For fields without a caret. A date or number field silently drops a value that does not fit.
+function joinText(field, text, atStart) {
+  const old = field.value;
+  const joined = atStart ? text + old : old + text;
+  field.value = joined;
+  if (field.value === joined) return true;
+  field.value = old;
+  return false;
+}
+
+function chooseOption(select, text) {
+  const beginning = text.trim().toLowerCase();
+  if (!beginning) return true;
+  const option = [...select.options].find(({ label }) => label.toLowerCase().startsWith(beginning));
+  if (!option) return false;
+  option.selected = true;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  return true;
+}

@@ -1,0 +1,36 @@
+// Messages disappear by themselves, and an offer to undo counts down its seconds.
+
+const SECONDS = 6;
+const SECONDS_WITH_LINK = 20; // time to read it and to press
+const phone = matchMedia("(max-width: 720px)");
+
+// A pile of messages would cover the page.
+function removeOldMessages() {
+  const all = [...document.querySelectorAll("#messages li")];
+  for (const old of all.slice(0, phone.matches ? -1 : -2)) old.remove();
+}
+
+function startClock(message) {
+  message.dataset.tended = "1";
+  const offer = message.querySelector("[data-expires]");
+  const counter = offer?.querySelector("[data-left]");
+  const seconds = message.querySelector("form, a") ? SECONDS_WITH_LINK : SECONDS;
+  let left = offer ? Number(offer.dataset.expires) : seconds;
+  const clock = setInterval(() => {
+    left -= 1;
+    if (counter) counter.textContent = Math.max(left, 0);
+    if (left < 0) { clearInterval(clock); message.remove(); }
+  }, 1000);
+}
+
+function tendMessages() {
+  removeOldMessages();
+  for (const message of document.querySelectorAll(".messages li:not([data-tended])")) startClock(message);
+}
+
+document.addEventListener("htmx:afterSettle", tendMessages);
+document.addEventListener("htmx:oobAfterSwap", tendMessages);
+document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
+  if (detail.successful) target.closest?.(".messages li")?.remove(); // its offer was taken
+});
+tendMessages();

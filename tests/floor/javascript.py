@@ -1,0 +1,133 @@
+"""A small scanner of JavaScript that finds functions and counts their lines.
+
+It knows strings, template literals, regular expressions and comments, so that braces in them are
+not taken for code. It relies on semicolons, which all our files have, to find the end of an arrow
+function without braces.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# In this order: a comment begins like a regular expression.
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+STRING = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+TEMPLATE_PART = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(`|\$\{)", re.DOTALL)
+REGEX = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
+# A slash after one of these begins a regular expression; after anything else it divides.
+BEFORE_REGEX = re.compile(
+    r"(?:^|[(,=:\[!&|?{};+\-*%~^<>]|(?<![.\w$])(?:return|typeof|case|in|of|void|delete|await|yield))"
+    r"\s*\Z"
+)
+EXPRESSION_ARROW = re.compile(r"=>\s*(?![{\s])")
+AFTER_VALUE = re.compile(r"(?:\+\+|--)\s*\Z")
+CONTROL = {"if", "for", "while", "switch", "catch", "with", "await"}
+CLOSERS = {"}": "{", ")": "(", "]": "["}
+
+
+@dataclass(frozen=True)
+class Function:
+    """first: number of the line on which it begins, from 1."""
+
+    first: int
+    lines: int
+
+
+def functions(text: str) -> list[Function]:
+    """All functions: declared, arrows, methods, and those that are called at once."""
+    code = without_text(text)
+    pairs = brackets(code)
+    found = [body(code, pairs, opening) for opening in pairs if code[opening] == "{"]
+    found += [expression(code, pairs, arrow.end()) for arrow in EXPRESSION_ARROW.finditer(code)]
+    return [_measured(code, *span) for span in sorted(filter(None, found))]
+
+
+def _measured(code: str, start: int, end: int) -> Function:
+    return Function(code.count("\n", 0, start) + 1, code.count("\n", start, end) + 1)
+
+
+def without_text(text: str) -> str:
+    """The code as long as before: spaces for text and comments, but for the ends of lines."""
+    code = ""
+    depths: list[int] = []  # of braces, in each `${…}` that is open
+    while len(code) < len(text):
+        at, char = len(code), text[len(code)]
+        if match := _skipped(text, code):
+            code += _blank(match[0])
+        elif char == "`" or (char == "}" and depths and depths[-1] == 0):
+            if char == "}":
+                depths.pop()
+            part = TEMPLATE_PART.match(text, at + 1)
+            assert part, f"a template literal without an end: {text[at : at + 40]!r}"
+            if part[1] == "${":
+                depths.append(0)
+            code += "_" + _blank(part[0])  # stands for a value
+        else:
+            if depths:
+                depths[-1] += {"{": 1, "}": -1}.get(char, 0)
+            code += char
+    return code
+
+
+def _skipped(text: str, code: str) -> re.Match[str] | None:
+    """A comment, a string or a regular expression that begins where `code` ends."""
+    at = len(code)
+    if text[at] in "'\"":
+        return STRING.match(text, at)
+    if text[at] != "/":
+        return None
+    if comment := COMMENT.match(text, at):
+        return comment
+    is_regex = BEFORE_REGEX.search(code) and not AFTER_VALUE.search(code)
+    return REGEX.match(text, at) if is_regex else None
+
+
+def _blank(text: str) -> str:
+    """A string or a regular expression leaves a value behind, a comment nothing."""
+    blank = re.sub(r"[^\n]", " ", text)
+    return blank if text.startswith("/") and COMMENT.match(text) else f"_{blank[1:]}"
+
+
+def brackets(code: str) -> dict[int, int]:
+    """The place of each opening bracket → that of its closing one."""
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for at, char in enumerate(code):
+        if char in "{([":
+            opened.append(at)
+        elif char in CLOSERS:
+            opening = opened.pop()
+            assert code[opening] == CLOSERS[char], f"line {code.count(chr(10), 0, at) + 1}"
+            pairs[opening] = at
+    assert not opened
+    return pairs
+
+
+def body(code: str, pairs: dict[int, int], opening: int) -> tuple[int, int] | None:
+    """Start and end of the function whose body this brace opens; None if it opens no function."""
+    before = code[:opening].rstrip()
+    if before.endswith("=>"):
+        return _parameters(before[:-2].rstrip(), pairs), pairs[opening]
+    if not before.endswith(")"):
+        return None
+    start = _parameters(before, pairs)
+    word = re.search(r"([\w$]*)\s*\Z", code[:start])
+    if word is None or word[1] in CONTROL:
+        return None
+    return start, pairs[opening]
+
+
+def expression(code: str, pairs: dict[int, int], start: int) -> tuple[int, int]:
+    """Start and end of the arrow function whose expression begins at `start`."""
+    end = start
+    while end < len(code) and code[end] not in ",;)]}":
+        end = pairs.get(end, end) + 1
+    return _parameters(code[:start].rstrip()[:-2].rstrip(), pairs), end
+
+
+def _parameters(before: str, pairs: dict[int, int]) -> int:
+    """Where the parameters begin that `before` ends with."""
+    if before.endswith(")"):
+        return next(start for start, end in pairs.items() if end == len(before) - 1)
+    return len(before) - len(re.search(r"[\w$]*\Z", before)[0])  # type: ignore[index]
