@@ -20,7 +20,9 @@ def check_migrations_are_known(*, databases: Sequence[str] | None, **_: Any) -> 
     `manage.py migrate` runs this check first. Without it, Django would take a migration with a
     known name for applied, whatever it contained.
     """
-    known = MigrationLoader(None).disk_migrations or {}
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    known = loader.disk_migrations or {}
     unknown = sorted(
         f"{app}.{name}"
         for alias in databases or ()
