@@ -72,4 +72,4 @@ def mail_password_link(user: User, *, link: str, by: User) -> None:
     Raises OSError or SMTPException.
     """
     text = render_to_string("crm/invitation.txt", {"user": user, "link": link, "by": by})
-    send_mail(_("Your login to scrm"), text, None, [user.mail_to])
+    send_mail(_("Your scrm login"), text, None, [user.mail_to])

@@ -17,12 +17,12 @@ from scrm.web.params import midnight
 
 ITEMS = {
     "today": _("found today"),
-    "kept": _("written to the CRM"),
+    "kept": _("stored in the CRM"),
     "unmatched": _("no topic matched"),
-    "answers": _("answers to us"),
+    "answers": _("replies to us"),
     "waiting": _("waiting to be routed"),
 }
-SOURCES = {"failing": _("failing"), "apart": _("with items set apart")}
+SOURCES = {"failing": _("failing"), "apart": _("with quarantined items")}
 
 
 def items(word: str, *, now: datetime) -> Q:

@@ -65,16 +65,16 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Topic
         fields = ("name", "purpose", "owner")
-        labels = {"purpose": _("What it is for")}
-        help_texts = {"owner": _("Who answers for it.")}
+        labels = {"purpose": _("Purpose")}
+        help_texts = {"owner": _("The person responsible for this topic.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.is_stale = False
         _choose_owner(self)
         self.fields["any_of"].help_text = _t(
-            "One word or phrase a line, or with commas between. Whole words; capitals and "
-            "accents do not matter; @name and #tag hit only with their sign."
+            "One word or phrase per line, or separated by commas. Only whole words match; case and "
+            "accents are ignored; @name and #tag match only with their sign."
         )
         current = self.instance.current
         if current:
@@ -84,15 +84,15 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not (data.get("any_of") or data.get("all_of")) and not self.errors:
-            self.add_error("any_of", _t("Give a word here or under “All of these”."))
+            self.add_error("any_of", _t("Enter a term here or under “All of these”."))
         current = self.instance.current
         if current and data.get("seen") != current.number and self.words != words_of(self.instance):
             self.is_stale = True
             raise ValidationError(
                 _t(
-                    "%(who)s changed the words while you were writing. Nothing was saved; what "
-                    "you typed is still here. Open the topic in a second tab to compare, then "
-                    "save again to replace their words."
+                    "%(who)s changed the terms while you were editing. Nothing was saved; your "
+                    "text is kept below. Open the topic in a second tab to compare, then save "
+                    "again to replace the stored terms."
                 )
                 % {"who": current.made_by}
             )
@@ -122,17 +122,17 @@ class AddressForm(forms.Form):
     """Step 1 of a new source: an address, or one of our accounts that can be listened to."""
 
     address = forms.CharField(
-        label=_("Address of a site or a feed"),
+        label=_("Address of a site or feed"),
         required=False,
         max_length=1000,
-        help_text=_("Paste any page of it: blog.example. Its feed is found from there."),
+        help_text=_("Paste any page of the site, such as blog.example. scrm finds its feed."),
         widget=forms.TextInput(attrs={"autofocus": True, "inputmode": "url"}),
     )
     account = forms.ModelChoiceField(
-        label=_("Or what one of our accounts can hear"),
+        label=_("Or listen with one of our accounts"),
         queryset=Account.objects.none(),
         required=False,
-        empty_label=_("no account: a feed at the address above"),
+        empty_label=_("no account: use the address above"),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -146,7 +146,7 @@ class AddressForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not (data.get("address") or data.get("account") or self.errors):
-            self.add_error("address", _t("Type an address."))
+            self.add_error("address", _t("Enter an address."))
         return data
 
     @property
@@ -160,13 +160,15 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Source
         fields = ("name", "stance", "rhythm", "owner")
         widgets = {"stance": forms.RadioSelect}
-        labels = {"stance": _("Said to us, or about us?")}
-        help_texts = {"rhythm": _("300 is five minutes; at least 10. In its first day at most 45.")}
+        labels = {"stance": _("Type of source")}
+        help_texts = {
+            "rhythm": _("300 is five minutes; the minimum is 10. In the first 24 hours at most 45.")
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         rhythm = forms.IntegerField(
-            label=_("Seconds between visits"),
+            label=_("Fetch interval (seconds)"),
             initial=300,
             min_value=10,
             max_value=7 * 86_400,
@@ -180,18 +182,18 @@ class SourceForm(SettingsForm):
     """Step 2 of a new source: which of the addresses found, and its settings."""
 
     SINCE = (
-        ("day", _("What is younger than a day")),
-        ("none", _("Nothing of it: only what is said from now on")),
-        ("3 days", _("What is younger than three days")),
-        ("all", _("All that is shown")),
+        ("day", _("Items of the last 24 hours")),
+        ("none", _("None: only new items")),
+        ("3 days", _("Items of the last 3 days")),
+        ("all", _("All items shown")),
     )
-    found = forms.ChoiceField(label=_("What to listen to"), widget=forms.RadioSelect)
+    found = forms.ChoiceField(label=_("Feed or account"), widget=forms.RadioSelect)
     since = forms.ChoiceField(
-        label=_("What of it may become a case"),
+        label=_("Items that may open cases"),
         choices=SINCE,
         initial="day",
         widget=forms.RadioSelect,
-        help_text=_("The rest is stored and matched, and can be brought in later."),
+        help_text=_("The other items are stored and matched, and can be routed later."),
     )
 
     def __init__(
@@ -212,7 +214,7 @@ class SourceForm(SettingsForm):
         double = Source.objects.filter(kind=self.kind, address=address, account=self.account)
         if twin := double.first():
             raise ValidationError(
-                _t("“%(name)s” listens to %(address)s already.")
+                _t("“%(name)s” already listens to %(address)s.")
                 % {"name": twin.name, "address": address}
             )
         return address

@@ -84,7 +84,7 @@ def validate_terms(terms: list[str]) -> list[str]:
 
 def _term_error(term: str) -> str:
     if not term.strip():
-        return "A term is blank. Type a word or phrase, or take it away."
+        return "A term is blank. Enter a word or phrase, or remove the term."
     if len(term) > MAX_TERM:
         return f"“{term[:40]}…” is {len(term):,} characters long; a term can have {MAX_TERM}."
     if not any(c.isalnum() for c in fold(term)):

@@ -54,7 +54,7 @@ def visit(source: Source | None = None) -> Poll | None:
         if is_passing(error):
             raise
         _log.exception("visit failed", source=source.pk)
-        _fail(poll, ChannelError(f"scrm could not read what came: {error!r}"[:500]))
+        _fail(poll, ChannelError(f"scrm could not read the response: {error!r}"[:500]))
     return poll
 
 

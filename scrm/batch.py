@@ -37,7 +37,9 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
     """
     # Each attempt ended with a dead worker: a further one would kill this worker too.
     if mentions[0].attempt > HOPELESS:
-        _set_apart(mentions[0], f"Its worker died {mentions[0].attempt - 1} times.")
+        _set_apart(
+            mentions[0], f"The worker died {mentions[0].attempt - 1} times while processing it."
+        )
         return
     try:
         hits = find_matches(mentions)
@@ -219,8 +221,8 @@ def _show(rows: Sequence[Recorded]) -> None:
 
 
 def _hint(answer: Answered) -> Hint:
-    what = "statement" if answer.macro else "reply"
-    return Hint(answer.department, answer.issue, f"It answers a {what} of this department.")
+    what = "post" if answer.macro else "reply"
+    return Hint(answer.department, answer.issue, f"It replies to a {what} of this department.")
 
 
 def _heard(mention: Mention, row: Recorded) -> Heard:

@@ -257,7 +257,7 @@ def test_a_comment_on_our_statement_becomes_the_commenters_case(
     work()
     comment = Case.objects.get(profile__key="ben")
     assert comment.department == sales
-    assert comment.events.get().why == "It answers a statement of this department."
+    assert comment.events.get().why == "It replies to a post of this department."
     assert Feedback.objects.get().response == statement.response
     cause.refresh_from_db()
     assert not cause.events.filter(kind=CaseEvent.Kind.HEARD).exists()
@@ -297,7 +297,7 @@ def test_what_always_kills_its_worker_is_set_apart(talk: Source) -> None:
         work(claimed)
     apart = SetApart.objects.get()
     assert (apart.mention.key, bytes(apart.raw)) == ("killer", b"\x00")  # type: ignore[union-attr]
-    assert apart.reason == f"Its worker died {HOPELESS} times."
+    assert apart.reason == f"The worker died {HOPELESS} times while processing it."
     assert recorded() == {"good"}
     assert not Mention.objects.unprocessed().exists()
 

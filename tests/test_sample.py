@@ -119,7 +119,7 @@ def every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent() -> Non
 
 
 def the_record_is_whole() -> None:
-    assert run("prove") == ["The record is whole."]
+    assert run("prove") == ["No gaps found."]
 
 
 def every_state_can_be_seen() -> None:
@@ -158,14 +158,14 @@ def it_can_be_left_for_good() -> None:
     """Nothing was added since, so nothing of the sample stays."""
     ada = User.objects.get(role="admin")
     goes = ending.preview(ada)
-    assert [label for label, _n in goes.stays] == ["person who works here", "account of ours"]
+    assert [label for label, _n in goes.stays] == ["user", "account"]
     nina = ending.Newcomer("Nina", "nina@acme.example", "a password of my own")
     ending.start_for_real(Workspace(organisation="Acme"), by=ada, newcomer=nina, session="")
     assert User.objects.get().email == "nina@acme.example"
     assert (Department.objects.count(), SlaPolicy.objects.count()) == (4, 16)
     for model in (Interaction, Mention, Case, Response, Contact, Topic, SavedReply, Source):
         assert not model.objects.exists()
-    assert run("logins") == ["No logins are kept here: people log in with their own."]
+    assert run("logins") == ["No logins are stored here: users log in with their own passwords."]
     assert marker.loaded_at() is None
 
 
@@ -191,8 +191,8 @@ def test_without_the_sample_there_is_a_first_admin_with_departments(db: None) ->
     assert marker.loaded_at() is None
     admin.set_password("one of their own")
     admin.save()
-    assert run("logins") == ["No logins are kept here: people log in with their own."]
+    assert run("logins") == ["No logins are stored here: users log in with their own passwords."]
 
 
 def test_no_logins_are_said_to_be_none() -> None:
-    assert run("logins") == ["No logins are kept here: people log in with their own."]
+    assert run("logins") == ["No logins are stored here: users log in with their own passwords."]

@@ -111,8 +111,8 @@ def test_the_page_says_what_goes_and_what_stays(browser: Client, admin: User) ->
     page = browser.get("/start/")
     words = page.content.decode()
     assert ("case", 1) in page.context["preview"].goes
-    assert ("person who works here", 1) in page.context["preview"].goes
-    assert page.context["preview"].stays == [("person who works here", 1)]
+    assert ("user", 1) in page.context["preview"].goes
+    assert page.context["preview"].stays == [("user", 1)]
     assert admin.email in words
     assert rows() == before
 
@@ -240,7 +240,7 @@ def test_a_second_click_is_refused_in_words(browser: Client) -> None:
     before = rows()
     page = start(browser)
     assert page.status_code == 409
-    assert "This is no sample" in page.content.decode()
+    assert "There is no sample data" in page.content.decode()
     assert rows() == before
 
 
@@ -265,7 +265,7 @@ def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample
     """Fails if the marker is not checked."""
     marker.rows().delete()
     before = rows()
-    assert "This is no sample" in browser.get("/start/").content.decode()
+    assert "There is no sample data" in browser.get("/start/").content.decode()
     assert start(browser).status_code == 409
     assert rows() == before
     with pytest.raises(ending.NotSample):

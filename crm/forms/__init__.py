@@ -29,7 +29,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
-        self.fields["owner"].empty_label = _("nobody")  # type: ignore[attr-defined]
+        self.fields["owner"].empty_label = _("no owner")  # type: ignore[attr-defined]
         if self.instance.pk:
             self.fields["seen"].initial = self.instance.version
         else:  # namesakes are shown while the name is typed
@@ -60,9 +60,12 @@ class EvidenceForm(forms.Form):
     """The reason why a profile belongs to a contact; it is stored with the link."""
 
     evidence = forms.CharField(
-        label=_("How do you know?"),
+        label=_("Evidence"),
         max_length=500,
-        help_text=_("Kept with the link: “said so on the phone”, “same address in the mail”."),
+        help_text=_(
+            "Stored with the link, for example “said so on the phone” or “same address in "
+            "the email”."
+        ),
     )
 
 
@@ -73,7 +76,7 @@ class LinkForm(EvidenceForm):
     """
 
     contact = forms.ModelChoiceField(
-        queryset=Contact.objects.all(), error_messages={"required": _("Choose who it is.")}
+        queryset=Contact.objects.all(), error_messages={"required": _("Choose a contact.")}
     )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -95,10 +98,10 @@ class RelationForm(forms.Form):
 
     FORTH, BACK = "forth", "back"
 
-    kind = forms.CharField(label=_("How"), max_length=60)
+    kind = forms.CharField(label=_("Relation"), max_length=60)
     way = forms.ChoiceField(choices=((FORTH, ""), (BACK, "")))
     contact = forms.ModelChoiceField(
-        queryset=Contact.objects.all(), error_messages={"required": _("Choose the other one.")}
+        queryset=Contact.objects.all(), error_messages={"required": _("Choose the other contact.")}
     )
 
     def __init__(self, *args: Any, of: Contact, **kwargs: Any) -> None:
@@ -172,12 +175,12 @@ class PersonForm(AddressForm):
     class Meta:
         model = User
         fields = ("name", "email", "role")
-        labels = {"email": _("Mail address (used to log in)")}
+        labels = {"email": _("Email address (used to log in)")}
 
     def clean_role(self) -> str:
         role: str = self.cleaned_data["role"]
         if self.instance.is_active and is_last_admin(self.instance) and role != User.Role.ADMIN:
-            raise ValidationError(_t("This is the last admin. Make somebody else admin first."))
+            raise ValidationError(_t("This is the last admin. Make another user an admin first."))
         return role
 
 
@@ -186,7 +189,7 @@ class MeForm(AddressForm):
         label=_("Your password"),
         required=False,
         strip=False,
-        help_text=_("Only needed to change the mail address."),
+        help_text=_("Only needed to change the email address."),
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     field_order = ("name", "email", "password")
@@ -195,17 +198,17 @@ class MeForm(AddressForm):
         model = User
         fields = ("name", "email", "shortcuts", "mail_notices")
         labels = {
-            "name": _("Your name, as colleagues and the record show it"),
-            "email": _("Your mail address (used to log in)"),
-            "shortcuts": _("Keys act as shortcuts"),
-            "mail_notices": _("Notices also come by mail"),
+            "name": _("Your name, as shown to colleagues and in the record"),
+            "email": _("Your email address (used to log in)"),
+            "shortcuts": _("Keyboard shortcuts"),
+            "mail_notices": _("Email notices"),
         }
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         changed = data.get("email", self.initial["email"]) != self.initial["email"]
         if changed and not self.instance.check_password(data.get("password")):
-            self.add_error("password", _t("Type your password here to change the mail address."))
+            self.add_error("password", _t("Enter your password to change the email address."))
         return data
 
 
@@ -241,20 +244,22 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     zone = forms.ChoiceField(
         label=_("Time zone"),
-        help_text=_("Its days are the days of every list, chart and rule."),
+        help_text=_("Days in every list, chart and rule start at midnight in this time zone."),
     )
     handles = HandlesField(
         label=_("Your own handles"),
         required=False,
         strip=False,
-        help_text=_("What others call you when they speak to you or of you, one a line: @acme."),
+        help_text=_(
+            "Names that others use when they write to you or about you, one per line: @acme."
+        ),
     )
 
     class Meta:
         model = Workspace
         fields = ("organisation", "zone", "handles", "signature")
         widgets = {"signature": forms.Textarea(attrs={"rows": 3})}
-        labels = {"organisation": _("Organisation"), "signature": _("Signature under mail")}
+        labels = {"organisation": _("Organisation"), "signature": _("Email signature")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -268,22 +273,22 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     OFFLINE = "offline"
     NETWORKS = (
         (MICROBLOG, _("Sandbox: microblog")),
-        (MAIL, _("Sandbox: mail")),
+        (MAIL, _("Sandbox: email")),
         (BLOG, _("Sandbox: blog")),
-        (OFFLINE, _("By hand: telephone, letter, in person")),
+        (OFFLINE, _("Logged manually: telephone, letter, in person")),
     )
-    network = forms.ChoiceField(label=_("Where"), choices=NETWORKS)
+    network = forms.ChoiceField(label=_("Network"), choices=NETWORKS)
     self_key = forms.CharField(
-        label=_("Our name there"),
+        label=_("Our handle or address"),
         required=False,
         max_length=300,
-        help_text=_("The handle or mail address by which others write to us. None by hand."),
+        help_text=_("Others use it to write to us. Leave empty for activity logged manually."),
     )
 
     class Meta:
         model = Account
         fields = ("network", "self_key", "name", "owner")
-        labels = {"name": _("Name on screen")}
+        labels = {"name": _("Display name")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -299,10 +304,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         key = (data.get("self_key") or "").strip(" @")
         data["self_key"] = key = {MAIL: key.lower(), self.OFFLINE: ""}.get(data["network"], key)
         if not key and data["network"] != self.OFFLINE:
-            self.add_error("self_key", _t("Say under which name others write to us there."))
+            self.add_error("self_key", _t("Enter our handle or address on this network."))
         twin = Account.objects.filter(network=data["network"], self_key=key).first()
         if twin and not self.errors:
-            self.add_error("network", _t("“%(name)s” is this account already.") % {"name": twin})
+            self.add_error("network", _t("“%(name)s” already uses this account.") % {"name": twin})
         return data
 
     def save(self, commit: bool = True) -> Account:

@@ -21,15 +21,15 @@ class BlogForm(forms.Form):
     """
 
     address = forms.CharField(
-        label=_("Address of the blog"),
+        label=_("Blog address"),
         max_length=500,
-        help_text=_("Its home page: blog.example."),
+        help_text=_("The home page of the blog, such as blog.example."),
         widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off"}),
     )
     user = forms.CharField(
-        label=_("User name there"),
+        label=_("WordPress user name"),
         max_length=200,
-        help_text=_("Somebody with the role of an editor. Posts and answers appear as theirs."),
+        help_text=_("A user with the editor role. Posts and replies appear under this user."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     password = forms.CharField(
@@ -39,9 +39,7 @@ class BlogForm(forms.Form):
                     "that person logs in with. It is stored encrypted and never shown again."),
         widget=forms.PasswordInput(render_value=True, attrs={"autocomplete": "off"}),
     )  # fmt: skip
-    owner = forms.ModelChoiceField(
-        User.objects.none(), label=_("Who answers for it"), empty_label=None
-    )
+    owner = forms.ModelChoiceField(User.objects.none(), label=_("Owner"), empty_label=None)
 
     def __init__(self, data: Any = None, *, account: Account | None, by: User) -> None:
         initial: dict[str, Any] = {"owner": account.owner if account else by}
@@ -63,12 +61,11 @@ class BlogForm(forms.Form):
             self.add_error(trouble.field, trouble.message)
             return data
         if self.account and self.blog.network != self.account.network:
-            self.add_error("address", _t("This is another blog. Connect it as a new account."))
+            self.add_error("address", _t("This is a different blog. Connect it as a new account."))
         twin = Account.objects.filter(network=self.blog.network).first()
         if twin and twin != self.account:
-            self.add_error(
-                "address", _t("“%(name)s” is this blog already. Open that one.") % {"name": twin}
-            )
+            said = _t("“%(name)s” already uses this blog. Open that account instead.")
+            self.add_error("address", said % {"name": twin})
         return data
 
     def keep(self) -> Account:

@@ -15,12 +15,14 @@ from scrm.channels.email.item import NETWORK, self_key
 from scrm.channels.email.people import mail_address, readable
 from scrm.channels.email.wire import Field, Side, check
 
-_ONE_LINE = RegexValidator(r"\A[^\x00-\x1f\x7f]*\Z", _("No line ends or control characters here."))
-_HOST = RegexValidator(r"\A[^\s/@]+\Z", _("Only the server's name, such as imap.example.org."))
+_ONE_LINE = RegexValidator(
+    r"\A[^\x00-\x1f\x7f]*\Z", _("Line breaks and control characters are not allowed.")
+)
+_HOST = RegexValidator(r"\A[^\s/@]+\Z", _("Enter only a server name, such as imap.example.org."))
 _SECURITY = (
-    ("tls", _("TLS from the start")),
+    ("tls", _("TLS")),
     ("starttls", _("STARTTLS")),
-    ("none", _("none: only to a server on this machine")),
+    ("none", _("none (only for a server on this machine)")),
 )
 _SIDES: dict[Side, Any] = {"imap": _("Reading (IMAP)"), "smtp": _("Sending (SMTP)")}
 _AT: dict[Field, str] = {"security": "security", "host": "host", "folder": "host", "": "host"}
@@ -38,20 +40,20 @@ def _host(label: Any, example: str) -> forms.CharField:
 class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
     """Settings of a mailbox: its IMAP and SMTP servers, login and sender."""
 
-    address = forms.EmailField(label=_("Mail address"), max_length=254, validators=[takes_mail])
+    address = forms.EmailField(label=_("Email address"), max_length=254, validators=[takes_mail])
     sender = forms.CharField(
-        label=_("Name of the sender"),
+        label=_("Sender name"),
         max_length=120,
         required=False,
         validators=[_ONE_LINE],
-        help_text=_("What recipients see before the address."),
+        help_text=_("Recipients see it before the address."),
     )
     user = forms.CharField(
         label=_("User name"),
         max_length=254,
         required=False,
         validators=[_ONE_LINE],
-        help_text=_("Empty means the mail address."),
+        help_text=_("Leave empty to use the email address."),
     )
     password = forms.CharField(
         label=_("Password"),
@@ -60,18 +62,18 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         validators=[_ONE_LINE],
         widget=forms.PasswordInput(render_value=True, attrs={"autocomplete": "new-password"}),
     )
-    imap_host = _host(_("Server for reading (IMAP)"), "imap.example.org")
-    imap_port = _port(_("Its port"), 993)
-    imap_security = forms.ChoiceField(label=_("Its encryption"), choices=_SECURITY)
-    smtp_host = _host(_("Server for sending (SMTP)"), "smtp.example.org")
-    smtp_port = _port(_("Its port"), 465)
-    smtp_security = forms.ChoiceField(label=_("Its encryption"), choices=_SECURITY)
+    imap_host = _host(_("IMAP server (reading)"), "imap.example.org")
+    imap_port = _port(_("Port"), 993)
+    imap_security = forms.ChoiceField(label=_("Encryption"), choices=_SECURITY)
+    smtp_host = _host(_("SMTP server (sending)"), "smtp.example.org")
+    smtp_port = _port(_("Port"), 465)
+    smtp_security = forms.ChoiceField(label=_("Encryption"), choices=_SECURITY)
     signature = forms.CharField(
         label=_("Signature"),
         max_length=2000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("Stands under each mail that leaves from here."),
+        help_text=_("Added below each email that is sent from this mailbox."),
     )
 
     class Meta:
@@ -101,13 +103,13 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial.update({name: config.get(name) for name in kept})
         self.initial["sender"] = config.get("name", "")
         self.fields["password"].required = False
-        self.fields["password"].help_text = _("Empty keeps the one that is stored.")
+        self.fields["password"].help_text = _("Leave empty to keep the stored password.")
 
     def clean_address(self) -> str:
         address = mail_address(self.cleaned_data["address"])
         twin = Account.objects.filter(network=NETWORK, self_key=self_key(address)).first()
         if twin:
-            raise ValidationError(_t("“%(name)s” is this account already.") % {"name": twin})
+            raise ValidationError(_t("“%(name)s” already uses this mailbox.") % {"name": twin})
         return address
 
     def clean(self) -> dict[str, Any]:

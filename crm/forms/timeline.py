@@ -23,16 +23,16 @@ class TimelineForm(forms.Form):
 
     EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
     SIDES = (
-        ("", _("from everybody")),
-        ("them", _("from them")),
+        ("", _("from anyone")),
+        ("them", _("from the contact")),
         ("us", _("from us")),
-        ("many", _("to many")),
+        ("many", _("posts")),
     )
-    TEXTS = (("", _("text or not")), ("with", _("with text")), ("without", _("without text")))
+    TEXTS = (("", _("any text")), ("with", _("with text")), ("without", _("no text")))
     DAY = (MinValueValidator(EARLIEST), MaxValueValidator(LATEST))
     DATE = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
-    by = forms.ChoiceField(label=_("Who spoke"), choices=SIDES, required=False)
+    by = forms.ChoiceField(label=_("Direction"), choices=SIDES, required=False)
     channel = forms.ChoiceField(label=_("Channel"), required=False)
     kind = forms.ChoiceField(label=_("Kind"), required=False)
     text = forms.ChoiceField(label=_("Text"), choices=TEXTS, required=False)

@@ -34,7 +34,7 @@ class Job(LeasedRow):
     """
 
     class State(models.TextChoices):
-        QUEUED = "queued", "Waiting to begin"
+        QUEUED = "queued", "Waiting to start"
         RUNNING = "running", "Running"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"

@@ -55,7 +55,7 @@ class Pause(models.Model):
     """
 
     class Kind(models.TextChoices):
-        BY_HAND = "by hand", "Paused by hand"
+        BY_HAND = "by hand", "Paused manually"
         RESTORED = "restored", "Restored database"
 
     class Sign(models.TextChoices):
@@ -67,7 +67,7 @@ class Pause(models.Model):
         )
         SET_BACK = (
             "set back",
-            _("This database was set back to an earlier state: it lacks texts that were sent."),
+            _("This database was set back to an earlier state: it lacks messages that were sent."),
         )
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.BY_HAND)

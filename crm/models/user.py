@@ -17,7 +17,8 @@ def takes_mail(address: str) -> None:
     try:
         sendable(address)
     except ValueError as error:
-        raise ValidationError(_("No mail can be sent to it: %(why)s.") % {"why": error}) from error
+        said = _("No email can be sent to this address: %(why)s.")
+        raise ValidationError(said % {"why": error}) from error
 
 
 class UserManager(BaseUserManager["User"]):
@@ -49,8 +50,8 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=200)
     role = models.CharField(max_length=20, choices=Role.choices, blank=True, default=Role.STAFF)
     is_active = models.BooleanField(default=True)
-    shortcuts = models.BooleanField("keys act as shortcuts", default=True)
-    mail_notices = models.BooleanField("notices also come by mail", default=False)
+    shortcuts = models.BooleanField("keyboard shortcuts", default=True)
+    mail_notices = models.BooleanField("email notices", default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     USERNAME_FIELD = "email"

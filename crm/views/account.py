@@ -46,8 +46,8 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     # The button names the state it wants: a second click changes nothing.
     row.paused_at = None if request.POST.get("to") == "active" else timezone.now()
     row.save(update_fields=["paused_at"])
-    paused = _("Nothing goes out from here until you resume. What waits is kept.")
-    messages.success(request, paused if row.paused_at else _("Sending again."))
+    paused = _("Sending is paused until you resume it. Queued deliveries are kept.")
+    messages.success(request, paused if row.paused_at else _("Sending is resumed."))
     return redirect("crm:account", pk)
 
 

@@ -31,8 +31,8 @@ def _connect(request: StaffRequest, account: Account | None) -> HttpResponse:
     if works and request.POST.get("then") != "test" and (kept := _keep(form)):
         messages.success(
             request,
-            _("“%(blog)s” is connected, and its comments are being read. Choose on the page of a "
-              "department who may speak through it.") % {"blog": kept},
+            _("“%(blog)s” is connected, and its comments are now fetched. To let a department "
+              "publish there, add the account under Departments.") % {"blog": kept},
         )  # fmt: skip
         return redirect("crm:account", kept.pk)
     shown = {"form": form, "account": account, "works": form.blog if form.is_valid() else None}
@@ -47,5 +47,7 @@ def _keep(form: BlogForm) -> Account | None:
         with transaction.atomic():
             return form.keep()
     except IntegrityError:
-        form.add_error("address", _("Somebody has just connected this blog."))
+        form.add_error(
+            "address", _("Another user has just connected this blog. Nothing was saved.")
+        )
         return None

@@ -19,14 +19,14 @@ class BudgetForm(forms.Form):
     """How many deliveries an account may send; an empty field means no limit."""
 
     per_hour = forms.IntegerField(
-        label=_("Sendings in any hour, at most"), min_value=1, max_value=MOST, required=False
+        label=_("Maximum deliveries per hour"), min_value=1, max_value=MOST, required=False
     )
     per_day = forms.IntegerField(
-        label=_("Sendings in any 24 hours, at most"),
+        label=_("Maximum deliveries per 24 hours"),
         min_value=1,
         max_value=MOST,
         required=False,
-        help_text=_("What exceeds it waits, in its order. Empty is without limit."),
+        help_text=_("Deliveries over the limit wait in order. Leave empty for no limit."),
     )
 
 
@@ -46,5 +46,5 @@ def budget(request: StaffRequest, pk: int) -> HttpResponse:
     kept = {name: value for name, value in row.config.items() if name not in form.fields}
     row.config = kept | limits
     row.save(update_fields=["config"])
-    messages.success(request, _t("Saved. What waits leaves as soon as there is room."))
+    messages.success(request, _t("Saved. Waiting deliveries are sent as soon as the limits allow."))
     return redirect("crm:account", pk)

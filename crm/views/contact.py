@@ -116,7 +116,7 @@ def _changed(stored: Contact, form: ContactForm) -> list[tuple[str, str]]:
         "name": stored.name,
         "kind": stored.get_kind_display(),
         "about": stored.about or _("nothing"),
-        "owner": str(stored.owner or _("nobody")),
+        "owner": str(stored.owner or _("no owner")),
     }
     typed = form.instance
     return [

@@ -39,7 +39,7 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
         return _contact_again(request, row, form, taken=taken, status=409)
     if not taken or taken.contact_id != pk:
         profile.link_to(row, by=request.user, evidence=form.cleaned_data["evidence"])
-    messages.success(request, _("%(profile)s is linked.") % {"profile": profile})
+    messages.success(request, _("%(profile)s is now linked.") % {"profile": profile})
     return redirect(row)
 
 
@@ -55,11 +55,12 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return profile_page(request, row, form=form, status=422)
     if form.cleaned_data["seen"] != shown_claim(row):
-        form.add_error(None, _("Somebody linked this profile meanwhile. Nothing was changed."))
+        taken = _("Another user linked this profile in the meantime. Nothing was changed.")
+        form.add_error(None, taken)
         return profile_page(request, row, form=form, status=409)
     contact = form.cleaned_data["contact"]
     row.link_to(contact, by=request.user, evidence=form.cleaned_data["evidence"])
-    said = _("%(profile)s is %(contact)s.") % {"profile": row, "contact": contact}
+    said = _("%(profile)s is now linked to %(contact)s.") % {"profile": row, "contact": contact}
     messages.success(request, said)
     return redirect(contact)
 
@@ -72,7 +73,7 @@ def unlink(request: StaffRequest, pk: int) -> HttpResponse:
     row = _locked(pk)
     claim = row.link
     if claim is None or request.POST.get("seen", "") != shown_claim(row):
-        messages.error(request, _("This link was changed meanwhile. Nothing was done."))
+        messages.error(request, _("This link was changed in the meantime. Nothing was done."))
         return redirect(row)
     row.unlink(by=request.user)
     said = _("%(profile)s is no longer linked to %(contact)s. Its history stays.")
@@ -93,10 +94,10 @@ def confirm(request: StaffRequest, pk: int) -> HttpResponse:
     now = _locked(row.profile_id).link
     if now == row:
         row.confirm(by=request.user)
-        said = _("%(profile)s is %(contact)s.")
+        said = _("%(profile)s is now linked to %(contact)s.")
         messages.success(request, said % {"profile": _called(row), "contact": row.contact})
     else:
-        messages.error(request, _("This link was changed meanwhile. Nothing was done."))
+        messages.error(request, _("This link was changed in the meantime. Nothing was done."))
     return redirect(row.contact)
 
 
@@ -113,7 +114,7 @@ def again(request: StaffRequest, pk: int) -> HttpResponse:
         said = _("%(profile)s is linked to %(contact)s again.")
         messages.success(request, said % {"profile": _called(row), "contact": row.contact})
     else:
-        said = _("%(profile)s was linked to %(contact)s meanwhile. Nothing was changed.")
+        said = _("%(profile)s was linked to %(contact)s in the meantime. Nothing was changed.")
         messages.error(request, said % {"profile": _called(row), "contact": now.contact})
     return redirect(row.contact)
 
@@ -125,16 +126,16 @@ def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
     """Create a contact from a profile in one step; a profile that has a contact by now keeps it."""
     row = _locked(pk)
     if row.contact:
-        said = _("%(profile)s is %(contact)s already. Nothing was changed.")
+        said = _("%(profile)s is already linked to %(contact)s. Nothing was changed.")
         messages.warning(request, said % {"profile": row, "contact": row.contact})
         return redirect(row.contact)
     form = StrangerForm(request.POST, instance=Contact(owner=request.user))
     if not form.is_valid():
         return profile_page(request, row, stranger_form=form, status=422)
     contact = form.save()
-    evidence = _("This contact was made of this profile.")
+    evidence = _("The contact was created from this profile.")
     row.link_to(contact, by=request.user, evidence=evidence)
-    messages.success(request, _("%(contact)s is a contact now.") % {"contact": contact})
+    messages.success(request, _("The contact %(contact)s was created.") % {"contact": contact})
     return redirect(contact)
 
 

@@ -90,7 +90,7 @@ def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") 
 
 
 def _profile_detail(row: Profile) -> str:
-    known = _("linked to %s") % row.contact if row.contact else _("stranger")
+    known = _("linked to %s") % row.contact if row.contact else _("no contact yet")
     handle = row.handle if row.handle != str(row) else ""
     return " · ".join(part for part in (handle, row.network, known) if part)
 

@@ -36,7 +36,7 @@ def _connect(request: StaffRequest, form: MailboxForm) -> HttpResponse:
     if (test or not form.is_same_server) and not form.try_logins():
         return _page(request, form, status=422)
     if test:
-        messages.success(request, _("Both logins work. Nothing was saved by this."))
+        messages.success(request, _("Both logins work. Nothing has been saved yet."))
         return _page(request, form)
     fresh = form.instance.pk is None
     row = form.save()
@@ -48,8 +48,8 @@ def _said(row: Account, *, fresh: bool) -> str:
     if not fresh:
         return _("Saved “%(account)s”.") % {"account": row}
     return _(
-        "Connected. Its mail is read from now on: see Sources. So that a department may answer "
-        "from here, give it this account under Departments."
+        "Connected. Its emails are now fetched: see Sources. To let a department reply from this "
+        "mailbox, add the account under Departments."
     )
 
 

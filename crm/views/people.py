@@ -81,7 +81,7 @@ def activate(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(User, pk=pk)
     row.is_active = True
     row.save(update_fields=["is_active"])
-    messages.success(request, _("%(person)s may log in again.") % {"person": row})
+    messages.success(request, _("%(person)s can log in again.") % {"person": row})
     return with_link(request, row)
 
 
@@ -104,7 +104,7 @@ def _why_not(person: User, *, by: User) -> str:
     if person == by:
         return _("You cannot deactivate yourself. Another admin can.")
     if is_last_admin(person):
-        return _("This is the last admin. Make somebody else admin first.")
+        return _("This is the last admin. Make another user an admin first.")
     return ""
 
 
@@ -115,8 +115,8 @@ def _given_back(person: User, *, by: User) -> str:
     """
     count = give_back(person.cases.living(), by=by)
     said = ngettext(
-        "%(person)s cannot log in any more. %(count)d case went back to its department.",
-        "%(person)s cannot log in any more. %(count)d cases went back to their departments.",
+        "%(person)s can no longer log in. %(count)d case returned to its department.",
+        "%(person)s can no longer log in. %(count)d cases returned to their departments.",
         count,
     )
     return said % {"person": person, "count": count}

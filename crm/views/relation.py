@@ -40,7 +40,7 @@ def end(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(ContactRelation.objects.select_related("one", "other"), pk=pk)
     row.end(by=request.user)
     undo = {
-        "said": _("Ended: %(relation)s.") % {"relation": row},
+        "said": _("Relation ended: %(relation)s.") % {"relation": row},
         "action": reverse("crm:relation_again", args=[pk]),
     }
     messages.success(request, render_to_string("crm/_undo.html", undo, request))

@@ -199,10 +199,10 @@ class Poll(models.Model):
 
     class Outcome(models.TextChoices):
         RUNNING = "running", "Running"
-        OK = "ok", "Items found"
+        OK = "ok", "New items"
         UNCHANGED = "unchanged", "Nothing new"
         FAILED = "failed", "Failed"
-        DISCARDED = "discarded", "Replaced by a later fetch"
+        DISCARDED = "discarded", "Superseded by another fetch"
 
     source = models.ForeignKey(Source, models.PROTECT, related_name="polls")
     attempt = models.PositiveIntegerField(default=0)

@@ -66,7 +66,7 @@ def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> Ht
     if form.is_valid() and (source := _keep(form)):
         nudge("scrm.pipeline.poll", source.pk)
         messages.success(
-            request, _("Listening. The first visit is under way; what it finds shows up here.")
+            request, _("Source added. The first fetch is in progress; its items appear here.")
         )
         return redirect(source)
     settings = [form[name] for name in ("name", "stance", "since")]
@@ -90,7 +90,7 @@ def _keep(form: SourceForm) -> Source | None:
         with transaction.atomic():
             return form.keep()
     except IntegrityError:
-        form.add_error("found", _("Somebody has just added this one."))
+        form.add_error("found", _("Another user has just added this source."))
         return None
 
 

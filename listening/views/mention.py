@@ -56,7 +56,7 @@ def _tabs(words: list[str]) -> list[tuple[str, str, bool]]:
     """Return (query, label, whether it is selected) of each tab; the day filter is kept."""
     day = ["today"] if "today" in words else []
     way = next((word for word in words if word != "today"), "")
-    ways = {"": _("everything"), **{k: v for k, v in filters.ITEMS.items() if k != "today"}}
+    ways = {"": _("all"), **{k: v for k, v in filters.ITEMS.items() if k != "today"}}
     return [
         ("&".join(f"only={word}" for word in filter(None, [*day, each])), str(label), each == way)
         for each, label in ways.items()

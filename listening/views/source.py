@@ -66,7 +66,8 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
-    said = _("Visited again.") if row.is_active else _("Paused. Nobody visits it until you resume.")
+    paused = _("Paused. The source is not fetched until you resume it.")
+    said = _("Resumed. The source is fetched again.") if row.is_active else paused
     messages.success(request, said)
     return redirect(row)
 
@@ -77,7 +78,7 @@ def poll(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Source, pk=pk)
     row.poll_now()
     nudge("scrm.pipeline.poll", row.pk)
-    messages.success(request, _("A visit is under way. Load this page again in a moment."))
+    messages.success(request, _("A fetch is in progress. Reload this page in a moment."))
     return redirect(row)
 
 
@@ -101,13 +102,13 @@ def replay(request: StaffRequest, pk: int) -> HttpResponse:
     """Process a quarantined item again."""
     row = get_object_or_404(SetApart.objects.select_related("mention", "poll__source"), pk=pk)
     if row.mention is None:
-        messages.error(request, _("This one was never stored, so it cannot be tried again."))
+        messages.error(request, _("This item was never stored, so it cannot be retried."))
         return redirect(row.poll.source)
     # Attempts start at 0 again: otherwise the item would be quarantined at once.
     Mention.objects.filter(pk=row.mention.pk).update(processed_at=None, attempt=0, lease_until=None)
     SetApart.objects.filter(pk=pk).update(replayed_at=timezone.now())
     nudge("scrm.pipeline.process")
-    messages.success(request, _("It is being tried again."))
+    messages.success(request, _("The item is being retried."))
     return redirect(row.poll.source)
 
 

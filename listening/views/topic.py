@@ -50,7 +50,8 @@ def new(request: StaffRequest) -> HttpResponse:
     form = TopicForm(request.POST or None, initial={"owner": request.user, **_proposal()})
     if form.is_valid():
         row = form.keep(by=request.user)
-        messages.success(request, _("Listening for “%(topic)s” from now on.") % {"topic": row})
+        said = _("Topic saved. New items are matched against “%(topic)s” from now on.")
+        messages.success(request, said % {"topic": row})
         return redirect(row)
     return _form(request, form)
 
@@ -64,7 +65,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     form = TopicForm(request.POST or None, instance=row)
     if form.is_valid():
         form.keep(by=request.user)
-        messages.success(request, _("Saved. What matched before keeps its words."))
+        messages.success(request, _("Saved. Earlier matches keep the terms that they matched."))
         return redirect(row)
     return _form(request, form)
 
@@ -76,7 +77,8 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Topic, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
-    said = _("Listening again.") if row.is_active else _("Paused. Nothing new will match.")
+    paused = _("Paused. New items are not matched until you resume the topic.")
+    said = _("Resumed. New items are matched again.") if row.is_active else paused
     messages.success(request, said)
     return redirect(row)
 

@@ -20,16 +20,19 @@ from scrm.text.fold import places
 MAX_SHOWN = 60
 
 
-def _asked(leaf: Leaf) -> str:
-    """Return what a leaf wants of its field, without the label: "at least 10,000"."""
-    value = leaf.value
+def _asked(leaf: Leaf, *, quotes: bool = False) -> str:
+    """Return what a leaf wants of its field, without the label: "at least 10,000".
+
+    quotes: also around choices and members of sets; text has them always.
+    """
+    value, quotes = leaf.value, quotes or leaf.field.type == "text"
     if isinstance(value, bool):
         return ""
     if isinstance(value, tuple):
-        quoted = tuple(f"“{each}”" for each in value) if leaf.field.type == "text" else value
+        quoted = tuple(f"“{each}”" for each in value) if quotes else value
         return listed(quoted, "and" if leaf.op == "has all" else "or")
     if isinstance(value, str):
-        return f"“{value}”" if leaf.field.type == "text" else value
+        return f"“{value}”" if quotes else value
     return f"{leaf.op} {value:,}"
 
 
@@ -59,22 +62,33 @@ def _leaf_sentence(leaf: Leaf) -> str:
     return f"{label} is {'not ' if leaf.op in POSITIVE else ''}{asked}"
 
 
-def _finding(leaf: Leaf, facts: Facts) -> str:
-    """Return what a leaf found: "reach is 320, not at least 10,000"; "topic is Brand"."""
+def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
+    """Return what a leaf found: "reach is 320 (rule needs at least 10,000)"; "topic is Brand".
+
+    wanted: whether the rule needs the leaf to hold; False under a `none`.
+    """
     fact, label, asked = fact_of(leaf, facts), leaf.field.label, _asked(leaf)
     met = question(leaf)(facts) != (leaf.op in POSITIVE)
+    needed = wanted != (leaf.op in POSITIVE)
     if fact is None:
-        return f"{label} is unknown" if not asked else f"{label} is unknown, not {asked}"
+        unknown = "unknown" if leaf.field.type in ("number", "bool") else "“unknown”"
+        return f"{label} is {unknown}" + (_needs(leaf, needed=needed) if asked else "")
     if leaf.field.type == "bool":
         return label if fact else f"not {label}"
     if leaf.field.type == "number":
-        return f"{label} is {fact:,}, {'' if met else 'not '}{asked}"
+        return f"{label} is {fact:,}" + (f", {asked}" if met else _needs(leaf, needed=needed))
     if "contain" in leaf.op:
         named = [each for each, _span in hits(leaf, facts)]
         shown = listed(tuple(dict.fromkeys(named)), "and") if met and named else asked
         return f"{label} {'contains' if met else 'does not contain'} {shown}"
     found = _found(leaf, fact, met)
-    return f"{label} is {found}" if met else f"{label} is {found}, not {asked}"
+    return f"{label} is {found}" + ("" if met else _needs(leaf, needed=needed))
+
+
+def _needs(leaf: Leaf, *, needed: bool) -> str:
+    """What a leaf asks for and did not find: needed by the rule, or just not the case."""
+    asked = _asked(leaf, quotes=True)
+    return f" (rule needs {asked})" if needed else f", not {asked}"
 
 
 def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
@@ -92,10 +106,12 @@ def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
 def _found(leaf: Leaf, fact: Any, met: bool) -> str:
     if isinstance(fact, str):
         shown = fact if len(fact) <= MAX_SHOWN else fact[: MAX_SHOWN - 1] + "…"
-        return f"“{shown}”" if leaf.field.type == "text" else shown or "blank"
+        return (
+            f"“{shown}”" if leaf.field.type == "text" or (shown and not met) else shown or "blank"
+        )
     asked = leaf.value if isinstance(leaf.value, tuple) else ()
     named = [each for each in asked if each in fact] if met else sorted(map(str, fact))
-    return listed(tuple(named), "and") or "empty"
+    return listed(tuple(named if met else (f"“{each}”" for each in named)), "and") or "empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +132,18 @@ class Explanation:
         return None if self.holds or not self.leaves else self.leaves[0]
 
 
-def explain(condition: Condition, facts: Facts) -> Explanation:
-    """Explain a condition. `explain(c, facts).holds` always equals `compile(c)(facts)`."""
+def explain(condition: Condition, facts: Facts, *, wanted: bool = True) -> Explanation:
+    """Explain a condition. `explain(c, facts).holds` always equals `compile(c)(facts)`.
+
+    wanted: False for what stands under a `none`, so that its sentence names no need of the rule.
+    """
     if isinstance(condition, Leaf):
-        return Explanation(question(condition)(facts), (condition,), _finding(condition, facts))
+        found_words = _finding(condition, facts, wanted=wanted)
+        return Explanation(question(condition)(facts), (condition,), found_words)
+    wanted = wanted != (condition.kind == "none")
     found: list[Explanation] = []
     for member in condition.members:
-        found.append(explain(member, facts))
+        found.append(explain(member, facts, wanted=wanted))
         if condition.kind == "all" and not found[-1].holds:
             return found[-1]
     if condition.kind == "all":
@@ -132,7 +153,7 @@ def explain(condition: Condition, facts: Facts) -> Explanation:
         return _together(True, held) if held else _none_of(found)
     if not held:
         return _together(True, found)
-    return Explanation(False, held[0].leaves, f"{held[0].sentence}, which is ruled out")
+    return Explanation(False, held[0].leaves, f"{held[0].sentence}, which the rule excludes")
 
 
 def _together(holds: bool, found: list[Explanation]) -> Explanation:
@@ -142,9 +163,9 @@ def _together(holds: bool, found: list[Explanation]) -> Explanation:
 
 def _none_of(found: list[Explanation]) -> Explanation:
     if not found:
-        return Explanation(False, (), "no condition was given")
+        return Explanation(False, (), "the rule has no condition")
     if len(found) == 1:
         return found[0]
     return Explanation(
-        False, found[0].leaves, f"none of {len(found)} holds, the first: {found[0].sentence}"
+        False, found[0].leaves, f"none of {len(found)} conditions matches: {found[0].sentence}, …"
     )

@@ -14,7 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scrm.conditions.explain import sentence
-from scrm.conditions.language import OPERATORS, ConditionErrors, Schema, parse
+from scrm.conditions.language import (
+    OPERATOR_LABELS,
+    OPERATORS,
+    ConditionErrors,
+    Schema,
+    parse,
+)
 
 MATCHES = ("all", "any", "none")
 SPARE = 2
@@ -59,11 +65,11 @@ class Rows:
         return [(name, each.label) for name, each in self.schema.items()]
 
     @property
-    def operators(self) -> list[str]:
+    def operators(self) -> list[tuple[str, str]]:
+        """Each operator of these fields with its words on screen."""
         types = {each.type for each in self.schema.values()}
-        return list(
-            dict.fromkeys(op for type in OPERATORS if type in types for op in OPERATORS[type])
-        )
+        named = [op for type in OPERATORS if type in types for op in OPERATORS[type]]
+        return [(op, OPERATOR_LABELS.get(op, op)) for op in dict.fromkeys(named)]
 
     @property
     def values(self) -> list[str]:

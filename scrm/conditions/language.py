@@ -10,7 +10,7 @@ satisfies every negative one. Text is compared folded (see `fold`); choices and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -33,6 +33,13 @@ OPERATORS: Mapping[FieldType, tuple[str, ...]] = {
     "number": ("at least", "at most"),
     "bool": ("is",),
 }
+OPERATOR_LABELS = {
+    "contains any": "contains any of",
+    "has any": "has any of",
+    "has all": "has all of",
+    "has none": "has none of",
+}
+"""Operator → its words on screen, where they differ from the stored ones."""
 POSITIVE = {"is not": "is", "does not contain": "contains", "has none": "has any"}
 _LISTED = {"is one of", "has any", "has all", "has none", "contains any"}
 _KINDS: tuple[Literal["all", "any", "none"], ...] = ("all", "any", "none")
@@ -207,27 +214,30 @@ class _Reader:
         kind = next(kind for kind in _KINDS if kind in data)
         members, inside = data[kind], (*path, kind)
         if len(data) > 1:
-            return self.wrong(path, f"A group has only its list, “{kind}”; take the rest out.")
+            return self.wrong(path, f"A group can only have the key “{kind}”. Remove the others.")
         if not isinstance(members, list):
             return self.wrong(inside, f"“{kind}” needs a list of conditions.")
         if len(path) // 2 >= MAX_DEPTH:
             return self.wrong(path, f"Groups can be nested at most {MAX_DEPTH} deep.")
         if not members and (path or kind != "all"):
             self.leaves += 1
-            return self.wrong(inside, "This group is empty: add a condition or take it away.")
+            return self.wrong(inside, "This group is empty. Add a condition or remove the group.")
         read = [self.read(member, (*inside, place)) for place, member in enumerate(members)]
         return Group(kind, tuple(each for each in read if each is not None))
 
     def leaf(self, data: dict[str, object], path: Path) -> Condition | None:
         if data.keys() != {"field", "op", "value"}:
-            return self.wrong(path, "A condition needs a field, an operator, a value, and no more.")
+            return self.wrong(path, "A condition needs exactly a field, an operator and a value.")
         name, op = data["field"], data["op"]
         field = self.schema.get(name) if isinstance(name, str) else None
         if field is None:
-            return self.wrong((*path, "field"), f"There is no field {_quoted(name)}.")
+            return self.wrong(
+                (*path, "field"),
+                f"There is no field {_quoted(name)}. Choose a field from the list.",
+            )
         if not isinstance(op, str) or op not in OPERATORS[field.type]:
-            known = listed(OPERATORS[field.type], "or")
-            return self.wrong((*path, "op"), f"{field.label.capitalize()} can be asked: {known}.")
+            known = _choices(OPERATOR_LABELS.get(each, each) for each in OPERATORS[field.type])
+            return self.wrong((*path, "op"), f"Use {known} with {field.label.capitalize()}.")
         before, value = len(self.errors), cast(Any, data["value"])
         if field.type == "bool":
             self.boolean(value, (*path, "value"))
@@ -245,16 +255,16 @@ class _Reader:
 
     def number(self, value: object, path: Path) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self.wrong(path, "Give a number.")
+            self.wrong(path, "Enter a number.")
         elif not -MAX_NUMBER <= value <= MAX_NUMBER:
-            self.wrong(path, f"Give a number between {-MAX_NUMBER:,} and {MAX_NUMBER:,}.")
+            self.wrong(path, f"Enter a number between {-MAX_NUMBER:,} and {MAX_NUMBER:,}.")
 
     def strings(self, value: object, field: Field, path: Path) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
-            self.wrong(path, "Give a list with at least one value.")
+            self.wrong(path, "Enter at least one value.")
             return ()
         if len(value) > MAX_LEAVES:
-            self.wrong(path, f"Give at most {MAX_LEAVES} values.")
+            self.wrong(path, f"Enter at most {MAX_LEAVES} values.")
             return ()
         for place, each in enumerate(value):
             self.string(each, field, (*path, place))
@@ -262,20 +272,26 @@ class _Reader:
 
     def string(self, value: object, field: Field, path: Path) -> None:
         if not isinstance(value, str):
-            self.wrong(path, "Give a text.")
+            self.wrong(path, "Enter a text.")
         elif len(value) > MAX_STRING:
-            self.wrong(path, f"This is {len(value):,} characters long; {MAX_STRING} is the most.")
+            self.wrong(path, f"This has {len(value):,} characters; the limit is {MAX_STRING}.")
         elif storable(value) != value:
             self.wrong(path, "This has characters that cannot be stored. Type it again.")
         elif not fold(value).strip():
-            self.wrong(path, "Give a value; this one is blank.")
+            self.wrong(path, "Enter a value.")
         elif field.choices and value not in field.choices:
             known = listed(field.choices, "or")
-            self.wrong(path, f"{_quoted(value)} is not a {field.label}. Choose {known}.")
+            self.wrong(path, f"{_quoted(value)} is not a valid {field.label}. Choose {known}.")
 
 
 def _quoted(value: object) -> str:
     return f"“{storable(value)[:40]}”" if isinstance(value, str) else "like that"
+
+
+def _choices(values: Iterable[str]) -> str:
+    """Values to choose from: “has any of”, “has all of” or “has none of”."""
+    *first, last = (f"“{value}”" for value in values)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def listed(values: tuple[str, ...], link: str) -> str:

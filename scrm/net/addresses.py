@@ -120,7 +120,7 @@ class Target:
         if parts.scheme not in ("http", "https"):
             raise HttpError(f"{url} is not a web address: it must be http or https.", "malformed")
         if "@" in parts.netloc:
-            raise HttpError("An address must not hold a user name or password.", "malformed")
+            raise HttpError("An address must not contain a user name or password.", "malformed")
         if _NOT_IN_URL.search(url) or not host:
             raise HttpError(f"{url} is not a valid address.", "malformed")
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
@@ -142,7 +142,7 @@ class Target:
 def ascii_host(host: str) -> str:
     """Return a domain name or IP address in its network form. Raises ValueError."""
     if "%" in host:
-        raise ValueError("the name of the host holds a percent sign")
+        raise ValueError("the host name contains a percent sign")
     if ":" in host:
         return str(IPv6Address(host))
     return domain_to_ascii(host)

@@ -132,7 +132,7 @@ def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
         raise HttpError(message, "tls") from error
     except OSError as error:
         sock.close()
-        raise HttpError(f"{host} does not speak TLS at this port: {_why(error)}.", "tls") from error
+        raise HttpError(f"{host} does not use TLS on this port: {_why(error)}.", "tls") from error
 
 
 def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> io.BufferedReader:
@@ -169,8 +169,8 @@ def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:
         reached = ip_address(address[0].partition("%")[0])
         if denied(reached) and not _allowed(reached):
             raise HttpError(
-                f"{host} leads to a private or reserved address ({reached}), where scrm does not "
-                "go. An administrator can allow that network in SCRM_ALLOW_CIDRS.",
+                f"{host} leads to a private or reserved address ({reached}), which scrm does not "
+                "contact. An operator can allow that network in SCRM_ALLOW_CIDRS.",
                 "refused",
             )
     return found
@@ -193,7 +193,7 @@ def _resolve(host: str, port: int, until: float) -> list[tuple[int, Any]]:
     if isinstance(answer, list) and answer:
         return [(family, address) for family, *_, address in answer]
     raise HttpError(
-        f"No host named {host} was found: look at the spelling, and at the network here.",
+        f"The host {host} was not found. Check the spelling and the network of this server.",
         "not found",
     )
 
@@ -222,12 +222,12 @@ def _exchange(
         answer = connection.getresponse()
         return answer.status, answer.headers, _read(answer, max_bytes, target.host)
     except (ssl.SSLError, urllib3.exceptions.SSLError) as error:
-        message = f"{target.host} has no valid certificate or speaks no TLS: {_why(error)}."
+        message = f"{target.host} has no valid certificate or does not use TLS: {_why(error)}."
         raise HttpError(message, "tls") from error
     except (OSError, urllib3.exceptions.ProtocolError) as error:
         raise _broken(target.host, error) from error
     except (http.client.HTTPException, urllib3.exceptions.HTTPError, ValueError) as error:
-        message = f"{target.host} answers with something that is not HTTP: {_why(error)}."
+        message = f"{target.host} returns something that is not HTTP: {_why(error)}."
         raise HttpError(message, "malformed") from error
     finally:
         connection.close()
@@ -376,7 +376,7 @@ def _left(until: float, host: str) -> float:
 
 
 def _slow(host: str) -> HttpError:
-    return HttpError(f"{host} is too slow: the answer was not complete in time.", "slow")
+    return HttpError(f"{host} is too slow: the response was not complete in time.", "slow")
 
 
 def _large(host: str, max_bytes: int) -> HttpError:
@@ -385,7 +385,7 @@ def _large(host: str, max_bytes: int) -> HttpError:
 
 
 def _broken(host: str, error: Exception) -> HttpError:
-    return HttpError(f"{host} broke off the connection: {_why(error)}.", "unreachable")
+    return HttpError(f"{host} closed the connection: {_why(error)}.", "unreachable")
 
 
 def _why(error: BaseException | None) -> str:

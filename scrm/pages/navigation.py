@@ -132,7 +132,7 @@ class Frame:
         return [
             *(Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()),
             Item(_("To approve"), reverse("responses:approvals"), counts["approve"]),
-            Item(_("Check sending"), reverse("responses:sendings"), counts["check"], bad=True),
+            Item(_("Delivery problems"), reverse("responses:sendings"), counts["check"], bad=True),
         ]
 
     @cached_property
@@ -228,7 +228,7 @@ def _issues() -> list[Item]:
 def _records(user: User) -> list[Item]:
     pages = {
         _("Map"): "reports:map",
-        _("What was heard"): "listening:mentions",
+        _("Mentions"): "listening:mentions",
         _("Issues"): "routing:issues",
         _("Contacts"): "crm:contacts",
         _("Campaigns"): "responses:campaigns",
@@ -237,7 +237,7 @@ def _records(user: User) -> list[Item]:
         _("Response history"): "responses:history",
     }
     if user.sees_everything:
-        pages[_("Completeness")] = "responses:proof"
+        pages[_("Record check")] = "responses:proof"
     return [Item(label, reverse(name)) for label, name in pages.items()]
 
 

@@ -28,8 +28,8 @@ PARTS = {
     "fields": _("Fields"),
     "rows": _("Rows"),
     "states": _("States"),
-    "says": _("What the page says"),
-    "said": _("What was said"),
+    "says": _("Messages of a page"),
+    "said": _("Messages in a timeline"),
 }
 _TOKEN = re.compile(r"--([a-z-]+): light-dark\(([^,]+), ([^)]+)\);")
 _ICON = re.compile(r'<symbol[^>]* id="([a-z-]+)"')
@@ -38,23 +38,23 @@ _ICON = re.compile(r'<symbol[^>]* id="([a-z-]+)"')
 class Sample(forms.Form):
     """One field of each kind; half of them are invalid, so that errors show."""
 
-    name = forms.CharField(label=_("A line"), initial="Seat policy", help_text=_("What it is."))
-    mail = forms.EmailField(label=_("A line with an error"))
-    text = forms.CharField(label=_("A text"), widget=forms.Textarea(attrs={"rows": 2}))
-    one = forms.ChoiceField(label=_("One of some"), choices=[("a", _("Nobody")), ("b", _("Me"))])
-    day = forms.DateField(label=_("A day"), widget=forms.DateInput(attrs={"type": "date"}))
+    name = forms.CharField(label=_("Text field"), initial="Seat policy", help_text=_("Help text."))
+    mail = forms.EmailField(label=_("Text field with an error"))
+    text = forms.CharField(label=_("Text area"), widget=forms.Textarea(attrs={"rows": 2}))
+    one = forms.ChoiceField(label=_("Select"), choices=[("a", _("Nobody")), ("b", _("Me"))])
+    day = forms.DateField(label=_("Date"), widget=forms.DateInput(attrs={"type": "date"}))
     way = forms.ChoiceField(
-        label=_("One of few"),
-        choices=[("a", _("For us")), ("b", _("About us"))],
+        label=_("Radio buttons"),
+        choices=[("a", _("Addressed to us")), ("b", _("About us"))],
         widget=forms.RadioSelect,
     )
     places = forms.MultipleChoiceField(
-        label=_("Several"),
+        label=_("Checkboxes"),
         choices=[("a", _("Our blog")), ("b", _("The microblog"))],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose where it should appear.")},
+        error_messages={"required": _("Choose at least one account.")},
     )
-    sure = forms.BooleanField(label=_("Yes or no"), required=False)
+    sure = forms.BooleanField(label=_("Checkbox"), required=False)
 
 
 @require_safe

@@ -51,20 +51,20 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
     topics = Topic.objects.filter(created_at__gt=since) if since else Topic.objects.all()
     return (
         Step(
-            _("Connect a source of your own"),
-            _("Paste the address of a site; no account with anyone is needed."),
+            _("Add your own source"),
+            _("Paste the address of a site. No account is needed."),
             new,
             source is not None,
         ),
         Step(
-            _("See its last items"),
-            _("Each is shown as matched by a topic or not."),
+            _("View its latest items"),
+            _("Each item shows which topics it matches."),
             source.get_absolute_url() if source else new,
             bool(source and source.heard),  # type: ignore[attr-defined]
         ),
         Step(
-            _("Make a topic of your own"),
-            _("The words by which you find what is said about you."),
+            _("Create your own topic"),
+            _("The terms that find what people say about you."),
             reverse("listening:topic_new"),
             topics.exists(),
         ),
@@ -77,14 +77,14 @@ def _people(since: datetime | None) -> tuple[Step, ...]:
     said = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()
     return (
         Step(
-            _("Invite somebody"),
-            _("They get a link with which they choose their own password."),
+            _("Invite a colleague"),
+            _("The colleague gets a link to choose a password."),
             reverse("routing:invite"),
             newer.exists(),
         ),
         Step(
-            _("Answer a first case"),
-            _("Take one from “Unassigned”, reply, and see what comes back."),
+            _("Reply to a first case"),
+            _("Take a case from “Unassigned”, reply, and see the reaction."),
             f"{reverse('routing:inbox')}?view=unassigned",
             said.exists(),
         ),
@@ -93,10 +93,10 @@ def _people(since: datetime | None) -> tuple[Step, ...]:
 
 def _organisation(since: datetime | None) -> Step:
     return Step(
-        _("Say who you are"),
-        _("Start for real: the sample goes, and your organisation begins.")
+        _("Set up your organisation"),
+        _("Remove the sample data and start with your own.")
         if since
-        else _("The organisation's name, time zone, handles and signature."),
+        else _("Its name, time zone, handles and signature."),
         reverse("sample:start") if since else reverse("crm:workspace"),
         Workspace.objects.exists(),
     )

@@ -154,10 +154,10 @@ def _to_check(user: User, now: datetime) -> dict[str, Any]:
 
 def _items(key: str, n: int, tone: Tone = "today") -> Figure:
     labels = {
-        "heard": _("heard"),
-        "kept": _("kept in the CRM"),
+        "heard": _("found"),
+        "kept": _("stored in the CRM"),
         "unmatched": _("unmatched"),
-        "answers": ngettext("answer to us", "answers to us", n),
+        "answers": ngettext("reply to us", "replies to us", n),
     }
     only = ["today", *([key] if key in listening.ITEMS else [])]
     return Figure(key, n, labels[key], _page("listening:mentions", only=only), tone)
@@ -169,13 +169,13 @@ def _unrouted(now: datetime) -> Figure:
     facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
     age = ago(facts["since"], now)
     page = _page("listening:mentions", only=["waiting"])
-    return Figure("waiting", facts["n"], _("being routed"), page, "now", age)
+    return Figure("waiting", facts["n"], _("waiting to be routed"), page, "now", age)
 
 
 def _source_troubles(counts: dict[str, Any], now: datetime) -> list[Figure]:
     failing, apart = counts["failing"], counts["apart"]
     failing_label = ngettext("source failing", "sources failing", failing)
-    apart_label = ngettext("has items set apart", "have items set apart", apart)
+    apart_label = ngettext("has quarantined items", "have quarantined items", apart)
     age = ago(counts["silent_since"], now)
     return [
         Figure("failing", failing, failing_label, _sources_page("failing"), "bad", age),
@@ -189,10 +189,10 @@ def _sources_page(only: str) -> str:
 
 def _cases(key: str, n: int, now: datetime, tone: Tone = "today") -> Figure:
     labels = {
-        "heard_cases": ngettext("case with news", "cases with news", n),
-        "offline": ngettext("case heard offline", "cases heard offline", n),
-        "known": _("known"),
-        "strangers": ngettext("stranger", "strangers", n),
+        "heard_cases": ngettext("active case", "active cases", n),
+        "offline": ngettext("offline case", "offline cases", n),
+        "known": _("known contacts"),
+        "strangers": _("no contact yet"),
     }
     asked = {
         "offline": {"channel": "manual"},
@@ -220,7 +220,7 @@ def _waiting_for_somebody(counts: dict[str, Any], now: datetime) -> list[Figure]
 def _responses(key: str, n: int, now: datetime) -> Figure:
     labels = {
         "micro": ngettext("reply", "replies", n),
-        "macro": ngettext("statement", "statements", n),
+        "macro": ngettext("post", "posts", n),
         "released": _("released"),
     }
     asked = {"micro": {"audience": "micro"}, "macro": {"audience": "many"}}
@@ -236,7 +236,7 @@ def _to_approve(counts: dict[str, Any], now: datetime) -> Figure:
 
 def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
     age, page = ago(counts["since"], now), _page("responses:sendings")
-    return Figure("check", counts["n"], _("to check"), page, "bad", age)
+    return Figure("check", counts["n"], _("delivery problems"), page, "bad", age)
 
 
 def _troubles(now: datetime) -> Figure:

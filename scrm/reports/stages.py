@@ -29,7 +29,7 @@ class Stage:
 
 
 _WORDS = {
-    "community": (_("Community"), _("everyone outside"), ()),
+    "community": (_("Community"), _("the public"), ()),
     "listening": (_("Listening"), _("topics match"), ("online",)),
     "offline": (_("Offline"), _("call, letter, card, survey"), ("offline",)),
     "crm": (_("CRM"), _("who is this?"), ("match",)),
@@ -37,9 +37,9 @@ _WORDS = {
     "person": (_("A person"), _("decides"), ("person",)),
     "micro": (_("Micro"), _("to one"), ("micro",)),
     "macro": (_("Macro"), _("to many"), ("macro",)),
-    "rules": (_("Business rules"), _("how and where it may go"), ("rules",)),
-    "publish": (_("Publish"), _("once, and on record"), ("publish",)),
-    "feedback": (_("Feedback"), _("what came of it"), ("feedback",)),
+    "rules": (_("Business rules"), _("may it be sent?"), ("rules",)),
+    "publish": (_("Publish"), _("once, and recorded"), ("publish",)),
+    "feedback": (_("Feedback"), _("reactions"), ("feedback",)),
 }
 
 

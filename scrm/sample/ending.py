@@ -32,17 +32,17 @@ from scrm.sample.keeping import Fate
 from scrm.sample.people import by_hand, found_departments
 
 _COUNTED: tuple[tuple[type[models.Model], Any], ...] = (
-    (User, ngettext_lazy("person who works here", "people who work here")),
-    (Account, ngettext_lazy("account of ours", "accounts of ours")),
+    (User, ngettext_lazy("user", "users")),
+    (Account, ngettext_lazy("account", "accounts")),
     (Source, ngettext_lazy("source", "sources")),
     (Topic, ngettext_lazy("topic", "topics")),
     (RoutingRule, ngettext_lazy("routing rule", "routing rules")),
     (ResponseRule, ngettext_lazy("response rule", "response rules")),
     (SavedReply, ngettext_lazy("saved reply", "saved replies")),
     (SavedView, ngettext_lazy("saved view", "saved views")),
-    (Mention, ngettext_lazy("item heard", "items heard")),
+    (Mention, ngettext_lazy("mention", "mentions")),
     (Contact, ngettext_lazy("contact", "contacts")),
-    (Interaction, ngettext_lazy("touchpoint in the ledger", "touchpoints in the ledger")),
+    (Interaction, ngettext_lazy("activity in the ledger", "activities in the ledger")),
     (Case, ngettext_lazy("case", "cases")),
     (Issue, ngettext_lazy("issue", "issues")),
     (Response, ngettext_lazy("response", "responses")),

@@ -22,14 +22,16 @@ class StartForm(WorkspaceForm):
     """
 
     name = forms.CharField(label=_("Your name"), max_length=200)
-    email = forms.EmailField(label=_("Your mail address"), help_text=_("You log in with it."))
+    email = forms.EmailField(
+        label=_("Your email address"), help_text=_("You log in with this address.")
+    )
     password = forms.CharField(label=_("New password"), strip=False, widget=_SECRET)
-    password_again = forms.CharField(label=_("New password once more"), strip=False, widget=_SECRET)
+    password_again = forms.CharField(label=_("Confirm new password"), strip=False, widget=_SECRET)
     confirm = forms.CharField(
-        label=_("Type the organisation's name once more"),
-        help_text=_("The sample is then gone for good."),
+        label=_("Confirm the name of the organisation"),
+        help_text=_("The sample data is then removed permanently."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        error_messages={"required": _("Type the organisation's name here as well.")},
+        error_messages={"required": _("Type the name of the organisation here as well.")},
     )
 
     def __init__(self, *args: Any, admin: User, **kwargs: Any) -> None:
@@ -54,8 +56,9 @@ class StartForm(WorkspaceForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "confirm" in data and data["confirm"] != data.get("organisation"):
-            self.add_error("confirm", _t("This is not the name above. Nothing was removed."))
+            said = _t("This does not match the name above. Nothing was removed.")
+            self.add_error("confirm", said)
         again = data.get("password_again")
         if "password" in data and again is not None and again != data["password"]:
-            self.add_error("password_again", _t("This is not the password above."))
+            self.add_error("password_again", _t("This does not match the password above."))
         return data

@@ -111,7 +111,7 @@ def seat(people: dict[str, User], departments: dict[str, Department]) -> None:
 def by_hand(owner: User, departments: dict[str, Department]) -> Account:
     """Create the account for phone, letter and conversations in person, for every department."""
     account = Account.objects.create(
-        kind="manual", network="offline", self_key="by-hand", name="By hand", owner=owner
+        kind="manual", network="offline", self_key="by-hand", name="Logged manually", owner=owner
     )
     for department in departments.values():
         department.accounts.add(account)

@@ -16,8 +16,8 @@ from scrm.sample.forms import StartForm
 from scrm.web.params import number
 
 _BUSY = gettext_lazy(
-    "scrm is in the middle of sending something, or of a long job. Nothing was removed, and what "
-    "you typed is still here. Try again in a minute or two."
+    "scrm is sending a response or running a job. Nothing was removed, and your text is kept "
+    "below. Try again in a minute or two."
 )
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -45,7 +45,7 @@ def start(request: StaffRequest) -> HttpResponse:
         form.add_error(None, _BUSY)
         return _page(request, form, status=409)
     update_session_auth_hash(request, admin)
-    said = _("This is yours now, %(organisation)s. The sample is gone.")
+    said = _("The sample data was removed. The workspace now belongs to %(organisation)s.")
     messages.success(request, said % form.cleaned_data)
     return redirect("reports:map")
 
@@ -55,7 +55,7 @@ def look_as(request: StaffRequest) -> HttpResponse:
     """Log in as another user of the sample; 404 wherever that is not allowed."""
     person = get_object_or_404(switcher.cast(request), pk=number(request.POST.get("user", "")) or 0)
     login(request, person, backend=_BACKEND)
-    messages.success(request, _("You view the sample as %(person)s now.") % {"person": person})
+    messages.success(request, _("You now view the sample as %(person)s.") % {"person": person})
     return redirect("routing:inbox")
 
 

@@ -55,11 +55,11 @@ def declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
 def too_large(limit: int) -> BodyRefused:
     if limit <= ANONYMOUS:
         says = _(
-            "Without a login only %(size)s are accepted. If you were logged in, log in again in "
-            "another window, then send it again."
+            "Without a login, requests are limited to %(size)s. If you were logged in, log in "
+            "again in another window, then send it again."
         )
     else:
-        says = _("It is larger than %(size)s, the limit here. Send it in smaller parts.")
+        says = _("The request is larger than the limit of %(size)s. Send it in smaller parts.")
     size = f"{limit // 1024} KB" if limit < 1024 * 1024 else f"{limit // (1024 * 1024)} MB"
     return BodyRefused(413, says % {"size": size})
 
@@ -76,7 +76,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
             async with asyncio.timeout_at(started + GRACE + size / SLOWEST):
                 message = await receive()
         except TimeoutError:
-            says = _("It arrived too slowly, or not completely. Send it again.")
+            says = _("The request arrived too slowly or incompletely. Send it again.")
             raise BodyRefused(408, says) from None
         if message["type"] == "http.disconnect":
             raise ClientLeft

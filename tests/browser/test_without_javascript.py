@@ -118,12 +118,12 @@ def test_a_view_is_saved_and_a_case_closed_without_a_response(page: Page, world:
 def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
     """Fails without the button that searches."""
     page.locator(".who .name a").click()
-    page.get_by_role("button", name="Make a contact of this person").click()
+    page.get_by_role("button", name="Create contact").click()
     page.locator("summary", has_text="Link another profile").click()
-    page.get_by_label("Whose profile?").fill("Marta")
+    page.get_by_label("Profile").fill("Marta")
     page.get_by_role("button", name="Find").click()
     page.get_by_label("Marta Janssen").check()
-    page.get_by_label("How do you know?").fill("She wrote for him.")
+    page.get_by_label("Evidence").fill("She wrote for him.")
     page.locator("#profiles ~ details form").get_by_role("button", name="Link").click()
     row = page.locator("#profiles + ul > li", has_text="marta")
     expect(row).to_be_visible()

@@ -278,9 +278,9 @@ class TestTroubleInWords:
     @pytest.mark.parametrize(
         ("status", "words", "permanent"),
         [
-            (410, "gone for good", True),
+            (410, "removed for good", True),
             (404, "nothing at", False),
-            (403, "does not let us in", False),
+            (403, "denies access", False),
             (500, r"error \(500\)", False),
         ],
     )
@@ -297,7 +297,7 @@ class TestTroubleInWords:
             (b"<!doctype html><html><p>Hi</p></html>", "text/html", "a web page, not a feed"),
             (b"\n<HTML><p>Hi</p></HTML>", "text/xml", "a web page, not a feed"),
             (b"<p>Hi</p>", "text/html; charset=utf-8", "a web page, not a feed"),
-            (b" \n", "text/xml", "page is empty"),
+            (b" \n", "text/xml", "returns an empty page"),
             (b"\x89PNG\r\n\x1a\n\0\0\0", "image/png", "not a feed"),
             (b'{"version": "1"}', "application/json", "not a feed"),
             (b"<svg/>", "image/svg+xml", "not a feed"),
@@ -379,14 +379,14 @@ class TestDiscovery:
 
     def test_a_page_that_leads_nowhere(self, server: HTTPServer) -> None:
         address = publish(server, b"<html></html>", path="/", **{"Content-Type": "text/html"})
-        with pytest.raises(ChannelError, match="links to no feed"):
+        with pytest.raises(ChannelError, match="without a link to a feed"):
             discover(address)
 
     def test_a_page_whose_feed_is_broken(self, server: HTTPServer) -> None:
         page = b'<html><link rel=alternate type=application/rss+xml href="/bad.xml"></html>'
         address = publish(server, page, path="/", **{"Content-Type": "text/html"})
         also(server, b"", path="/bad.xml", status=404)
-        with pytest.raises(ChannelError, match="names a feed, but: There is nothing at"):
+        with pytest.raises(ChannelError, match="links to a feed, but: There is nothing at"):
             discover(address)
 
     def test_a_page_cannot_lead_into_a_private_network(self, server: HTTPServer) -> None:

@@ -80,7 +80,7 @@ ALL = [
     (REPORT.format(action="delayed", own=OWN), NOTICE, "550 5.1.1 no such user here"),
     (OLD.format(own=OWN), BOUNCE, "550 5.2.2 This mailbox is full."),
     (EXIM.format(own=OWN), BOUNCE, "host mx.example: 550 Unrouteable address"),
-    (LATE.format(own=OWN), NOTICE, "The other side's server gave it back."),
+    (LATE.format(own=OWN), NOTICE, "The recipient's mail server returned the email."),
 ]
 
 

@@ -162,11 +162,11 @@ class TestRefusals:
             (400, CLOSED, {}, "does not accept this", True),
             (403, "<html>Firewall</html>", {}, "firewall or a plugin", True),
             (404, '{"code":"rest_no_route","message":"No route."}', {}, "No route", True),
-            (404, "<html>Nothing</html>", {}, "no REST interface", True),
+            (404, "<html>Nothing</html>", {}, "no REST API", True),
             (200, "<html>Back soon</html>", {}, "a web page instead of data", False),
             (200, "", {}, "nothing that can be read", False),
             (503, "<html>Maintenance</html>", {"Retry-After": "600"}, "maintenance", False),
-            (500, "<p>critical error</p>", {}, "trouble of its own", False),
+            (500, "<p>critical error</p>", {}, "has a server error", False),
             (302, "", {"Location": "/wp-login.php?redirect_to=x"}, "login page", True),
             (400, '{"code":"rest_invalid_param","message":"Bad."}', {}, "refuses this: Bad", True),
         ],
@@ -269,7 +269,9 @@ class TestConnecting:
 
     def test_a_user_who_may_not_is_named(self, server: HTTPServer, index: dict[str, Any]) -> None:
         self.me(server, publish_posts=True)
-        with pytest.raises(Trouble, match="Ada may not correct them, nor read comments") as caught:
+        with pytest.raises(
+            Trouble, match="Ada may not edit published posts or moderate comments"
+        ) as caught:
             connect(server.url_for("/"), "ada", "abcd efgh")
         assert caught.value.field == "user"
 
@@ -277,6 +279,6 @@ class TestConnecting:
         self, server: HTTPServer, index: dict[str, Any]
     ) -> None:
         index["authentication"] = []
-        with pytest.raises(Trouble, match="by https only") as caught:
+        with pytest.raises(Trouble, match="only available over https") as caught:
             connect(server.url_for("/"), "ada", "abcd efgh")
         assert caught.value.field == "address"

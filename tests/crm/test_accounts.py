@@ -46,7 +46,7 @@ def test_the_same_account_twice_is_refused_by_its_name(
         NEW, typed(admin, network=microblog.network, self_key=microblog.self_key)
     )
     assert response.status_code == 422
-    assert "“@SkywardAir” is this account already." in response.content.decode()
+    assert "“@SkywardAir” already uses this account." in response.content.decode()
 
 
 def test_one_account_by_hand_is_enough(admin: User, as_: Any) -> None:

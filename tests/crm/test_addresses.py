@@ -78,7 +78,7 @@ def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
     assert as_(admin).post(url, typed).status_code == 302
     assert log_in("anna@acme.example")
     assert not log_in(old)
-    assert "does not work any more" in Client().get(link, follow=True).content.decode()
+    assert "no longer works" in Client().get(link, follow=True).content.decode()
     taken = as_(admin).post(url, typed | {"email": admin.email})
     assert taken.status_code == 422
     assert taken.context["form"].errors.keys() == {"email"}

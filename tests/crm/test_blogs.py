@@ -74,7 +74,7 @@ def test_a_test_keeps_nothing_but_what_was_typed(
     there: dict[str, Any], admin: User, as_: Any
 ) -> None:
     page = as_(admin).post(NEW, typed(admin, then="test")).content.decode()
-    assert "“Skyward stories” lets us in" in page
+    assert "The login to “Skyward stories” works" in page
     assert 'value="blog.example"' in page
     assert not Account.objects.exists()
 
@@ -97,7 +97,7 @@ def test_the_same_blog_twice_is_refused_by_its_name(
     as_(admin).post(NEW, typed(admin))
     answer = as_(admin).post(NEW, typed(admin))
     assert answer.status_code == 422
-    assert "“Skyward stories” is this blog already." in answer.content.decode()
+    assert "“Skyward stories” already uses this blog." in answer.content.decode()
 
 
 def test_it_is_connected_again_with_another_password(
@@ -111,7 +111,7 @@ def test_it_is_connected_again_with_another_password(
     there["blog"] = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "x")
     answer = browser.post(f"/our-accounts/{pk}/blog/", typed(admin))
     assert answer.status_code == 422
-    assert "This is another blog." in answer.content.decode()
+    assert "This is a different blog." in answer.content.decode()
 
 
 def test_other_accounts_get_no_source_of_their_own(microblog: Account) -> None:

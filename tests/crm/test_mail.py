@@ -70,8 +70,8 @@ def test_an_invitation_without_a_server_is_handed_over(
 ) -> None:
     typed = {"email": "nina@scrm.example", "name": "Nina", "role": ""}
     page = as_(admin).post("/people/invite/", typed).content.decode()
-    assert "No mail server is set up" in page
-    assert "It was mailed" not in page
+    assert "No mail server is configured" in page
+    assert "was emailed" not in page
     assert "/account/password/reset/key/" in page
 
 
@@ -83,7 +83,7 @@ def test_who_forgot_a_password_without_a_server_is_sent_to_an_admin(
     assert "<form" not in asked
     answer = Client().post("/account/password/reset/", {"email": admin.email}, follow=True)
     assert "Ask an admin" in answer.content.decode()
-    assert "Look into your mail" not in answer.content.decode()
+    assert "Check your email" not in answer.content.decode()
     assert "/reset/key/1" not in "".join(capfd.readouterr())
 
 
@@ -124,10 +124,10 @@ def test_an_address_that_takes_no_mail_is_refused_at_its_field(
 ) -> None:
     typed = {"email": "sno@☃.test", "name": "Sno", "role": ""}
     page = as_(admin).post("/people/invite/", typed).content.decode()
-    assert "No mail can be sent to it: “☃.test” is not a valid domain name." in page
+    assert "No email can be sent to this address: “☃.test” is not a valid domain name." in page
     assert not User.objects.filter(name="Sno").exists()
     form = MailboxForm({"address": "sno@☃.test"})
-    assert "No mail can be sent to it" in form.errors["address"][0]
+    assert "No email can be sent to this address" in form.errors["address"][0]
 
 
 def test_a_mailbox_is_kept_by_its_domain_on_the_wire(admin: User) -> None:
@@ -142,4 +142,4 @@ def test_a_mailbox_is_kept_by_its_domain_on_the_wire(admin: User) -> None:
     assert (row.address, row.name) == ("care@xn--strae-oqa.test", "care@straße.test")
     assert row.self_key == "us:care@xn--strae-oqa.test"
     again = MailboxForm(typed | {"address": "care@xn--strae-oqa.test"})
-    assert "is this account already" in again.errors["address"][0]
+    assert "already uses this mailbox" in again.errors["address"][0]

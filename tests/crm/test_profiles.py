@@ -31,7 +31,7 @@ def test_a_stranger_shows_with_former_names_and_what_they_said(
         kind="post", visibility="public", text="They put me off the plane",
     )  # fmt: skip
     body = as_(agent).get(ron.get_absolute_url()).content.decode()
-    for words in ("stranger", "Calder Films", "They put me off the plane", "Make a contact"):
+    for words in ("no contact yet", "Calder Films", "They put me off the plane", "Create contact"):
         assert words in body
 
 
@@ -56,7 +56,7 @@ def test_a_contact_is_made_of_a_stranger_with_one_button(
     link = Profile.objects.get(pk=ron.pk).link
     assert link
     assert (link.contact, link.confirmed_by) == (made, agent)
-    assert link.evidence == "This contact was made of this profile."
+    assert link.evidence == "The contact was created from this profile."
 
 
 def test_whoever_became_a_contact_meanwhile_is_not_made_one_twice(
@@ -65,7 +65,7 @@ def test_whoever_became_a_contact_meanwhile_is_not_made_one_twice(
     ron.link_to(contact, by=teammate, evidence="He said so")
     told = {"name": "Ron", "kind": "press"}
     page = as_(agent).post(f"/profiles/{ron.pk}/make-contact/", told, follow=True)
-    assert "is Ron Calder already" in page.content.decode()
+    assert "is already linked to Ron Calder" in page.content.decode()
     assert Contact.objects.get() == contact
 
 
@@ -162,7 +162,7 @@ def test_a_link_made_meanwhile_is_not_replaced_unseen(
     response = as_(agent).post(f"/profiles/{ron.pk}/link/", told)
     assert response.status_code == 409
     assert "Same photo" in response.content.decode()
-    assert "linked to Another Ron now" in response.content.decode()
+    assert "now linked to Another Ron" in response.content.decode()
     assert Profile.objects.get(pk=ron.pk).contact == theirs
 
 
@@ -173,7 +173,7 @@ def test_a_link_changed_meanwhile_is_not_ended_unseen(
     theirs = Contact.objects.create(name="Another Ron")
     ron.link_to(theirs, by=teammate, evidence="He said so")
     response = as_(agent).post(f"/profiles/{ron.pk}/unlink/", {"seen": old.pk}, follow=True)
-    assert "changed meanwhile" in response.content.decode()
+    assert "changed in the meantime" in response.content.decode()
     assert Profile.objects.get(pk=ron.pk).contact == theirs
 
 

@@ -101,10 +101,11 @@ def test_the_reason_fits_into_a_page_that_htmx_keeps(server: Serving, agent: Use
     cookie = f"sessionid={as_(agent).cookies['sessionid'].value}"
     answer = post(server, "/cases/1/draft/", FORM + 1, cookie, b"HX-Request: true\r\n")
     assert b"hx-reswap: none" in answer
-    assert b'<li class="error"><span>The request was not accepted. It is larger than 1 MB' in answer
+    refused = b"The request was not accepted. The request is larger than the limit of 1 MB"
+    assert b'<li class="error"><span>' + refused in answer
     assert b"<html" not in answer
     answer = post(server, "/cases/1/draft/", FORM + 1, more=b"HX-Request: true\r\n")
-    assert b"Without a login only 64 KB are accepted" in answer
+    assert b"Without a login, requests are limited to 64 KB" in answer
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -61,7 +61,7 @@ def test_an_error_stands_at_its_row_even_after_blank_rows() -> None:
         parse(data, SCHEMA)
     except ConditionErrors as errors:
         rows.say(errors)
-    assert rows.rows[0].errors == ["Give a number."]
+    assert rows.rows[0].errors == ["Enter a number."]
 
 
 def test_a_group_is_taken_away_when_asked() -> None:

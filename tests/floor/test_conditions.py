@@ -311,8 +311,8 @@ def test_every_error_is_listed_with_its_place() -> None:
         ("all", 8, "any"),
         ("all", 9),
     ]
-    assert errors["all", 2, "field"] == "There is no field “mood”."
-    assert errors["all", 3, "op"] == "Topic can be asked: has any or has all or has none."
+    assert errors["all", 2, "field"] == "There is no field “mood”. Choose a field from the list."
+    assert errors["all", 3, "op"] == ("Use “has any of”, “has all of” or “has none of” with Topic.")
     assert errors["all", 5, "none", 0, "value"].endswith("Choose for us or about us.")
 
 
@@ -380,18 +380,18 @@ def test_a_condition_reads_as_plain_english(data: object, said: str) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"all": [REFUND, BIG]}, "reach is 320, not at least 10,000"),
+        ({"all": [REFUND, BIG]}, "reach is 320 (rule needs at least 10,000)"),
         (
             {"any": [BIG, BRAND]},
-            "none of 2 holds, the first: reach is 320, not at least 10,000",
+            "none of 2 conditions matches: reach is 320 (rule needs at least 10,000), …",
         ),
-        ({"none": [BIG, REFUND]}, "text contains “refund”, which is ruled out"),
-        (BRAND, "topic is Party and Seat policy, not Brand"),
-        (_leaf_of("stance", "is", "for us"), "stance is unknown, not for us"),
+        ({"none": [BIG, REFUND]}, "text contains “refund”, which the rule excludes"),
+        (BRAND, "topic is “Party” and “Seat policy” (rule needs “Brand”)"),
+        (_leaf_of("stance", "is", "for us"), "stance is “unknown” (rule needs “for us”)"),
         (_leaf_of("known", "is", True), "not a known contact"),
         (_leaf_of("topics", "has none", ["Seat policy", "Brand"]), "topic is Seat policy"),
         (_leaf_of("text", "does not contain", "refund"), "text contains “refund”"),
-        (_leaf_of("text", "is", "hi"), "text is “a refund”, not “hi”"),
+        (_leaf_of("text", "is", "hi"), "text is “a refund” (rule needs “hi”)"),
         (_leaf_of("text", "contains any", ["x", "y"]), "text does not contain “x” or “y”"),
     ],
 )

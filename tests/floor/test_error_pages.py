@@ -17,7 +17,7 @@ def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
     """This test has no database mark, so any SQL statement would fail it."""
     page = server_error(RequestFactory().get("/"))
     assert page.status_code == 500
-    assert "Something broke on our side" in page.content.decode()
+    assert "Something went wrong on our side" in page.content.decode()
     assert 'href="/"' in page.content.decode()
 
 
@@ -26,7 +26,7 @@ def test_a_stranger_who_is_lost_gets_words_and_the_login() -> None:
     """Fails if only staff get the text: the page was blank."""
     page = Client().get("/nowhere/")
     assert page.status_code == 404
-    assert "There is nothing here that you may see" in page.content.decode()
+    assert "Page not found" in page.content.decode()
     assert "/account/login/" in page.content.decode()
 
 
@@ -38,11 +38,11 @@ def test_staff_who_are_lost_get_back_to_the_inbox(as_: As, agent: User) -> None:
 def test_what_is_not_for_a_role_says_so(as_: As, agent: User) -> None:
     page = as_(agent).get("/topics/new/")
     assert page.status_code == 403
-    assert "This page is not for your role" in page.content.decode()
+    assert "Your role has no access to this page" in page.content.decode()
 
 
 @pytest.mark.django_db
 def test_a_form_that_was_open_for_too_long_says_what_to_do() -> None:
     page = Client(enforce_csrf_checks=True).post("/account/login/", {"login": "a@b.example"})
     assert page.status_code == 403
-    assert "This page was open for too long" in page.content.decode()
+    assert "This page has expired" in page.content.decode()

@@ -202,7 +202,7 @@ class TestTroubleInWords:
             raise socket.gaierror(-2, "Name or service not known")
 
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
-        with pytest.raises(http.HttpError, match="No host named nowhere") as failure:
+        with pytest.raises(http.HttpError, match="The host nowhere") as failure:
             http.fetch("http://nowhere.example/")
         assert failure.value.kind == "not found"
 

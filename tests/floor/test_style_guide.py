@@ -23,4 +23,4 @@ def test_the_style_page_shows_every_token_and_every_icon(as_: As, admin: User) -
 def test_it_shows_an_error_at_its_field(as_: As, admin: User) -> None:
     page = as_(admin).get("/style/").content.decode()
     assert 'aria-invalid="true"' in page
-    assert "Choose where it should appear." in page
+    assert "Choose at least one account." in page

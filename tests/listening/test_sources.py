@@ -120,7 +120,7 @@ def test_an_address_that_cannot_be_heard_says_why_at_the_field(
 def test_no_address_at_all_is_an_error_at_the_field(admin: User, as_: Any) -> None:
     response = as_(admin).post(NEW, {"address": ""})
     assert response.status_code == 422
-    assert response.context["where"].errors["address"] == ["Type an address."]
+    assert response.context["where"].errors["address"] == ["Enter an address."]
 
 
 def test_choosing_saves_the_source_and_sends_the_first_visit(
@@ -181,7 +181,7 @@ def test_without_a_topic_every_item_is_proposed_as_work(
     """Otherwise the first source of a new workspace would produce no cases."""
     page = as_(admin).post(NEW, {"address": "blog.example"})
     assert page.context["form"]["stance"].value() == "for us"
-    assert "You have no topic yet" in page.content.decode()
+    assert "There are no topics yet" in page.content.decode()
 
 
 def test_each_item_shown_carries_what_decides_its_fate(
@@ -199,7 +199,7 @@ def test_an_awaited_first_visit_shows_up_by_itself(
 ) -> None:
     browser, part = as_(agent), {"HX-Request": "true"}
     page = browser.get(source.get_absolute_url()).content.decode()
-    assert "The first visit is under way" in page
+    assert "The first fetch is in progress" in page
     assert 'hx-trigger="every 2s"' in page
     find("1", text="It came")
     Source.objects.update(last_ok_at=timezone.now())
@@ -248,7 +248,7 @@ def test_the_same_feed_twice_is_refused_by_its_name(
 ) -> None:
     response = as_(admin).post(NEW, chosen(admin))
     assert response.status_code == 422
-    assert "“Traveller's blog” listens to" in unescape(response.content.decode())
+    assert "“Traveller's blog” already listens to" in unescape(response.content.decode())
     assert Source.objects.count() == 1
 
 
@@ -319,7 +319,7 @@ def test_the_backlog_becomes_work_only_when_asked(
     fresh = find("fresh", processed_at=timezone.now())
     body = as_(admin).get(source.get_absolute_url()).content.decode()
     assert "before this source was added" in body
-    assert "Make a case of it" in body
+    assert "Open a case for it" in body
     as_(admin).post(verb("source_bring_in", source.pk))
     assert list(Mention.objects.unprocessed()) == [old]
     assert nudged == [("scrm.pipeline.process",)]

@@ -81,7 +81,7 @@ def test_words_that_a_colleague_changed_meanwhile_are_not_overwritten_unseen(
     edit, browser = reverse("listening:topic_edit", args=[brand.pk]), as_(admin)
     response = browser.post(edit, words(name="Brand", any_of="mine", owner=admin.pk, seen=1))
     assert response.status_code == 409
-    assert "Sue Pervisor changed the words" in response.content.decode()
+    assert "Sue Pervisor changed the terms" in response.content.decode()
     assert "\nmine</textarea>" in response.content.decode()
     brand.refresh_from_db()
     assert brand.current.any_of == ["theirs"]

@@ -392,10 +392,10 @@ def test_a_broken_listener_stops_only_itself(
 def test_a_channel_that_cannot_listen_says_so(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deaf = Channel(kind="manual", label="By hand")
+    deaf = Channel(kind="manual", label="Logged manually")
     monkeypatch.setattr("listening.models.source.channel", lambda _kind: deaf)
     go(source)
-    assert source.error == "By hand cannot be listened to."
+    assert source.error == "Logged manually cannot be listened to."
 
 
 # Bad items (G5)

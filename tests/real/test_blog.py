@@ -210,7 +210,11 @@ class TestTheRound:
         for words in ("He had a second seat.", "We wrote too much.", "Taken down there"):
             assert words in history
         timeline = as_(agent).get(case.get_absolute_url()).content.decode()
-        for words in ("second seat", "corrects an earlier one", "takes an earlier one down"):
+        for words in (
+            "second seat",
+            "corrects an earlier message",
+            "takes down an earlier message",
+        ):
             assert words in timeline
         listen()
         assert Interaction.objects.filter(profile=None).count() == 3
@@ -359,7 +363,7 @@ class TestTrouble:
         assert sending.state == Sending.UNKNOWN
         page = as_(agent).get(reverse("responses:sendings")).content.decode()
         assert "It may or may not have left." in page
-        assert "broke off the connection" in page
+        assert "closed the connection" in page
         blog.stop()
         outbox.settle(sending)
         sending.refresh_from_db()

@@ -204,7 +204,7 @@ def test_among_malformed_letters_the_good_one_arrives(
     apart = SetApart.objects.count()
     assert apart + Mention.objects.count() >= 51
     shown = page(as_(admin), source.get_absolute_url())
-    assert "It does not say who sent it." in shown
+    assert "The message has no sender." in shown
 
 
 MALFORMED = [

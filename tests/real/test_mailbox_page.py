@@ -70,7 +70,7 @@ def test_nobody_answers(loopback_allowed: None, typed: Typed, browser: Client) -
 
 def test_no_such_host(loopback_allowed: None, typed: Typed, browser: Client) -> None:
     said = wrong(browser, typed(imap_host="imap.invalid", imap_security="tls"))
-    assert "No host named imap.invalid was found" in said["imap_host"]
+    assert "The host imap.invalid was not found" in said["imap_host"]
 
 
 def test_a_private_address_is_refused(typed: Typed, browser: Client) -> None:

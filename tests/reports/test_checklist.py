@@ -93,7 +93,7 @@ def test_it_can_be_put_away_and_brought_back(admin: User, as_: As) -> None:
     browser.post("/map/checklist/", {"to": "hidden"})
     page = browser.get("/map/").content.decode()
     assert "First steps" not in page
-    assert "Show the first steps" in page
+    assert "Show first steps" in page
     browser.post("/map/checklist/", {"to": "shown"})
     assert "First steps" in browser.get("/map/").content.decode()
 
@@ -106,4 +106,4 @@ def test_it_goes_when_all_is_done(
     assert ticked() == STEPS
     page = as_(admin).get("/map/").content.decode()
     assert "First steps" not in page
-    assert "Show the first steps" not in page
+    assert "Show first steps" not in page

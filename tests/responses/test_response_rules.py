@@ -57,7 +57,7 @@ def test_a_wrong_condition_is_an_error_at_its_row_with_everything_kept(
     page = as_(admin).post(NEW, typed(admin, **wrong))
     assert page.status_code == 422
     first, second = page.context["rows"].rows
-    assert (first.errors, second.errors) == ([], ["Give a number."])
+    assert (first.errors, second.errors) == ([], ["Enter a number."])
     for kept in ("very long", "refund", "Kept"):
         assert kept in page.content.decode()
     assert not ResponseRule.objects.exists()

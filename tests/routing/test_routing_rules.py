@@ -68,7 +68,7 @@ def test_a_wrong_condition_is_said_at_its_row_and_nothing_is_stored(
     assert page.status_code == 422
     assert not RoutingRule.objects.exists()
     rows = page.context["rows"].rows
-    assert [each.errors for each in rows] == [[], ["Give a number."]]
+    assert [each.errors for each in rows] == [[], ["Enter a number."]]
     assert 'value="many"' in html(page)
     assert 'value="Brand, Seat policy"' in html(page)
 

@@ -89,7 +89,7 @@ def test_a_verdict_carries_what_the_rule_says() -> None:
     assert (verdict.priority, verdict.tags, verdict.revision) == ("high", ("seat",), 3)
     assert verdict.why == "topic is Seat policy"
     assert verdict.why_not == (
-        ("rule 1", "reach is 320, not at least 10,000"),
+        ("rule 1", "reach is 320 (rule needs at least 10,000)"),
         ("rule 4", "came after “rule 3”"),
     )
 
@@ -105,12 +105,14 @@ def test_a_rule_without_conditions_always_applies() -> None:
 def test_without_a_rule_it_goes_to_the_fallback_department() -> None:
     verdict = route(Facts(), [_rule(1, LOUD)], FALLBACK)
     assert (verdict.department, verdict.assign, verdict.revision) == (FALLBACK, "nobody", None)
-    assert verdict.why_not == (("rule 1", "reach is unknown, not at least 10,000"),)
+    assert verdict.why_not == (("rule 1", "reach is unknown (rule needs at least 10,000)"),)
 
 
 def test_an_empty_fact_is_an_unknown_fact() -> None:
     rule = _rule(1, {"field": "language", "op": "is", "value": "en"})
-    assert route(Facts(), [rule], FALLBACK).why_not[0][1] == "language is unknown, not en"
+    assert (
+        route(Facts(), [rule], FALLBACK).why_not[0][1] == "language is “unknown” (rule needs “en”)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def _reason(letter: Letter) -> str:
         if _CODE.search(line):
             below = takewhile(bool, lines[index + 1 : index + 3])
             return _tidy(" ".join([line, *below]))
-    return "The other side's server gave it back."
+    return "The recipient's mail server returned the email."
 
 
 def _tidy(text: str) -> str:

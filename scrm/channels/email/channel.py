@@ -6,7 +6,7 @@ from scrm.channels.email.speak import MailSpeaker
 
 CHANNEL = Channel(
     kind="email",
-    label="Mail",
+    label="Email",
     listener=MailListener(),
     speaker=MailSpeaker(),
     visibilities=("private",),

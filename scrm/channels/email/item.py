@@ -48,7 +48,7 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
             return replace(said, key=ours.id, thread_key=ours.thread)
         sender = _sender(letter, mail_address(credentials.address))
         if sender is None:
-            return Apart(raw[:KEPT_RAW], "It does not say who sent it.")
+            return Apart(raw[:KEPT_RAW], "The message has no sender.")
         found = _item(letter, _as_author(sender), raw, came)
         return _alone(found, letter, sender.other) if sender.other else found
     except Unreadable as error:
@@ -193,8 +193,8 @@ class Pace:
         if number <= MOST_FROM_ONE:
             return found, ""
         said = (
-            f"{found.author.key} sent more than {MOST_FROM_ONE} letters within "
-            f"{WITHIN // 60} minutes. What comes beyond that is kept without opening cases."
+            f"{found.author.key} sent more than {MOST_FROM_ONE} emails within "
+            f"{WITHIN // 60} minutes. Further emails are kept without opening cases."
         )
         return replace(found, kind=AUTOMATIC), said if number == MOST_FROM_ONE + 1 else ""
 

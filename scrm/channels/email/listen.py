@@ -65,7 +65,7 @@ class MailListener:
 
 def _ours(credentials: Credentials | None) -> Credentials:
     if credentials is None:
-        raise ChannelError("A mailbox is read by its account, and none is given.", permanent=True)
+        raise ChannelError("A mailbox source needs an account, and none is set.", permanent=True)
     return credentials
 
 
@@ -162,7 +162,7 @@ def _kept(raw: bytes, each: _Waiting, us: Credentials, pace: Pace) -> Iterator[I
         megabytes = each.size / http.MEGABYTE
         most = LARGEST // http.MEGABYTE
         yield Apart(
-            raw, f"It has {megabytes:.0f} MB; {most} are the most. It lies in the mailbox still."
+            raw, f"It has {megabytes:.0f} MB; the limit is {most}. It is still in the mailbox."
         )
         return
     found = item(raw, came=each.came, credentials=us)

@@ -74,22 +74,22 @@ def read(raw: bytes) -> Letter:
     """Parse a mail. Raises Unreadable."""
     # Before parsing: a hostile mail could keep the parser busy for a long time.
     if raw.count(b"boundary") * raw.count(b"\n") > _MOST_WORK:
-        raise Unreadable("Its parts are nested too deeply.")
+        raise Unreadable("The parts of the message are nested too deeply.")
     try:
         return _read(raw)
     except Unreadable:
         raise
     except RecursionError as error:
-        raise Unreadable("Its parts are nested too deeply.") from error
-    except Exception as error:  # the parser fails in many ways on mails that were made to break it
-        raise Unreadable(f"It is too damaged to be read: {error!r}"[:300]) from error
+        raise Unreadable("The parts of the message are nested too deeply.") from error
+    except Exception as error:  # the parser breaks in many ways on what was made to break it
+        raise Unreadable(f"The message is damaged and cannot be read: {error!r}"[:300]) from error
 
 
 def _read(raw: bytes) -> Letter:
     message = message_from_bytes(raw, policy=policy.compat32)
     headers = _headers(message)
     if not headers.keys() & {"from", "sender", "date", "subject", "message-id", "received"}:
-        raise Unreadable("It is no letter: it has no head.")
+        raise Unreadable("This is not an email: it has no headers.")
     found = _Found()
     block = found.take(message)
     text = block.text.strip()
@@ -144,7 +144,7 @@ class _Found:
     def take(self, part: Part, depth: int = 0) -> _Block:
         """Return the text of a part and all its children; files and reports are collected."""
         if depth > _MOST_DEPTH:
-            raise Unreadable("Its parts are nested too deeply.")
+            raise Unreadable("The parts of the message are nested too deeply.")
         kind = part.get_content_type()
         if kind == "message/delivery-status":
             self._take_report(part)
@@ -304,7 +304,7 @@ def _person(message: Part, name: str) -> Person | None:
     items = message.raw_items()  # type: ignore[attr-defined]
     said = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
     if len(said) > _LONGEST_SENDER:
-        raise Unreadable("Its head is too long to tell who sent it.")
+        raise Unreadable("The headers are too long to identify the sender.")
     found = split(_readable(re.sub(r"[\r\n]+", " ", said)))
     return person(found[0], unfold(found[1][:_LONGEST_HEADER])) if found else None
 

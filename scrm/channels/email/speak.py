@@ -66,7 +66,8 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
             raise _no(code, words)
         smtp.send(content)
     except (smtplib.SMTPException, http.HttpError, OSError) as error:
-        raise ChannelError(f"{host} broke off before it had taken the letter: {error}") from error
+        said = f"{host} closed the connection before it accepted the email: {error}"
+        raise ChannelError(said) from error
     # Outside the try: from the final dot on, an error no longer means that nothing was sent.
     _end(smtp)
 
@@ -77,7 +78,7 @@ def _end(smtp: Smtp) -> None:
         code, words = smtp.getreply()
     except (smtplib.SMTPException, http.HttpError, OSError) as error:
         raise ChannelError(
-            f"{smtp.server.host} got the whole letter and then said nothing more: {error}",
+            f"{smtp.server.host} received the whole email but did not confirm it: {error}",
             uncertain=True,
         ) from error
     if code != 250:
@@ -89,14 +90,14 @@ def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
     limit = smtp.esmtp_features.get("size", "")
     if limit.isdigit() and 0 < int(limit) < size:
         raise ChannelError(
-            f"{smtp.server.host} takes letters of {int(limit) / http.MEGABYTE:.0f} MB at most; "
+            f"{smtp.server.host} accepts emails of {int(limit) / http.MEGABYTE:.0f} MB at most; "
             f"this one has {size / http.MEGABYTE:.0f}.",
             permanent=True,
         )
     said = f"FROM:<{sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
     if not (said + to).isascii():
         if not smtp.has_extn("smtputf8"):
-            message = f"{smtp.server.host} cannot send to an address like {to}."
+            message = f"{smtp.server.host} cannot send to the address {to}."
             raise ChannelError(message, permanent=True)
         smtp.command_encoding = "utf-8"
         said += " SMTPUTF8"
@@ -116,7 +117,7 @@ def _no(code: int, words: bytes) -> ChannelError:
     said = told(code, words)
     if 500 <= code < 600:
         return ChannelError(f"The mail server refused it: {said}", permanent=True)
-    return ChannelError(f"The mail server says “not now”: {said}", retry_after=COME_LATER)
+    return ChannelError(f"The mail server asks to retry later: {said}", retry_after=COME_LATER)
 
 
 def _dotted(content: bytes) -> bytes:

@@ -66,7 +66,7 @@ def _connect(server: Server, until: float) -> socket.socket:
         # After the name is resolved: the check must see the address that is really used.
         if server.security == "none" and not ip_address(sock.getpeername()[0]).is_loopback:
             sock.close()
-            message = f"Without encryption only a server on this machine is used: {server.host}."
+            message = f"Encryption is required, because {server.host} is not on this machine."
             raise MailError(message, "security", permanent=True)
         return http.secure(sock, server.host) if server.security == "tls" else sock
     except http.HttpError as error:
@@ -107,7 +107,7 @@ class _Imap(imaplib.IMAP4):
         """
         status, _ = self._simple_command("STARTTLS")  # type: ignore[attr-defined]
         if status != "OK":
-            raise MailError(f"{self.server.host} offers no STARTTLS at this port.", "security")
+            raise MailError(f"{self.server.host} does not offer STARTTLS on this port.", "security")
         self.sock = http.secure(self.sock, self.server.host)
         # A new buffer: plaintext that an attacker sent ahead must not count as encrypted.
         self._listen()
@@ -128,7 +128,7 @@ class Mailbox(BaseMailBox):
     def enter(self) -> None:
         user, password = self.server.user, self.server.password
         if "LOGINDISABLED" in self.client.capabilities:
-            message = f"{self.server.host} takes no password without encryption."
+            message = f"{self.server.host} does not accept a password without encryption."
             raise MailError(message, "security", permanent=True)
         login = self.login if (user + password).isascii() else self.login_utf8
         login(user, password, initial_folder=None)
@@ -164,18 +164,19 @@ def _imap_words(where: Server) -> Iterator[None]:
     except MailboxLoginError as error:
         raise _refused(where, _said(error)) from error
     except MailboxFolderSelectError as error:
-        message = f"{where.host} has no such folder: {_said(error)}"
+        message = f"{where.host} does not have this folder: {_said(error)}"
         raise MailError(message, "folder", permanent=True) from error
     except http.HttpError as error:
         raise MailError(error.message, "security" if error.kind == "tls" else "host") from error
     except (ImapToolsError, imaplib.IMAP4.error, OSError) as error:
-        raise MailError(f"{where.host} broke off: {str(error)[:300]}", "host") from error
+        said = f"{where.host} closed the connection: {str(error)[:300]}"
+        raise MailError(said, "host") from error
 
 
 def _refused(where: Server, said: str) -> MailError:
     """Return the error of a failed login: wrong credentials are permanent, a busy server is not."""
     if "UNAVAILABLE" in said.upper() or "LIMIT" in said.upper():
-        return MailError(f"{where.host} lets nobody in at the moment: {said}", "host")
+        return MailError(f"{where.host} rejects logins at the moment: {said}", "host")
     message = f"{where.host} does not accept this user name and password: {said}"
     return MailError(message, "password", permanent=True)
 
@@ -184,7 +185,7 @@ def _said(error: ImapToolsError) -> str:
     """Return the server's own message."""
     words = getattr(error, "command_result", ("", [b""]))[1]
     lines = [each.decode("utf-8", "replace") for each in words if isinstance(each, bytes)]
-    return " ".join(lines)[:300] or "it gave no reason."
+    return " ".join(lines)[:300] or "no reason given."
 
 
 class Smtp(smtplib.SMTP):
@@ -211,7 +212,8 @@ class Smtp(smtplib.SMTP):
         where = self.server
         code, words = self.connect(where.host, where.port)
         if code != 220:
-            raise MailError(f"{where.host} does not want us now: {told(code, words)}", "host")
+            said = f"{where.host} refuses the connection for now: {told(code, words)}"
+            raise MailError(said, "host")
         self.ehlo_or_helo_if_needed()
         if where.security == "starttls":
             self._encrypt()
@@ -223,7 +225,7 @@ class Smtp(smtplib.SMTP):
     def _encrypt(self) -> None:
         code, words = self.docmd("STARTTLS")
         if code != 220 or self.sock is None:
-            message = f"{self.server.host} offers no STARTTLS: {told(code, words)}"
+            message = f"{self.server.host} does not offer STARTTLS: {told(code, words)}"
             raise MailError(message, "security")
         self.sock = http.secure(self.sock, self.server.host)
         # Forget what was said before TLS: an attacker could have written it.
@@ -266,13 +268,14 @@ def _smtp_words(where: Server) -> Iterator[None]:
     except smtplib.SMTPAuthenticationError as error:
         said = told(error.smtp_code, error.smtp_error)
         if error.smtp_code < 500:
-            raise MailError(f"{where.host} lets nobody in at the moment: {said}", "host") from error
+            raise MailError(f"{where.host} rejects logins at the moment: {said}", "host") from error
         message = f"{where.host} does not accept this user name and password: {said}"
         raise MailError(message, "password", permanent=True) from error
     except http.HttpError as error:
         raise MailError(error.message, "security" if error.kind == "tls" else "host") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise MailError(f"{where.host} broke off: {str(error)[:300]}", "host") from error
+        said = f"{where.host} closed the connection: {str(error)[:300]}"
+        raise MailError(said, "host") from error
 
 
 def told(code: int, words: bytes | str) -> str:

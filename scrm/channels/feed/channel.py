@@ -96,8 +96,8 @@ class FeedListener:
         found = linked or _well_known(response.url, until)
         if not found:
             raise ChannelError(
-                f"{response.url} is a web page that links to no feed, and none is in the usual "
-                "places. Give the address of the feed itself.",
+                f"{response.url} is a web page without a link to a feed, and no feed was found in "
+                "the usual places. Enter the address of the feed itself.",
                 permanent=True,
             )
         return found
@@ -133,18 +133,18 @@ def _refuse(response: http.Response) -> None:
     """Raise ChannelError with a message for an answer that holds no feed."""
     status, url = response.status, response.url
     if status in (429, 503):
-        what = "asks us to come less often" if status == 429 else "is not available at the moment"
+        what = "asks for fewer requests" if status == 429 else "is not available at the moment"
         raise ChannelError(f"{url} {what} ({status}).", retry_after=_retry_after(response))
     if status == 410:
-        raise ChannelError(f"{url} says that this feed is gone for good (410).", permanent=True)
+        raise ChannelError(f"{url} says that the feed was removed for good (410).", permanent=True)
     if status in (401, 403):
-        raise ChannelError(f"{url} does not let us in ({status}): it may ask for a password.")
+        raise ChannelError(f"{url} denies access ({status}): it may ask for a password.")
     if status == 404:
         raise ChannelError(f"There is nothing at {url} (404).")
     if status != 200:
-        raise ChannelError(f"{url} answers with an error ({status}).")
+        raise ChannelError(f"{url} returns an error ({status}).")
     if not response.body.strip():
-        raise ChannelError(f"{url} answers with nothing: the page is empty.", permanent=True)
+        raise ChannelError(f"{url} returns an empty page.", permanent=True)
 
 
 def _read_feed(response: http.Response) -> dict[str, Any]:
@@ -152,9 +152,9 @@ def _read_feed(response: http.Response) -> dict[str, Any]:
     if facts["version"]:
         return facts
     if _is_html(response):
-        what = "answers with a web page, not a feed. Give the address of the site to find its feed"
+        what = "returns a web page, not a feed. Enter the address of the site to find its feed"
     else:
-        what = "answers with something that is not a feed, or too damaged to be read as one"
+        what = "returns something that is not a feed or is too damaged to read"
     raise ChannelError(f"{response.url} {what}.", permanent=True)
 
 
@@ -280,7 +280,7 @@ def _linked(page: http.Response, until: float) -> list[Found]:
         if len(found) == _MAX_FOUND:
             break
     if trouble is not None and not found:
-        raise ChannelError(f"The page names a feed, but: {trouble.message}") from trouble
+        raise ChannelError(f"The page links to a feed, but: {trouble.message}") from trouble
     return found
 
 

@@ -96,10 +96,10 @@ def parse(
         line = _own.ask(json.dumps(request).encode() + b"\n", body)
     if not line.endswith(b"\n"):
         raise ChannelError(
-            f"This address sends something that takes over {CPU_SECONDS:g} seconds of computing "
-            "or too much memory to read; nothing of it was kept."
+            f"The content of this address takes over {CPU_SECONDS:g} seconds of computing or too "
+            "much memory to read; nothing was stored."
         )
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
-        raise ChannelError(f"What this address sends cannot be read: {answer['error']}.")
+        raise ChannelError(f"The content of this address cannot be read: {answer['error']}.")
     return answer

@@ -227,7 +227,7 @@ def _answer(request: dict[str, Any], body: bytes) -> bytes:
         line = json.dumps(result).encode()
         if len(line) <= MAX_ANSWER_BYTES:
             return line
-        reason = "it holds too much"
+        reason = "it is too large"
     except MemoryError:
         reason = "it needs too much memory"
     except RecursionError:

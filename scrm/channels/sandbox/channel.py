@@ -260,7 +260,7 @@ def _meet_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None
     """Apply the next waiting fault; return it if the caller has to act on it."""
     fault = take_fault(cursor, network, call)
     if fault and fault.mode == "down":
-        raise ChannelError("The sandbox network is down; it will be tried again.")
+        raise ChannelError("The sandbox network is down; the fetch will be retried.")
     if fault and fault.mode == "refused":
         raise ChannelError("The sandbox network refused this.", permanent=True)
     if fault and fault.mode == "slow":

@@ -55,7 +55,7 @@ def wire() -> Iterator[CursorWrapper]:
         with connection.cursor() as cursor:
             yield cursor
     except (OperationalError, InterfaceError) as error:
-        raise ChannelError("The sandbox network hung up.", uncertain=True) from error
+        raise ChannelError("The sandbox network closed the connection.", uncertain=True) from error
     finally:
         connection.close()
 
@@ -86,7 +86,7 @@ def publish(cursor: CursorWrapper, post: Post) -> Post:
     """
     parent = by_key(cursor, post.network, post.parent_key)
     if post.parent_key and parent is None and post.network != MAIL:
-        raise ChannelError("The post that this answers is not there.", permanent=True)
+        raise ChannelError("The post that this replies to does not exist.", permanent=True)
     post.visibility = post.visibility or _implied_visibility(post, parent)
     post.to_key = post.to_key or (parent.author_key if parent else "")
     _refuse_misaddressed(post, parent)
@@ -128,11 +128,11 @@ def _implied_visibility(post: Post, parent: Post | None) -> str:
 def _refuse_misaddressed(post: Post, parent: Post | None) -> None:
     if post.visibility == "public":
         if parent and parent.visibility == "private":
-            raise ChannelError("A private message cannot be answered in public.", permanent=True)
+            raise ChannelError("A private message cannot be answered publicly.", permanent=True)
     elif post.network == BLOG:
-        raise ChannelError("On a blog everything is public.", permanent=True)
+        raise ChannelError("Everything on a blog is public.", permanent=True)
     elif not post.to_key:
-        raise ChannelError("A private message needs somebody to go to.", permanent=True)
+        raise ChannelError("A private message needs a recipient.", permanent=True)
     elif post.network == MAIL and not ("@" in post.to_key and "@" in post.author_key):
         raise ChannelError("Mail goes from one mail address to another.", permanent=True)
 

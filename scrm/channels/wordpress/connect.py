@@ -65,8 +65,8 @@ def _offers_passwords(index: dict[str, Any], api: str) -> None:
     """
     offered = index.get("authentication")
     if not (isinstance(offered, dict) and offered.get("application-passwords")):
-        needs = "" if api.startswith("https:") else " It offers them by https only."
-        raise Trouble("address", f"This blog offers no application passwords.{needs}")
+        needs = "" if api.startswith("https:") else " They are only available over https."
+        raise Trouble("address", f"This blog does not offer application passwords.{needs}")
 
 
 def _me(answer: Answer) -> dict[str, Any]:
@@ -77,14 +77,14 @@ def _me(answer: Answer) -> dict[str, Any]:
     able = me.get("capabilities") or {}
     wanted = {
         "publish_posts": "publish posts",
-        "edit_published_posts": "correct them",
-        "moderate_comments": "read comments that are held, and answer",
+        "edit_published_posts": "edit published posts",
+        "moderate_comments": "moderate comments",
     }
     missing = [words for name, words in wanted.items() if not able.get(name)]
     if missing:
         raise Trouble(
             "user",
-            f"{me.get('name')} may not {', nor '.join(missing)} there. Take a user with the role "
-            "of an editor.",
+            f"{me.get('name')} may not {' or '.join(missing)} there. Use a user with the editor "
+            "role.",
         )
     return me

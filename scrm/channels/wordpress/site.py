@@ -46,7 +46,7 @@ class Answer:
         """Return the requested list. Raises ChannelError."""
         self.or_refuse()
         if not isinstance(self.data, list):
-            raise ChannelError(f"{self.host} answers with something else than a list.")
+            raise ChannelError(f"{self.host} returned something other than a list.")
         return [row for row in self.data if isinstance(row, dict)]
 
     @property
@@ -54,7 +54,7 @@ class Answer:
         """Return the requested object. Raises ChannelError."""
         self.or_refuse()
         if not isinstance(self.data, dict):
-            raise ChannelError(f"{self.host} answers with something else than was asked for.")
+            raise ChannelError(f"{self.host} returned something unexpected.")
         return self.data
 
     def or_refuse(self) -> None:
@@ -160,10 +160,10 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
     if _LOGIN.search(urlsplit(response.url).path) and not _is_json(response):
         raise _redirected(host, response.url)
     if status in (429, 503):
-        what = "asks us to come less often" if status == 429 else "is down for maintenance"
+        what = "asks for less frequent requests" if status == 429 else "is down for maintenance"
         raise ChannelError(f"{host} {what} ({status}).", retry_after=_wait(response))
     if status >= 500 and status != 501:
-        raise ChannelError(f"{host} has trouble of its own ({status}).", uncertain=changes)
+        raise ChannelError(f"{host} has a server error ({status}).", uncertain=changes)
     data = _json(response)
     status = _meant(status, data)
     if status == 401:
@@ -197,17 +197,17 @@ def _meant(status: int, data: Any) -> int:
 def _no_json(response: http.Response, host: str, *, changes: bool) -> ChannelError:
     status = response.status
     if status == 404:
-        return ChannelError(f"There is no REST interface at {host} (404).", permanent=True)
+        return ChannelError(f"There is no REST API at {host} (404).", permanent=True)
     if status >= 400:
         return ChannelError(
-            f"{host} refuses ({status}) before WordPress is asked: a firewall or a plugin there "
-            "keeps its REST interface closed.",
+            f"{host} refuses ({status}) before WordPress is reached: a firewall or a plugin "
+            "there blocks its REST API.",
             permanent=True,
         )
     what = "a web page" if b"<" in response.body[:2000] else "nothing that can be read"
     return ChannelError(
-        f"{host} answers with {what} instead of data: it may be in maintenance, or a plugin keeps "
-        "its REST interface closed.",
+        f"{host} answers with {what} instead of data: it may be in maintenance, or a plugin "
+        "blocks its REST API.",
         uncertain=changes,
     )
 
@@ -215,13 +215,13 @@ def _no_json(response: http.Response, host: str, *, changes: bool) -> ChannelErr
 def _redirected(host: str, location: str) -> ChannelError:
     if _LOGIN.search(location):
         return ChannelError(
-            f"{host} sends us to its login page: it lets nobody use its REST interface with an "
-            "application password.",
+            f"{host} redirects to its login page: its REST API does not accept application "
+            "passwords.",
             permanent=True,
         )
     where = urlsplit(urljoin(f"https://{host}/", location))
     return ChannelError(
-        f"{host} has moved to {where.scheme}://{where.netloc}. Connect the blog by that address.",
+        f"{host} has moved to {where.scheme}://{where.netloc}. Connect the blog with that address.",
         permanent=True,
     )
 
@@ -254,7 +254,7 @@ def find_api(address: str) -> str:
             last = last or ChannelError(error.message)
             continue
         return _safely(_named(response) or _guessed(response))
-    raise last or ChannelError("Type the address of the blog.", permanent=True)
+    raise last or ChannelError("Enter the address of the blog.", permanent=True)
 
 
 def _safely(api: str) -> str:
@@ -263,7 +263,7 @@ def _safely(api: str) -> str:
     if where.scheme == "https" or where.hostname in {"localhost", "127.0.0.1", "::1"}:
         return api
     raise ChannelError(
-        f"{where.hostname} would be given the password unencrypted. Connect it by https.",
+        f"{where.hostname} would receive the password unencrypted. Connect it with https.",
         permanent=True,
     )
 

@@ -39,7 +39,7 @@ class WordPressSpeaker:
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
         """Publish, unless an earlier attempt has succeeded."""
         if outgoing.visibility != "public":
-            raise ChannelError("On a blog everything is public.", permanent=True)
+            raise ChannelError("Everything on a blog is public.", permanent=True)
         site = Site.of(credentials)
         # A send may be repeated: an earlier attempt could have been published without an answer.
         found = self.find(credentials, outgoing)
@@ -66,8 +66,8 @@ class WordPressEditor:
         row = _post(site, receipt.key)
         if row["status"] == "trash":
             raise ChannelError(
-                f"The post is in the trash at {site.host}: there is nothing to correct. Restore "
-                "it there, or publish a new one.",
+                f"The post is in the trash at {site.host}: it cannot be corrected. Restore it "
+                "there, or publish a new post.",
                 permanent=True,
             )
         facts = {
@@ -113,7 +113,7 @@ def _publish(site: Site, network: str, outgoing: Outgoing) -> Receipt:
     if published.get("status") not in _OUT:
         raise ChannelError(
             f"{site.host} keeps the post as “{published.get('status')}” and does not publish it: "
-            "a plugin there holds posts back. Publish it there, then mark it as sent.",
+            "a plugin there holds posts. Publish it there, then mark it as sent.",
             permanent=True,
         )
     return _receipt(network, published)
@@ -151,20 +151,20 @@ def _open_comment(site: Site, number: int) -> int:
     answer = site.get(f"comments/{number}", context="edit", _fields="id,status,post")
     if answer.status == 404:
         raise ChannelError(
-            f"The comment was deleted at {site.host}: there is nothing left to answer under.",
+            f"The comment was deleted at {site.host}: there is nothing left to reply to.",
             permanent=True,
         )
     row = answer.row
     if row["status"] in ("trash", "spam"):
         raise ChannelError(
-            f"The comment was moved to the {row['status']} at {site.host}, so nobody would see "
-            "an answer under it.",
+            f"The comment was moved to the {row['status']} at {site.host}, so no one would see "
+            "a reply under it.",
             permanent=True,
         )
     if row["status"] == "hold":
         raise ChannelError(
             f"The comment is still held for moderation at {site.host}. Approve it there, then "
-            "send the answer again.",
+            "send the reply again.",
             permanent=True,
         )
     return int(row["post"])
@@ -186,7 +186,7 @@ def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
             if len(rows) < _MOST_ANSWERS:
                 break
         else:
-            raise ChannelError(f"Too many comments were written at {site.host} to look through.")
+            raise ChannelError(f"There are too many comments at {site.host} to search.")
     return None
 
 

@@ -10,7 +10,7 @@ from scrm.sample.people import by_hand, found_departments
 
 
 class Command(BaseCommand):
-    help = "Make an empty database usable: one admin, four departments, an account by hand."
+    help = "Set up an empty database: one admin, four departments, an account for manual logs."
 
     def add_arguments(self, parser: object) -> None:
         parser.add_argument("--email", default="admin@scrm.example")  # type: ignore[attr-defined]
@@ -18,10 +18,10 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *_args: object, email: str, **_options: object) -> None:
         if User.objects.exists():
-            raise CommandError("Somebody can log in already. Nothing was changed.")
+            raise CommandError("A user can already log in. Nothing was changed.")
         password = new_password()
         admin = User.objects.create_user(email, password, name="Admin", role="admin")
         by_hand(admin, found_departments(admin))
         default_rules.ship(admin)
         keep([Login("admin", admin.email, password)])
-        self.stdout.write(f"{admin.email} can log in now.")
+        self.stdout.write(f"{admin.email} can now log in.")

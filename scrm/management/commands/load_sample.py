@@ -13,7 +13,7 @@ class Command(BaseCommand):
     def handle(self, *_args: object, **_options: object) -> None:
         if User.objects.exists():
             raise CommandError(
-                "This database has people in it, so the sample was not loaded."
+                "This database already has users, so the sample was not loaded."
                 " Nothing was changed. Load it into an empty database."
             )
         keep(load())

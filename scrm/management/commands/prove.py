@@ -7,7 +7,7 @@ from responses.proof.run import prove
 
 
 class Command(BaseCommand):
-    help = "Prove that the record is whole, now; fails if it has holes or a check was not made."
+    help = "Run the record check now; fails if it finds gaps or could not run a check."
 
     def handle(self, *_args: object, **_options: object) -> None:
         proof = Proof.objects.create()
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         for hole in holes:
             self.stdout.write(f"{hole.check_key}: {hole.words} {hole.there}")
         for check, why in proof.missed.items():
-            self.stdout.write(f"{check}: not checked. {why}")
+            self.stdout.write(f"{check}: not run. {why}")
         if holes or proof.missed:
-            raise CommandError(f"{len(holes)} holes; {len(proof.missed)} checks were not made.")
-        self.stdout.write("The record is whole.")
+            raise CommandError(f"Gaps found: {len(holes)}; checks not run: {len(proof.missed)}.")
+        self.stdout.write("No gaps found.")
