@@ -42,7 +42,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
     case = delivery.response.case
     if case is None:
         return
-    said = f"What we sent to {whom} came back: {why}"
+    said = f"The delivery to {whom} bounced: {why}"
     if case.status in _RESTING:
         case.reopen(by=None, why=said)
     else:
@@ -51,7 +51,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
     """Record a delay on the delivery. It has not failed: the receiving server keeps trying."""
-    said = f"It is not there yet: {why}"
+    said = f"Not delivered yet: {why}"
     # Servers repeat their notices; the case's history needs it once.
     if delivery.error == said:
         return

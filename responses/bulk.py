@@ -37,7 +37,7 @@ Verb = Callable[[Case, Asked], object]
 
 
 def _finish(case: Case, asked: Asked) -> None:
-    case.finish(by=asked.by, seen=asked.last, why=_("Together with others."))
+    case.finish(by=asked.by, seen=asked.last, why=_("Changed in bulk."))
 
 
 def _claim(case: Case, asked: Asked) -> None:
@@ -48,7 +48,7 @@ def _assign(case: Case, asked: Asked) -> None:
     person = asked.data["person"]
     to = User.objects.active().filter(pk=person or 0).first()
     if person and to is None:
-        raise Stale(_("This person is not here any more. Nothing was changed."))
+        raise Stale(_("This user is no longer active. Nothing was changed."))
     case.assign(to=to, by=asked.by)
 
 
@@ -71,7 +71,7 @@ def _snooze(case: Case, asked: Asked) -> None:
 
 
 def _set_aside(case: Case, asked: Asked) -> None:
-    case.set_aside(by=asked.by, why=_("Together with others."))
+    case.set_aside(by=asked.by, why=_("Changed in bulk."))
 
 
 VERBS: dict[str, Verb] = {
@@ -91,10 +91,10 @@ _DONE = {
     "claim": __("Taken: %s"),
     "assign": __("Assigned: %s"),
     "tag": __("Tagged: %s"),
-    "issue": __("Grouped: %s"),
-    "nothing": __("Done without a response: %s"),
+    "issue": __("Added to the issue: %s"),
+    "nothing": __("Closed without reply: %s"),
     "snooze": __("Snoozed until tomorrow: %s"),
-    "noise": __("Set aside as noise: %s"),
+    "noise": __("Marked as noise: %s"),
 }
 
 
@@ -124,14 +124,14 @@ def _do_one(job: Job, pk: int, asked: Asked) -> None:
     case = workable.select_for_update(of=("self",)).filter(pk=pk).first()
     try:
         if case is None:
-            raise Stale(_("It is not yours to work on."))
+            raise Stale(_("You cannot work on this case."))
         before = snapshot(case)
         # A savepoint: a refused verb is rolled back, and the refusal is still noted.
         with transaction.atomic():
             VERBS[job.data["verb"]](case, asked)
             after = snapshot(Case.objects.get(pk=pk))
             if after == before:
-                raise Stale(_("It was so already."))
+                raise Stale(_("Already done."))
     except Stale as stale:
         job.note(refused=[*_refused(job), [pk, str(stale)]])
     else:
@@ -154,7 +154,7 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
         case = Case.objects.workable_by(by).filter(pk=pk).first()
         try:
             if case is None:
-                raise Stale(_("It is not yours to work on."))
+                raise Stale(_("You cannot work on this case."))
             restore(case, before, after=after, by=by)
             back += 1
         except Stale:
@@ -166,6 +166,6 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
 def _said(verb: str, done: int, refused: int) -> str:
     said = _DONE[verb] % (ngettext("%d case.", "%d cases.", done) % done)
     if refused:
-        left = ngettext("%d was left as it is.", "%d were left as they are.", refused)
+        left = ngettext("%d was left unchanged.", "%d were left unchanged.", refused)
         said = f"{said} {left % refused}"
     return said

@@ -215,7 +215,9 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
             if existing is None:
                 raise
     if existing.text != words.text or existing.state == "cancelled":
-        raise Stale("This form was sent before, with other words, or was undone. Press again.")
+        raise Stale(
+            "This form was already sent with another text, or was undone. Press the button again."
+        )
     return existing
 
 
@@ -247,9 +249,9 @@ def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decis
     """No response, with a reason; the case is done."""
     case.check_seen(seen)
     if case.is_closed:
-        raise Stale(f"This case is {case.get_status_display().lower()} already.")
+        raise Stale(f"The status of this case is already {case.get_status_display().lower()}.")
     decision = _decide(Decision.Outcome.NONE, case=case, by=by, why=why)
-    case.finish(by=by, seen=seen, why=f"No response: {why}")
+    case.finish(by=by, seen=seen, why=f"Closed without reply: {why}")
     return decision
 
 
@@ -266,7 +268,7 @@ def _decide(
     )
     if case:
         if case.is_closed and outcome == Decision.Outcome.MICRO:
-            case.reopen(by=by, why=f"Answered again; it was {case.status}.")
+            case.reopen(by=by, why=f"Answered again; the status was {case.status}.")
         case.log(CaseEvent.Kind.DECIDED, by=by, why=decision.get_outcome_display())
         if case.assignee_id is None:
             case.claim(by=by)
@@ -308,7 +310,7 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:
     if not places:
-        raise Refused("Choose where it should appear.")
+        raise Refused("Select at least one channel.")
     for place in places:
         Delivery.objects.create(
             response=response,

@@ -25,8 +25,8 @@ from responses.models.sending import Act, Sending
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
 
-_STOPPED = "A correction took its place before it went."
-_OVERTAKEN = "A later change took its place before it went."
+_STOPPED = "Replaced by a correction before it was sent."
+_OVERTAKEN = "Replaced by a later change before it was sent."
 _NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
 
 
@@ -96,7 +96,7 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
         # A held correction stops no earlier one: it may never be approved.
         if correction.state == "released":
             _overtake(posts, correction)
-        response.note("A correction was written.", by=by, now=timezone.now())
+        response.note("Correction written.", by=by, now=timezone.now())
         return correction
 
     return once(words, write)
@@ -108,7 +108,7 @@ def take_down(response: Response, *, why: str, over: int | None, by: User) -> No
     now = timezone.now()
     posts = _posts_to_change(response, over)
     # Stop whatever is still queued first: it would be posted after its own removal.
-    _stop_what_waits(response, why="It was taken down before it went.")
+    _stop_what_waits(response, why="Taken down before it was sent.")
     _overtake(posts, response)
     for post in posts:
         change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
@@ -124,13 +124,13 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
     Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
     posts = posts_of(response)
     if not posts:
-        raise Stale("Nothing of it stands any more: it was taken down, or is about to be.")
+        raise Stale("There is nothing to change: the post was taken down or is being taken down.")
     last = newest(response)
     if last.pk == over:
         return posts
     if last.state == State.HELD:
-        raise Stale("Somebody else corrected it meanwhile; that waits for an approval.")
-    raise Stale("Somebody else corrected it meanwhile. Their words are beside yours.")
+        raise Stale("Another user corrected it meanwhile. That correction waits for approval.")
+    raise Stale("Another user corrected it meanwhile. The other version is shown next to yours.")
 
 
 def _stop_what_waits(response: Response, *, why: str) -> None:
@@ -142,7 +142,7 @@ def _stop_what_waits(response: Response, *, why: str) -> None:
     said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
     # Only now: a delivery that was claimed before the update is found here.
     if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
-        raise Stale("In another place it is just leaving. Try again when that is settled.")
+        raise Stale("It is being sent to another channel. Try again when that delivery has ended.")
     said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
 
 
@@ -209,5 +209,5 @@ def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
         nudge("scrm.pipeline.deliver", each.pk, after=wait)
     back = list(Response.objects.filter(deliveries__in=sendings).distinct())
     for said in back:
-        said.note("It goes out after all: what took its place was undone.", by=by, now=now)
+        said.note("It will be sent after all: its replacement was undone.", by=by, now=now)
     return back

@@ -13,7 +13,7 @@ from responses.models import ResponseRule
 from responses.rules.personal_data import KINDS
 
 Json = dict[str, Any]
-PRIVACY = "Private matters stay private"
+PRIVACY = "Personal data in public"
 MANY_READERS = 50_000
 
 
@@ -29,11 +29,11 @@ def _example(text: str, holds: bool, people: str = "", audience: str = "many") -
 
 
 RULES: dict[str, Json] = {
-    "Statements need a team lead": {
+    "Posts need approval": {
         "conditions": {"all": [_is("audience", "many"), _is("author_is_lead", False)]},
         "verdict": "hold",
         "within": 4,
-        "reason": "What goes out to many is read by a team lead first.",
+        "reason": "A team lead must approve posts before they are sent.",
         "examples": [
             _example("Our flights are on time again.", True),
             _example("Your bag is found.", False, audience="one"),
@@ -65,8 +65,8 @@ RULES: dict[str, Json] = {
         },
         "verdict": "hold",
         "within": 4,
-        "reason": "This may tell the world what is only their business. Take it out, or a team "
-        "lead reads it first.",
+        "reason": "This may publish personal data. Remove it, or a team lead must approve it "
+        "first.",
         "examples": [
             _example("Ron Calder was right to be angry.", True, "Ron Calder"),
             _example("A guest had paid for a second seat.", True),
@@ -74,20 +74,20 @@ RULES: dict[str, Json] = {
             _example("We made a mistake on SK 590 and are sorry.", False, "Ron Calder, X7K2P9"),
         ],
     },
-    "This case is somebody else's": {
+    "Case of another agent": {
         "conditions": {"all": [_is("audience", "one"), _is("taken", True)]},
         "verdict": "refuse",
-        "reason": "A colleague works on this case. Take it over first, so nobody answers twice.",
+        "reason": "Another agent works on this case. Take it over first, to avoid two answers.",
     },
-    "Too long to be read": {
+    "Too long": {
         "conditions": {
             "all": [_is("audience", "one"), {"field": "length", "op": "at least", "value": 4000}]
         },
         "verdict": "hold",
         "within": 8,
-        "reason": "Nobody reads 4,000 characters. Shorten it, or a team lead reads it first.",
+        "reason": "The text is too long to be read. Shorten it, or a team lead must approve it.",
     },
-    "No statements at night": {
+    "No posts at night": {
         "conditions": {
             "all": [
                 _is("audience", "many"),
@@ -101,9 +101,9 @@ RULES: dict[str, Json] = {
         },
         "verdict": "move",
         "move_to": "after 6 in the morning",
-        "reason": "At night nobody is here to hear the answers. Choose a later time to send it.",
+        "reason": "No one is here to read the answers at night. Schedule it for a later time.",
     },
-    "Before a great audience": {
+    "Large audience": {
         "conditions": {
             "all": [
                 _is("audience", "many"),
@@ -113,12 +113,12 @@ RULES: dict[str, Json] = {
         "verdict": "hold",
         "steps": "lead supervisor",
         "within": 4,
-        "reason": "More than 50,000 people will read this: a team lead and a supervisor sign it.",
+        "reason": "More than 50,000 readers: a team lead and a supervisor must approve this.",
     },
-    "Statements of team leads": {
+    "Posts by team leads": {
         "conditions": {"all": [_is("audience", "many"), _is("author_is_lead", True)]},
         "verdict": "review",
-        "reason": "Somebody else reads it soon after it went out.",
+        "reason": "Another user reviews it after it was sent.",
     },
 }
 """Rule name → its fields, in the order of the rules."""

@@ -44,7 +44,7 @@ def deliver(delivery: Delivery) -> None:
         _failed(delivery, error)
     except Exception as error:  # whatever it was, it may have left: never simply try again
         _log.exception("send failed", delivery=delivery.pk)
-        delivery.doubt(f"scrm could not tell whether it left: {error!r}", now=timezone.now())
+        delivery.doubt(f"scrm could not tell whether it was sent: {error!r}", now=timezone.now())
     else:
         mark_sent(delivery, receipt, now=timezone.now())
 
@@ -66,11 +66,11 @@ def _carry_out(delivery: Delivery) -> Receipt:
     if post is None:
         return _speaker(delivery).send(credentials, delivery.parcel)
     if delivery.is_overtaken:
-        raise ChannelError("A later change to this post is there already.", permanent=True)
+        raise ChannelError("A later change to this post was already published.", permanent=True)
     editor = delivery.account.channel.editor
     if editor is None:
         label = delivery.account.channel.label
-        raise ChannelError(f"{label} cannot change what it said.", permanent=True)
+        raise ChannelError(f"{label} cannot change sent messages.", permanent=True)
     if delivery.act == Act.AMEND:
         return editor.amend(credentials, post.receipt, delivery.outgoing)
     editor.withdraw(credentials, post.receipt)
@@ -89,7 +89,7 @@ def settle(delivery: Delivery) -> None:
     held = Pause.objects.restored().exists()  # before the network answers, which takes a while
     if delivery.is_change:
         if delivery.attempts < MAX_ATTEMPTS:
-            _try_again(delivery, "No answer came; trying again.", held=held, now=now)
+            _try_again(delivery, "The network did not answer. Trying again.", held=held, now=now)
         else:
             delivery.stay_unknown(look_again=None)
         return
@@ -102,7 +102,7 @@ def settle(delivery: Delivery) -> None:
     if isinstance(found, Receipt):
         mark_sent(delivery, found, now=now)
     elif found is Lookup.ABSENT and delivery.attempts < MAX_ATTEMPTS:
-        _try_again(delivery, "It had not left; trying again.", held=held, now=now)
+        _try_again(delivery, "It was not sent. Trying again.", held=held, now=now)
     else:
         delivery.stay_unknown(look_again=None)
 
@@ -164,13 +164,13 @@ def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") 
     mine = delivery.take_in_hand(now=now)
     if mine.amends:
         mark_sent(mine, mine.amends.receipt, now=now)
-        mine.response.note("Marked as changed there by hand.", by=by, now=now)
+        mine.response.note("Manually marked as changed.", by=by, now=now)
         return
     key = key or url or f"{BY_HAND}{mine.uuid}"
     if Interaction.objects.filter(scope=mine.account.network, key=key).exists():
-        raise Refused("This address is in the record already, as something else that was said.")
+        raise Refused("This link already belongs to another interaction.")
     mark_sent(mine, Receipt(mine.account.network, key, url=url), now=now)
-    mine.response.note("Marked as sent by hand.", by=by, now=now)
+    mine.response.note("Manually marked as sent.", by=by, now=now)
 
 
 def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:

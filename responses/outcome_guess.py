@@ -96,10 +96,10 @@ def _by_tone(tone: float) -> Proposal:
     if not tone:
         return Proposal()
     if abs(tone) < CLEAR:
-        return Proposal("neutral", f"an even tone ({tone:+.2f})")
+        return Proposal("neutral", f"neutral tone ({tone:+.2f})")
     if tone > 0:
-        return Proposal("thanks", f"a warm tone ({tone:+.2f})")
-    return Proposal("angry", f"a hard tone ({tone:+.2f})")
+        return Proposal("thanks", f"positive tone ({tone:+.2f})")
+    return Proposal("angry", f"negative tone ({tone:+.2f})")
 
 
 def _said(text: str) -> dict[int, str]:
@@ -112,7 +112,7 @@ def _said(text: str) -> dict[int, str]:
 
 
 def _quoted(words: str) -> str:
-    return f"says “{words.lower()[:60]}”"
+    return f"contains “{words.lower()[:60]}”"
 
 
 def _seems_english(text: str) -> bool:

@@ -19,7 +19,7 @@ from responses.models import Delivery
 from responses.models.sending import DeliveryQuerySet, Sending
 
 _log = structlog.get_logger(__name__)
-_DOUBT = "The database was restored from a copy; the original may have sent this already."
+_DOUBT = "The database was restored from a copy. The original may have already sent this."
 
 
 @transaction.atomic

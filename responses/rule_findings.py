@@ -74,10 +74,10 @@ _SIGNERS = {
     ("lead", "supervisor"): __("a team lead, then a supervisor"),
 }
 _FATES = {
-    "review": __("Goes out, and is read afterwards"),
-    "require": __("A wording is missing"),
-    "move": __("Must go another way"),
-    "refuse": __("Is refused"),
+    "review": __("Sent, then reviewed"),
+    "require": __("Required wording missing"),
+    "move": __("Require another channel"),
+    "refuse": __("Refused"),
 }
 
 

@@ -129,7 +129,7 @@ def rewrite_and_send(
     changed = _change(response, words, by=by)
     others = (changed.text, changed.subject, changed.versions) != said
     if response.case and response.author_id != by.pk and others:
-        why = f"{by} changed the words of {response.author}."
+        why = f"{by} changed the text of {response.author}."
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=changed.pk)
     changed.send(by=by)
     _reopen(response, changed, by=by)
@@ -138,7 +138,7 @@ def rewrite_and_send(
     if changed.state == "held" and not why_not(changed, by):
         changed.approve(by=by, why=f"Edited by {by}.")
     elif changed.state == "released":
-        edited = f"Edited by {by}, and on its way."
+        edited = f"Edited by {by}. It is being sent."
         changed.tell_author(Notice.Kind.APPROVED, by=by, text=edited)
     return changed
 
@@ -180,7 +180,7 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
     if mine.send_at != words.send_at:
         mine.send_at = words.send_at
         mine.save(update_fields=["send_at"])
-        mine.note("The time was changed.", by=by, now=timezone.now())
+        mine.note("Time changed.", by=by, now=timezone.now())
     if words.places is not None:
         readdress(mine, words.places, by=by)
     put_along(mine, words.files, by=by)
@@ -192,7 +192,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
     if response.state in {State.DRAFT, State.HELD}:
         return response
     if not is_unsent(response):
-        raise Stale("It has left already, so it stays as it is. Write a new one instead.")
+        raise Stale("It was already sent and cannot be changed. Write a new one instead.")
     files = list(response.attachments.all())
     failed = response.deliveries.filter(state=Sending.FAILED)
     for delivery in failed.filter(settled_at=None):
@@ -211,7 +211,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
     response.attachments.clear()
     copy.attachments.set(files)
     CampaignStatement.objects.filter(statement=response).update(statement=copy)
-    copy.note("Taken out of the queue for editing.", by=by, now=timezone.now())
+    copy.note("Removed from the queue for editing.", by=by, now=timezone.now())
     return copy
 
 
@@ -219,12 +219,12 @@ def _reopen(response: Response, changed: Response, *, by: User) -> None:
     """Its case is open again where what was to answer it does not leave after all."""
     stopped = changed != response and changed.state != State.RELEASED
     if stopped and response.case and response.case.is_closed:
-        response.case.reopen(by=by, why="Its answer was taken back to be changed.")
+        response.case.reopen(by=by, why="The answer was withdrawn for editing.")
 
 
 def _check_shown(response: Response, shown: str) -> None:
     """Locks the response, so that what is signed is what was read."""
     current = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
     if current.content_hash != shown:
-        raise Stale("Somebody changed this while you were reading. Read it again.")
+        raise Stale("Another user changed this text meanwhile. Read it again.")
     response.state = current.state

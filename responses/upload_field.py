@@ -51,7 +51,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": file.name}
     if file.size > LARGEST:
-        return _("“%(name)s” has %(size)s; 25 MB are the most. Your text is kept.") % {
+        return _("“%(name)s” has %(size)s. The limit is 25 MB. Your text was kept.") % {
             "name": file.name,
             "size": filesizeformat(file.size),
         }
@@ -71,12 +71,12 @@ def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Accoun
     """Why the account cannot send all of these files, in words, or ""."""
     total, most = sum(file.size or 0 for file in files), account.channel.carries
     if not most:
-        says = _("%(account)s carries no files. Leave them out, or choose another way.")
+        says = _("%(account)s cannot send files. Remove them, or choose another channel.")
         return says % {"account": account}
     if len(files) > MOST:
-        return _("At most %(n)d files go along.") % {"n": MOST}
+        return _("Attach at most %(n)d files.") % {"n": MOST}
     if total > most:
-        says = _("Together these have %(size)s; %(account)s carries %(most)s at most.")
+        says = _("These files have %(size)s together. The limit of %(account)s is %(most)s.")
         sizes = {"size": filesizeformat(total), "most": filesizeformat(most)}
         return says % ({"account": account} | sizes)
     return ""
@@ -124,7 +124,7 @@ def put_along(response: Response, files: Sequence[Attachment], *, by: User) -> N
         file.save(force_update=file.pk is not None)
     response.attachments.set(files)
     for says, these in (
-        ("Left out", [file.name for file in before if file not in files]),
+        ("Removed", [file.name for file in before if file not in files]),
         ("Added", [file.name for file in files if file not in before]),
     ):
         if these:
@@ -141,7 +141,7 @@ def take_back(response: Response) -> list[str]:
         response.attachments.remove(*files)
         Attachment.objects.filter(pk__in=[file.pk for file in files]).update(by=response.author)
         names = ", ".join(file.name for file in files)
-        why = f"Its files are with the draft again: {names}."
+        why = f"Files restored to the draft: {names}."
         response.note(why, by=response.author, now=timezone.now())
     return [str(file.uuid) for file in files]
 

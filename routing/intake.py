@@ -143,7 +143,12 @@ class _Desk:
         living = self._living_case(arrival, verdict)
         if living:
             self._link(living, arrival)
-            self._hear(living, arrival, Kind.JOINED, "They wrote elsewhere about an open case.")
+            self._hear(
+                living,
+                arrival,
+                Kind.JOINED,
+                "New message in another conversation about an open case.",
+            )
             return living
         return self._open(arrival, verdict)
 
@@ -155,7 +160,7 @@ class _Desk:
         if arrival.conversation not in self.by_conversation:
             self._link(case, arrival)
         if what == "reopen":
-            self._hear(case, arrival, Kind.REOPENED, f"They wrote; it was {case.status}.")
+            self._hear(case, arrival, Kind.REOPENED, f"New message; the status was {case.status}.")
             self.woken.append(case)
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
         else:
@@ -175,7 +180,12 @@ class _Desk:
         if not begun or not _agrees(verdict, begun[-1]):
             return self._open(arrival, verdict, continues=old)
         self._link(begun[-1], arrival)
-        self._hear(begun[-1], arrival, Kind.JOINED, "They wrote elsewhere about an open case.")
+        self._hear(
+            begun[-1],
+            arrival,
+            Kind.JOINED,
+            "New message in another conversation about an open case.",
+        )
         return begun[-1]
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:

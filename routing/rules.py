@@ -63,7 +63,7 @@ SCHEMA: Schema = {
         Field("visibility", "choice", "visibility", VISIBILITIES),
         Field("reach", "number", "reach"),
         Field("known", "bool", "a known contact"),
-        Field("contact_kind", "choice", "kind of contact"),
+        Field("contact_kind", "choice", "contact kind"),
         Field("handle", "text", "handle"),
         Field("text", "text", "text"),
         Field("language", "choice", "language"),
@@ -117,11 +117,11 @@ class Router:
         tried = [rule for rule, _ in self._rules[:place]]
         failed = tuple((rule.name, explain(rule.condition, known).sentence) for rule in tried)
         if place is None:
-            why = "No rule applied, so it went to the fallback department."
+            why = "No rule matched, so the case went to the fallback department."
             return Verdict(self._fallback, "nobody", None, NORMAL, (), None, "", why, failed)
         rule = self._rules[place][0]
         after = tuple(
-            (late.name, f"came after “{rule.name}”") for late, _ in self._rules[place + 1 :]
+            (late.name, f"“{rule.name}” matched first") for late, _ in self._rules[place + 1 :]
         )
         return Verdict(
             department=rule.department,
@@ -131,7 +131,7 @@ class Router:
             tags=rule.tags,
             revision=rule.revision,
             rule=rule.name,
-            why=explain(rule.condition, known).sentence or "This rule always applies.",
+            why=explain(rule.condition, known).sentence or "This rule always matches.",
             why_not=failed + after,
         )
 

@@ -12,7 +12,7 @@ from routing.models.case_event import LOOKING, CaseEvent
 from routing.models.status import Stale
 from scrm.bus.live import publish
 
-_CHANGED = "Somebody changed it since. It was left as it is."
+_CHANGED = "Another user has changed the case since. Nothing was undone."
 
 
 def snapshot(case: Case) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
         raise Stale(_CHANGED)
     later = case.events.filter(pk__gt=transfer.pk).exclude(by=by)
     if later.exclude(kind__in=LOOKING).exists():
-        raise Stale("Something was said or written there since. It was left with them.")
+        raise Stale("The new department has already worked on the case. It was not taken back.")
     given = Notice.objects.filter(about=case.as_subject.key, kind=Notice.Kind.HANDED_OVER, by=by)
     given.filter(at__gte=transfer.at, read_at=None).delete()
     return transfer

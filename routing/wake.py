@@ -20,7 +20,7 @@ def wake_snoozed(*, now: datetime) -> int:
     woken = Case.objects.filter(pk__in=[case.pk for case in due])
     woken.update(status=Status.OPEN, snoozed_until=None)
     CaseEvent.objects.bulk_create(
-        CaseEvent(case=case, kind=CaseEvent.Kind.WOKEN, at=now, why="Its time had come.")
+        CaseEvent(case=case, kind=CaseEvent.Kind.WOKEN, at=now, why="The snooze time has passed.")
         for case in due
     )
     for case in due:

@@ -128,7 +128,7 @@ def test_what_is_for_us_is_kept_without_a_match(ours: Source) -> None:
     hear(ours, item("1", "hello?"))
     work()
     assert recorded() == {"1"}
-    assert Case.objects.get().events.get().why.startswith("No rule applied")
+    assert Case.objects.get().events.get().why.startswith("No rule matched")
 
 
 def test_backlog_is_matched_but_makes_no_case_until_it_is_brought_in(ours: Source) -> None:

@@ -49,7 +49,7 @@ def skyward(transactional_db: None, settings: Any) -> Workspace:
     workspace = furnish(since=timezone.now() - timedelta(days=2))
     Source.objects.update(rhythm=1)
     # This rule is off, because the story runs at any hour of the day.
-    ResponseRule.objects.filter(name="No statements at night").update(is_active=False)
+    ResponseRule.objects.filter(name="No posts at night").update(is_active=False)
     return workspace
 
 

@@ -133,7 +133,7 @@ def test_what_was_set_up_stays_and_the_samples_own_goes(
     assert names(Campaign) == {"Spring"}
     assert names(Department) == {"Customer service", "Workshop"}
     assert set(Account.objects.values_list("kind", flat=True)) == {"manual", "wordpress"}
-    assert {"Own", "Before a great audience"} <= names(ResponseRule)
+    assert {"Own", "Large audience"} <= names(ResponseRule)
     assert not RoutingRule.objects.exists()
     assert not Case.objects.exists()
     for model in (Source, Topic, SavedReply, Campaign, Department, Account):

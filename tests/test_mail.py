@@ -200,7 +200,7 @@ def test_a_bounce_is_told_once_and_sent_again_by_hand(
     bounce(post, delivery)
     case.refresh_from_db()
     assert case.status == "open"
-    assert case.events.filter(why__contains="came back").count() == 1
+    assert case.events.filter(why__contains="bounced").count() == 1
     assert agent.notices.filter(kind="failed").count() == 1
     assert Case.objects.count() == 1
 
@@ -238,7 +238,7 @@ def test_a_letter_that_is_late_says_so_and_is_no_failure(
     post.write(f"450 4.2.0 busy\n\n<{own}>", sender="postmaster@mx.example", Subject="Delayed mail")
     hear()
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.error) == ("sent", "It is not there yet: 450 4.2.0 busy")
+    assert (delivery.state, delivery.error) == ("sent", "Not delivered yet: 450 4.2.0 busy")
 
 
 def test_an_automatic_answer_is_no_feedback_even_later(
@@ -277,7 +277,7 @@ def test_a_file_that_is_too_large_is_refused_and_the_rest_is_kept(
     refused = browser.post(address, form | {"uploads": [film, voucher]})
     page = refused.content.decode()
     assert refused.status_code == 422
-    assert "“film.mp4” has 30.0\xa0MB; 25 MB are the most." in page
+    assert "“film.mp4” has 30.0\xa0MB. The limit is 25 MB." in page
     assert "A long answer." in page
     kept = Attachment.objects.get()
     assert f'name="kept" value="{kept.uuid}" checked' in page
@@ -297,7 +297,7 @@ def test_an_undone_answer_gives_its_files_back_with_its_words(
     browser.post(reply, typed(browser, case, text="Take this.", uploads=[voucher]))
     undone = Response.objects.get()
     said = browser.post(reverse("responses:cancel", args=[undone.pk]), follow=True)
-    assert "Nothing left, and the text is a draft again." in said.content.decode()
+    assert "Nothing was sent. The text is a draft again." in said.content.decode()
     kept = Attachment.objects.get()
     assert not undone.attachments.exists()
     assert "voucher.txt" in undone.events.latest("pk").why
@@ -326,10 +326,10 @@ def test_files_count_together(
     browser, address = as_(agent), reverse("responses:reply", args=[case.pk])
     many = [SimpleUploadedFile(f"{n}.txt", b"x") for n in range(11)]
     refused = browser.post(address, typed(browser, case, uploads=many))
-    assert "At most 10 files go along." in refused.content.decode()
+    assert "Attach at most 10 files." in refused.content.decode()
     large = [SimpleUploadedFile(f"{n}.bin", b"x" * (13 * 1024 * 1024)) for n in range(2)]
     refused = browser.post(address, typed(browser, case, uploads=large))
-    assert "Together these have 26.0\xa0MB" in refused.content.decode()
+    assert "These files have 26.0\xa0MB together" in refused.content.decode()
     assert not Response.objects.exists()
 
 
@@ -356,7 +356,7 @@ def test_a_file_needs_a_channel_that_carries_it(
         reverse("responses:reply", args=[case.pk]),
         form | {"uploads": [SimpleUploadedFile("x.txt", b"x")]},
     )
-    assert "@SkywardAir carries no files." in refused.content.decode()
+    assert "@SkywardAir cannot send files." in refused.content.decode()
 
 
 def test_an_approval_signs_the_files_too(

@@ -64,15 +64,15 @@ class Notice(models.Model):
     """
 
     class Kind(models.TextChoices):
-        ASSIGNED = "assigned", "Given to you"
-        HANDED_OVER = "handed over", "Handed to you"
+        ASSIGNED = "assigned", "Assigned to you"
+        HANDED_OVER = "handed over", "Transferred to you"
         MENTIONED = "mentioned", "You were mentioned"
         APPROVED = "approved", "Your text was approved"
         SENT_BACK = "sent back", "Your text was sent back"
-        TO_APPROVE = "to approve", "Waits for your approval"
-        FAILED = "failed", "A sending needs you"
+        TO_APPROVE = "to approve", "Waiting for your approval"
+        FAILED = "failed", "Delivery problem"
         REOPENED = "reopened", "Your case is open again"
-        JOB = "job", "Your work is done"
+        JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notices")

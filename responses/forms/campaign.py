@@ -27,12 +27,12 @@ def departments_to_campaign_for(user: User) -> list[Department]:
 
 class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
     words = TermsField(
-        label=_("Hashtags and links of its own"),
+        label=_("Own hashtags and links"),
         required=False,
         strip=False,
         help_text=_(
-            "One a line, such as #SkywardSummer or skyward.example/summer. A topic is made of "
-            "them, so that what people say about it is heard."
+            "One per line, such as #SkywardSummer or skyward.example/summer. They become a topic "
+            "that finds mentions of the campaign."
         ),
     )
 
@@ -40,10 +40,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Campaign
         fields = ["name", "aim", "department", "owner", "starts_on", "ends_on"]
         labels = {
-            "aim": _("What it should bring about"),
-            "department": _("In whose name"),
+            "aim": _("Goal"),
+            "department": _("Department"),
             "starts_on": _("From"),
-            "ends_on": _("Until, if it is known"),
+            "ends_on": _("Until (optional)"),
         }
         widgets = {
             "aim": forms.Textarea(attrs={"rows": 3}),
@@ -71,11 +71,11 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         typed = super().clean() or {}
         first, last = typed.get("starts_on"), typed.get("ends_on")
         if first and last and last < first:
-            self.add_error("ends_on", _t("It would end before it begins."))
+            self.add_error("ends_on", _t("The end is before the start."))
         name = topic_name(typed.get("name", ""))
         if typed.get("words") and not self.instance.topic_id and _is_taken(name):
             says = _t(
-                "There is a topic “%(name)s” already, so none could be made. Nothing was saved."
+                "A topic “%(name)s” already exists, so none could be created. Nothing was saved."
             )
             self.add_error("name", says % {"name": name})
         return typed

@@ -87,9 +87,9 @@ class Later(forms.Form):
         moment: datetime | None = self.cleaned_data["send_at"]
         now = timezone.now()
         if moment and moment <= now:
-            raise forms.ValidationError(_("This is past. Leave it empty to send it now."))
+            raise forms.ValidationError(_("This time is in the past. Leave it empty to send now."))
         if moment and moment > now + FARTHEST:
-            raise forms.ValidationError(_("Plan at most a year ahead."))
+            raise forms.ValidationError(_("Schedule at most one year ahead."))
         return moment
 
 
@@ -151,9 +151,9 @@ class StatementChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
 class StatementForm(Composing, Later):
     accounts = forms.ModelMultipleChoiceField(
         Account.objects.none(),
-        label=_("Where it appears"),
+        label=_("Channels"),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose where it should appear.")},
+        error_messages={"required": _("Select at least one channel.")},
     )
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 8}))
@@ -161,7 +161,7 @@ class StatementForm(Composing, Later):
         Response.objects.none(),
         label=_("Corrects"),
         required=False,
-        empty_label=_("nothing: it is new"),
+        empty_label=_("nothing (new post)"),
     )
     campaign = CampaignField()
 
@@ -242,12 +242,12 @@ class StatementForm(Composing, Later):
 
 class ByHandForm(Composing):
     WAYS = {
-        "call": _("Telephone call"),
+        "call": _("Phone call"),
         "letter": _("Letter"),
         "in person": _("In person"),
-        "mail": _("Mail from my own program"),
+        "mail": _("E-mail from another program"),
     }
-    how = forms.ChoiceField(label=_("How"), choices=list(WAYS.items()))
+    how = forms.ChoiceField(label=_("Channel"), choices=list(WAYS.items()))
     text = forms.CharField(label=_("What was said"), widget=forms.Textarea(attrs={"rows": 6}))
 
     def __init__(self, case: Case, data: Any = None) -> None:
@@ -264,14 +264,14 @@ class NoteForm(Composing):
 
     text = forms.CharField(
         max_length=10_000,
-        label=_("Note, stays inside"),
+        label=_("Internal note"),
         widget=forms.Textarea(attrs={"rows": 3}),
-        error_messages={"required": _("Write something, or leave the note out.")},
+        error_messages={"required": _("Enter a note, or close this form.")},
     )
 
 
 class NothingForm(Composing):
-    why = forms.CharField(label=_("Why there is no response"), max_length=500)
+    why = forms.CharField(label=_("Reason"), max_length=500)
 
     def __init__(self, case: Case, user: User, data: Any = None) -> None:
         super().__init__(data, initial={"seen": case.last_inbound_id})
@@ -284,7 +284,7 @@ def too_long(text: str, account: Account) -> str:
     limit = max_length(account)
     if not limit or len(text) <= limit:
         return ""
-    says = _("%(n)d characters are too many: %(account)s takes %(limit)d at most.")
+    says = _("%(n)d characters are too many: the limit of %(account)s is %(limit)d.")
     return says % {"n": len(text), "account": account, "limit": limit}
 
 

@@ -31,7 +31,7 @@ class CorrectForm(Composing):
         same = (data.get("text"), data.get("subject")) == (self.now.text, self.now.subject)
         pressed_twice = data.get("form") == self.now.uuid
         if same and not self.now.versions and not pressed_twice:
-            self.add_error("text", _t("These are the words that stand there already."))
+            self.add_error("text", _t("The text is unchanged."))
         return data
 
 
@@ -40,9 +40,9 @@ class TakeDownForm(forms.Form):
 
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     why = forms.CharField(
-        label=_("Why it is taken down"),
+        label=_("Reason"),
         max_length=500,
-        help_text=_("For the record; readers do not see it."),
+        help_text=_("Internal. Readers do not see it."),
     )
 
     def look_again(self, seen: int) -> None:

@@ -27,9 +27,9 @@ class EditForm(PlaceFields, FileFields, Later):
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     accounts = forms.ModelMultipleChoiceField(
         Account.objects.none(),
-        label=_("Where it appears"),
+        label=_("Channels"),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose where it should appear.")},
+        error_messages={"required": _("Select at least one channel.")},
     )
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
@@ -140,31 +140,29 @@ def _place_of(delivery: Delivery) -> Place:
 
 
 class SendBackForm(forms.Form):
-    reason = forms.CharField(
-        label=_("What should change"), widget=forms.Textarea(attrs={"rows": 2})
-    )
+    reason = forms.CharField(label=_("Requested changes"), widget=forms.Textarea(attrs={"rows": 2}))
 
 
 class MarkSentForm(forms.Form):
     url = forms.URLField(
-        label=_("Its address, if it has one"),
+        label=_("Link (optional)"),
         max_length=2000,
         required=False,
         assume_scheme="https",
     )
-    key = forms.CharField(label=_("Its id there, if you know it"), max_length=400, required=False)
+    key = forms.CharField(label=_("ID on the network (optional)"), max_length=400, required=False)
 
 
 class PauseForm(forms.Form):
     why = forms.CharField(
-        label=_("Why?"),
+        label=_("Reason"),
         max_length=200,
-        help_text=_("Everybody reads it, as long as it lasts."),
+        help_text=_("Shown to all users during the pause."),
     )
 
 
 class ReleaseForm(forms.Form):
     looked = forms.BooleanField(
         label=_("The original database no longer sends, and I have checked this list."),
-        error_messages={"required": _("Tick this box first. Sending is still held.")},
+        error_messages={"required": _("Tick this box first. Sending is still on hold.")},
     )

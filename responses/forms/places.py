@@ -14,7 +14,7 @@ from routing.models import Case
 
 PUBLIC = "public"
 NOT_CONFIRMED = _(
-    "This person wrote privately in this case. Nothing was sent and your text is kept. Tick "
+    "This person wrote privately in this case. Nothing was sent, and your text was kept. Tick "
     "this box to answer in public, or choose a private way."
 )
 
@@ -25,7 +25,7 @@ class PlaceFields(forms.Form):
     publicly: the consent, asked for only if the person wrote privately in the case.
     """
 
-    place = forms.ChoiceField(label=_("Where"), widget=forms.RadioSelect)
+    place = forms.ChoiceField(label=_("Channel"), widget=forms.RadioSelect)
     publicly = forms.BooleanField(
         label=_("Answer publicly although this person wrote privately"), required=False
     )

@@ -15,7 +15,7 @@ class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = SavedReply
         fields = ["name", "text", "department", "owner", "is_active"]
-        labels = {"department": _("Whose it is"), "is_active": _("In use")}
+        labels = {"department": _("Department"), "is_active": _("Active")}
         help_texts = {"text": _("Variables: %s.") % ", ".join(f"{{{{ {v} }}}}" for v in VARIABLES)}
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -25,13 +25,13 @@ class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
         assert isinstance(department, forms.ModelChoiceField)
         owner.queryset = User.objects.active().order_by("name")
         department.queryset = Department.objects.visible_to(user)
-        department.empty_label = _("everybody's")
+        department.empty_label = _("all departments")
 
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
         if odd := unknown_variables(text):
             raise forms.ValidationError(
-                _("There is no variable {{ %(name)s }}. Nothing was saved."),
+                _("Unknown variable {{ %(name)s }}. Nothing was saved."),
                 params={"name": odd[0]},
             )
         return text
@@ -39,8 +39,8 @@ class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     NEEDS = {
-        ResponseRule.Verdict.MOVE: ("move_to", _("Say which way it should go instead.")),
-        ResponseRule.Verdict.REQUIRE: ("wording", _("Say what must stand in the text.")),
+        ResponseRule.Verdict.MOVE: ("move_to", _("Enter the other channel.")),
+        ResponseRule.Verdict.REQUIRE: ("wording", _("Enter the required wording.")),
     }
 
     class Meta:
@@ -49,14 +49,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "name", "verdict", "reason", "move_to", "wording", "steps", "within", "position",
             "is_active", "owner",
         ]  # fmt: skip
-        labels = {"is_active": _("In force")}
+        labels = {"is_active": _("Active")}
 
     within = forms.IntegerField(
-        label=_("Hours until those above are asked"),
+        label=_("Escalate after (hours)"),
         min_value=0,
         max_value=1000,
         required=False,
-        help_text=_("Empty is without end. Then supervisors and admins are asked."),
+        help_text=_("Empty: never. After this time, supervisors and admins are asked."),
     )
 
     def clean_within(self) -> int:
@@ -76,14 +76,16 @@ class ExampleForm(forms.Form):
     text = forms.CharField(
         label=_("Text"), max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
-    audience = forms.ChoiceField(label=_("To"), choices=Response.Audience.choices)
-    visibility = forms.ChoiceField(label=_("Seen by"), choices=Response.Visibility.choices)
+    audience = forms.ChoiceField(label=_("Audience"), choices=Response.Audience.choices)
+    visibility = forms.ChoiceField(label=_("Visibility"), choices=Response.Visibility.choices)
     people = forms.CharField(
-        label=_("About (names, numbers, addresses, by commas)"), max_length=500, required=False
+        label=_("Personal data of (names, numbers, addresses, separated by commas)"),
+        max_length=500,
+        required=False,
     )
     holds = forms.TypedChoiceField(
         label=_("The rule"),
-        choices=[("yes", _("must catch it")), ("no", _("must let it pass"))],
+        choices=[("yes", _("must catch it")), ("no", _("must not catch it"))],
         coerce=lambda value: value == "yes",
     )
 

@@ -49,7 +49,7 @@ def _heads() -> list[str]:
     return [
         _("when"), _("author"), _("approvers"), _("department"), _("case"), _("issue"),
         _("campaign"), _("audience"), _("visibility"), _("channels"), _("state"),
-        _("rule verdicts"), _("sendings"), _("feedback"), _("outcome"), _("text"),
+        _("rule verdicts"), _("deliveries"), _("feedback"), _("outcome"), _("text"),
     ]  # fmt: skip
 
 

@@ -32,13 +32,13 @@ OUTCOMES = [
     *((each, _WORDS[each]) for each in JUDGED),
     *((f"{PROPOSED}{each}", f"{_WORDS[each]}? (proposed)") for each in JUDGED),
     (NOT_JUDGED, _("Not judged yet")),
-    (SILENT, _("Silent: no answer in 7 days")),
+    (SILENT, _("No answer in 7 days")),
 ]
 
 
 class HistoryForm(forms.Form):
     q = forms.CharField(
-        label=_("Words"), required=False, widget=forms.TextInput(attrs={"type": "search"})
+        label=_("Text"), required=False, widget=forms.TextInput(attrs={"type": "search"})
     )
     state = forms.ChoiceField(label=_("State"), required=False)
     audience = forms.ChoiceField(label=_("Audience"), required=False)
@@ -54,7 +54,7 @@ class HistoryForm(forms.Form):
     campaign = forms.ModelChoiceField(
         Campaign.objects.none(), label=_("Campaign"), required=False, empty_label=_("any")
     )
-    outcome = forms.ChoiceField(label=_("What came of it"), required=False, choices=OUTCOMES)
+    outcome = forms.ChoiceField(label=_("Feedback"), required=False, choices=OUTCOMES)
     since = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
@@ -92,12 +92,12 @@ class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = HistoryView
         fields = ["name", "is_shared"]
-        labels = {"name": _("Name of this view"), "is_shared": _("Everybody sees it")}
+        labels = {"name": _("View name"), "is_shared": _("Shared with everyone")}
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if HistoryView.objects.filter(owner=self.instance.owner_id, name=name).exists():
-            raise forms.ValidationError(_("You have a view of this name already."))
+            raise forms.ValidationError(_("You already have a view with this name."))
         return name
 
 

@@ -48,7 +48,7 @@ class Campaign(models.Model):
     """
 
     name = models.CharField(max_length=100, unique=True)
-    aim = models.TextField("what it should bring about")
+    aim = models.TextField("goal")
     owner = models.ForeignKey(User, models.PROTECT, related_name="campaigns")
     department = models.ForeignKey(Department, models.PROTECT, related_name="campaigns")
     starts_on = models.DateField("from", default=timezone.localdate)
@@ -93,7 +93,7 @@ class Campaign(models.Model):
         if self.topic is None:
             self.topic = Topic.objects.create(
                 name=topic_name(self.name),
-                purpose=f"What people say about our campaign “{self.name}”.",
+                purpose=f"Mentions of our campaign “{self.name}”.",
                 owner=self.owner,
                 created_at=now or timezone.now(),
             )
@@ -108,15 +108,17 @@ class Campaign(models.Model):
         Raises Refused, also if `by` may not take it out of that campaign.
         """
         if not statement.is_macro:
-            raise Refused("A campaign is made of statements to many; this speaks to one person.")
+            raise Refused(
+                "A campaign contains only posts to everyone. This is a reply to one person."
+            )
         if self.closed_at is not None:
-            raise Refused("This campaign is closed. Open it again to add to it.")
+            raise Refused("This campaign is closed. Reopen it to add posts.")
         now = now or timezone.now()
         _check_reach(statement, by=by)
         CampaignStatement.objects.update_or_create(
             statement=statement, defaults={"campaign": self, "added_by": by, "added_at": now}
         )
-        statement.note(f"Counted into the campaign “{self}”.", by=by, now=now)
+        statement.note(f"Added to the campaign “{self}”.", by=by, now=now)
 
     @transaction.atomic
     def close(self, *, now: datetime | None = None) -> None:
@@ -148,7 +150,7 @@ def leave_campaign(statement: Response, *, by: User, now: datetime | None = None
     _check_reach(statement, by=by)
     gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
     if gone:
-        statement.note("Taken out of its campaign.", by=by, now=now or timezone.now())
+        statement.note("Removed from its campaign.", by=by, now=now or timezone.now())
 
 
 def _check_reach(statement: Response, *, by: User) -> None:
@@ -160,7 +162,7 @@ def _check_reach(statement: Response, *, by: User) -> None:
     link = CampaignStatement.objects.filter(statement=statement)
     mine = Campaign.objects.visible_to(by).running()
     if link.exclude(campaign__in=mine.values("pk")).exists():
-        raise Refused("It counts for a campaign that is closed or not yours, so it stays there.")
+        raise Refused("It belongs to a campaign that is closed or not yours. Nothing was changed.")
 
 
 class CampaignStatement(models.Model):

@@ -175,24 +175,24 @@ class Delivery(models.Model):
         if not self.is_change:
             return self.get_state_display()
         if self.state == Sending.SENT:
-            return "Corrected there" if self.act == Act.AMEND else "Taken down there"
+            return "Corrected" if self.act == Act.AMEND else "Taken down"
         return f"{self.get_act_display()}: {self.get_state_display().lower()}"
 
     @property
     def trouble(self) -> str:
         """What a state that is none of the good ones means, as a sentence."""
         if self.state == Sending.BOUNCED:
-            return "It left, and came back: they did not get it."
+            return "The delivery bounced. The recipient did not get it."
         if self.state == Sending.UNKNOWN:
-            what = "been changed" if self.is_change else "left"
-            return f"It may or may not have {what}."
+            what = "changed" if self.is_change else "sent"
+            return f"It may or may not have been {what}."
         if not self.is_change:
-            return "It did not leave."
-        once = "The change did not go through."
+            return "It was not sent."
+        once = "The change failed."
         return (
             once
             if self.attempts < 2
-            else "The last try failed; an earlier one may have gone through."
+            else "The last attempt failed. An earlier attempt may have succeeded."
         )
 
     @transaction.atomic
@@ -290,7 +290,7 @@ class Delivery(models.Model):
         if not sent.update(state=Sending.BOUNCED, error=why, settled_at=None):
             return False
         self.refresh_from_db()
-        self._ring(f"It came back. {why}")
+        self._ring(f"The delivery bounced. {why}")
         self._tell()
         return True
 
@@ -305,7 +305,7 @@ class Delivery(models.Model):
         now = now or timezone.now()
         old = self.take_in_hand(now=now)
         if old.state not in {Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED}:
-            raise Stale("This has not been tried yet. Nothing was sent twice.")
+            raise Stale("This was not attempted yet. Nothing was sent twice.")
         again = Delivery.objects.create(
             response=old.response,
             account=old.account,
@@ -328,7 +328,7 @@ class Delivery(models.Model):
         """Let what was overdue leave after all."""
         now = now or timezone.now()
         if not Delivery.objects.overdue(now).filter(pk=self.pk).update(send_after=now):
-            raise Stale("This is no longer waiting.")
+            raise Stale("This delivery is no longer waiting.")
         self.response.note("Sent late, after an outage.", by=by, now=now)
         nudge("scrm.pipeline.deliver", self.pk)
 
@@ -339,7 +339,7 @@ class Delivery(models.Model):
         old = self.take_in_hand(now=now)
         if old.state == Sending.QUEUED:
             Delivery.objects.filter(pk=self.pk).update(state=Sending.CANCELLED)
-        self.response.note(f"Dealt with elsewhere: {old.error}", by=by, now=now)
+        self.response.note(f"Dismissed: {old.error}", by=by, now=now)
         self.refresh_from_db()
 
     @property
@@ -356,5 +356,5 @@ class Delivery(models.Model):
         """Lock it; from now on the machine leaves it alone. Raises Stale if that is done."""
         mine = Delivery.objects.to_check(now).filter(pk=self.pk)
         if not mine.update(settled_at=now, settle_after=None):
-            raise Stale("This was dealt with already. Nothing was sent twice.")
+            raise Stale("This was already resolved. Nothing was sent twice.")
         return Delivery.objects.select_related("response", "account").get(pk=self.pk)

@@ -66,7 +66,7 @@ class Proof(LeasedRow):
         indexes = [models.Index(fields=["id"], name="proof_due", condition=Q(ended_at=None))]
 
     def __str__(self) -> str:
-        return f"Proof of {self.asked_at:%F %T}"
+        return f"Record check of {self.asked_at:%F %T}"
 
     def claim(self, *, now: datetime | None = None) -> bool:
         """Claim the run for one attempt. It is ended after too many attempts.
@@ -76,7 +76,7 @@ class Proof(LeasedRow):
         now = now or timezone.now()
         mine = Proof.objects.filter(pk=self.pk)
         self.refresh_from_db()
-        missed = self.missed | {"all": "It was begun often and never ended."}
+        missed = self.missed | {"all": "The check started several times and never finished."}
         died = mine.due(now).filter(attempt__gte=MAX_ATTEMPTS)
         if died.update(ended_at=now, missed=missed):
             return False

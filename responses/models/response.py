@@ -118,11 +118,11 @@ class Response(Signed):
 
     class Audience(models.TextChoices):
         ONE = "one", "One person"
-        FEW = "few", "A named few"
+        FEW = "few", "A few named people"
         MANY = "many", "Many"
 
     class Visibility(models.TextChoices):
-        PRIVATE = "private", "Private: only they see it"
+        PRIVATE = "private", "Private: only the recipients see it"
         PUBLIC = "public", "Public: anyone can see it"
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True)
@@ -243,7 +243,7 @@ class Response(Signed):
         now = now or timezone.now()
         mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
         if mine.state != State.DRAFT:
-            raise Stale("This was sent already. Nothing was sent twice.")
+            raise Stale("This was already sent. Nothing was sent twice.")
         verdict = mine.judge(now=now)
         mine.verdict = [asdict(reason) for reason in verdict.reasons]
         mine.to_review = any(reason.verdict == "review" for reason in verdict.reasons)
@@ -278,7 +278,7 @@ class Response(Signed):
         if mine.next_step:
             mine.ask_no_more()
             mine.ask(now=now)
-            mine.note(f"Approved; it waits for a {mine.next_step}.", by=by, now=now)
+            mine.note(f"Approved. It waits for approval by a {mine.next_step}.", by=by, now=now)
         else:
             mine._release(by=by, now=now)
             mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.quote, now=now)
@@ -307,13 +307,15 @@ class Response(Signed):
         if mine.state == State.HELD:
             mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
-            raise Stale("It has left already, so its words stay. Write a correction instead.")
+            raise Stale(
+                "It was already sent, so the text cannot be changed. Write a correction instead."
+            )
         before = mine.text, mine.subject, mine.versions
         mine.text, mine.subject = text, subject
         mine.versions = mine.versions if versions is None else versions
         mine.save(update_fields=["text", "subject", "versions"])
         if before != (mine.text, mine.subject, mine.versions):
-            mine.note("The words were changed.", by=by, now=timezone.now())
+            mine.note("Text changed.", by=by, now=timezone.now())
         self.refresh_from_db()
 
     @transaction.atomic
@@ -321,12 +323,12 @@ class Response(Signed):
         """Stop it, as far as nothing has left. Raises Stale once the first sending began."""
         mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
-            raise Stale("There is nothing left to cancel.")
+            raise Stale("There is nothing to cancel.")
         mine.deliveries.filter(state="queued").update(state="cancelled")
         if mine.deliveries.exclude(state="cancelled").exists():
-            raise Stale("It is on its way already. Write a correction instead.")
+            raise Stale("It is already being sent. Write a correction instead.")
         mine.become(State.CANCELLED)
-        mine.note("Cancelled before it left.", by=by, now=timezone.now())
+        mine.note("Cancelled before it was sent.", by=by, now=timezone.now())
         self.refresh_from_db()
 
     def _held(self) -> Response:

@@ -34,10 +34,10 @@ class ResponseRule(models.Model):
 
     class Verdict(models.TextChoices):
         ALLOW = "allow", "Allow"
-        REVIEW = "review", "Send, and read it afterwards"
+        REVIEW = "review", "Send, then review"
         HOLD = "hold", "Hold for approval"
         REQUIRE = "require", "Require a wording"
-        MOVE = "move", "Must go another way"
+        MOVE = "move", "Require another channel"
         REFUSE = "refuse", "Refuse"
 
     class Steps(models.TextChoices):
@@ -51,13 +51,11 @@ class ResponseRule(models.Model):
     is_active = models.BooleanField(default=True)
     conditions = models.JSONField()
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
-    reason = models.CharField("reason, as the author reads it", max_length=300)
-    move_to = models.CharField("which way instead", max_length=60, blank=True)
-    wording = models.CharField("what must stand in it", max_length=300, blank=True)
-    steps = models.CharField(
-        "who approves", max_length=20, choices=Steps.choices, default=Steps.LEAD
-    )
-    within = models.PositiveSmallIntegerField("hours until those above are asked", default=0)
+    reason = models.CharField("reason shown to the author", max_length=300)
+    move_to = models.CharField("other channel", max_length=60, blank=True)
+    wording = models.CharField("required wording", max_length=300, blank=True)
+    steps = models.CharField("approvers", max_length=20, choices=Steps.choices, default=Steps.LEAD)
+    within = models.PositiveSmallIntegerField("escalate after (hours)", default=0)
     examples = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
 

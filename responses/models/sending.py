@@ -22,21 +22,21 @@ MOST_AT_ONCE = 1_000_000
 
 
 class Sending(models.TextChoices):
-    QUEUED = "queued", "Waiting to leave"
-    SENDING = "sending", "Leaving"
+    QUEUED = "queued", "Queued"
+    SENDING = "sending", "Sending"
     SENT = "sent", "Sent"
-    BOUNCED = "bounced", "Came back"
+    BOUNCED = "bounced", "Bounced"
     FAILED = "failed", "Failed"
-    UNKNOWN = "unknown", "Unknown: it may or may not have left"
+    UNKNOWN = "unknown", "Unknown: it may or may not have been sent"
     CANCELLED = "cancelled", "Cancelled"
 
 
 class Act(models.TextChoices):
     """What a sending does: something new is said, or what stands there is changed."""
 
-    SAY = "say", "Sending"
+    SAY = "say", "Delivery"
     AMEND = "amend", "Correction"
-    WITHDRAW = "withdraw", "Taking down"
+    WITHDRAW = "withdraw", "Removal"
 
 
 UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED)
@@ -147,5 +147,5 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             state=Sending.UNKNOWN,
             lease_until=None,
             settle_after=now,
-            error="The sender stopped on the way; it may have left.",
+            error="The sending process stopped. It may have been sent.",
         )

@@ -75,12 +75,12 @@ class Signed(models.Model):
     def why_not_signed_by(self, user: User) -> str:
         """Why its next signature cannot be theirs, in words; "" if it can."""
         if any(each.by_id == user.pk for each in self.signatures):
-            return "You signed it. Somebody else gives the next signature."
+            return "You approved it. Another user must give the next approval."
         if self.next_step == "supervisor" and not user.sees_everything:
-            return "It waits for a supervisor."
+            return "It waits for approval by a supervisor."
         own = self.author_id == user.pk
         if own and (self.next_step != "lead" or self.department.lone_lead != user):
-            return "Nobody approves their own words. Ask another team lead."
+            return "You cannot approve your own text. Ask another team lead."
         return ""
 
     @transaction.atomic
@@ -99,8 +99,8 @@ class Signed(models.Model):
         rows: Any = type(self)._default_manager
         mine = rows.reviewable_by(by).filter(pk=self.pk)
         if not mine.update(reviewed_by=by, reviewed_at=now):
-            raise Stale("Somebody else has read this already, or it is your own.")
-        self.note("Read after it went out.", by=by, now=now)
+            raise Stale("It was already reviewed by another user, or it is your own text.")
+        self.note("Reviewed after sending.", by=by, now=now)
 
     def hold(self, verdict: Verdict, *, by: User, now: datetime) -> None:
         """Wait for the signatures that its rules ask for."""

@@ -81,8 +81,8 @@ def _what_is_wrong(account: int, now: datetime) -> str:
     tried = tried.exclude(state="sending").order_by("-tried_at", "-pk")
     last = [each.went_wrong for each in tried[:IN_A_ROW]]
     if len(last) == IN_A_ROW and all(last):
-        return f"{IN_A_ROW} sendings in a row did not leave."
+        return f"{IN_A_ROW} deliveries in a row failed."
     lately = [each.went_wrong for each in tried.filter(tried_at__gt=now - SPAN)]
     if len(lately) >= AT_LEAST and 2 * sum(lately) >= len(lately):
-        return f"{sum(lately)} of {len(lately)} sendings in 15 minutes did not leave."
+        return f"{sum(lately)} of {len(lately)} deliveries in 15 minutes failed."
     return ""

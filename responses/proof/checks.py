@@ -19,9 +19,9 @@ from responses.proof.check import Check
 CHECKS = (
     Check(
         "visit",
-        _("Where it was found"),
-        _("Every mention names the visit to a source that found it."),
-        "Visit {subject} is missing, which found something of this case.",
+        _("Fetch of a mention"),
+        _("Every mention has the fetch that found it."),
+        "Fetch {subject} is missing. It found a mention of this case.",
         """
         SELECT m.poll_id AS subject, max(m.interaction_id) AS interaction,
             max(i.conversation_id) AS conversation
@@ -33,9 +33,9 @@ CHECKS = (
     ),
     Check(
         "sighting",
-        _("In which source"),
-        _("Every mention was sighted in a source."),
-        "Mention {subject} does not say in which source it was seen.",
+        _("Source of a mention"),
+        _("Every mention has a source."),
+        "Mention {subject} has no source.",
         """
         SELECT m.id AS subject, m.interaction_id AS interaction,
             i.conversation_id AS conversation
@@ -47,9 +47,9 @@ CHECKS = (
     ),
     Check(
         "mention",
-        _("As it was found"),
-        _("Everything heard on a channel that is listened to is kept as it was found."),
-        "Touchpoint {subject} was heard, but the mention that was found is missing.",
+        _("Mention of an interaction"),
+        _("Every interaction from a monitored channel has its original mention."),
+        "The mention of interaction {subject} is missing.",
         """
         SELECT i.id AS subject, i.id AS interaction, i.profile_id AS profile,
             i.conversation_id AS conversation
@@ -60,9 +60,9 @@ CHECKS = (
     ),
     Check(
         "touchpoint",
-        _("What they said"),
-        _("What a mention, a case, a response or a feedback names is in the ledger."),
-        "Touchpoint {subject} is missing from the ledger: something that they said.",
+        _("Incoming interactions"),
+        _("Every interaction of a mention, case, response or feedback is in the ledger."),
+        "Incoming interaction {subject} is missing from the ledger.",
         """
         SELECT named.id AS subject, max(named."case") AS "case",
             COALESCE(max(named.response), max(r.id)) AS response
@@ -82,9 +82,9 @@ CHECKS = (
     ),
     Check(
         "conversation",
-        _("In which exchange"),
-        _("Every touchpoint stands in a conversation."),
-        "Conversation {subject} is missing; what was said in it is there.",
+        _("Conversation of an interaction"),
+        _("Every interaction has a conversation."),
+        "Conversation {subject} is missing, but its interactions exist.",
         """
         SELECT i.conversation_id AS subject, max(i.id) AS interaction,
             i.conversation_id AS conversation
@@ -94,9 +94,9 @@ CHECKS = (
     ),
     Check(
         "profile",
-        _("Who said it"),
-        _("Every touchpoint that names an outside party has its profile."),
-        "Profile {subject} is missing; what was said with it is there.",
+        _("Profile of an interaction"),
+        _("Every interaction with an outside party has its profile."),
+        "Profile {subject} is missing, but its interactions exist.",
         """
         SELECT i.profile_id AS subject, max(i.id) AS interaction,
             max(i.conversation_id) AS conversation
@@ -107,8 +107,8 @@ CHECKS = (
     ),
     Check(
         "in_case",
-        _("Which case it belongs to"),
-        _("Every exchange in which somebody wrote, or was answered, belongs to a case."),
+        _("Case of a conversation"),
+        _("Every conversation with an incoming message or an answer belongs to a case."),
         "Conversation {subject} belongs to no case.",
         """
         SELECT talk.id AS subject, max(talk.interaction) AS interaction,
@@ -135,8 +135,8 @@ CHECKS = (
     ),
     Check(
         "case",
-        _("The case"),
-        _("Every case that a conversation, a decision or a response names is there."),
+        _("Cases"),
+        _("Every case of a conversation, decision or response exists."),
         "Case {subject} is missing.",
         """
         SELECT named.id AS subject, max(named.response) AS response
@@ -150,9 +150,9 @@ CHECKS = (
     ),
     Check(
         "routed",
-        _("How it came to its department"),
-        _("Every case says how it was routed."),
-        "Case {subject} does not say how it was routed.",
+        _("Routing of a case"),
+        _("Every case has a routing event."),
+        "Case {subject} has no routing event.",
         """
         SELECT c.id AS subject, c.id AS "case"
         FROM routing_case c
@@ -162,9 +162,9 @@ CHECKS = (
     ),
     Check(
         "decided",
-        _("The decision in the case's history"),
-        _("Every decision about a case stands in the case's history."),
-        "Case {subject}: its history lacks {lacking} of its decisions.",
+        _("Decisions in the case history"),
+        _("Every decision about a case is in the case history."),
+        "Case {subject}: {lacking} of its decisions are missing from its history.",
         """
         SELECT made."case" AS subject, made."case", made.n - COALESCE(noted.n, 0) AS lacking
         FROM (
@@ -180,9 +180,9 @@ CHECKS = (
     ),
     Check(
         "decision",
-        _("What was decided"),
-        _("Every response comes of a decision, and so does every step that a history notes."),
-        "The decision is missing behind {subject}.",
+        _("Decisions"),
+        _("Every response and every decision event of a case has its decision."),
+        "The decision of {subject} is missing.",
         """
         SELECT 'response ' || r.id AS subject, r.id AS response, r.case_id AS "case"
         FROM responses_response r LEFT JOIN routing_decision d ON d.id = r.decision_id
@@ -206,9 +206,9 @@ CHECKS = (
     ),
     Check(
         "response",
-        _("The response"),
+        _("Responses"),
         _("Every decision to answer has its response."),
-        "Decision {subject} was to answer, but the response is missing.",
+        "The response of decision {subject} is missing.",
         """
         SELECT d.id AS subject, d.case_id AS "case"
         FROM routing_decision d LEFT JOIN responses_response r ON r.decision_id = d.id
@@ -218,9 +218,12 @@ CHECKS = (
     ),
     Check(
         "signatures",
-        _("Who signed"),
-        _("What a rule held went out with every signature, under these words to these places."),
-        "Response {subject} was held by a rule, but what went out is not what was signed.",
+        _("Approvals"),
+        _(
+            "Every response that a rule held was sent with all approvals of its text and "
+            "recipients."
+        ),
+        "Response {subject} was held by a rule, but the sent version was not approved.",
         """
         SELECT r.id AS subject, r.id AS response, r.case_id AS "case",
             r.text, r.subject AS title, r.audience, r.visibility, r.versions, r.steps,
@@ -250,11 +253,11 @@ CHECKS = (
     ),
     Check(
         "sending",
-        _("Where it went"),
-        _("Every released response has its sendings, and what we said came by one."),
-        "A sending is missing behind {subject}.",
+        _("Deliveries"),
+        _("Every released response has its deliveries, and every outgoing interaction has one."),
+        "A delivery of {subject} is missing.",
         """
-        SELECT 'touchpoint ' || i.id AS subject, i.id AS interaction, i.profile_id AS profile, (
+        SELECT 'interaction ' || i.id AS subject, i.id AS interaction, i.profile_id AS profile, (
                 SELECT max(r.id) FROM responses_response r
                 WHERE r.author_id = i.staff_id AND r.text = i.text
             ) AS response, i.conversation_id AS conversation
@@ -269,7 +272,7 @@ CHECKS = (
                 AND i.staff_id = r.author_id AND i.text = r.text
         )
         UNION ALL
-        SELECT 'sending ' || again.id, NULL, NULL, again.response_id, NULL
+        SELECT 'delivery ' || again.id, NULL, NULL, again.response_id, NULL
         FROM responses_delivery again
         LEFT JOIN responses_delivery old ON old.id = again.replaces_id
         WHERE again.replaces_id IS NOT NULL AND old.id IS NULL
@@ -278,9 +281,9 @@ CHECKS = (
     ),
     Check(
         "of_response",
-        _("What it says"),
-        _("Every sending belongs to a response."),
-        "Sending {subject} belongs to response {lost}, which is missing.",
+        _("Response of a delivery"),
+        _("Every delivery belongs to a response."),
+        "Delivery {subject} belongs to response {lost}, which is missing.",
         # The check "response" reports a decision without its response already.
         """
         SELECT own.id AS subject, own.id AS delivery, own.interaction_id AS interaction,
@@ -295,9 +298,9 @@ CHECKS = (
     ),
     Check(
         "ledger",
-        _("In the ledger"),
-        _("Everything sent is in the ledger."),
-        "Sending {subject} left, but the touchpoint is missing from the ledger.",
+        _("Sent interactions"),
+        _("Every sent delivery is in the ledger."),
+        "Delivery {subject} was sent, but its interaction is missing from the ledger.",
         """
         SELECT d.id AS subject, d.id AS delivery, d.response_id AS response, r.case_id AS "case"
         FROM responses_delivery d
@@ -308,20 +311,20 @@ CHECKS = (
     ),
     Check(
         "same_words",
-        _("The same in the ledger"),
-        _("The ledger has what was sent: these words, from us, to this party, in this exchange."),
-        "Sending {subject}: the ledger has {other}.",
+        _("Content of sent interactions"),
+        _("Every sent interaction has the delivered text, direction, recipient and conversation."),
+        "Delivery {subject}: the ledger has {other}.",
         # No text is compared if the network reported our post (its own words) or it was erased.
         """
         SELECT * FROM (
             SELECT d.id AS subject, d.id AS delivery, i.id AS interaction, r.id AS response,
                 r.case_id AS "case", CASE
-                    WHEN i.direction <> 'out' THEN 'it as said by them'
-                    WHEN i.profile_id IS DISTINCT FROM d.profile_id THEN 'another party'
-                    WHEN i.conversation_id <> d.conversation_id THEN 'another exchange'
+                    WHEN i.direction <> 'out' THEN 'it as incoming'
+                    WHEN i.profile_id IS DISTINCT FROM d.profile_id THEN 'another recipient'
+                    WHEN i.conversation_id <> d.conversation_id THEN 'another conversation'
                     WHEN i.staff_id IS NOT NULL AND i.text <> ''
                         AND i.text <> COALESCE(r.versions ->> d.account_id::text, r.text)
-                        THEN 'other words'
+                        THEN 'a different text'
                 END AS other
             FROM responses_delivery d
             JOIN crm_interaction i ON i.id = d.interaction_id
@@ -332,9 +335,9 @@ CHECKS = (
     ),
     Check(
         "feedback",
-        _("What came of it"),
-        _("Whatever answers something that we sent is linked to it."),
-        "Touchpoint {subject} answers a response, but is not linked to it.",
+        _("Feedback"),
+        _("Every answer to a response is linked to it."),
+        "Interaction {subject} answers a response but is not linked to it.",
         """
         SELECT i.id AS subject, i.id AS interaction, i.profile_id AS profile,
             max(d.response_id) AS response, i.conversation_id AS conversation

@@ -18,7 +18,7 @@ PATIENCE = 60
 """Seconds that the query of one check may take; then it is reported, and the others go on."""
 ROOM = 10
 """Seconds after which a task starts no other check; with PATIENCE less than a task's limit."""
-_UNFINISHED = "It was begun and not finished. It is tried again the next night."
+_UNFINISHED = "The check started but did not finish. It runs again the next night."
 
 
 def prove(proof: Proof, *, room: float | None = None) -> None:
@@ -60,6 +60,6 @@ def _make(check: Check, proof: Proof) -> None:
             raise  # the database is unavailable: the tick starts another attempt
         _log.warning("check not made", check=check.key, error=str(error))
         why = f"It took longer than {PATIENCE} seconds, or the database stopped it."
-        proof.note(check.key, missed=f"{why} It is tried again the next night.")
+        proof.note(check.key, missed=f"{why} It runs again the next night.")
     else:
         proof.note(check.key, found=len(found))

@@ -142,12 +142,12 @@ def _answers(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
 Narrow = Callable[[QuerySet[Any], Asked], QuerySet[Any]]
 KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], Narrow | None]] = {
     "sendings": (
-        _("Sendings"),
+        _("Deliveries"),
         lambda results: results.sendings.select_related("response", "account"),
         _sendings,
     ),
     "answers": (_("Answers"), lambda results: results.answers, _answers),
-    "mentions": (_("Mentions of it"), lambda results: results.mentions, None),
+    "mentions": (_("Mentions"), lambda results: results.mentions, None),
     "people": (_("People who answered"), lambda results: results.people, None),
     "contacts": (_("New contacts"), lambda results: results.contacts, None),
     "cases": (

@@ -171,7 +171,9 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
     case = delivery.response.case
     if case and not delivery.response.is_macro:
         for each in found:
-            join_message(case, each, now=now, why="They answered before our sending was confirmed.")
+            join_message(
+                case, each, now=now, why="The answer came before the delivery was confirmed."
+            )
 
 
 def _await_an_answer(delivery: Delivery, *, now: datetime) -> None:

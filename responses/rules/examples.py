@@ -59,7 +59,7 @@ def failed(rule: ResponseRule, example: Example) -> str:
         return ""
     said = explain(rule.condition, example.facts.asked()).sentence
     if rule.verdict == "require" and example.holds:
-        said = f"the text has “{rule.wording}”, or {said}"
+        said = f"the text contains “{rule.wording}”, or {said}"
     if example.holds:
-        return f"The rule must catch this, and does not: {said}. Nothing was saved."
-    return f"The rule must let this pass, and catches it: {said}. Nothing was saved."
+        return f"The rule must catch this example, but does not: {said}. Nothing was saved."
+    return f"The rule must not catch this example, but does: {said}. Nothing was saved."

@@ -82,17 +82,17 @@ SCHEMA: Schema = {
         Field("text", "text", "text"),
         Field("length", "number", "length"),
         Field("links", "number", "number of links"),
-        Field("personal", "set", "personal fact", KINDS),
+        Field("personal", "set", "personal data", KINDS),
         Field("department", "choice", "department"),
         Field("author", "choice", "author"),
         Field("author_is_lead", "bool", "written by a team lead"),
-        Field("taken", "bool", "somebody else's case"),
+        Field("taken", "bool", "assigned to another agent"),
         Field("issue", "bool", "part of an issue"),
         Field("priority", "choice", "priority"),
         Field("tags", "set", "tag"),
         Field("known", "bool", "a known contact"),
-        Field("contact_kind", "choice", "kind of contact"),
-        Field("reach", "number", "their reach"),
+        Field("contact_kind", "choice", "contact kind"),
+        Field("reach", "number", "recipient reach"),
         Field("readers", "number", "readers in 30 days"),
         Field("topics", "set", "topic"),
         Field("hour", "number", "hour of the day"),
@@ -122,7 +122,7 @@ class ResponseRule:
 
 
 DRAFTS_ONLY = ResponseRule(
-    0, "Drafts only", Group("all"), "hold", "You write drafts; a team lead lets them go."
+    0, "Drafts only", Group("all"), "hold", "You write drafts. A team lead sends them."
 )
 """Holds every response of an author who may only write drafts."""
 
@@ -205,7 +205,7 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
         rule=rule.pk,
         name=rule.name,
         verdict=rule.verdict,
-        sentence=rule.reason or found.sentence or "This rule always applies.",
+        sentence=rule.reason or found.sentence or "This rule always matches.",
         move_to=rule.move_to,
         wording=rule.wording,
         steps=rule.steps if held else (),

@@ -48,7 +48,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
 def review(request: StaffRequest, pk: int) -> HttpResponse:
     """Record that the user has read a response that was sent."""
     response = _to_approve(request, pk)
-    return _try(request, lambda: response.review(by=request.user), lambda: _("Read."))
+    return _try(request, lambda: response.review(by=request.user), lambda: _("Marked as reviewed."))
 
 
 @require_POST
@@ -153,12 +153,12 @@ def _cancel(request: StaffRequest, response: Response) -> str:
     taken_back = response.author == request.user and _take_back(response)
     # If a newer case has the conversation, reopening would give it two open cases.
     if response.case and response.case.is_closed and not response.case.newer:
-        response.case.reopen(by=request.user, why=_("Its answer was undone."))
+        response.case.reopen(by=request.user, why=_("The answer was undone."))
     if after_all:
-        return _("Cancelled. Nothing left, and what it had stopped goes out after all.")
+        return _("Cancelled. Nothing was sent. The text that it replaced will be sent after all.")
     if taken_back:
-        return _("Cancelled. Nothing left, and the text is a draft again.")
-    return _("Cancelled. Nothing left. The text stays in the history.")
+        return _("Cancelled. Nothing was sent. The text is a draft again.")
+    return _("Cancelled. Nothing was sent. The text is kept in the history.")
 
 
 def _take_back(response: Response) -> bool:
@@ -242,10 +242,10 @@ def _try(
 def _signed(response: Response) -> str:
     """Message after an approval: another signature is missing, or it leaves now or later."""
     if response.state == State.HELD:
-        return _("Approved. It waits for a supervisor's signature as well.")
+        return _("Approved. It now waits for approval by a supervisor.")
     if response.send_at and response.send_at > timezone.now():
-        return _("Approved. It leaves at its time.")
-    return _("Approved. It is on its way.")
+        return _("Approved. It will be sent at the scheduled time.")
+    return _("Approved. It is being sent.")
 
 
 def _approvals(
@@ -346,7 +346,7 @@ def _stale(request: StaffRequest, response: Response, form: EditForm, stale: Sta
 def _fate(response: Response) -> str:
     says = {
         State.HELD: f"{held_for(response)}.",
-        State.RELEASED: _("On its way."),
-        State.DRAFT: _("Kept as a draft. It goes nowhere until it is sent."),
+        State.RELEASED: _("It is being sent."),
+        State.DRAFT: _("Saved as a draft. It is not sent."),
     }
     return says.get(State(response.state), response.get_state_display())

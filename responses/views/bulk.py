@@ -35,7 +35,9 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     job = Job.ask("responses.bulk", by=request.user, total=total, form=form, here=here, **asked)
     # The same form UUID returns the first job: it must not pass for another request.
     if job.owner_id != request.user.pk or job.data != asked:
-        messages.error(request, _("This form was used before. Nothing was done: press again."))
+        messages.error(
+            request, _("This form was already used. Nothing was changed. Press the button again.")
+        )
         return _answer(request)
     if not here:
         messages.success(
@@ -56,14 +58,14 @@ def carry_out(request: StaffRequest) -> HttpResponse:
 def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
     job = get_object_or_404(Job, uuid=uuid, owner=request.user, kind="responses.bulk")
     if not job.ended_at:
-        messages.error(request, _("It is still under way. Take it back when it has ended."))
+        messages.error(request, _("It is still running. Undo it when it has ended."))
     elif job.result.get("undone"):
-        messages.error(request, _("This was taken back already."))
+        messages.error(request, _("This was already undone."))
     else:
         back, left = bulk.take_back(job, by=request.user)
-        said = _("Taken back: %(back)d.") % {"back": back}
+        said = _("Undone: %(back)d.") % {"back": back}
         if left:
-            said += " " + _("%(left)d had changed since and stay as they are.") % {"left": left}
+            said += " " + _("%(left)d had changed since and were left unchanged.") % {"left": left}
         messages.success(request, said)
     return _answer(request)
 
@@ -73,7 +75,7 @@ def _asked(request: HttpRequest) -> dict[str, Any] | str:
     verb, posted = request.POST.get("verb", ""), request.POST
     cases = [seen for each in posted.getlist("case")[:MOST] if (seen := _seen(each))]
     if verb not in bulk.VERBS or not cases:
-        return _("Select the cases first, then say what to do with them.")
+        return _("Select the cases first, then choose an action.")
     asked: dict[str, Any] = {"verb": verb, "cases": cases}
     words = {
         name: " ".join(storable(posted.get(name, "")).split()) for name in ("tag", "why", "issue")
@@ -81,17 +83,17 @@ def _asked(request: HttpRequest) -> dict[str, Any] | str:
     if verb == "assign":
         person = number(posted.get("person", ""))
         if person and not User.objects.active().filter(pk=person).exists():
-            return _("This person is not here any more. Nothing was changed.")
+            return _("This user is no longer active. Nothing was changed.")
         return asked | {"person": person}
     if verb == "tag":
-        return asked | {"tag": words["tag"][:60]} if words["tag"] else _("Write the tag to add.")
+        return asked | {"tag": words["tag"][:60]} if words["tag"] else _("Enter the tag to add.")
     if verb == "nothing":
-        return asked | {"why": words["why"][:500]} if words["why"] else _("Say why there is none.")
+        return asked | {"why": words["why"][:500]} if words["why"] else _("Enter a reason.")
     if verb == "issue":
         return (
             asked | {"issue": _issue(request, words["issue"])}
             if words["issue"]
-            else _("Name the issue: an open one, or a new one.")
+            else _("Enter an open issue or a new name.")
         )
     return asked
 

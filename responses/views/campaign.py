@@ -90,13 +90,13 @@ def new(request: StaffRequest) -> HttpResponse:
         raise PermissionDenied
     initial = {"owner": request.user, "department": mine[0]}
     form = CampaignForm(request.POST or None, user=request.user, initial=initial)
-    return _save(request, form, _("The campaign is there. Count its statements in."))
+    return _save(request, form, _("Campaign created. Add its posts now."))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
     form = CampaignForm(request.POST or None, user=request.user, instance=_to_edit(request, pk))
-    return _save(request, form, _("Saved. What was heard before stays."))
+    return _save(request, form, _("Campaign saved. Earlier mentions are kept."))
 
 
 @require_POST
@@ -105,10 +105,10 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
     found = _to_edit(request, pk)
     if "open" in request.POST:
         found.open_again()
-        messages.success(request, _("Open again, and its topic listens."))
+        messages.success(request, _("Campaign reopened. Its topic is active again."))
     else:
         found.close()
-        messages.success(request, _("Closed. Its topic listens no more; what came of it stays."))
+        messages.success(request, _("Campaign closed. Its topic is off. Its results are kept."))
     return redirect(found)
 
 
@@ -132,9 +132,9 @@ def count_in(request: StaffRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect(statement)
     if chosen is None:
-        messages.success(request, _("It counts for no campaign."))
+        messages.success(request, _("Removed from the campaign."))
         return redirect(statement)
-    messages.success(request, _("It counts for “%s”.") % chosen)
+    messages.success(request, _("Added to the campaign “%s”.") % chosen)
     return redirect(chosen if "stay" in request.POST else statement)
 
 

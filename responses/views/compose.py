@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -124,12 +125,12 @@ def _say_noted(request: StaffRequest, text: str, told: list[User]) -> None:
     """Confirm the note and name who was notified; warn if an @ matched no colleague."""
     if told:
         names = ", ".join(str(user) for user in told)
-        messages.success(request, _("Noted, and told: %s. It stays inside.") % names)
-    elif "@" in text:
-        said = _("Noted, but nobody who sees this case is called so. Write @ and a full name.")
-        messages.warning(request, said)
+        messages.success(request, _("Note saved. Notified: %s.") % names)
+    elif unknown := re.search(r"@(\w+)", text):
+        said = _("Note saved. No one named “%s” can see this case, so nobody was notified.")
+        messages.warning(request, said % unknown[1])
     else:
-        messages.success(request, _("Noted. It stays inside."))
+        messages.success(request, _("Note saved. It is internal."))
 
 
 @require_POST
@@ -239,7 +240,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         if request.POST.get("then") == "done" and response.state == State.RELEASED:
             _finish_too(request, case, form)
     else:
-        messages.success(request, _("Case done without a response."))
+        messages.success(request, _("Case closed without reply."))
     if not request.headers.get("HX-Request"):
         return redirect(case)
     if response and response.state == State.HELD:
@@ -259,7 +260,7 @@ def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
     try:
         case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
     except Stale:
-        messages.warning(request, _("They wrote again meanwhile, so the case stays open."))
+        messages.warning(request, _("A new message arrived meanwhile, so the case stays open."))
 
 
 def _look_again(
@@ -324,7 +325,7 @@ def tell(request: StaffRequest, response: Response) -> None:
         undo = render_to_string("responses/_undo.html", shown, request)
         messages.success(request, undo)
     else:
-        messages.success(request, _("Written down."))
+        messages.success(request, _("Response logged."))
 
 
 def _hand(case: Case) -> Account:
@@ -335,5 +336,5 @@ def _hand(case: Case) -> Account:
     return Account.objects.get_or_create(
         network="offline",
         self_key="",
-        defaults={"kind": "manual", "name": "By hand", "owner": case.department.owner},
+        defaults={"kind": "manual", "name": "Logged manually", "owner": case.department.owner},
     )[0]

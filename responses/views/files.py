@@ -35,11 +35,11 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
     except (Refused, Stale) as error:
         messages.error(request, str(error))
         return _back(request, response)
-    says = _("“%(name)s” was removed. It is not sent.") % {"name": file.name}
+    says = _("“%(name)s” was removed. It will not be sent.") % {"name": file.name}
     if left != response and left.state == "held":
         says = f"{says} {held_for(left)}."
     elif left != response and left.state == "draft":
-        says = _("%(says)s The text is a draft now: send it when it is right.") % {"says": says}
+        says = _("%(says)s The text is now a draft. Send it when it is ready.") % {"says": says}
     messages.success(request, says)
     return _back(request, left)
 

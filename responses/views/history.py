@@ -67,7 +67,7 @@ def export(request: StaffRequest) -> HttpResponseBase:
     """Export all responses that match the URL's filters, streamed a few hundred at a time."""
     form = HistoryForm(request.GET, user=request.user)
     if not form.is_valid():
-        messages.error(request, _("A filter makes no sense, so nothing was exported."))
+        messages.error(request, _("A filter is invalid. Nothing was exported."))
         return redirect(f"{reverse('responses:history')}?{query_of(request.GET)}")
     rows = lines(form.found, request.user, timezone.get_current_timezone())
     answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
@@ -84,10 +84,10 @@ def save_view(request: StaffRequest) -> HttpResponse:
     mine = HistoryView(owner=request.user, query=query)
     form = HistoryViewForm(request.POST, instance=mine)
     if not form.is_valid():
-        messages.error(request, _("The view needs a name that you have not used yet."))
+        messages.error(request, _("Enter a view name that you have not used yet."))
         return redirect(f"{reverse('responses:history')}?{query}")
     view = form.save()
-    messages.success(request, _("“%s” is among your views.") % view)
+    messages.success(request, _("View “%s” saved.") % view)
     return redirect(view)
 
 
@@ -95,7 +95,7 @@ def save_view(request: StaffRequest) -> HttpResponse:
 def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
     view = get_object_or_404(HistoryView, pk=pk, owner=request.user)
     view.delete()
-    messages.success(request, _("“%s” is gone from the views. What was said stays.") % view)
+    messages.success(request, _("View “%s” deleted. The responses are unchanged.") % view)
     return redirect("responses:history")
 
 
@@ -121,7 +121,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
     form.save()
     if request.headers.get("HX-Request"):
         return _judged(request, feedback)
-    messages.success(request, _("Outcome written down."))
+    messages.success(request, _("Outcome saved."))
     return redirect(feedback.response)
 
 

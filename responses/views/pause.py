@@ -23,14 +23,15 @@ def pause(request: StaffRequest) -> HttpResponse:
     if request.POST.get("to") == "active":
         if Pause.objects.all().end(by=request.user):
             messages.success(
-                request, _t("Sending again. What waited for long stands under “Check sending”.")
+                request,
+                _t("Sending resumed. Overdue deliveries are listed under “Delivery problems”."),
             )
         return redirect("responses:sendings")
     form = PauseForm(request.POST)
     if not form.is_valid():
         return sendings_page(request, status=422, pause_form=form)
     if not Pause.objects.all().begin(by=request.user, why=form.cleaned_data["why"]):
-        messages.error(request, _t("It was paused already."))
+        messages.error(request, _t("Sending was already paused."))
     return redirect("responses:sendings")
 
 
@@ -42,7 +43,7 @@ def release(request: StaffRequest) -> HttpResponse:
     if not form.is_valid():
         return sendings_page(request, status=422, release_form=form)
     if restored_database.release(by=request.user, now=timezone.now()):
-        messages.success(request, _t("Sending goes on. Each text is sent at its time."))
+        messages.success(request, _t("Sending resumed. Each text is sent at its scheduled time."))
     else:
-        messages.error(request, _t("Sending was resumed already. Nothing changed."))
+        messages.error(request, _t("Sending was already resumed. Nothing changed."))
     return redirect("responses:sendings")

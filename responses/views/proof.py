@@ -38,7 +38,7 @@ def proof(request: StaffRequest) -> HttpResponse:
     """Show the gaps and the checks of the record; POST starts a check now."""
     if request.method == "POST":
         Proof.objects.ask(by=request.user)
-        messages.success(request, _("Looking through the record. Look again in a moment."))
+        messages.success(request, _("The check has started. Reload this page in a moment."))
         return redirect("responses:proof")
     last = Proof.objects.exclude(ended_at=None).order_by("-pk").first()
     open_holes = Hole.objects.open()

@@ -48,7 +48,7 @@ def _may_change(row: SavedReply, user: User) -> bool:
 def _save(request: StaffRequest, form: SavedReplyForm) -> HttpResponse:
     if form.is_valid():
         row = form.save()
-        messages.success(request, _("“%s” is saved. It is under ; in the composer.") % row)
+        messages.success(request, _("“%s” saved. Press ; in the composer to insert it.") % row)
         return redirect("responses:saved_replies")
     status = 422 if form.is_bound else 200
     return render(request, "responses/saved_reply.html", {"form": form}, status=status)

@@ -31,9 +31,9 @@ def check(request: StaffRequest, pk: int) -> HttpResponse:
     unknown = Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN)
     if unknown.update(settle_after=timezone.now()):
         nudge("scrm.pipeline.settle", delivery.pk)
-        messages.success(request, _("Asking the network. Look again in a moment."))
+        messages.success(request, _("Checking with the network. Reload this page in a moment."))
     else:
-        messages.error(request, _("Its fate is known by now. Nothing was changed."))
+        messages.error(request, _("Its result is already known. Nothing was changed."))
     return redirect("responses:sendings")
 
 
@@ -51,7 +51,7 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
         return sendings_page(request, form=form, at=pk, status=422)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
-    messages.success(request, _("Written down as sent."))
+    messages.success(request, _("Marked as sent."))
     return redirect("responses:sendings")
 
 
@@ -67,7 +67,7 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
         delivery.send_again(by=request.user)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
-    messages.success(request, _("Sending it again."))
+    messages.success(request, _("It is being sent again."))
     return redirect("responses:sendings")
 
 
@@ -78,7 +78,7 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
         delivery.send_late(by=request.user)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
-    messages.success(request, _("Sending it now."))
+    messages.success(request, _("It is being sent now."))
     return redirect("responses:sendings")
 
 
@@ -89,5 +89,5 @@ def put_away(request: StaffRequest, pk: int) -> HttpResponse:
         delivery.put_away(by=request.user)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
-    messages.success(request, _("Put away. It stays in the history."))
+    messages.success(request, _("Dismissed. It is kept in the history."))
     return redirect("responses:sendings")

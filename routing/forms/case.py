@@ -21,7 +21,7 @@ class NothingForm(PlainForm):
 
 
 class ReasonForm(PlainForm):
-    why = forms.CharField(required=False, max_length=500, label=__("Why (if it needs saying)"))
+    why = forms.CharField(required=False, max_length=500, label=__("Reason (optional)"))
 
 
 class HandOverForm(PlainForm):
@@ -30,17 +30,17 @@ class HandOverForm(PlainForm):
     Within the same department a case is assigned instead.
     """
 
-    department = forms.ModelChoiceField(Department.objects.none(), label=__("To which department"))
+    department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
     person = forms.ModelChoiceField(
         User.objects.none(),
         required=False,
-        label=__("To whom there"),
-        empty_label=__("Nobody: whoever takes it"),
+        label=__("Assignee"),
+        empty_label=__("Unassigned"),
     )
     why = forms.CharField(
         max_length=500,
-        label=__("Why"),
-        error_messages={"required": __("Say why, so that they need not ask.")},
+        label=__("Reason"),
+        error_messages={"required": __("Give a reason for the new department.")},
     )
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
@@ -73,8 +73,8 @@ class SnoozeForm(PlainForm):
         ("afternoon", __("In four hours")),
         ("tomorrow", __("Tomorrow at 9:00")),
         ("monday", __("On Monday at 9:00")),
-        ("reply", __("Until they write")),
-        ("", __("At the time below")),
+        ("reply", __("Until the next message")),
+        ("", __("At a date and time")),
     ]
     preset = forms.ChoiceField(
         choices=PRESETS, required=False, label=__("Until"), initial="tomorrow"
@@ -97,9 +97,9 @@ class SnoozeForm(PlainForm):
         # A date at the calendar's end cannot be shown in every time zone: tellable() limits it.
         data["until"] = tellable(data.get("until"))
         if data["until"] is None:
-            self.add_error("until", _("Choose until when."))
+            self.add_error("until", _("Choose how long to snooze."))
         elif data["until"] <= now:
-            self.add_error("until", _("This time has passed. Choose one that is ahead."))
+            self.add_error("until", _("This time is in the past. Choose a later time."))
         return data
 
 
@@ -118,8 +118,8 @@ class AssignForm(PlainForm):
     person = forms.ModelChoiceField(
         User.objects.none(),
         required=False,
-        label=__("Who works on it"),
-        empty_label=__("Nobody: whoever takes it"),
+        label=__("Assignee"),
+        empty_label=__("Unassigned"),
     )
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:

@@ -23,7 +23,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
     """
 
     is_fallback = forms.BooleanField(
-        required=False, label=__("Work that no rule claims comes here")
+        required=False, label=__("Fallback department for cases that match no rule")
     )
 
     class Meta:
@@ -35,8 +35,10 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         labels = {
             "colour": __("Colour"),
-            "is_restricted": __("Restricted: others see only that there is a conversation"),
-            "accounts": __("Accounts that its people may answer from"),
+            "is_restricted": __(
+                "Restricted: other departments see only that a conversation exists"
+            ),
+            "accounts": __("Accounts for responses"),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +68,9 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_colour(self) -> str:
         colour: str = self.cleaned_data["colour"]
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-            raise forms.ValidationError(_("A colour is # and six of 0 to 9, a to f: #5b6472."))
+            raise forms.ValidationError(
+                _("Enter a colour as # and six hexadecimal digits, such as #5b6472.")
+            )
         return colour
 
     def clean_is_fallback(self) -> bool:
@@ -74,7 +78,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         others = Department.objects.filter(is_fallback=True).exclude(pk=self.instance.pk)
         if not wanted and not others.exists():
             raise forms.ValidationError(
-                _("There must be one: make another department the one that gets it instead.")
+                _("There must be a fallback department. Set it in another department instead.")
             )
         return wanted
 
@@ -105,6 +109,6 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class MemberForm(PlainForm):
     user = forms.ModelChoiceField(
-        User.objects.active().order_by("name"), label=__("Who"), empty_label=__("Choose a person")
+        User.objects.active().order_by("name"), label=__("User"), empty_label=__("Choose a user")
     )
-    role = forms.ChoiceField(choices=Membership.Role.choices, label=__("As"))
+    role = forms.ChoiceField(choices=Membership.Role.choices, label=__("Role"))

@@ -57,8 +57,8 @@ class InboxForm(PlainForm):
     )
     who = forms.ChoiceField(
         required=False,
-        label=__("Who"),
-        choices=[_ANY, ("known", __("known contacts")), ("strangers", __("strangers"))],
+        label=__("Contact"),
+        choices=[_ANY, ("known", __("known contacts")), ("strangers", __("no contact yet"))],
     )
     assignee = forms.ChoiceField(required=False, label=__("Assignee"))
     priority = forms.ChoiceField(
@@ -66,7 +66,7 @@ class InboxForm(PlainForm):
     )
     due = forms.ChoiceField(
         required=False,
-        label=__("Answer due"),
+        label=__("Reply due"),
         choices=[_ANY, ("over", __("overdue")), ("soon", __("within an hour"))],
     )
     channel = forms.ChoiceField(required=False, label=__("Channel"))
@@ -79,10 +79,14 @@ class InboxForm(PlainForm):
         Issue.objects.all(), required=False, label=__("Issue"), empty_label=__("any")
     )
     since = forms.DateField(
-        required=False, label=__("Wrote since"), widget=forms.DateInput(attrs={"type": "date"})
+        required=False,
+        label=__("Last message from"),
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     until = forms.DateField(
-        required=False, label=__("Wrote until"), widget=forms.DateInput(attrs={"type": "date"})
+        required=False,
+        label=__("Last message until"),
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
 
     FILTERS = (
@@ -96,7 +100,9 @@ class InboxForm(PlainForm):
         departments = Department.objects.visible_to(user)
         self.fields["department"].queryset = departments  # type: ignore[attr-defined]
         # A callable: queried only if an assignee is given or the choices are shown.
-        self._choose("assignee", lambda: [_ANY, ("nobody", _("nobody")), *self._named["assignee"]])
+        self._choose(
+            "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
+        )
         self._choose("channel", [_ANY, *((kind, kind) for kind in kinds())])
         online = [("post", __("Post")), ("comment", __("Comment")), ("message", __("Message"))]
         self._choose("kind", [_ANY, *online, *OFFLINE_KINDS])
@@ -176,10 +182,10 @@ class SaveViewForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = SavedView
         fields = ["name", "is_shared"]
-        labels = {"name": __("Name of this view"), "is_shared": __("Everybody sees it")}
+        labels = {"name": __("View name"), "is_shared": __("Shared with everyone")}
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if SavedView.objects.filter(owner=self.instance.owner_id, name=name).exists():
-            raise forms.ValidationError(_("You have a view of this name already."))
+            raise forms.ValidationError(_("You already have a view with this name."))
         return name

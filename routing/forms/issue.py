@@ -16,7 +16,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Issue
         fields = ["name", "about", "owner"]
-        labels = {"name": __("Name"), "about": __("What it is about"), "owner": __("Owner")}
+        labels = {"name": __("Name"), "about": __("Description"), "owner": __("Owner")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
@@ -30,7 +30,7 @@ class CaseNumbersForm(PlainForm):
         label=__("Case numbers"),
         max_length=2000,
         help_text=__("For example: 12, 15 #18"),
-        error_messages={"required": __("Write at least one case number.")},
+        error_messages={"required": __("Enter at least one case number.")},
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -41,15 +41,13 @@ class CaseNumbersForm(PlainForm):
         text: str = self.cleaned_data["numbers"]
         words = [word.lstrip("#") for word in re.split(r"[\s,;]+", text) if word]
         if odd := [word for word in words if not re.fullmatch(r"\d{1,18}", word)]:
-            raise forms.ValidationError(
-                _("These are not case numbers: %(odd)s.") % {"odd": ", ".join(odd)}
-            )
+            raise forms.ValidationError(_("Not case numbers: %(odd)s.") % {"odd": ", ".join(odd)})
         wanted = {int(word) for word in words}
         cases = list(Case.objects.workable_by(self.user).filter(pk__in=wanted).order_by("pk"))
         if missing := sorted(wanted - {case.pk for case in cases}):
             numbers = ", ".join(f"#{number}" for number in missing)
             raise forms.ValidationError(
-                _("There are no such cases in your departments: %(numbers)s. Nothing was added.")
+                _("Not found in your departments: %(numbers)s. No cases were added.")
                 % {"numbers": numbers}
             )
         self.cleaned_data["cases"] = cases

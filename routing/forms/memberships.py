@@ -21,7 +21,7 @@ class SeatsForm(PlainForm):
             self.fields[name] = forms.ChoiceField(
                 label=department.name,
                 required=False,
-                choices=[("", __("not here")), *Membership.Role.choices],
+                choices=[("", __("no role")), *Membership.Role.choices],
                 initial=self.held.get(department.pk, ""),
             )
 

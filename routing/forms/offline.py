@@ -29,7 +29,7 @@ OFFLINE_KINDS = [
 _TABS = ("call", "letter", "other")
 _LABELS = {
     "call": __("What was said"),
-    "letter": __("Transcription: what the letter says"),
+    "letter": __("Transcription of the letter"),
     "other": __("What was said"),
 }
 
@@ -43,7 +43,7 @@ class OfflineForm(PlainForm):
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     kind = forms.ChoiceField(
         choices=OFFLINE_KINDS,
-        label=__("What it was"),
+        label=__("Type"),
         widget=forms.HiddenInput,
         initial="call",
     )
@@ -59,18 +59,18 @@ class OfflineForm(PlainForm):
     phone = forms.CharField(
         required=False,
         max_length=254,
-        label=__("Phone number or mail address"),
+        label=__("Phone number or e-mail address"),
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": " "}),
     )
     text = forms.CharField(
         max_length=LONGEST_TEXT,
         widget=forms.Textarea(attrs={"rows": 7, "dir": "auto"}),
-        error_messages={"required": __("Write down what was said.")},
+        error_messages={"required": __("Enter what was said.")},
     )
     said_at = forms.DateTimeField(
         required=False,
         label=__("When"),
-        help_text=__("Empty means now."),
+        help_text=__("Empty: now."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     scans = ScansField(required=False, label=__("Scan"))
@@ -103,7 +103,7 @@ class OfflineForm(PlainForm):
     def clean_said_at(self) -> datetime | None:
         at = tellable(self.cleaned_data["said_at"])
         if at and at > timezone.now():
-            raise forms.ValidationError(_("This is in the future. When was it said?"))
+            raise forms.ValidationError(_("This time is in the future. Enter when it was said."))
         return at
 
     def clean_phone(self) -> str:
@@ -117,7 +117,7 @@ class OfflineForm(PlainForm):
         value: str = self.cleaned_data["profile"]
         self.who = chosen(value)
         if value not in {"", NEW} and self.who is None:
-            raise forms.ValidationError(_("They are not there any more. Look them up again."))
+            raise forms.ValidationError(_("This person no longer exists. Search again."))
         return value
 
     def clean(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class OfflineForm(PlainForm):
             except Unclear:
                 self.cleaned_data["name"] = words
         elif words or not self.cleaned_data.get("case"):
-            self.add_error("name", _("Choose who it was, or write a name or a number."))
+            self.add_error("name", _("Choose a person, or enter a name or a number."))
 
     def _refuse_anothers_number(self) -> None:
         """Refuse a number or address of another contact than the one that was chosen by name."""
@@ -149,7 +149,7 @@ class OfflineForm(PlainForm):
         if other:
             self.add_error(
                 "phone",
-                _("This belongs to %(other)s. Choose them, or leave it out.")
+                _("This belongs to %(other)s. Choose that person, or clear the field.")
                 % {"other": other.contact},
             )
 

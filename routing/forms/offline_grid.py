@@ -22,15 +22,15 @@ from scrm.web.params import number
 STEP, MOST = 10, 200
 Columns = Mapping[str, str | Promise]
 CARD_COLUMNS: Columns = {
-    "text": __("What the card says"),
+    "text": __("Text of the card"),
     "name": __("Name"),
-    "reach": __("Phone or mail"),
+    "reach": __("Phone or e-mail"),
     "when": __("When"),
 }
 VOICE_COLUMNS: Columns = {
-    "name": __("Who"),
-    "text": __("What they said"),
-    "reach": __("Phone or mail"),
+    "name": __("Person"),
+    "text": __("Text"),
+    "reach": __("Phone or e-mail"),
 }
 
 
@@ -96,13 +96,13 @@ class Grid:
         try:
             pasted = self._read_lines()
         except csv.Error:
-            self.trouble = _("These lines cannot be read: a quotation mark is never closed.")
+            self.trouble = _("These lines cannot be read: a quotation mark is not closed.")
             return
         filled = [row for row in self.rows if row.filled] + pasted
         if len(filled) > MOST:
             self.trouble = _(
-                "These are %(n)s rows, and at most %(most)s fit into one form. Nothing was lost: "
-                "take out some, or bring them all in as a survey file."
+                "%(n)s rows are too many: a form takes at most %(most)s. Your entries were kept. "
+                "Remove some rows, or import them all as a survey file."
             ) % {"n": f"{len(filled):,}", "most": MOST}
             return
         count, self.rows, self.lines = len(self.rows), filled, ""
@@ -187,7 +187,7 @@ class EventForm(GridForm):
         max_length=200,
         label=__("Title"),
         widget=forms.TextInput(attrs={"dir": "auto"}),
-        error_messages={"required": __("Give it a title: it ties the voices together.")},
+        error_messages={"required": __("Enter a title. It groups the entries.")},
     )
     place = forms.CharField(
         required=False,
@@ -199,15 +199,15 @@ class EventForm(GridForm):
         label=__("Day"),
         initial=timezone.localdate,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        error_messages={"required": __("On which day was it?")},
+        error_messages={"required": __("Enter the day.")},
     )
 
     def clean_day(self) -> date:
         day: date = self.cleaned_data["day"]
         if day > timezone.localdate():
-            raise forms.ValidationError(_("This is in the future. When was it?"))
+            raise forms.ValidationError(_("This date is in the future. Check the day."))
         if day.year < 1900:
-            raise forms.ValidationError(_("This is before 1900. Is the year right?"))
+            raise forms.ValidationError(_("This date is before 1900. Check the year."))
         return day
 
     def title(self) -> str:

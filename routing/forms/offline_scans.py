@@ -39,7 +39,9 @@ class ScansField(forms.FileField):
         attrs={
             "accept": ACCEPTED,
             "data-largest": LARGEST,
-            "data-too-large": __("One of these is larger than 25 MB. Choose again without it."),
+            "data-too-large": __(
+                "One of these files is larger than 25 MB. Choose the files again without it."
+            ),
         }
     )
 
@@ -59,10 +61,11 @@ def trouble(file: UploadedFile[bytes]) -> str:
         return _("“%(name)s” is empty.") % {"name": name}
     if file.size > LARGEST:
         return _(
-            "“%(name)s” has %(size)s; a scan may have 25 MB. Scan it in fewer dots, or in parts."
+            "“%(name)s” has %(size)s. The limit is 25 MB. Scan it at a lower resolution, or in "
+            "parts."
         ) % {"name": name, "size": filesizeformat(file.size)}
     if not content_type(file):
-        return _("“%(name)s” is no PDF, PNG, JPEG or TIFF file.") % {"name": name}
+        return _("“%(name)s” is not a PDF, PNG, JPEG or TIFF file.") % {"name": name}
     return ""
 
 

@@ -16,11 +16,11 @@ from routing.offline.csv_file import MOST_BYTES, Sheet, Unreadable, read
 from routing.offline.survey import Plan, heading_of
 
 HOLDS = [
-    (column_guess.NOTHING, __("Left out")),
-    (column_guess.TEXT, __("What they said")),
-    (column_guess.SCORE, __("Score, into the text")),
+    (column_guess.NOTHING, __("Ignore")),
+    (column_guess.TEXT, __("Text")),
+    (column_guess.SCORE, __("Score (added to the text)")),
     (column_guess.NAME, __("Name")),
-    (column_guess.MAIL, __("Mail address")),
+    (column_guess.MAIL, __("E-mail address")),
     (column_guess.PHONE, __("Phone")),
     (column_guess.WHEN, __("When")),
 ]
@@ -38,7 +38,7 @@ class UploadForm(PlainForm):
         ),
         error_messages={
             "required": __("Choose a file."),
-            "empty": __("This file is empty. Choose another."),
+            "empty": __("This file is empty. Choose another file."),
         },
     )
 
@@ -46,8 +46,8 @@ class UploadForm(PlainForm):
         file: UploadedFile[bytes] = self.cleaned_data["file"]
         if file.size and file.size > MOST_BYTES:
             raise forms.ValidationError(
-                _("This file has %(size)s, and at most 10 MB go in at once. Split it, and bring "
-                  "the parts in one by one.") % {"size": filesizeformat(file.size)}
+                _("This file has %(size)s. The limit is 10 MB. Split it and import the parts "
+                  "one by one.") % {"size": filesizeformat(file.size)}
             )  # fmt: skip
         self.raw = file.read()
         try:
@@ -77,33 +77,33 @@ class PlanForm(PlainForm):
     title = forms.CharField(
         required=False,
         max_length=200,
-        label=__("Name of the survey"),
-        help_text=__("Stands over each answer, and ties them together."),
+        label=__("Survey name"),
+        help_text=__("Used as the title of each answer. It groups the answers."),
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
     encoding = forms.ChoiceField(
         label=__("Encoding"),
         choices=[
             ("utf-8", "UTF-8"),
-            ("utf-8-sig", __("UTF-8 with a mark")),
+            ("utf-8-sig", __("UTF-8 with BOM")),
             ("utf-16", __("UTF-16 (“Unicode text”)")),
             ("cp1252", __("Windows, Western")),
         ],
     )
     delimiter = forms.ChoiceField(
-        label=__("Cells are parted by"),
+        label=__("Delimiter"),
         choices=[(",", __("commas")), (";", __("semicolons")), ("\t", __("tabs"))],
     )
     order = forms.ChoiceField(
-        label=__("Dates begin with"),
+        label=__("Date order"),
         required=False,
         choices=[
-            ("", __("the year, or are clear")),
-            ("day", __("the day: 31/12/2026")),
-            ("month", __("the month: 12/31/2026")),
+            ("", __("year first, or unambiguous")),
+            ("day", __("day first: 31/12/2026")),
+            ("month", __("month first: 12/31/2026")),
         ],
     )
-    heading = forms.BooleanField(required=False, label=__("The first row names the columns"))
+    heading = forms.BooleanField(required=False, label=__("First row contains column names"))
 
     def __init__(self, *args: Any, raw: bytes, name: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -170,7 +170,7 @@ class PlanForm(PlainForm):
         The errors are set on the columns, or in `trouble`.
         """
         if not {column_guess.TEXT, column_guess.SCORE} & set(kinds):
-            self.trouble = _("No column is what they said. Say which one is, below.")
+            self.trouble = _("No column contains the text. Choose it below.")
         if self.trouble or any(column.wrong for column in self.columns):
             return None
         return Plan(
@@ -180,7 +180,7 @@ class PlanForm(PlainForm):
     trouble = ""
 
     def _show(self, sheet: Sheet, kinds: list[str]) -> None:
-        twice = _("Another column is this already. A row has one of it.")
+        twice = _("Another column already has this role. It can be used only once.")
         self.columns = [
             Column(
                 n,

@@ -22,13 +22,13 @@ class RuleForm(PlainForm):
 
     name = forms.CharField(max_length=120, label=__("Name"))
     owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
-    department = forms.ModelChoiceField(Department.objects.all(), label=__("Goes to"))
-    assign = forms.ChoiceField(choices=RuleRevision.Assign.choices, label=__("And there to"))
+    department = forms.ModelChoiceField(Department.objects.all(), label=__("Department"))
+    assign = forms.ChoiceField(choices=RuleRevision.Assign.choices, label=__("Assignee"))
     person = forms.ModelChoiceField(
         User.objects.active().order_by("name"),
         required=False,
-        label=__("The named person"),
-        empty_label=__("Nobody"),
+        label=__("Named user"),
+        empty_label=__("No one"),
     )
     priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"), initial="normal")
     tags = forms.CharField(
@@ -58,7 +58,7 @@ class RuleForm(PlainForm):
         name: str = self.cleaned_data["name"]
         others = RoutingRule.objects.exclude(pk=self.rule.pk if self.rule else 0)
         if others.filter(name=name).exists():
-            raise forms.ValidationError(_("Another rule has this name already."))
+            raise forms.ValidationError(_("Another rule already has this name."))
         return name
 
     def clean_tags(self) -> tuple[str, ...]:
@@ -73,9 +73,9 @@ class RuleForm(PlainForm):
         if data.get("assign") != "person":
             data["person"] = None
         elif not data.get("person"):
-            self.add_error("person", _("Name the person, or choose another way to assign."))
+            self.add_error("person", _("Choose the named user, or another way to assign."))
         elif data.get("department") and not data["department"].has_worker(data["person"]):
-            self.add_error("person", _("This person does not work in that department."))
+            self.add_error("person", _("This user does not work in that department."))
         return data
 
     @transaction.atomic

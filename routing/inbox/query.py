@@ -36,7 +36,7 @@ LABELS = {
     "mine": _("Mine"),
     "unassigned": _("Unassigned"),
     "open": _("Open"),
-    "waiting": _("Waiting for them"),
+    "waiting": _("Waiting for reply"),
     "snoozed": _("Snoozed"),
     "done": _("Done"),
     "noise": _("Noise"),

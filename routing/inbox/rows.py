@@ -72,7 +72,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
     hits = _hits(case for case in found if case.last_inbound_id not in closed)
     contacts = _contacts(found)
     marks = _marks(found, user, now)
-    stranger = _("stranger")
+    stranger = _("No contact yet")
     return [
         Row(
             case=case,
@@ -104,7 +104,7 @@ def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
     seconds = (due_at - now).total_seconds()
     span = _span(abs(seconds))
     if seconds < 0:
-        return _("%s over") % span, "late"
+        return _("%s overdue") % span, "late"
     return _("due %s") % span, "soon" if seconds < 4 * 3600 else "far"
 
 
@@ -149,7 +149,7 @@ def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
     if not case.last_inbound_id:
         return ""
     if case.last_inbound_id in closed:
-        return str(_("A conversation with %s") % case.department)
+        return str(_("A conversation of %s") % case.department)
     spans = [span for each, _topic in hits for span in each]
     if case.heading and not case.begins:
         return excerpt(case.heading, spans, field="title")

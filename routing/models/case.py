@@ -144,7 +144,7 @@ class Case(models.Model):
     def check_not_continued(self) -> None:
         """Raises Stale if a newer case has the conversations: only one case may work on them."""
         if newer := self.newer:
-            raise Stale(f"They wrote again: that is case #{newer.pk}. This one stays set aside.")
+            raise Stale(f"A new message opened case #{newer.pk}. This case stays marked as noise.")
 
     @property
     def conversations(self) -> models.QuerySet[Conversation]:
@@ -317,7 +317,7 @@ class Case(models.Model):
         """Count it to an issue, or to none."""
         before = self.issue
         self.compare_and_set({}, issue_id=issue and issue.pk)
-        why = f"Part of “{issue}”." if issue else f"No longer part of “{before}”."
+        why = f"Added to “{issue}”." if issue else f"Removed from “{before}”."
         self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
 
     def check_seen(self, seen: int | None) -> None:
@@ -328,7 +328,7 @@ class Case(models.Model):
             .get(pk=self.pk)
         )
         if current != seen:
-            raise Stale("They wrote again while you were looking. Nothing was changed.")
+            raise Stale("A new message arrived meanwhile. Nothing was changed.")
 
     def lock(self) -> None:
         """Lock the row until the commit, and reload it."""
@@ -340,7 +340,7 @@ class Case(models.Model):
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(
-                f"This case is with {now.assignee or 'nobody'} in {now.department} now. "
+                f"This case is with {now.assignee or 'no assignee'} in {now.department} now. "
                 "Nothing was changed."
             )
         self.refresh_from_db()

@@ -14,9 +14,9 @@ class Decision(models.Model):
     """What a human decided to do about a case or an issue, and why. Never changed."""
 
     class Outcome(models.TextChoices):
-        NONE = "none", "No response"
+        NONE = "none", "Close without reply"
         MICRO = "micro", "Reply to one (micro)"
-        MACRO = "macro", "Statement to many (macro)"
+        MACRO = "macro", "Post to many (macro)"
         BOTH = "both", "Both"
 
     case = models.ForeignKey(Case, models.PROTECT, null=True, related_name="decisions")

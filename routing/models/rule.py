@@ -105,9 +105,9 @@ class RuleRevision(models.Model):
     """One saved version of a rule. Append-only, so that every decision can be explained."""
 
     class Assign(models.TextChoices):
-        NOBODY = "nobody", "Nobody: whoever takes it"
-        PERSON = "person", "A named person"
-        LAST = "last", "Whoever handled this contact last"
+        NOBODY = "nobody", "Unassigned"
+        PERSON = "person", "Named user"
+        LAST = "last", "Last assignee of this contact"
 
     rule = models.ForeignKey(RoutingRule, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()

@@ -28,7 +28,7 @@ class SlaPolicy(models.Model):
     objects = SlaPolicyQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "response target"
+        verbose_name = "SLA target"
         constraints = [
             models.UniqueConstraint(fields=["department", "priority"], name="target_once"),
             models.CheckConstraint(condition=models.Q(hours__gt=0), name="target_positive"),

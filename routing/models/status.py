@@ -15,7 +15,7 @@ class Stale(Exception):
 class Status(models.TextChoices):
     NEW = "new", "New"
     OPEN = "open", "Open"
-    WAITING = "waiting", "Waiting for them"
+    WAITING = "waiting", "Waiting for reply"
     SNOOZED = "snoozed", "Snoozed"
     DONE = "done", "Done"
     NOISE = "noise", "Noise"

@@ -82,9 +82,9 @@ class _Cells:
 
 def _text(cell: str) -> str:
     if not cell:
-        raise Unclear(_("Nothing is written here: what was said?"))
+        raise Unclear(_("This cell is empty. Enter what was said."))
     if len(cell) > LONGEST_TEXT:
-        raise Unclear(_("This is longer than 100,000 characters."))
+        raise Unclear(_("This text is longer than 100,000 characters."))
     return cell
 
 
@@ -102,7 +102,7 @@ def reach(cell: str) -> tuple[str, str]:
         return phone(cell), ""
     except Unclear:
         raise Unclear(
-            _("“%(cell)s” is neither a phone number nor a mail address.") % {"cell": cell[:60]}
+            _("“%(cell)s” is neither a phone number nor an e-mail address.") % {"cell": cell[:60]}
         ) from None
 
 
@@ -112,7 +112,7 @@ def phone(cell: str) -> str:
     number = "".join(c for c in typed if c.isdigit() or c == "+")
     if typed and not (_NUMBER.fullmatch(typed) and 3 <= len(number.lstrip("+")) <= 20):
         raise Unclear(
-            _("“%(cell)s” is no phone number: digits, spaces and a leading plus only.")
+            _("“%(cell)s” is not a phone number. Use only digits, spaces and a leading plus.")
             % {"cell": cell[:60]}
         )
     return number
@@ -127,7 +127,8 @@ def mail(cell: str) -> str:
             validate_email(address)
     except (ValidationError, ValueError):
         raise Unclear(
-            _("“%(cell)s” is no mail address, such as ron@calder.example.") % {"cell": cell[:60]}
+            _("“%(cell)s” is not an e-mail address, such as ron@calder.example.")
+            % {"cell": cell[:60]}
         ) from None
     return address
 
@@ -149,13 +150,13 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
         raise
     except (ValueError, OverflowError):
         raise Unclear(
-            _("“%(cell)s” is no day that can be read. Write it as 2026-03-04 or 2026-03-04 14:30.")
+            _("“%(cell)s” is not a date. Write it as 2026-03-04 or 2026-03-04 14:30.")
             % {"cell": cell[:60]}
         ) from None
     if at > now:
-        raise Unclear(_("This is in the future. When was it said?"))
+        raise Unclear(_("This time is in the future. Enter when it was said."))
     if at < _OLDEST:
-        raise Unclear(_("This is before 1900. Is the year right?"))
+        raise Unclear(_("This date is before 1900. Check the year."))
     return at
 
 
@@ -192,7 +193,7 @@ def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int
     if order == "month" or second > 12:
         return year, one, second
     raise Unclear(
-        _("Is the day or the month first? Write it as year-month-day, such as 2026-03-04.")
+        _("Day and month are ambiguous. Write the date as year-month-day, such as 2026-03-04.")
     )
 
 

@@ -11,7 +11,7 @@ from routing.offline.cells import Unclear, mail, phone
 from scrm.text.fold import fold
 
 TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail", "phone", "when", ""
-LINE, FAULT = __("Line"), __("What is wrong")
+LINE, FAULT = __("Line"), __("Problem")
 """Columns that we add to a file of rejected rows; they are ignored when it is uploaded again."""
 ONE_OF_EACH = (NAME, MAIL, PHONE, WHEN)
 """A row has at most one of each of these; it may have several texts and scores."""

@@ -80,21 +80,21 @@ def read(
     # Two more than allowed: a heading, and one row that shows that the file is too long.
     rows = list(islice(_rows(text, delimiter), MOST_ROWS + 2))
     if not rows:
-        raise Unreadable(_("This file is empty: there is nothing in it but blank lines."))
+        raise Unreadable(_("This file is empty. It contains only blank lines."))
     if heading is None:
         heading = names_columns(rows[0].cells, [row.cells for row in rows[1:50]])
     first = rows.pop(0).cells if heading else ()
     if not rows:
-        raise Unreadable(_("This file has a heading and no rows under it."))
+        raise Unreadable(_("This file has a header but no rows."))
     if len(rows) > MOST_ROWS:
         raise Unreadable(
-            _("This file has more than %(most)s rows. Split it, and bring the parts in one by one.")
+            _("This file has more than %(most)s rows. Split it and import the parts one by one.")
             % {"most": f"{MOST_ROWS:,}"}
         )
     width = len(first) or max(len(row.cells) for row in rows)
     if width > MOST_COLUMNS:
         raise Unreadable(
-            _("This file has %(n)s columns, more than %(most)s. Take out some of them.")
+            _("This file has %(n)s columns. The limit is %(most)s. Remove some columns.")
             % {"n": width, "most": MOST_COLUMNS}
         )
     return Sheet(encoding, delimiter, first, rows, width)
@@ -102,14 +102,19 @@ def read(
 
 def _refuse_what_is_no_text(raw: bytes) -> None:
     if len(raw) > MOST_BYTES:
-        raise Unreadable(_("This file is larger than 10 MB. Split it, and bring the parts in."))
+        raise Unreadable(_("This file is larger than 10 MB. Split it and import the parts."))
     kind = next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), "")
     if kind in {"xlsx", "xls"}:
         raise Unreadable(
-            _("This is a workbook or an archive, not CSV. Save it as “CSV UTF-8” and take that.")
+            _(
+                "This is a workbook or an archive, not CSV. Save it as “CSV UTF-8” and import "
+                "that file."
+            )
         )
     if kind:
-        raise Unreadable(_("This is no CSV file: it holds a picture, a document or an archive."))
+        raise Unreadable(
+            _("This is not a CSV file. It contains a picture, a document or an archive.")
+        )
 
 
 def guess_encoding(raw: bytes) -> str:
@@ -132,14 +137,14 @@ def _decode(raw: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise Unreadable(
-            _("Line %(line)s is not written in %(encoding)s. Choose another encoding, or save the "
-              "file as “CSV UTF-8”.") % {"line": line, "encoding": encoding},
+            _("Line %(line)s is not encoded in %(encoding)s. Choose another encoding, or save "
+              "the file as “CSV UTF-8”.") % {"line": line, "encoding": encoding},
             about="encoding",
         ) from None  # fmt: skip
     # A wrong encoding may decode without an error; control characters reveal it.
     if _CONTROL.search(text):
         raise Unreadable(
-            _("This does not read as text: it holds bytes that no CSV file has. Choose another "
+            _("This file is not text: it contains bytes that are invalid in CSV. Choose another "
               "encoding, or save the file as “CSV UTF-8”."),
             about="encoding",
         )  # fmt: skip
@@ -179,10 +184,10 @@ def _rows(text: str, delimiter: str) -> Iterator[Row]:
 
 def _trouble(error: str) -> str:
     if "end of data" in error:
-        return _("A quotation mark is opened here and never closed.")
+        return _("A quotation mark is opened here and not closed.")
     if "field limit" in error:
-        return _("A cell here is longer than 131,072 characters.")
-    return _("A quotation mark stands in the middle of a cell. Double it, or take it out.")
+        return _("A cell in this row is longer than 131,072 characters.")
+    return _("A quotation mark is in the middle of a cell. Double it or remove it.")
 
 
 def safe(cell: str) -> str:

@@ -56,7 +56,7 @@ def as_person(one: Profile | Contact) -> Person:
         str(one.pk),
         str(one),
         " · ".join(part for part in (where if where != str(one) else "", one.network) if part),
-        contact.get_kind_display() if contact else _("stranger"),
+        contact.get_kind_display() if contact else _("No contact yet"),
         known=contact is not None,
     )
 

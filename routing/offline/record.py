@@ -202,7 +202,7 @@ def _arrival(
     named = touchpoint.contact
     if named and contact is None:
         profile = Profile.objects.get(pk=row.profile or 0)
-        profile.link_to(named, by=by, evidence=_("Named when this was written down."), now=now)
+        profile.link_to(named, by=by, evidence=_("Named when this was logged."), now=now)
         contact, kind = named.pk, named.kind
     handle = entry.author.handle if entry.author else ""
     return Arrival(

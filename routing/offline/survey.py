@@ -96,8 +96,8 @@ def _look(
     if row.wrong:
         return None, [("", row.wrong)]
     if any(cell.strip() for cell in row.cells[sheet.width :]):
-        why = _("This row has %(n)s cells, and there are %(width)s columns. Is a delimiter within "
-                "a text that has no quotation marks around it?")  # fmt: skip
+        why = _("This row has %(n)s cells, but the file has %(width)s columns. Put "
+                "quotation marks around a text that contains the delimiter.")  # fmt: skip
         return None, [("", why % {"n": len(row.cells), "width": sheet.width})]
     found, wrong = voice(_cells(row, sheet, plan), now=now, order=plan.order)
     faults = [(_column(what, sheet, plan), why) for what, why in wrong.items()]
@@ -196,7 +196,7 @@ def bring_in(job: Job) -> None:
         # started_at, not the current time: a second run must check every row as the first did.
         judged = judge(plan.read(raw), plan, now=job.started_at)
     except (OSError, Unreadable) as error:
-        job.fail(_("The file cannot be read any more: %(why)s") % {"why": error})
+        job.fail(_("The file can no longer be read: %(why)s") % {"why": error})
         return
     for start in range(job.done, len(judged.good), BATCH):
         batch = judged.good[start : start + BATCH]
@@ -233,12 +233,12 @@ def _whose(job: Job, judged: Judged) -> str:
     of = links.values_list("conversation__case_links__case__department__name")
     counts = of.annotate(n=Count("pk")).order_by("-n")
     whose = ", ".join(f"{department} {n}" for department, n in counts if department)
-    return _(" They are with: %s.") % whose if whose else ""
+    return _(" By department: %s.") % whose if whose else ""
 
 
 def _finish(job: Job, judged: Judged) -> None:
     skipped = judged.skipped
-    said = ngettext("One answer is in", "%(n)s answers are in", len(judged.good))
+    said = ngettext("One answer was imported", "%(n)s answers were imported", len(judged.good))
     left = ngettext("one row was skipped", "%(n)s rows were skipped", skipped)
     words = (said % {"n": len(judged.good)}, left % {"n": skipped})
     told = ", ".join(words) + "." + _whose(job, judged)

@@ -200,7 +200,7 @@ def undo(request: StaffRequest) -> HttpResponse:
     except Stale as stale:
         messages.error(request, str(stale))
     else:
-        messages.success(request, _("Taken back: #%d stands as before.") % case.pk)
+        messages.success(request, _("Undone. Case #%d is as before.") % case.pk)
     if not request.headers.get("HX-Request"):
         return redirect(case)
     answer = render(request, "_messages.html", {"oob": True})
@@ -220,17 +220,16 @@ def finished(request: StaffRequest, case: Case) -> HttpResponse:
 def _said(name: str, case: Case) -> str:
     """Success message of a verb."""
     return {
-        "claim": _("The case is yours."),
-        "give_back": _("Given back: anyone in %s may take it.") % case.department,
-        "hand_over": _("Handed over to %s. You can read it until it is done.") % case.department,
-        "snooze": _("Snoozed. It comes back by itself, or when they write."),
-        "done": _("Done. If they write within 30 days, it opens again."),
-        "noise": _("Set aside as noise. Nothing is deleted: “Reopen” takes it back."),
-        "reopen": _("Open again."),
-        "group": _("Part of “%s”.") % case.issue if case.issue else _("Part of no issue."),
-        "assign": _("%s works on it now.") % case.assignee
-        if case.assignee
-        else _("It is nobody's now: whoever takes it."),
-        "tag": _("Tagged: %s.") % ", ".join(case.tags) if case.tags else _("No tags."),
+        "claim": _("The case is assigned to you."),
+        "give_back": _("Unassigned. Anyone in %s can take the case.") % case.department,
+        "hand_over": _("Transferred to %s. You can read the case until it is done.")
+        % case.department,
+        "snooze": _("Snoozed. The case returns at the set time or with the next message."),
+        "done": _("Marked done. A new message within 30 days reopens the case."),
+        "noise": _("Marked as noise. Nothing was deleted. “Reopen” undoes this."),
+        "reopen": _("Reopened."),
+        "group": _("Added to “%s”.") % case.issue if case.issue else _("Removed from the issue."),
+        "assign": _("Assigned to %s.") % case.assignee if case.assignee else _("Unassigned."),
+        "tag": _("Tagged: %s.") % ", ".join(case.tags) if case.tags else _("All tags removed."),
         "priority": _("Priority: %s.") % case.get_priority_display().lower(),
     }[name]

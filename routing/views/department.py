@@ -33,7 +33,7 @@ def new(request: StaffRequest) -> HttpResponse:
     form = DepartmentForm(request.POST or None, initial={"owner": request.user})
     if form.is_valid():
         created = form.save()
-        messages.success(request, _("The department is there. Now add its people."))
+        messages.success(request, _("Department created. Add its members now."))
         return redirect(created)
     status = 422 if form.is_bound else 200
     return render(request, "routing/department.html", {"form": form}, status=status)
@@ -63,7 +63,7 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
     user, role = form.cleaned_data["user"], form.cleaned_data["role"]
     if "remove" in request.POST:
         Membership.objects.filter(department=row, user=user).delete()
-        said = _("%s no longer works here.") % user
+        said = _("%s was removed from this department.") % user
     else:
         Membership.objects.update_or_create(department=row, user=user, defaults={"role": role})
         said = _("%(person)s: %(role)s.") % {"person": user, "role": Membership.Role(role).label}
@@ -79,9 +79,7 @@ def _given_back(department: Department, user: User, *, by: User) -> str:
         Case.objects.living().of(user).filter(department=department).exclude(pk__in=workable),
         by=by,
     )
-    said = ngettext(
-        "%d case went back to the department.", "%d cases went back to the department.", count
-    )
+    said = ngettext("%d case is unassigned again.", "%d cases are unassigned again.", count)
     return said % count if count else ""
 
 

@@ -27,14 +27,16 @@ from scrm.text.clean import storable
 from scrm.web.params import number
 
 EMPTY = {
-    "mine": __("Nothing is yours at the moment. Take something from “Unassigned”."),
-    "unassigned": __("Everything here has somebody who works on it."),
-    "open": __("Nothing is open."),
-    "waiting": __("We wait for nobody's answer."),
-    "snoozed": __("Nothing is snoozed."),
-    "done": __("Nothing was finished yet."),
-    "noise": __("Nothing was set aside as noise."),
-    "all": __("There are no cases yet. What sources hear and what you log with “New” comes here."),
+    "mine": __("You have no cases. Take one from “Unassigned”."),
+    "unassigned": __("No unassigned cases."),
+    "open": __("No open cases."),
+    "waiting": __("No cases waiting for reply."),
+    "snoozed": __("No snoozed cases."),
+    "done": __("No finished cases yet."),
+    "noise": __("No cases marked as noise."),
+    "all": __(
+        "No cases yet. Mentions from sources and interactions that you log with “New” appear here."
+    ),
 }
 MOST_SHOWN = 200
 """Maximum number of rows that a browser may ask about in one request."""
@@ -141,13 +143,11 @@ def save_view(request: StaffRequest) -> HttpResponse:
     query = storable(request.POST.get("query", "")).lstrip("?")[:1000]
     form = SaveViewForm(request.POST, instance=SavedView(owner=request.user, query=query))
     if not form.is_valid():
-        messages.error(request, _("The view needs a name that you have not used yet."))
+        messages.error(request, _("Enter a view name that you have not used yet."))
         return redirect(f"/?{query}")
     view = form.save()
     said = (
-        _("Everybody finds “%s” among the views.")
-        if view.is_shared
-        else _("“%s” is among your views.")
+        _("View “%s” saved and shared with everyone.") if view.is_shared else _("View “%s” saved.")
     )
     messages.success(request, said % view)
     return redirect(view)
@@ -157,7 +157,7 @@ def save_view(request: StaffRequest) -> HttpResponse:
 def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
     view = get_object_or_404(SavedView, pk=pk, owner=request.user)
     view.delete()
-    messages.success(request, _("“%s” is gone from the views. The cases stay.") % view)
+    messages.success(request, _("View “%s” deleted. The cases are unchanged.") % view)
     return redirect("routing:inbox")
 
 
@@ -242,10 +242,17 @@ def _moment(text: str) -> datetime:
     return kept or timezone.now()
 
 
+_MOVED_TO = {
+    "new": __("moved back to New"),
+    "done": __("marked done"),
+    "noise": __("marked as noise"),
+}
+
+
 def _gone(row: Row) -> Row:
     """Return the row with the reason why it no longer belongs to the list."""
     case = row.case
-    said = _("now %s") % case.get_status_display().lower()
+    said = _MOVED_TO.get(case.status) or _("moved to %s") % case.get_status_display()
     if case.assignee_id and case.status in ACTIVE:
-        said = _("yours now") if row.mine else _("with %s now") % case.assignee
+        said = _("assigned to you") if row.mine else _("assigned to %s") % case.assignee
     return replace(row, gone=said)

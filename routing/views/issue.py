@@ -62,7 +62,7 @@ def new(request: StaffRequest) -> HttpResponse:
     form = IssueForm(request.POST or None, initial={"owner": request.user})
     if form.is_valid():
         created = form.save()
-        messages.success(request, _("The issue is open. Add the cases that are about it."))
+        messages.success(request, _("Issue created. Add its cases now."))
         return redirect(created)
     status = 422 if form.is_bound else 200
     return render(request, "routing/issue_form.html", {"form": form}, status=status)
@@ -74,7 +74,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     issue = get_object_or_404(Issue.objects.editable_by(request.user), pk=pk)
     form = IssueForm(request.POST or None, instance=issue)
     if form.is_valid():
-        messages.success(request, _("“%(issue)s” is saved.") % {"issue": form.save()})
+        messages.success(request, _("“%(issue)s” saved.") % {"issue": form.save()})
         return redirect(issue)
     status = 422 if form.is_bound else 200
     return render(request, "routing/issue_form.html", {"form": form}, status=status)
@@ -104,7 +104,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
     cases = issue.cases.all() & Case.objects.workable_by(request.user)
     case = get_object_or_404(cases, pk=number(request.POST.get("case", "")) or 0)
     case.group(None, by=request.user)
-    messages.success(request, _("#%d is no longer part of this issue.") % case.pk)
+    messages.success(request, _("Case #%d was removed from this issue.") % case.pk)
     return redirect(issue)
 
 
@@ -118,7 +118,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
     theirs.filter(pk=pk, closed_at__isnull=closing).update(
         closed_at=timezone.now() if closing else None
     )
-    said = _("Closed. Its cases stay as they are.") if closing else _("Open again.")
+    said = _("Issue closed. Its cases are unchanged.") if closing else _("Reopened.")
     messages.success(request, said)
     return redirect(issue)
 
@@ -182,5 +182,5 @@ def _found(issue: Issue, words: str, user: User) -> list[Row]:
 
 def _added(number: int) -> str:
     if not number:
-        return _("They were all part of it already.")
+        return _("These cases were already in the issue.")
     return ngettext("%d case was added.", "%d cases were added.", number) % number

@@ -52,7 +52,7 @@ def seats(request: StaffRequest, pk: int) -> HttpResponse:
     with transaction.atomic():
         given_back = _seat(person, form, by=request.user)
     said = ngettext(
-        "%d case went back to its department.", "%d cases went back to their departments.",
+        "%d case is unassigned again.", "%d cases are unassigned again.",
         given_back,
     )  # fmt: skip
     messages.success(request, f"{_('Saved.')} {said % given_back if given_back else ''}".strip())

@@ -16,6 +16,6 @@ def next_case(request: StaffRequest) -> HttpResponse:
     """Claim the most urgent unassigned case, and open it."""
     case = take_next(request.user)
     if case is None:
-        messages.info(request, _("Nothing waits for anybody."))
+        messages.info(request, _("No unassigned cases."))
         return redirect("routing:inbox")
     return redirect(case)

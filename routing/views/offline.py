@@ -65,8 +65,9 @@ def _log(request: StaffRequest) -> HttpResponse:
         logged = record.log(form.touchpoint(), by=request.user, scans=scans)
     except record.LoggedAlready as before:
         form.renew(
-            _("This form was logged already, in %(case)s, and nothing was added now. What stands "
-              "here is kept: log it if it is something new.") % {"case": f"#{before.case.pk}"}
+            _("This form was already logged in %(case)s. Nothing "
+              "was added. Your text was kept: log it if it is "
+              "new.") % {"case": f"#{before.case.pk}"}
         )  # fmt: skip
         return _page(request, form, case, status=409)
     return after(request, [logged.pk], again=f"{reverse('routing:new')}?kind={form.tab}")

@@ -34,18 +34,17 @@ def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpRes
 def _one(case: Case, visible: bool) -> str:
     where = {"case": f"#{case.pk}", "department": case.department}
     if visible:
-        return _("Logged in %(case)s, with %(department)s.") % where
-    return (
-        _("Logged. The rules gave it to %(department)s as %(case)s, so it is in their inbox.")
-        % where
-    )
+        return _("Logged in %(case)s (%(department)s).") % where
+    return _("Logged as %(case)s. The routing rules assigned it to %(department)s.") % where
 
 
 def _many(cases: Sequence[int], rows: dict[int, Case]) -> str:
     counts = Counter(str(rows[case].department) for case in cases)
     where = ", ".join(
-        _("%(n)s with %(department)s") % {"n": n, "department": department}
+        _("%(n)s in %(department)s") % {"n": n, "department": department}
         for department, n in counts.most_common()
     )
-    said = ngettext("One was logged", "%(n)s were logged", len(cases)) % {"n": len(cases)}
+    said = ngettext("One interaction was logged", "%(n)s interactions were logged", len(cases)) % {
+        "n": len(cases)
+    }
     return f"{said}: {where}."

@@ -63,7 +63,7 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
         return _page(request, row, form, judged)
     # Import only a plan whose preview the user has seen.
     if request.POST.get("seen") != form.plan.mark:
-        form.trouble = _("You changed how the file is read. This is what would come of it now.")
+        form.trouble = _("You changed the file format. This is the new preview.")
         return _page(request, row, form, judged, status=409)
     if not judged.good:
         return _page(request, row, form, judged, status=422)

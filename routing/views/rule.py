@@ -39,7 +39,7 @@ def _trial(asked: str) -> Trial | None:
 def new(request: StaffRequest) -> HttpResponse:
     form = RuleForm(request.POST or None, initial={"owner": request.user})
     if form.is_valid() and form.keep(by=request.user):
-        messages.success(request, _("The rule is in force, as the last one in the order."))
+        messages.success(request, _("Rule saved and active. It is the last in the order."))
         return redirect("routing:rules")
     return _page(request, form, None, status=422 if form.is_bound else 200)
 
@@ -51,11 +51,12 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
     form = RuleForm(request.POST or None, rule=row)
     # An admin must not overwrite a revision that the page did not show.
     if form.is_bound and request.POST.get("revision", "") != str(row.current_id or ""):
-        messages.error(request, _("Somebody changed this rule meanwhile: see its revisions below. "
-                                  "Nothing was saved; what you typed is still here."))  # fmt: skip
+        messages.error(request, _("Another user changed this rule meanwhile. See "
+                                  "its revisions below. Nothing was saved, and your "
+                                  "input was kept."))  # fmt: skip
         return _page(request, form, row, status=409)
     if form.is_valid() and form.keep(by=request.user):
-        messages.success(request, _("Saved. What was routed before keeps its revision."))
+        messages.success(request, _("Rule saved. Cases routed before keep their revision."))
         return redirect(row)
     return _page(request, form, row, status=422 if form.is_bound else 200)
 
@@ -89,7 +90,7 @@ def switch(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(RoutingRule, pk=pk)
     row.is_active = request.POST.get("to") == "on"
     row.save(update_fields=["is_active"])
-    said = _("“%s” is in force.") if row.is_active else _("“%s” is off. It claims nothing.")
+    said = _("“%s” is active.") if row.is_active else _("“%s” is off. It matches no cases.")
     messages.success(request, said % row)
     return redirect("routing:rules")
 
@@ -130,24 +131,24 @@ def _known() -> list[tuple[str, list[str]]]:
 def _history(rule: RoutingRule) -> list[Change]:
     revisions = list(rule.revisions.select_related("department", "person", "made_by"))
     changes = [Change(new, _differences(old, new)) for new, old in pairwise(revisions)]
-    return [*changes, *(Change(first, [_("The first one.")]) for first in revisions[-1:])]
+    return [*changes, *(Change(first, [_("First revision.")]) for first in revisions[-1:])]
 
 
 def _differences(old: RuleRevision, new: RuleRevision) -> list[str]:
     pairs = {
-        _("when"): (old.sentence, new.sentence),
-        _("to"): (str(old.department), str(new.department)),
-        _("for"): (_given_to(old), _given_to(new)),
+        _("condition"): (old.sentence, new.sentence),
+        _("department"): (str(old.department), str(new.department)),
+        _("assignee"): (_given_to(old), _given_to(new)),
         _("priority"): (old.get_priority_display(), new.get_priority_display()),
         _("tags"): (", ".join(old.tags), ", ".join(new.tags)),
     }
     said = [
-        _("%(what)s: “%(old)s” became “%(new)s”")
-        % {"what": what, "old": before or _("nothing"), "new": after or _("nothing")}
+        _("%(what)s: “%(old)s” → “%(new)s”")
+        % {"what": what, "old": before or _("none"), "new": after or _("none")}
         for what, (before, after) in pairs.items()
         if before != after
     ]
-    return said or [_("Nothing but its number.")]
+    return said or [_("No changes except the number.")]
 
 
 def _given_to(revision: RuleRevision) -> str:

@@ -45,7 +45,7 @@ def test_one_is_sent_back_and_one_is_approved(
     phone: Mouse, world: World, agent: User, admin: User
 ) -> None:
     """Fails if `.pop.left` keeps its place beside the button: it was 225 px wide."""
-    ship(admin, but=("No statements at night",))
+    ship(admin, but=("No posts at night",))
     first, second = (_held(world, key, agent) for key in ("ron", "layla"))
     page = phone.page
     page.reload()
@@ -58,12 +58,12 @@ def test_one_is_sent_back_and_one_is_approved(
     assert box
     assert box["width"] > 300
     fits(page)
-    phone.type(row.get_by_label("What should change"), "No number, please.")
+    phone.type(row.get_by_label("Requested changes"), "No number, please.")
     back.click()
     expect(phone.said).to_contain_text("Sent back to Anna Agent.")
     page.locator(f"#response-{second.pk}").get_by_role("button", name="Approve and send").click()
     expect(phone.said).to_contain_text("Approved.")
-    expect(page.locator("main")).to_contain_text("Nothing waits for your approval.")
+    expect(page.locator("main")).to_contain_text("No responses to approve.")
     fits(page)
     assert [Response.objects.get(pk=each.pk).state for each in (first, second)] == [
         "draft",
@@ -81,8 +81,8 @@ def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None
     expect(text).to_have_value(SAID)
     fits(page)
     phone.type(text, NEW)
-    phone.button("Correct it there").click()
-    expect(phone.said).to_contain_text("leaves in")
+    phone.button("Publish correction").click()
+    expect(phone.said).to_contain_text("is sent in")
     fits(page)
     leaves(Delivery.objects.get(act="amend"))
     assert ours() == [NEW]
@@ -91,8 +91,8 @@ def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None
     page.get_by_role("link", name="Take down").click()
     expect(page.locator(".old")).to_contain_text(NEW)
     fits(page)
-    phone.type(page.get_by_label("Why it is taken down"), "They flew already.")
-    phone.button("Take it down").click()
+    phone.type(page.get_by_label("Reason"), "They flew already.")
+    phone.button("Take down").click()
     expect(phone.said).to_contain_text("It is being taken down.")
     fits(page)
     eventually(lambda: Delivery.objects.filter(act="withdraw", state="sent"), within=60)

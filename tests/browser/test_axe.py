@@ -87,7 +87,7 @@ def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: Worl
         summary.click()
         said += found(page, what.strip() or "menu")
         page.keyboard.press("Escape")
-    for key, name in (("p", "Statement"), ("n", "Note"), ("z", "No response"), ("r", "Reply")):
+    for key, name in (("p", "Post"), ("n", "Note"), ("z", "Close without reply"), ("r", "Reply")):
         hand.tab(key, name)
         said += found(page, name)
     hand.opened.locator("summary", has_text="Saved replies").click()
@@ -95,7 +95,7 @@ def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: Worl
     page.keyboard.press("Escape")
     hand.write("We are sorry.")
     hand.send()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     said += found(page, "sent")
     hand.is_at(world["layla"])
     hand.write("a" * 600)
@@ -132,7 +132,7 @@ def test_the_phone(inspected: Windows, agent: User, world: World) -> None:
     page.goto(world["layla"].get_absolute_url())
     Mouse(page).is_at(world["layla"])
     said += found(page, "case")
-    page.get_by_text("Who this is").click()
+    page.get_by_text("About this person").click()
     said += found(page, "who")
     page.goto("/new/")
     said += found(page, "new")

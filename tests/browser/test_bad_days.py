@@ -46,7 +46,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     assert not Response.objects.exists()
     hand.page.context.set_offline(False)
     expect(banner).to_be_hidden()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     assert Response.objects.get().text == "We are sorry."
 
 
@@ -98,7 +98,7 @@ def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
     with hand.page.expect_response("**/reply/") as second:
         hand.send()
     assert (answers, second.value.status) == ([200], 200)
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     hand.is_at(world["layla"])
     assert Response.objects.count() == Delivery.objects.count() == 1
 
@@ -128,7 +128,7 @@ def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand.write("We are very sorry.")
     _log_in_again(hand, agent, world["ron"])
     expect(hand.writing).to_have_value("We are very sorry.")
-    expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    expect(hand.opened.locator("#speaks")).to_contain_text("Draft saved")
     assert Draft.objects.get().text == "We are very sorry."
 
 
@@ -141,7 +141,7 @@ def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
     _log_in_again(hand, agent, world["ron"])
     assert world["ron"].status == "new"
     hand.finish()
-    expect(hand.said).to_contain_text("Done.")
+    expect(hand.said).to_contain_text("Marked done.")
 
 
 def _expires_at(page: Page, address: str) -> None:
@@ -178,7 +178,7 @@ def test_done_in_a_stale_pane_is_refused_and_says_why(
     expect(hand.opened.locator(".timeline")).to_contain_text("One more thing!")
     assert world["ron"].status != "done"
     hand.finish()
-    expect(hand.said).to_contain_text("Done.")
+    expect(hand.said).to_contain_text("Marked done.")
 
 
 def test_two_thousand_lines_are_counted_refused_and_kept(windows: Windows, hand: Mouse) -> None:
@@ -214,7 +214,7 @@ def test_five_hundred_emoji_are_sent_as_they_are(
     hand.write(text)
     expect(hand.opened.locator("[data-count]")).to_have_text("500")
     hand.send()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     assert Response.objects.get().text == text
     hand.page.goto(world["wei"].get_absolute_url())
     expect(hand.opened.locator(".timeline")).to_contain_text(text)
@@ -275,7 +275,7 @@ def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
     hand.write("This is how your bag was loaded.")
     hand.send()
     errors = hand.opened.locator(".composer .errorlist")
-    expect(errors).to_contain_text("25 MB are the most. Your text is kept.")
+    expect(errors).to_contain_text("The limit is 25 MB. Your text was kept.")
     expect(hand.writing).to_have_value("This is how your bag was loaded.")
     assert not Response.objects.exists()
 
@@ -307,20 +307,20 @@ def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
     page = hand.page
     page.goto("/new/survey/")
     page.locator("input[type=file]").set_input_files(file)
-    page.get_by_role("button", name="Look into it").click()
+    page.get_by_role("button", name="Show preview").click()
     found = page.locator("table.columns")
     expect(found).to_contain_text("Schöne Plätze.")
     page.get_by_label("Encoding").select_option(label="UTF-8")
     expect(page.locator("#survey .errors, #survey .errorlist")).to_be_visible()
     page.get_by_label("Encoding").select_option(label="Windows, Western")
     expect(found).to_contain_text("Schöne Plätze.")
-    page.get_by_label("Cells are parted by").select_option(label="commas")
-    expect(page.locator("#survey")).to_contain_text("each row is one cell")
-    page.get_by_label("Cells are parted by").select_option(label="semicolons")
+    page.get_by_label("Delimiter").select_option(label="commas")
+    expect(page.locator("#survey")).to_contain_text("each row has only one cell")
+    page.get_by_label("Delimiter").select_option(label="semicolons")
     expect(found.locator("th")).to_have_count(2)
-    page.locator("#column-1").select_option(label="Left out")
+    page.locator("#column-1").select_option(label="Ignore")
     expect(page.locator("#survey").get_by_role("button", name="Import")).to_be_hidden()
-    page.locator("#column-1").select_option(label="What they said")
+    page.locator("#column-1").select_option(label="Text")
     expect(page.get_by_role("button", name="Import one answer")).to_be_visible()
 
 

@@ -36,7 +36,7 @@ def says_it(hand: Hand) -> Delivery:
     """Answer the open case. Return the delivery, which waits to leave."""
     hand.write(SAID)
     hand.send()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     return Delivery.objects.get()
 
 
@@ -71,7 +71,7 @@ def test_what_is_undone_in_time_comes_back_and_never_leaves(
     sending = says_it(hand)
     hand.is_at(world["layla"])
     hand.press("u", hand.said.get_by_role("button", name="Undo"))
-    expect(hand.said).to_contain_text("Nothing left, and the text is a draft again.")
+    expect(hand.said).to_contain_text("Nothing was sent. The text is a draft again.")
     hand.is_at(world["ron"])
     expect(hand.writing).to_have_value(SAID)
     expect(private).to_be_checked()
@@ -92,12 +92,12 @@ def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
     community.fail(MICROBLOG, "down", call="find")
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/sendings/")
-    expect(row(hand, sending)).to_contain_text("It may or may not have left.")
-    hand.go(row(hand, sending).get_by_role("button", name="Ask the network"))
-    expect(hand.said).to_contain_text("Asking the network.")
+    expect(row(hand, sending)).to_contain_text("It may or may not have been sent.")
+    hand.go(row(hand, sending).get_by_role("button", name="Check with the network"))
+    expect(hand.said).to_contain_text("Checking with the network.")
     eventually(lambda: Delivery.objects.filter(pk=sending.pk, state="sent"), within=60)
     hand.page.reload()
-    expect(hand.page.locator("main")).to_contain_text("Every sending arrived")
+    expect(hand.page.locator("main")).to_contain_text("No delivery problems.")
     nudged_again(site, sending)
     assert ours() == [SAID]
 
@@ -109,17 +109,17 @@ def test_one_that_was_seen_over_there_is_marked_as_sent(
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/sendings/")
     it = row(hand, sending)
-    hand.go(it.locator("summary", has_text="I have seen it there"))
-    hand.type(it.get_by_label("Its address, if it has one"), "https://microblog.example/77")
+    hand.go(it.locator("summary", has_text="I saw it there"))
+    hand.type(it.get_by_label("Link (optional)"), "https://microblog.example/77")
     hand.go(it.get_by_role("button", name="Mark as sent"))
-    expect(hand.said).to_contain_text("Written down as sent.")
+    expect(hand.said).to_contain_text("Marked as sent.")
     expect(it).to_be_hidden()
     nudged_again(site, sending)
     assert ours() == [SAID]
     hand.page.goto(sending.response.get_absolute_url())
     original = hand.page.locator(".deliveries").get_by_role("link", name="Open original")
     expect(original).to_have_attribute("href", "https://microblog.example/77")
-    expect(hand.page.locator(".happened")).to_contain_text("Marked as sent by hand.")
+    expect(hand.page.locator(".happened")).to_contain_text("Manually marked as sent.")
     assert world["ron"].status == "waiting"
 
 
@@ -136,11 +136,11 @@ def test_one_is_sent_again_with_the_old_one_beside_it(
     old, new = (hand.page.locator(".beside article").nth(n) for n in range(2))
     expect(old).to_contain_text("The sandbox did not answer in time.")
     expect(old).to_contain_text(SAID)
-    expect(new).to_contain_text("The old one may have arrived.")
+    expect(new).to_contain_text("The previous delivery may have arrived.")
     expect(new).to_contain_text(SAID)
     assert ours() == [SAID]
     hand.go(hand.button("Send again"))
-    expect(hand.said).to_contain_text("Sending it again.")
+    expect(hand.said).to_contain_text("It is being sent again.")
     expect(row(hand, sending)).to_be_hidden()
     again = Delivery.objects.get(replaces=sending)
     eventually(lambda: Delivery.objects.filter(pk=again.pk, state="sent"), within=60)

@@ -37,16 +37,16 @@ def test_ten_cases_are_triaged(sit_down: SitDown, agent: User, world: World) -> 
 
 def _noise(hand: Hand) -> None:
     hand.press("l", hand.opened.locator("summary[aria-label^=More]"))
-    hand.go(hand.button("Noise"))
+    hand.go(hand.button("Mark as noise"))
 
 
 def _nothing(hand: Hand) -> None:
     """Close without a response. The last reason is filled in already, and Enter accepts it."""
-    hand.tab("z", "No response")
-    why = hand.page.get_by_label("Why there is no response")
+    hand.tab("z", "Close without reply")
+    why = hand.page.locator("#composing").get_by_label("Reason")
     if not why.input_value():
         hand.type(why, "Only praise.")
-    hand.press("Enter", hand.button("Done, without a response"))
+    hand.press("Enter", hand.button("Close without reply"))
 
 
 def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
@@ -66,7 +66,7 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
     expect(hand.opened.locator(".private-line")).to_be_visible()
     expect(hand.opened.locator(".public-line")).to_be_hidden()
     hand.send()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     sent = Delivery.objects.get()
     assert sent.response.text == "We are sorry to hear it. May we call you?"
     assert (sent.response.author, sent.response.visibility) == (agent, "private")
@@ -82,7 +82,7 @@ def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, wo
     hand.write("Too soon.")
     hand.send()
     hand.press("u", hand.said.get_by_role("button", name="Undo"))
-    expect(hand.said).to_contain_text("Nothing left, and the text is a draft again.")
+    expect(hand.said).to_contain_text("Nothing was sent. The text is a draft again.")
     assert Delivery.objects.get().state == "cancelled"
     hand.is_at(world["ron"])
     expect(hand.writing).to_have_value("Too soon.")
@@ -93,11 +93,11 @@ def test_a_case_is_handed_over(
 ) -> None:
     hand = sit_down(agent)
     hand.open(world["priya"])
-    hand.press("h", hand.verb("Hand over"))
-    hand.choose(hand.page.get_by_label("To which department"), "Sales")
-    hand.type(hand.page.get_by_label("Why", exact=True), "A choir wants an offer.")
-    hand.go(hand.opened.locator(".case-title form button", has_text="Hand over"))
-    expect(hand.said).to_contain_text("Handed over to Sales")
+    hand.press("h", hand.verb("Transfer"))
+    hand.choose(hand.opened.locator(".case-title").get_by_label("Department"), "Sales")
+    hand.type(hand.page.get_by_label("Reason", exact=True), "A choir wants an offer.")
+    hand.go(hand.opened.locator(".case-title form button", has_text="Transfer"))
+    expect(hand.said).to_contain_text("Transferred to Sales")
     hand.is_at(world["somchai"])
     assert world["priya"].department == sales
     assert world["priya"].events.get(kind="handed over").why == "A choir wants an offer."
@@ -130,7 +130,7 @@ def test_several_are_done_at_once_and_taken_back(
     expect(hand.row(world["layla"])).to_be_hidden()
     assert {world[key].status for key in keys} == {"done"}
     hand.press("u", hand.said.get_by_role("button", name="Undo"))
-    expect(hand.said).to_contain_text("Taken back: 3.")
+    expect(hand.said).to_contain_text("Undone: 3.")
     expect(hand.row(world["layla"])).to_be_visible()
     assert {world[key].status for key in keys} == {"new"}
 
@@ -146,7 +146,7 @@ def test_a_list_is_filtered_saved_and_shared(
     hand = sit_down(agent)
     hand.go(hand.page.locator(".list summary", has_text="Filter"))
     hand.choose(hand.page.get_by_label("Priority"), "Urgent")
-    hand.go(hand.button("Show"))
+    hand.go(hand.button("Apply"))
     rows = hand.page.locator("#case-rows > li")
     expect(rows).to_have_count(1)
     expect(hand.page).to_have_url(re.compile(r"/\?view=\w+&sort=\w+&priority=urgent$"))
@@ -173,9 +173,9 @@ def test_the_last_of_a_list_is_done_and_comes_back(
     hand = sit_down(agent, "/?view=mine")
     hand.open(ron)
     hand.press("e", hand.verb("Done"))
-    expect(hand.said).to_contain_text("Done. If they write")
+    expect(hand.said).to_contain_text("Marked done. A new message")
     expect(hand.page.locator("#open.nothing")).to_be_visible()
-    expect(hand.page.locator("#cases .empty")).to_contain_text("Nothing is yours")
+    expect(hand.page.locator("#cases .empty")).to_contain_text("You have no cases")
     hand.press("u", hand.said.get_by_role("button", name="Undo"))
     hand.is_at(ron)
     eventually(lambda: Case.objects.get(pk=ron.pk).status == "open")

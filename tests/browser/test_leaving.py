@@ -36,19 +36,19 @@ def test_a_public_answer_after_private_words_is_confirmed(
     windows.expect("422")
     page = windows.open(agent, ron.get_absolute_url(), java_script_enabled=script)
     if not script:
-        page.get_by_role("link", name="Answer", exact=True).click()
+        page.get_by_role("link", name="Respond", exact=True).click()
     expect(page.get_by_label("Reply privately")).to_be_checked()
     expect(page.get_by_label(CONFIRM)).to_be_hidden()
     page.get_by_label("Reply publicly").check()
     expect(page.get_by_label(CONFIRM)).to_be_visible()
-    page.get_by_label("Your answer").fill("We are sorry.")
+    page.get_by_label("Your reply").fill("We are sorry.")
     answer(page).get_by_role("button", name="Send publicly").click()
     expect(answer(page)).to_contain_text("Nothing was sent and your text is kept.")
-    expect(page.get_by_label("Your answer")).to_have_value("We are sorry.")
+    expect(page.get_by_label("Your reply")).to_have_value("We are sorry.")
     assert not Response.objects.exists()
     page.get_by_label(CONFIRM).check()
     answer(page).get_by_role("button", name="Send publicly").click()
-    expect(page.locator("#messages")).to_contain_text("leaves in")
+    expect(page.locator("#messages")).to_contain_text("is sent in")
     assert Response.objects.get().visibility == "public"
 
 
@@ -79,7 +79,7 @@ def test_a_file_is_taken_off_before_it_leaves(
     theirs.get_by_role("link", name="Edit").click()
     theirs.get_by_label("Attach draft.pdf").uncheck()
     theirs.get_by_role("button", name="Edit and approve").click()
-    expect(theirs.locator("#messages")).to_contain_text("On its way.")
+    expect(theirs.locator("#messages")).to_contain_text("It is being sent.")
     assert not held.attachments.exists()
 
 
@@ -100,7 +100,7 @@ def test_axe_finds_nothing(windows: Windows, agent: User, lead: User, ron: Case)
     page = context.new_page()
     page.goto(ron.get_absolute_url())
     page.get_by_label("Reply publicly").check()
-    page.get_by_label("Your answer").fill("We are sorry.")
+    page.get_by_label("Your reply").fill("We are sorry.")
     answer(page).get_by_role("button", name="Send publicly").click()
     expect(answer(page)).to_contain_text("Nothing was sent")
     complaints += found(page, "composer")

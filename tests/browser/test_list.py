@@ -106,7 +106,7 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
     tell(page, "live:case", id=str(world["layla"].pk))
     news.come()
     hand.take()
-    mark = hand.row(world["layla"]).locator(".chip", has_text="yours now")
+    mark = hand.row(world["layla"]).locator(".chip", has_text="assigned to you")
     expect(mark).to_be_visible()
     with page.expect_response(NEWS):
         news.let_go()
@@ -124,7 +124,7 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
     with page.expect_response(NEWS):
         tell(page, "live:case", id="0")
     expect(page.locator("#case-rows > li.gone")).to_have_count(1)
-    expect(hand.row(world["layla"])).to_contain_text("yours now")
+    expect(hand.row(world["layla"])).to_contain_text("assigned to you")
     with page.expect_response(LIST):
         tell(page, "list-changed")
     expect(hand.row(world["layla"])).to_have_count(0)
@@ -135,7 +135,7 @@ def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: Wo
     """Fails if every finished case opens the next one."""
     page = hand.page
     hand.write("We are sorry.")
-    expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    expect(hand.opened.locator("#speaks")).to_contain_text("Draft saved")
     sent = Late(page, "**/reply/")
     hand.send()
     sent.come()
@@ -176,7 +176,7 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
         tell(page, "list-changed")
     held[0].continue_()
     expect(hand.verb("Take it")).to_have_count(0)
-    expect(hand.said).to_contain_text("The case is yours.")
+    expect(hand.said).to_contain_text("The case is assigned to you.")
 
 
 def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(

@@ -47,7 +47,7 @@ def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
 def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: World) -> None:
     phone.open(world["layla"])
     expect(phone.opened.locator(".who")).to_be_hidden()
-    phone.opened.get_by_text("Who this is").click()
+    phone.opened.get_by_text("About this person").click()
     expect(phone.opened.locator(".who")).to_be_visible()
     fits(phone.page)
     phone.page.get_by_role("button", name="Close").click()
@@ -55,7 +55,7 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
     phone.write("نأسف لذلك.")
     expect(phone.opened.locator(".composer .foot button.primary")).to_be_in_viewport(ratio=1)
     phone.send()
-    expect(phone.said).to_contain_text("leaves in")
+    expect(phone.said).to_contain_text("is sent in")
     assert Delivery.objects.get().response.text == "نأسف لذلك."
     phone.is_at(world["noa"])
     phone.opened.locator(".back").click()
@@ -66,11 +66,11 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
 def test_one_is_handed_over_and_one_put_off(phone: Mouse, sales: Department, world: World) -> None:
     """Fails if the composer covers the form."""
     phone.open(world["priya"])
-    phone.press("h", phone.verb("Hand over"))
+    phone.press("h", phone.verb("Transfer"))
     fits(phone.page)
-    phone.choose(phone.page.get_by_label("To which department"), "Sales")
-    phone.type(phone.page.get_by_label("Why", exact=True), "A choir wants an offer.")
-    phone.go(phone.opened.locator(".case-title form button", has_text="Hand over"))
+    phone.choose(phone.opened.locator(".case-title").get_by_label("Department"), "Sales")
+    phone.type(phone.page.get_by_label("Reason", exact=True), "A choir wants an offer.")
+    phone.go(phone.opened.locator(".case-title form button", has_text="Transfer"))
     phone.is_at(world["somchai"])
     phone.press("s", phone.verb("Snooze"))
     fits(phone.page)

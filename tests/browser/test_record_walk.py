@@ -46,7 +46,7 @@ def answered(windows: Windows, agent: User, world: World, asked: Case) -> Respon
         hand.is_at(case)
         hand.write(text)
         hand.send()
-        expect(hand.said).to_contain_text("leaves in")
+        expect(hand.said).to_contain_text("is sent in")
         leaves(Response.objects.get(text=text).deliveries.get())
     return Response.objects.get(text=SAID)
 
@@ -59,16 +59,16 @@ def test_the_history_is_filtered_kept_shared_and_exported(
     page = hand.page
     rows = page.locator(".rows > .response")
     expect(rows).to_have_count(2)
-    hand.type(page.get_by_label("Words"), "gate")
+    hand.type(page.get_by_label("Text", exact=True), "gate")
     hand.choose(page.get_by_label("State"), "Released")
-    hand.go(hand.button("Show"))
+    hand.go(hand.button("Apply"))
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text(SAID)
     hand.go(page.locator("summary", has_text="Save these filters"))
-    hand.type(page.get_by_label("Name of this view"), "Gates")
-    hand.tick(page.get_by_label("Everybody sees it"))
+    hand.type(page.get_by_label("View name"), "Gates")
+    hand.tick(page.get_by_label("Shared with everyone"))
     hand.go(hand.button("Save this view"))
-    expect(hand.said).to_contain_text("“Gates” is among your views.")
+    expect(hand.said).to_contain_text("View “Gates” saved.")
     expect(page.locator(".saved-views [aria-current]")).to_contain_text("Gates")
     with page.expect_download() as download:
         hand.go(page.get_by_role("link", name="Export as CSV"))
@@ -78,14 +78,14 @@ def test_the_history_is_filtered_kept_shared_and_exported(
     with file.open(encoding="utf-8-sig", newline="") as lines:
         exported = list(csv.DictReader(lines))
     assert [(row["text"], row["author"]) for row in exported] == [(SAID, "Anna Agent")]
-    assert "Sent" in exported[0]["sendings"]
+    assert "Sent" in exported[0]["deliveries"]
 
     theirs = windows.open(lead, "/responses/")
     expect(theirs.locator(".rows > .response")).to_have_count(2)
     theirs.locator(".saved-views a", has_text="Gates · Anna Agent").click()
     expect(theirs.locator(".rows > .response")).to_have_count(1)
-    hand.go(hand.button("Forget this view"))
-    expect(hand.said).to_contain_text("“Gates” is gone from the views.")
+    hand.go(hand.button("Delete view"))
+    expect(hand.said).to_contain_text("View “Gates” deleted.")
     assert not HistoryView.objects.exists()
 
 
@@ -101,7 +101,7 @@ def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     hand = sit_down(admin, "/responses/")
     page = hand.page
     row = page.locator(".rows > .response", has_text=SAID)
-    hand.go(row.get_by_role("link", name="where it came from"))
+    hand.go(row.get_by_role("link", name="origin", exact=True))
     came = page.locator("aside")
     expect(came).to_contain_text("Reply to one (micro)")
     expect(came.locator(".walk")).to_contain_text("Anna Agent")
@@ -118,7 +118,7 @@ def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     expect(hand.opened.locator(".timeline")).to_contain_text(SAID)
     page.go_back()
     page.go_back()
-    hand.go(row.get_by_role("link", name="what came of it"))
+    hand.go(row.get_by_role("link", name="feedback", exact=True))
     answer = page.locator(".answers-list > li")
     expect(answer).to_contain_text("Thank you, found it!")
     hand.go(answer.get_by_role("button", name="Thanks"))

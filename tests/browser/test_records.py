@@ -33,7 +33,7 @@ def log_a_call(hand: Hand) -> None:
     who = page.locator("#profile_q")
     expect(who).to_be_focused()
     hand.type(who, "Erika Mustermann")
-    new = page.get_by_label("Somebody new: Erika Mustermann")
+    new = page.get_by_label("New person: Erika Mustermann")
     expect(new).to_be_visible()
     if isinstance(hand, Keyboard):
         page.keyboard.press("Enter")
@@ -78,14 +78,14 @@ def test_a_survey_comes_in_without_its_two_bad_rows(
     with hand.page.expect_file_chooser() as chooser:
         hand.go(hand.page.locator("input[type=file]"))
     chooser.value.set_files(file)
-    hand.go(hand.button("Look into it"))
+    hand.go(hand.button("Show preview"))
     bad = hand.page.locator(".bad-rows tbody tr")
     expect(bad).to_have_count(2)
     expect(bad.nth(0)).to_contain_text("3")
     expect(bad.nth(0)).to_contain_text("E-mail")
     hand.go(hand.button("Import 3 answers"))
     expect(hand.page.locator("main")).to_contain_text(
-        "3 answers are in, 2 rows were skipped. They are with:"
+        "3 answers were imported, 2 rows were skipped. By department:"
     )
     answers = Interaction.objects.filter(kind="survey answer")
     assert sorted(answers.values_list("profile__key", flat=True)) == [
@@ -117,15 +117,15 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     hand.type(hand.page.get_by_label("Your statement"), "We have found the bags; they fly tonight.")
     hand.go(hand.button("Publish to everyone"))
     wrong = hand.page.locator("#statement .errorlist")
-    expect(wrong).to_have_text("Choose where it should appear.")
+    expect(wrong).to_have_text("Select at least one channel.")
     hand.tick(hand.page.get_by_role("checkbox", name="@SkywardAir"))
     expect(wrong).to_have_count(0)
     hand.go(hand.button("Publish to everyone"))
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     sent = Delivery.objects.get()
     assert (sent.response.audience, sent.response.issue) == ("many", issue)
     leaves(sent)
-    hand.go(hand.button("Set 5 open cases to done"))
+    hand.go(hand.button("Mark 5 open cases done"))
     expect(hand.said).to_contain_text("Done: 5 cases.")
     expect(hand.page.locator("#cases .chip", has_text="Done")).to_have_count(5)
     expect(hand.page.locator(".all-done")).to_have_count(0)

@@ -25,7 +25,7 @@ WHY = "The world need not know the number."
 @pytest.fixture(autouse=True)
 def rules(admin: User) -> None:
     """The rules of every new workspace, except the one that depends on the time of day."""
-    ship(admin, but=("No statements at night",))
+    ship(admin, but=("No posts at night",))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_it_is_sent_back_mended_held_again_and_said_once(
     expect(row).to_contain_text(TOLD)
     expect(row.locator(".quotes mark")).to_have_text("X7K2P9")
     lea.go(row.locator("summary", has_text="Send back"))
-    lea.type(row.get_by_label("What should change"), WHY)
+    lea.type(row.get_by_label("Requested changes"), WHY)
     lea.go(row.get_by_role("button", name="Send back to Anna Agent"))
     expect(lea.said).to_contain_text("Sent back to Anna Agent.")
     expect(row).to_be_hidden()
@@ -137,7 +137,7 @@ def test_a_lead_edits_it_and_signs_in_one_go(
     lea.go(in_queue(lea, held).get_by_role("link", name="Edit"))
     expect(lea.page.get_by_label("Text", exact=True)).to_have_value(TOLD)
     rewrite(lea, AGAIN, "Edit and approve")
-    expect(lea.said).to_contain_text("On its way.")
+    expect(lea.said).to_contain_text("It is being sent.")
     leaves(Delivery.objects.get())
     assert ours() == [AGAIN]
     signed = held.approvals.get()
@@ -168,7 +168,7 @@ def test_an_edit_voids_the_signature_that_was_given(
     expect(anna.said).to_contain_text("Held for a team lead, then a supervisor.")
 
     sue.go(in_queue(sue, held).get_by_role("button", name="Approve and send"))
-    expect(sue.page.get_by_role("alert")).to_contain_text("Somebody changed this")
+    expect(sue.page.get_by_role("alert")).to_contain_text("Another user changed this")
     expect(in_queue(sue, held)).to_contain_text(AGAIN)
     expect(in_queue(sue, held)).not_to_contain_text("Approved by")
     held.refresh_from_db()

@@ -41,7 +41,7 @@ def blog(service: Department, admin: User) -> Account:
 @pytest.fixture
 def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
     """An issue with five complaints, in a workspace with the first rules."""
-    ship(admin, but=("No statements at night",))
+    ship(admin, but=("No posts at night",))
     issue = Issue.objects.create(name="Lost bags in Athens", owner=agent)
     for key in ("ron", "layla", "noa", "olena", "eleni"):
         world[key].group(issue, by=agent)
@@ -58,7 +58,7 @@ def stated(bags: Issue, microblog: Account, service: Department, lead: User) -> 
 
 
 def preview(hand: Hand, where: str) -> Locator:
-    return hand.page.get_by_label(f"How it will look on {where}")
+    return hand.page.get_by_label(f"Preview for {where}")
 
 
 def set_time(hand: Hand, field: Locator, moment: datetime) -> None:
@@ -82,19 +82,19 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     hand.press("p", page.locator("main a[data-key=p]"))
     for place in ("@SkywardAir", "Skyward Blog"):
         hand.tick(page.get_by_role("checkbox", name=place))
-        expect(preview(hand, place)).to_contain_text("Your text will stand here.")
-    hand.go(page.locator("summary", has_text="Send it later"))
+        expect(preview(hand, place)).to_contain_text("Your text appears here.")
+    hand.go(page.locator("summary", has_text="Schedule"))
     set_time(hand, page.get_by_label("Send at"), tomorrow)
-    hand.go(page.locator("summary", has_text="Other words in one place"))
+    hand.go(page.locator("summary", has_text="Different text per channel"))
     hand.type(page.get_by_label("On Skyward Blog; empty"), LONG)
     hand.type(page.get_by_label("Your statement"), SHORT)
     expect(preview(hand, "@SkywardAir").locator(".text")).to_have_text(SHORT)
     expect(preview(hand, "@SkywardAir")).to_contain_text(f"{len(SHORT)} of 500 characters")
     expect(preview(hand, "@SkywardAir")).to_contain_text(f"{tomorrow:%Y-%m-%d %H:%M}")
     expect(preview(hand, "Skyward Blog").locator(".text")).to_have_text(LONG)
-    expect(page.locator("#speaks")).to_contain_text("Goes out, and is read afterwards")
+    expect(page.locator("#speaks")).to_contain_text("Sent, then reviewed")
     hand.press("Control+Enter", hand.button("Publish to everyone"))
-    expect(hand.said).to_contain_text("is planned. It leaves")
+    expect(hand.said).to_contain_text("is scheduled for")
 
     sendings = list(Delivery.objects.all())
     assert [each.send_after for each in sendings] == [tomorrow, tomorrow]
@@ -105,7 +105,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     if tomorrow.month != timezone.localdate().month:
         hand.go(page.locator("a[rel=next]"))
     entry = page.locator("a.planned", has_text=SHORT)
-    expect(entry).to_contain_text("planned")
+    expect(entry).to_contain_text("scheduled")
     expect(page.locator("td", has=entry).locator(".date")).to_contain_text(f"{tomorrow.day}")
     hand.go(entry)
     expect(page.locator("main .said-text").nth(1)).to_contain_text(LONG)
@@ -126,8 +126,8 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
     hand.go(page.get_by_role("link", name="Correct the post"))
     expect(page.locator(".old")).to_contain_text(SHORT)
     hand.type(page.get_by_label("Text", exact=True), NEW)
-    hand.press("Control+Enter", hand.button("Correct it there"))
-    expect(hand.said).to_contain_text("leaves in")
+    hand.press("Control+Enter", hand.button("Publish correction"))
+    expect(hand.said).to_contain_text("is sent in")
     assert ours() == [SHORT]
     leaves(Delivery.objects.get(act="amend"))
     assert ours() == [NEW]
@@ -136,11 +136,11 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
     first, later = page.locator("article.words .said-text"), page.locator("ol.rows .words")
     expect(first).to_contain_text(SHORT)
     expect(later).to_contain_text(NEW)
-    expect(later).to_contain_text("Corrected there")
+    expect(later).to_contain_text("Corrected")
     hand.go(page.get_by_role("link", name="Take down"))
     expect(page.locator(".old")).to_contain_text(NEW)
-    hand.type(page.get_by_label("Why it is taken down"), "They flew already.")
-    hand.go(hand.button("Take it down"))
+    hand.type(page.get_by_label("Reason"), "They flew already.")
+    hand.go(hand.button("Take down"))
     expect(hand.said).to_contain_text("It is being taken down.")
     eventually(lambda: Delivery.objects.filter(act="withdraw", state="sent"), within=60)
     assert ours() == []
@@ -148,7 +148,7 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
     page.reload()
     expect(first).to_contain_text(SHORT)
     expect(later).to_contain_text(NEW)
-    expect(page.locator("article.words .deliveries")).to_contain_text("Taken down there")
+    expect(page.locator("article.words .deliveries")).to_contain_text("Taken down")
     expect(page.locator("article.words .deliveries")).to_contain_text("They flew already.")
     expect(page.get_by_role("link", name="Correct the post")).to_be_hidden()
     assert list(
@@ -169,13 +169,13 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     page = hand.page
     hand.go(page.get_by_role("link", name="New campaign"))
     hand.type(page.get_by_label("Name", exact=True), "Bags on time")
-    hand.type(page.get_by_label("What it should bring about"), "Nobody waits for a bag.")
+    hand.type(page.get_by_label("Goal"), "Nobody waits for a bag.")
     hand.type(page.get_by_label("Hashtags"), "#BagsOnTime")
-    hand.go(hand.button("Begin the campaign"))
+    hand.go(hand.button("Start campaign"))
     expect(page.locator("main h1")).to_contain_text("Bags on time")
-    expect(page.locator("main")).to_contain_text("Nothing has left yet.")
-    hand.go(page.get_by_role("button", name=f"Count in: {SHORT[:40]}"))
-    expect(hand.said).to_contain_text("It counts for “Bags on time”.")
+    expect(page.locator("main")).to_contain_text("Nothing was sent yet.")
+    hand.go(page.get_by_role("button", name=f"Add to campaign: {SHORT[:40]}"))
+    expect(hand.said).to_contain_text("Added to the campaign “Bags on time”.")
     campaign = Campaign.objects.get()
     assert (campaign.owner, campaign.words) == (lead, ["#BagsOnTime"])
 
@@ -184,7 +184,7 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     heard(source, "zoe", "Thank you!", name="Zoë", to=post)
     heard(source, "omar", "And mine?", name="Omar Haddad", to=post)
     page.reload()
-    assert figures(hand, "@SkywardAir") == {"Sendings": "1", "Answers": "2", "Not judged": "2"}
+    assert figures(hand, "@SkywardAir") == {"Deliveries": "1", "Answers": "2", "Not judged": "2"}
     assert figures(hand, "Zoë") == {"Answers": "1", "Not judged": "1"}
     zoe = page.locator("tr", has_text="Zoë")
     hand.go(zoe.locator("[data-label=Answers] a"))
@@ -197,7 +197,7 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     assert figures(hand, "Zoë") == {"Answers": "1", "Thanks": "1"}
     assert figures(hand, "Omar Haddad") == {"Answers": "1", "Not judged": "1"}
     assert figures(hand, "@SkywardAir") == {
-        "Sendings": "1", "Answers": "2", "Thanks": "1", "Not judged": "1",
+        "Deliveries": "1", "Answers": "2", "Thanks": "1", "Not judged": "1",
     }  # fmt: skip
 
 

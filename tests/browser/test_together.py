@@ -45,8 +45,8 @@ def test_they_see_each_other_by_name(
     the first letters."""
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
-    expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is looking")
-    expect(theo.opened.locator(".present")).to_have_text("Anna Agent is looking")
+    expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is viewing")
+    expect(theo.opened.locator(".present")).to_have_text("Anna Agent is viewing")
     theo.write("Dear")
     expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is replying")
     expect(anna.row(world["ron"]).locator(".present")).to_contain_text("Theo Teammate")
@@ -71,7 +71,7 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     assert winner in both
     for user, hand in both.items():
         if user == winner:
-            expect(hand.said).to_contain_text("The case is yours.")
+            expect(hand.said).to_contain_text("The case is assigned to you.")
         else:
             expect(hand.opened.get_by_role("alert")).to_contain_text(str(winner))
             expect(hand.opened.locator(".case-facts")).to_contain_text(str(winner))
@@ -88,13 +88,13 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     says("ron", "It is not about a bag!")
     anna.send()
     alert = anna.opened.locator(".composer").get_by_role("alert")
-    expect(alert).to_contain_text("Your text is kept.")
+    expect(alert).to_contain_text("Your text was kept.")
     expect(anna.opened.locator(".composer blockquote")).to_contain_text("It is not about a bag!")
     expect(anna.writing).to_have_value("We are sorry about your bag.")
     assert not Response.objects.exists()
     anna.type(anna.writing, "Excuse us: we are sorry.")
     anna.send()
-    expect(anna.said).to_contain_text("leaves in")
+    expect(anna.said).to_contain_text("is sent in")
     assert Response.objects.get().text == "Excuse us: we are sorry."
 
 
@@ -119,7 +119,7 @@ def test_a_new_case_is_on_screen_within_a_second(
         took.append(page.evaluate("words => window.seen[words]", f"{words}, show") / 1000)
         took[-1] -= committed
     assert sorted(took)[1] < slowdown(), took
-    expect(page.locator("#announce")).to_have_text("3 new cases, show")
+    expect(page.locator("#announce")).to_have_text("Show 3 new cases")
     expect(page.get_by_text("Xia Neu")).to_be_hidden()
     bar.click()
     expect(page.locator("#case-rows > li").first).to_contain_text("Xia Neu")
@@ -162,7 +162,7 @@ def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows.expect("409")
     first = at(windows, agent, world, "ron")
     first.write("Dear Ron,")
-    expect(first.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    expect(first.opened.locator("#speaks")).to_contain_text("Draft saved")
     second = at(windows, agent, world, "ron")
     expect(second.writing).to_have_value("Dear Ron,")
     second.page.reload()
@@ -174,7 +174,7 @@ def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     expect(told).to_contain_text("Dear Mr Calder,")
     expect(first.writing).to_have_value("Dear Ronald,")
     assert Draft.objects.get().text == "Dear Mr Calder,"
-    told.get_by_role("button", name="take the other one").click()
+    told.get_by_role("button", name="use the other version").click()
     expect(first.writing).to_have_value("Dear Mr Calder,")
 
 

@@ -53,9 +53,9 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
     """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")
-    expect(hand.opened.locator("#speaks")).to_contain_text("Saved a moment ago")
+    expect(hand.opened.locator("#speaks")).to_contain_text("Draft saved")
     hand.opened.locator(".composer .foot button.primary").dblclick()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     hand.is_at(world["layla"])
     expect(hand.row(world["ron"])).to_have_count(0)
     requests.come(2)
@@ -78,7 +78,7 @@ def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> 
     hand.send()
     hand.page.wait_for_timeout(300)
     drafts.let_go()
-    expect(hand.said).to_contain_text("leaves in")
+    expect(hand.said).to_contain_text("is sent in")
     hand.is_at(world["layla"])
     assert Response.objects.get().text == "We are sorry."
 
@@ -98,7 +98,7 @@ def test_a_call_is_logged_once(hand: Mouse) -> None:
     page = hand.page
     page.goto("/new/")
     page.locator("#profile_q").fill("Erika Mustermann")
-    page.get_by_label("Somebody new").check()
+    page.get_by_label("New person").check()
     page.get_by_label("What was said").fill("Asked about a refund.")
     page.get_by_role("button", name="Log it").dblclick()
     expect(page.locator(".case-title h1")).to_have_text("Erika Mustermann")

@@ -80,7 +80,7 @@ def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: De
 
 
 def _held(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    ship(agent, but=("No statements at night",))
+    ship(agent, but=("No posts at night",))
     words = Words(uuid.uuid4(), "Your booking X7K2P9.", "public", seen=case.last_inbound_id)
     reply(case, words, place=places_for(case)[0], by=agent)
 
@@ -206,7 +206,7 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
     typed(page)
     kept(page, case)
     composing = page.locator("#composing")
-    expect(composing).to_contain_text("There is no way to answer Erika Mustermann from here")
+    expect(composing).to_contain_text("You cannot answer Erika Mustermann here")
     expect(page.locator("#compose-text")).to_be_focused()
     eventually(lambda: Draft.objects.filter(case=case, kind="reply", text=SENTENCE))
     page.keyboard.press("Control+Enter")

@@ -25,29 +25,29 @@ def verb(page: Page, name: str) -> None:
 def test_a_case_is_opened_from_the_list_and_taken(page: Page, agent: User, world: World) -> None:
     page.locator(f"#row-{world['layla'].pk} .who-link").click()
     page.get_by_role("button", name="Take it").click()
-    expect(page.locator("#messages")).to_contain_text("The case is yours.")
+    expect(page.locator("#messages")).to_contain_text("The case is assigned to you.")
     assert world["layla"].assignee == agent
 
 
 def test_a_note_is_kept(page: Page, world: World) -> None:
     """Fails if the answer is always a pane."""
-    page.get_by_role("link", name="Answer", exact=True).click()
+    page.get_by_role("link", name="Respond", exact=True).click()
     page.get_by_role("link", name="Note").click()
-    page.get_by_label("Note, stays inside").fill("He flew on SK 590.")
-    page.get_by_role("button", name="Keep the note").click()
+    page.get_by_label("Internal note").fill("He flew on SK 590.")
+    page.get_by_role("button", name="Save note").click()
     expect(page.locator(".timeline")).to_contain_text("He flew on SK 590.")
 
 
 def test_an_answer_is_sent_and_undone(page: Page, world: World) -> None:
     """Fails without the form's own address."""
-    page.get_by_role("link", name="Answer", exact=True).click()
+    page.get_by_role("link", name="Respond", exact=True).click()
     page.get_by_label("Message privately").check()
-    page.get_by_label("Your answer").fill("We are sorry.")
+    page.get_by_label("Your reply").fill("We are sorry.")
     page.get_by_role("button", name="Send privately").click()
-    expect(page.locator("#messages")).to_contain_text("leaves in")
+    expect(page.locator("#messages")).to_contain_text("is sent in")
     assert Response.objects.get().visibility == "private"
     page.locator("#messages").get_by_role("button", name="Undo").click()
-    expect(page.locator("#messages")).to_contain_text("Nothing left")
+    expect(page.locator("#messages")).to_contain_text("Nothing was sent")
     assert Response.objects.get().state != "released"
 
 
@@ -61,20 +61,20 @@ def test_a_case_is_done_put_off_and_handed_over(
     page.locator("#open .case-title form").get_by_role("button", name="Snooze").click()
     expect(page.locator(".case-facts")).to_contain_text("snoozed")
     page.locator(f"#row-{world['priya'].pk} .who-link").click()
-    verb(page, "Hand over")
-    page.get_by_label("To which department").select_option(label="Sales")
-    page.get_by_label("Why", exact=True).fill("A group.")
-    page.locator("#open .case-title form").get_by_role("button", name="Hand over").click()
-    expect(page.locator("#messages")).to_contain_text("Handed over to Sales")
+    verb(page, "Transfer")
+    page.locator("#open .case-title").get_by_label("Department").select_option(label="Sales")
+    page.get_by_label("Reason", exact=True).fill("A group.")
+    page.locator("#open .case-title form").get_by_role("button", name="Transfer").click()
+    expect(page.locator("#messages")).to_contain_text("Transferred to Sales")
     assert [world[key].status for key in ("ron", "wei")] == ["done", "snoozed"]
     assert world["priya"].department == sales
 
 
 def test_a_call_is_logged(page: Page) -> None:
     page.locator(".nav a.new").click()
-    page.get_by_label("Look them up").fill("Erika Mustermann")
+    page.get_by_label("Find person").fill("Erika Mustermann")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_label("Somebody new").check()
+    page.get_by_label("New person").check()
     page.get_by_label("What was said").fill("Asked about a refund.")
     page.get_by_role("button", name="Log it").click()
     expect(page.locator(".case-title h1")).to_have_text("Erika Mustermann")
@@ -88,7 +88,7 @@ def test_a_list_is_filtered_and_several_are_done(page: Page, world: World) -> No
     page.goto("/")
     page.locator(".list summary", has_text="Filter").click()
     page.get_by_label("Priority").select_option(label="Urgent")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Apply").click()
     expect(page.locator("#case-rows > li")).to_have_count(2)
     for key in keys:
         page.locator(f"#row-{world[key].pk} .pick input").check()
@@ -106,11 +106,11 @@ def test_a_view_is_saved_and_a_case_closed_without_a_response(page: Page, world:
     page.get_by_role("button", name="Save this view").click()
     expect(page.locator(".menu a[aria-current]")).to_have_text("As usual")
     page.locator(f"#row-{world['wei'].pk} .who-link").click()
-    page.get_by_role("link", name="Answer", exact=True).click()
-    page.get_by_role("link", name="No response").click()
-    page.get_by_label("Why there is no response").fill("Only praise.")
-    page.get_by_role("button", name="Done, without a response").click()
-    expect(page.locator("#messages")).to_contain_text("without a response")
+    page.get_by_role("link", name="Respond", exact=True).click()
+    page.get_by_role("link", name="Close without reply").click()
+    page.locator("#composing").get_by_label("Reason").fill("Only praise.")
+    page.get_by_role("button", name="Close without reply").click()
+    expect(page.locator("#messages")).to_contain_text("without reply")
     expect(page.locator(".case-facts")).to_contain_text("done")
     assert world["wei"].status == "done"
 
@@ -135,10 +135,10 @@ def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
 
 def test_a_statement_is_published(page: Page) -> None:
     """Fails without the form's own address."""
-    page.get_by_role("link", name="Answer", exact=True).click()
-    page.get_by_role("link", name="Statement").click()
+    page.get_by_role("link", name="Respond", exact=True).click()
+    page.locator("#composing").get_by_role("link", name="Post").click()
     page.get_by_role("checkbox", name="@SkywardAir").check()
     page.get_by_label("Your statement").fill("We have found the bags.")
     page.get_by_role("button", name="Publish to everyone").click()
-    expect(page.locator("#messages")).to_contain_text("leaves in")
+    expect(page.locator("#messages")).to_contain_text("is sent in")
     assert Response.objects.get().audience == "many"

@@ -207,14 +207,10 @@ class TestTheRound:
         kinds = Interaction.objects.filter(profile=None).order_by("pk").values_list("kind", "text")
         assert [kind for kind, _ in kinds] == ["statement", "correction", "withdrawal"]
         history = as_(agent).get(said.get_absolute_url()).content.decode()
-        for words in ("He had a second seat.", "We wrote too much.", "Taken down there"):
+        for words in ("He had a second seat.", "We wrote too much.", "Taken down"):
             assert words in history
         timeline = as_(agent).get(case.get_absolute_url()).content.decode()
-        for words in (
-            "second seat",
-            "corrects an earlier message",
-            "takes down an earlier message",
-        ):
+        for words in ("second seat", "corrects an earlier post", "takes down an earlier post"):
             assert words in timeline
         listen()
         assert Interaction.objects.filter(profile=None).count() == 3
@@ -362,7 +358,7 @@ class TestTrouble:
         sending.refresh_from_db()
         assert sending.state == Sending.UNKNOWN
         page = as_(agent).get(reverse("responses:sendings")).content.decode()
-        assert "It may or may not have left." in page
+        assert "It may or may not have been sent." in page
         assert "closed the connection" in page
         blog.stop()
         outbox.settle(sending)

@@ -67,7 +67,7 @@ def test_a_letter_is_answered_and_the_answer_answered_in_one_case(
     assert Interaction.objects.latest("pk").text == "Thanks!"
     assert Feedback.objects.get().response == delivery.response
     shown = page(browser, complaint.get_absolute_url())
-    assert "All of it, with what it quotes" in shown
+    assert "Full message with quoted text" in shown
     whole = page(browser, reverse("crm:whole", args=[Interaction.objects.latest("pk").uuid]))
     assert "&gt; We sought it." in whole
     assert len(mail.box(JO).letters()) == 1

@@ -61,7 +61,7 @@ def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_:
     asked = Notice.objects.filter(user=lead, kind="to approve")
     assert asked.unread().count() == 1
     said = as_(lead).post(url("approve", held), signed(held), follow=True).content.decode()
-    assert "Approved. It is on its way." in said
+    assert "Approved. It is being sent." in said
     assert (asked.count(), asked.unread().count()) == (1, 0)
 
 
@@ -91,7 +91,7 @@ def test_nobody_approves_their_own(
     own = answer(by=supervisor)
     page = as_(supervisor).post(url("approve", own), signed(own))
     assert page.status_code == 422
-    assert "Nobody approves their own words" in page.content.decode()
+    assert "You cannot approve your own text" in page.content.decode()
     own.refresh_from_db()
     assert own.state == "held"
 
@@ -192,7 +192,7 @@ def test_an_approver_edits_and_approves_and_both_names_are_kept(
     assert (held.state, held.text, held.author) == ("released", "Deeply sorry.", agent)
     signed_by = held.approvals.get()
     assert (signed_by.by, signed_by.reason) == (lead, "Edited by Lea Lead.")
-    assert held.case.events.filter(by=lead, why__contains="changed the words of Anna").exists()
+    assert held.case.events.filter(by=lead, why__contains="changed the text of Anna").exists()
 
 
 def test_an_edit_that_a_rule_refuses_changes_nothing_and_keeps_what_was_typed(

@@ -42,12 +42,9 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
     assert statuses() == ["done"] * 4
     job = Job.objects.get()
     said = client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
-    assert "Taken back: 4." in said
+    assert "Undone: 4." in said
     assert statuses() == ["new"] * 4
-    assert (
-        "taken back already"
-        in client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
-    )
+    assert "already undone" in client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
 
 
 def test_no_worker_is_woken_for_what_the_page_does_itself(
@@ -69,7 +66,7 @@ def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case])
     press(client, "done", cases)
     Case.objects.get(pk=cases[0].pk).reopen(by=agent, why="They called.")
     said = client.post(f"/bulk/{Job.objects.get().uuid}/undo/", headers=DESK).content.decode()
-    assert "Taken back: 3. 1 had changed since" in said
+    assert "Undone: 3. 1 had changed since" in said
     assert statuses() == ["open", "new", "new", "new"]
 
 
@@ -80,8 +77,8 @@ def test_what_a_colleague_had_done_is_not_said_to_be_done(
     nothing."""
     press(as_(teammate), "done", cases[:1])
     said = press(as_(agent), "done", cases).content.decode()
-    assert "Done: 3 cases. 1 was left as it is." in said
-    assert "It was so already." in said
+    assert "Done: 3 cases. 1 was left unchanged." in said
+    assert "Already done." in said
     again = press(as_(agent), "done", cases).content.decode()
     assert "Done: 0 cases." in again
     assert 'class="warning"' in again
@@ -101,8 +98,8 @@ def test_what_is_not_mine_to_work_on_is_left_and_said(
 ) -> None:
     Case.objects.filter(pk=cases[0].pk).update(department=sales)
     page = press(as_(agent), "done", cases).content.decode()
-    assert "3 cases. 1 was left as it is." in page
-    assert "It is not yours to work on." in page
+    assert "3 cases. 1 was left unchanged." in page
+    assert "You cannot work on this case." in page
     assert statuses() == ["new", "done", "done", "done"]
 
 
@@ -193,7 +190,7 @@ def test_what_they_wrote_since_the_list_was_shown_is_not_closed_unread(
     root = cases[0].last_inbound.key
     hear("I will sue", handle="@person0", thread_key=root, in_reply_to=root)
     page = press(as_(agent), "done", cases).content.decode()
-    assert "3 cases. 1 was left as it is." in page
+    assert "3 cases. 1 was left unchanged." in page
     assert statuses() == ["new", "done", "done", "done"]
 
 
@@ -223,7 +220,7 @@ def test_a_form_that_was_used_for_something_else_does_nothing(
     form = str(uuid.uuid4())
     press(as_(agent), "tag", cases, form=form, tag="seats")
     page = press(as_(agent), "done", cases, form=form).content.decode()
-    assert "This form was used before." in page
+    assert "This form was already used." in page
     assert statuses() == ["new"] * 4
 
 
@@ -233,5 +230,5 @@ def test_somebody_who_is_gone_gets_nothing(
     cases[0].claim(by=agent)
     User.objects.filter(pk=teammate.pk).update(is_active=False)
     page = press(as_(agent), "assign", cases, person=teammate.pk).content.decode()
-    assert "not here any more" in page
+    assert "no longer active" in page
     assert Case.objects.get(pk=cases[0].pk).assignee == agent

@@ -183,9 +183,9 @@ def test_a_statement_is_counted_in_on_its_own_page(
     assert say in html(browser.get(stated.get_absolute_url()))
     answer = browser.post(say, {"campaign": summer.pk}, follow=True)
     assert answer.redirect_chain[0][0] == stated.get_absolute_url()
-    assert "It counts for “Skyward Summer”." in html(answer)
+    assert "Added to the campaign “Skyward Summer”." in html(answer)
     assert [each.pk for each in summer.statements] == [stated.pk]
-    assert "Counted into the campaign" in html(answer)  # in the statement's history
+    assert "Added to the campaign" in html(answer)  # its own history says so
 
 
 def test_it_counts_for_one_campaign_at_a_time(
@@ -207,7 +207,7 @@ def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
     Campaign.objects.filter(pk=running.pk).update(closed_at=timezone.now())
     say = reverse("responses:count_in", args=[stated.pk])
     page = html(as_(lead).post(say, {"campaign": ""}, follow=True))
-    assert "closed or not yours, so it stays there" in page
+    assert "closed or not yours. Nothing was changed." in page
     assert running.statements.get() == stated
 
 
@@ -224,7 +224,7 @@ def test_a_statement_stays_in_a_campaign_that_its_user_may_not_see(
     say, wanted = reverse("responses:count_in", args=[stated.pk]), ours.pk
     typed = {"campaign": wanted if choice == "another" else ""}
     page = html(as_(lead).post(say, typed, follow=True))
-    assert "closed or not yours, so it stays there" in page
+    assert "closed or not yours. Nothing was changed." in page
     with pytest.raises(Refused, match="not yours"):
         ours.add(stated, by=lead) if choice == "another" else leave_campaign(stated, by=lead)
     assert theirs.statements.get() == stated
@@ -253,7 +253,9 @@ def test_a_reply_to_one_person_counts_for_none(
     reply, browser = answer(), as_(lead)
     say = reverse("responses:count_in", args=[reply.pk])
     assert say not in html(browser.get(reply.get_absolute_url()))
-    assert "speaks to one person" in html(browser.post(say, {"campaign": summer.pk}, follow=True))
+    assert "is a reply to one person" in html(
+        browser.post(say, {"campaign": summer.pk}, follow=True)
+    )
     with pytest.raises(Refused):
         summer.add(reply, by=lead)
     assert not CampaignStatement.objects.exists()
@@ -357,7 +359,7 @@ def test_answers_with_departments_of_others_are_in_no_figure(
     figures = {kind: n for kind, _label, n in page.context["figures"]}
     assert (figures["answers"], figures["people"], figures["cases"]) == (0, 0, 0)
     assert page.context["people"] == []
-    assert "1 answer is with a department that is not yours" in html(page)
+    assert "1 answer belongs to another department" in html(page)
     behind = reverse("responses:campaign_rows", args=[running.pk])
     assert "our lawyers" not in html(as_(lead).get(behind))
     assert "our lawyers" in html(as_(supervisor).get(behind))

@@ -62,7 +62,7 @@ def test_a_reply_is_released_and_can_be_undone(complaint: Case, agent: User, as_
     assert (response.state, response.visibility, response.author) == ("released", "public", agent)
     assert response.deliveries.get().outgoing.in_reply_to == complaint.last_inbound.key
     said = browser.get(url("case_responses", complaint)).content.decode()
-    assert "Waiting to leave" in said
+    assert "Queued" in said
     browser.post(reverse("responses:cancel", args=[response.pk]))
     response.refresh_from_db()
     assert (response.state, response.deliveries.get().state) == ("cancelled", "cancelled")
@@ -106,7 +106,7 @@ def test_a_text_that_is_too_long_for_its_account_is_refused_at_the_field(
     microblog.save()
     page = as_(agent).post(url("reply", complaint), form(complaint, text="much too long a text"))
     assert page.status_code == 422
-    assert "@SkywardAir takes 10 at most" in page.content.decode()
+    assert "the limit of @SkywardAir is 10" in page.content.decode()
     assert "much too long a text" in page.content.decode()
 
 
@@ -176,7 +176,7 @@ def test_the_desk_is_told_that_the_case_is_off_the_table(
     headers = {"HX-Request": "true"}
     done = as_(agent).post(url("reply", complaint), form(complaint), headers=headers)
     assert json.loads(done["HX-Trigger"])["case-finished"] == {"id": complaint.pk}
-    assert "leaves in" in done.content.decode()
+    assert "is sent in" in done.content.decode()
 
 
 def test_a_statement_speaks_to_all_and_can_correct_an_earlier_one(
@@ -196,7 +196,7 @@ def test_a_statement_speaks_to_all_and_can_correct_an_earlier_one(
 def test_a_statement_needs_a_place_to_appear(complaint: Case, agent: User, as_: As) -> None:
     page = as_(agent).post(url("statement", complaint), form(complaint, text="To everyone"))
     assert page.status_code == 422
-    assert "Choose where it should appear." in page.content.decode()
+    assert "Select at least one channel." in page.content.decode()
     assert "To everyone" in page.content.decode()
 
 
@@ -214,7 +214,7 @@ def test_a_private_only_account_is_not_offered_for_statements(
     microblog.config = {"visibilities": ["private"]}
     microblog.save()
     page = as_(agent).get(url("composer", complaint), {"tab": "statement"}).content.decode()
-    assert "has no account that may speak in public" in page
+    assert "has no account for public posts" in page
 
 
 def test_what_was_said_by_hand_is_written_down_as_sent(
@@ -290,7 +290,7 @@ def test_where_no_account_fits_it_offers_to_answer_by_hand(
     microblog.is_active = False
     microblog.save()
     page = as_(agent).get(url("composer", complaint)).content.decode()
-    assert "has no account on their network" in page
+    assert "has no account on the same network" in page
     assert "?tab=by-hand" in page
 
 

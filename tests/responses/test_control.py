@@ -181,7 +181,7 @@ def test_a_higher_limit_lets_what_waits_go_at_once(
         try_all()
         pipeline.tick()
     assert states() == ["sent", "queued"]
-    assert "1 waits for its turn" in as_(admin).get(SENDINGS).content.decode()
+    assert "1 delivery is queued" in as_(admin).get(SENDINGS).content.decode()
 
     as_(admin).post(url, {"per_hour": "", "per_day": ""})
     pipeline.tick()
@@ -203,9 +203,9 @@ def test_three_failures_in_a_row_ring_the_supervisors_once(
         assert Trouble.objects.count() == (1 if number == 2 else 0)
     pipeline.tick()
     rung = Notice.objects.filter(user=supervisor, kind=Notice.Kind.FAILED)
-    assert [each.text for each in rung] == ["@SkywardAir: 3 sendings in a row did not leave."]
+    assert [each.text for each in rung] == ["@SkywardAir: 3 deliveries in a row failed."]
     assert "account fails to send" in as_(supervisor).get("/map/").content.decode()
-    assert "3 sendings in a row" in as_(supervisor).get(SENDINGS).content.decode()
+    assert "3 deliveries in a row" in as_(supervisor).get(SENDINGS).content.decode()
 
     answer_many(3)
     try_all()

@@ -117,19 +117,19 @@ def test_a_correction_changes_the_post_and_both_versions_stay(
     assert second.revises == first
     assert second.conversation == first.conversation
     assert (correction.corrects, current(stated)) == (stated, correction)
-    assert change("amend").in_words == "Corrected there"
+    assert change("amend").in_words == "Corrected"
 
 
 def test_taken_down_it_is_gone_there_and_stays_here(stated: Response, lead: User) -> None:
     take_down(stated, why="It told the world about his seat.", by=lead)
-    assert change("withdraw").in_words == "Taking down: waiting to leave"
+    assert change("withdraw").in_words == "Removal: queued"
     sweep()
     assert not Post.objects.filter(network=BLOG).exists()
     withdrawn = Interaction.objects.get(kind="withdrawal")
     assert withdrawn.staff == lead
     assert withdrawn.text == "Taken down: It told the world about his seat."
     assert withdrawn.revises == Interaction.objects.get(kind="statement")
-    assert change("withdraw").in_words == "Taken down there"
+    assert change("withdraw").in_words == "Taken down"
 
 
 def test_wherever_it_is_read_it_says_that_it_was_taken_down(
@@ -166,14 +166,15 @@ def test_taking_down_shows_what_stands_and_what_was_about_to(
     correct(stated, words("Not there yet."), by=agent)
     page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
     places = [
-        page.index(each) for each in ("He had a second seat.", "are on their way", "Not there yet.")
+        page.index(each)
+        for each in ("He had a second seat.", "is being sent and will be stopped", "Not there yet.")
     ]
     assert places == sorted(places)
     sweep()
     page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
     assert "Not there yet." in page
     assert "He had a second seat." not in page
-    assert "are on their way" not in page
+    assert "is being sent and will be stopped" not in page
 
 
 def test_who_signs_a_correction_reads_what_it_takes_the_place_of(
@@ -186,7 +187,7 @@ def test_who_signs_a_correction_reads_what_it_takes_the_place_of(
     )
     correct(stated, words("Third."), by=agent)
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
-    places = [page.index(each) for each in ("takes the place of", "Second.", "Third.")]
+    places = [page.index(each) for each in ("replaces the current text", "Second.", "Third.")]
     assert places == sorted(places)
     assert "He had a second seat." not in page
 
@@ -202,8 +203,8 @@ def test_an_export_says_what_was_corrected_and_taken_down(
     body = b"".join(as_(lead).get(reverse("responses:export")).streaming_content)  # type: ignore[attr-defined]
     rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
     assert [row["state"] for row in rows] == ["Taken down", "Taken down"]
-    assert "Corrected there" in rows[0]["sendings"]
-    assert "Taken down there" in rows[1]["sendings"]
+    assert "Corrected" in rows[0]["deliveries"]
+    assert "Taken down" in rows[1]["deliveries"]
 
 
 def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
@@ -215,12 +216,12 @@ def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
     correct(stated, words("Held."), by=agent)
     page = reverse("responses:issue_said", args=[stated.issue_id])
     theirs = as_(agent).get(page).content.decode()
-    assert "a correction waits" in theirs
-    assert "corrected later" not in theirs  # not corrected so far
-    assert "A correction waits" in as_(agent).get(stated.get_absolute_url()).content.decode()
+    assert "correction pending" in theirs
+    assert "corrected later" not in theirs  # it is not, so far
+    assert "Correction pending" in as_(agent).get(stated.get_absolute_url()).content.decode()
     shown = as_(outsider).get(page).content.decode()
     assert "He had a second seat." in shown
-    assert "a correction waits" not in shown
+    assert "correction pending" not in shown
 
 
 @pytest.mark.parametrize("act", ["amend", "withdraw"])
@@ -263,7 +264,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     sweep()
     assert change("amend").state == Sending.FAILED
     page = as_(agent).get(reverse("responses:sendings")).content.decode()
-    assert "The change did not go through." in page
+    assert "The change failed." in page
     assert "The sandbox network refused this." in page
     assert Post.objects.get(network=BLOG).text == "He had a second seat."
     assert current(stated) == stated
@@ -294,7 +295,7 @@ def test_a_later_change_is_never_undone_by_an_earlier_one(stated: Response, agen
     first.refresh_from_db()
     assert Post.objects.get(network=BLOG).text == "Third."
     assert first.state == Sending.FAILED
-    assert first.error == "A later change to this post is there already."
+    assert first.error == "A later change to this post was already published."
 
 
 def test_what_still_waits_is_overtaken_by_taking_it_down(stated: Response, agent: User) -> None:
@@ -304,9 +305,9 @@ def test_what_still_waits_is_overtaken_by_taking_it_down(stated: Response, agent
     assert correction.deliveries.get().state == Sending.CANCELLED
     assert not Post.objects.filter(network=BLOG).exists()
     assert corrections.posts_of(stated) == []
-    with pytest.raises(Stale, match="Nothing of it stands"):
+    with pytest.raises(Stale, match="There is nothing to"):
         correct(stated, words(), by=agent)
-    with pytest.raises(Stale, match="Nothing of it stands"):
+    with pytest.raises(Stale, match="There is nothing to"):
         take_down(stated, why="Again.", by=agent)
 
 
@@ -375,9 +376,9 @@ class TestPages:
         sweep()
         shown = browser.get(stated.get_absolute_url()).content.decode()
         assert "Versions" in shown
-        assert "Corrected there" in shown
+        assert "Corrected" in shown
         issue = browser.get(reverse("responses:issue_said", args=[stated.issue_id]))
-        assert "Corrected there" in issue.content.decode()
+        assert "Corrected" in issue.content.decode()
         assert "New." in browser.get(reverse("responses:history")).content.decode()
 
     def test_taking_down_wants_a_reason(self, stated: Response, agent: User, as_: As) -> None:
@@ -387,7 +388,7 @@ class TestPages:
         assert as_(agent).post(page, {"why": "A slip.", "seen": stated.pk}).status_code == 302
         sweep()
         shown = as_(agent).get(stated.get_absolute_url()).content.decode()
-        assert "Taken down there" in shown
+        assert "Taken down" in shown
         assert "A slip." in shown
         assert page not in shown
 
@@ -413,7 +414,7 @@ class TestPages:
         answer = as_(agent).post(page, mine)
         shown = answer.content.decode()
         assert answer.status_code == 409
-        assert "Somebody else corrected it meanwhile." in shown
+        assert "Another user corrected it meanwhile." in shown
         assert "Theirs." in shown
         assert 'value="It names him."' in shown
         assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
@@ -440,7 +441,7 @@ class TestPages:
         correct(stated, words("Theirs."), by=agent)
         page = as_(agent).post(reverse("responses:correct", args=[stated.pk]), mine)
         assert page.status_code == 409
-        assert "that waits for an approval" in page.content.decode()
+        assert "That correction waits for approval" in page.content.decode()
         assert "What I typed." in page.content.decode()
 
     def test_pressed_twice_it_is_one_correction(
@@ -455,7 +456,7 @@ class TestPages:
         same = self.typed(stated, subject="Not a size", text="He had a second seat.")
         page = as_(agent).post(reverse("responses:correct", args=[stated.pk]), same)
         assert page.status_code == 422
-        assert "stand there already" in page.content.decode()
+        assert "The text is unchanged" in page.content.decode()
 
     @pytest.mark.parametrize(("who", "may"), [("lead", True), ("admin", True), ("reader", False)])
     def test_whoever_may_state_something_may_change_it(
@@ -521,7 +522,7 @@ def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
         "correct": lambda: correct(half_out, words(), by=agent),
         "take down": lambda: take_down(half_out, why="A slip.", by=agent),
     }[act]
-    with pytest.raises(Stale, match="just leaving"):
+    with pytest.raises(Stale, match="being sent to another channel"):
         change()
     assert not Delivery.objects.exclude(act=Act.SAY).exists()
 
@@ -587,7 +588,7 @@ def test_an_undone_correction_lets_go_what_it_had_stopped(
     theirs = correct(stated, words("Theirs."), by=teammate)
     mine = correct(stated, words("Mine."), by=agent)
     page = undo(as_(agent), mine).content.decode()
-    assert "what it had stopped goes out after all" in page
+    assert "it replaced will be sent after all" in page
     assert ">\nMine.</textarea>" in page, "its words are there to go on with"
     assert theirs.deliveries.get().state == Sending.QUEUED
     assert "after all" in theirs.events.latest("pk").why

@@ -57,7 +57,7 @@ def answered(response: Response, interaction: Interaction) -> None:
 def test_an_answer_comes_with_a_proposal_and_no_outcome(comment: Callable[..., Feedback]) -> None:
     feedback = comment("Shame on you.")
     assert (feedback.proposed, feedback.outcome, feedback.judged_by) == ("angry", "", None)
-    assert feedback.proposed_why == "says “shame on you”"
+    assert feedback.proposed_why == "contains “shame on you”"
 
 
 def test_no_outcome_without_a_human(comment: Callable[..., Feedback]) -> None:
@@ -78,7 +78,7 @@ def test_the_page_tells_the_proposed_from_the_judged(
     assert "1 angry?<" in page
     assert "1 not judged yet" in page
     assert "Angry?</button>" in page
-    assert "says “shame on you”" in page
+    assert "contains “shame on you”" in page
 
 
 @pytest.mark.parametrize("said", ["angry", "neutral"])

@@ -82,7 +82,7 @@ def test_every_link_is_walked_back_and_forth(
 
 def test_the_page_shows_the_whole_way(answered: Response, agent: User, as_: As) -> None:
     page = as_(agent).get(answered.get_absolute_url()).content.decode()
-    for part in ("Skyward, thank you", "Reply to one (micro)", "Brand (revision 1)", "visit"):
+    for part in ("Skyward, thank you", "Reply to one (micro)", "Brand (revision 1)", "fetch"):
         assert part in page
 
 

@@ -114,7 +114,7 @@ def test_a_name_is_needed_that_is_not_taken(agent: User, as_: As, name: str) -> 
     HistoryView.objects.create(owner=agent, name="Held ones", query="state=held")
     browser, save = as_(agent), reverse("responses:save_view")
     answer = browser.post(save, {"query": "state=draft", "name": name}, follow=True)
-    assert "The view needs a name that you have not used yet." in html(answer)
+    assert "Enter a view name that you have not used yet." in html(answer)
     assert answer.redirect_chain[0][0] == f"{HISTORY}?state=draft"
     assert HistoryView.objects.count() == 1
 
@@ -130,7 +130,7 @@ def test_each_row_of_the_file_says_all_that_the_page_says(
     (row,) = read(as_(supervisor))
     assert list(row) == [
         "when", "author", "approvers", "department", "case", "issue", "campaign", "audience",
-        "visibility", "channels", "state", "rule verdicts", "sendings", "feedback", "outcome",
+        "visibility", "channels", "state", "rule verdicts", "deliveries", "feedback", "outcome",
         "text",
     ]  # fmt: skip
     told = (row["author"], row["department"], row["issue"], row["channels"], row["text"])
@@ -140,7 +140,7 @@ def test_each_row_of_the_file_says_all_that_the_page_says(
     assert (row["audience"], row["visibility"], row["state"]) == ("Many", "public", "Released")
     assert row["feedback"] == "2"
     assert row["outcome"] == "1 angry, 1 not judged yet, 1 thanks? (proposed)"
-    assert row["sendings"].startswith("'@SkywardAir → everyone: Sent 2")
+    assert row["deliveries"].startswith("'@SkywardAir → everyone: Sent 2")
 
 
 def test_the_file_names_who_approved_and_which_rule_held_it(
@@ -173,7 +173,7 @@ def test_the_file_keeps_to_the_filters_and_to_what_one_may_see(
 
 def test_a_filter_that_makes_no_sense_exports_nothing(agent: User, as_: As) -> None:
     answer = as_(agent).get(EXPORT, {"since": "yesterday"}, follow=True)
-    assert "nothing was exported" in html(answer)
+    assert "Nothing was exported" in html(answer)
     assert answer.redirect_chain[0][0] == f"{HISTORY}?since=yesterday"
 
 

@@ -122,7 +122,7 @@ def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     page = as_(outsider).get(said(seats))
     assert "our lawyers" not in html(page)
     assert "1 angry" not in html(page)
-    assert "1 more is with a department that is not yours" in html(page)
+    assert "1 more belongs to another department" in html(page)
 
 
 def test_replies_of_other_departments_are_counted_but_not_shown(

@@ -139,8 +139,8 @@ def test_an_approver_takes_a_file_out_of_what_they_edit_and_approve(
     assert (held.state, held.content_hash != before) == ("released", True)
     (sent,) = leave(network)
     assert names(sent) == ["voucher.pdf"]
-    assert held.events.filter(by=lead, why="Left out: passport.pdf.").exists()
-    assert not held.events.filter(why="The words were changed.").exists()
+    assert held.events.filter(by=lead, why="Removed: passport.pdf.").exists()
+    assert not held.events.filter(why="Text changed.").exists()
 
 
 def test_a_file_removed_on_the_approvals_page_voids_what_was_signed(

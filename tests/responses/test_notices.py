@@ -115,7 +115,7 @@ def test_a_failed_sending_rings_for_its_author(
     notice = Notice.objects.get()
     assert (notice.user, notice.kind) == (agent, Kind.FAILED)
     assert notice.about == f"case:{leaving.response.case_id}"
-    assert notice.text == "It did not leave. They refused it."
+    assert notice.text == "It was not sent. They refused it."
     assert notice.url == f"/sendings/#sending-{leaving.pk}"
 
 
@@ -137,7 +137,7 @@ def test_one_that_nobody_can_look_up_rings_once_however_often_it_is_asked(
     for _ in range(3):
         outbox.settle(Delivery.objects.select_related("account").get(pk=leaving.pk))
     assert rung(agent) == [Kind.FAILED]
-    assert Notice.objects.get().text == "It may or may not have left. No answer came."
+    assert Notice.objects.get().text == "It may or may not have been sent. No answer came."
 
 
 def test_one_that_is_found_rings_for_nobody(

@@ -397,7 +397,7 @@ def test_send_again_is_a_new_sending_and_only_one(
     outbox.deliver(delivery)
 
     again = delivery.send_again(by=agent)
-    with pytest.raises(Exception, match="dealt with"):
+    with pytest.raises(Exception, match="already resolved"):
         delivery.send_again(by=agent)
     outbox.deliver(again)
 
@@ -478,7 +478,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
     later()
     assert posts(unknown) == 0
     assert not Delivery.objects.to_check(timezone.now()).exists()
-    assert unknown.response.events.get(why__startswith="Dealt with").by == agent
+    assert unknown.response.events.get(why__startswith="Dismissed").by == agent
 
 
 def test_what_is_on_its_way_cannot_be_put_away(
@@ -496,7 +496,7 @@ def test_what_is_on_its_way_cannot_be_put_away(
 def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
     """Fails without the look into the ledger."""
     theirs = Post.objects.get(nonce="")
-    with pytest.raises(Refused, match="in the record"):
+    with pytest.raises(Refused, match="another interaction"):
         outbox.confirm_sent(unknown, by=agent, url=theirs.key)
     outbox.confirm_sent(unknown, by=agent, url="https://sandbox.example/ours")
     unknown.refresh_from_db()

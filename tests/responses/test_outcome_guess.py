@@ -42,7 +42,7 @@ def test_what_is_proposed(text: str, outcome: str) -> None:
 
 @pytest.mark.parametrize("word", THANKS)
 def test_each_word_of_thanks_is_thanks(word: str) -> None:
-    assert propose(word) == Proposal("thanks", f"says “{word.lower()}”")
+    assert propose(word) == Proposal("thanks", f"contains “{word.lower()}”")
 
 
 @pytest.mark.parametrize("word", [*ANGRY, *BITTER])

@@ -69,7 +69,7 @@ def test_it_leaves_at_the_time_that_was_chosen(
 
 
 @pytest.mark.parametrize(
-    ("days", "says"), [(-1, "This is past."), (400, "Plan at most a year ahead.")]
+    ("days", "says"), [(-1, "This time is in the past."), (400, "Schedule at most one year ahead.")]
 )
 def test_a_time_that_makes_no_sense_is_an_error_at_its_field(
     complaint: Case, microblog: Account, agent: User, as_: As, days: int, says: str
@@ -255,7 +255,7 @@ def test_the_calendar_shows_a_month_of_what_went_out_and_what_is_planned(
     assert "Out now." in this.content.decode()
     assert "For later." not in this.content.decode()
     assert "For later." in then.content.decode()
-    assert "planned" in then.content.decode()
+    assert "scheduled" in then.content.decode()
 
 
 @pytest.mark.parametrize("month", ["", "2026-13", "x", "9999-01", "0001-01"])

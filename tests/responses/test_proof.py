@@ -136,10 +136,10 @@ def test_each_missing_row_is_told_of_once_and_nothing_else_is(whole: Response, c
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("crm_interaction SET text = 'Never.' WHERE direction = 'out'", "other words"),
-        ("crm_interaction SET profile_id = NULL WHERE direction = 'out'", "another party"),
-        ("crm_interaction SET direction = 'in' WHERE direction = 'out'", "as said by them"),
-        ("responses_delivery SET conversation_id = 0", "another exchange"),
+        ("crm_interaction SET text = 'Never.' WHERE direction = 'out'", "a different text"),
+        ("crm_interaction SET profile_id = NULL WHERE direction = 'out'", "another recipient"),
+        ("crm_interaction SET direction = 'in' WHERE direction = 'out'", "as incoming"),
+        ("responses_delivery SET conversation_id = 0", "another conversation"),
     ],
 )
 def test_the_ledger_says_what_was_sent(whole: Response, change: str, words: str) -> None:
@@ -296,7 +296,7 @@ def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
     assert len(mine.found) == len(CHECKS) - 2
     shown = as_(supervisor).get(reverse("responses:proof")).content.decode()
     assert shown.count("not finished</span>") == 2
-    assert "The record is whole." not in shown
+    assert "No gaps found." not in shown
 
     monkeypatch.undo()
     assert holes() == [], "the next proof makes them again"
@@ -357,17 +357,17 @@ def test_the_page_names_the_hole_and_leads_to_what_is_there(
 ) -> None:
     page = reverse("responses:proof")
     assert as_(agent).get(page).status_code == 403
-    assert "not looked through yet" in as_(supervisor).get(page).content.decode()
+    assert "No check has run yet" in as_(supervisor).get(page).content.decode()
 
     as_(supervisor).post(page)
     as_(supervisor).post(page)  # a second click finds the first check waiting
     prove(Proof.objects.get().pk)
-    assert "The record is whole." in as_(supervisor).get(page).content.decode()
+    assert "No gaps found." in as_(supervisor).get(page).content.decode()
 
     by_force("DELETE FROM responses_feedback")
     as_(supervisor).post(page)
     prove(Proof.objects.latest("pk").pk)
     shown = as_(supervisor).get(page).content.decode()
-    assert "answers a response, but is not linked to it" in shown
+    assert "answers a response but is not linked to it" in shown
     assert whole.get_absolute_url() in shown
     assert whole.case.get_absolute_url() in shown  # type: ignore[union-attr]

@@ -378,8 +378,8 @@ def test_what_no_network_can_tell_is_for_a_human_to_decide(
         pipeline.tick()
         settle_all()
         page = as_(supervisor).get(SENDINGS).content.decode()
-        assert "the original may have sent this already" in page
-        assert "1 may have been sent by the original" in page
+        assert "The original may have already sent this" in page
+        assert "1 delivery may have been sent by the original" in page
         release(as_(supervisor))
         try_all()
         assert states() == ["unknown"]
@@ -459,7 +459,7 @@ def test_a_release_is_written_down_and_a_second_one_changes_nothing(
     assert pause.ended_by == supervisor
     assert Instance.objects.get().uuid != before
     page = as_(admin).post(RELEASE, {"looked": "on"}, follow=True).content.decode()
-    assert "Sending was resumed already" in page
+    assert "Sending was already resumed" in page
     pipeline.tick()
     assert Pause.objects.get().ended_by == supervisor
 

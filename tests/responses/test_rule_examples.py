@@ -156,7 +156,7 @@ def test_weakening_the_rule_is_refused_at_its_example(
     page = as_(admin).post(url, form(privacy, **{"cond-1-group": json.dumps(weaker)}))
     assert page.status_code == 422
     errors = [each.errors.get("text") for each in page.context["examples"].forms]
-    assert any("must catch this, and does not" in str(error) for error in errors)
+    assert any("must catch this example, but does not" in str(error) for error in errors)
     privacy.refresh_from_db()
     assert privacy.conditions == default_rules.RULES[default_rules.PRIVACY]["conditions"]
 
@@ -168,7 +168,7 @@ def test_a_rule_that_catches_too_much_is_refused_as_well(
     url = reverse("responses:rule", args=[privacy.pk])
     page = as_(admin).post(url, form(privacy, **{"cond-1-group": json.dumps(greedy)}))
     assert page.status_code == 422
-    assert "must let this pass, and catches it" in page.content.decode()
+    assert "must not catch this example, but does" in page.content.decode()
 
 
 def test_the_rule_is_saved_as_it_stands_and_shows_its_examples(

@@ -124,7 +124,7 @@ def test_the_strictest_wins_and_says_so_first() -> None:
     assert verdict.reasons == (
         Reason(3, "rule 3", "move", "Seats are private.", "email", spans=((24, 35),)),
         Reason(1, "rule 1", "hold", "not written by a team lead", steps=("lead",)),
-        Reason(2, "rule 2", "allow", "This rule always applies."),
+        Reason(2, "rule 2", "allow", "This rule always matches."),
     )
     refused = judge(DRAFT, [moved, held, _rule(4, CONDITIONS[4], "refuse")])
     assert refused.outcome == "refuse"
@@ -202,7 +202,7 @@ def test_every_reason_shows_the_words_that_it_means() -> None:
     }
     (reason,) = judge(draft, [_rule(1, private, "hold")]).reasons
     assert [text[start:end] for start, end in reason.spans] == ["Ron Calder", "TWO seats"]
-    assert reason.sentence == "personal fact is name and text contains “two seats”"
+    assert reason.sentence == "personal data is name and text contains “two seats”"
     (other,) = judge(draft, [_rule(2, {"all": []}, "hold")]).reasons
     assert other.spans == ()
 

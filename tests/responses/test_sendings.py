@@ -131,7 +131,7 @@ def test_sending_again_shows_the_old_one_first_and_happens_once(
     old, browser = sending("unknown", error="No answer came."), as_(agent)
     page = browser.get(url("send_again", old)).content.decode()
     assert "No answer came." in page
-    assert "they get it twice" in page
+    assert "the recipient gets the text twice" in page
     assert Delivery.objects.count() == 1
     assert browser.post(url("send_again", old)).status_code == 302
     assert browser.post(url("send_again", old)).status_code == 409
@@ -165,7 +165,7 @@ def test_readers_may_look_but_not_act(
     unknown, browser = sending("unknown"), as_(reader)
     page = browser.get(PAGE).content.decode()
     assert "We are so sorry." in page
-    assert "Put away" not in page
+    assert "Dismiss" not in page
     for name in VERBS:
         assert browser.post(url(name, unknown)).status_code == 403
 
@@ -224,7 +224,7 @@ def test_the_address_of_other_words_is_refused_at_the_field(
     hear("Me too", key=taken)
     page = as_(agent).post(url("mark_sent", sending("unknown")), {"url": taken})
     assert page.status_code == 422
-    assert "in the record already" in page.content.decode()
+    assert "already belongs to another interaction" in page.content.decode()
     assert taken in page.content.decode()
     assert Delivery.objects.get().state == "unknown"
 

@@ -55,7 +55,7 @@ def test_two_signatures_are_given_in_turn_by_two_people(
     assert response.next_step == "lead"
     response.approve(by=lead)
     assert (response.state, response.next_step) == ("held", "supervisor")
-    with pytest.raises(Refused, match="You signed it"):
+    with pytest.raises(Refused, match="You approved it"):
         response.approve(by=lead)
     response.approve(by=supervisor)
     assert (response.state, response.is_approved) == ("released", True)
@@ -83,7 +83,7 @@ def test_a_step_of_a_supervisor_is_not_a_leads(
     response = answer()
     assert asked(response) == {supervisor, User.objects.get(role="admin")}
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
-    assert "It waits for a supervisor." in page
+    assert "It waits for approval by a supervisor." in page
     assert "Approve and send" not in page
     url = reverse("responses:approve", args=[response.pk])
     assert as_(lead).post(url, {"shown": response.content_hash}).status_code == 422
@@ -168,7 +168,7 @@ def test_what_a_drafter_writes_waits_for_a_lead(
     response = answer(by=drafter)
     assert response.state == "held"
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
-    assert "You write drafts; a team lead lets them go." in page
+    assert "You write drafts. A team lead sends them." in page
     response.approve(by=lead)
     assert response.state == "released"
 
@@ -176,7 +176,7 @@ def test_what_a_drafter_writes_waits_for_a_lead(
 def test_a_drafter_works_on_cases_like_others(drafter: User, complaint: Case, as_: As) -> None:
     assert complaint in Case.objects.workable_by(drafter)
     page = as_(drafter).get(reverse("responses:composer", args=[complaint.pk]))
-    assert "Your answer" in page.content.decode()
+    assert "Your reply" in page.content.decode()
 
 
 # Competing replies
@@ -219,12 +219,12 @@ def test_what_goes_out_unsigned_is_read_afterwards(
     response = answer()
     assert (response.state, response.to_review) == ("released", True)
     browser, url = as_(lead), reverse("responses:review", args=[response.pk])
-    assert "Sent, to be read afterwards" in browser.get("/approvals/").content.decode()
+    assert "Sent, review pending" in browser.get("/approvals/").content.decode()
     assert as_(agent).post(url).status_code == 403
     assert browser.post(url).status_code == 302
     response.refresh_from_db()
     assert response.reviewed_by == lead
-    assert "Sent, to be read afterwards" not in browser.get("/approvals/").content.decode()
+    assert "Sent, review pending" not in browser.get("/approvals/").content.decode()
     with pytest.raises(Stale):
         response.review(by=lead)
 

@@ -49,7 +49,7 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
     as_: As, agent: User, case: Case
 ) -> None:
     panes = html(as_(agent).post(f"/cases/{case.pk}/claim/", {"assignee": ""}, headers=DESK))
-    assert "The case is yours." in panes
+    assert "The case is assigned to you." in panes
     assert "<b>you</b>" in panes
 
 
@@ -58,7 +58,7 @@ def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, cas
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
     assert f'<li id="row-{case.pk}" class="case-row current gone"' in panes
-    assert "yours now" in panes
+    assert "assigned to you" in panes
     mine = html(as_(agent).post(claim, typed, headers={**DESK, "Scrm-List": "shows=mine"}))
     assert f'<li id="row-{case.pk}" class="case-row current"' in mine
 
@@ -133,7 +133,7 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
     as_(outsider).post(f"/cases/{case.pk}/left/")
     Case.objects.get(pk=case.pk).note("He is wrong about clause 9", by=outsider)
     page = html(as_(agent).post("/undo/", {"how": how}, follow=True))
-    assert "It was left with them." in page
+    assert "It was not taken back." in page
     assert Case.objects.get(pk=case.pk).department == sales
 
 
@@ -193,7 +193,7 @@ def test_undo_leaves_alone_what_somebody_changed_since(
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
     Case.objects.get(pk=case.pk).reopen(by=teammate, why="They called.")
     page = client.post("/undo/", {"how": how}, follow=True)
-    assert "Somebody changed it since" in html(page)
+    assert "Another user has changed the case since" in html(page)
     assert Case.objects.get(pk=case.pk).status == "open"
 
 
@@ -206,11 +206,11 @@ def test_who_writes_again_after_noise_is_seen_with_the_mark(
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
     fresh = Case.objects.get(last_inbound=say("It is lost, really!", thread_key="post-1"))
     assert fresh.continues == case
-    assert "set aside before</span>" in html(client.get("/?view=unassigned"))
-    assert f"set aside before: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
+    assert "earlier noise</span>" in html(client.get("/?view=unassigned"))
+    assert f"earlier noise: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
     page = client.post("/undo/", {"how": how}, follow=True)
-    assert f"They wrote again: that is case #{fresh.pk}." in html(page)
-    assert "set aside before:" not in html(client.get(case.get_absolute_url()))
+    assert f"A new message opened case #{fresh.pk}." in html(page)
+    assert "earlier noise:" not in html(client.get(case.get_absolute_url()))
 
 
 def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: Case) -> None:
@@ -291,7 +291,7 @@ def test_who_is_here_is_named_and_opening_and_leaving_are_recorded(
     as_: As, agent: User, teammate: User, case: Case
 ) -> None:
     as_(teammate).post(f"/cases/{case.pk}/here/")
-    assert "Theo Teammate is looking" in html(as_(agent).post(f"/cases/{case.pk}/here/"))
+    assert "Theo Teammate is viewing" in html(as_(agent).post(f"/cases/{case.pk}/here/"))
     as_(teammate).post(f"/cases/{case.pk}/here/", {"replying": 1})
     assert "Theo Teammate is replying" in html(as_(agent).get(f"/cases/{case.pk}/present/"))
     as_(teammate).post(f"/cases/{case.pk}/left/")
@@ -325,7 +325,7 @@ def test_a_mentioned_colleague_hears_of_it_once(
         as_(agent).post(f"/cases/{case.pk}/note/", typed)
     odd = {"form": "7f2c0e0e-0f4e-4f6e-9c53-0c6c4a1d2b3e", "text": "@nobody?"}
     page = as_(agent).post(f"/cases/{case.pk}/note/", odd, follow=True)
-    assert "nobody who sees this case is called so" in html(page)
+    assert "No one named “nobody” can see this case" in html(page)
     notice = Notice.objects.get()
     assert (notice.user, notice.kind, notice.about) == (teammate, "mentioned", f"case:{case.pk}")
     assert case.events.filter(kind="noted").count() == 2

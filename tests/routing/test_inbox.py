@@ -158,11 +158,11 @@ def test_the_text_of_a_restricted_case_stays_with_its_department(
     page = as_(agent).get("/?view=all")
     assert shown(page) == [case.pk]
     assert "My bag is gone" not in page.content.decode()
-    assert "A conversation with Sales" in page.content.decode()
+    assert "A conversation of Sales" in page.content.decode()
 
 
 def test_an_empty_view_says_so_in_words(as_: As, agent: User) -> None:
-    assert "We wait for nobody" in as_(agent).get("/?view=waiting").content.decode()
+    assert "No cases waiting for reply" in as_(agent).get("/?view=waiting").content.decode()
 
 
 def test_the_live_refresh_gets_the_list_alone(as_: As, agent: User, case: Case) -> None:

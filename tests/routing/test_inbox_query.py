@@ -128,7 +128,7 @@ def test_a_saved_view_stands_over_its_list(as_: As, agent: User, make_case: Make
     make_case(tags=["bags"])
     query = {"query": "view=all&tag=bags", "name": "All bags", "is_shared": "on"}
     page = html(as_(agent).post("/views/", query, follow=True))
-    assert "Everybody finds “All bags” among the views." in page
+    assert "View “All bags” saved and shared with everyone." in page
     assert "<h1>All bags</h1>" in page
 
 
@@ -215,7 +215,7 @@ def test_a_second_view_of_one_name_is_refused_in_words(as_: As, agent: User) -> 
     client = as_(agent)
     for query in ("?view=all", "?view=done"):
         page = client.post("/views/", {"name": "Hot", "query": query}, follow=True)
-    assert "a name that you have not used yet" in page.content.decode()
+    assert "a view name that you have not used yet" in page.content.decode()
     assert SavedView.objects.count() == 1
 
 
@@ -231,7 +231,7 @@ def test_news_counts_what_came_and_refreshes_what_is_on_screen(
     assert "1 new case" in page
     assert f'id="row-{on_screen.pk}"' in page
     assert 'hx-swap-oob="true"' in page
-    assert "yours now" in page  # it no longer belongs to “Unassigned”
+    assert "assigned to you" in page  # it no longer belongs to “Unassigned”
     assert f'id="row-{came.pk}"' not in page
 
 
@@ -247,7 +247,7 @@ def test_a_row_says_when_it_was_taken_over_meanwhile(
 ) -> None:
     case.claim(by=teammate)
     page = as_(agent).get("/inbox/news/", {"view": "unassigned", "ids": case.pk})
-    assert "with Theo Teammate now" in page.content.decode()
+    assert "assigned to Theo Teammate" in page.content.decode()
 
 
 def test_the_default_view_depends_on_what_is_asked(agent: User, case: Case) -> None:

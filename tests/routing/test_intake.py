@@ -150,7 +150,7 @@ def test_within_thirty_days_a_reply_reopens_what_was_done(days: int, agent: User
     again = hear(now=NOW + days * DAY)
     assert again == case
     assert (again.status, again.done_at) == (Status.OPEN, None)
-    assert again.events.get(kind=Kind.REOPENED).why == "They wrote; it was done."
+    assert again.events.get(kind=Kind.REOPENED).why == "New message; the status was done."
 
 
 def test_later_it_makes_a_new_case_that_names_the_old(agent: User) -> None:
@@ -241,7 +241,7 @@ def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: 
         lambda: case.reopen(by=agent, why="not noise"),
     ]
     for refused in refusals:
-        with pytest.raises(Stale, match=f"that is case #{fresh.pk}"):
+        with pytest.raises(Stale, match=f"opened case #{fresh.pk}"):
             refused()
     case.refresh_from_db()
     assert (case.status, len(current_links())) == (Status.NOISE, 1)
@@ -498,14 +498,14 @@ def test_why_here_and_why_not_there_are_kept(
     why_not = dict(event.data["why_not"])
     assert list(why_not) == [first.name, third.name]
     assert "buy" in why_not["buy"]
-    assert why_not["x"] == "came after “bag”"
+    assert why_not["x"] == "“bag” matched first"
 
 
 def test_without_a_rule_the_fallback_says_so() -> None:
     event = hear().events.get()
     assert (event.revision, event.why) == (
         None,
-        "No rule applied, so it went to the fallback department.",
+        "No rule matched, so the case went to the fallback department.",
     )
 
 

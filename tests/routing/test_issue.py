@@ -56,7 +56,7 @@ def test_cases_that_are_not_theirs_are_refused_by_number_and_none_is_added(
     numbers = f"{mine.pk} {other.pk}"
     page = as_(agent).post(f"/issues/{seats.pk}/add/", {"numbers": numbers})
     assert page.status_code == 422
-    assert f"There are no such cases in your departments: #{other.pk}." in html(page)
+    assert f"Not found in your departments: #{other.pk}." in html(page)
     assert f'value="{numbers}"' in html(page)
     assert not seats.cases.exists()
 
@@ -88,7 +88,7 @@ def test_cases_of_other_departments_are_counted_but_not_named(
     case.group(seats, by=agent)
     page = html(as_(outsider).get(f"/issues/{seats.pk}/"))
     assert "Roncalder" not in page
-    assert "1 more case is with a department that is not yours." in page
+    assert "1 more case belongs to another department." in page
 
 
 def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> None:
@@ -143,7 +143,7 @@ def test_its_page_says_who_and_where_each_case_stands(
     case = make_case("@SkywardAir I had a seat", by="ron", status="waiting", assignee=agent)
     case.group(seats, by=agent)
     page = html(as_(agent).get(f"/issues/{seats.pk}/"))
-    for words in ("Ron", "I had a seat", "Waiting for them", "Anna Agent", "Customer service"):
+    for words in ("Ron", "I had a seat", "Waiting for reply", "Anna Agent", "Customer service"):
         assert words in page
     assert f"/issues/{seats.pk}/said/" in page
 
@@ -176,7 +176,7 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
     make_case(by="three", issue=seats, department=sales)
     make_case(by="four", issue=seats, status="noise")
     page = html(as_(agent).get(seats.get_absolute_url()))
-    assert "Set 2 open cases to done" in page
+    assert "Mark 2 open cases done" in page
     form = page[page.index('class="line all-done"') :]
     form = form[: form.index("</form>")]
     say("One more thing", by="two")
@@ -186,7 +186,7 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
         "case": re.findall(r'name="case" value="([^"]+)"', form),
     }
     said = html(as_(agent).post("/bulk/", typed, headers={"HX-Request": "true"}))
-    assert "Done: 1 case. 1 was left as it is." in said
+    assert "Done: 1 case. 1 was left unchanged." in said
     again = f'hx-get="{seats.get_absolute_url()}" hx-trigger="list-changed'
     assert again in html(as_(agent).get(f"{seats.get_absolute_url()}?q=bag"))
     open_only = f"{seats.get_absolute_url()}?show=open"
@@ -229,7 +229,7 @@ def test_a_search_offers_nothing_that_is_anothers_to_work_on(
     make_case("A seat, please")
     part = as_(outsider).get(f"/issues/{seats.pk}/", {"q": "seat"}, headers={"HX-Request": "true"})
     assert part.context["found"] == []
-    assert "No case of your departments fits" in html(part)
+    assert "No cases in your departments match" in html(part)
 
 
 def test_a_case_of_another_issue_is_named_as_such_before_it_moves(
@@ -272,7 +272,7 @@ def test_the_list_says_by_how_much_each_grew_today_and_open_ones_come_first(
 
 
 def test_an_empty_list_says_how_to_begin(as_: As, agent: User) -> None:
-    assert "No issue yet." in html(as_(agent).get("/issues/"))
+    assert "No issues yet." in html(as_(agent).get("/issues/"))
 
 
 @pytest.mark.parametrize("page", ["/issues/", "/issues/{}/"])

@@ -61,7 +61,7 @@ def test_cases_go_back_where_they_no_longer_work(
     )
     typed = {f"part-{service.pk}": "reader", f"part-{sales.pk}": "agent"}
     page = as_(admin).post(f"/people/{agent.pk}/departments/", typed, follow=True)
-    assert "1 case went back" in page.content.decode()
+    assert "1 case is unassigned again" in page.content.decode()
     left.refresh_from_db()
     kept.refresh_from_db()
     assert (left.assignee, kept.assignee) == (None, agent)

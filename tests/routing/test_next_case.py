@@ -84,7 +84,7 @@ def test_the_frame_marks_the_list_beside_an_open_case(as_: As, agent: User, case
 def test_the_button_says_that_nothing_waits(as_: As, agent: User) -> None:
     page = as_(agent).post("/next/", follow=True)
     assert page.redirect_chain == [("/", 302)]
-    assert "Nothing waits for anybody." in page.content.decode()
+    assert "No unassigned cases." in page.content.decode()
 
 
 def test_statements_do_not_grow_with_what_waits(agent: User, make_case: Make) -> None:

@@ -105,4 +105,4 @@ def test_the_page_asks_as_little_for_nine_as_for_one(
 
 
 def test_an_empty_page_says_when_it_rings(as_: As, agent: User) -> None:
-    assert "Nothing rang yet." in html(as_(agent).get("/notices/"))
+    assert "No notices yet." in html(as_(agent).get("/notices/"))

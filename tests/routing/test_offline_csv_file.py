@@ -49,13 +49,13 @@ def test_lines_are_counted_as_an_editor_counts_them() -> None:
         (b"", "is empty"),
         (b"\n\r\n , , \n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
-        (b"text,name\n", "a heading and no rows"),
+        (b"text,name\n", "a header but no rows"),
         (b"PK\x03\x04 a workbook", "not CSV"),
         (b"\xd0\xcf\x11\xe0 an old workbook", "not CSV"),
-        (b"%PDF-1.7", "no CSV file"),
-        (b"\x89PNG\r\n", "no CSV file"),
-        (bytes(range(256)) * 10, "not read as text|is not written in"),
-        (b"\x7fELF\x00\x01\x02,\x03\n", "not read as text"),
+        (b"%PDF-1.7", "not a CSV file"),
+        (b"\x89PNG\r\n", "not a CSV file"),
+        (bytes(range(256)) * 10, "not text|is not encoded in"),
+        (b"\x7fELF\x00\x01\x02,\x03\n", "not text"),
         (b"a,b\n1,2\n" + b"x" * 10 * 1024 * 1024, "larger than 10 MB"),
         (b"a,b\n" + b"1,2\n" * 50_000, f"more than {MOST_ROWS:,} rows"),
         (b",".join(b"c%d" % n for n in range(200)) + b"\n" + b"1," * 199, "200 columns"),
@@ -67,7 +67,7 @@ def test_what_cannot_be_read_is_one_sentence(raw: bytes, says: str) -> None:
 
 
 def test_the_wrong_encoding_is_said_with_its_line() -> None:
-    with pytest.raises(Unreadable, match="Line 2 is not written in utf-8") as error:
+    with pytest.raises(Unreadable, match="Line 2 is not encoded in utf-8") as error:
         read(TEXT.format(",").encode("cp1252"), encoding="utf-8")
     assert error.value.about == "encoding"
 
@@ -79,7 +79,7 @@ def test_the_wrong_delimiter_makes_one_column() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('"never closed,Ron', "never closed"),
+        ('"never closed,Ron', "not closed"),
         ('"in "the" middle",Ron', "middle of a cell"),
         ("x" * 140_000 + ",Ron", "longer than 131,072"),
     ],
@@ -118,7 +118,7 @@ def test_an_apostrophe_of_somebodys_own_stays() -> None:
         (["id", "a", "b"], [["1007", "j@x.example", "It was good"]], "- mail text"),
         ([], [["j@x.example", "2026-03-04", "It was all good", "9"]], "mail when text score"),
         (["Name", "Name"], [["a", "b"]], "name text"),
-        (["Line", "What is wrong", "Text"], [["3", "No name here", "ok"]], "- - text"),
+        (["Line", "Problem", "Text"], [["3", "No name here", "ok"]], "- - text"),
     ],
 )
 def test_what_the_columns_hold_is_guessed(

@@ -96,5 +96,5 @@ def test_whoever_is_chosen_stays_while_others_are_looked_up(
 
 def test_a_name_nobody_knows_is_offered_as_somebody_new(as_: As, agent: User) -> None:
     page = as_(agent).get("/new/who/?profile_q=<b>Marta</b>").content.decode()
-    assert "Somebody new: <bdi>&lt;b&gt;Marta&lt;/b&gt;</bdi>" in page
+    assert "New person: <bdi>&lt;b&gt;Marta&lt;/b&gt;</bdi>" in page
     assert 'value="new" checked' in page

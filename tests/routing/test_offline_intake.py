@@ -31,7 +31,7 @@ def test_a_call_of_a_stranger_becomes_a_case(as_: As, agent: User) -> None:
     assert str(case.profile) == "Ron Calder"
     assert case.profile.key == "+15550100"
     assert "The seat was broken" in html(page)
-    assert "written down by Anna Agent" in html(page)
+    assert "logged by Anna Agent" in html(page)
 
 
 def test_the_same_form_twice_is_one_case(as_: As, agent: User) -> None:
@@ -81,7 +81,7 @@ def test_a_profile_may_be_chosen_beforehand(as_: As, agent: User, case: Case) ->
 
 
 def test_a_search_for_nobody_says_so(as_: As, agent: User) -> None:
-    assert "Nobody has these words" in html(as_(agent).get("/new/?profile_q=xyzzy"))
+    assert "No one found with these words" in html(as_(agent).get("/new/?profile_q=xyzzy"))
 
 
 def test_it_can_be_added_to_a_case(as_: As, agent: User, case: Case) -> None:
@@ -118,7 +118,7 @@ def test_errors_stand_at_their_fields_and_nothing_is_lost(as_: As, agent: User) 
 def test_somebody_has_to_be_named(as_: As, agent: User) -> None:
     page = as_(agent).post("/new/", typed())
     assert page.status_code == 422
-    assert "Choose who it was" in html(page)
+    assert "Choose a person" in html(page)
     assert "The seat was broken" in html(page)
 
 
@@ -129,7 +129,7 @@ def test_what_the_rules_give_to_others_is_logged_and_said(
     rule.revise(conditions={"all": []}, department=sales, by=admin)
     page = as_(agent).post("/new/", typed(name="Ron Calder"), follow=True)
     assert page.status_code == 200
-    assert "The rules gave it to Sales" in html(page)
+    assert "The routing rules assigned it to Sales" in html(page)
 
 
 def test_the_next_one_is_offered(as_: As, agent: User) -> None:
@@ -150,7 +150,7 @@ def test_somebody_new_may_have_the_name_of_somebody_known(as_: As, agent: User, 
     same = typed(profile_q=str(case.profile))
     page = as_(agent).post("/new/", same)
     assert page.status_code == 422
-    assert "Choose who it was" in html(page)
+    assert "Choose a person" in html(page)
     as_(agent).post("/new/", same | {"profile": "new"})
     assert Profile.objects.filter(name=str(case.profile)).count() == 2
 
@@ -202,7 +202,7 @@ def test_a_person_who_is_gone_is_said(as_: As, agent: User) -> None:
     for value in ("999999", "contact-999999", "x", "9" * 40):
         page = as_(agent).post("/new/", typed(profile=value))
         assert page.status_code == 422
-        assert "They are not there any more" in html(page)
+        assert "This person no longer exists" in html(page)
 
 
 def test_other_words_in_a_form_that_was_logged_are_kept_and_said(as_: As, agent: User) -> None:
@@ -211,7 +211,7 @@ def test_other_words_in_a_form_that_was_logged_are_kept_and_said(as_: As, agent:
     as_(agent).post("/new/", form)
     page = as_(agent).post("/new/", form | {"text": "Second"})
     assert page.status_code == 409
-    assert "This form was logged already" in html(page)
+    assert "This form was already logged" in html(page)
     assert "Second" in html(page)
     assert str(form["form"]) not in html(page)
     assert Interaction.objects.get().text == "First"

@@ -77,7 +77,7 @@ def test_each_filled_row_becomes_one_touchpoint(as_: As, agent: User) -> None:
     assert (lovely.profile.network, lovely.profile.key) == ("phone", "+15550100")
     assert (loud.profile.network, str(loud.profile)) == ("offline", "Unknown")
     assert loud.occurred_at.isoformat() == "2026-03-04T18:30:00+00:00"
-    assert "3 were logged: 3 with Customer service." in page.content.decode()
+    assert "3 interactions were logged: 3 in Customer service." in page.content.decode()
     assert 'href="/new/cards/">Log another</a>' in page.content.decode()
 
 
@@ -99,7 +99,7 @@ def test_one_bad_row_stores_nothing_and_loses_nothing(as_: As, agent: User) -> N
     for words in ("Good", "Ann", "a@b.example", "عائشة", "call me", later, str(form["form"])):
         assert words in html
     assert 'id="reach-1-wrong"' in html
-    assert "3 cells need a look" in html
+    assert "3 cells have errors" in html
 
 
 def test_a_form_with_nothing_in_it_says_so(as_: As, agent: User) -> None:
@@ -145,7 +145,7 @@ def test_two_thousand_lines_are_too_many_and_stay_where_they_are(
     lines = "\n".join(f"Card {n}\tRon" for n in range(2000))
     page = as_(agent).post("/new/cards/", cards(("Typed",), lines=lines) | button)
     html = page.content.decode()
-    assert "These are 2,001 rows, and at most 200 fit into one form." in html
+    assert "2,001 rows are too many: a form takes at most 200." in html
     assert "Card 1999\tRon" in html
     assert "Typed" in html
     assert not Interaction.objects.exists()
@@ -159,7 +159,7 @@ def test_a_grid_never_shows_more_rows_than_fit(as_: As, agent: User) -> None:
 
 def test_a_quotation_mark_that_is_never_closed_is_said(as_: As, agent: User) -> None:
     page = as_(agent).post("/new/cards/", cards(lines='"never closed\tRon', fill="1"))
-    assert "a quotation mark is never closed" in page.content.decode()
+    assert "a quotation mark is not closed" in page.content.decode()
     assert "never closed\tRon" in page.content.decode()
 
 
@@ -191,7 +191,7 @@ def test_what_the_rules_give_to_others_is_counted(
     voices = event(("Ron", "Narrow"), ("Ann", "Wide"))
     page = as_(agent).post("/new/event/", voices, follow=True)
     assert page.redirect_chain == [("/", 302)]
-    assert "2 with Sales" in page.content.decode()
+    assert "2 in Sales" in page.content.decode()
 
 
 def test_statements_do_not_grow_with_the_rows(as_: As, agent: User) -> None:

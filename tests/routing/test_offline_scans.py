@@ -52,10 +52,10 @@ def test_a_letter_comes_with_its_scans(as_: As, agent: User) -> None:
 @pytest.mark.parametrize(
     ("name", "body", "says"),
     [
-        ("evil.exe", PNG, "is no PDF, PNG, JPEG or TIFF"),
-        ("evil.png", b"MZ\x90 program", "is no PDF, PNG, JPEG or TIFF"),
-        ("evil.svg", b"<svg onload='alert(1)'>", "is no PDF, PNG, JPEG or TIFF"),
-        ("evil.pdf", PNG, "is no PDF, PNG, JPEG or TIFF"),
+        ("evil.exe", PNG, "is not a PDF, PNG, JPEG or TIFF"),
+        ("evil.png", b"MZ\x90 program", "is not a PDF, PNG, JPEG or TIFF"),
+        ("evil.svg", b"<svg onload='alert(1)'>", "is not a PDF, PNG, JPEG or TIFF"),
+        ("evil.pdf", PNG, "is not a PDF, PNG, JPEG or TIFF"),
         ("blank.png", b"", "is empty"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_scan_of_30_mb_is_refused_and_nothing_typed_is_lost(as_: As, agent: Us
     form = letter(scans=[large, scan("good.png", PNG)], said_at="2026-03-04T12:00")
     page = as_(agent).post("/new/", form)
     assert page.status_code == 422
-    assert "30.0\xa0MB; a scan may have 25 MB" in str(page.context["form"].errors["scans"])
+    assert "30.0\xa0MB. The limit is 25 MB" in str(page.context["form"].errors["scans"])
     html = page.content.decode()
     for words in ("Two pages, by hand.", "Hedwig", "2026-03-04T12:00", str(form["form"])):
         assert words in html

@@ -97,15 +97,15 @@ def test_a_file_is_read_guessed_and_shown_before_anything_is_recorded(browser: C
         "name", "mail", "phone", "when", "score", "text", "text",
     ]  # fmt: skip
     assert form.first_rows[0][0] == "Jörg"
-    assert "3 rows are good." in page.content.decode()
+    assert "3 rows can be imported." in page.content.decode()
     assert not Interaction.objects.exists()
 
 
 def test_the_answers_come_in(browser: Client) -> None:
     job = run(asked_for(browser, GOOD, title="Onboard"))
     assert (job.state, job.done, job.total) == ("done", 3, 3)
-    assert (
-        job.message == "3 answers are in, 0 rows were skipped. They are with: Customer service 3."
+    assert job.message == (
+        "3 answers were imported, 0 rows were skipped. By department: Customer service 3."
     )
     said = {str(each.profile): each for each in Interaction.objects.select_related("profile")}
     assert (
@@ -123,7 +123,7 @@ def test_whoever_asked_is_told_when_it_is_done(browser: Client, agent: User) -> 
     job = run(asked_for(browser, GOOD))
     notice = Notice.objects.get(user=agent)
     assert (notice.kind, notice.text) == ("job", job.message)
-    assert "3 answers are in" in browser.get(notice.url).content.decode()
+    assert "3 answers were imported" in browser.get(notice.url).content.decode()
 
 
 def test_a_number_beside_an_address_is_not_lost(browser: Client) -> None:
@@ -145,7 +145,7 @@ def test_each_bad_row_is_named_with_its_line_and_column(browser: Client) -> None
         (3, "text"), (3, "mail"), (3, "when"), (4, "when"), (5, ""), (6, ""),
     ]  # fmt: skip
     assert [line for line, _said in judged.good] == [2, 7]
-    assert "4 rows cannot come in" in page.content.decode()
+    assert "4 rows have errors" in page.content.decode()
 
 
 def test_the_bad_rows_can_be_mended_and_brought_in(browser: Client) -> None:
@@ -153,14 +153,14 @@ def test_the_bad_rows_can_be_mended_and_brought_in(browser: Client) -> None:
     bad = browser.post(f"{address}bad/", fields(page))
     assert "attachment" in bad.headers["Content-Disposition"]
     rows = list(csv.reader(io.StringIO(bad.content.decode("utf-8-sig"), newline="")))
-    assert rows[0] == ["Line", "What is wrong", "text", "mail", "when"]
+    assert rows[0] == ["Line", "Problem", "text", "mail", "when"]
     assert [row[0] for row in rows[1:]] == ["3", "4", "5", "6"]
     assert rows[2][2] == "'=HYPERLINK(1)"
-    assert "Is the day or the month first?" in rows[2][1]
+    assert "Day and month are ambiguous." in rows[2][1]
     again = looked_at(browser, bad.content)[1]
     kinds = {column.name: column.what for column in again.context["form"].columns}
     assert kinds == {
-        "Line": "", "What is wrong": "", "text": "text", "mail": "mail", "when": "when",
+        "Line": "", "Problem": "", "text": "text", "mail": "mail", "when": "when",
     }  # fmt: skip
     mended = fields(again, order="month")
     judged = browser.post(again.wsgi_request.path, mended).context["judged"]
@@ -169,12 +169,12 @@ def test_the_bad_rows_can_be_mended_and_brought_in(browser: Client) -> None:
 
 def test_bad_rows_are_skipped_and_listed_at_the_end(browser: Client) -> None:
     job = run(asked_for(browser, BAD))
-    assert (
-        job.message == "2 answers are in, 4 rows were skipped. They are with: Customer service 2."
+    assert job.message == (
+        "2 answers were imported, 4 rows were skipped. By department: Customer service 2."
     )
     assert set(Interaction.objects.values_list("text", flat=True)) == {"Good", "Fine"}
     page = browser.get(job.result["url"])
-    assert "Is the day or the month first?" in page.content.decode()
+    assert "Day and month are ambiguous." in page.content.decode()
     download = browser.post(f"{job.result['url']}bad/")
     assert b"HYPERLINK" in download.content
 
@@ -184,12 +184,12 @@ def test_bad_rows_are_skipped_and_listed_at_the_end(browser: Client) -> None:
     [
         (b"", "This file is empty"),
         (b"\n , \n", "This file is empty"),
-        (b"text,name\n", "has a heading and no rows"),
+        (b"text,name\n", "has a header but no rows"),
         (b"PK\x03\x04\x14 workbook", "a workbook or an archive, not CSV"),
-        (b"\x89PNG\r\n\x1a\n", "This is no CSV file"),
-        (b"\x00\x01\x02\x03" * 500, "does not read as text"),
+        (b"\x89PNG\r\n\x1a\n", "This is not a CSV file"),
+        (b"\x00\x01\x02\x03" * 500, "This file is not text"),
         (b"text\n" + b"Good\n" * 50_000, "more than 20,000 rows"),
-        (b"text\n" + b"Good\n" * 4 * 1024 * 1024, "20.0\xa0MB, and at most 10 MB"),
+        (b"text\n" + b"Good\n" * 4 * 1024 * 1024, "20.0\xa0MB. The limit is 10 MB"),
     ],
 )
 def test_what_is_no_file_of_answers_is_said_at_the_field(
@@ -209,19 +209,19 @@ def test_the_wrong_encoding_is_said_at_its_field_and_the_rest_is_kept(browser: C
     address, page = looked_at(browser, GOOD.replace("عائشة", "Zoë").encode("cp1252"))
     wrong = browser.post(address, fields(page, encoding="utf-8", title="Mine"))
     assert wrong.status_code == 422
-    assert "Line 2 is not written in utf-8" in str(wrong.context["form"].errors["encoding"])
+    assert "Line 2 is not encoded in utf-8" in str(wrong.context["form"].errors["encoding"])
     assert "Mine" in wrong.content.decode()
 
 
 def test_the_wrong_delimiter_shows_what_it_does(browser: Client) -> None:
     address, page = looked_at(browser, GOOD)
     wrong = browser.post(address, fields(page, delimiter=",")).content.decode()
-    assert "each row is one cell" in wrong
+    assert "each row has only one cell" in wrong
 
 
 def test_a_file_of_which_nothing_is_good_cannot_be_imported(browser: Client) -> None:
     address, page = looked_at(browser, "mail,text\nnobody,Good\n")
-    assert "Most rows cannot come in" in page.content.decode()
+    assert "Most rows cannot be imported" in page.content.decode()
     assert 'name="import"' not in page.content.decode()
     assert browser.post(address, fields(page) | {"import": "1"}).status_code == 422
     assert not Job.objects.exists()
@@ -231,7 +231,7 @@ def test_some_column_has_to_be_what_they_said(browser: Client) -> None:
     address, page = looked_at(browser, "text,name\nGood,Ron\n")
     wrong = browser.post(address, fields(page, **{"column-0": ""}) | {"import": "1"})
     assert wrong.status_code == 422
-    assert "No column is what they said" in wrong.content.decode()
+    assert "No column contains the text" in wrong.content.decode()
     assert not Job.objects.exists()
 
 
@@ -239,7 +239,7 @@ def test_two_columns_cannot_both_be_the_name(browser: Client) -> None:
     address, page = looked_at(browser, "text,name,alias\nGood,Ron,Ronny\n")
     wrong = browser.post(address, fields(page, **{"column-2": "name"}))
     assert wrong.status_code == 422
-    assert "Another column is this already" in wrong.content.decode()
+    assert "Another column already has this role" in wrong.content.decode()
     assert 'id="wrong-2"' in wrong.content.decode()
 
 
@@ -252,7 +252,7 @@ def test_what_was_not_looked_at_is_not_imported(browser: Client) -> None:
     swapped = fields(page, **{"column-0": "name", "column-1": "text"})
     stale = browser.post(address, swapped | {"import": "1"})
     assert stale.status_code == 409
-    assert "You changed how the file is read" in stale.content.decode()
+    assert "You changed the file format" in stale.content.decode()
     assert stale.context["judged"].good[0][1].text == "Ron"
     assert browser.post(address, fields(stale) | {"import": "1"}).status_code == 302
 
@@ -268,7 +268,7 @@ def test_a_second_click_is_the_same_job(browser: Client) -> None:
 def test_the_very_same_file_again_is_warned_of(browser: Client, agent: User) -> None:
     run(asked_for(browser, GOOD))
     page = looked_at(browser, GOOD)[1].content.decode()
-    assert "The very same file was brought in by Anna Agent" in page
+    assert "Anna Agent already imported this file on" in page
 
 
 def test_an_upload_is_nobody_elses(as_: As, browser: Client, teammate: User, admin: User) -> None:
@@ -300,7 +300,7 @@ def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert (
         run(job).message
-        == "450 answers are in, 0 rows were skipped. They are with: Customer service 450."
+        == "450 answers were imported, 0 rows were skipped. By department: Customer service 450."
     )
     assert Interaction.objects.count() == Case.objects.count() == 450
 
@@ -341,7 +341,7 @@ def test_a_file_that_is_gone_fails_in_words(browser: Client) -> None:
     job = asked_for(browser, GOOD)
     Path(job.file.path).unlink()
     assert run(job).state == "failed"
-    assert "cannot be read any more" in job.message
+    assert "can no longer be read" in job.message
 
 
 def test_statements_do_not_grow_with_the_rows_of_a_batch(browser: Client) -> None:

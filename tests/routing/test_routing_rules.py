@@ -98,7 +98,7 @@ def test_a_person_must_work_where_the_rule_sends_it(
 ) -> None:
     form = typed(service, admin, assign="person", person=outsider.pk)
     page = as_(admin).post("/rules/new/", form)
-    assert "This person does not work in that department." in html(page)
+    assert "This user does not work in that department." in html(page)
     as_(admin).post("/rules/new/", form | {"person": agent.pk})
     rule = RoutingRule.objects.get()
     assert rule.current
@@ -113,8 +113,8 @@ def test_an_edit_is_a_new_revision_and_says_the_difference(
     brand_rule.refresh_from_db()
     assert brand_rule.current
     assert brand_rule.current.number == 2
-    assert "to: “Customer service” became “Sales”" in html(page)
-    assert "priority: “High” became “Urgent”" in html(page)
+    assert "department: “Customer service” → “Sales”" in html(page)
+    assert "priority: “High” → “Urgent”" in html(page)
 
 
 def test_an_edit_over_somebody_elses_is_refused_and_kept(
@@ -125,7 +125,7 @@ def test_an_edit_over_somebody_elses_is_refused_and_kept(
     form = typed(service, admin, name="Brand", revision=seen, tags="mine")
     page = as_(admin).post(f"/rules/{brand_rule.pk}/", form)
     assert page.status_code == 409
-    assert "Somebody changed this rule meanwhile" in html(page)
+    assert "Another user changed this rule meanwhile" in html(page)
     assert 'value="mine"' in html(page)
     assert brand_rule.revisions.count() == 2
 

@@ -90,7 +90,7 @@ def test_a_verdict_carries_what_the_rule_says() -> None:
     assert verdict.why == "topic is Seat policy"
     assert verdict.why_not == (
         ("rule 1", "reach is 320 (rule needs at least 10,000)"),
-        ("rule 4", "came after “rule 3”"),
+        ("rule 4", "“rule 3” matched first"),
     )
 
 
@@ -99,7 +99,7 @@ def test_a_person_counts_only_where_the_rule_names_one() -> None:
 
 
 def test_a_rule_without_conditions_always_applies() -> None:
-    assert route(Facts(), [_rule(1, ALWAYS)], FALLBACK).why == "This rule always applies."
+    assert route(Facts(), [_rule(1, ALWAYS)], FALLBACK).why == "This rule always matches."
 
 
 def test_without_a_rule_it_goes_to_the_fallback_department() -> None:
