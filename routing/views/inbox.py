@@ -252,7 +252,7 @@ _MOVED_TO = {
 def _gone(row: Row) -> Row:
     """Return the row with the reason why it no longer belongs to the list."""
     case = row.case
-    said = _MOVED_TO.get(case.status) or _("moved to %s") % case.get_status_display()
+    said = str(_MOVED_TO.get(case.status, "")) or _("moved to %s") % case.get_status_display()
     if case.assignee_id and case.status in ACTIVE:
         said = _("assigned to you") if row.mine else _("assigned to %s") % case.assignee
     return replace(row, gone=said)
