@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from crm.ledger import lock_workspace
 from crm.models import Account, Attachment, Conversation, Department, Interaction, Profile, User
+from responses import release
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
@@ -143,7 +144,7 @@ def reply(
         for file in along:
             file.save(force_update=file.pk is not None)  # it may be swept away at this moment
             response.attachments.add(file)
-        return response.send(by=by)
+        return release.send(response, by=by)
 
     return once(words, write)
 
@@ -176,7 +177,7 @@ def state_publicly(
             visibility=Response.Visibility.PUBLIC,
         )
         _add(response, [Place(account) for account in accounts], None)
-        response.send(by=by)
+        release.send(response, by=by)
         if campaign:
             campaign.add(response, by=by)
         return response

@@ -18,6 +18,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from crm.models import User
+from responses import release
 from responses.compose import Words, once, write_down
 from responses.models import Delivery, Response
 from responses.models.response import State
@@ -92,7 +93,7 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
         # Before send(): the rules and a signature depend on where the correction goes.
         for post in posts:
             _change(correction, post, Act.AMEND)
-        correction.send(by=by)
+        release.send(correction, by=by)
         # A held correction stops no earlier one: it may never be approved.
         if correction.state == "released":
             _overtake(posts, correction)

@@ -7,26 +7,30 @@ sending becomes a fact: its state, its ledger row, its case and its feedback in 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from crm.ledger import Entry, lock_workspace, record
-from crm.models import Interaction, Pause, User
-from responses import restored_database
+from crm.models import Instance, Interaction, Pause, User
+from responses import restored_database, throttle
+from responses.check_sending import take_in_hand
 from responses.models import Delivery
 from responses.models.response import Refused
-from responses.models.sending import LEFT, MAX_ATTEMPTS, Act, Sending
+from responses.models.sending import LEFT, Act, Sending
 from responses.results.feedback import adopt
 from routing.join import join_conversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 
 _log = structlog.get_logger(__name__)
+MAX_ATTEMPTS = 5
 HEARD_WITHIN = timedelta(hours=48)
 SETTLE_AGAIN = timedelta(minutes=10)
 BY_HAND = "by-hand:"
@@ -36,7 +40,7 @@ _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def deliver(delivery: Delivery) -> None:
     """Try once, if it is due and nobody else is at it. The network is outside any commit."""
     now = timezone.now()
-    if restored_database.is_set_back(now=now) or not delivery.claim(now=now):
+    if restored_database.is_set_back(now=now) or not claim(delivery, now=now):
         return
     try:
         receipt = _carry_out(delivery)
@@ -47,6 +51,36 @@ def deliver(delivery: Delivery) -> None:
         delivery.doubt(f"scrm could not tell whether it was sent: {error!r}", now=timezone.now())
     else:
         mark_sent(delivery, receipt, now=timezone.now())
+
+
+@transaction.atomic
+def claim(delivery: Delivery, *, now: datetime) -> bool:
+    """Claim the delivery for one attempt. False if it is not due, not its turn, or claimed.
+
+    A delivery leaves `queued` only here. If its worker dies it becomes unknown, never queued.
+    """
+    if not throttle.has_turn(delivery, now):
+        return False
+    if delivery.amends_id:  # one change of a post at a time
+        Delivery.objects.select_for_update(of=("self",)).get(pk=delivery.amends_id)
+    won = Delivery.objects.filter(
+        pk__in=Delivery.objects.due(now).filter(pk=delivery.pk).values("pk"),
+        state=Sending.QUEUED,
+    ).update(
+        state=Sending.SENDING,
+        attempts=F("attempts") + 1,
+        attempt_id=uuid.uuid4(),
+        tried_at=now,
+        waits_since=None,
+        lease_until=now + timedelta(seconds=settings.SEND_LEASE_SECONDS),
+        error="",
+    )
+    if won:
+        delivery.refresh_from_db()
+        delivery.publish_change()
+        # Last: the row that counts attempts is locked until the commit.
+        Instance.objects.count_attempt()
+    return bool(won)
 
 
 def _failed(delivery: Delivery, error: ChannelError) -> None:
@@ -152,7 +186,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     if not mine.is_change:
         adopt(mine, now=now)
     delivery.refresh_from_db()
-    delivery._tell()
+    delivery.publish_change()
     return True
 
 
@@ -161,7 +195,7 @@ def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") 
     """A human has seen it there: write it down as sent. Raises Stale, Refused."""
     now = timezone.now()
     lock_workspace()
-    mine = delivery.take_in_hand(now=now)
+    mine = take_in_hand(delivery, now=now)
     if mine.amends:
         mark_sent(mine, mine.amends.receipt, now=now)
         mine.response.note("Manually marked as changed.", by=by, now=now)

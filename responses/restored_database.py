@@ -16,7 +16,8 @@ from django.urls import reverse
 
 from crm.models import Instance, Notice, Pause, User
 from responses.models import Delivery
-from responses.models.sending import DeliveryQuerySet, Sending
+from responses.models.delivery import DeliveryQuerySet
+from responses.models.sending import Sending
 
 _log = structlog.get_logger(__name__)
 _DOUBT = "The database was restored from a copy. The original may have already sent this."

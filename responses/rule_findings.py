@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import Account
 from listening.highlight import around
 from responses.models import Response
+from responses.release import verdict_on
 from responses.rules.judge import Reason
 
 MOST_QUOTED = 5
@@ -34,7 +35,7 @@ class Spoken:
 
 def spoken(response: Response, accounts: list[Account]) -> list[Spoken]:
     """Findings for a text that is not stored yet, the strictest first."""
-    verdict = response.judge(accounts=accounts, now=timezone.now())
+    verdict = verdict_on(response, accounts=accounts, now=timezone.now())
     return _shown(response, verdict.reasons, will=True)
 
 
@@ -45,7 +46,7 @@ def said_of(response: Response) -> list[Spoken]:
 
 def held_for(response: Response) -> str:
     """Whose signature a held response waits for, in words."""
-    return _("Held for %s") % _SIGNERS[tuple(response.steps) or ("lead",)]
+    return _("Held for %s") % _SIGNERS[tuple(response.approval_request.steps) or ("lead",)]
 
 
 def _shown(response: Response, reasons: Iterable[Reason], will: bool = False) -> list[Spoken]:

@@ -10,11 +10,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Attachment, Department, Notice, User
+from responses import check_sending, release
 from responses.compose import Place, readdress
 from responses.models import CampaignStatement, Delivery, Response
 from responses.models.response import State
 from responses.models.sending import Sending
 from responses.recipients import competing
+from responses.release import ask_approvers
 from responses.upload_field import put_along
 from routing.models import Case, CaseEvent
 from routing.models.status import Stale
@@ -86,7 +88,9 @@ def is_unsent(response: Response) -> bool:
 
 def why_not(response: Response, user: User) -> str:
     """Why they cannot give the next signature, in words; "" if they can."""
-    return response.why_not_signed_by(user) if may_approve(response, user) else "not yours"
+    if not may_approve(response, user):
+        return "not yours"
+    return response.approval_request.why_not_approved_by(user)
 
 
 @transaction.atomic
@@ -96,12 +100,12 @@ def approve(response: Response, *, shown: str, by: User, instead: bool = False) 
     instead: other replies to the same person that wait as well go back to their authors.
     """
     _check_shown(response, shown)
-    response.approve(by=by)
+    release.approve(response, by=by)
     if instead and response.state == "released":
         why = f"Another reply to this person was approved: {response.quote}"
         pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
         for other in competing(response, pending):
-            other.send_back(by=by, why=why)
+            release.send_back(other, by=by, why=why)
 
 
 @transaction.atomic
@@ -110,7 +114,7 @@ def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
-    response.send(by=by)
+    release.send(response, by=by)
 
 
 @transaction.atomic
@@ -131,12 +135,12 @@ def rewrite_and_send(
     if response.case and response.author_id != by.pk and others:
         why = f"{by} changed the text of {response.author}."
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=changed.pk)
-    changed.send(by=by)
+    release.send(changed, by=by)
     _reopen(response, changed, by=by)
     if response.author_id == by.pk:
         return changed
     if changed.state == "held" and not why_not(changed, by):
-        changed.approve(by=by, why=f"Edited by {by}.")
+        release.approve(changed, by=by, why=f"Edited by {by}.")
     elif changed.state == "released":
         edited = f"Edited by {by}. It is being sent."
         changed.tell_author(Notice.Kind.APPROVED, by=by, text=edited)
@@ -161,16 +165,16 @@ def leave_out(response: Response, file: Attachment, *, shown: str, by: User) -> 
     a draft.
     """
     _check_shown(response, shown)
-    was_signed = bool(response.signatures)
+    was_signed = response.state == State.HELD and bool(response.approval_request.signatures)
     waits = response.deliveries.filter(state=Sending.QUEUED).exists()
     mine = _in_hand(response, by=by)
     put_along(mine, [each for each in mine.attachments.all() if each != file], by=by)
     if mine != response and waits:
-        mine.send(by=by)
+        release.send(mine, by=by)
     if mine != response:
         _reopen(response, mine, by=by)
     elif mine.state == State.HELD and was_signed:
-        mine.ask(now=timezone.now())
+        ask_approvers(mine, now=timezone.now())
     return mine
 
 
@@ -196,7 +200,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
     files = list(response.attachments.all())
     failed = response.deliveries.filter(state=Sending.FAILED)
     for delivery in failed.filter(settled_at=None):
-        delivery.put_away(by=by)
+        check_sending.dismiss(delivery, by=by)
     if not failed.exists():
         response.cancel(by=by)
     copy = Response.objects.create(**{name: getattr(response, name) for name in _COPIED})

@@ -16,7 +16,7 @@ from django.utils import timezone
 from crm.models import Account, Job, Notice
 from listening.models import Mention, Source
 from listening.visit import visit
-from responses import outbox, restored_database
+from responses import outbox, release, restored_database, throttle
 from responses.models import Delivery, Proof, Response, Trouble
 from responses.results import feedback
 from routing.models import Presence
@@ -41,7 +41,7 @@ def tick() -> None:
     # Before settle: a delivery whose sender died becomes `unknown` and can then be settled.
     Delivery.objects.give_up_on_the_dead(now)
     # Before deliver: a delivery that exceeds its account's budget must not be nudged.
-    Delivery.objects.hold_back(now)
+    throttle.hold_back(now)
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
     nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
     Trouble.objects.look(now=now)
@@ -51,7 +51,7 @@ def tick() -> None:
     for kind in set(jobs.values_list("kind", flat=True)):
         nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")
     for response in Response.objects.undecided(now)[:MOST]:
-        response.escalate(now=now)
+        release.escalate(response, now=now)
     # One record check a night, at two o'clock in the zone of the workspace.
     Proof.objects.call_for_the_night(now)
     nudge_rare("responses.prove", Proof.objects.due(now), oldest_by="asked_at")

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,48 @@ def test_imports_follow_foreign_keys() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def imports() -> dict[str, set[str]]:
+    """Module → the modules of ours that it imports, `TYPE_CHECKING` blocks included."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sources()
+    }
+    found: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        found[module] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    found[module] |= {full if full in paths else node.module} & paths.keys()
+            elif isinstance(node, ast.Import):
+                found[module] |= {alias.name for alias in node.names} & paths.keys()
+    return found
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Fails with `from responses.models.approval import Approval` in response.py."""
+    graph = TopologicalSorter(imports())
+    try:
+        graph.prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+    assert graph.is_active()
+
+
+def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() -> None:
+    """Fails with `if TYPE_CHECKING:` in the body of a class."""
+    stubs = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for statement in node.body
+        if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.dump(statement.test)
+    ]
+    assert stubs == []
+
+
 def test_every_nudged_task_is_registered() -> None:
     """Tasks are started by name. Fails if two letters of a name are swapped."""
     current_app.loader.import_default_modules()
@@ -89,12 +132,12 @@ def test_no_function_is_longer_than_50_lines() -> None:
     assert long == []
 
 
-def test_no_template_is_longer_than_90_lines() -> None:
-    """Fails with a template of 91 lines."""
+def test_no_template_is_longer_than_120_lines() -> None:
+    """Fails with a template of 121 lines."""
     long = {
         str(path.relative_to(ROOT)): lines
         for path in (ROOT / "templates").rglob("*.html")
-        if (lines := len(path.read_text().splitlines())) > 90
+        if (lines := len(path.read_text().splitlines())) > 120
     }
     assert long == {}
 

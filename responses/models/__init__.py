@@ -1,4 +1,4 @@
-from responses.models.approval import Approval
+from responses.models.approval import Approval, ApprovalRequest
 from responses.models.campaign import Campaign, CampaignStatement
 from responses.models.delivery import Delivery
 from responses.models.draft import Draft
@@ -13,6 +13,7 @@ from responses.models.trouble import Trouble
 
 __all__ = [
     "Approval",
+    "ApprovalRequest",
     "Campaign",
     "CampaignStatement",
     "Delivery",

@@ -9,7 +9,7 @@ from scrm.db.append_only import append_only
 
 
 class Approval(models.Model):
-    """A second person's signature under exactly these words to exactly these places."""
+    """An approval of exactly these words for exactly these recipients, or a refusal of them."""
 
     response = models.ForeignKey(Response, models.PROTECT, related_name="approvals")
     content_hash = models.CharField(max_length=64)
@@ -26,3 +26,56 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{'approved' if self.approved else 'sent back'} by {self.by}"
+
+
+class ApprovalRequest(models.Model):
+    """The approvals that a response needed when it was last held.
+
+    steps: who approves ("lead", "supervisor"), in this order. decide_by: when supervisors are
+    asked instead; escalated_at: when they were.
+    """
+
+    response = models.OneToOneField(
+        Response, models.PROTECT, primary_key=True, related_name="approval_request"
+    )
+    steps = models.JSONField(default=list)
+    decide_by = models.DateTimeField(null=True)
+    escalated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["decide_by"],
+                name="approval_undecided",
+                condition=models.Q(decide_by__isnull=False, escalated_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.response}: {', '.join(self.steps)}"
+
+    @property
+    def signatures(self) -> list[Approval]:
+        """Approvals of exactly the present text since it was last sent back."""
+        signed: list[Approval] = []
+        for each in sorted(self.response.approvals.all(), key=lambda each: each.pk):
+            signed = [*signed, each] if each.approved else []
+        return [each for each in signed if each.content_hash == self.response.content_hash]
+
+    @property
+    def next_step(self) -> str:
+        """The role whose approval is missing next; "" if none is missing."""
+        missing = (self.steps or ["lead"])[len(self.signatures) :]
+        return str(missing[0]) if missing else ""
+
+    def why_not_approved_by(self, user: User) -> str:
+        """Why the user cannot give the next approval; "" if they can."""
+        response = self.response
+        if any(each.by_id == user.pk for each in self.signatures):
+            return "You approved it. Another user must give the next approval."
+        if self.next_step == "supervisor" and not user.sees_everything:
+            return "It waits for approval by a supervisor."
+        own = response.author_id == user.pk
+        if own and (self.next_step != "lead" or response.department.lone_lead != user):
+            return "You cannot approve your own text. Ask another team lead."
+        return ""

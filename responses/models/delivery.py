@@ -6,18 +6,84 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
-from django.utils import timezone
 
-from crm.budget import Budget
 from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
-from responses.models.response import Response
-from responses.models.sending import Act, DeliveryQuerySet, Sending
-from routing.models.status import Stale
+from responses.models.response import Response, seen_by
+from responses.models.sending import UNSETTLED, Act, Sending
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
 from scrm.channels.base import Outgoing, Receipt
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def visible_to(self, user: User) -> DeliveryQuerySet:
+        return self if user.sees_everything else self.filter(seen_by(user, "response__"))
+
+    def at_hand_of(self, user: User) -> DeliveryQuerySet:
+        """Deliveries this user is responsible for: their own and their departments'."""
+        if user.sees_everything:
+            return self
+        theirs = user.memberships.values("department")
+        of_case = Q(
+            response__case__department__in=theirs, response__department__is_restricted=False
+        )
+        own = Q(response__author=user) | Q(response__department__in=theirs)
+        return self.filter(own | of_case)
+
+    def due(self, now: datetime) -> DeliveryQuerySet:
+        """Released, not paused, not of a restored database; their time has come, not long gone.
+
+        One change to a post at a time: while another is on its way there, the rest wait.
+        """
+        under_way = Q(state=Sending.SENDING) | Q(state=Sending.UNKNOWN, settle_after__isnull=False)
+        others = Delivery.objects.filter(under_way, amends=OuterRef("amends"))
+        busy = Exists(others.exclude(pk=OuterRef("pk")))
+        return (
+            self.filter(
+                Q(amends=None) | ~busy,
+                state=Sending.QUEUED,
+                settled_at=None,
+                response__state="released",
+                send_after__lte=now,
+                send_after__gt=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
+                account__paused_at=None,
+                account__is_active=True,
+            )
+            .exclude(Exists(Pause.objects.open()))
+            .exclude(Exists(Instance.objects.moved()))
+        )
+
+    def overdue(self, now: datetime) -> DeliveryQuerySet:
+        """Should have left long ago, in an outage: a human decides whether they still may."""
+        return self.filter(
+            state=Sending.QUEUED,
+            settled_at=None,
+            response__state="released",
+            send_after__lte=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
+        )
+
+    def to_check(self, now: datetime) -> DeliveryQuerySet:
+        """What needs a human: failed, unknown, come back, overdue; not what was replaced since."""
+        troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED])
+        # Not a join: who takes one of these in hand compares and sets this row alone.
+        overdue = Q(pk__in=self.overdue(now).values("pk"))
+        # Said twice, so that the index of what is unsettled is seen to hold all of them.
+        return self.filter(troubled | overdue, state__in=UNSETTLED, settled_at=None)
+
+    def to_settle(self, now: datetime) -> DeliveryQuerySet:
+        """Unknown, and it is time to ask the network again."""
+        return self.filter(state=Sending.UNKNOWN, settled_at=None, settle_after__lte=now)
+
+    def give_up_on_the_dead(self, now: datetime) -> int:
+        """A sender that let its lease lapse died on the way: nobody knows what left."""
+        return self.filter(state=Sending.SENDING, lease_until__lt=now).update(
+            state=Sending.UNKNOWN,
+            lease_until=None,
+            settle_after=now,
+            error="The sending process stopped. It may have been sent.",
+        )
 
 
 class Delivery(models.Model):
@@ -195,47 +261,6 @@ class Delivery(models.Model):
             else "The last attempt failed. An earlier attempt may have succeeded."
         )
 
-    @transaction.atomic
-    def claim(self, *, now: datetime) -> bool:
-        """Take it for one try. False if it is not due or not its turn, or somebody else has it."""
-        if not self._has_its_turn(now):
-            return False
-        if self.amends_id:  # whoever changes a post is alone with it
-            Delivery.objects.select_for_update(of=("self",)).get(pk=self.amends_id)
-        attempt = uuid.uuid4()
-        won = Delivery.objects.filter(
-            pk__in=Delivery.objects.due(now).filter(pk=self.pk).values("pk"),
-            state=Sending.QUEUED,
-        ).update(
-            state=Sending.SENDING,
-            attempts=F("attempts") + 1,
-            attempt_id=attempt,
-            tried_at=now,
-            waits_since=None,
-            lease_until=now + timedelta(seconds=settings.SEND_LEASE_SECONDS),
-            error="",
-        )
-        if won:
-            self.refresh_from_db()
-            self._tell()
-            Instance.objects.count_attempt()
-        return bool(won)
-
-    def _has_its_turn(self, now: datetime) -> bool:
-        """Whether its account's budget has room for it and for those who came before.
-
-        Locks the account where it has a budget, so that two who count at once do not both go.
-        """
-        account = Account.objects.get(pk=self.account_id)
-        if self.act == Act.WITHDRAW:  # what must go, goes at once
-            return True
-        if not Budget.of(account.config).limits:
-            return True
-        account = Account.objects.select_for_update(no_key=True).get(pk=self.account_id)
-        free, _until = Delivery.objects.room(account, now)
-        first = Delivery.objects.in_line(account, now).values_list("pk", flat=True)
-        return free > 0 and self.pk in first[:free]
-
     @property
     def went_wrong(self) -> bool:
         """Whether its last try did not end with the network having it, as far as is known."""
@@ -278,7 +303,7 @@ class Delivery(models.Model):
         self.refresh_from_db()
         if changed and self.state == Sending.FAILED:
             self._ring(f"{self.trouble} {self.error}")
-        self._tell()
+        self.publish_change()
 
     def _ring(self, text: str) -> None:
         url = f"{reverse('responses:sendings')}#sending-{self.pk}"
@@ -291,56 +316,11 @@ class Delivery(models.Model):
             return False
         self.refresh_from_db()
         self._ring(f"The delivery bounced. {why}")
-        self._tell()
+        self.publish_change()
         return True
 
-    def _tell(self) -> None:
+    def publish_change(self) -> None:
         publish(f"department:{self.response.department_id}", "delivery", self.pk)
-
-    # What a human does with a sending that went wrong
-
-    @transaction.atomic
-    def send_again(self, *, by: User, now: datetime | None = None) -> Delivery:
-        """A new sending that replaces this one; `by` has seen the old one. Raises Stale."""
-        now = now or timezone.now()
-        old = self.take_in_hand(now=now)
-        if old.state not in {Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED}:
-            raise Stale("This was not attempted yet. Nothing was sent twice.")
-        again = Delivery.objects.create(
-            response=old.response,
-            account=old.account,
-            destination=old.destination,
-            profile=old.profile,
-            conversation=old.conversation,
-            replaces=old,
-            act=old.act,
-            amends=old.amends,
-            by=old.by,
-            why=old.why,
-            send_after=now,
-        )
-        old.response.note(f"Sent again on {old.account}.", by=by, now=now)
-        nudge("scrm.pipeline.deliver", again.pk)
-        return again
-
-    @transaction.atomic
-    def send_late(self, *, by: User, now: datetime | None = None) -> None:
-        """Let what was overdue leave after all."""
-        now = now or timezone.now()
-        if not Delivery.objects.overdue(now).filter(pk=self.pk).update(send_after=now):
-            raise Stale("This delivery is no longer waiting.")
-        self.response.note("Sent late, after an outage.", by=by, now=now)
-        nudge("scrm.pipeline.deliver", self.pk)
-
-    @transaction.atomic
-    def put_away(self, *, by: User, now: datetime | None = None) -> None:
-        """A human has dealt with it elsewhere: it stays in the record, not in the list."""
-        now = now or timezone.now()
-        old = self.take_in_hand(now=now)
-        if old.state == Sending.QUEUED:
-            Delivery.objects.filter(pk=self.pk).update(state=Sending.CANCELLED)
-        self.response.note(f"Dismissed: {old.error}", by=by, now=now)
-        self.refresh_from_db()
 
     @property
     def is_overtaken(self) -> bool:
@@ -351,10 +331,3 @@ class Delivery(models.Model):
         newer = Q(act=Act.WITHDRAW) | Q(act=Act.AMEND, response__gt=self.response_id)
         there = Delivery.objects.filter(newer, amends=self.amends_id, state=Sending.SENT)
         return self.act == Act.AMEND and there.exists()
-
-    def take_in_hand(self, *, now: datetime) -> Delivery:
-        """Lock it; from now on the machine leaves it alone. Raises Stale if that is done."""
-        mine = Delivery.objects.to_check(now).filter(pk=self.pk)
-        if not mine.update(settled_at=now, settle_after=None):
-            raise Stale("This was already resolved. Nothing was sent twice.")
-        return Delivery.objects.select_related("response", "account").get(pk=self.pk)

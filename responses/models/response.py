@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -14,14 +11,10 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from crm.models import Account, Attachment, Department, Interaction, Notice, User
-from responses.models.facts import facts_of
-from responses.models.rule import ResponseRule
-from responses.models.signed import Signed
-from responses.rules.judge import DRAFTS_ONLY, Verdict, content_hash, judge, together
+from responses.rules.judge import content_hash
 from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish
-from scrm.bus.nudge import nudge
 from scrm.db.append_only import frozen
 
 
@@ -66,7 +59,8 @@ class ResponseQuerySet(models.QuerySet["Response"]):
 
     def undecided(self, now: datetime) -> ResponseQuerySet:
         """Held for longer than their rule allows, and nobody above was asked so far."""
-        return self.held().filter(decide_by__lte=now, escalated_at=None)
+        late = {"approval_request__decide_by__lte": now, "approval_request__escalated_at": None}
+        return self.held().filter(**late)
 
     def to_review(self) -> ResponseQuerySet:
         """Out there, and to be read afterwards."""
@@ -107,7 +101,7 @@ def seen_by(user: User, of: str = "") -> Q:
     )
 
 
-class Response(Signed):
+class Response(models.Model):
     """What we say. Always by a named person; its words are frozen once it left the draft.
 
     uuid: the form's own, so that one click is one response. department: in whose name.
@@ -143,6 +137,9 @@ class Response(Signed):
     attachments = models.ManyToManyField(Attachment, blank=True, related_name="responses")
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     verdict = models.JSONField(default=list)
+    to_review = models.BooleanField("is read afterwards", default=False)
+    reviewed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     released_at = models.DateTimeField(null=True)
 
@@ -223,80 +220,7 @@ class Response(Signed):
         """What is said there: its own version, where it has one."""
         return str(self.versions.get(str(account.pk), self.text))
 
-    def judge(self, *, accounts: Collection[Account] | None = None, now: datetime) -> Verdict:
-        """Ask the business rules. Pure decision over the facts of this moment.
-
-        accounts: where it would go, for what is not stored yet.
-        """
-        if accounts is None:
-            accounts = [each.account for each in self.deliveries.select_related("account")]
-        rules = ResponseRule.objects.in_force()
-        if self.department.only_drafts(self.author):
-            rules.append(DRAFTS_ONLY)
-        return together(judge(facts, rules) for facts in facts_of(self, accounts, now=now))
-
     # Verbs
-
-    @transaction.atomic
-    def send(self, *, by: User, now: datetime | None = None) -> Response:
-        """Let the rules speak, then release it, hold it, or refuse it, in words."""
-        now = now or timezone.now()
-        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
-        if mine.state != State.DRAFT:
-            raise Stale("This was already sent. Nothing was sent twice.")
-        verdict = mine.judge(now=now)
-        mine.verdict = [asdict(reason) for reason in verdict.reasons]
-        mine.to_review = any(reason.verdict == "review" for reason in verdict.reasons)
-        _check(verdict)
-        if verdict.outcome == "hold":
-            mine.hold(verdict, by=by, now=now)
-        else:
-            mine._release(by=by, now=now)
-        self.refresh_from_db()
-        return self
-
-    @transaction.atomic
-    def approve(self, *, by: User, why: str = "", now: datetime | None = None) -> None:
-        """Sign these words, and let them go where no other signature is missing.
-
-        Nobody signs their own, but a lone team lead, and nobody signs twice. Raises Refused.
-        """
-        now = now or timezone.now()
-        mine = self._held()
-        if refusal := mine.why_not_signed_by(by):
-            raise Refused(refusal)
-        _check(mine.judge(now=now))
-        mine.approvals.create(
-            content_hash=mine.content_hash,
-            approved=True,
-            self_approved=mine.author_id == by.pk,
-            step=mine.next_step,
-            by=by,
-            reason=why,
-            at=now,
-        )
-        if mine.next_step:
-            mine.ask_no_more()
-            mine.ask(now=now)
-            mine.note(f"Approved. It waits for approval by a {mine.next_step}.", by=by, now=now)
-        else:
-            mine._release(by=by, now=now)
-            mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.quote, now=now)
-        self.refresh_from_db()
-
-    @transaction.atomic
-    def send_back(self, *, by: User, why: str, now: datetime | None = None) -> None:
-        """Give it back to its author as a draft, with the reason."""
-        now = now or timezone.now()
-        mine = self._held()
-        mine.approvals.create(
-            content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now
-        )
-        mine.become(State.DRAFT)
-        mine.note(f"Sent back: {why}", by=by, now=now)
-        again = reverse("responses:edit", args=[mine.pk])
-        mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=again, now=now)
-        self.refresh_from_db()
 
     @transaction.atomic
     def edit(
@@ -331,32 +255,23 @@ class Response(Signed):
         mine.note("Cancelled before it was sent.", by=by, now=timezone.now())
         self.refresh_from_db()
 
-    def _held(self) -> Response:
-        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
-        if mine.state != State.HELD:
-            raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
-        return mine
-
     def become(self, state: str) -> None:
         """Go to this state, and tell who looks at it."""
         if self.state == State.HELD != state:
-            self.ask_no_more()
+            self.end_approval_notices()
         self.state = state
         self.save()
         publish(f"department:{self.department_id}", "response", self.pk)
 
-    def _release(self, *, by: User, now: datetime) -> None:
-        """Put its sendings into the outbox; the undo window starts with this click."""
-        self.released_at = now
-        self.become(State.RELEASED)
-        wait = settings.UNDO_SECONDS
-        soon = now + timedelta(seconds=wait)
-        leaves = max(soon, self.send_at or soon)
-        self.deliveries.filter(state="queued").update(send_after=leaves)
-        if leaves == soon:  # what leaves later is swept up by the tick
-            for pk in self.deliveries.filter(state="queued").values_list("pk", flat=True):
-                nudge("scrm.pipeline.deliver", pk, after=wait)
-        self.note("Released.", by=by, now=now)
+    @property
+    def approval_url(self) -> str:
+        """Where approvers find it."""
+        return f"{reverse('responses:approvals')}#response-{self.pk}"
+
+    def end_approval_notices(self) -> None:
+        """Mark the notices to approvers as read: it no longer waits for them."""
+        asked = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self.approval_url)
+        asked.update(read_at=timezone.now())
 
     def tell_author(
         self,
@@ -386,9 +301,3 @@ class Response(Signed):
         self.events.create(by=by, why=why, at=now)
         if self.case:
             self.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, now=now, response=self.pk)
-
-
-def _check(verdict: Verdict) -> None:
-    """Raises Refused, in the words of the rules, where somebody must mend it first."""
-    if verdict.stops:
-        raise Refused(" ".join(reason.advice for reason in verdict.stops))

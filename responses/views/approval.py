@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from responses import corrections, signing, upload_field
+from responses import corrections, release, signing, upload_field
 from responses.forms import EditForm, SendBackForm
 from responses.forms.places import NOT_CONFIRMED
 from responses.models import Campaign, Draft, Response
@@ -48,7 +48,9 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
 def review(request: StaffRequest, pk: int) -> HttpResponse:
     """Record that the user has read a response that was sent."""
     response = _to_approve(request, pk)
-    return _try(request, lambda: response.review(by=request.user), lambda: _("Marked as reviewed."))
+    return _try(
+        request, lambda: release.review(response, by=request.user), lambda: _("Marked as reviewed.")
+    )
 
 
 @require_POST
@@ -60,7 +62,7 @@ def send_back(request: StaffRequest, pk: int) -> HttpResponse:
     why = form.cleaned_data["reason"]
     return _try(
         request,
-        lambda: response.send_back(by=request.user, why=why),
+        lambda: release.send_back(response, by=request.user, why=why),
         lambda: _("Sent back to %(author)s.") % {"author": response.author},
         form=form,
         at=pk,
@@ -260,7 +262,9 @@ def _approvals(
     form, at: the user's input for one response, and the id of that response.
     """
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
-    held = held.select_related("case__profile", "issue", "department", "author", "corrects")
+    held = held.select_related(
+        "case__profile", "issue", "department", "author", "corrects", "approval_request"
+    )
     held = held.prefetch_related(
         "deliveries__account", "deliveries__profile__links", "attachments", "approvals__by",
         "corrects__deliveries",
@@ -274,7 +278,7 @@ def _approvals(
         {
             "response": response,
             "answers": answered.get(response.pk),
-            "why_not": response.why_not_signed_by(request.user),
+            "why_not": response.approval_request.why_not_approved_by(request.user),
             "stands": _in_place_of(response),
             "competing": len(competing(response, waiting)),
             "form": form if form and at == response.pk else SendBackForm(),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest
-from responses import outbox
+from responses import check_sending, outbox
 from responses.forms import MarkSentForm
 from responses.models import Delivery
 from responses.models.response import Refused
@@ -64,7 +64,7 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
         shown = {"delivery": delivery, "may_change": may_change}
         return render(request, "responses/send_again.html", shown)
     try:
-        delivery.send_again(by=request.user)
+        check_sending.send_again(delivery, by=request.user)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("It is being sent again."))
@@ -75,7 +75,7 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
 def send_late(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
     try:
-        delivery.send_late(by=request.user)
+        check_sending.send_late(delivery, by=request.user)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("It is being sent now."))
@@ -86,7 +86,7 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
 def put_away(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
     try:
-        delivery.put_away(by=request.user)
+        check_sending.dismiss(delivery, by=request.user)
     except Stale as stale:
         return sendings_page(request, status=409, error=str(stale))
     messages.success(request, _("Dismissed. It is kept in the history."))

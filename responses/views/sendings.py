@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from crm.access import StaffRequest
 from crm.models import Pause
-from responses import restored_database
+from responses import restored_database, throttle
 from responses.forms import MarkSentForm, PauseForm, ReleaseForm
 from responses.models import Delivery, Trouble
 from responses.views.lookup import changeable, dealt_with_by, oldest
@@ -59,7 +59,7 @@ def sendings_page(
 def _control(request: StaffRequest) -> dict[str, Any]:
     """Template context of the pause, the troubles, and the deliveries held back by a budget."""
     hold = Pause.objects.restored().first()
-    line = Delivery.objects.visible_to(request.user).waiting_for_their_turn()
+    line = throttle.waiting().visible_to(request.user)
     return {
         "pause": Pause.objects.by_hand().select_related("by").first(),
         "pause_form": PauseForm(),

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Profile
+from responses import release
 from responses.models import Campaign, Feedback, Response
 from responses.results.feedback import fall_silent
 from routing.models import Case, Issue
@@ -165,7 +166,7 @@ def _tim_writes_a_statement(stage: Stage) -> None:
 
 
 def _nora_approves(stage: Stage) -> None:
-    Response.objects.held().get().approve(by=stage.workspace.people["nora"])
+    release.approve(Response.objects.held().get(), by=stage.workspace.people["nora"])
     stage.deliver()
 
 

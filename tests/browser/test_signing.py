@@ -172,6 +172,6 @@ def test_an_edit_voids_the_signature_that_was_given(
     expect(in_queue(sue, held)).to_contain_text(AGAIN)
     expect(in_queue(sue, held)).not_to_contain_text("Approved by")
     held.refresh_from_db()
-    assert (held.state, held.next_step) == ("held", "lead")
+    assert (held.state, held.approval_request.next_step) == ("held", "lead")
     nudged_again(site, held.deliveries.get())
     assert ours() == []

@@ -18,7 +18,7 @@ from django.utils import timezone
 from crm.models import Account, Department, Interaction, User
 from listening.models import Mention, Source
 from listening.visit import visit
-from responses import outbox
+from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down
 from responses.models import Delivery, Feedback, Response
@@ -180,7 +180,7 @@ class TestTheRound:
         assert refused.state == Sending.FAILED
         assert "still held for moderation" in refused.error
         approve_all(blog)
-        refused.send_again(by=agent)
+        check_sending.send_again(refused, by=agent)
         sweep()
         parents = {each["id"]: each["parent"] for each in blog.comments()}
         ours = [parent for parent in parents.values() if parent]
@@ -283,7 +283,7 @@ class TestOneItemByFeedAndByRest:
 
 class TestKilled:
     PUBLISH = [
-        ("responses.models.delivery:Delivery.claim", "after"),
+        ("responses.outbox:claim", "after"),
         ("scrm.channels.wordpress.speak:_find_post", "after"),
         ("scrm.channels.wordpress.site:Site.post", "before"),
         ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is stored there
@@ -452,7 +452,7 @@ class TestTrouble:
         )
         assert words in answer.content.decode()
         pages.post(reverse("crm:blog_again", args=[account.pk]), typed(blog, admin))
-        sending.send_again(by=agent)
+        check_sending.send_again(sending, by=agent)
         sweep()
         assert len(blog.posts()) == 1
 

@@ -28,8 +28,8 @@ CARE, JO = f"care@{OURS}", f"jo@{THEIRS}"
 LETTERS = 6
 
 SEND = [
-    ("responses.models:Delivery.claim", "before", "sent", 1),
-    ("responses.models:Delivery.claim", "after", "unknown", 0),
+    ("responses.outbox:claim", "before", "sent", 1),
+    ("responses.outbox:claim", "after", "unknown", 0),
     ("scrm.channels.email.wire:Smtp.enter", "after", "unknown", 0),
     ("scrm.channels.email.speak:_to", "after", "unknown", 0),
     ("scrm.channels.email.speak:_end", "before", "unknown", 0),

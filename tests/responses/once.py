@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crm.models import Account, Department, Interaction, Pause, User
-from responses import outbox
+from responses import check_sending, outbox, release, throttle
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down, undo
 from responses.models import Delivery, Hole, Proof, Response
@@ -52,7 +52,7 @@ class Cast:
 
 
 STEPS: list[tuple[Any, str]] = [
-    (Delivery, "claim"),
+    (outbox, "claim"),
     (Network, "send"),
     (Network, "find"),
     (Network, "amend"),
@@ -193,7 +193,7 @@ class Once(RuleBasedStateMachine):
 
     def _approve(self, pk: int, who: str) -> None:
         with suppress(Stale, Refused):
-            self._response(pk).approve(by=getattr(self.cast, who))
+            release.approve(self._response(pk), by=getattr(self.cast, who))
 
     def _sign(self, pk: int) -> None:
         self._approve(pk, "lead")
@@ -202,7 +202,7 @@ class Once(RuleBasedStateMachine):
     @move(1)
     def send_back(self, dice: Random) -> None:
         with suppress(Stale):
-            self._response(self._some(dice)).send_back(by=self.cast.lead, why="No.")
+            release.send_back(self._response(self._some(dice)), by=self.cast.lead, why="No.")
 
     @move(2)
     def edit(self, dice: Random) -> None:
@@ -212,7 +212,7 @@ class Once(RuleBasedStateMachine):
         with suppress(Stale, Refused):
             self._response(pk).edit(text=text, by=self.cast.agent)
             if then_send:
-                self._response(pk).send(by=self.cast.agent)
+                release.send(self._response(pk), by=self.cast.agent)
 
     @move(5)
     def the_words_change_after_the_first_signature(self, dice: Random) -> None:
@@ -279,9 +279,9 @@ class Once(RuleBasedStateMachine):
 
     @move(6)
     def deal_with_it(self, dice: Random) -> None:
-        verb = dice.choice(["send_again", "send_again", "put_away", "send_late"])
+        verb = dice.choice(["send_again", "send_again", "dismiss", "send_late"])
         with suppress(Stale, Refused):
-            getattr(self._to_check(dice), verb)(by=self.cast.agent)
+            getattr(check_sending, verb)(self._to_check(dice), by=self.cast.agent)
 
     @move(2)
     def somebody_saw_it_there(self, dice: Random) -> None:
@@ -321,7 +321,7 @@ class Once(RuleBasedStateMachine):
 
     def _tick(self, mood: Callable[[], str], death: Any) -> None:
         Delivery.objects.give_up_on_the_dead(self.now)
-        Delivery.objects.hold_back(self.now)
+        throttle.hold_back(self.now)
         for verb, found in (
             (outbox.settle, Delivery.objects.to_settle(self.now)),
             (outbox.deliver, Delivery.objects.due(self.now)),

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Notice, Pause, User
-from responses import outbox
+from responses import outbox, throttle
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Response, Trouble
 from routing.models import Case
@@ -125,7 +125,7 @@ def test_what_exceeds_the_hour_waits_in_its_order(answer_many: Many, microblog: 
         for delivery in Delivery.objects.due(timezone.now()).select_related("account"):
             outbox.deliver(delivery)
     assert states() == ["sent"] * 2 + ["queued"] * 3
-    waiting = Delivery.objects.waiting_for_their_turn()
+    waiting = throttle.waiting()
     assert [each.pk for each in waiting] == sorted(each.pk for each in waiting)
     assert waiting.count() == 3
     assert not Delivery.objects.to_check(timezone.now()).exists()

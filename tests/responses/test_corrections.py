@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Department, Interaction, User
-from responses import corrections, outbox
+from responses import check_sending, corrections, outbox, release, throttle
 from responses.compose import Words, state_publicly
 from responses.corrections import current, newest
 from responses.models import Delivery, Response, ResponseRule
@@ -33,8 +33,8 @@ As = Callable[[User], Client]
 BLOG = "sandbox.blog"
 
 STEPS = [
-    ("responses.models.delivery:Delivery.claim", "before"),
-    ("responses.models.delivery:Delivery.claim", "after"),
+    ("responses.outbox:claim", "before"),
+    ("responses.outbox:claim", "after"),
     ("scrm.channels.sandbox.channel:{change}", "before"),
     ("scrm.channels.sandbox.channel:{change}", "after"),
     ("responses.outbox:mark_sent", "before"),
@@ -269,7 +269,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     assert Post.objects.get(network=BLOG).text == "He had a second seat."
     assert current(stated) == stated
 
-    again = change("amend").send_again(by=agent)
+    again = check_sending.send_again(change("amend"), by=agent)
     sweep()
     again.refresh_from_db()
     assert again.state == Sending.SENT
@@ -328,7 +328,7 @@ def test_the_rules_hold_a_correction_like_any_statement(
     sweep()
     assert held.state == "held"
     assert Post.objects.get(network=BLOG).text == "He had a second seat."
-    held.approve(by=lead)
+    release.approve(held, by=lead)
     sweep()
     assert Post.objects.get(network=BLOG).text == "We wrote too much about him."
 
@@ -536,7 +536,7 @@ def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
     Delivery.objects.filter(pk=failed.pk).update(state=Sending.FAILED)
     correct(stated, words("The new correction."), by=agent)
     sweep()
-    again = Delivery.objects.get(pk=failed.pk).send_again(by=agent)
+    again = check_sending.send_again(Delivery.objects.get(pk=failed.pk), by=agent)
     sweep()
     again.refresh_from_db()
     assert Post.objects.get(network=BLOG).text == "The new correction."
@@ -549,8 +549,8 @@ def test_taking_down_waits_for_no_budget(stated: Response, blog: Account, lead: 
     blog.save()
     take_down(stated, why="A slip.", by=lead)
     now = timezone.now()
-    Delivery.objects.hold_back(now)
-    assert change("withdraw").claim(now=now)
+    throttle.hold_back(now)
+    assert outbox.claim(change("withdraw"), now=now)
 
 
 def test_who_only_drafts_takes_nothing_down(stated: Response, service: Department, as_: As) -> None:

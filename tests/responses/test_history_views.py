@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Department, User, Workspace
+from responses import release
 from responses.history import export
 from responses.models import Feedback, HistoryView, Response
 from routing.models import Case
@@ -146,7 +147,7 @@ def test_each_row_of_the_file_says_all_that_the_page_says(
 def test_the_file_names_who_approved_and_which_rule_held_it(
     held: Response, lead: User, as_: As
 ) -> None:
-    held.approve(by=lead)
+    release.approve(held, by=lead)
     (row,) = read(as_(lead))
     assert row["approvers"] == "approved by Lea Lead"
     assert row["rule verdicts"] == "hold: hold sorry (“sorry” needs a second pair of eyes.)"

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Attachment, Department, Notice, User
-from responses import corrections, outbox
+from responses import corrections, outbox, release
 from responses.compose import Words, state_publicly
 from responses.models import Campaign, Delivery, Draft, Response, ResponseRule
 from responses.models.sending import Sending
@@ -153,8 +153,8 @@ def test_a_file_removed_on_the_approvals_page_voids_what_was_signed(
 ) -> None:
     make_rule("sorry", steps="lead supervisor")
     held = page()
-    held.approve(by=lead)
-    assert held.next_step == "supervisor"
+    release.approve(held, by=lead)
+    assert held.approval_request.next_step == "supervisor"
     asked = Notice.objects.unread().filter(user=lead, kind=Notice.Kind.TO_APPROVE)
     assert not asked.exists()
     client = as_(supervisor)
@@ -164,7 +164,7 @@ def test_a_file_removed_on_the_approvals_page_voids_what_was_signed(
     done = remove(client, held, "passport.pdf", back="approvals")
     assert done["Location"] == f"{reverse('responses:approvals')}#response-{held.pk}"
     held = Response.objects.get(pk=held.pk)
-    assert (held.state, held.next_step, held.signatures) == ("held", "lead", [])
+    assert (held.state, held.approval_request.next_step, held.signatures) == ("held", "lead", [])
     assert asked.count() == 1
     refused = client.post(url("approve", held), {"shown": old})
     assert (refused.status_code, leave(network)) == (409, [])
@@ -198,7 +198,7 @@ def test_a_draft_is_sent_as_it_was_shown_or_not_at_all(
     held: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
     """Fails if "Send as it is" does not post what the page had shown."""
-    held.send_back(by=lead, why="Not the passport.")
+    release.send_back(held, by=lead, why="Not the passport.")
     ResponseRule.objects.update(is_active=False)
     client, seen = as_(agent), held.case.last_inbound_id
     shown = held.content_hash
@@ -279,7 +279,7 @@ def test_what_failed_is_changed_and_sent_instead(
 ) -> None:
     make_rule("sorry")
     held, client = page(), as_(lead)
-    held.approve(by=lead)
+    release.approve(held, by=lead)
     network.mood = "refuses"
     assert leave(network) == []
     failed = held.deliveries.get()
@@ -481,7 +481,7 @@ def test_an_edit_in_public_needs_the_confirmation_too(
     typed = form(client, held)
     refused = client.post(url("edit", held), typed)
     assert (refused.status_code, list(refused.context["form"].errors)) == (422, ["publicly"])
-    held.send_back(by=lead, why="Private, please.")
+    release.send_back(held, by=lead, why="Private, please.")
     sends, seen = as_(agent), Case.objects.get(pk=held.case_id).last_inbound_id
     as_is = {"shown": held.content_hash, "seen": seen}
     assert sends.post(url("send", held), as_is).status_code == 422

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from crm.models import Job, Notice, User
 from crm.models.job import ENDLESS, LEASE, MAX_ATTEMPTS
-from responses import bulk, outbox
+from responses import bulk, check_sending, outbox, release
 from responses.models import Delivery, Response, ResponseRule
 from responses.tasks import carry_out
 from routing.models import Case
@@ -64,7 +64,7 @@ def rung(user: User) -> list[str]:
 def test_an_author_hears_that_their_text_was_approved_and_by_whom(
     held: Response, agent: User, lead: User
 ) -> None:
-    held.approve(by=lead)
+    release.approve(held, by=lead)
     notice = Notice.objects.get(user=agent)
     assert (notice.user, notice.kind, notice.by) == (agent, Kind.APPROVED, lead)
     assert (notice.about, notice.url) == (f"case:{held.case_id}", held.get_absolute_url())
@@ -74,7 +74,7 @@ def test_an_author_hears_that_their_text_was_approved_and_by_whom(
 def test_an_author_hears_that_it_came_back_why_and_where_to_go_on(
     held: Response, agent: User, lead: User
 ) -> None:
-    held.send_back(by=lead, why="Say what we will do.")
+    release.send_back(held, by=lead, why="Say what we will do.")
     notice = Notice.objects.get(user=agent)
     assert (notice.user, notice.kind) == (agent, Kind.SENT_BACK)
     assert notice.text == "Say what we will do."
@@ -85,7 +85,7 @@ def test_who_approves_their_own_is_not_told(
     make_rule: Callable[..., ResponseRule], answer: Callable[..., Response], lead: User
 ) -> None:
     make_rule("sorry")
-    answer(by=lead).approve(by=lead)
+    release.approve(answer(by=lead), by=lead)
     assert rung(lead) == []
 
 
@@ -159,7 +159,7 @@ def test_the_second_sending_of_the_same_words_rings_anew(
 ) -> None:
     network(send=ChannelError("They refused it.", permanent=True))
     outbox.deliver(leaving)
-    again = leaving.send_again(by=agent)
+    again = check_sending.send_again(leaving, by=agent)
     outbox.deliver(Delivery.objects.select_related("account").get(pk=again.pk))
     assert rung(agent) == [Kind.FAILED] * 2
 

@@ -20,10 +20,10 @@ from django.db import IntegrityError
 from hypothesis import Phase
 from hypothesis.errors import FlakyFailure
 
-from responses import corrections, outbox
+from responses import check_sending, corrections, outbox
 from responses.models import Delivery, Response
-from responses.models.sending import DeliveryQuerySet
-from responses.models.signed import Signed
+from responses.models.approval import ApprovalRequest
+from responses.models.delivery import DeliveryQuerySet
 from tests.responses.once import Cast
 from tests.responses.test_once_machine import cast, play
 
@@ -47,7 +47,7 @@ GUARDS: dict[str, list[Cut]] = {
     "not before its time": [(*DUE, "send_after__lte=now,", "")],
     "one claim at a time": [
         (*DUE, "state=Sending.QUEUED,", ""),
-        (Delivery, "claim", "state=Sending.QUEUED,", ""),
+        (outbox, "claim", "state=Sending.QUEUED,", ""),
     ],
     "only what has not left is cancelled": [
         (Response, "cancel", 'if mine.deliveries.exclude(state="cancelled").exists():', "if False:")
@@ -63,16 +63,19 @@ GUARDS: dict[str, list[Cut]] = {
         (outbox, "_not_in_the_record", "if (item.scope, item.key) not in known", "")
     ],
     "a human deals with it once": [
-        (Delivery, "take_in_hand", "if not mine.update(settled_at=now, settle_after=None):",
-         "if False:")
+        (check_sending, "take_in_hand",
+         "if not mine.update(settled_at=now, settle_after=None):", "if False:")
     ],
     "a signature is under these words": [
-        (Signed, "signatures", "if each.content_hash == self.content_hash", "")
+        (ApprovalRequest, "signatures",
+         "if each.content_hash == self.response.content_hash", "")
     ],
-    "nobody signs their own": [(Signed, "why_not_signed_by", "if own and (", "if False and (")],
+    "nobody signs their own": [
+        (ApprovalRequest, "why_not_approved_by", "if own and (", "if False and (")
+    ],
     "nobody signs twice": [
-        (Signed, "why_not_signed_by", "if any(each.by_id == user.pk for each in self.signatures):",
-         "if False:")
+        (ApprovalRequest, "why_not_approved_by",
+         "if any(each.by_id == user.pk for each in self.signatures):", "if False:")
     ],
     "an old change does not undo a later": [
         (outbox, "_carry_out", "if delivery.is_overtaken:", "if False:")
@@ -82,7 +85,7 @@ GUARDS: dict[str, list[Cut]] = {
          "said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)", "pass")
     ],
     "a budget is kept": [
-        (Delivery, "claim", "if not self._has_its_turn(now):", "if False:")
+        (outbox, "claim", "if not throttle.has_turn(delivery, now):", "if False:")
     ],
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from crm.models import Account, Interaction, User
 from listening.models import Source
 from listening.visit import visit
-from responses import outbox
+from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Feedback, Response
 from responses.models.response import Refused
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MICROBLOG = "sandbox.microblog"
 
 STEPS = [
-    ("responses.models.delivery:Delivery.claim", "before"),
-    ("responses.models.delivery:Delivery.claim", "after"),
+    ("responses.outbox:claim", "before"),
+    ("responses.outbox:claim", "after"),
     ("scrm.channels.sandbox.channel:publish", "before"),
     ("scrm.channels.sandbox.channel:publish", "after"),
     ("responses.outbox:mark_sent", "before"),
@@ -209,7 +209,7 @@ def test_a_sender_that_wakes_after_its_lease_changes_nothing(
     answer: Callable[..., Delivery],
 ) -> None:
     delivery = answer()
-    assert delivery.claim(now=timezone.now())
+    assert outbox.claim(delivery, now=timezone.now())
     late = Delivery.objects.get(pk=delivery.pk)
     sweep()  # the lease lapsed, the look-up found nothing, another sender sent it
 
@@ -278,7 +278,7 @@ def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
         facts: dict[str, Any] = {"by": agent, "department": complaint.department}
         said = state_publicly(words, accounts=[account], case=complaint, **facts)
         delivery = said.deliveries.select_related("account").get()
-        assert delivery.claim(now=timezone.now())
+        assert outbox.claim(delivery, now=timezone.now())
         delivery.doubt("It took too long.", now=timezone.now())
         return delivery
 
@@ -356,7 +356,7 @@ def test_what_should_have_left_long_ago_waits_for_a_human(
     assert (delivery.state, posts(delivery)) == ("queued", 0)
     assert list(Delivery.objects.to_check(timezone.now())) == [delivery]
 
-    delivery.send_late(by=agent)
+    check_sending.send_late(delivery, by=agent)
     sweep()
     delivery.refresh_from_db()
     assert (delivery.state, posts(delivery)) == ("sent", 1)
@@ -396,9 +396,9 @@ def test_send_again_is_a_new_sending_and_only_one(
     community.fail(MICROBLOG, "refused")
     outbox.deliver(delivery)
 
-    again = delivery.send_again(by=agent)
+    again = check_sending.send_again(delivery, by=agent)
     with pytest.raises(Exception, match="already resolved"):
-        delivery.send_again(by=agent)
+        check_sending.send_again(delivery, by=agent)
     outbox.deliver(again)
 
     assert (again.state, again.replaces) == ("sent", delivery)
@@ -458,7 +458,7 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
     Fails also if `take_in_hand` leaves no trace of the human.
     """
     running = fresh(unknown)
-    again = unknown.send_again(by=agent)
+    again = check_sending.send_again(unknown, by=agent)
     running.back_to_queue(after=0, error="Absent, says a look-up from before.", now=timezone.now())
     later()
 
@@ -474,7 +474,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
     `_settle`, `due` and `to_settle` each keep it from leaving: it leaves if all three ignore the
     trace.
     """
-    unknown.put_away(by=agent)
+    check_sending.dismiss(unknown, by=agent)
     later()
     assert posts(unknown) == 0
     assert not Delivery.objects.to_check(timezone.now()).exists()
@@ -487,7 +487,7 @@ def test_what_is_on_its_way_cannot_be_put_away(
     """Fails if `take_in_hand` accepts any delivery."""
     delivery = answer()
     with pytest.raises(Stale):
-        delivery.put_away(by=agent)
+        check_sending.dismiss(delivery, by=agent)
     sweep()
     delivery.refresh_from_db()
     assert delivery.state == "sent"

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Department, User
+from responses import release
 from responses.compose import Words, state_publicly
 from responses.models import Delivery, Draft, Response, ResponseRule
 from responses.outbox import deliver
@@ -178,8 +179,8 @@ def test_a_signature_covers_every_version_and_the_database_keeps_them(
     before = response.content_hash
     response.edit(text="Long.", versions={str(microblog.pk): "Other."}, by=agent)
     assert response.content_hash != before
-    response.send(by=agent)
-    response.approve(by=lead)
+    release.send(response, by=agent)
+    release.approve(response, by=lead)
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE responses_response SET versions = '{}'")
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from crm.models import Account, Department, User, Workspace
 from listening.models import Source
 from listening.visit import visit
-from responses import outbox
+from responses import check_sending, outbox, release
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Hole, Proof, Response, ResponseRule, proof
 from responses.proof import run
@@ -57,7 +57,7 @@ def whole(
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)
     response = answer(Case.objects.get(), by=agent)
-    response.approve(by=lead)
+    release.approve(response, by=lead)
     outbox.deliver(response.deliveries.get())
     key = response.deliveries.get().sent_key
     community.post(MICROBLOG, "roncalder", "who said you could?", in_reply_to=key)
@@ -167,7 +167,7 @@ def test_what_has_not_left_yet_and_what_was_sent_again_are_whole(
     assert holes() == []
     community.fail(MICROBLOG, "refused")
     outbox.deliver(response.deliveries.get())
-    again = response.deliveries.get().send_again(by=agent)
+    again = check_sending.send_again(response.deliveries.get(), by=agent)
     outbox.deliver(again)
     assert holes() == []
 

@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from crm.models import Membership, User
+from responses import release
 from responses.models import Delivery, Response, ResponseRule
 from responses.models.response import Refused
 from routing.models import Case
@@ -32,7 +33,7 @@ def test_a_held_response_goes_nowhere_until_it_is_signed(held: Response, lead: U
     assert held.state == "held"
     assert not Delivery.objects.due(timezone.now() + timedelta(minutes=1)).exists()
 
-    held.approve(by=lead)
+    release.approve(held, by=lead)
 
     assert held.state == "released"
     assert held.is_approved
@@ -52,9 +53,9 @@ def test_nobody_signs_their_own_words(
     response = answer(by=lead)
 
     with pytest.raises(Refused, match="own text"):
-        response.approve(by=lead)
+        release.approve(response, by=lead)
 
-    response.approve(by=second)
+    release.approve(response, by=second)
     assert response.state == "released"
 
 
@@ -63,13 +64,13 @@ def test_a_lone_team_lead_signs_their_own_and_it_is_recorded(
 ) -> None:
     make_rule("sorry")
     response = answer(by=lead)
-    response.approve(by=lead)
+    release.approve(response, by=lead)
     assert response.approvals.get().self_approved
 
 
 def test_an_edit_voids_what_was_signed(held: Response, agent: User, lead: User) -> None:
     signed = held.content_hash
-    held.send_back(by=lead, why="Too soft.")
+    release.send_back(held, by=lead, why="Too soft.")
     held.edit(text="We were wrong.", by=agent)
 
     assert held.state == "draft"
@@ -93,15 +94,15 @@ def test_rules_are_asked_again_when_it_is_signed(
 ) -> None:
     make_rule("sorry", verdict="refuse", name="stricter since", reason="Not any more.")
     with pytest.raises(Refused, match="Not any more"):
-        held.approve(by=lead)
+        release.approve(held, by=lead)
     held.refresh_from_db()
     assert held.state == "held"
 
 
 def test_a_second_signature_is_stale(held: Response, lead: User, supervisor: User) -> None:
-    held.approve(by=lead)
+    release.approve(held, by=lead)
     with pytest.raises(Stale):
-        held.approve(by=supervisor)
+        release.approve(held, by=supervisor)
     assert held.approvals.count() == 1
 
 

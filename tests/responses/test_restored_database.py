@@ -24,7 +24,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from crm.models import Account, Department, Instance, Notice, Pause, User
-from responses import outbox, restored_database
+from responses import check_sending, outbox, restored_database
 from responses.compose import Words, state_publicly
 from responses.corrections import correct, take_down
 from responses.models import Delivery, Response
@@ -342,7 +342,7 @@ def test_what_is_written_during_the_hold_is_sent_by_the_release(
         restore()
         pipeline.tick()
         answer_many(1)
-        Delivery.objects.filter(state="unknown").get().send_again(by=supervisor)
+        check_sending.send_again(Delivery.objects.filter(state="unknown").get(), by=supervisor)
         pipeline.tick()
         assert states() == ["unknown", "queued", "queued"]
         Delivery.objects.filter(state="queued").update(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.db.models import Q
 from django.db.models.functions import Left
@@ -13,12 +12,10 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, Profile
 from listening.models import Match
+from responses.models.response import Response
 from responses.rules.judge import Facts
 from responses.rules.personal_data import Known, addresses_in, codes_in, find
 from routing.models import Case
-
-if TYPE_CHECKING:
-    from responses.models.response import Response
 
 MOST_CASES = 500
 """Of an issue: those who wrote last are looked for in what is said about it."""

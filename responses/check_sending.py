@@ -1,0 +1,68 @@
+"""What a user does with a delivery that failed, bounced, is overdue, or may have been sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from crm.models import User
+from responses.models.delivery import Delivery
+from responses.models.sending import Sending
+from routing.models.status import Stale
+from scrm.bus.nudge import nudge
+
+
+@transaction.atomic
+def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> Delivery:
+    """Queue a new delivery that replaces this one, which the user has seen. Raises Stale."""
+    now = now or timezone.now()
+    old = take_in_hand(delivery, now=now)
+    if old.state not in {Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED}:
+        raise Stale("This was not attempted yet. Nothing was sent twice.")
+    new = Delivery.objects.create(
+        response=old.response,
+        account=old.account,
+        destination=old.destination,
+        profile=old.profile,
+        conversation=old.conversation,
+        replaces=old,
+        act=old.act,
+        amends=old.amends,
+        by=old.by,
+        why=old.why,
+        send_after=now,
+    )
+    old.response.note(f"Sent again on {old.account}.", by=by, now=now)
+    nudge("scrm.pipeline.deliver", new.pk)
+    return new
+
+
+@transaction.atomic
+def send_late(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
+    """Let an overdue delivery be sent after all. Raises Stale."""
+    now = now or timezone.now()
+    if not Delivery.objects.overdue(now).filter(pk=delivery.pk).update(send_after=now):
+        raise Stale("This delivery is no longer waiting.")
+    delivery.response.note("Sent late, after an outage.", by=by, now=now)
+    nudge("scrm.pipeline.deliver", delivery.pk)
+
+
+@transaction.atomic
+def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
+    """Take it off the list of delivery problems; it stays in the record. Raises Stale."""
+    now = now or timezone.now()
+    old = take_in_hand(delivery, now=now)
+    if old.state == Sending.QUEUED:
+        Delivery.objects.filter(pk=delivery.pk).update(state=Sending.CANCELLED)
+    delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)
+    delivery.refresh_from_db()
+
+
+def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Mark it as handled by a user, so that no worker changes it any more. Raises Stale."""
+    mine = Delivery.objects.to_check(now).filter(pk=delivery.pk)
+    if not mine.update(settled_at=now, settle_after=None):
+        raise Stale("This was already resolved. Nothing was sent twice.")
+    return Delivery.objects.select_related("response", "account").get(pk=delivery.pk)

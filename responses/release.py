@@ -1,0 +1,189 @@
+"""Release of a response: the rules allow it, hold it for approval or refuse it.
+
+A held response waits for the approvals that its `ApprovalRequest` names. What is released goes
+to the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, Notice, User
+from responses.models import ApprovalRequest, Response, ResponseRule
+from responses.models.response import Refused, State
+from responses.rule_facts import facts_of
+from responses.rules.judge import DRAFTS_ONLY, Verdict, judge, together
+from routing.models.status import Stale
+from scrm.bus.live import publish
+from scrm.bus.nudge import nudge
+
+
+def verdict_on(
+    response: Response, *, accounts: Collection[Account] | None = None, now: datetime
+) -> Verdict:
+    """Ask the business rules about the response as it is now.
+
+    accounts: where it would be sent, for a response that is not stored yet.
+    """
+    if accounts is None:
+        accounts = [each.account for each in response.deliveries.select_related("account")]
+    rules = ResponseRule.objects.in_force()
+    if response.department.only_drafts(response.author):
+        rules.append(DRAFTS_ONLY)
+    return together(judge(facts, rules) for facts in facts_of(response, accounts, now=now))
+
+
+@transaction.atomic
+def send(response: Response, *, by: User, now: datetime | None = None) -> Response:
+    """Release a draft, or hold it for approval. Raises Refused in the words of the rules."""
+    now = now or timezone.now()
+    mine = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    if mine.state != State.DRAFT:
+        raise Stale("This was already sent. Nothing was sent twice.")
+    verdict = verdict_on(mine, now=now)
+    mine.verdict = [asdict(reason) for reason in verdict.reasons]
+    mine.to_review = any(reason.verdict == "review" for reason in verdict.reasons)
+    _check(verdict)
+    if verdict.outcome == "hold":
+        _hold(mine, verdict, by=by, now=now)
+    else:
+        _release(mine, by=by, now=now)
+    response.refresh_from_db()
+    return response
+
+
+@transaction.atomic
+def approve(response: Response, *, by: User, why: str = "", now: datetime | None = None) -> None:
+    """Approve the text as it is, and release it unless another approval is missing.
+
+    No user approves their own text, except a department's only team lead, and none approves
+    twice. Raises Refused.
+    """
+    now = now or timezone.now()
+    mine = _lock_held(response)
+    request = mine.approval_request
+    if refusal := request.why_not_approved_by(by):
+        raise Refused(refusal)
+    _check(verdict_on(mine, now=now))
+    mine.approvals.create(
+        content_hash=mine.content_hash,
+        approved=True,
+        self_approved=mine.author_id == by.pk,
+        step=request.next_step,
+        by=by,
+        reason=why,
+        at=now,
+    )
+    if request.next_step:
+        mine.end_approval_notices()
+        ask_approvers(mine, now=now)
+        mine.note(f"Approved. It waits for approval by a {request.next_step}.", by=by, now=now)
+    else:
+        _release(mine, by=by, now=now)
+        mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.quote, now=now)
+    response.refresh_from_db()
+
+
+@transaction.atomic
+def send_back(response: Response, *, by: User, why: str, now: datetime | None = None) -> None:
+    """Return a held response to its author as a draft, with the reason."""
+    now = now or timezone.now()
+    mine = _lock_held(response)
+    mine.approvals.create(content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now)
+    mine.become(State.DRAFT)
+    mine.note(f"Sent back: {why}", by=by, now=now)
+    again = reverse("responses:edit", args=[mine.pk])
+    mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=again, now=now)
+    response.refresh_from_db()
+
+
+@transaction.atomic
+def escalate(response: Response, *, now: datetime) -> None:
+    """Ask supervisors and admins, because no approver decided before the deadline."""
+    undecided = Response.objects.undecided(now).filter(pk=response.pk)
+    mine = ApprovalRequest.objects.filter(response__in=undecided)
+    if mine.update(escalated_at=now):
+        _ask_supervisors(response, now=now)
+        publish(f"department:{response.department_id}", "response", response.pk)
+
+
+@transaction.atomic
+def review(response: Response, *, by: User, now: datetime | None = None) -> None:
+    """Mark a sent response as reviewed. Raises Stale if another user has done so."""
+    now = now or timezone.now()
+    mine = Response.objects.reviewable_by(by).filter(pk=response.pk)
+    if not mine.update(reviewed_by=by, reviewed_at=now):
+        raise Stale("It was already reviewed by another user, or it is your own text.")
+    response.note("Reviewed after sending.", by=by, now=now)
+
+
+def ask_approvers(response: Response, *, now: datetime) -> None:
+    """Notify the users whose approval is missing: team leads, or supervisors if there are none."""
+    leads = response.department.leads().exclude(pk=response.author_id)
+    if response.approval_request.next_step == "lead" and leads.exists():
+        _notify(response, leads, now=now)
+    else:
+        _ask_supervisors(response, now=now)
+
+
+def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> None:
+    decide_by = now + timedelta(hours=verdict.within) if verdict.within else None
+    wanted = {"steps": list(verdict.steps), "decide_by": decide_by, "escalated_at": None}
+    # The request before the state: pages of held responses read it.
+    request, _new = ApprovalRequest.objects.update_or_create(response=response, defaults=wanted)
+    response.approval_request = request
+    response.become(State.HELD)
+    response.note("Held for approval.", by=by, now=now)
+    ask_approvers(response, now=now)
+
+
+def _release(response: Response, *, by: User, now: datetime) -> None:
+    """Put the deliveries into the outbox; the time to undo begins now."""
+    response.released_at = now
+    response.become(State.RELEASED)
+    wait = settings.UNDO_SECONDS
+    soon = now + timedelta(seconds=wait)
+    leaves = max(soon, response.send_at or soon)
+    queued = response.deliveries.filter(state="queued")
+    queued.update(send_after=leaves)
+    if leaves == soon:  # the tick finds deliveries that are planned for later
+        for pk in queued.values_list("pk", flat=True):
+            nudge("scrm.pipeline.deliver", pk, after=wait)
+    response.note("Released.", by=by, now=now)
+
+
+def _lock_held(response: Response) -> Response:
+    mine = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    if mine.state != State.HELD:
+        raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
+    return mine
+
+
+def _ask_supervisors(response: Response, *, now: datetime) -> None:
+    above = User.objects.active().filter(role__in=["admin", "supervisor"])
+    _notify(response, above.exclude(pk=response.author_id), now=now)
+
+
+def _notify(response: Response, users: models.QuerySet[User], *, now: datetime) -> None:
+    about = response.case.as_subject if response.case else None
+    Notice.give(
+        users,
+        Notice.Kind.TO_APPROVE,
+        by=response.author,
+        about=about,
+        text=response.quote,
+        url=response.approval_url,
+        now=now,
+    )
+
+
+def _check(verdict: Verdict) -> None:
+    if verdict.stops:
+        raise Refused(" ".join(reason.advice for reason in verdict.stops))

@@ -1,0 +1,75 @@
+"""The sending limits of an account: deliveries beyond them wait for their turn, in order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from crm.budget import Budget
+from crm.models import Account
+from responses.models.delivery import Delivery, DeliveryQuerySet
+from responses.models.sending import Act, Sending
+
+UNLIMITED = 1_000_000
+
+
+def has_turn(delivery: Delivery, now: datetime) -> bool:
+    """Whether the account's limits have room for this delivery and for all that come before it.
+
+    Call it in a transaction: it locks an account that has limits, so that two workers that count
+    at the same time do not both send.
+    """
+    account = Account.objects.get(pk=delivery.account_id)
+    # A removal is never delayed, and an account without limits is not locked.
+    if delivery.act == Act.WITHDRAW or not Budget.of(account.config).limits:
+        return True
+    account = Account.objects.select_for_update(no_key=True).get(pk=delivery.account_id)
+    free, _until = room(account, now)
+    first = due_in_order(account, now).values_list("pk", flat=True)
+    return free > 0 and delivery.pk in first[:free]
+
+
+def hold_back(now: datetime) -> None:
+    """Postpone what exceeds an account's limits until it may send again, in order."""
+    waiting_accounts = waiting().order_by().values("account")
+    limited = Q(config__per_hour__gt=0) | Q(config__per_day__gt=0)
+    accounts = Account.objects.active().filter(limited | Q(pk__in=waiting_accounts), paused_at=None)
+    for account in accounts:
+        free, until = room(account, now)
+        first = waiting().filter(account=account, send_after__gt=now)
+        called = list(first.values_list("pk", flat=True)[:free])
+        queued = Delivery.objects.filter(state=Sending.QUEUED)
+        queued.filter(pk__in=called).update(send_after=now)
+        exceed = list(due_in_order(account, now).values_list("pk", flat=True)[free:])
+        queued.filter(pk__in=exceed).update(
+            waits_since=Coalesce("waits_since", "send_after"), send_after=until
+        )
+
+
+def room(account: Account, now: datetime) -> tuple[int, datetime]:
+    """Return how many deliveries may leave now, and when the next one may."""
+    free, until = UNLIMITED, now
+    for limit, span in Budget.of(account.config).limits:
+        lately = Delivery.objects.filter(account=account, tried_at__gt=now - span)
+        used = list(lately.order_by("-tried_at").values_list("tried_at", flat=True)[:limit])
+        free = min(free, limit - len(used))
+        if len(used) == limit and used[-1]:
+            until = max(until, used[-1] + span)
+    return max(free, 0), until
+
+
+def due_in_order(account: Account, now: datetime) -> DeliveryQuerySet:
+    """The account's due deliveries, oldest first."""
+    since = Coalesce("waits_since", "send_after")
+    due = Delivery.objects.due(now).filter(account=account).exclude(act=Act.WITHDRAW)
+    return due.order_by(since, "pk")
+
+
+def waiting() -> DeliveryQuerySet:
+    """Deliveries that the limits of their accounts hold back, oldest first."""
+    held_back = Delivery.objects.filter(
+        state=Sending.QUEUED, settled_at=None, response__state="released"
+    ).exclude(waits_since=None)
+    return held_back.order_by("waits_since", "pk")
