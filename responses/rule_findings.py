@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import Account
 from listening.highlight import around
 from responses.models import Response
+from responses.models.approval import request_of
 from responses.release import verdict_on
 from responses.rules.judge import Reason
 
@@ -46,7 +47,7 @@ def said_of(response: Response) -> list[Spoken]:
 
 def held_for(response: Response) -> str:
     """Whose signature a held response waits for, in words."""
-    return _("Held for %s") % _SIGNERS[tuple(response.approval_request.steps) or ("lead",)]
+    return _("Held for %s") % _SIGNERS[tuple(request_of(response).steps) or ("lead",)]
 
 
 def _shown(response: Response, reasons: Iterable[Reason], will: bool = False) -> list[Spoken]:

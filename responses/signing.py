@@ -13,6 +13,7 @@ from crm.models import Attachment, Department, Notice, User
 from responses import check_sending, release
 from responses.compose import Place, readdress
 from responses.models import CampaignStatement, Delivery, Response
+from responses.models.approval import request_of
 from responses.models.response import State
 from responses.models.sending import Sending
 from responses.recipients import competing
@@ -90,7 +91,7 @@ def why_not(response: Response, user: User) -> str:
     """Why they cannot give the next signature, in words; "" if they can."""
     if not may_approve(response, user):
         return "not yours"
-    return response.approval_request.why_not_approved_by(user)
+    return request_of(response).why_not_approved_by(user)
 
 
 @transaction.atomic
@@ -165,7 +166,7 @@ def leave_out(response: Response, file: Attachment, *, shown: str, by: User) -> 
     a draft.
     """
     _check_shown(response, shown)
-    was_signed = response.state == State.HELD and bool(response.approval_request.signatures)
+    was_signed = bool(request_of(response).signatures)
     waits = response.deliveries.filter(state=Sending.QUEUED).exists()
     mine = _in_hand(response, by=by)
     put_along(mine, [each for each in mine.attachments.all() if each != file], by=by)

@@ -79,3 +79,11 @@ class ApprovalRequest(models.Model):
         if own and (self.next_step != "lead" or response.department.lone_lead != user):
             return "You cannot approve your own text. Ask another team lead."
         return ""
+
+
+def request_of(response: Response) -> ApprovalRequest:
+    """Return its approval request; one that is not stored if the response was never held."""
+    try:
+        return response.approval_request
+    except ApprovalRequest.DoesNotExist:
+        return ApprovalRequest(response=response)

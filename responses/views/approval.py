@@ -19,6 +19,7 @@ from responses import corrections, release, signing, upload_field
 from responses.forms import EditForm, SendBackForm
 from responses.forms.places import NOT_CONFIRMED
 from responses.models import Campaign, Draft, Response
+from responses.models.approval import request_of
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.recipients import competing, wrote_privately
@@ -278,7 +279,7 @@ def _approvals(
         {
             "response": response,
             "answers": answered.get(response.pk),
-            "why_not": response.approval_request.why_not_approved_by(request.user),
+            "why_not": request_of(response).why_not_approved_by(request.user),
             "stands": _in_place_of(response),
             "competing": len(competing(response, waiting)),
             "form": form if form and at == response.pk else SendBackForm(),

@@ -170,7 +170,7 @@ def test_a_restricted_conversation_shows_as_one_with_its_department_and_nothing_
     row = say("My lawyer says", restricted_to=sales, kind="letter", title="Re: the seat")
     case = give(row, sales)
     page = body(as_(agent), director.get_absolute_url())
-    assert "A conversation of Sales" in page
+    assert "A conversation with Sales" in page
     for hidden in ("My lawyer says", "Re: the seat", f'href="/cases/{case.pk}/"'):
         assert hidden not in page
     page = body(as_(outsider), director.get_absolute_url())

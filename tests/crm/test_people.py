@@ -81,7 +81,7 @@ def test_deactivating_logs_out_at_once_and_gives_open_cases_back(
     assert browser.get("/contacts/").status_code == 200
 
     response = as_(admin).post(f"/people/{agent.pk}/deactivate/", follow=True)
-    assert "1 case is unassigned again" in response.content.decode()
+    assert "1 case returned to its department." in response.content.decode()
     assert browser.get("/contacts/").url.startswith("/account/login/")
     open_one.refresh_from_db()
     noise.refresh_from_db()

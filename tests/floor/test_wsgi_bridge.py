@@ -120,7 +120,7 @@ def test_one_that_is_too_large_is_refused_at_once_and_nothing_after_it_is_answer
     answer = server.ask(POST + b"Content-Length: 65537\r\n\r\n", GET % b"")
     assert statuses(answer) == [413]
     assert b"connection: close" in answer.lower()
-    assert b"only 64 KB" in answer
+    assert b"limited to 64 KB" in answer
     assert b"Nothing was changed" in answer
 
 

@@ -164,7 +164,8 @@ def test_a_file_removed_on_the_approvals_page_voids_what_was_signed(
     done = remove(client, held, "passport.pdf", back="approvals")
     assert done["Location"] == f"{reverse('responses:approvals')}#response-{held.pk}"
     held = Response.objects.get(pk=held.pk)
-    assert (held.state, held.approval_request.next_step, held.signatures) == ("held", "lead", [])
+    request = held.approval_request
+    assert (held.state, request.next_step, request.signatures) == ("held", "lead", [])
     assert asked.count() == 1
     refused = client.post(url("approve", held), {"shown": old})
     assert (refused.status_code, leave(network)) == (409, [])

@@ -175,9 +175,9 @@ def broken_bell(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
     held: Response, lead: User, broken_bell: None
 ) -> None:
-    for act in (held.approve, held.send_back):
+    for act in (release.approve, release.send_back):
         with pytest.raises(RuntimeError):
-            act(by=lead, why="No.")
+            act(held, by=lead, why="No.")
     held.refresh_from_db()
     assert held.state == "held"
     assert not held.approvals.exists()

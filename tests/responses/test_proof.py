@@ -154,7 +154,7 @@ def test_words_that_nobody_signed_are_told_of(whole: Response) -> None:
 
 
 def test_a_step_that_is_missing_is_told_of(whole: Response) -> None:
-    by_force('UPDATE responses_response SET steps = \'["lead", "supervisor"]\'')
+    by_force('UPDATE responses_approvalrequest SET steps = \'["lead", "supervisor"]\'')
     assert [hole.check_key for hole in holes()] == ["signatures"]
 
 

@@ -36,7 +36,7 @@ def test_a_held_response_goes_nowhere_until_it_is_signed(held: Response, lead: U
     release.approve(held, by=lead)
 
     assert held.state == "released"
-    assert held.is_approved
+    assert not held.approval_request.next_step
     assert Delivery.objects.due(timezone.now() + timedelta(minutes=1)).count() == 1
 
 
@@ -75,7 +75,7 @@ def test_an_edit_voids_what_was_signed(held: Response, agent: User, lead: User) 
 
     assert held.state == "draft"
     assert held.content_hash != signed
-    assert not held.is_approved
+    assert held.approval_request.next_step
 
 
 def test_a_refused_text_is_not_stored(

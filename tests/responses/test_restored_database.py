@@ -178,13 +178,6 @@ def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Netw
     assert Pause.objects.restored().get().why == Pause.Sign.MOVED
 
 
-def test_a_place_that_was_never_recorded_says_so(supervisor: User, as_: As) -> None:
-    Instance.objects.update(fingerprint="")
-    pipeline.tick()
-    page = as_(supervisor).get(SENDINGS).content.decode()
-    assert "comes from a version that did not record where it runs" in page
-
-
 def test_the_tick_holds_everything_once_and_rings_who_may_release(
     answer_many: Many, network: Network, supervisor: User, admin: User, agent: User
 ) -> None:

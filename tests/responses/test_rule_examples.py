@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Contact, User
-from responses import default_rules, release
+from responses import default_rules, release, rule_facts
 from responses.compose import Words, state_publicly
-from responses.models import Response, ResponseRule, facts
+from responses.models import Response, ResponseRule
 from responses.rules.examples import Example, failed, known_of
 from responses.rules.personal_data import codes_in
 from routing.models import Case
@@ -126,10 +126,10 @@ def test_of_a_very_long_text_its_beginning_is_looked_through(
 
     Fails if each of 500 texts is read in full, whatever its length.
     """
-    monkeypatch.setattr(facts, "LONGEST_TEXT", 30)
+    monkeypatch.setattr(rule_facts, "LONGEST_TEXT", 30)
     said = "My booking is X7K2P9, and also, by the way: order Z9Z9Z9."
     case = hear(said, visibility="private")
-    assert codes_in(facts._private_words([case.profile_id])) == {"X7K2P9"}
+    assert codes_in(rule_facts._private_words([case.profile_id])) == {"X7K2P9"}
 
 
 def test_to_themselves_in_private_everything_may_be_said(
