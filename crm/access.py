@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django_htmx.middleware import HtmxDetails
 
 from crm.models import Membership, User
 
@@ -23,6 +24,7 @@ class StaffRequest(HttpRequest):
     """A request of a logged-in member of staff; the request type of every view behind the login."""
 
     user: User
+    htmx: HtmxDetails
 
 
 Page = Callable[Concatenate[StaffRequest, P], HttpResponse]

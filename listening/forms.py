@@ -15,6 +15,7 @@ from listening.models import Source, Topic
 from listening.models.source import EVERYTHING
 from scrm.channels.base import Found
 from scrm.channels.registry import channel, kinds
+from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 
 LISTS = ("any_of", "all_of", "none_of")
 
@@ -139,7 +140,7 @@ class AddressForm(forms.Form):
         super().__init__(*args, **kwargs)
         hearing = [kind for kind in kinds() if channel(kind).listener]
         accounts = Account.objects.active().filter(kind__in=hearing)
-        self.fields["account"].queryset = accounts  # type: ignore[attr-defined]
+        set_queryset(self, "account", accounts)
         if not accounts:
             del self.fields["account"]
 
@@ -203,7 +204,7 @@ class SourceForm(SettingsForm):
         self.kind, self.account = kind, account
         self.items = {each.address: each.items for each in found}
         choices = [(each.address, each.title or each.address) for each in found]
-        self.fields["found"].choices = choices  # type: ignore[attr-defined]
+        set_choices(self, "found", choices)
         self.initial.setdefault("found", found[0].address)
         self.initial.setdefault("name", found[0].title[:200])
         if not Topic.objects.active().exists():  # without topics nothing about us could match
@@ -241,6 +242,5 @@ class SourceForm(SettingsForm):
 
 
 def _choose_owner(form: forms.ModelForm[Any]) -> None:
-    owner = form.fields["owner"]
-    owner.queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
-    owner.empty_label = None  # type: ignore[attr-defined]
+    set_queryset(form, "owner", User.objects.active().order_by("name"))
+    set_empty_label(form, "owner", None)

@@ -142,6 +142,18 @@ def test_no_template_is_longer_than_120_lines() -> None:
     assert long == {}
 
 
+def test_no_line_of_a_template_is_longer_than_160_characters() -> None:
+    """Fails with a line of 161 characters."""
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for pattern in ("*.html", "*.jinja")
+        for path in (ROOT / "templates").rglob(pattern)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 160
+    ]
+    assert long == []
+
+
 @pytest.mark.parametrize("name", ["utils", "common", "core", "helpers", "services", "managers"])
 def test_no_room_without_a_purpose(name: str) -> None:
     """Fails with a scrm/utils.py."""

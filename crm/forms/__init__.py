@@ -14,6 +14,7 @@ from crm.adapter import forget_old_addresses
 from crm.models import Account, Contact, Profile, User, Workspace
 from crm.models.user import takes_mail
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -28,8 +29,8 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
-        self.fields["owner"].empty_label = _("no owner")  # type: ignore[attr-defined]
+        set_queryset(self, "owner", User.objects.active().order_by("name"))
+        set_empty_label(self, "owner", _("no owner"))
         if self.instance.pk:
             self.fields["seen"].initial = self.instance.version
         else:  # namesakes are shown while the name is typed
@@ -107,7 +108,7 @@ class RelationForm(forms.Form):
     def __init__(self, *args: Any, of: Contact, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         others = Contact.objects.exclude(pk=of.pk)
-        self.fields["contact"].queryset = others  # type: ignore[attr-defined]
+        set_queryset(self, "contact", others)
         self.of = of
 
     def clean_kind(self) -> str:
@@ -264,7 +265,7 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         zones = [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
-        self.fields["zone"].choices = zones  # type: ignore[attr-defined]
+        set_choices(self, "zone", zones)
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -292,8 +293,8 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
-        self.fields["owner"].empty_label = None  # type: ignore[attr-defined]
+        set_queryset(self, "owner", User.objects.active().order_by("name"))
+        set_empty_label(self, "owner", None)
         if self.instance.pk:  # the ledger refers to this identity, so it cannot change
             del self.fields["network"], self.fields["self_key"]
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User
 from scrm.channels.wordpress.connect import Blog, Trouble, connect
+from scrm.web.form_fields import set_queryset
 
 KIND = "wordpress"
 
@@ -47,7 +48,7 @@ class BlogForm(forms.Form):
             initial |= {"address": account.address, "user": account.secrets.get("user", "")}
         super().__init__(data, initial=initial)
         self.account, self.blog = account, None
-        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
+        set_queryset(self, "owner", User.objects.active().order_by("name"))
 
     blog: Blog | None
 

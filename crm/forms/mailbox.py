@@ -14,6 +14,7 @@ from scrm.channels.base import Credentials
 from scrm.channels.email.item import NETWORK, self_key
 from scrm.channels.email.people import mail_address, readable
 from scrm.channels.email.wire import Field, Side, check
+from scrm.web.form_fields import set_empty_label, set_queryset
 
 _ONE_LINE = RegexValidator(
     r"\A[^\x00-\x1f\x7f]*\Z", _("Line breaks and control characters are not allowed.")
@@ -87,8 +88,8 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["owner"].queryset = User.objects.active().order_by("name")  # type: ignore[attr-defined]
-        self.fields["owner"].empty_label = None  # type: ignore[attr-defined]
+        set_queryset(self, "owner", User.objects.active().order_by("name"))
+        set_empty_label(self, "owner", None)
         if here := Workspace.objects.here():
             self.initial.setdefault("signature", here.signature)
             self.initial.setdefault("sender", here.organisation[:120])

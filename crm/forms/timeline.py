@@ -16,6 +16,7 @@ from crm.models.interaction import InteractionQuerySet
 from crm.timeline import Met
 from scrm.channels import registry
 from scrm.text.clean import storable
+from scrm.web.form_fields import set_choices
 
 
 class TimelineForm(forms.Form):
@@ -43,8 +44,8 @@ class TimelineForm(forms.Form):
         super().__init__(asked, label_suffix="")
         kinds = sorted((met.kinds | {storable(asked.get("kind", ""))[:30]}) - {""})
         channels = _channels(sorted(met.channels))
-        self.fields["channel"].choices = [("", _("all channels")), *channels]  # type: ignore[attr-defined]
-        self.fields["kind"].choices = [("", _("all kinds")), *((kind, kind) for kind in kinds)]  # type: ignore[attr-defined]
+        set_choices(self, "channel", [("", _("all channels")), *channels])
+        set_choices(self, "kind", [("", _("all kinds")), *((kind, kind) for kind in kinds)])
         self.is_valid()
 
     @property

@@ -142,7 +142,7 @@ def _form(
 def _tags(request: StaffRequest, row: Contact, form: TagForm | None = None) -> HttpResponse:
     """Render only the tags for an htmx request, else the whole page."""
     status = 422 if form else 200
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return contact_page(request, row, tag_form=form, status=status) if form else redirect(row)
     context = {
         "contact": row,

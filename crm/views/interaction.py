@@ -18,5 +18,5 @@ def whole(request: StaffRequest, uuid: UUID) -> HttpResponse:
     readable = Interaction.objects.readable_by(request.user).select_related("profile")
     said = get_object_or_404(readable, uuid=uuid)
     context = {"said": said, "html": mark_safe(clean(said.html))}  # noqa: S308 - by our allow-list
-    template = "_whole" if request.headers.get("HX-Request") else "whole"
+    template = "_whole" if request.htmx else "whole"
     return render(request, f"crm/{template}.html", context)

@@ -14,5 +14,5 @@ from crm.models import Job
 def job(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Show the progress of the user's own job; the partial polls until the job has ended."""
     row = get_object_or_404(Job, uuid=uuid, owner=request.user)
-    template = "crm/_job.html" if request.headers.get("HX-Request") else "crm/job.html"
+    template = "crm/_job.html" if request.htmx else "crm/job.html"
     return render(request, template, {"job": row})

@@ -36,7 +36,7 @@ def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: 
     touches, older = timeline(
         profiles, user=request.user, before=before, among=form.among(request.user)
     )
-    target = request.headers.get("HX-Target", "")
+    target = request.htmx.target or ""
     alone = target in _PARTS
     context = {
         "alone": alone,

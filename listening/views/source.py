@@ -41,7 +41,7 @@ def sources(request: StaffRequest) -> HttpResponse:
 def source(request: StaffRequest, pk: int) -> HttpResponse:
     """Show a source with its last items and its health; htmx polls for that part alone."""
     row = get_object_or_404(_with_health(), pk=pk)
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         context = {"source": row, **_items_part(request, row)}
         return render(request, "listening/_items_and_health.html", context)
     return _page(request, row, SettingsForm(instance=row))

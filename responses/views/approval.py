@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -13,6 +12,7 @@ from django.utils import timezone
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from crm.access import StaffRequest
 from responses import corrections, release, signing, upload_field
@@ -128,11 +128,11 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
         return redirect("responses:sendings")
     if response.corrects_in_place and response.author == request.user:
         return _to_its_page(request, response)
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         answer = render(request, "_messages.html", {"oob": True})
         back = {"href": response.case.get_absolute_url()} if response.case else {}
-        answer["HX-Trigger"] = json.dumps({"list-changed": {}, "case-back": back})
-        return answer
+        trigger_client_event(answer, "list-changed")
+        return trigger_client_event(answer, "case-back", back)
     return redirect(response.case or response)
 
 
@@ -140,8 +140,8 @@ def _to_its_page(request: StaffRequest, correction: Response) -> HttpResponse:
     """Redirect to the page where a cancelled correction was written, to continue with it."""
     page = reverse("responses:correct", args=[correction.corrects_id])
     again = f"{page}?again={correction.pk}"
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": again})
+    if request.htmx:
+        return HttpResponseClientRedirect(again)
     return redirect(again)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+from django_htmx.http import trigger_client_event
 
 from crm.access import StaffRequest, worker_only
 from crm.models import Job, User
@@ -123,8 +123,7 @@ def _form(request: HttpRequest) -> uuid.UUID:
 
 
 def _answer(request: StaffRequest) -> HttpResponse:
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return redirect("routing:inbox")
     answer = render(request, "_messages.html", {"oob": True})
-    answer["HX-Trigger"] = json.dumps({"list-changed": {}})
-    return answer
+    return trigger_client_event(answer, "list-changed")

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import reswap, trigger_client_event
 
 from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
@@ -113,12 +114,11 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
     typed_as = request.POST.get("draft_kind", "")
     gone = forget(request, kind="reply" if typed_as == "reply" else "note", case=case)
     _say_noted(request, text, told)
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return redirect(case)
     answer = _composer(request, case, "note", NoteForm())
-    happened = {"case-changed": {"id": case.pk}, "draft-gone": json.loads(gone)}
-    answer["HX-Trigger"] = json.dumps(happened)
-    return answer
+    trigger_client_event(answer, "case-changed", {"id": case.pk})
+    return trigger_client_event(answer, "draft-gone", json.loads(gone))
 
 
 def _say_noted(request: StaffRequest, text: str, told: list[User]) -> None:
@@ -150,7 +150,7 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     """Show the responses of a case, and the state of each delivery."""
     case = case_to_see(request, pk)
     said = Response.objects.visible_to(request.user).filter(case=case)
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         said = said.unsettled()
     said = said.select_related("author", "case", "corrects").order_by("-created_at")
     said = said.prefetch_related(
@@ -165,7 +165,7 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
         "workable": may_work_on(case, request.user),
         "now": timezone.now(),
     }
-    template = "_case_responses" if request.headers.get("HX-Request") else "case_responses"
+    template = "_case_responses" if request.htmx else "case_responses"
     return render(request, f"responses/{template}.html", found)
 
 
@@ -241,17 +241,15 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
             _finish_too(request, case, form)
     else:
         messages.success(request, _("Case closed without reply."))
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return redirect(case)
     if response and response.state == State.HELD:
         answer = _composer(request, case, tab, _blank(request, case, tab))
-        happened = {"case-changed": {"id": case.pk}}
+        trigger_client_event(answer, "case-changed", {"id": case.pk})
     else:
-        answer = render(request, "_messages.html", {"oob": True})
-        answer["HX-Reswap"] = "none"
-        happened = {"case-finished": {"id": case.pk}}
-    answer["HX-Trigger"] = json.dumps(happened | {"draft-gone": json.loads(gone)})
-    return answer
+        answer = reswap(render(request, "_messages.html", {"oob": True}), "none")
+        trigger_client_event(answer, "case-finished", {"id": case.pk})
+    return trigger_client_event(answer, "draft-gone", json.loads(gone))
 
 
 def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
@@ -294,7 +292,7 @@ def _composer(
         "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
         **more,
     }
-    template = "_composer" if request.headers.get("HX-Request") else "composer"
+    template = "_composer" if request.htmx else "composer"
     return render(request, f"responses/{template}.html", shown, status=status)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
@@ -11,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+from django_htmx.http import trigger_client_event
 
 from crm.access import StaffRequest
 from responses import signing, upload_field
@@ -46,10 +45,9 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 
 def _back(request: StaffRequest, response: Response) -> HttpResponse:
     """Return to the page on which the file was removed."""
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         answer = render(request, "_messages.html", {"oob": True})
-        answer["HX-Trigger"] = json.dumps({"case-changed": {"id": response.case_id}})
-        return answer
+        return trigger_client_event(answer, "case-changed", {"id": response.case_id})
     if request.POST.get("back") == "approvals":
         return redirect(f"{reverse('responses:approvals')}#response-{response.pk}")
     return redirect(response)

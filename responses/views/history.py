@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
 from crm.access import StaffRequest, works
 from responses.corrections import posts_of
@@ -119,7 +120,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
     # The database refuses an outcome without the user who judged it.
     form.instance.judged_by = request.user if form.cleaned_data["outcome"] else None
     form.save()
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         return _judged(request, feedback)
     messages.success(request, _("Outcome saved."))
     return redirect(feedback.response)
@@ -135,8 +136,7 @@ def _judged(request: StaffRequest, feedback: Feedback) -> HttpResponse:
         "of_many": bool(request.POST.get("of_many")),
     }
     answer = render(request, "responses/_echo.html", shown)
-    answer["HX-Trigger"] = "judged"
-    return answer
+    return trigger_client_event(answer, "judged")
 
 
 def _response(request: StaffRequest, found: Response, status: int = 200) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from crm.access import StaffRequest, works
 from crm.models import Department, User
@@ -54,7 +55,7 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
         "all_silent": f"{reverse('responses:history')}?issue={issue.pk}&outcome={SILENT}",
         **answers(request, list(visible.order_by().values_list("pk", flat=True))),
     }
-    template = "_issue_said" if request.headers.get("HX-Request") else "issue_said"
+    template = "_issue_said" if request.htmx else "issue_said"
     return render(request, f"responses/{template}.html", shown)
 
 
@@ -139,10 +140,10 @@ def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -
 
 def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
     """Redirect to the issue; the browser drops its copy of the draft."""
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return redirect(issue)
-    happened = json.dumps({"draft-gone": json.loads(place)})
-    return HttpResponse(headers={"HX-Redirect": issue.get_absolute_url(), "HX-Trigger": happened})
+    answer = HttpResponseClientRedirect(issue.get_absolute_url())
+    return trigger_client_event(answer, "draft-gone", json.loads(place))
 
 
 def _with_facts(found: ResponseQuerySet, user: User) -> ResponseQuerySet:

@@ -14,6 +14,7 @@ from crm.models import Department, Membership, User
 from routing.forms.base import PlainForm
 from routing.models import Case, Issue
 from routing.models.rule import Priority
+from scrm.web.form_fields import set_queryset
 
 
 class NothingForm(PlainForm):
@@ -46,9 +47,9 @@ class HandOverForm(PlainForm):
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         others = Department.objects.exclude(pk=case.department_id)
-        self.fields["department"].queryset = others  # type: ignore[attr-defined]
+        set_queryset(self, "department", others)
         people = User.objects.active().filter(memberships__department__in=others).distinct()
-        self.fields["person"].queryset = people.order_by("name")  # type: ignore[attr-defined]
+        set_queryset(self, "person", people.order_by("name"))
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -127,7 +128,7 @@ class AssignForm(PlainForm):
         working = Membership.objects.working().filter(department=case.department_id)
         may = Q(pk__in=working.values("user")) | ~Q(role=User.Role.STAFF)
         people = User.objects.active().filter(may).order_by("name")
-        self.fields["person"].queryset = people  # type: ignore[attr-defined]
+        set_queryset(self, "person", people)
 
 
 class TagsForm(PlainForm):

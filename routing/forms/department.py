@@ -13,6 +13,7 @@ from routing.forms.base import PlainForm
 from routing.models import SlaPolicy
 from routing.models.case import CaseConversation, restrict
 from routing.models.rule import Priority
+from scrm.web.form_fields import set_queryset
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -43,7 +44,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
-        self.fields["owner"].queryset = User.objects.active()  # type: ignore[attr-defined]
+        set_queryset(self, "owner", User.objects.active())
         self.fields["is_fallback"].initial = self.instance.is_fallback
         targets = self.instance.targets.all() if self.instance.pk else []
         hours = {target.priority: f"{target.hours:g}" for target in targets}

@@ -18,6 +18,7 @@ from routing.models import Issue, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status
 from scrm.channels.registry import kinds
+from scrm.web.form_fields import set_choices, set_queryset
 
 _ANY = ("", __("any"))
 
@@ -98,7 +99,7 @@ class InboxForm(PlainForm):
         super().__init__(*args, **kwargs)
         self.user = user
         departments = Department.objects.visible_to(user)
-        self.fields["department"].queryset = departments  # type: ignore[attr-defined]
+        set_queryset(self, "department", departments)
         # A callable: queried only if an assignee is given or the choices are shown.
         self._choose(
             "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
@@ -108,7 +109,7 @@ class InboxForm(PlainForm):
         self._choose("kind", [_ANY, *online, *OFFLINE_KINDS])
 
     def _choose(self, name: str, choices: Any) -> None:
-        self.fields[name].choices = choices  # type: ignore[attr-defined]
+        set_choices(self, name, choices)
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import User
 from routing.forms.base import PlainForm
 from routing.models import Case, Issue
+from scrm.web.form_fields import set_queryset
 
 
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -20,7 +21,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
-        self.fields["owner"].queryset = User.objects.active()  # type: ignore[attr-defined]
+        set_queryset(self, "owner", User.objects.active())
 
 
 class CaseNumbersForm(PlainForm):

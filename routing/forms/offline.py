@@ -17,6 +17,7 @@ from routing.models import Case
 from routing.offline.cells import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
 from routing.offline.find_person import NEW, chosen, find
 from routing.offline.record import Touchpoint
+from scrm.web.form_fields import set_queryset
 
 OFFLINE_KINDS = [
     ("call", __("Phone call")),
@@ -83,9 +84,9 @@ class OfflineForm(PlainForm):
         self.user = user
         self.who: Profile | Contact | None = None
         self.reach = ("", "")
-        self.fields["case"].queryset = Case.objects.workable_by(user)  # type: ignore[attr-defined]
+        set_queryset(self, "case", Case.objects.workable_by(user))
         mine = Attachment.objects.filter(by=user)
-        self.fields["kept"].queryset = mine  # type: ignore[attr-defined]
+        set_queryset(self, "kept", mine)
         self.as_kind(str(self["kind"].value() or ""))
 
     def as_kind(self, kind: str) -> None:

@@ -84,7 +84,7 @@ def page(
 
     bound: forms with the user's input, by name. error: why the verb failed.
     """
-    target = request.headers.get("HX-Target", "")
+    target = request.htmx.target or ""
     if target == f"timeline-{case.pk}":
         return render(request, "routing/_timeline_now.html", _now(request, case))
     context = open_context(request, case, bound=bound, error=error)
@@ -127,7 +127,7 @@ def open_context(
 
 def address_query(request: StaffRequest) -> str:
     """The list's filters: the query string of the page's URL, with the "?"."""
-    here = request.headers.get("HX-Current-URL")
+    here = request.htmx.current_url
     query = urlsplit(here).query if here and not request.GET else request.GET.urlencode()
     return f"?{query}" if query else ""
 

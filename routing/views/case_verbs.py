@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+from django_htmx.http import reswap, trigger_client_event
 
 from crm.access import StaffRequest
 from crm.models import Department
@@ -167,7 +167,7 @@ def _do(
     said = _said(name, case)
     undoable = name in UNDOABLE and snapshot(case) != before
     messages.success(request, _undoable(request, case, before, said) if undoable else said)
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return redirect(f"{case.get_absolute_url()}{address_query(request)}")
     if name in FINISHING:
         return finished(request, case)
@@ -201,20 +201,18 @@ def undo(request: StaffRequest) -> HttpResponse:
         messages.error(request, str(stale))
     else:
         messages.success(request, _("Undone. Case #%d is as before.") % case.pk)
-    if not request.headers.get("HX-Request"):
+    if not request.htmx:
         return redirect(case)
     answer = render(request, "_messages.html", {"oob": True})
-    back = {"href": case.get_absolute_url()}
-    answer["HX-Trigger"] = json.dumps({"list-changed": {}, "case-back": back})
-    return answer
+    trigger_client_event(answer, "list-changed")
+    return trigger_client_event(answer, "case-back", {"href": case.get_absolute_url()})
 
 
 def finished(request: StaffRequest, case: Case) -> HttpResponse:
     """Tell the desk that the case is finished: the browser opens the next one of its list."""
     answer = render(request, "_messages.html", {"oob": True})
-    answer["HX-Trigger"] = json.dumps({"case-finished": {"id": case.pk}})
-    answer["HX-Reswap"] = "none"
-    return answer
+    trigger_client_event(answer, "case-finished", {"id": case.pk})
+    return reswap(answer, "none")
 
 
 def _said(name: str, case: Case) -> str:

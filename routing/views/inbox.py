@@ -86,7 +86,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
     """Show the list; on a wide screen with room for a case next to it."""
     shown = listing(request)
     context = {"listing": shown, **list_context(request, shown)}
-    part = request.headers.get("HX-Target") == "cases"
+    part = request.htmx.target == "cases"
     template = "routing/_cases.html" if part else "routing/desk.html"
     return render(request, template, context, status=200 if shown.form.is_valid() else 422)
 

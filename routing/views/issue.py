@@ -50,7 +50,7 @@ def issue(request: StaffRequest, pk: int) -> HttpResponse:
     """Show an issue; with `q`, also the matching cases that could be added to it."""
     issue = get_object_or_404(_counted(), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
-    if request.headers.get("HX-Request") and "q" in request.GET:
+    if request.htmx and "q" in request.GET:
         found = {"issue": issue, "words": words, "found": _found(issue, words, request.user)}
         return render(request, "routing/_issue_found.html", found)
     return _page(request, issue)

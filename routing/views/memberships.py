@@ -78,5 +78,5 @@ def _seat(person: User, form: SeatsForm, *, by: User) -> int:
 
 def _page(request: StaffRequest, person: User, form: SeatsForm, *, status: int) -> HttpResponse:
     context = {"person": person, "seats": form}
-    page = "routing/_seats.html" if request.headers.get("HX-Request") else "routing/seats.html"
+    page = "routing/_seats.html" if request.htmx else "routing/seats.html"
     return render(request, page, context, status=status)

@@ -26,7 +26,7 @@ def map(request: StaffRequest) -> HttpResponse:
         "drawing": drawing,
         **_checklist(request),
     }
-    page = "reports/_map.html" if request.headers.get("HX-Request") else "reports/map.html"
+    page = "reports/_map.html" if request.htmx else "reports/map.html"
     return render(request, page, context)
 
 

@@ -143,7 +143,7 @@ def test_an_answer_is_judged_where_it_stands(
     browser = as_(supervisor)
     assert judge in html(browser.get(said(seats)))
     row = browser.post(judge, {"outcome": "thanks"}, headers=HTMX)
-    assert row["HX-Trigger"] == "judged"
+    assert json.loads(row["HX-Trigger"]) == {"judged": {}}
     assert 'aria-pressed="true">Thanks' in html(row)
     browser.post(judge, {"outcome": ""}, headers=HTMX)
     feedback.refresh_from_db()

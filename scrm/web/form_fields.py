@@ -1,0 +1,36 @@
+"""Set the options of a form field at run time.
+
+Django types `form.fields` as plain fields; these functions check the kind of field once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+Choices = Iterable[Any] | Callable[[], Iterable[Any]]
+
+
+def set_queryset(form: forms.BaseForm, name: str, rows: QuerySet[Any]) -> None:
+    """Offer these rows. Raises TypeError if the field does not choose a row."""
+    _field(form, name, forms.ModelChoiceField).queryset = rows
+
+
+def set_empty_label(form: forms.BaseForm, name: str, label: Any) -> None:
+    """Name the empty option; a text, or None to remove it."""
+    _field(form, name, forms.ModelChoiceField).empty_label = label
+
+
+def set_choices(form: forms.BaseForm, name: str, choices: Choices) -> None:
+    """Offer these choices: pairs of value and label, or a function that returns them."""
+    _field(form, name, forms.ChoiceField).choices = choices
+
+
+def _field(form: forms.BaseForm, name: str, kind: type[Any]) -> Any:
+    field = form.fields[name]
+    if not isinstance(field, kind):
+        raise TypeError(f"{name} is no {kind.__name__}")
+    return field
