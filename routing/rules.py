@@ -17,6 +17,8 @@ from scrm.conditions.language import compile as predicate
 Assign = Literal["nobody", "person", "last"]
 Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]
 Inbound = Literal["keep", "reopen", "new"]
+REOPEN_WITHIN = timedelta(days=30)
+"""A new message reopens a case that was done at most so long ago."""
 
 STANCES = ("for us", "about us", "offline")
 KINDS = (
@@ -145,14 +147,12 @@ def _known(facts: Facts) -> Mapping[str, object]:
     return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
 
 
-def after_inbound(
-    status: Status, done_at: datetime | None, now: datetime, reopen_days: int = 30
-) -> Inbound:
+def after_inbound(status: Status, done_at: datetime | None, now: datetime) -> Inbound:
     """Decide what a new inbound message does to the current case of its conversation.
 
     "keep": it joins the case and the status stays. For new and open cases.
     "reopen": it joins the case, which becomes open. For waiting and snoozed cases, and for
-      cases done up to and including `reopen_days` ago or without `done_at`.
+      cases done within `REOPEN_WITHIN` or without `done_at`.
     "new": it opens a new case that continues the old one. For cases done longer ago, and for
       noise: noise is a judgement of the earlier messages, not of their author.
     `done_at` and `now` are aware.
@@ -163,6 +163,6 @@ def after_inbound(
         return "new"
     if status != "done":
         return "keep"
-    if done_at is None or now - done_at <= timedelta(days=reopen_days):
+    if done_at is None or now - done_at <= REOPEN_WITHIN:
         return "reopen"
     return "new"

@@ -65,13 +65,14 @@ SELECT 'The same address', 1, now(), 1 + (p - 1) / 5, p
 FROM generate_series(1, total() / 25) AS p WHERE p % 5 IN (1, 2);
 
 INSERT INTO crm_conversation
-       (id, network, key, thread_key, visibility, title, restricted, started_at, account_id)
-SELECT opened.id, 'microblog', 'c' || opened.id, '', 'public', '', is_restricted, heard_at, NULL
+       (id, network, key, thread_key, visibility, title, restricted_to_id, started_at, account_id)
+SELECT opened.id, 'microblog', 'c' || opened.id, '', 'public', '',
+       CASE WHEN is_restricted THEN department.id END, heard_at, NULL
 FROM opened JOIN crm_department AS department ON department.id = opened.department;
 
 INSERT INTO listening_poll
-       (id, outcome, started_at, ended_at, found, new, apart, size, error, source_id)
-SELECT p, 'ok', said_at(p * 500), said_at(p * 500), 500, 500, 0, 90000, '', 1 + dice(p, 11, 20)
+       (id, attempt, outcome, started_at, ended_at, found, new, apart, size, error, source_id)
+SELECT p, 0, 'ok', said_at(p * 500), said_at(p * 500), 500, 500, 0, 90000, '', 1 + dice(p, 11, 20)
 FROM generate_series(1, total() / 500) AS p;
 
 INSERT INTO listening_mention
@@ -154,8 +155,8 @@ FROM opened, LATERAL (SELECT dice(id, 28, 500) = 0 AS failed) AS left_out WHERE 
 
 -- Two statements to many on each issue.
 INSERT INTO crm_conversation
-       (id, network, key, thread_key, visibility, title, restricted, started_at, account_id)
-SELECT -n, 'microblog', 's' || n, '', 'public', '', false, now(), 1 FROM generate_series(1, 40) AS n;
+       (id, network, key, thread_key, visibility, title, restricted_to_id, started_at, account_id)
+SELECT -n, 'microblog', 's' || n, '', 'public', '', NULL, now(), 1 FROM generate_series(1, 40) AS n;
 INSERT INTO crm_interaction
        (id, uuid, scope, key, direction, channel, kind, visibility, in_reply_to, title, text, html,
         url, occurred_at, recorded_at, conversation_id, staff_id, account_id)

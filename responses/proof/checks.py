@@ -368,4 +368,3 @@ CHECKS = (
         """,
     ),
 )
-BY_KEY = {check.key: check for check in CHECKS}

@@ -17,7 +17,6 @@ class Decision(models.Model):
         NONE = "none", "Close without reply"
         MICRO = "micro", "Reply to one (micro)"
         MACRO = "macro", "Post to many (macro)"
-        BOTH = "both", "Both"
 
     case = models.ForeignKey(Case, models.PROTECT, null=True, related_name="decisions")
     issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="decisions")

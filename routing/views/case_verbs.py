@@ -21,6 +21,7 @@ from crm.models import Department
 from routing.forms import AssignForm, HandOverForm
 from routing.models import Case
 from routing.models.status import Stale
+from routing.rules import REOPEN_WITHIN
 from routing.undo import restore, snapshot
 from routing.views.case import FORMS, address_query, page
 from scrm.web.params import number
@@ -223,7 +224,8 @@ def _said(name: str, case: Case) -> str:
         "hand_over": _("Transferred to %s. You can read the case until it is done.")
         % case.department,
         "snooze": _("Snoozed. The case returns at the set time or with the next message."),
-        "done": _("Marked done. A new message within 30 days reopens the case."),
+        "done": _("Marked done. A new message within %d days reopens the case.")
+        % REOPEN_WITHIN.days,
         "noise": _("Marked as noise. Nothing was deleted. “Reopen” undoes this."),
         "reopen": _("Reopened."),
         "group": _("Added to “%s”.") % case.issue if case.issue else _("Removed from the issue."),

@@ -260,7 +260,7 @@ class Editor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A kind of network. `by_hand`: staff do the talking there and log it.
+    """A kind of network. Without a speaker, staff send by themselves and record what they sent.
 
     max_length: code points a text may have, or None. visibilities: those it can send with.
     titles: whether a text may have a title that is shown there. carries: bytes of files that a text
@@ -274,7 +274,6 @@ class Channel:
     listener: Listener | None = None
     speaker: Speaker | None = None
     editor: Editor | None = None
-    by_hand: bool = False
     max_length: int | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True

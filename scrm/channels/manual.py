@@ -2,4 +2,4 @@
 
 from scrm.channels.base import Channel
 
-CHANNEL = Channel(kind="manual", label="Logged manually", by_hand=True, visibilities=("private",))
+CHANNEL = Channel(kind="manual", label="Logged manually", visibilities=("private",))
