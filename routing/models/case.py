@@ -136,10 +136,10 @@ class Case(models.Model):
 
     @property
     def newer(self) -> Case | None:
-        """The open case that took over this dismissed one's conversations, if there is one."""
+        """The case, open or closed, that took over this dismissed one's conversations, if any."""
         if self.status != Status.NOISE or self.conversation_links.filter(ended_at=None).exists():
             return None
-        return self.continued_by.filter(status__in=LIVING).order_by("pk").last()
+        return self.continued_by.order_by("pk").last()
 
     def check_not_continued(self) -> None:
         """Raises Stale if a newer case has the conversations: only one case may work on them."""
