@@ -43,7 +43,7 @@ def test_a_public_answer_after_private_words_is_confirmed(
     expect(page.get_by_label(CONFIRM)).to_be_visible()
     page.get_by_label("Your reply").fill("We are sorry.")
     answer(page).get_by_role("button", name="Send publicly").click()
-    expect(answer(page)).to_contain_text("Nothing was sent and your text is kept.")
+    expect(answer(page)).to_contain_text("Nothing was sent, and your text was kept.")
     expect(page.get_by_label("Your reply")).to_have_value("We are sorry.")
     assert not Response.objects.exists()
     page.get_by_label(CONFIRM).check()

@@ -105,7 +105,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     bulk = hand.page.locator("#bulk")
     hand.go(bulk.locator("summary", has_text="More"))
     hand.type(bulk.get_by_label("Issue"), "Lost bags in Athens")
-    hand.go(bulk.get_by_role("button", name="Group"))
+    hand.go(bulk.get_by_role("button", name="Add to issue"))
     expect(hand.said).to_contain_text("5 cases.")
     expect(hand.said.get_by_role("button", name="Undo")).to_be_visible()
     issue = Issue.objects.get(name="Lost bags in Athens")
