@@ -86,7 +86,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     hand.go(page.locator("summary", has_text="Schedule"))
     set_time(hand, page.get_by_label("Send at"), tomorrow)
     hand.go(page.locator("summary", has_text="Different text per channel"))
-    hand.type(page.get_by_label("On Skyward Blog; empty"), LONG)
+    hand.type(page.get_by_label("Skyward Blog (empty: same text as below)"), LONG)
     hand.type(page.get_by_label("Your statement"), SHORT)
     expect(preview(hand, "@SkywardAir").locator(".text")).to_have_text(SHORT)
     expect(preview(hand, "@SkywardAir")).to_contain_text(f"{len(SHORT)} of 500 characters")

@@ -29,7 +29,7 @@ def test_a_whole_page_says_so_and_back_leads_to_what_was_typed(
     page.locator("main form textarea").first.evaluate(FILL, LARGE)
     page.locator("main form button.primary").first.evaluate("(button) => button.click()")
     expect(page.get_by_role("heading", name="The request was not accepted")).to_be_visible()
-    expect(page.locator("main")).to_contain_text("larger than 1 MB")
+    expect(page.locator("main")).to_contain_text("limit of 1 MB")
     page.screenshot(path=f"var/browser/too-large-{theme}.png")
     page.go_back()
     expect(page.locator("[name=name]")).to_have_value("Brand")

@@ -138,7 +138,7 @@ def test_a_statement_is_published(page: Page) -> None:
     page.get_by_role("link", name="Respond", exact=True).click()
     page.locator("#composing").get_by_role("link", name="Post").click()
     page.get_by_role("checkbox", name="@SkywardAir").check()
-    page.get_by_label("Your statement").fill("We have found the bags.")
+    page.get_by_label("Your post").fill("We have found the bags.")
     page.get_by_role("button", name="Publish to everyone").click()
     expect(page.locator("#messages")).to_contain_text("is sent in")
     assert Response.objects.get().audience == "many"
