@@ -244,7 +244,7 @@ def test_a_loop_ends_in_one_case_and_a_line(
     assert Case.objects.count() == 1
     assert Interaction.objects.count() == 40
     assert Interaction.objects.filter(kind="automatic answer").count() == 10
-    assert f"{JO} sent more than 30 letters" in page(as_(admin), source.get_absolute_url())
+    assert f"{JO} sent more than 30 emails" in page(as_(admin), source.get_absolute_url())
 
 
 def test_our_own_letter_that_comes_back_is_no_customer(

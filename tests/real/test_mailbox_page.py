@@ -84,7 +84,7 @@ def test_no_encryption_where_the_server_speaks_none(
 ) -> None:
     said = wrong(browser, typed(imap_security="tls"))
     assert set(said) == {"imap_security"}
-    assert "does not speak TLS at this port" in said["imap_security"]
+    assert "does not use TLS on this port" in said["imap_security"]
 
 
 def test_a_certificate_that_nobody_vouches_for(
