@@ -245,7 +245,7 @@ class ByHandForm(Composing):
         "call": _("Phone call"),
         "letter": _("Letter"),
         "in person": _("In person"),
-        "mail": _("E-mail from another program"),
+        "mail": _("Email from another program"),
     }
     how = forms.ChoiceField(label=_("Channel"), choices=list(WAYS.items()))
     text = forms.CharField(label=_("What was said"), widget=forms.Textarea(attrs={"rows": 6}))

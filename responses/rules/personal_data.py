@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scrm.text.fold import fold, places
 
-KINDS = ("name", "e-mail address", "phone number", "postal address", "booking number")
+KINDS = ("name", "email address", "phone number", "postal address", "booking number")
 _SHORTEST = 4
 """Minimum length of a family name that is searched for alone: “Li” and “May” are words too."""
 _ALIKE = 7
@@ -79,7 +79,7 @@ def addresses_in(texts: Iterable[str]) -> frozenset[str]:
 def _all(text: str, known: Known) -> Iterator[Finding]:
     line = " ".join(fold(text).split())
     named = {each for name in known.names for each in _called(name)}
-    asked = ("name", named), ("e-mail address", known.emails), ("postal address", known.addresses)
+    asked = ("name", named), ("email address", known.emails), ("postal address", known.addresses)
     for kind, words in asked:
         for each in words:
             if (folded := " ".join(fold(each).split())) and folded in line:

@@ -60,7 +60,7 @@ class OfflineForm(PlainForm):
     phone = forms.CharField(
         required=False,
         max_length=254,
-        label=__("Phone number or e-mail address"),
+        label=__("Phone number or email address"),
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": " "}),
     )
     text = forms.CharField(

@@ -24,13 +24,13 @@ Columns = Mapping[str, str | Promise]
 CARD_COLUMNS: Columns = {
     "text": __("Text of the card"),
     "name": __("Name"),
-    "reach": __("Phone or e-mail"),
+    "reach": __("Phone or email"),
     "when": __("When"),
 }
 VOICE_COLUMNS: Columns = {
     "name": __("Person"),
     "text": __("Text"),
-    "reach": __("Phone or e-mail"),
+    "reach": __("Phone or email"),
 }
 
 

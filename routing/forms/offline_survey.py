@@ -20,7 +20,7 @@ HOLDS = [
     (column_guess.TEXT, __("Text")),
     (column_guess.SCORE, __("Score (added to the text)")),
     (column_guess.NAME, __("Name")),
-    (column_guess.MAIL, __("E-mail address")),
+    (column_guess.MAIL, __("Email address")),
     (column_guess.PHONE, __("Phone")),
     (column_guess.WHEN, __("When")),
 ]

@@ -102,7 +102,7 @@ def reach(cell: str) -> tuple[str, str]:
         return phone(cell), ""
     except Unclear:
         raise Unclear(
-            _("“%(cell)s” is neither a phone number nor an e-mail address.") % {"cell": cell[:60]}
+            _("“%(cell)s” is neither a phone number nor an email address.") % {"cell": cell[:60]}
         ) from None
 
 
@@ -127,7 +127,7 @@ def mail(cell: str) -> str:
             validate_email(address)
     except (ValidationError, ValueError):
         raise Unclear(
-            _("“%(cell)s” is not an e-mail address, such as ron@calder.example.")
+            _("“%(cell)s” is not an email address, such as ron@calder.example.")
             % {"cell": cell[:60]}
         ) from None
     return address

@@ -26,7 +26,7 @@ WORDS = st.text(st.sampled_from("RonCalder X7K2P9+15.-\n@東é"), max_size=40)
         ("We are sorry, ron  CALDER.", [("name", "ron  CALDER")]),
         ("Mr Calder had two seats", [("name", "Calder")]),
         ("Calderwood is a town, and Ron is a name", []),
-        ("Write to Ron@CalderFilms.example", [("e-mail address", "Ron@CalderFilms.example")]),
+        ("Write to Ron@CalderFilms.example", [("email address", "Ron@CalderFilms.example")]),
         ("He can be called at (732) 555-0117.", [("phone number", "(732) 555-0117")]),
         ("Call our hotline at +1 800 555 0000", []),
         ("He lives at 12 Orchard\nStreet.", [("postal address", "12 Orchard\nStreet")]),

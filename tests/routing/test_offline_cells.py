@@ -96,7 +96,7 @@ def test_an_address_is_in_lower_case() -> None:
     "cell", ["@ron", "ron@", "ron@calder example", "a" * 400 + "@b.example", "a@☃.test"]
 )
 def test_what_is_no_address_is_said(cell: str) -> None:
-    with pytest.raises(Unclear, match="is not an e-mail address"):
+    with pytest.raises(Unclear, match="is not an email address"):
         reach(cell)
 
 
