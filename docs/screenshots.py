@@ -114,7 +114,7 @@ def main() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "scrm.web.server", "--workers", "1", "--port", str(port)]
-    web = subprocess.Popen([*command, "--log-level", "error"], cwd=ROOT)
+    web = subprocess.Popen(command, cwd=ROOT)
     try:
         base = f"http://localhost:{port}"
         for _try in range(100):

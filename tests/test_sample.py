@@ -186,7 +186,7 @@ def test_without_the_sample_there_is_a_first_admin_with_departments(db: None) ->
     assert admin.check_password(run("logins")[0].split()[-1])
     assert Department.objects.fallback().name == "Customer service"
     assert Department.objects.count() == 4
-    assert Account.objects.get().channel.by_hand
+    assert Account.objects.get().channel.speaker is None
     assert not Membership.objects.exists()
     assert marker.loaded_at() is None
     admin.set_password("one of their own")

@@ -131,7 +131,7 @@ def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: Us
     }  # fmt: skip
     assert Department.objects.fallback().name == "Customer service"
     assert (Department.objects.count(), SlaPolicy.objects.count()) == (1, 0)
-    assert Account.objects.get().channel.by_hand
+    assert Account.objects.get().channel.speaker is None
     assert not Account.objects.filter(kind="sandbox").exists()  # so the sandbox has stopped
     assert marker.loaded_at() is None
     assert Heartbeat.objects.filter(name="tick").exists()

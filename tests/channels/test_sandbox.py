@@ -47,7 +47,7 @@ def public(nonce: str, text: str = "We are looking into it.", in_reply_to: str =
 
 def test_the_registry_knows_it_with_both_halves() -> None:
     sandbox = channel("sandbox")
-    assert (sandbox.kind, sandbox.label, sandbox.by_hand) == ("sandbox", "Sandbox", False)
+    assert (sandbox.kind, sandbox.label) == ("sandbox", "Sandbox")
     assert isinstance(sandbox.listener, SandboxListener)
     assert isinstance(sandbox.speaker, SandboxSpeaker)
 
