@@ -43,7 +43,8 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
     if case is None:
         return
     said = f"The delivery to {whom} bounced: {why}"
-    if case.status in _RESTING:
+    # A newer case may have the conversation: only one case works on it.
+    if case.status in _RESTING and not case.newer:
         case.reopen(by=None, why=said)
     else:
         case.log(CaseEvent.Kind.ANSWERED, by=None, why=said, now=now, response=delivery.response_id)

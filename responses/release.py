@@ -107,11 +107,13 @@ def send_back(response: Response, *, by: User, why: str, now: datetime | None = 
 @transaction.atomic
 def escalate(response: Response, *, now: datetime) -> None:
     """Ask supervisors and admins, because no approver decided before the deadline."""
-    undecided = Response.objects.undecided(now).filter(pk=response.pk)
-    mine = ApprovalRequest.objects.filter(response__in=undecided)
-    if mine.update(escalated_at=now):
-        _ask_supervisors(response, now=now)
-        publish(f"department:{response.department_id}", "response", response.pk)
+    # Locked first: an approval that commits meanwhile must not be followed by an escalation.
+    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    if not Response.objects.undecided(now).filter(pk=response.pk).exists():
+        return
+    ApprovalRequest.objects.filter(response=response).update(escalated_at=now)
+    _ask_supervisors(response, now=now)
+    publish(f"department:{response.department_id}", "response", response.pk)
 
 
 @transaction.atomic

@@ -51,7 +51,7 @@ def may_edit(response: Response, user: User) -> bool:
 
 
 def editable(responses: Collection[Response], user: User) -> set[int]:
-    """The ids of those that `user` may edit: two statements, however many they are.
+    """The ids of those that `user` may edit: three statements, however many they are.
 
     Whoever approves them may, and their author, while they may still speak there.
     """
@@ -223,8 +223,9 @@ def _in_hand(response: Response, *, by: User) -> Response:
 def _reopen(response: Response, changed: Response, *, by: User) -> None:
     """Its case is open again where what was to answer it does not leave after all."""
     stopped = changed != response and changed.state != State.RELEASED
-    if stopped and response.case and response.case.is_closed:
-        response.case.reopen(by=by, why="The answer was withdrawn for editing.")
+    case = response.case
+    if stopped and case and case.is_closed and not case.newer:
+        case.reopen(by=by, why="The answer was withdrawn for editing.")
 
 
 def _check_shown(response: Response, shown: str) -> None:

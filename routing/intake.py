@@ -303,9 +303,10 @@ class _Desk:
         )
         CaseConversation.objects.bulk_create(self.links)
         CaseEvent.objects.bulk_create(self.events)
-        restrict(Conversation.objects.filter(pk__in=[link.conversation_id for link in self.links]))
+        self._restrict_texts()
+        assigned = [case for case in self.woken if case.assignee_id]
         Notice.give_each(
-            Notice.Kind.REOPENED, ((case.as_subject, case.assignee_id) for case in self.woken)
+            Notice.Kind.REOPENED, ((case.as_subject, case.assignee_id) for case in assigned)
         )
         heard: dict[int, set[int]] = defaultdict(set)
         for event in self.events:
@@ -313,6 +314,13 @@ class _Desk:
         for department, cases in sorted(heard.items()):
             for case in sorted(cases) if len(cases) <= MOST_HINTS else [0]:
                 publish(f"department:{department}", "case", case)
+
+    def _restrict_texts(self) -> None:
+        """Restrict what went to a restricted department; a message never opens restricted text."""
+        linked = {link.conversation_id: link.case.department_id for link in self.links}
+        closed = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
+        wanted = Q(pk__in=closed) | Q(restricted_to__isnull=False)
+        restrict(Conversation.objects.filter(wanted, pk__in=linked), may_open=False)
 
 
 def _agrees(verdict: Verdict, case: Case) -> bool:
@@ -346,9 +354,8 @@ def _lock_cases(
     current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
     named = [arrival.case for arrival in arrivals if arrival.case]
     recent = Q(profile__in=list(parties), status__in=LIVING, last_inbound_at__gt=now - SAME_MATTER)
-    cases = Case.objects.select_for_update(of=("self",)).filter(
-        Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
-    )
+    cases = Case.objects.select_for_update(of=("self",)).select_related("profile", "department")
+    cases = cases.filter(Q(pk__in=current.values("case")) | Q(pk__in=named) | recent)
     return {case.pk: case for case in cases.order_by("pk")}
 
 

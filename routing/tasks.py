@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from crm.models import Job
+from crm.models import Job, Notice
 from routing.offline import survey
 
 
@@ -14,3 +14,6 @@ def import_survey(job: int) -> None:
     # A job may be queued more than once: only the task that claims it may run it.
     if row.claim():
         survey.bring_in(row)
+    # claim() fails a job after too many attempts: its owner must hear of that.
+    elif row.state == Job.State.FAILED:
+        Notice.end_of(row)

@@ -136,15 +136,15 @@ class Case(models.Model):
 
     @property
     def newer(self) -> Case | None:
-        """The case, open or closed, that took over this dismissed one's conversations, if any."""
-        if self.status != Status.NOISE or self.conversation_links.filter(ended_at=None).exists():
+        """The case, open or closed, that took over this closed one's conversations, if any."""
+        if not self.is_closed or self.conversation_links.filter(ended_at=None).exists():
             return None
         return self.continued_by.order_by("pk").last()
 
     def check_not_continued(self) -> None:
         """Raises Stale if a newer case has the conversations: only one case may work on them."""
         if newer := self.newer:
-            raise Stale(f"A new message opened case #{newer.pk}. This case stays marked as noise.")
+            raise Stale(f"A new message opened case #{newer.pk}. This case stays closed.")
 
     @property
     def conversations(self) -> models.QuerySet[Conversation]:
@@ -370,16 +370,17 @@ class CaseConversation(models.Model):
         return f"{self.conversation} in {self.case}"
 
 
-def restrict(conversations: models.QuerySet[Conversation]) -> None:
+def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = True) -> None:
     """Set to which department the text of these conversations is restricted, or to none.
 
     It is the department of the case that has the conversation, if that department is restricted.
-    No other code writes `restricted_to`.
+    may_open: False where no user decided it, as when a message arrives. Then a conversation that
+    was restricted stays so, for the department that has it now. No other code writes
+    `restricted_to`.
     """
-    current_first = F("ended_at").desc(nulls_first=True)
-    links = CaseConversation.objects.filter(conversation=OuterRef("pk"))
-    department = models.Case(
-        models.When(case__department__is_restricted=True, then=F("case__department")), default=None
-    )
-    newest = links.order_by(current_first, "-pk").values_list(department)[:1]
-    conversations.update(restricted_to=Subquery(newest))
+    closed = Q(case__department__is_restricted=True)
+    if not may_open:
+        closed |= Q(conversation__restricted_to__isnull=False)
+    department = models.Case(models.When(closed, then=F("case__department")), default=None)
+    links = CaseConversation.objects.filter(conversation=OuterRef("pk"), ended_at=None)
+    conversations.update(restricted_to=Subquery(links.values_list(department)[:1]))

@@ -252,7 +252,7 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     agent: User,
     as_: As,
 ) -> None:
-    """The case stays marked as noise, because a newer case has the customer's message.
+    """The case stays closed, because a newer case has the customer's message.
 
     Fails if the case is reopened all the same: that was refused, and the answer would have left.
     """

@@ -17,6 +17,7 @@ from responses.models.response import Refused
 from routing.models import Case
 from routing.models.status import Stale
 from scrm.pipeline import tick
+from tests.together import at_once
 
 As = Callable[[User], Client]
 Answer = Callable[..., Response]
@@ -157,6 +158,18 @@ def test_what_was_decided_is_not_escalated(
     ApprovalRequest.objects.filter(response=response).update(decide_by=timezone.now())
     tick()
     assert asked(response) == {lead}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_ticks_at_once_escalate_once(
+    answer: Answer, make_rule: MakeRule, supervisor: User, lead: User
+) -> None:
+    """Fails without the lock of the response in `escalate`."""
+    make_rule("sorry", within=1)
+    response = answer()
+    now = timezone.now() + timedelta(hours=2)
+    at_once(*[lambda: release.escalate(response, now=now)] * 4)
+    assert Notice.objects.filter(kind=TO_APPROVE, user=supervisor).count() == 1
 
 
 # Members who only draft

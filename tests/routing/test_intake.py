@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from crm.ledger import Entry, record
-from crm.models import Contact, Conversation, Department, Interaction, Profile, User
+from crm.models import Contact, Conversation, Department, Interaction, Notice, Profile, User
 from routing.intake import SAME_MATTER, Arrival, Hint, take_in
 from routing.models import Case, CaseConversation, CaseEvent, Issue, RoutingRule, SlaPolicy
 from routing.models.status import LIVING, Stale, Status
@@ -564,6 +564,37 @@ def test_what_goes_to_a_restricted_department_is_read_there_only(
     assert [each.key for each in restricted] == ["thread anna"]
     readable = Interaction.objects.readable_by(agent).values_list("text", flat=True)
     assert list(readable) == ["hello"]
+
+
+def test_a_message_never_opens_a_restricted_text(
+    legal: Department, agent: User, service: Department, make_rule: RuleMaker
+) -> None:
+    """The old case was set aside, and the rule that led to Legal is off: the new case is Service's.
+
+    Fails if `restrict` may open a text when a message arrives.
+    """
+    rule = make_rule("sue", legal)
+    case = hear("anna", "I will sue")
+    case.set_aside(by=agent)
+    rule.is_active = False
+    rule.save()
+    fresh = hear("anna", "hello again", now=NOW + DAY)
+    assert (fresh.department, fresh.continues) == (service, case)
+    assert Conversation.objects.get().restricted_to == service
+
+
+def test_reopened_cases_cost_no_statement_each(
+    agent: User, django_assert_max_num_queries: Any
+) -> None:
+    """Fails if the notices read each case's profile and department."""
+    cases = [hear(f"person{n}", thread=f"t{n}") for n in range(8)]
+    for case in cases:
+        case.claim(by=agent)
+        case.wait(answered_at=NOW, seen=case.last_inbound_id)
+    again = [arrival(f"person{n}", thread=f"t{n}") for n in range(8)]
+    with django_assert_max_num_queries(30):
+        place(*again, now=NOW + DAY)
+    assert Notice.objects.filter(user=agent, kind="reopened").count() == 8
 
 
 def test_what_joins_a_restricted_case_is_restricted_too(
