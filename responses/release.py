@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from crm.models import Account, Notice, User
 from responses.models import ApprovalRequest, Response, ResponseRule
+from responses.models.approval import request_of
 from responses.models.response import Refused, State
 from responses.rule_facts import facts_of
 from responses.rules.judge import DRAFTS_ONLY, Verdict, judge, together
@@ -68,7 +69,7 @@ def approve(response: Response, *, by: User, why: str = "", now: datetime | None
     """
     now = now or timezone.now()
     mine = _lock_held(response)
-    request = mine.approval_request
+    request = request_of(mine)
     if refusal := request.why_not_approved_by(by):
         raise Refused(refusal)
     _check(verdict_on(mine, now=now))
@@ -129,7 +130,7 @@ def review(response: Response, *, by: User, now: datetime | None = None) -> None
 def ask_approvers(response: Response, *, now: datetime) -> None:
     """Notify the users whose approval is missing: team leads, or supervisors if there are none."""
     leads = response.department.leads().exclude(pk=response.author_id)
-    if response.approval_request.next_step == "lead" and leads.exists():
+    if request_of(response).next_step == "lead" and leads.exists():
         _notify(response, leads, now=now)
     else:
         _ask_supervisors(response, now=now)
