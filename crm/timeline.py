@@ -29,9 +29,8 @@ _ICONS = {
 class Touch:
     """One activity of a timeline.
 
-    readable: whether its text may be shown. department: the department that holds its conversation,
-    ""
-    for none. case: the id of its case, 0 if there is none that the user may see.
+    readable: whether its text may be shown. department: the one that holds its conversation, "" if
+    there is none. case: the id of its case, 0 if there is none that the user may see.
     """
 
     interaction: Interaction

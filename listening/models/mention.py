@@ -56,9 +56,8 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
 class Mention(LeasedRow):
     """One item found online, as found. Its facts never change; only the state of the work does.
 
-    scope, key: see `scrm.channels.base.Item`. backlog: older than the date from which its source
-    opens
-    cases, or undated at the first fetch: stored and matched, but no case unless a user asks for it.
+    scope, key: see `scrm.channels.base.Item`. backlog: older than its source's
+    `cases_since`, or undated at the first fetch: stored and matched, but no case by itself.
     processed_at, attempt, lease_until: the state of the work. interaction: its ledger row.
     """
 

@@ -264,8 +264,7 @@ class Channel:
 
     max_length: code points a text may have, or None. visibilities: those it can send with.
     titles: whether a text may have a title that is shown there. carries: bytes of files that a text
-    may
-    carry. own_ground: every author of a post that answers nothing is one of us (our own blog).
+    may carry. own_ground: every author of a post that answers nothing is one of us (our own blog).
     own_source: what to listen to as soon as an account is connected.
     """
 
