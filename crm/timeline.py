@@ -10,8 +10,8 @@ from itertools import groupby
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from crm.cases import cases_of
-from crm.models import Conversation, Interaction, Profile, User
+from crm import above
+from crm.models import Interaction, Profile, User
 from crm.models.interaction import InteractionQuerySet
 from scrm.web.params import number
 
@@ -98,18 +98,14 @@ def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
     opened = set(
         Interaction.objects.readable_by(user).filter(pk__in=closed).values_list("pk", flat=True)
     )
-    departments = dict(
-        Conversation.objects.filter(
-            pk__in=conversations, case_links__ended_at=None, case_links__isnull=False
-        ).values_list("pk", "case_links__case__department__name")
-    )
-    cases = cases_of(conversations, user=user)
+    links = above.cases_of_conversations(conversations, user)
+    none = above.CaseLink("", 0)
     return [
         Touch(
             interaction=row,
             readable=not row.conversation.restricted_to_id or row.pk in opened,
-            department=departments.get(row.conversation_id, ""),
-            case=cases.get(row.conversation_id, 0),
+            department=links.get(row.conversation_id, none).department,
+            case=links.get(row.conversation_id, none).case,
         )
         for row in rows
     ]

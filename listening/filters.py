@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from listening import above
 from listening.models import Poll, SetApart, Source
 from scrm.web.params import midnight
 
@@ -50,7 +51,6 @@ _ITEMS: dict[str, Callable[[datetime], Q]] = {
     "today": _today,
     "kept": lambda _now: Q(interaction__isnull=False),
     "unmatched": lambda _now: Q(interaction=None, backlog=False, processed_at__isnull=False),
-    # a model of a higher layer, so it is only named
-    "answers": lambda _now: Q(interaction__feedback__isnull=False),
+    "answers": lambda _now: Q(interaction__in=above.replies_to_us()),
     "waiting": lambda _now: Q(processed_at=None),
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 from django.utils.safestring import SafeString
 
-from crm.cases import cases_of
+from crm import above
 from crm.models import Interaction, User
 from listening.highlight import excerpt
 from listening.models import Match, Mention, Topic
@@ -42,14 +42,17 @@ def shown(mentions: Sequence[Mention], *, user: User) -> list[Shown]:
             "pk", "interaction__conversation"
         )
     )
-    cases = cases_of(conversations.values(), user=user)
+    links = above.cases_of_conversations(conversations.values(), user)
     return [
-        _shown(each, hits[each.pk], each.pk in readable, cases.get(conversations.get(each.pk, 0)))
-        for each in mentions
+        _shown(mention, hits[mention.pk], mention.pk in readable, links.get(conversation))
+        for mention in mentions
+        for conversation in [conversations.get(mention.pk, 0)]
     ]
 
 
-def _shown(mention: Mention, matches: list[Match], readable: bool, case: int | None) -> Shown:
+def _shown(
+    mention: Mention, matches: list[Match], readable: bool, link: above.CaseLink | None
+) -> Shown:
     spans = [span for match in matches for span in match.spans]
     return Shown(
         mention=mention,
@@ -57,7 +60,7 @@ def _shown(mention: Mention, matches: list[Match], readable: bool, case: int | N
         title=excerpt(mention.title, spans, field="title", most=160) if readable else "",
         text=excerpt(mention.text, spans) if readable else "",
         topics=tuple({match.revision.topic: None for match in matches}),
-        case=case or 0,
+        case=link.case if link else 0,
     )
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from crm.models import Conversation, Interaction, Profile, User
 from crm.models.interaction import InteractionQuerySet
 from listening.highlight import highlight
 from listening.models import Match
+from routing import above
 from routing.models import Case, CaseEvent
 
 MOST = 200
@@ -82,8 +83,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
         .with_later()
         .select_related("profile", "staff", "account", "conversation")
     )
-    back = Interaction.objects.filter(pk=OuterRef("pk"), deliveries__state="bounced")
-    said = said.prefetch_related("attachments").annotate(came_back=Exists(back))
+    said = said.prefetch_related("attachments").annotate(came_back=above.bounced())
     latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MOST])
     older = 0 if everything or len(latest) < MOST else said.count() - len(latest)
     readable = _readable(latest, user)
@@ -128,16 +128,13 @@ def interactions_of(case: Case) -> InteractionQuerySet:
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
     before = links.filter(ended_at__isnull=False)
-    to_many = Interaction.objects.filter(profile=None, direction="out")
     parts = [
         Interaction.objects.filter(
             conversation__case_links__in=before,
             recorded_at__lt=F("conversation__case_links__ended_at"),
         ),
-        to_many.filter(deliveries__response__case=case),
+        *above.posts_about(case),
     ]
-    if case.issue_id:
-        parts.append(to_many.filter(deliveries__response__issue=case.issue_id))
     # UNION, not OR: with OR, PostgreSQL would start from every interaction ever recorded.
     said = Interaction.objects.filter(conversation__in=here).values("pk")
     return Interaction.objects.filter(pk__in=said.union(*(part.values("pk") for part in parts)))

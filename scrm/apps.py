@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.module_loading import import_string
 
 from scrm.celery import app
 from scrm.db.other_version import check_migrations_are_known
@@ -8,3 +9,7 @@ __all__ = ["ScrmConfig", "app", "check_migrations_are_known"]
 
 class ScrmConfig(AppConfig):
     name = "scrm"
+
+    def ready(self) -> None:
+        # by name: models cannot be imported before all apps are loaded
+        import_string("scrm.wiring.connect")()

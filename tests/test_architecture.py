@@ -8,11 +8,16 @@ import subprocess
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from celery import current_app
 from django.apps import apps
 from django.db.models import Model
+
+import crm.above
+import listening.above
+import routing.above
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {"scrm": 0, "sandbox": 0, "crm": 1, "listening": 2, "routing": 3, "responses": 4}
@@ -100,6 +105,60 @@ def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() ->
         if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.dump(statement.test)
     ]
     assert stubs == []
+
+
+def names_added_from_above() -> dict[str, set[str]]:
+    """App → names of reverse accessors and queries that higher apps add to models of lower ones.
+
+    A name is forbidden in an app if every app that adds it is higher.
+    """
+    relations = [
+        (relation.related_model._meta.app_label, {relation.get_accessor_name(), relation.name})
+        for model in filter(ours, apps.get_models())
+        for relation in model._meta.get_fields()
+        if relation.auto_created and not relation.concrete and ours(relation.related_model)
+        if FLOORS[relation.related_model._meta.app_label] > FLOORS[model._meta.app_label]
+    ]
+    return {
+        app: {name for higher, names in relations if FLOORS[higher] > FLOORS[app] for name in names}
+        for app in ("crm", "listening", "routing")
+    }
+
+
+def uses(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, name) of each attribute, and of each part of a lookup such as `case__profile`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield from ((node.value.lineno, part) for part in node.arg.split("__"))
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"-?\w+", str(node.value)):
+            lookup = str(node.value).removeprefix("-")
+            yield from ((node.lineno, part) for part in lookup.split("__"))
+
+
+def test_no_app_uses_a_name_that_only_a_higher_app_adds() -> None:
+    """Fails with `deliveries__response__case=case` in routing, or `user.cases` in crm."""
+    forbidden = names_added_from_above()
+    assert {"cases", "deliveries"} <= forbidden["crm"]
+    assert "deliveries" in forbidden["routing"]
+    reaches = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for app, names in forbidden.items()
+        for path in sources()
+        if path.is_relative_to(ROOT / app)
+        for line, name in uses(path)
+        if name in names
+    ]
+    assert reaches == []
+
+
+@pytest.mark.parametrize("declared", [crm.above, listening.above, routing.above])
+def test_every_question_to_the_apps_above_has_an_answer(declared: ModuleType) -> None:
+    """Fails with a line removed from scrm/wiring.py."""
+    questions = declared.__annotations__
+    assert questions
+    assert [name for name in questions if not callable(getattr(declared, name, None))] == []
 
 
 def test_every_nudged_task_is_registered() -> None:

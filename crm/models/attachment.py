@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from crm import above
 from crm.models.interaction import Interaction
 from crm.models.user import User
 from scrm.channels.base import File
@@ -24,8 +25,8 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
         return self.filter(
             Q(interaction__in=readable)
             | Q(interaction=None, by=user)
-            | Q(interaction=None, responses__department__memberships__user=user)
-        ).distinct()
+            | Q(interaction=None, pk__in=above.unsent_files(user))
+        )
 
 
 class Attachment(models.Model):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pghistory
 from django.db import models
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -68,9 +67,6 @@ class Department(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def get_absolute_url(self) -> str:
-        return reverse("routing:department", args=[self.pk])
 
     def is_led_by(self, user: User) -> bool:
         return self.memberships.leading().filter(user=user).exists()

@@ -11,6 +11,7 @@ from django.db.models import BigAutoField, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Left
 from django.utils import timezone
 
+from crm import above
 from crm.models.account import Account
 from crm.models.conversation import Conversation
 from crm.models.profile import Profile
@@ -36,12 +37,8 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         of_each = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
         each = Func(of_each, function="unnest", set_returning=True, output_field=BigAutoField())
         said = Profile.objects.filter(pk__in=known).annotate(touch=each).values("touch")
-        to_many = self.filter(profile=None, direction=Interaction.Direction.OUT).order_by()
-        # Not an OR: PostgreSQL would start at all responses instead of at the cases of these
-        # profiles.
-        by_case = to_many.filter(deliveries__response__case__profile__in=known)
-        by_issue = to_many.filter(deliveries__response__issue__cases__profile__in=known)
-        touches = said.union(by_case.values("pk"), by_issue.values("pk"), all=True)
+        posts = [post.values("pk") for post in above.posts_to(self, known)]
+        touches = said.union(*posts, all=True)
         return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
 
     def with_later(self) -> InteractionQuerySet:

@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from crm import above
 from crm.access import StaffRequest, worker_only, works
-from crm.cases import cases_with
 from crm.forms import ContactForm, TagForm
 from crm.models import Contact, ContactRelation, Profile
 from crm.views.listing import typed_words
@@ -95,7 +95,7 @@ def contact_page(
         "links": current.select_related("profile", "confirmed_by").order_by("made_at", "pk"),
         "ended": former.select_related("profile", "ended_by").order_by("-ended_at", "pk"),
         "relations": ContactRelation.objects.of(row).select_related("one", "other", "made_by"),
-        "cases": cases_with(profiles, user=request.user),
+        "party_cases": above.party_cases(profiles, request.user),
         "works": works(request.user),
         **_offered(),
         **told,

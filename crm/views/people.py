@@ -5,34 +5,27 @@ from smtplib import SMTPException
 import structlog
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from crm import above
 from crm.access import StaffRequest, admin_only
 from crm.adapter import mail_password_link, password_link
-from crm.cases import give_back
 from crm.forms import PersonForm, is_last_admin
 from crm.models import User
 
 _log = structlog.get_logger(__name__)
-_OWNED = ("topics", "sources", "accounts", "departments_owned", "routing_rules", "issues")
-"""Accessors of what a user owns.
-
-All but accounts belong to higher layers, so they are only named.
-"""
-_MOST = 10
+_MAX_OWNED = 10
 
 
 @admin_only
 @require_safe
 def people(request: StaffRequest) -> HttpResponse:
     rows = User.objects.prefetch_related("memberships__department").order_by("-is_active", "name")
-    cases = request.user.cases.model.objects.living().values_list("assignee")
-    context = {"people": rows, "open_cases": dict(cases.annotate(Count("pk")).order_by())}
+    context = {"people": rows, "open_cases": above.open_case_counts()}
     return render(request, "crm/people.html", context)
 
 
@@ -109,11 +102,8 @@ def _why_not(person: User, *, by: User) -> str:
 
 
 def _given_back(person: User, *, by: User) -> str:
-    """Give their open cases back and return a message.
-
-    Cases belong to a higher layer: hence the accessor.
-    """
-    count = give_back(person.cases.living(), by=by)
+    """Unassign the person's open cases and return a message."""
+    count = above.return_open_cases(person, by)
     said = ngettext(
         "%(person)s can no longer log in. %(count)d case returned to its department.",
         "%(person)s can no longer log in. %(count)d cases returned to their departments.",
@@ -141,19 +131,16 @@ def with_link(request: StaffRequest, person: User) -> HttpResponse:
 
 
 def _page(request: StaffRequest, row: User, form: PersonForm, status: int = 200) -> HttpResponse:
-    by_department = row.cases.living().values_list("department__name")
-    counts = dict(by_department.annotate(Count("pk")).order_by("department__name"))
+    counts = above.open_cases_of(row)
+    accounts, departments = row.accounts.all(), row.departments_owned.all()
+    owned = [*accounts[:_MAX_OWNED], *departments[:_MAX_OWNED], *above.owned_by(row)]
     context = {
         "person": row,
         "form": form,
         "memberships": row.memberships.select_related("department"),
         "open_cases": sum(counts.values()),
         "by_department": counts.items(),
-        "owned": [
-            f"{each._meta.verbose_name} “{each}”"
-            for name in _OWNED
-            for each in getattr(row, name).all()[:_MOST]
-        ],
+        "owned": [f"{thing._meta.verbose_name} “{thing}”" for thing in owned],
         "why_not": _why_not(row, by=request.user) if row.is_active else "",
     }
     return render(request, "crm/person.html", context, status=status)

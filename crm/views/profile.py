@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from crm import above
 from crm.access import StaffRequest, works
-from crm.cases import cases_with
 from crm.forms import LinkForm, StrangerForm
 from crm.models import Contact, Profile
 from crm.search import alike
@@ -51,7 +51,7 @@ def profile_page(
         "seen": shown_claim(row),
         "past_names": row.past_names.all(),
         "past_links": row.links.exclude(ended_at=None).select_related("contact", "ended_by"),
-        "cases": cases_with(alone, user=request.user),
+        "party_cases": above.party_cases(alone, request.user),
         "alike": alike(row) if works_here and not row.link else [],
         "kinds": Contact.Kind.choices,
         "form": form,

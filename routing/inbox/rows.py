@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
+from routing import above
 from routing.models import Case, Presence
 
 _LOOKED_AT = 2000
@@ -192,20 +193,11 @@ def _marks(
     who have the case open.
     """
     pks = [case.pk for case in cases]
-    mine = Case.objects.filter(pk__in=pks)
-    held = mine.filter(responses__state="held")
-    drafts = mine.filter(drafts__author=user, drafts__text__gt="")
     present = Presence.objects.fresh(now).filter(case__in=pks).exclude(user=user)
     names = Coalesce(NullIf("user__name", Value("")), "user__email", output_field=CharField())
-    rows = _marked("held", held, "pk", Value("")).union(
-        _marked("draft", drafts, "pk", Value("")),
-        _marked("present", present, "case", names),
-    )
+    marked: Any = present.order_by().annotate(mark=Value("present"), said=names)
+    rows = marked.values_list("mark", "case", "said").union(*above.response_marks(pks, user))
     marks: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for mark, case, said in rows:
         marks[mark, case].append(said)
     return marks
-
-
-def _marked(mark: str, rows: Any, case: str, said: Any) -> Any:
-    return rows.order_by().annotate(mark=Value(mark), said=said).values_list("mark", case, "said")

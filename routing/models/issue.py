@@ -32,12 +32,6 @@ class IssueQuerySet(models.QuerySet["Issue"]):
             F("closed_at").desc(nulls_first=True), F("heard_at").desc(nulls_last=True), "-pk"
         )
 
-    def last_stated(self) -> dict[int, datetime]:
-        """Issue id → release time of its latest response to many, if it has one."""
-        to_many = Q(responses__audience="many", responses__state="released")
-        found = self.annotate(stated_at=Max("responses__released_at", filter=to_many))
-        return dict(found.exclude(stated_at=None).values_list("pk", "stated_at"))
-
 
 class Issue(models.Model):
     """One matter that many people raise; its cases can be answered together."""

@@ -10,11 +10,11 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
-from crm.cases import give_back
 from crm.models import Department, Membership, User
 from routing.forms import DepartmentForm, MemberForm
 from routing.models import Case
 from routing.models.status import ACTIVE
+from routing.party_cases import give_back
 
 
 @admin_only
@@ -34,7 +34,7 @@ def new(request: StaffRequest) -> HttpResponse:
     if form.is_valid():
         created = form.save()
         messages.success(request, _("Department created. Add its members now."))
-        return redirect(created)
+        return redirect("routing:department", created.pk)
     status = 422 if form.is_bound else 200
     return render(request, "routing/department.html", {"form": form}, status=status)
 
@@ -47,7 +47,7 @@ def department(request: StaffRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         form.save()
         messages.success(request, _("Saved."))
-        return redirect(row)
+        return redirect("routing:department", row.pk)
     return _page(request, row, form, MemberForm(), status=422 if form.is_bound else 200)
 
 
@@ -69,7 +69,7 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
         said = _("%(person)s: %(role)s.") % {"person": user, "role": Membership.Role(role).label}
     # After the change of the membership, which decides what the user may work on.
     messages.success(request, f"{said} {_given_back(row, user, by=request.user)}".strip())
-    return redirect(row)
+    return redirect("routing:department", row.pk)
 
 
 def _given_back(department: Department, user: User, *, by: User) -> str:

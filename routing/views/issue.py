@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.access import StaffRequest, worker_only, works
 from crm.models import User
+from routing import above
 from routing.forms import CaseNumbersForm, IssueForm
 from routing.inbox.query import Asked, cases_asked_for, in_order
 from routing.inbox.rows import Row, rows
@@ -39,7 +40,7 @@ def issues(request: StaffRequest) -> HttpResponse:
     shown = {
         "open": opened,
         "closed": closed,
-        "stated": Issue.objects.filter(pk__in=keys).last_stated(),
+        "stated": above.last_posts(keys),
         "works": works(request.user),
     }
     return render(request, "routing/issues.html", shown)

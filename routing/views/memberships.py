@@ -14,12 +14,12 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, admin_only
-from crm.cases import give_back
 from crm.forms import InviteForm
 from crm.models import Membership, User
 from crm.views.people import with_link
 from routing.forms import SeatsForm
 from routing.models import Case
+from routing.party_cases import give_back
 
 
 @admin_only

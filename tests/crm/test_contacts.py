@@ -264,7 +264,7 @@ def test_their_cases_are_listed_open_ones_first_and_linked_where_one_may_look(
     theirs = Case.objects.create(profile=ron, department=sales)
     noise = Case.objects.create(profile=ron, department=service, status="noise")
     page = as_(agent).get(director.get_absolute_url())
-    assert page.context["cases"] == [theirs, mine, noise]
+    assert page.context["party_cases"] == [theirs, mine, noise]
     assert f'href="/cases/{mine.pk}/"' in page.content.decode()
     assert f'href="/cases/{theirs.pk}/"' not in page.content.decode()
 

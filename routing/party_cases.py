@@ -1,0 +1,68 @@
+"""Cases as seen from conversations, parties and assignees: for pages that list more than cases."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from crm.above import CaseLink
+from crm.models import Profile, User
+from routing.models import Case, CaseConversation
+
+MAX_CLOSED = 10
+
+
+def cases_of_conversations(conversations: Collection[int], user: User) -> dict[int, CaseLink]:
+    """Conversation id → its current case; without the conversations that belong to no case."""
+    current = CaseConversation.objects.filter(conversation__in=set(conversations), ended_at=None)
+    rows = list(current.values_list("conversation", "case", "case__department__name"))
+    visible = Case.objects.visible_to(user).filter(pk__in={case for _, case, _ in rows})
+    known = set(visible.values_list("pk", flat=True)) if rows else set()
+    return {
+        conversation: CaseLink(department, case if case in known else 0)
+        for conversation, case, department in rows
+    }
+
+
+def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
+    """All open cases with these profiles and the newest `MAX_CLOSED` closed ones.
+
+    Each has `open_to_user`: whether the user may see it.
+    """
+    cases = Case.objects.filter(profile__in=profiles).order_by("-opened_at")
+    cases = cases.select_related("department", "assignee")
+    living = list(cases.living())
+    closed = cases.exclude(pk__in=[case.pk for case in living])[:MAX_CLOSED]
+    rows: list[Any] = [*living, *closed]
+    visible = Case.objects.visible_to(user).filter(pk__in=[case.pk for case in rows])
+    known = set(visible.values_list("pk", flat=True))
+    for case in rows:
+        case.open_to_user = case.pk in known
+    return rows
+
+
+def open_case_counts() -> dict[int | None, int]:
+    """User id → number of open cases assigned to them; None for unassigned ones."""
+    assignees = Case.objects.living().values_list("assignee")
+    return dict(assignees.annotate(Count("pk")).order_by())
+
+
+def open_cases_of(person: User) -> dict[str, int]:
+    """Department name → number of open cases assigned to the user."""
+    departments = Case.objects.living().filter(assignee=person).values_list("department__name")
+    return dict(departments.annotate(Count("pk")).order_by("department__name"))
+
+
+def return_open_cases(person: User, by: User) -> int:
+    """Unassign all open cases of a user → how many."""
+    return give_back(Case.objects.living().filter(assignee=person), by=by)
+
+
+def give_back(cases: QuerySet[Case], *, by: User) -> int:
+    """Unassign these cases, locked in the order of their ids → how many."""
+    locked = list(cases.select_for_update(of=("self",)).order_by("pk"))
+    for case in locked:
+        case.give_back(by=by)
+    return len(locked)

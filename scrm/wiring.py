@@ -1,0 +1,46 @@
+"""Give each app the answers of the apps above it, once at startup.
+
+Imports follow foreign keys, so an app cannot call an app above it. Where its pages show something
+that only an app above knows, it declares a function in its `above.py`, and this file sets it.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import crm.above
+import listening.above
+import routing.above
+from crm.models import User
+from listening.models import Source, Topic
+from responses import posts
+from routing import party_cases
+from routing.models import Issue, RoutingRule
+
+_OWNED: tuple[Any, ...] = (Topic, Source, RoutingRule, Issue)
+_MAX_OWNED = 10
+"""The number of rows of each kind that `owned_by` returns."""
+
+
+def owned_by(person: User) -> chain[Any]:
+    """At most `_MAX_OWNED` topics, sources, routing rules and issues each that the user owns."""
+    rows = (model.objects.filter(owner=person)[:_MAX_OWNED] for model in _OWNED)
+    return chain.from_iterable(rows)
+
+
+def connect() -> None:
+    """Set every function that an `above.py` declares."""
+    crm.above.cases_of_conversations = party_cases.cases_of_conversations
+    crm.above.party_cases = party_cases.party_cases
+    crm.above.open_case_counts = party_cases.open_case_counts
+    crm.above.open_cases_of = party_cases.open_cases_of
+    crm.above.return_open_cases = party_cases.return_open_cases
+    crm.above.owned_by = owned_by
+    crm.above.posts_to = posts.posts_to
+    crm.above.unsent_files = posts.unsent_files
+    listening.above.replies_to_us = posts.replies_to_us
+    routing.above.posts_about = posts.posts_about
+    routing.above.bounced = posts.bounced
+    routing.above.response_marks = posts.response_marks
+    routing.above.last_posts = posts.last_posts
