@@ -34,9 +34,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Department, User
+from listening.fetch import fetch_source
 from listening.models import Mention, Source, Topic, TopicRevision
 from listening.topic_hits import current_matcher
-from listening.visit import visit
 from routing.models import Case, RoutingRule
 from scrm.batch import process_or_halve
 
@@ -124,8 +124,8 @@ def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[fl
     before = Case.objects.count()
     start = time.perf_counter()
     with CaptureQueriesContext(connection) as stored:
-        poll = visit(source)
-    assert poll and poll.new == size, poll and poll.error
+        fetch = fetch_source(source)
+    assert fetch and fetch.new == size, fetch and fetch.error
     processed = process()
     seconds = time.perf_counter() - start
     assert not Mention.objects.unprocessed().exists()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from listening import above
-from listening.models import Poll, SetApart, Source
+from listening.models import Fetch, Quarantined, Source
 from scrm.web.params import midnight
 
 ITEMS = {
@@ -23,7 +23,7 @@ ITEMS = {
     "answers": _("replies to us"),
     "waiting": _("waiting to be routed"),
 }
-SOURCES = {"failing": _("failing"), "apart": _("with quarantined items")}
+SOURCES = {"failing": _("failing"), "quarantined": _("with quarantined items")}
 
 
 def items(word: str, *, now: datetime) -> Q:
@@ -35,7 +35,7 @@ def sources(word: str) -> Q:
     """Return the condition on sources of a filter in SOURCES."""
     if word == "failing":
         return Q(is_active=True, failures__gt=0)
-    return Q(pk__in=SetApart.objects.filter(replayed_at=None).values("poll__source"))
+    return Q(pk__in=Quarantined.objects.filter(replayed_at=None).values("fetch__source"))
 
 
 def _today(now: datetime) -> Q:
@@ -43,8 +43,8 @@ def _today(now: datetime) -> Q:
 
     The fetches are filtered by source although every source counts: only then is an index used.
     """
-    visits = Poll.objects.filter(source__in=Source.objects.values("pk"))
-    return Q(poll__in=visits.filter(started_at__gte=midnight(timezone.localdate(now))))
+    fetches = Fetch.objects.filter(source__in=Source.objects.values("pk"))
+    return Q(fetch__in=fetches.filter(started_at__gte=midnight(timezone.localdate(now))))
 
 
 _ITEMS: dict[str, Callable[[datetime], Q]] = {

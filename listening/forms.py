@@ -227,7 +227,7 @@ class SourceForm(SettingsForm):
         source.kind, source.account = self.kind, self.account
         source.address = self.cleaned_data["found"]
         source.cases_since = self._cases_since(now)
-        source.next_poll_at = now
+        source.next_fetch_at = now
         source.save()
         return source
 

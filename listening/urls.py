@@ -15,7 +15,7 @@ urlpatterns = [
     path("sources/<int:pk>/", source.source, name="source"),
     path("sources/<int:pk>/edit/", source.edit, name="source_edit"),
     path("sources/<int:pk>/pause/", source.pause, name="source_pause"),
-    path("sources/<int:pk>/poll/", source.poll, name="source_poll"),
+    path("sources/<int:pk>/fetch/", source.fetch, name="source_fetch"),
     path("sources/<int:pk>/bring-in/", source.bring_in, name="source_bring_in"),
-    path("set-apart/<int:pk>/replay/", source.replay, name="replay"),
+    path("quarantined/<int:pk>/replay/", source.replay, name="replay"),
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from crm.models import Interaction, User
-from listening.models import Match, Mention, Poll, Sighting, Source
+from listening.models import Fetch, Match, Mention, Sighting, Source
 from responses.models import Approval, Delivery, Feedback, Response
 from routing.models import Case, CaseConversation, CaseEvent, Decision, Issue, RuleRevision
 
@@ -48,7 +48,7 @@ class Walk:
     rule_revision: RuleRevision | None
     mentions: Sequence[Mention]
     matches: Sequence[Match]
-    polls: Sequence[Poll]
+    fetches: Sequence[Fetch]
     sources: Sequence[Source]
 
     @property
@@ -71,7 +71,7 @@ def walk(response: Response, *, by: User | None = None) -> Walk:
     mentions = _mentions(cases, by)
     sightings = list(
         Sighting.objects.filter(mention__in=mentions)
-        .select_related("source", "poll__source")
+        .select_related("source", "fetch__source")
         .order_by("pk")
     )
     return Walk(
@@ -93,7 +93,7 @@ def walk(response: Response, *, by: User | None = None) -> Walk:
             .select_related("revision__topic", "mention")
             .order_by("pk")
         ),
-        polls=list({each.poll_id: each.poll for each in sightings}.values()),
+        fetches=list({each.fetch_id: each.fetch for each in sightings}.values()),
         sources=list({each.source_id: each.source for each in sightings}.values()),
     )
 
@@ -117,7 +117,7 @@ def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
     said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     said = said.filter(conversation__in=links.values("conversation"), direction="in")
     mentions = Mention.objects.filter(interaction__in=said.values("pk"))
-    return list(mentions.select_related("poll__source").order_by("sort_at", "pk")[:MOST_MENTIONS])
+    return list(mentions.select_related("fetch__source").order_by("sort_at", "pk")[:MOST_MENTIONS])
 
 
 def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MOST_ECHOES) -> list[Echo]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile
-from listening.models import Mention, SetApart, Sighting, Source
+from listening.models import Mention, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import Hits, find_matches, keep_matches, topic_names
 from responses import bounces, outbox
@@ -37,7 +37,7 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
     """
     # Each attempt ended with a dead worker: a further one would kill this worker too.
     if mentions[0].attempt > HOPELESS:
-        _set_apart(
+        _quarantine(
             mentions[0], f"The worker died {mentions[0].attempt - 1} times while processing it."
         )
         return
@@ -49,8 +49,8 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
         if is_passing(error):
             raise
         if len(mentions) == 1:
-            _log.exception("set apart", mention=mentions[0].pk)
-            _set_apart(mentions[0], f"{type(error).__name__}: {error}")
+            _log.exception("quarantined", mention=mentions[0].pk)
+            _quarantine(mentions[0], f"{type(error).__name__}: {error}")
             return
         # Each half is processed as its own batch, so that only the failing mention is lost.
         half = len(mentions) // 2
@@ -270,16 +270,16 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
 
 
 @transaction.atomic
-def _set_apart(mention: Mention, reason: str) -> None:
+def _quarantine(mention: Mention, reason: str) -> None:
     now = timezone.now()
     # The fence: quarantine it only while our claim still holds.
     mine = Mention.objects.unprocessed().filter(pk=mention.pk, attempt=mention.attempt)
     if not mine.update(processed_at=now, lease_until=None):
         return
-    SetApart.objects.update_or_create(
+    Quarantined.objects.update_or_create(
         mention=mention,
         defaults={
-            "poll_id": mention.poll_id,
+            "fetch_id": mention.fetch_id,
             "raw": bytes(mention.raw),
             "reason": reason[:2000],
             "at": now,

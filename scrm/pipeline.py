@@ -14,8 +14,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import Account, Job, Notice
+from listening.fetch import fetch_source
 from listening.models import Mention, Source
-from listening.visit import visit
 from responses import outbox, release, restored_database, throttle
 from responses.models import Delivery, Proof, Response, Trouble
 from responses.results import feedback
@@ -65,7 +65,7 @@ def tick() -> None:
 @shared_task(name="scrm.pipeline.poll")
 def poll(source: int | None = None) -> None:
     """Fetch this source, or without an id the source that has been due longest."""
-    if (done := visit(Source.objects.get(pk=source) if source else None)) and done.new:
+    if (done := fetch_source(Source.objects.get(pk=source) if source else None)) and done.new:
         nudge("scrm.pipeline.process")
 
 

@@ -175,7 +175,7 @@ SANDBOX_SECONDS = env.float("SCRM_SANDBOX_SECONDS", 60.0)
 TICK_SECONDS = env.float("SCRM_TICK_SECONDS", 2.0)
 SEND_LEASE_SECONDS = env.int("SCRM_SEND_LEASE_SECONDS", 120)
 """Longer than the hard time limit of the task that sends: a lapsed lease means a dead sender."""
-POLL_LEASE_SECONDS = env.int("SCRM_POLL_LEASE_SECONDS", 120)
+FETCH_LEASE_SECONDS = env.int("SCRM_FETCH_LEASE_SECONDS", 120)
 PROCESS_LEASE_SECONDS = env.int("SCRM_PROCESS_LEASE_SECONDS", 60)
 STALE_SEND_SECONDS = 15 * 60
 

@@ -36,7 +36,7 @@ from crm.models import (
     ProfileLink,
     User,
 )
-from listening.models import Mention, Poll, SetApart, Source, Topic
+from listening.models import Fetch, Mention, Quarantined, Source, Topic
 from responses.compose import Words, log_by_hand
 from responses.models import (
     Campaign,
@@ -144,7 +144,7 @@ POST = {
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
-    "listening:source_edit listening:source_pause listening:source_poll "
+    "listening:source_edit listening:source_pause listening:source_fetch "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:blog_new "
     "crm:mailbox crm:mailbox_new crm:account_budget "
@@ -220,12 +220,14 @@ def things(admin: User, service: Department) -> dict[str, Any]:
     response_rule = ResponseRule.objects.create(
         name="Hold", owner=admin, conditions={"all": []}, verdict="allow", reason="Fine."
     )
-    poll = Poll.objects.create(source=source)
+    fetch = Fetch.objects.create(source=source)
     mention = Mention.objects.create(
-        scope="feed:x", key="1", poll=poll, author_network="feed", author_key="a",
+        scope="feed:x", key="1", fetch=fetch, author_network="feed", author_key="a",
         kind="post", visibility="public", processed_at=timezone.now(),
     )  # fmt: skip
-    apart = SetApart.objects.create(poll=poll, mention=mention, raw=b"x", reason="Broken.")
+    quarantined = Quarantined.objects.create(
+        fetch=fetch, mention=mention, raw=b"x", reason="Broken."
+    )
     ron, marta = (Contact.objects.create(name=name) for name in ("Ron Calder", "Marta Janssen"))
     office = Profile.objects.create(network="x", key="office")
     return {
@@ -237,7 +239,7 @@ def things(admin: User, service: Department) -> dict[str, Any]:
         "source": source.pk,
         "routing:rule": rule.pk,
         "responses:rule": response_rule.pk,
-        "apart": apart.pk,
+        "quarantined": quarantined.pk,
         "contact": ron.pk,
         "other": marta.pk,
         "issue": Issue.objects.create(name="Seat policy", owner=admin).pk,
@@ -313,7 +315,8 @@ def heard(text: str) -> Case:
 THING_OF = {
     "cases/": "case", "responses/": "response", "sendings/": "delivery", "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
-    "set-apart/": "apart", "contacts/": "contact", "profiles/": "profile", "people/": "person",
+    "quarantined/": "quarantined",
+    "contacts/": "contact", "profiles/": "profile", "people/": "person",
     "our-accounts/<int:pk>/mailbox/": "mailbox", "said/": "said",
     "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",

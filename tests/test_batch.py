@@ -14,10 +14,10 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from crm.models import Account, Conversation, Department, Interaction, Profile, User
-from listening.models import Match, Mention, SetApart, Source, Topic
+from listening.fetch import store
+from listening.models import Match, Mention, Quarantined, Source, Topic
 from listening.models.mention import HOPELESS, RISKY
 from listening.topic_hits import find_matches
-from listening.visit import store
 from responses.models import Delivery, Feedback, Response
 from routing.models import Case, CaseEvent, Decision, RoutingRule
 from scrm import batch, pipeline
@@ -71,9 +71,9 @@ def item(key: str, text: str = "Skyward lost my bag", by: str = "anna", **facts:
 
 def hear(source: Source, *items: Item) -> list[Mention]:
     """Store items as a fetch would store them."""
-    poll = source.polls.create()
-    store(poll, source, items, now=timezone.now())
-    return list(Mention.objects.filter(poll=poll).order_by("pk"))
+    fetch = source.fetches.create()
+    store(fetch, source, items, now=timezone.now())
+    return list(Mention.objects.filter(fetch=fetch).order_by("pk"))
 
 
 def claim(now: datetime | None = None, most: int = 500) -> list[Mention]:
@@ -285,7 +285,7 @@ def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
     assert batches == [["1"], ["3"], ["0", "2", "4"]]
 
 
-def test_what_always_kills_its_worker_is_set_apart(talk: Source) -> None:
+def test_what_always_kills_its_worker_is_quarantine(talk: Source) -> None:
     """Fails without HOPELESS: it would be retried for ever."""
     hear(talk, item("killer", raw=b"\x00"), item("good"))
     now = timezone.now()
@@ -295,9 +295,9 @@ def test_what_always_kills_its_worker_is_set_apart(talk: Source) -> None:
         if "killer" in {mention.key for mention in claimed} and claimed[0].attempt <= HOPELESS:
             continue  # the worker dies here
         work(claimed)
-    apart = SetApart.objects.get()
-    assert (apart.mention.key, bytes(apart.raw)) == ("killer", b"\x00")  # type: ignore[union-attr]
-    assert apart.reason == f"The worker died {HOPELESS} times while processing it."
+    quarantined = Quarantined.objects.get()
+    assert (quarantined.mention.key, bytes(quarantined.raw)) == ("killer", b"\x00")  # type: ignore[union-attr]
+    assert quarantined.reason == f"The worker died {HOPELESS} times while processing it."
     assert recorded() == {"good"}
     assert not Mention.objects.unprocessed().exists()
 
@@ -322,14 +322,14 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> No
 
 
 def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> None:
-    """Fails if `_set_apart` has no fence."""
+    """Fails if `_quarantine` has no fence."""
     hear(talk, item("1"))
     Mention.objects.update(attempt=HOPELESS)
     late = claim()
     Mention.objects.update(attempt=0, lease_until=None)
     work()
     work(late)
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
     assert Case.objects.count() == 1
 
 
@@ -363,7 +363,7 @@ def test_a_visit_calls_for_a_batch_only_when_something_is_new(
     community.post(NET, "anna", "@skywardair where is my bag?")
     called = []
     for _ in range(3):
-        ours.poll_now()
+        ours.fetch_now()
         pipeline.poll(ours.pk)
         called.append(nudges.count("scrm.pipeline.process"))
     assert called == [1, 1, 1]
@@ -405,7 +405,7 @@ def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
     assert sorted(heard) == sorted(recorded()) == [f"{n:03}" for n in range(200)]
     assert len(taken) == len(set(taken)) == 200
     assert Case.objects.count() == Profile.objects.count() == 40
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -422,7 +422,7 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
 
 
 @pytest.mark.parametrize("bad", [{0}, {99}, {41, 42}])
-def test_poison_in_a_batch_is_found_and_set_apart(
+def test_poison_in_a_batch_is_found_and_quarantine(
     talk: Source, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
     """Fails if batches are not halved: a hundred mentions would be quarantined, or none routed."""
@@ -440,9 +440,9 @@ def test_poison_in_a_batch_is_found_and_set_apart(
         work()
     assert recorded() == {f"{n:03}" for n in range(100)} - names
     assert Case.objects.count() == 100 - len(bad)
-    apart = SetApart.objects.order_by("pk")
-    assert {bytes(each.raw) for each in apart} == {b"raw %d" % n for n in bad}
-    assert {each.reason for each in apart} == {"ValueError: not in this century"}
+    quarantined = Quarantined.objects.order_by("pk")
+    assert {bytes(each.raw) for each in quarantined} == {b"raw %d" % n for n in bad}
+    assert {each.reason for each in quarantined} == {"ValueError: not in this century"}
     assert not Mention.objects.unprocessed().exists()
 
 
@@ -456,7 +456,7 @@ def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.Mo
     with monkeypatch.context() as patched:
         patched.setattr(batch, "take_in", broken)
         work()
-    assert SetApart.objects.count() == 1
+    assert Quarantined.objects.count() == 1
     assert not Interaction.objects.exists(), "not half of it"
     Mention.objects.update(attempt=HOPELESS)
     assert Mention.objects.filter(set_apart__isnull=False).bring_in() == 1
@@ -475,7 +475,7 @@ def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
     )
     work()
     assert recorded() == {"1", "3"}
-    assert SetApart.objects.get().mention.key == "2"  # type: ignore[union-attr]
+    assert Quarantined.objects.get().mention.key == "2"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -495,7 +495,7 @@ def test_a_deadlock_is_tried_again(
     hear(talk, item("1"))
     work()
     assert Case.objects.count() == 1
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
 
 
 def test_what_matching_cannot_read_is_set_apart_alone(
@@ -513,7 +513,7 @@ def test_what_matching_cannot_read_is_set_apart_alone(
     hear(talk, item("1"), item("2", by="ben"), item("3", by="cleo"))
     work()
     assert recorded() == {"1", "3"}
-    assert SetApart.objects.get().reason == "ValueError: no such word"
+    assert Quarantined.objects.get().reason == "ValueError: no such word"
 
 
 def test_the_databases_own_trouble_sets_nothing_apart(
@@ -529,7 +529,7 @@ def test_the_databases_own_trouble_sets_nothing_apart(
         patched.setattr(batch, "record", down)
         with pytest.raises(OperationalError):
             work()
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
     assert len(claim(timezone.now() + 2 * LEASE)) == 2, "the tick comes back"
 
 
@@ -553,7 +553,7 @@ def test_a_backend_terminated_in_the_middle_loses_nothing(
     hear(talk, item("1"), item("2", by="ben"))
     work()
     assert Case.objects.count() == 2
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
 
 
 def terminate(backend: int) -> None:

@@ -270,8 +270,8 @@ def from_the_feedback_back_to_the_poll(feedback: Feedback) -> None:
         ("Seat policy", 1),
         ("Skyward Air", 1),
     }
-    assert tweet.poll in way.polls
-    assert tweet.poll.source in way.sources
+    assert tweet.fetch in way.fetches
+    assert tweet.fetch.source in way.sources
 
 
 def from_the_comment_back_to_the_approval(comment: Feedback) -> None:

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from crm.models import User
-from listening.models import Poll, Source
+from listening.models import Fetch, Source
 from scrm.bus.nudge import nudge
 from tests import quiet
 from tests.machinery import Machine, eventually
@@ -40,7 +40,7 @@ def make(count: int, owner: User) -> list[Source]:
             rhythm=1,
             created_at=first - timedelta(days=7),
             cases_since=first,
-            next_poll_at=first + timedelta(seconds=number),
+            next_fetch_at=first + timedelta(seconds=number),
         )
         for number in range(count)
     )
@@ -65,13 +65,13 @@ def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, ad
 
     def round_is_over() -> bool:
         lengths.append(machine.queued())
-        return Poll.objects.count() >= SOURCES + APART
+        return Fetch.objects.count() >= SOURCES + APART
 
     with machine:
         eventually(round_is_over, within=150, every=0.2)
     assert 0 < max(lengths) <= 1000
-    visits = Poll.objects.order_by("pk").values_list("source", flat=True)
-    places = {source: place for place, source in reversed(list(enumerate(visits)))}
+    fetches = Fetch.objects.order_by("pk").values_list("source", flat=True)
+    places = {source: place for place, source in reversed(list(enumerate(fetches)))}
     assert len(places) == SOURCES
     late = [places[source.pk] - number for number, source in enumerate(sources)]
     assert max(map(abs, late)) <= APART
@@ -99,12 +99,12 @@ def others() -> set[int]:
 
 def visit_all(sources: list[Source]) -> None:
     """Send one task for each source. Wait until all were fetched once more."""
-    before = Poll.objects.exclude(ended_at=None).count()
+    before = Fetch.objects.exclude(ended_at=None).count()
     for source in sources:
         nudge("scrm.pipeline.poll", source.pk)
-    done = Poll.objects.exclude(ended_at=None)
+    done = Fetch.objects.exclude(ended_at=None)
     eventually(lambda: done.count() == before + len(sources), within=30)
-    Source.objects.update(next_poll_at=timezone.now())
+    Source.objects.update(next_fetch_at=timezone.now())
 
 
 def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: User) -> None:
@@ -124,4 +124,4 @@ def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: U
             cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) pid", [[*kept]])
         visit_all(sources)
         assert not others() & kept
-    assert not Poll.objects.exclude(outcome="unchanged").exists()
+    assert not Fetch.objects.exclude(outcome="unchanged").exists()

@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 
 from crm import ledger
 from crm.models import Account, Interaction, User
-from listening.models import Mention, SetApart, Source
+from listening.models import Mention, Quarantined, Source
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery
 from routing.models import Case, CaseConversation, CaseEvent
@@ -37,7 +37,7 @@ MICROBLOG = "sandbox.microblog"
 ITEMS = 1000
 LEASES = {
     "SCRM_PROCESS_LEASE_SECONDS": "3",
-    "SCRM_POLL_LEASE_SECONDS": "3",
+    "SCRM_FETCH_LEASE_SECONDS": "3",
     "SCRM_SEND_LEASE_SECONDS": "3",
 }
 LEDGER = f"SELECT pg_advisory_xact_lock({ledger._LOCK})"
@@ -119,7 +119,7 @@ def all_in() -> bool:
 def assert_routed_once() -> None:
     """Items that were interrupted twice are taken one by one, which is slow on a busy machine."""
     eventually(all_in, within=180)
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
     assert Interaction.objects.filter(direction="in").count() == ITEMS
     assert Case.objects.count() == ITEMS
     assert CaseEvent.objects.filter(kind="routed").count() == ITEMS
@@ -146,7 +146,7 @@ def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentio
     """No other fetch sends a message again. Fails without the tick's sweep of mentions."""
 
     def visit_all() -> bool:
-        mentions.poll_now()
+        mentions.fetch_now()
         pipeline.poll(mentions.pk)
         return stored()
 

@@ -30,8 +30,8 @@ from crm.models import (
     User,
     Workspace,
 )
+from listening.fetch import _keep
 from listening.models import Match, Mention, Source, Topic
-from listening.visit import _keep
 from responses.compose import Words, log_by_hand
 from responses.models import Campaign, HistoryView, Response, ResponseRule, SavedReply
 from routing.models import Case, CaseEvent, Issue, RoutingRule, SavedView, SlaPolicy
@@ -50,12 +50,12 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
 
 
-def visit(source: Source, *said: Item) -> None:
+def hear(source: Source, *said: Item) -> None:
     """A source finds these items, and the rules route them."""
-    source.poll_now()
-    poll = source.start_poll(now=timezone.now())
-    assert poll
-    _keep(poll, Batch(said, {}), {}, now=timezone.now())
+    source.fetch_now()
+    fetch = source.start_fetch(now=timezone.now())
+    assert fetch
+    _keep(fetch, Batch(said, {}), {}, now=timezone.now())
     while pipeline.process():
         pass
 
@@ -90,7 +90,7 @@ def sample(
     )
     service.accounts.add(by_hand)
     SlaPolicy.objects.create(department=service, priority="high", hours=4)
-    visit(chatter, item("sandbox.microblog", "ron", "@skywardair my seat!"))
+    hear(chatter, item("sandbox.microblog", "ron", "@skywardair my seat!"))
     SavedReply.objects.create(name="Sorry", text="Sorry.", owner=agent)
     Contact.objects.create(name="Ron Calder", owner=agent)
     issue = Issue.objects.create(name="Seats", owner=agent)
@@ -166,7 +166,7 @@ def test_what_an_own_source_heard_stays_with_all_that_came_of_it(
 ) -> None:
     """A rule of the sample routed its case, to an agent of the sample, in an issue of the
     sample."""
-    visit(own, item("feed:blog.example", "reader", "Is skyward any good?"))
+    hear(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     case = case_of("reader")
     case.claim(by=agent)
     Case.objects.filter(pk=case.pk).update(issue=sample.issue)
@@ -199,7 +199,7 @@ def test_what_the_sandbox_said_since_goes_too(
     sample: Sample, own: Source, admin: User, agent: User
 ) -> None:
     """Fails if items of the sandbox's networks are kept: the case stayed."""
-    visit(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
+    hear(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
     touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "More", profile=case_of("late").profile)
     record.log(touchpoint, by=agent)
     begin(admin)
@@ -227,8 +227,8 @@ def test_a_letter_of_somebody_real_stays_with_its_scan(sample: Sample, admin: Us
 def test_own_contacts_stay_and_those_made_of_the_sandboxs_people_go(
     sample: Sample, own: Source, admin: User, agent: User
 ) -> None:
-    visit(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
-    visit(own, item("feed:blog.example", "reader", "Is skyward any good?"))
+    hear(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
+    hear(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     real, both, played, bare = (
         Contact.objects.create(name=name, owner=agent)
         for name in ("Real", "Both", "Played", "Bare")
@@ -283,8 +283,8 @@ def test_views_of_one_name_that_two_people_saved_both_stay(
 def test_a_case_that_also_holds_talk_of_the_sandbox_keeps_what_is_its_own(
     sample: Sample, own: Source, admin: User, agent: User
 ) -> None:
-    visit(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
-    visit(own, item("feed:blog.example", "reader", "Is skyward any good?"))
+    hear(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
+    hear(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     case, theirs = case_of("reader"), case_of("late").last_inbound
     assert theirs
     Case.objects.filter(pk=case.pk).update(last_inbound=theirs, continues=case_of("ron"))
@@ -297,7 +297,7 @@ def test_a_case_that_also_holds_talk_of_the_sandbox_keeps_what_is_its_own(
 def test_the_page_counts_what_stays_and_what_changes_hands(
     sample: Sample, own: Source, admin: User, as_: Callable[[User], Client]
 ) -> None:
-    visit(own, item("feed:blog.example", "reader", "Is skyward any good?"))
+    hear(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     shown = as_(admin).get("/start/").context["preview"]
     assert {("source", 1), ("mention", 1), ("case", 1), ("user", 1)} <= set(shown.stays)
     assert {("users", 2), ("source", 1), ("topic", 1), ("case", 1)} <= set(shown.goes)
@@ -309,7 +309,7 @@ def test_the_page_counts_what_stays_and_what_changes_hands(
 def test_the_ledger_is_as_closed_afterwards_as_before(
     sample: Sample, own: Source, admin: User
 ) -> None:
-    visit(own, item("feed:blog.example", "reader", "Is skyward any good?"))
+    hear(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     begin(admin)
     for rows in (Interaction.objects.all(), CaseEvent.objects.all()):
         with pytest.raises(DatabaseError), transaction.atomic():

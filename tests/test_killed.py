@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from crm.models import Account, Interaction
-from listening.models import Mention, Poll, Source
-from listening.visit import visit
+from listening.fetch import fetch_source
+from listening.models import Fetch, Mention, Source
 from routing.models import Case, CaseConversation, CaseEvent
 from scrm import pipeline
 from scrm.channels.sandbox import community
@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 ITEMS = 12
 
 VISIT = [
-    ("listening.models:Source.start_poll", "before"),
-    ("listening.models:Source.start_poll", "after"),
+    ("listening.models:Source.start_fetch", "before"),
+    ("listening.models:Source.start_fetch", "after"),
     ("scrm.channels.sandbox.channel:SandboxListener.listen", "after"),
     ("listening.models:Seen.objects.claim", "after"),
-    ("listening.visit:_store", "after"),
+    ("listening.fetch:_store", "after"),
     ("listening.models:Source.record_success", "after"),
 ]
 BATCH = [
@@ -50,7 +50,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 def lapse() -> None:
     """Let the leases of dead workers lapse."""
     past = timezone.now()
-    Source.objects.update(lease_until=None, next_poll_at=past)
+    Source.objects.update(lease_until=None, next_fetch_at=past)
     Mention.objects.update(lease_until=None)
 
 
@@ -66,23 +66,23 @@ def assert_all_once() -> None:
 @pytest.mark.parametrize(("where", "when"), VISIT)
 def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -> None:
     """Fails if `_keep` runs outside a transaction: items were marked as seen but never stored."""
-    assert killed_at(where, when, lambda: visit(mentions)) == signal.SIGKILL
+    assert killed_at(where, when, lambda: fetch_source(mentions)) == signal.SIGKILL
     found = Mention.objects.count()
     assert found in {0, ITEMS}
 
     lapse()
-    visit(Source.objects.get())
+    fetch_source(Source.objects.get())
     pipeline.process()
 
     assert_all_once()
-    assert not Poll.objects.filter(outcome="running").exists()
+    assert not Fetch.objects.filter(outcome="running").exists()
 
 
 @pytest.mark.parametrize(("where", "when"), BATCH)
 def test_a_killed_batch_is_processed_again(mentions: Source, where: str, when: str) -> None:
     """Fails if neither the batch nor `take_in` runs in a transaction: there were cases without a
     cause."""
-    visit(mentions)
+    fetch_source(mentions)
     assert killed_at(where, when, pipeline.process) == signal.SIGKILL
     assert Case.objects.count() in {0, ITEMS}
 

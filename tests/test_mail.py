@@ -103,7 +103,7 @@ def case(post: Post, care: Account) -> Case:
 
 
 def hear() -> None:
-    Source.objects.update(next_poll_at=timezone.now())
+    Source.objects.update(next_fetch_at=timezone.now())
     pipeline.poll(Source.objects.get().pk)
     pipeline.process()
 
@@ -168,7 +168,7 @@ def test_a_file_is_nobodys_before_its_letter_is_recorded(
     post: Post, care: Account, agent: User
 ) -> None:
     post.write("See the photo.", file=b"photo")
-    Source.objects.update(next_poll_at=timezone.now())
+    Source.objects.update(next_fetch_at=timezone.now())
     pipeline.poll(Source.objects.get().pk)
     assert not Attachment.objects.visible_to(agent).exists()
     pipeline.process()

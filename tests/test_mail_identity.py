@@ -154,7 +154,7 @@ def test_the_mark_stands_wherever_the_letter_is_shown(
     for url in (
         case.get_absolute_url(),
         profile.get_absolute_url(),
-        mention.poll.source.get_absolute_url(),
+        mention.fetch.source.get_absolute_url(),
     ):
         assert words(KIM, MAX) in ada.get(url).content.decode(), url
     found = ada.get(reverse("crm:strangers"), {"q": KIM}).content.decode()

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from crm.models import Account, Department, Interaction, User
+from listening.fetch import store
 from listening.models import Source
-from listening.visit import store
 from routing.models import Case
 from scrm import pipeline
 from scrm.channels.base import Author, Item
@@ -30,7 +30,7 @@ def feed(service: Department, admin: User, make_source: Callable[..., Source]) -
 def hear(source: Source, key: str, **facts: str) -> None:
     author = Author("feed", "blog.example#Ada", name="Ada")
     item = Item(scope=SITE, key=key, author=author, text="Skyward!", thread_key=POST, **facts)  # type: ignore[arg-type]
-    store(source.polls.create(), source, [item], now=timezone.now())
+    store(source.fetches.create(), source, [item], now=timezone.now())
     pipeline.process()
 
 

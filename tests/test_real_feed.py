@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_httpserver import HTTPServer
 
 from crm.models import Department, Profile, User
-from listening.models import Mention, Poll, Source
+from listening.models import Fetch, Mention, Source
 from routing.models import Case, RoutingRule
 from scrm.net import http
 from scrm.net.addresses import networks
@@ -78,7 +78,7 @@ def test_a_published_post_becomes_a_case_within_one_visit(
         source = Source.objects.create(
             kind="feed", address=f"{address}feed.xml", name="Runway fan", owner=admin, rhythm=RHYTHM
         )
-        eventually(lambda: Poll.objects.filter(source=source, outcome="ok").exists())
+        eventually(lambda: Fetch.objects.filter(source=source, outcome="ok").exists())
         blog.publish("Never again", "<b>Skyward Air</b> lost my bag.")
         blog.publish("Pancakes", "Nothing about flying at all.")
         case = eventually(lambda: Case.objects.first(), within=RHYTHM + 6)

@@ -20,7 +20,7 @@ from crm.models import (
     User,
     Workspace,
 )
-from listening.models import Mention, SetApart, Source, Topic
+from listening.models import Mention, Quarantined, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
 from responses.saved_replies import unknown_variables
 from routing.models import Case, Issue, SlaPolicy
@@ -65,7 +65,7 @@ def everything_was_taken_in() -> None:
     assert Mention.objects.count() > 100
     assert not Mention.objects.unprocessed().exists()
     assert not Mention.objects.filter(backlog=True).exists()
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
     assert not Source.objects.exclude(error="").exists()
     assert not Case.objects.exclude(events__kind="routed").exists()
 

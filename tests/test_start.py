@@ -31,8 +31,8 @@ from crm.models import (
     User,
     Workspace,
 )
-from listening.models import Mention, Poll, Source
-from listening.visit import _keep
+from listening.fetch import _keep
+from listening.models import Fetch, Mention, Source
 from responses.compose import Words, log_by_hand
 from responses.models import Delivery
 from routing.models import Case, SlaPolicy
@@ -305,9 +305,9 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
         log_by_hand(sample, Words(uuid.uuid4(), "x", "private"), account=account, by=agent)
         Delivery.objects.update(state="sending", lease_until=soon)
     elif what == "batch":
-        poll = make_source().polls.create()
+        fetch = make_source().fetches.create()
         Mention.objects.create(
-            scope="feed:x", key="1", poll=poll, author_network="feed", author_key="a",
+            scope="feed:x", key="1", fetch=fetch, author_network="feed", author_key="a",
             kind="post", visibility="public", lease_until=soon,
         )  # fmt: skip
     else:
@@ -324,23 +324,23 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 
 
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
-    """Fails if `Poll.end` is inside the fence: it wrote the row of the fetch again, in vain."""
+    """Fails if `Fetch.end` is inside the fence: it wrote the row of the fetch again, in vain."""
     source = Source.objects.get()
-    poll = source.start_poll(now=timezone.now())
-    assert poll
+    fetch = source.start_fetch(now=timezone.now())
+    assert fetch
     start(browser)
     said = Item("sandbox.microblog", "1", Author("sandbox.microblog", "ann"), "Still there?")
-    _keep(poll, Batch((said,), {}), {}, now=timezone.now())
+    _keep(fetch, Batch((said,), {}), {}, now=timezone.now())
     assert not Mention.objects.exists()
-    assert not Poll.objects.exists()
+    assert not Fetch.objects.exists()
 
 
 def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
     source = Source.objects.get()
-    poll = source.start_poll(now=timezone.now())
-    assert poll
+    fetch = source.start_fetch(now=timezone.now())
+    assert fetch
     said = Item("sandbox.microblog", "1", Author("sandbox.microblog", "ann"), "Still there?")
-    _keep(poll, Batch((said,), {}), {}, now=timezone.now())
+    _keep(fetch, Batch((said,), {}), {}, now=timezone.now())
     claimed = Mention.objects.claim_batch(now=timezone.now(), lease=timedelta(minutes=1))
     assert len(claimed) == 1
     start(browser)

@@ -70,7 +70,7 @@ SELECT opened.id, 'microblog', 'c' || opened.id, '', 'public', '',
        CASE WHEN is_restricted THEN department.id END, heard_at, NULL
 FROM opened JOIN crm_department AS department ON department.id = opened.department;
 
-INSERT INTO listening_poll
+INSERT INTO listening_fetch
        (id, attempt, outcome, started_at, ended_at, found, new, apart, size, error, source_id)
 SELECT p, 0, 'ok', said_at(p * 500), said_at(p * 500), 500, 500, 0, 90000, '', 1 + dice(p, 11, 20)
 FROM generate_series(1, total() / 500) AS p;
@@ -78,7 +78,7 @@ FROM generate_series(1, total() / 500) AS p;
 INSERT INTO listening_mention
        (id, uuid, scope, key, author_network, author_key, author_handle, author_name, author_url,
         author_reach, kind, visibility, thread_key, in_reply_to, title, text, html, url, language,
-        raw, occurred_at, recorded_at, backlog, processed_at, attempt, interaction_id, poll_id)
+        raw, occurred_at, recorded_at, backlog, processed_at, attempt, interaction_id, fetch_id)
 SELECT m, md5('m' || m)::uuid, 'microblog', 'm' || m, 'microblog', 'key' || p, '@key' || p, '', '',
        NULL, 'post', 'public', '', '', '',
        a.words || ' ' || b.words || ' ' || c.words || ' ref' || m, '', 'https://blog.example/' || m,

@@ -1,16 +1,16 @@
 from listening.models.mention import Enclosure, Match, Mention, Sighting
+from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
-from listening.models.set_apart import SetApart
-from listening.models.source import Poll, Source
+from listening.models.source import Fetch, Source
 from listening.models.topic import Topic, TopicRevision, TopicStamp
 
 __all__ = [
     "Enclosure",
+    "Fetch",
     "Match",
     "Mention",
-    "Poll",
+    "Quarantined",
     "Seen",
-    "SetApart",
     "Sighting",
     "Source",
     "Topic",

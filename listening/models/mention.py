@@ -8,7 +8,7 @@ from django.db.models import F, Func, Q
 from django.utils import timezone
 
 from crm.models import Attachment, Interaction
-from listening.models.source import Poll, Source
+from listening.models.source import Fetch, Source
 from listening.models.topic import TopicRevision
 from scrm.channels.base import Author
 from scrm.db.append_only import frozen
@@ -64,7 +64,7 @@ class Mention(LeasedRow):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     scope = models.CharField(max_length=600)
     key = models.CharField(max_length=1000)
-    poll = models.ForeignKey(Poll, models.PROTECT, related_name="mentions")
+    fetch = models.ForeignKey(Fetch, models.PROTECT, related_name="mentions")
     author_network = models.CharField(max_length=600)
     author_key = models.CharField(max_length=1000)
     author_handle = models.CharField(max_length=300, blank=True)
@@ -150,7 +150,7 @@ class Sighting(models.Model):
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
     source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
-    poll = models.ForeignKey(Poll, models.PROTECT, related_name="sightings")
+    fetch = models.ForeignKey(Fetch, models.PROTECT, related_name="sightings")
     at = models.DateTimeField(default=timezone.now)
 
     objects = SightingQuerySet.as_manager()

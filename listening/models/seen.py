@@ -14,7 +14,7 @@ class SeenManager(models.Manager["Seen"]):
         """Mark places as seen; those that nobody had seen before come back.
 
         Two statements whatever the number. Rows are written in the order of their keys, also
-        from one call to the next of a visit that claims chunk by chunk, so that two visits
+        from one call to the next of a fetch that claims chunk by chunk, so that two fetches
         with the same keys wait for one another and never deadlock.
         """
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}

@@ -1,4 +1,4 @@
-"""Sources, which are fetched again and again, and polls, which are the single fetches."""
+"""Sources and their fetches: a source is fetched regularly, and each attempt is one row."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 class SourceQuerySet(LeaseQuerySet["Source"]):
     def due(self, now: datetime) -> SourceQuerySet:
         """Active sources whose time has come and which no living worker is fetching."""
-        return super().due(now).filter(is_active=True, next_poll_at__lte=now)
+        return super().due(now).filter(is_active=True, next_fetch_at__lte=now)
 
     @transaction.atomic
-    def start_poll(self, *, now: datetime) -> Poll | None:
-        """Claim the source that has been due longest and record a new poll of it.
+    def start_fetch(self, *, now: datetime) -> Fetch | None:
+        """Claim the source that has been due longest and record a new fetch of it.
 
-        Until its lease ends the source is not due, and `next_poll_at` moves to that time: a
+        Until its lease ends the source is not due, and `next_fetch_at` moves to that time: a
         source whose fetch always kills its worker does not keep the others waiting.
         """
-        lease = timedelta(seconds=settings.POLL_LEASE_SECONDS)
-        order = ("next_poll_at", "pk")
-        claimed = self.claim(now=now, lease=lease, order_by=order, next_poll_at=now + lease)
+        lease = timedelta(seconds=settings.FETCH_LEASE_SECONDS)
+        order = ("next_fetch_at", "pk")
+        claimed = self.claim(now=now, lease=lease, order_by=order, next_fetch_at=now + lease)
         if not claimed:
             return None
         source = claimed[0]
-        source.polls.filter(outcome=Poll.Outcome.RUNNING).update(
-            outcome=Poll.Outcome.FAILED, ended_at=now, error="This fetch ended without a result."
+        source.fetches.filter(outcome=Fetch.Outcome.RUNNING).update(
+            outcome=Fetch.Outcome.FAILED, ended_at=now, error="This fetch ended without a result."
         )
-        return source.polls.create(attempt=source.attempt, started_at=now)
+        return source.fetches.create(attempt=source.attempt, started_at=now)
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
         """Create the source of each connected account that does not have one yet."""
@@ -100,7 +100,7 @@ class Source(LeasedRow):
     cases_since = models.DateTimeField()
 
     cursor = models.JSONField(default=dict)
-    next_poll_at = models.DateTimeField(default=timezone.now)
+    next_fetch_at = models.DateTimeField(default=timezone.now)
     last_ok_at = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
@@ -116,7 +116,7 @@ class Source(LeasedRow):
             )
         ]
         indexes = [
-            models.Index(fields=["next_poll_at"], name="source_due", condition=Q(is_active=True))
+            models.Index(fields=["next_fetch_at"], name="source_due", condition=Q(is_active=True))
         ]
         ordering = ["name"]
 
@@ -134,9 +134,9 @@ class Source(LeasedRow):
     def channel(self) -> Channel:
         return channel(self.kind)
 
-    def start_poll(self, *, now: datetime) -> Poll | None:
-        """Claim this source and record a new poll; None if it is not due or another has it."""
-        return Source.objects.filter(pk=self.pk).start_poll(now=now)
+    def start_fetch(self, *, now: datetime) -> Fetch | None:
+        """Claim this source and record a new fetch; None if it is not due or another has it."""
+        return Source.objects.filter(pk=self.pk).start_fetch(now=now)
 
     def record_success(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
         """Store the cursor, release the lease and schedule the next fetch. Under the fence."""
@@ -164,10 +164,10 @@ class Source(LeasedRow):
 
     def _schedule(self, seconds: float, now: datetime) -> None:
         self.lease_until = None
-        self.next_poll_at = now + timedelta(seconds=seconds)
+        self.next_fetch_at = now + timedelta(seconds=seconds)
         self.save(
             update_fields=[
-                "cursor", "last_ok_at", "failures", "error", "lease_until", "next_poll_at",
+                "cursor", "last_ok_at", "failures", "error", "lease_until", "next_fetch_at",
             ]
         )  # fmt: skip
 
@@ -180,9 +180,9 @@ class Source(LeasedRow):
             return longest
         return min(self.rhythm * 2.0 ** min(self.failures, 16), longest)
 
-    def poll_now(self, *, now: datetime | None = None) -> None:
-        self.next_poll_at = now or timezone.now()
-        self.save(update_fields=["next_poll_at"])
+    def fetch_now(self, *, now: datetime | None = None) -> None:
+        self.next_fetch_at = now or timezone.now()
+        self.save(update_fields=["next_fetch_at"])
 
     @property
     def visit(self) -> Visit:
@@ -191,10 +191,10 @@ class Source(LeasedRow):
         return Visit(address=self.address, cursor=self.cursor, credentials=credentials)
 
 
-class Poll(models.Model):
+class Fetch(models.Model):
     """One fetch of one source: when, with which result, and how many items it found.
 
-    attempt: the source's claim under which this poll runs; see `fence`.
+    attempt: the source's claim under which this fetch runs; see `fence`.
     """
 
     class Outcome(models.TextChoices):
@@ -204,38 +204,38 @@ class Poll(models.Model):
         FAILED = "failed", "Failed"
         DISCARDED = "discarded", "Superseded by another fetch"
 
-    source = models.ForeignKey(Source, models.PROTECT, related_name="polls")
+    source = models.ForeignKey(Source, models.PROTECT, related_name="fetches")
     attempt = models.PositiveIntegerField(default=0)
     outcome = models.CharField(max_length=12, choices=Outcome.choices, default=Outcome.RUNNING)
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
     found = models.PositiveIntegerField(default=0)
     new = models.PositiveIntegerField(default=0)
-    apart = models.PositiveIntegerField(default=0)
+    quarantined = models.PositiveIntegerField(default=0)
     size = models.PositiveBigIntegerField("bytes", default=0)
     error = models.TextField(blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["source", "-started_at"], name="poll_of_source")]
+        indexes = [models.Index(fields=["source", "-started_at"], name="fetch_of_source")]
         ordering = ["-started_at"]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.started_at:%F %T}"
 
     def fence(self) -> Source | None:
-        """Lock and return the source if no other worker claimed it since; else discard this poll.
+        """Lock and return the source if no other worker claimed it since; else discard this fetch.
 
         A worker that was suspended beyond its lease gets None and must store nothing.
         """
         mine = Source.objects.filter(pk=self.source_id, attempt=self.attempt)
         source = mine.select_for_update(of=("self",)).first()
         if source is None:
-            self.outcome, self.ended_at = Poll.Outcome.DISCARDED, timezone.now()
+            self.outcome, self.ended_at = Fetch.Outcome.DISCARDED, timezone.now()
             # update(), not save(): save() would insert the row anew if it was deleted meanwhile.
-            row = Poll.objects.filter(pk=self.pk)
+            row = Fetch.objects.filter(pk=self.pk)
             row.update(outcome=self.outcome, ended_at=self.ended_at)
         return source
 
-    def end(self, outcome: Poll.Outcome, *, now: datetime, error: str = "") -> None:
+    def end(self, outcome: Fetch.Outcome, *, now: datetime, error: str = "") -> None:
         self.outcome, self.ended_at, self.error = outcome, now, error
         self.save()

@@ -34,7 +34,7 @@ def mentions(request: StaffRequest) -> HttpResponse:
 
 
 def _narrowed(words: list[str]) -> QuerySet[Mention]:
-    found, now = Mention.objects.select_related("poll__source"), timezone.now()
+    found, now = Mention.objects.select_related("fetch__source"), timezone.now()
     for word in words:
         found = found.filter(filters.items(word, now=now))
     return found

@@ -17,14 +17,14 @@ from crm.access import StaffRequest, admin_only
 from listening import filters
 from listening.forms import SettingsForm
 from listening.mention_rows import Shown, shown
-from listening.models import Mention, SetApart, Source
+from listening.models import Mention, Quarantined, Source
 from listening.models.source import SourceQuerySet
 from scrm.bus.nudge import nudge
 from scrm.web.params import number
 
 _PAGE = 30
-_VISITS = 10
-_APART = 20
+_MAX_FETCHES = 10
+_MAX_QUARANTINED = 20
 
 
 @require_safe
@@ -74,9 +74,9 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
 
 @admin_only
 @require_POST
-def poll(request: StaffRequest, pk: int) -> HttpResponse:
+def fetch(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Source, pk=pk)
-    row.poll_now()
+    row.fetch_now()
     nudge("scrm.pipeline.poll", row.pk)
     messages.success(request, _("A fetch is in progress. Reload this page in a moment."))
     return redirect(row)
@@ -100,16 +100,16 @@ def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def replay(request: StaffRequest, pk: int) -> HttpResponse:
     """Process a quarantined item again."""
-    row = get_object_or_404(SetApart.objects.select_related("mention", "poll__source"), pk=pk)
+    row = get_object_or_404(Quarantined.objects.select_related("mention", "fetch__source"), pk=pk)
     if row.mention is None:
         messages.error(request, _("This item was never stored, so it cannot be retried."))
-        return redirect(row.poll.source)
+        return redirect(row.fetch.source)
     # Attempts start at 0 again: otherwise the item would be quarantined at once.
     Mention.objects.filter(pk=row.mention.pk).update(processed_at=None, attempt=0, lease_until=None)
-    SetApart.objects.filter(pk=pk).update(replayed_at=timezone.now())
+    Quarantined.objects.filter(pk=pk).update(replayed_at=timezone.now())
     nudge("scrm.pipeline.process")
     messages.success(request, _("The item is being retried."))
-    return redirect(row.poll.source)
+    return redirect(row.fetch.source)
 
 
 def _with_health() -> SourceQuerySet:
@@ -129,9 +129,11 @@ def _page(
     context = {
         "source": row,
         "form": form,
-        "visits": row.polls.all()[:_VISITS],
+        "fetches": row.fetches.all()[:_MAX_FETCHES],
         **_items_part(request, row),
-        "apart": SetApart.objects.filter(poll__source=row).select_related("mention")[:_APART],
+        "quarantined": Quarantined.objects.filter(fetch__source=row).select_related("mention")[
+            :_MAX_QUARANTINED
+        ],
     }
     return render(request, "listening/source.html", context, status=status)
 

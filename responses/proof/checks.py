@@ -18,17 +18,17 @@ from responses.proof.check import Check
 
 CHECKS = (
     Check(
-        "visit",
+        "fetch",
         _("Fetch of a mention"),
         _("Every mention has the fetch that found it."),
         "Fetch {subject} is missing. It found a mention of this case.",
         """
-        SELECT m.poll_id AS subject, max(m.interaction_id) AS interaction,
+        SELECT m.fetch_id AS subject, max(m.interaction_id) AS interaction,
             max(i.conversation_id) AS conversation
         FROM listening_mention m
-        LEFT JOIN listening_poll p ON p.id = m.poll_id
+        LEFT JOIN listening_fetch p ON p.id = m.fetch_id
         LEFT JOIN crm_interaction i ON i.id = m.interaction_id
-        WHERE p.id IS NULL GROUP BY m.poll_id ORDER BY 1 LIMIT %(most)s
+        WHERE p.id IS NULL GROUP BY m.fetch_id ORDER BY 1 LIMIT %(most)s
         """,
     ),
     Check(

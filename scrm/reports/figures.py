@@ -98,11 +98,11 @@ def _heard(now: datetime) -> dict[str, int]:
 
 
 def _sources() -> dict[str, Any]:
-    failing, apart = listening.sources("failing"), listening.sources("apart")
+    failing, quarantined = listening.sources("failing"), listening.sources("quarantined")
     return Source.objects.aggregate(
         failing=Count("pk", filter=failing),
         silent_since=Min("last_ok_at", filter=failing),
-        apart=Count("pk", filter=apart),
+        quarantined=Count("pk", filter=quarantined),
     )
 
 
@@ -173,13 +173,13 @@ def _unrouted(now: datetime) -> Figure:
 
 
 def _source_troubles(counts: dict[str, Any], now: datetime) -> list[Figure]:
-    failing, apart = counts["failing"], counts["apart"]
+    failing, quarantined = counts["failing"], counts["quarantined"]
     failing_label = ngettext("source failing", "sources failing", failing)
-    apart_label = ngettext("has quarantined items", "have quarantined items", apart)
+    quarantined_label = ngettext("has quarantined items", "have quarantined items", quarantined)
     age = ago(counts["silent_since"], now)
     return [
         Figure("failing", failing, failing_label, _sources_page("failing"), "bad", age),
-        Figure("apart", apart, apart_label, _sources_page("apart"), "bad"),
+        Figure("quarantined", quarantined, quarantined_label, _sources_page("quarantined"), "bad"),
     ]
 
 

@@ -38,14 +38,14 @@ _TABLES = {
     Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Hole "
     "responses.Proof responses.Trouble crm.Notice routing.Presence sandbox.Fault sandbox.Post",
     Fate.FOLLOWS: "account.EmailAddress crm.Account crm.AccountChange crm.UserChange "
-    "listening.Poll listening.Source listening.SourceChange listening.TopicChange "
+    "listening.Fetch listening.Source listening.SourceChange listening.TopicChange "
     "listening.TopicRevision responses.CampaignChange responses.ResponseRuleChange "
     "responses.SavedReplyChange crm.Department crm.DepartmentChange "
     "crm.Department_accounts crm.Membership crm.MembershipChange "
     "routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy",
     Fate.NEWER: "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
     "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
-    "listening.Match listening.Mention listening.Seen listening.SetApart listening.Sighting "
+    "listening.Match listening.Mention listening.Seen listening.Quarantined listening.Sighting "
     "listening.Topic responses.Approval responses.ApprovalRequest "
     "responses.Campaign responses.CampaignStatement "
     "routing.Decision responses.Delivery responses.Draft responses.Feedback "

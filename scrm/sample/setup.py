@@ -293,7 +293,7 @@ def _sources(people: dict[str, User], accounts: dict[str, Account], since: datet
             owner=people[owner],
             rhythm=rhythm,
             created_at=since,
-            next_poll_at=since,
+            next_fetch_at=since,
         )
 
 

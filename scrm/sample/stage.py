@@ -12,8 +12,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import Profile
+from listening.fetch import fetch_source
 from listening.models import Source
-from listening.visit import visit
 from responses import compose, outbox
 from responses.compose import Place, Words
 from responses.models import Delivery, Response
@@ -44,8 +44,8 @@ class Stage:
         for source in Source.objects.select_related("account").order_by("pk"):
             network = source.account.network if source.account else ""
             if latest.get(network, 0) > source.cursor.get("seq", 0):
-                source.poll_now()
-                visit(source)
+                source.fetch_now()
+                fetch_source(source)
         while process() == MOST:
             pass
 

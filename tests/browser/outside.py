@@ -54,7 +54,7 @@ def heard(source: Source, who: str, text: str, *, name: str = "", to: str = "") 
     to: the key of the post that it answers.
     """
     key = community.post(MICROBLOG, who, text, in_reply_to=to, handle=who, name=name)
-    Source.objects.filter(pk=source.pk).update(next_poll_at=timezone.now(), lease_until=None)
+    Source.objects.filter(pk=source.pk).update(next_fetch_at=timezone.now(), lease_until=None)
     nudge("scrm.pipeline.poll", source.pk)
     eventually(lambda: Interaction.objects.filter(key=key), within=60)
     return Interaction.objects.get(key=key)

@@ -111,7 +111,7 @@ def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     expect(found.locator(".chip")).to_contain_text("Brand")
     hand.go(found.get_by_role("link", name="Mentions of us"))
     expect(page.locator("main h1")).to_contain_text("Mentions of us")
-    expect(page.locator("main")).to_contain_text(f"{source.polls.order_by('pk')[0].pk}")
+    expect(page.locator("main")).to_contain_text(f"{source.fetches.order_by('pk')[0].pk}")
     page.go_back()
     hand.go(came.locator(".walk").get_by_role("link", name=str(asked)))
     hand.is_at(asked)

@@ -56,9 +56,9 @@ def record_of_a_day(
     row = record([entry], now=noon)[0]
     case = Case.objects.create(profile=Profile.objects.get(), department=service)
     case.events.create(kind=CaseEvent.Kind.ROUTED, why="a reason", interaction_id=row.interaction)
-    poll = make_source().polls.create()
+    fetch = make_source().fetches.create()
     Mention.objects.create(
-        scope="x", key="1", poll=poll, author_network="x", author_key="anna", kind="post",
+        scope="x", key="1", fetch=fetch, author_network="x", author_key="anna", kind="post",
         visibility="public", text="my words",
     )  # fmt: skip
     decision = Decision.objects.create(case=case, outcome="micro", by=agent, why="she asked")

@@ -120,7 +120,7 @@ def due(admin: User) -> QuerySet[Source]:
             name=f"{number:05}",
             owner=admin,
             cases_since=first,
-            next_poll_at=first - timedelta(seconds=number),
+            next_fetch_at=first - timedelta(seconds=number),
         )
         for number in range(MOST_IN_FLIGHT + 100)
     )
@@ -133,13 +133,13 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
 ) -> None:
     """Fails if the rows are taken in their own order, by name, and if the same rows are sent
     again."""
-    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
-    oldest = due.order_by("next_poll_at").values_list("pk", flat=True)[:MOST_IN_FLIGHT]
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
+    oldest = due.order_by("next_fetch_at").values_list("pk", flat=True)[:MOST_IN_FLIGHT]
     assert [args for _task, args, _options in broker.sent] == [(pk,) for pk in oldest]
-    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
     assert len(broker.sent) == MOST_IN_FLIGHT
     del broker.sent[:100]
-    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_poll_at")
+    nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
     assert len(broker.sent) == MOST_IN_FLIGHT
 
 

@@ -18,12 +18,12 @@ def find(make_source: Callable[..., Source]) -> Callable[..., Mention]:
     source = make_source(name="Traveller's blog")
 
     def found(key: str, *, days_ago: int = 0, **facts: Any) -> Mention:
-        poll = source.polls.create(started_at=timezone.now() - timedelta(days=days_ago))
+        fetch = source.fetches.create(started_at=timezone.now() - timedelta(days=days_ago))
         facts = {"kind": "post", "visibility": "public", "text": f"Text {key}"} | facts
         row = Mention.objects.create(
-            scope="feed:x", key=key, poll=poll, author_network="feed:x", author_key="Ron", **facts
+            scope="feed:x", key=key, fetch=fetch, author_network="feed:x", author_key="Ron", **facts
         )
-        row.sightings.create(source=source, poll=poll)
+        row.sightings.create(source=source, fetch=fetch)
         return row
 
     return found

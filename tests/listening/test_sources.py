@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, User
-from listening.models import Mention, SetApart, Source, Topic
+from listening.fetch import store
+from listening.models import Mention, Quarantined, Source, Topic
 from listening.models.source import EVERYTHING
 from listening.views import discovery
-from listening.visit import store
 from scrm.channels.base import Author, Channel, ChannelError, Found, Item
 
 FEED = "https://blog.example/feed"
@@ -72,12 +72,12 @@ def source(make_source: Callable[..., Source]) -> Source:
 @pytest.fixture
 def find(source: Source) -> Callable[..., Mention]:
     def found(key: str, **facts: Any) -> Mention:
-        poll = source.polls.create()
+        fetch = source.fetches.create()
         facts = {"kind": "post", "visibility": "public", "text": f"Text {key}"} | facts
         row = Mention.objects.create(
-            scope="feed:x", key=key, poll=poll, author_network="feed:x", author_key="Ron", **facts
+            scope="feed:x", key=key, fetch=fetch, author_network="feed:x", author_key="Ron", **facts
         )
-        row.sightings.create(source=source, poll=poll)
+        row.sightings.create(source=source, fetch=fetch)
         return row
 
     return found
@@ -162,9 +162,9 @@ def test_all_means_the_undated_too(
     as_(admin).post(NEW, chosen(admin, since="all"))
     source = Source.objects.get()
     assert source.cases_since == EVERYTHING
-    poll = source.start_poll(now=timezone.now())
-    assert poll
-    store(poll, source, [undated], now=timezone.now())
+    fetch = source.start_fetch(now=timezone.now())
+    assert fetch
+    store(fetch, source, [undated], now=timezone.now())
     assert not Mention.objects.get().backlog
 
 
@@ -223,13 +223,13 @@ def test_the_list_shows_those_with_trouble_when_asked(
 ) -> None:
     bad = make_source(name="Bad", address="https://bad.example", failures=1)
     odd = make_source(name="Odd", address="https://odd.example")
-    apart = SetApart.objects.create(poll=odd.polls.create(), raw=b"", reason="Odd.")
+    quarantined = Quarantined.objects.create(fetch=odd.fetches.create(), raw=b"", reason="Odd.")
     browser = as_(agent)
     assert list(browser.get("/sources/?only=failing").context["sources"]) == [bad]
-    assert list(browser.get("/sources/?only=apart").context["sources"]) == [odd]
+    assert list(browser.get("/sources/?only=quarantined").context["sources"]) == [odd]
     assert len(browser.get("/sources/?only=nonsense").context["sources"]) == 3
-    SetApart.objects.filter(pk=apart.pk).update(replayed_at=timezone.now())
-    assert not browser.get("/sources/?only=apart").context["sources"]
+    Quarantined.objects.filter(pk=quarantined.pk).update(replayed_at=timezone.now())
+    assert not browser.get("/sources/?only=quarantined").context["sources"]
 
 
 def test_a_wrong_setting_keeps_all_that_was_typed(
@@ -268,13 +268,13 @@ def test_agents_may_look_but_not_touch(agent: User, as_: Any, source: Source) ->
     assert browser.get("/sources/").status_code == 200
     assert "Settings" not in browser.get(source.get_absolute_url()).content.decode()
     assert browser.get(NEW).status_code == 403
-    for name in ("source_edit", "source_pause", "source_poll", "source_bring_in"):
+    for name in ("source_edit", "source_pause", "source_fetch", "source_bring_in"):
         assert browser.post(verb(name, source.pk)).status_code == 403
 
 
 def test_the_list_says_how_each_source_is(agent: User, as_: Any, source: Source) -> None:
-    source.polls.create(new=4)
-    source.polls.create(new=9, started_at=timezone.now() - timedelta(days=8))
+    source.fetches.create(new=4)
+    source.fetches.create(new=9, started_at=timezone.now() - timedelta(days=8))
     Source.objects.filter(pk=source.pk).update(failures=2, error="blog.example did not answer.")
     response = as_(agent).get("/sources/")
     (row,) = response.context["sources"]
@@ -306,8 +306,8 @@ def test_a_paused_source_is_not_due_and_a_second_click_is_no_toggle(
 
 
 def test_visit_now_makes_it_due(admin: User, as_: Any, source: Source, nudged: list[Any]) -> None:
-    Source.objects.update(next_poll_at=timezone.now() + timedelta(hours=6))
-    as_(admin).post(verb("source_poll", source.pk))
+    Source.objects.update(next_fetch_at=timezone.now() + timedelta(hours=6))
+    as_(admin).post(verb("source_fetch", source.pk))
     assert Source.objects.due(timezone.now()).exists()
     assert nudged == [("scrm.pipeline.poll", source.pk)]
 
@@ -331,20 +331,24 @@ def test_what_was_set_apart_is_tried_again(
     admin: User, as_: Any, source: Source, find: Any, nudged: list[Any]
 ) -> None:
     mention = find("poison", processed_at=timezone.now(), attempt=5)
-    apart = SetApart.objects.create(poll=mention.poll, mention=mention, raw=b"", reason="Absurd.")
+    quarantined = Quarantined.objects.create(
+        fetch=mention.fetch, mention=mention, raw=b"", reason="Absurd."
+    )
     assert "Absurd." in as_(admin).get(source.get_absolute_url()).content.decode()
-    as_(admin).post(verb("replay", apart.pk))
+    as_(admin).post(verb("replay", quarantined.pk))
     mention.refresh_from_db()
-    apart.refresh_from_db()
+    quarantined.refresh_from_db()
     assert (mention.processed_at, mention.attempt) == (None, 0)
-    assert apart.replayed_at
+    assert quarantined.replayed_at
 
 
 def test_what_was_never_stored_cannot_be_tried_again_and_says_so(
     admin: User, as_: Any, source: Source, nudged: list[Any]
 ) -> None:
-    apart = SetApart.objects.create(poll=source.polls.create(), raw=b"x", reason="Not an entry.")
-    response = as_(admin).post(verb("replay", apart.pk), follow=True)
+    quarantined = Quarantined.objects.create(
+        fetch=source.fetches.create(), raw=b"x", reason="Not an entry."
+    )
+    response = as_(admin).post(verb("replay", quarantined.pk), follow=True)
     assert "never stored" in response.content.decode()
     assert nudged == []
 

@@ -21,12 +21,12 @@ def words(**facts: Any) -> dict[str, Any]:
 @pytest.fixture
 def mention(make_source: Any, brand: Topic) -> Mention:
     source: Source = make_source()
-    poll = source.polls.create()
+    fetch = source.fetches.create()
     row = Mention.objects.create(
-        scope="feed:x", key="1", poll=poll, author_network="feed:x", author_key="Ron",
+        scope="feed:x", key="1", fetch=fetch, author_network="feed:x", author_key="Ron",
         kind="post", visibility="public", text="<b>Skyward</b> put me off",
     )  # fmt: skip
-    row.sightings.create(source=source, poll=poll)
+    row.sightings.create(source=source, fetch=fetch)
     Match.objects.create(mention=row, revision=brand.current, spans=[["text", 3, 10]])
     return row
 

@@ -18,12 +18,12 @@ from scrm import pipeline
 def hear() -> Source:
     """Fetch from our mailbox until nothing waits there, and process what arrived."""
     for _ in range(20):
-        Source.objects.update(next_poll_at=timezone.now(), lease_until=None)
+        Source.objects.update(next_fetch_at=timezone.now(), lease_until=None)
         source = Source.objects.get()
         pipeline.poll(source.pk)
         pipeline.process()
         source.refresh_from_db()
-        if source.next_poll_at > timezone.now():
+        if source.next_fetch_at > timezone.now():
             return source
     raise AssertionError("there is always more")
 

@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Department, Interaction, User
+from listening.fetch import fetch_source
 from listening.models import Mention, Source
-from listening.visit import visit
 from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down
@@ -85,8 +85,8 @@ def listen() -> None:
     Source.objects.update(lease_until=None)
     Mention.objects.update(lease_until=None)
     each = source()
-    each.poll_now()
-    assert visit(each)
+    each.fetch_now()
+    assert fetch_source(each)
     pipeline.process()
 
 
@@ -271,7 +271,7 @@ class TestOneItemByFeedAndByRest:
         blog.comment(number(said.deliveries.get()), "Ann", "Well.")
         approve_all(blog)
         for each in self.FEEDS:
-            assert visit(make_source(address=f"{blog.address}/{each}", stance="for us"))
+            assert fetch_source(make_source(address=f"{blog.address}/{each}", stance="for us"))
             pipeline.process()
         assert Case.objects.count() == 1
         assert Feedback.objects.get().response == said
@@ -295,7 +295,7 @@ class TestKilled:
     FETCH = [
         ("scrm.channels.wordpress.hear:_comments", "after"),
         ("scrm.channels.wordpress.hear:WordPressListener.listen", "after"),
-        ("listening.visit:_store", "after"),
+        ("listening.fetch:_store", "after"),
         ("listening.models:Source.record_success", "after"),
     ]
 
@@ -341,8 +341,8 @@ class TestKilled:
         for name in ("Ann", "Bob", "Eve"):
             blog.comment(post, name, f"{name} says so.")
         each = source()
-        each.poll_now()
-        assert killed_at(where, when, lambda: visit(each)) == signal.SIGKILL
+        each.fetch_now()
+        assert killed_at(where, when, lambda: fetch_source(each)) == signal.SIGKILL
         listen()
         assert Mention.objects.filter(kind="comment").count() == 3
         assert Case.objects.count() == Feedback.objects.count() == 3
@@ -443,8 +443,8 @@ class TestTrouble:
         assert words in sending.error
         assert words in as_(agent).get(reverse("responses:sendings")).content.decode()
         each = source()
-        each.poll_now()
-        visit(each)
+        each.fetch_now()
+        fetch_source(each)
         pages = as_(admin)
         assert words in pages.get(source().get_absolute_url()).content.decode()
         answer = pages.post(

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Attachment, Interaction, Profile, User
-from listening.models import Mention, SetApart, Source
+from listening.models import Mention, Quarantined, Source
 from responses.models import Delivery, Feedback
 from routing.models import Case
 from scrm import pipeline
@@ -201,8 +201,8 @@ def test_among_malformed_letters_the_good_one_arrives(
     source = hear()
     assert source.error == ""
     assert Case.objects.filter(profile__key=JO).count() == 1
-    apart = SetApart.objects.count()
-    assert apart + Mention.objects.count() >= 51
+    quarantined = Quarantined.objects.count()
+    assert quarantined + Mention.objects.count() >= 51
     shown = page(as_(admin), source.get_absolute_url())
     assert "The message has no sender." in shown
 
@@ -320,4 +320,4 @@ def test_a_wrong_password_is_a_line_at_the_source(
     assert "does not accept this user name and password" in page(
         as_(admin), source.get_absolute_url()
     )
-    assert source.next_poll_at > timezone.now() + timedelta(hours=1)
+    assert source.next_fetch_at > timezone.now() + timedelta(hours=1)

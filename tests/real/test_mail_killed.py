@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Account, Attachment, Interaction, User
-from listening.models import Mention, Poll, Source
+from listening.models import Fetch, Mention, Source
 from responses.models import Delivery
 from routing.models import Case
 from scrm import pipeline
@@ -41,9 +41,9 @@ FETCH: list[tuple[str, str, Callable[[], object]]] = [
     ("scrm.channels.email.wire:Mailbox.enter", "after", lambda: pipeline.poll(source().pk)),
     ("scrm.channels.email.listen:_fetch", "after", lambda: pipeline.poll(source().pk)),
     ("scrm.channels.email.listen:_read", "after", lambda: pipeline.poll(source().pk)),
-    ("listening.visit:_enclose", "after", lambda: pipeline.poll(source().pk)),
+    ("listening.fetch:_enclose", "after", lambda: pipeline.poll(source().pk)),
     ("listening.models:Source.record_success", "after", lambda: pipeline.poll(source().pk)),
-    ("listening.visit:_keep", "after", lambda: pipeline.poll(source().pk)),
+    ("listening.fetch:_keep", "after", lambda: pipeline.poll(source().pk)),
     ("scrm.batch:record", "after", pipeline.process),
     ("scrm.batch:_finish", "after", pipeline.process),
     ("scrm.batch:process_batch", "after", pipeline.process),
@@ -63,7 +63,7 @@ def with_file(number: int) -> Any:
 def lapse() -> None:
     """Let the leases of dead workers lapse."""
     past = timezone.now() - timedelta(seconds=1)
-    Source.objects.update(lease_until=None, next_poll_at=past)
+    Source.objects.update(lease_until=None, next_fetch_at=past)
     Mention.objects.update(lease_until=None)
     Delivery.objects.filter(state="sending").update(lease_until=past)
 
@@ -126,11 +126,11 @@ def test_a_worker_that_is_killed_while_letters_pour_in_loses_none(
 ) -> None:
     env = {
         "SCRM_ALLOW_CIDRS": "127.0.0.1/32",
-        "SCRM_POLL_LEASE_SECONDS": "3",
+        "SCRM_FETCH_LEASE_SECONDS": "3",
         "SCRM_PROCESS_LEASE_SECONDS": "3",
         "MEDIA_ROOT": str(settings.MEDIA_ROOT),
     }
-    Source.objects.update(rhythm=1, next_poll_at=timezone.now())
+    Source.objects.update(rhythm=1, next_fetch_at=timezone.now())
     with Machine(tmp_path, env=env) as machine:
         machine.wait()
         for number in range(60):
@@ -142,4 +142,4 @@ def test_a_worker_that_is_killed_while_letters_pour_in_loses_none(
     assert Interaction.objects.count() == Mention.objects.count() == 60
     there = Attachment.objects.exclude(enclosure=None)
     assert there.exclude(interaction=None).count() == there.count() == 60
-    assert Poll.objects.filter(outcome="ok").exists()
+    assert Fetch.objects.filter(outcome="ok").exists()

@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 
 from crm.models import Account, Contact, Department, User
-from listening.models import Mention, SetApart, Source, Topic
-from listening.visit import visit
+from listening.fetch import fetch_source
+from listening.models import Mention, Quarantined, Source, Topic
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Response, ResponseRule
@@ -56,8 +56,8 @@ def busy_day(
 
 def _listen(*, and_route: bool = True) -> None:
     for source in Source.objects.filter(kind="sandbox"):
-        source.poll_now()
-        visit(source)
+        source.fetch_now()
+        fetch_source(source)
     if and_route:
         process()
 
@@ -68,8 +68,8 @@ def _said_yesterday(agent: User) -> None:
     _listen()
     case = Case.objects.get()
     _reply(case, agent)
-    for poll in Mention.objects.get().poll, *Source.objects.get(name="Talk").polls.all():
-        type(poll).objects.filter(pk=poll.pk).update(started_at=timezone.now() - A_DAY)
+    for fetch in Mention.objects.get().fetch, *Source.objects.get(name="Talk").fetches.all():
+        type(fetch).objects.filter(pk=fetch.pk).update(started_at=timezone.now() - A_DAY)
     Case.objects.update(last_inbound_at=timezone.now() - A_DAY)
     Response.objects.update(created_at=timezone.now() - A_DAY)
 
@@ -112,4 +112,4 @@ def _we_answer(agent: User, admin: User, service: Department, microblog: Account
 
 def _trouble(make_source: Callable[..., Source]) -> None:
     feed = make_source(name="Silent", failures=2, error="Gone.")
-    SetApart.objects.create(poll=feed.polls.create(), raw=b"x", reason="Not an entry.")
+    Quarantined.objects.create(fetch=feed.fetches.create(), raw=b"x", reason="Not an entry.")

@@ -23,12 +23,12 @@ def ticked() -> list[str]:
 
 
 def _find(source: Source) -> None:
-    poll = source.polls.create()
+    fetch = source.fetches.create()
     mention = Mention.objects.create(
-        scope="feed:x", key="1", poll=poll, author_network="feed", author_key="a",
+        scope="feed:x", key="1", fetch=fetch, author_network="feed", author_key="a",
         kind="post", visibility="public",
     )  # fmt: skip
-    mention.sightings.create(source=source, poll=poll)
+    mention.sightings.create(source=source, fetch=fetch)
 
 
 def test_each_step_ticks_itself(

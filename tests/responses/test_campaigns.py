@@ -58,9 +58,9 @@ def running(summer: Campaign, stated: Response, lead: User) -> Campaign:
 @pytest.fixture
 def heard_of(running: Campaign, make_source: Callable[..., Source]) -> Mention:
     """Return a function that records a post with the hashtag, matched to the topic."""
-    poll = make_source(kind="sandbox", address="search").start_poll(now=timezone.now())
+    fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
     mention = Mention.objects.create(
-        scope="sandbox.microblog", key="t", poll=poll, text="See #SkywardSummer", kind="post",
+        scope="sandbox.microblog", key="t", fetch=fetch, text="See #SkywardSummer", kind="post",
         visibility="public", author_network="sandbox.microblog", author_key="ines",
         processed_at=timezone.now(),
     )  # fmt: skip

@@ -82,9 +82,9 @@ def test_what_anything_refers_to_stays(
     """Fails, for each reference, if that reference is not looked at."""
     response = answer()
     said = Interaction.objects.latest("pk")
-    poll = make_source(kind="sandbox", address="search").start_poll(now=timezone.now())
+    fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
     mention = Mention.objects.create(
-        scope="s", key="k", poll=poll, kind="mail", visibility="private"
+        scope="s", key="k", fetch=fetch, kind="mail", visibility="private"
     )
     scan("recorded", interaction=said)
     Enclosure.objects.create(mention=mention, attachment=scan("came", by=None))

@@ -34,15 +34,15 @@ def found(
 ) -> Callable[..., Mention]:
     """Return a function that finds an item, processes it, and returns the mention."""
     source = make_source(kind="sandbox", address="search")
-    poll = source.start_poll(now=timezone.now())
-    assert poll
+    fetch = source.start_fetch(now=timezone.now())
+    assert fetch
 
     def find(text: str, key: str = "tweet", **facts: Any) -> Mention:
         mention = Mention.objects.create(
-            scope=NETWORK, key=key, poll=poll, text=text, kind="post", visibility="public",
+            scope=NETWORK, key=key, fetch=fetch, text=text, kind="post", visibility="public",
             author_network=NETWORK, author_key="ron", author_handle="@roncalder", **facts,
         )  # fmt: skip
-        Sighting.objects.create(mention=mention, source=source, poll=poll)
+        Sighting.objects.create(mention=mention, source=source, fetch=fetch)
         process_batch([mention], find_matches([mention]), now=timezone.now())
         mention.refresh_from_db()
         return mention
@@ -76,8 +76,8 @@ def test_every_link_is_walked_back_and_forth(
     assert way.rule_revision == brand_rule.current
     assert way.mentions[0].text == "Skyward threw me off a flight"
     assert way.matches[0].revision == brand.current
-    assert way.polls[0] == way.mentions[0].poll
-    assert way.sources[0] == way.polls[0].source
+    assert way.fetches[0] == way.mentions[0].fetch
+    assert way.sources[0] == way.fetches[0].source
 
 
 def test_the_page_shows_the_whole_way(answered: Response, agent: User, as_: As) -> None:

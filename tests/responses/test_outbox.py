@@ -14,8 +14,8 @@ from django.db import connection
 from django.utils import timezone
 
 from crm.models import Account, Interaction, User
+from listening.fetch import fetch_source
 from listening.models import Source
-from listening.visit import visit
 from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Feedback, Response
@@ -74,8 +74,8 @@ def answer(complaint: Case, agent: User) -> Callable[..., Delivery]:
 
 def hear(source: Source) -> None:
     """Fetch the source once and process all that it found."""
-    source.poll_now()
-    assert visit(source)
+    source.fetch_now()
+    assert fetch_source(source)
     pipeline.process()
 
 
@@ -329,7 +329,7 @@ def test_the_posts_of_two_accounts_prove_each_its_own(
     both = state(microblog), state(second)
     for said in both:
         community.post(MICROBLOG, said.account.self_key, said.words, nonce=str(said.uuid))
-    assert visit(heard)
+    assert fetch_source(heard)
     hear(mentions)
     assert [fresh(said).state for said in both] == ["sent", "sent"]
 

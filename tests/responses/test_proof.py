@@ -18,8 +18,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Department, User, Workspace
+from listening.fetch import fetch_source
 from listening.models import Source
-from listening.visit import visit
 from responses import check_sending, outbox, release
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Hole, Proof, Response, ResponseRule, proof
@@ -73,8 +73,8 @@ def answer(case: Case, *, by: User, visibility: str = "public") -> Response:
 
 
 def hear(source: Source) -> None:
-    source.poll_now()
-    assert visit(source)
+    source.fetch_now()
+    assert fetch_source(source)
     pipeline.process()
 
 
@@ -100,7 +100,7 @@ def by_force(statement: str, *values: object) -> None:
 
 
 ROWS = {
-    "visit": "listening_poll WHERE id = (SELECT min(poll_id) FROM listening_mention)",
+    "visit": "listening_fetch WHERE id = (SELECT min(fetch_id) FROM listening_mention)",
     "sighting": "listening_sighting WHERE id = (SELECT min(id) FROM listening_sighting)",
     "mention": "listening_mention WHERE id = (SELECT min(id) FROM listening_mention)",
     "touchpoint": "crm_interaction WHERE id = (SELECT min(id) FROM crm_interaction)",

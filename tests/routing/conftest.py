@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from crm.ledger import Entry, record
 from crm.models import Department, Interaction
-from listening.models import Match, Mention, Poll, Source, Topic
+from listening.models import Fetch, Match, Mention, Source, Topic
 from routing.intake import Arrival, take_in
 from routing.models import Case
 from routing.rules import Facts
@@ -83,7 +83,7 @@ def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
             defaults={
                 "scope": said.scope,
                 "key": said.key,
-                "poll": Poll.objects.create(source=source),
+                "fetch": Fetch.objects.create(source=source),
                 "author_network": said.scope,
                 "author_key": "x",
                 "kind": said.kind,

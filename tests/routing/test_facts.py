@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from crm.models import Contact, Department, Interaction, Profile, User
+from listening.fetch import store
 from listening.models import Match, Mention, Source, Topic
 from listening.topic_hits import current_matcher
-from listening.visit import store
 from routing.models import Case, CaseEvent, RoutingRule
 from routing.offline import record
 from routing.offline.record import Touchpoint
@@ -146,7 +146,7 @@ class TrialAndRouting(TestCase):
             source = Source.objects.create(
                 kind="sandbox", address=name, name=name, owner=owner, stance=stance
             )
-            store(source.polls.create(), source, [item], now=timezone.now())
+            store(source.fetches.create(), source, [item], now=timezone.now())
         process()
         assert Case.objects.exists() or "for us" not in stances
         for case in Case.objects.all():
@@ -154,7 +154,7 @@ class TrialAndRouting(TestCase):
         late = Source.objects.create(
             kind="sandbox", address="late", name="aa", owner=owner, stance="for us"
         )
-        store(late.polls.create(), late, [item], now=timezone.now() + timedelta(seconds=9))
+        store(late.fetches.create(), late, [item], now=timezone.now() + timedelta(seconds=9))
         for case in Case.objects.all():
             assert_trial_says_what_was_recorded(case)
 
@@ -286,7 +286,7 @@ def test_a_hit_that_a_topic_no_longer_has_does_not_count_when_it_is_recorded(
     author = Author(NET, "anna", handle="@anna")
     past = timezone.now() - timedelta(days=9)
     item = Item(scope=NET, key="1", author=author, text="Skyward", occurred_at=past)
-    store(source.polls.create(), source, [item], now=timezone.now())
+    store(source.fetches.create(), source, [item], now=timezone.now())
     process()
     assert Match.objects.get().interaction is None
     brand.revise(any_of=["else"], all_of=[], none_of=[], by=admin)

@@ -19,9 +19,9 @@ from django.template import Context, Template
 from django.test.utils import CaptureQueriesContext
 
 from crm.models import Attachment
-from listening.models import Enclosure, Mention, Poll, Seen, SetApart, Sighting, Source
+from listening.fetch import fetch_source
+from listening.models import Enclosure, Fetch, Mention, Quarantined, Seen, Sighting, Source
 from listening.models.seen import Place, SeenManager
-from listening.visit import visit
 from scrm.channels.base import Apart, Author, Batch, Channel, ChannelError, File, Item, Visit
 from tests.together import at_once
 
@@ -78,10 +78,10 @@ def item(key: str, **facts: Any) -> Item:
     return Item(**{"scope": SCOPE, "key": key, "author": author, **common, **facts})
 
 
-def go(source: Source) -> Poll | None:
+def go(source: Source) -> Fetch | None:
     """Fetch the source now, whenever it is due."""
-    Source.objects.filter(pk=source.pk).update(next_poll_at=NOON - HOUR)
-    done = visit(Source.objects.get(pk=source.pk))
+    Source.objects.filter(pk=source.pk).update(next_fetch_at=NOON - HOUR)
+    done = fetch_source(Source.objects.get(pk=source.pk))
     source.refresh_from_db()
     return done
 
@@ -95,14 +95,14 @@ def stored() -> set[str]:
 
 def test_items_and_cursor_are_stored_together(source: Source, village: Village) -> None:
     village.says(item("1"), item("2"), size=77)
-    poll = go(source)
-    assert poll
-    assert (poll.outcome, poll.found, poll.new, poll.size) == ("ok", 2, 2, 77)
+    fetch = go(source)
+    assert fetch
+    assert (fetch.outcome, fetch.found, fetch.new, fetch.size) == ("ok", 2, 2, 77)
     assert stored() == {"1", "2"}
     assert source.cursor == {"seq": 1}
-    assert source.next_poll_at == NOON + timedelta(seconds=source.rhythm)
+    assert source.next_fetch_at == NOON + timedelta(seconds=source.rhythm)
     assert source.lease_until is None
-    assert Sighting.objects.filter(source=source, poll=poll).count() == 2
+    assert Sighting.objects.filter(source=source, fetch=fetch).count() == 2
 
 
 def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Village) -> None:
@@ -116,16 +116,16 @@ def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Vil
 
 def test_nothing_new_is_said_to_be_nothing_new(source: Source, village: Village) -> None:
     village.says(unchanged=True)
-    poll = go(source)
-    assert poll
-    assert poll.outcome == "unchanged"
+    fetch = go(source)
+    assert fetch
+    assert fetch.outcome == "unchanged"
     assert source.last_ok_at == NOON
 
 
 def test_a_network_that_asks_us_to_stay_away_is_obeyed(source: Source, village: Village) -> None:
     village.says(next_after=7200)
     go(source)
-    assert source.next_poll_at == NOON + 2 * HOUR
+    assert source.next_fetch_at == NOON + 2 * HOUR
 
 
 def test_in_its_first_day_a_source_is_visited_within_a_minute(
@@ -136,7 +136,7 @@ def test_in_its_first_day_a_source_is_visited_within_a_minute(
     source.save()
     village.says(item("1"))
     go(source)
-    assert source.next_poll_at == NOON + timedelta(seconds=45)
+    assert source.next_fetch_at == NOON + timedelta(seconds=45)
 
 
 def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, village: Village) -> None:
@@ -144,7 +144,7 @@ def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, villag
     source.save()
     village.says(next_after=7200)
     go(source)
-    assert source.next_poll_at == NOON + 2 * HOUR
+    assert source.next_fetch_at == NOON + 2 * HOUR
 
 
 def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Village) -> None:
@@ -160,9 +160,9 @@ def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
     """A Seen row outlives its mention. Fails if every listed item is taken as new."""
     Seen.objects.claim({(SCOPE, "old")})
     village.says(item("old"), item("new"))
-    poll = go(source)
-    assert poll
-    assert poll.new == 1
+    fetch = go(source)
+    assert fetch
+    assert fetch.new == 1
     assert stored() == {"new"}
 
 
@@ -194,7 +194,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
 
     village.says(item("1"))
     with monkeypatch.context() as patched:
-        patched.setattr("listening.visit._keep", cut)
+        patched.setattr("listening.fetch._keep", cut)
         with pytest.raises(PowerCut):
             go(source)
     source.refresh_from_db()
@@ -205,7 +205,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
     assert go(source)
     assert stored() == {"1"}
     assert village.visits[1].cursor == {}
-    outcomes = Poll.objects.order_by("pk").values_list("outcome", "error")
+    outcomes = Fetch.objects.order_by("pk").values_list("outcome", "error")
     assert list(outcomes) == [("failed", "This fetch ended without a result."), ("ok", "")]
 
 
@@ -221,9 +221,9 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
     village.says(item("1"))
     with monkeypatch.context() as patched:
         patched.setattr(Source, "record_success", broken)
-        poll = go(source)
-    assert poll
-    assert (poll.outcome, source.cursor, stored()) == ("failed", {}, set())
+        fetch = go(source)
+    assert fetch
+    assert (fetch.outcome, source.cursor, stored()) == ("failed", {}, set())
     assert "disk on fire" in source.error
     go(source)
     assert stored() == {"1"}
@@ -231,19 +231,19 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
 
 def test_only_one_of_two_pollers_visits(source: Source) -> None:
     """Fails if `due` ignores the lease."""
-    assert source.start_poll(now=NOON)
+    assert source.start_fetch(now=NOON)
     again = Source.objects.get(pk=source.pk)
-    assert again.start_poll(now=NOON) is None
+    assert again.start_fetch(now=NOON) is None
 
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Village) -> None:
     """G3, G8. Fails if `due` ignores the lease."""
     village.answers = [Batch(items=(item("1"),))] * 8
-    done = at_once(*(lambda: visit(Source.objects.get(pk=source.pk)) for _ in range(8)))
-    assert len([poll for poll in done if poll]) == 1
+    done = at_once(*(lambda: fetch_source(Source.objects.get(pk=source.pk)) for _ in range(8)))
+    assert len([fetch for fetch in done if fetch]) == 1
     assert len(village.visits) == 1
-    assert Poll.objects.count() == Mention.objects.count() == 1
+    assert Fetch.objects.count() == Mention.objects.count() == 1
 
 
 def test_a_poller_that_wakes_after_its_lease_changes_nothing(
@@ -259,9 +259,9 @@ def test_a_poller_that_wakes_after_its_lease_changes_nothing(
         return Batch(items=(item("late"),), cursor={"seq": "late"})
 
     village.answers = [overslept]
-    poll = go(source)
-    assert poll
-    assert (poll.outcome, poll.new) == ("discarded", 0)
+    fetch = go(source)
+    assert fetch
+    assert (fetch.outcome, fetch.new) == ("discarded", 0)
     assert stored() == {"new"}
     assert source.cursor != {"seq": "late"}
 
@@ -291,12 +291,12 @@ def test_the_one_that_has_been_due_longest_is_next(
 ) -> None:
     """Neither name nor number counts. Fails if the first by name is taken."""
     for name, hours in (("b", 1), ("a", 2), ("d", 3), ("c", 4)):
-        make_source(address=name, next_poll_at=NOON - hours * HOUR)
-    make_source(address="later", next_poll_at=NOON + HOUR)
-    make_source(address="paused", next_poll_at=NOON - 9 * HOUR, is_active=False)
+        make_source(address=name, next_fetch_at=NOON - hours * HOUR)
+    make_source(address="later", next_fetch_at=NOON + HOUR)
+    make_source(address="paused", next_fetch_at=NOON - 9 * HOUR, is_active=False)
     village.answers = [Batch()] * 4
-    visited = [visit() for _ in range(5)]
-    assert [poll.source.name for poll in visited if poll] == ["c", "d", "a", "b"]
+    visited = [fetch_source() for _ in range(5)]
+    assert [fetch.source.name for fetch in visited if fetch] == ["c", "d", "a", "b"]
     assert visited[-1] is None
 
 
@@ -304,14 +304,14 @@ def test_what_always_kills_its_worker_keeps_nobody_waiting(
     make_source: Callable[..., Source], village: Village, clock: Any
 ) -> None:
     """Fails if the due time is not changed: after each lease the same source was first again."""
-    make_source(address="killer", next_poll_at=NOON - 9 * HOUR)
-    make_source(address="waits", next_poll_at=NOON - HOUR)
-    assert Source.objects.start_poll(now=datetime.now(UTC)).source.name == "killer"  # and it dies
+    make_source(address="killer", next_fetch_at=NOON - 9 * HOUR)
+    make_source(address="waits", next_fetch_at=NOON - HOUR)
+    assert Source.objects.start_fetch(now=datetime.now(UTC)).source.name == "killer"  # and it dies
     clock.shift(HOUR)
     village.answers = [Batch()]
-    assert visit().source.name == "waits"
-    assert Source.objects.start_poll(now=datetime.now(UTC)).source.name == "killer"
-    assert Source.objects.get(name="killer").polls.filter(outcome="failed").count() == 1
+    assert fetch_source().source.name == "waits"
+    assert Source.objects.start_fetch(now=datetime.now(UTC)).source.name == "killer"
+    assert Source.objects.get(name="killer").fetches.filter(outcome="failed").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -320,10 +320,10 @@ def test_pollers_at_once_take_one_source_each(
 ) -> None:
     """Fails without a lock: all took the first source."""
     for number in range(8):
-        make_source(address=str(number), next_poll_at=NOON - HOUR)
+        make_source(address=str(number), next_fetch_at=NOON - HOUR)
     village.answers = [Batch()] * 8
-    done = at_once(*[lambda: visit()] * 8)
-    assert {poll.source.name for poll in done if poll} == {str(number) for number in range(8)}
+    done = at_once(*[lambda: fetch_source()] * 8)
+    assert {fetch.source.name for fetch in done if fetch} == {str(number) for number in range(8)}
 
 
 # Errors
@@ -335,9 +335,9 @@ def test_an_error_becomes_a_health_line_and_keeps_the_cursor(
     village.says(item("1"))
     go(source)
     village.answers.append(ChannelError("blog.example does not answer."))
-    poll = go(source)
-    assert poll
-    assert (poll.outcome, poll.error) == ("failed", "blog.example does not answer.")
+    fetch = go(source)
+    assert fetch
+    assert (fetch.outcome, fetch.error) == ("failed", "blog.example does not answer.")
     assert (source.error, source.failures) == ("blog.example does not answer.", 1)
     assert (source.cursor, source.last_ok_at) == ({"seq": 1}, NOON)
     village.says()
@@ -350,7 +350,7 @@ def test_the_pause_doubles_up_to_six_hours(source: Source, village: Village) -> 
     for _ in range(12):
         village.answers.append(ChannelError("no"))
         go(source)
-        pauses.append((source.next_poll_at - NOON).total_seconds())
+        pauses.append((source.next_fetch_at - NOON).total_seconds())
     assert pauses[:6] == [600, 1200, 2400, 4800, 9600, 19200]
     assert set(pauses[6:]) == {6 * 3600}
 
@@ -361,7 +361,7 @@ def test_retry_after_is_honoured_within_reason(
 ) -> None:
     village.answers.append(ChannelError("busy", retry_after=asked))
     go(source)
-    assert source.next_poll_at == NOON + timedelta(seconds=pause)
+    assert source.next_fetch_at == NOON + timedelta(seconds=pause)
 
 
 def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
@@ -369,7 +369,7 @@ def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
 ) -> None:
     village.answers.append(ChannelError("gone", permanent=True))
     go(source)
-    assert source.next_poll_at == NOON + 6 * HOUR
+    assert source.next_fetch_at == NOON + 6 * HOUR
 
 
 def test_a_broken_listener_stops_only_itself(
@@ -407,9 +407,9 @@ def test_nul_and_lone_surrogates_are_gone_before_they_reach_the_database(
     """Fails without `storable`."""
     author = Author("feed", "a\0b", name="An\ud800na")
     village.says(item("1\0", text="a\0b\udfffc", title="\ud83d", author=author))
-    poll = go(source)
-    assert poll
-    assert (poll.new, poll.apart) == (1, 0)
+    fetch = go(source)
+    assert fetch
+    assert (fetch.new, fetch.quarantined) == (1, 0)
     mention = Mention.objects.get()
     assert (mention.key, mention.text, mention.title) == ("1", "abc", "")
     assert (mention.author_key, mention.author_name) == ("ab", "Anna")
@@ -425,13 +425,13 @@ def test_a_poison_item_is_set_apart_and_the_others_are_stored(
 ) -> None:
     """Fails if batches are not halved."""
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
-    poll = go(source)
-    assert poll
-    assert (poll.outcome, poll.new, poll.apart) == ("ok", 100 - len(bad), len(bad))
+    fetch = go(source)
+    assert fetch
+    assert (fetch.outcome, fetch.new, fetch.quarantined) == ("ok", 100 - len(bad), len(bad))
     assert stored() == {f"{n:03}" for n in range(100) if n not in bad}
-    for apart in SetApart.objects.all():
-        assert bytes(apart.raw) == b"\x00poison\xff"
-        assert "out of range" in apart.reason
+    for quarantined in Quarantined.objects.all():
+        assert bytes(quarantined.raw) == b"\x00poison\xff"
+        assert "out of range" in quarantined.reason
     assert source.cursor == {"seq": 1}
 
 
@@ -442,9 +442,9 @@ def test_a_key_too_large_for_its_index_is_set_apart_too(source: Source, village:
     """
     vast = "".join(chr(0x10000 + n * 977 % 0xF0000) for n in range(400))
     village.says(item(vast, scope=vast[::-1]), item("1"))
-    poll = go(source)
-    assert poll
-    assert (poll.outcome, poll.new, poll.apart) == ("ok", 1, 1)
+    fetch = go(source)
+    assert fetch
+    assert (fetch.outcome, fetch.new, fetch.quarantined) == ("ok", 1, 1)
     assert stored() == {"1"}
 
 
@@ -453,11 +453,11 @@ def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
 ) -> None:
     """Fails if `_keep` ignores the items that the listener quarantined."""
     village.says(item("1"), apart=(Apart(b"<entry", "no end"),))
-    poll = go(source)
-    assert poll
-    assert (poll.new, poll.apart) == (1, 1)
-    apart = SetApart.objects.get()
-    assert (bytes(apart.raw), apart.reason) == (b"<entry", "no end")
+    fetch = go(source)
+    assert fetch
+    assert (fetch.new, fetch.quarantined) == (1, 1)
+    quarantined = Quarantined.objects.get()
+    assert (bytes(quarantined.raw), quarantined.reason) == (b"<entry", "no end")
 
 
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
@@ -481,9 +481,9 @@ def test_an_absurd_date_breaks_nothing(
     """Fails if the date is stored as it came: year 1 in the far east is before Christ in UTC."""
     settings.TIME_ZONE = zone
     village.says(item("absurd", occurred_at=moment), item("1"))
-    poll = go(source)
-    assert poll
-    assert (poll.new, poll.apart) == (2, 0)
+    fetch = go(source)
+    assert fetch
+    assert (fetch.new, fetch.quarantined) == (2, 0)
     mention = Mention.objects.get(key="absurd")
     assert mention.occurred_at
     assert abs(mention.occurred_at - moment) < timedelta(days=4)
@@ -547,7 +547,7 @@ def test_a_second_source_sights_the_same_mention(
     assert Mention.objects.count() == 1
     assert set(Sighting.objects.values_list("source", flat=True)) == {one.pk, two.pk}
     assert Sighting.objects.count() == 2
-    assert not SetApart.objects.exists()
+    assert not Quarantined.objects.exists()
 
 
 def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
@@ -621,11 +621,11 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
         return fresh
 
     monkeypatch.setattr(SeenManager, "claim", in_turn)
-    monkeypatch.setattr("listening.visit._CHUNK", 200)
+    monkeypatch.setattr("listening.fetch._CHUNK", 200)
     sources = [make_source(address=f"https://{n}.example") for n in range(2)]
     village.answers = [Batch(items=tuple(items)), Batch(items=tuple(items[100:]))]
-    at_once(*(lambda source=source: visit(source) for source in sources))
-    assert list(Poll.objects.values_list("outcome", "error")) == [("ok", "")] * 2
+    at_once(*(lambda source=source: fetch_source(source) for source in sources))
+    assert list(Fetch.objects.values_list("outcome", "error")) == [("ok", "")] * 2
     assert Mention.objects.count() == 600
 
 
@@ -661,7 +661,7 @@ def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So the cleanup finds the file. Fails if files are stored in the transaction of the fetch."""
-    monkeypatch.setattr("listening.visit._sight", lambda *_: 1 / 0)
+    monkeypatch.setattr("listening.fetch._sight", lambda *_: 1 / 0)
     village.says(letter())
     done = go(source)
     assert done
@@ -677,7 +677,7 @@ def test_a_letter_that_the_database_refuses_takes_no_file_of_the_others_with_it(
 ) -> None:
     village.says(letter("1"), item("2", kind="x" * 500), letter("3"))
     go(source)
-    assert SetApart.objects.count() == 1
+    assert Quarantined.objects.count() == 1
     kept = Enclosure.objects.order_by("mention__key")
     assert [each.mention.key for each in kept] == ["1", "3"]
     assert on_disk(media) == {each.attachment.file.name for each in kept}

@@ -16,9 +16,9 @@ from django.utils import timezone
 from crm.ledger import tellable
 from crm.models import Attachment
 from listening.models.mention import Enclosure, Mention
+from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
-from listening.models.set_apart import SetApart
-from listening.models.source import EVERYTHING, Poll, Source
+from listening.models.source import EVERYTHING, Fetch, Source
 from scrm.channels.base import Batch, ChannelError, File, Item
 from scrm.db.retry import again, is_passing
 from scrm.text.clean import storable
@@ -31,31 +31,31 @@ _CHUNK = 2000
 _ENDING = re.compile(r"\.[a-z0-9]{1,10}")
 
 
-def visit(source: Source | None = None) -> Poll | None:
+def fetch_source(source: Source | None = None) -> Fetch | None:
     """Fetch this source, or the one that has been due longest; return the finished fetch.
 
     None if no source is due, or another worker is fetching it.
     """
     # Commits the claim first: a worker that dies in the fetch leaves a lease that lapses.
-    poll = (source or Source.objects).start_poll(now=timezone.now())
-    if poll is None:
+    fetch = (source or Source.objects).start_fetch(now=timezone.now())
+    if fetch is None:
         return None
-    source = poll.source
+    source = fetch.source
     try:
         # No transaction from here on: a slow network must not hold locks.
         batch = _listen(source)
         # Before the transaction: a rollback cannot remove files.
         files = _set_down(batch.items)
-        again(lambda: _keep(poll, batch, files, now=timezone.now()))
+        again(lambda: _keep(fetch, batch, files, now=timezone.now()))
     except ChannelError as error:
-        _fail(poll, error)
+        _fail(fetch, error)
     except Exception as error:  # a broken listener must not stop the other sources
         # a transient error of our own database: the lease lapses and the fetch is repeated
         if is_passing(error):
             raise
-        _log.exception("visit failed", source=source.pk)
-        _fail(poll, ChannelError(f"scrm could not read the response: {error!r}"[:500]))
-    return poll
+        _log.exception("fetch failed", source=source.pk)
+        _fail(fetch, ChannelError(f"scrm could not read the response: {error!r}"[:500]))
+    return fetch
 
 
 def _listen(source: Source) -> Batch:
@@ -66,33 +66,33 @@ def _listen(source: Source) -> Batch:
 
 
 @transaction.atomic
-def _keep(poll: Poll, batch: Batch, files: Files, *, now: datetime) -> None:
+def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
     """Store items and cursor in one transaction; an overtaken fetch stores nothing."""
     # The fence: if another fetch has begun since, its cursor must not be overwritten.
-    source = poll.fence()
+    source = fetch.fence()
     if source is None:
         return
-    SetApart.objects.bulk_create(
-        SetApart(poll=poll, raw=each.raw, reason=each.reason, at=now) for each in batch.apart
+    Quarantined.objects.bulk_create(
+        Quarantined(fetch=fetch, raw=each.raw, reason=each.reason, at=now) for each in batch.apart
     )
-    poll.found, poll.size = len(batch.items), batch.size
-    poll.new = store(poll, source, batch.items, files, now=now) if batch.items else 0
-    poll.apart = poll.set_apart.count()
-    poll.end(Poll.Outcome.UNCHANGED if batch.unchanged else Poll.Outcome.OK, now=now)
+    fetch.found, fetch.size = len(batch.items), batch.size
+    fetch.new = store(fetch, source, batch.items, files, now=now) if batch.items else 0
+    fetch.quarantined = fetch.quarantined_items.count()
+    fetch.end(Fetch.Outcome.UNCHANGED if batch.unchanged else Fetch.Outcome.OK, now=now)
     source.record_success(cursor=batch.cursor, next_after=batch.next_after, now=now)
 
 
-def _fail(poll: Poll, error: ChannelError) -> None:
+def _fail(fetch: Fetch, error: ChannelError) -> None:
     now = timezone.now()
     with transaction.atomic():
-        source = poll.fence()
+        source = fetch.fence()
         if source:
-            poll.end(Poll.Outcome.FAILED, now=now, error=error.message)
+            fetch.end(Fetch.Outcome.FAILED, now=now, error=error.message)
             source.record_failure(error, now=now)
 
 
 def store(
-    poll: Poll, source: Source, items: Sequence[Item], files: Files = NONE, *, now: datetime
+    fetch: Fetch, source: Source, items: Sequence[Item], files: Files = NONE, *, now: datetime
 ) -> int:
     """Store new items and record every sighting; return how many items were new.
 
@@ -104,36 +104,38 @@ def store(
     by_place = {(item.scope, item.key): item for item in items}
     ordered = [by_place[place] for place in sorted(by_place)]
     return sum(
-        _store_or_halve(poll, source, ordered[start : start + _CHUNK], files, now)
+        _store_or_halve(fetch, source, ordered[start : start + _CHUNK], files, now)
         for start in range(0, len(ordered), _CHUNK)
     )
 
 
 def _store_or_halve(
-    poll: Poll, source: Source, items: Sequence[Item], files: Files, now: datetime
+    fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime
 ) -> int:
     try:
         # A savepoint: without it one refused item would abort the whole transaction.
         with transaction.atomic():
-            return _store(poll, source, items, files, now)
+            return _store(fetch, source, items, files, now)
     except (DatabaseError, ValueError, OverflowError) as error:
         if is_passing(error):
             raise
         if len(items) == 1:
-            SetApart.objects.create(poll=poll, raw=items[0].raw, reason=str(error)[:2000], at=now)
+            Quarantined.objects.create(
+                fetch=fetch, raw=items[0].raw, reason=str(error)[:2000], at=now
+            )
             return 0
         half = len(items) // 2
         halves = (items[:half], items[half:])
-        return sum(_store_or_halve(poll, source, each, files, now) for each in halves)
+        return sum(_store_or_halve(fetch, source, each, files, now) for each in halves)
 
 
-def _store(poll: Poll, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
+def _store(fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
     # Claiming decides which items are new, even against a fetch that runs at the same moment.
     fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
     new = [item for item in items if (item.scope, item.key) in fresh]
-    mentions = Mention.objects.bulk_create(_mention(poll, source, item, now) for item in new)
+    mentions = Mention.objects.bulk_create(_mention(fetch, source, item, now) for item in new)
     _enclose(zip(mentions, new, strict=True), files)
-    sighted = _sight(poll, source, items, now)
+    sighted = _sight(fetch, source, items, now)
     if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
         # First found as talk about us, now known to be addressed to us: process it again.
         mere_talk = Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False)
@@ -176,11 +178,11 @@ def _enclose(found: Iterable[tuple[Mention, Item]], files: Files) -> None:
     )
 
 
-def _mention(poll: Poll, source: Source, item: Item, now: datetime) -> Mention:
+def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention:
     return Mention(
         scope=item.scope,
         key=item.key,
-        poll=poll,
+        fetch=fetch,
         author_network=item.author.network,
         author_key=item.author.key,
         author_handle=item.author.handle[:300],
@@ -214,12 +216,12 @@ def _is_backlog(source: Source, item: Item) -> bool:
     return item.occurred_at < source.cases_since
 
 
-def _sight(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
+def _sight(fetch: Fetch, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
     """Record which mentions this source shows for the first time; return their ids."""
     # ORDER BY and ON CONFLICT: two sources may record the same mentions at the same moment.
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO listening_sighting (mention_id, source_id, poll_id, at) "
+            "INSERT INTO listening_sighting (mention_id, source_id, fetch_id, at) "
             "SELECT mention.id, %s, %s, %s FROM listening_mention mention "
             "JOIN unnest(%s::text[], %s::text[]) AS found (scope, key) "
             "ON mention.scope = found.scope AND mention.key = found.key "
@@ -228,7 +230,7 @@ def _sight(poll: Poll, source: Source, items: Sequence[Item], now: datetime) -> 
             "ORDER BY mention.id ON CONFLICT DO NOTHING RETURNING mention_id",
             [
                 source.pk,
-                poll.pk,
+                fetch.pk,
                 now,
                 [item.scope for item in items],
                 [item.key for item in items],

@@ -3,14 +3,14 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from listening.models.source import Poll
+from listening.models.source import Fetch
 
 
-class SetApart(models.Model):
+class Quarantined(models.Model):
     """A quarantined item, which could not be stored or processed: its raw bytes and the reason."""
 
-    poll = models.ForeignKey(Poll, models.PROTECT, related_name="set_apart")
-    mention = models.OneToOneField("Mention", models.PROTECT, null=True, related_name="set_apart")
+    fetch = models.ForeignKey(Fetch, models.PROTECT, related_name="quarantined_items")
+    mention = models.OneToOneField("Mention", models.PROTECT, null=True, related_name="quarantined")
     raw = models.BinaryField()
     reason = models.TextField()
     at = models.DateTimeField(default=timezone.now)
