@@ -8,8 +8,8 @@ from django.utils import timezone
 from crm.models import Job, Notice
 from responses import bulk
 from responses.file_cleanup import sweep
-from responses.models import Proof
-from responses.proof import run
+from responses.models import RecordCheck
+from responses.record_check import run
 
 
 @shared_task(name="responses.bulk")
@@ -23,8 +23,8 @@ def carry_out(job: int) -> None:
 
 
 @shared_task(name="responses.prove")
-def prove(pk: int) -> None:
-    run.prove(Proof.objects.get(pk=pk), room=run.ROOM)
+def check_record(pk: int) -> None:
+    run.check_record(RecordCheck.objects.get(pk=pk), room=run.ROOM)
 
 
 @shared_task(name="responses.sweep")

@@ -17,7 +17,7 @@ from crm.models import Account, Job, Notice
 from listening.fetch import fetch_source
 from listening.models import Mention, Source
 from responses import outbox, release, restored_database, throttle
-from responses.models import Delivery, Proof, Response, Trouble
+from responses.models import Delivery, RecordCheck, Response, Trouble
 from responses.results import feedback
 from routing.models import Presence
 from routing.wake import wake_snoozed
@@ -53,8 +53,8 @@ def tick() -> None:
     for response in Response.objects.undecided(now)[:MOST]:
         release.escalate(response, now=now)
     # One record check a night, at two o'clock in the zone of the workspace.
-    Proof.objects.call_for_the_night(now)
-    nudge_rare("responses.prove", Proof.objects.due(now), oldest_by="asked_at")
+    RecordCheck.objects.start_nightly(now)
+    nudge_rare("responses.prove", RecordCheck.objects.due(now), oldest_by="asked_at")
     nudge_each("crm.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
     feedback.fall_silent(now=now)

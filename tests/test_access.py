@@ -103,7 +103,7 @@ GET = {
     ITS_LEADS: "responses:campaign_edit",
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
-    ABOVE: "responses:proof",
+    ABOVE: "responses:record_check",
     MINE: "crm:job",
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
@@ -137,7 +137,7 @@ POST = {
     "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
     UPLOAD: "routing:survey routing:survey_bad",
     OWN: "routing:issue_edit routing:issue_close",
-    ABOVE: "responses:proof responses:pause responses:release",
+    ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
     "responses:take_down",
     NO_BLOG: "crm:blog_again",

@@ -317,7 +317,7 @@ UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey"}
 
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
-    "responses:put_away", "responses:review", "responses:proof", "routing:issue",
+    "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
     "listening:source_fetch", "responses:correct", "responses:take_down", "crm:blog_again",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",

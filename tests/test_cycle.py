@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from crm.models import Interaction, Profile, ProfileLink, User
 from listening.models import Mention, Source
-from responses.models import Delivery, Feedback, Hole, Proof, Response, ResponseRule
-from responses.proof.run import prove
+from responses.models import Delivery, Feedback, Gap, RecordCheck, Response, ResponseRule
+from responses.record_check.run import check_record
 from responses.trace import walk
 from routing.models import Case, CaseEvent, Issue
 from scrm.channels.sandbox import community
@@ -249,10 +249,10 @@ def nobody_was_heard_twice() -> None:
 
 
 def the_record_is_whole() -> None:
-    proof = Proof.objects.create()
-    prove(proof)
-    assert not proof.missed
-    assert not Hole.objects.exists()
+    record_check = RecordCheck.objects.create()
+    check_record(record_check)
+    assert not record_check.missed
+    assert not Gap.objects.exists()
 
 
 def from_the_feedback_back_to_the_poll(feedback: Feedback) -> None:

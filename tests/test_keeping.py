@@ -186,12 +186,12 @@ def test_what_an_own_source_heard_stays_with_all_that_came_of_it(
     assert set(CaseEvent.objects.values_list("kind", flat=True)) >= {"routed", "claimed"}
     assert not CaseEvent.objects.filter(revision__isnull=False).exists()
     assert not Profile.objects.filter(network__startswith="sandbox.").exists()
-    assert prove() == "No gaps found."
+    assert check_record() == "No gaps found."
 
 
-def prove() -> str:
+def check_record() -> str:
     words = StringIO()
-    call_command("prove", stdout=words)
+    call_command("check_record", stdout=words)
     return words.getvalue().strip()
 
 

@@ -119,7 +119,7 @@ def every_sending_is_in_the_ledger_once_and_every_feedback_has_a_parent() -> Non
 
 
 def the_record_is_whole() -> None:
-    assert run("prove") == ["No gaps found."]
+    assert run("check_record") == ["No gaps found."]
 
 
 def every_state_can_be_seen() -> None:

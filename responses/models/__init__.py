@@ -5,7 +5,7 @@ from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
 from responses.models.feedback import Feedback
 from responses.models.history_view import HistoryView
-from responses.models.proof import Hole, Proof
+from responses.models.record_check import Gap, RecordCheck
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
 from responses.models.saved_reply import SavedReply
@@ -19,9 +19,9 @@ __all__ = [
     "Delivery",
     "Draft",
     "Feedback",
+    "Gap",
     "HistoryView",
-    "Hole",
-    "Proof",
+    "RecordCheck",
     "Response",
     "ResponseEvent",
     "ResponseRule",

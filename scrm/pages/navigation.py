@@ -237,7 +237,7 @@ def _records(user: User) -> list[Item]:
         _("Response history"): "responses:history",
     }
     if user.sees_everything:
-        pages[_("Record check")] = "responses:proof"
+        pages[_("Record check")] = "responses:record_check"
     return [Item(label, reverse(name)) for label, name in pages.items()]
 
 

@@ -35,8 +35,9 @@ _TABLES = {
     Fate.LEFT: "auth.Group auth.Group_permissions auth.Permission contenttypes.ContentType "
     "crm.Instance listening.TopicStamp pghistory.Context scrm.Heartbeat scrm.Sample "
     "sessions.Session",
-    Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Hole "
-    "responses.Proof responses.Trouble crm.Notice routing.Presence sandbox.Fault sandbox.Post",
+    Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Gap "
+    "responses.RecordCheck responses.Trouble crm.Notice routing.Presence sandbox.Fault "
+    "sandbox.Post",
     Fate.FOLLOWS: "account.EmailAddress crm.Account crm.AccountChange crm.UserChange "
     "listening.Fetch listening.Source listening.SourceChange listening.TopicChange "
     "listening.TopicRevision responses.CampaignChange responses.ResponseRuleChange "

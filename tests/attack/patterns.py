@@ -129,12 +129,12 @@ Strings = set[tuple[str, str]]
 
 def hostile(pattern: re.Pattern[Any]) -> Strings:
     found: Strings = set()
-    _walk(list(parser.parse(pattern.pattern, pattern.flags)), "", found)
+    _add_neighbours(list(parser.parse(pattern.pattern, pattern.flags)), "", found)
     found |= {("", piece) for each in list(found) for piece in each}
     return {(first, pump) for first, pump in found if pump}
 
 
-def _walk(nodes: list[Any], before: str, found: Strings) -> str:
+def _add_neighbours(nodes: list[Any], before: str, found: Strings) -> str:
     """Add hostile strings to `found`.
 
     Return `before` with the shortest text that these nodes match.
@@ -144,13 +144,13 @@ def _walk(nodes: list[Any], before: str, found: Strings) -> str:
         if operation in REPEATS:
             said = _repeat(value, said, found)
         elif operation is code.SUBPATTERN:
-            said = _walk(list(value[-1]), said, found)
+            said = _add_neighbours(list(value[-1]), said, found)
         elif operation is code.BRANCH:
-            said, *_others = [_walk(list(each), said, found) for each in value[1]]
+            said, *_others = [_add_neighbours(list(each), said, found) for each in value[1]]
         elif operation is code.ATOMIC_GROUP:
-            said = _walk(list(value), said, found)
+            said = _add_neighbours(list(value), said, found)
         elif operation in (code.ASSERT, code.ASSERT_NOT):
-            _walk(list(value[1]), said, found)
+            _add_neighbours(list(value[1]), said, found)
         else:
             said += _sign(operation, value)
     found.add(("", said))
@@ -160,7 +160,7 @@ def _walk(nodes: list[Any], before: str, found: Strings) -> str:
 
 def _repeat(value: Any, before: str, found: Strings) -> str:
     least, most, inside = value
-    once = _walk(list(inside), before, found)[len(before) :]
+    once = _add_neighbours(list(inside), before, found)[len(before) :]
     if most >= MANY:
         for pump in {once, *_each(list(inside))}:
             found.add((before, pump))
@@ -179,7 +179,7 @@ def _each(nodes: list[Any]) -> Iterator[str]:
             yield from (_sign(code.IN, [each]) for each in members[:: len(members) // 8 or 1])
         elif operation is code.BRANCH:
             for each in value[1]:
-                yield _walk(list(each), "", set())
+                yield _add_neighbours(list(each), "", set())
         elif operation is code.SUBPATTERN:
             yield from _each(list(value[-1]))
 

@@ -26,9 +26,9 @@ from crm.models import Account, Department, Interaction, Pause, User
 from responses import check_sending, outbox, release, throttle
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down, undo
-from responses.models import Delivery, Hole, Proof, Response
+from responses.models import Delivery, Gap, RecordCheck, Response
 from responses.models.response import Refused
-from responses.proof import run
+from responses.record_check import run
 from responses.rules.judge import content_hash
 from routing.models import Case
 from routing.models.status import Stale
@@ -80,11 +80,11 @@ def move(weight: int) -> Callable[[Move], Move]:
     All that the event does depends only on the random generator it is given.
     """
 
-    def put_down(function: Move) -> Move:
+    def store(function: Move) -> Move:
         _moves[function] = weight
         return function
 
-    return put_down
+    return store
 
 
 @contextmanager
@@ -513,9 +513,9 @@ class Once(RuleBasedStateMachine):
         left = left.exclude(pk__in=Delivery.objects.to_check(self.now).values("pk"))
         assert set(left.values_list("state", flat=True)) <= {"sent", "cancelled"}
         self._what_stands_there_is_what_the_record_says()
-        run.prove(Proof.objects.create())
-        told = Hole.objects.open().exclude(check_key="mention")  # the test imports no mentions
-        assert [hole.words for hole in told] == []
+        run.check_record(RecordCheck.objects.create())
+        told = Gap.objects.open().exclude(check_key="mention")  # the test imports no mentions
+        assert [gap.words for gap in told] == []
 
     def _what_stands_there_is_what_the_record_says(self) -> None:
         for key in self.network.stands:

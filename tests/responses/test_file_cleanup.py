@@ -19,7 +19,7 @@ from crm.models import Attachment, Interaction, Job, User
 from listening.models import Enclosure, Mention, Source
 from responses import file_cleanup as sweeping
 from responses.file_cleanup import UNTOUCHED, sweep
-from responses.models import Draft, Proof, Response, proof
+from responses.models import Draft, RecordCheck, Response, record_check
 from routing.models import Case
 from tests.together import at_once
 
@@ -157,8 +157,8 @@ def test_a_scan_that_was_swept_away_is_told_of_when_it_is_logged(
 
 def test_it_is_called_for_once_a_night(monkeypatch: pytest.MonkeyPatch) -> None:
     nudged: list[str] = []
-    monkeypatch.setattr(proof, "nudge", nudged.append)
+    monkeypatch.setattr(record_check, "nudge", nudged.append)
     night = timezone.now().replace(hour=3)
     for _ in range(2):
-        Proof.objects.call_for_the_night(night)
+        RecordCheck.objects.start_nightly(night)
     assert nudged == ["responses.sweep"]

@@ -23,7 +23,7 @@ from responses import corrections, outbox, release
 from responses.compose import Words, state_publicly
 from responses.models import Campaign, Delivery, Draft, Response, ResponseRule
 from responses.models.sending import Sending
-from responses.proof import checks
+from responses.record_check import checks
 from routing.models import Case, Issue
 from scrm.channels.base import Outgoing
 from scrm.channels.registry import channel
@@ -120,7 +120,7 @@ def names(sent: Outgoing) -> list[str]:
     return [each.name for each in sent.attachments]
 
 
-def holes() -> list[str]:
+def gaps() -> list[str]:
     """The gaps that the nightly record check would report about our responses."""
     wanted = [each for each in checks.CHECKS if each.key in {"response", "signatures", "sending"}]
     return [says["words"] for check in wanted for says in check.find().values()]
@@ -173,7 +173,7 @@ def test_a_file_removed_on_the_approvals_page_voids_what_was_signed(
     client.post(url("approve", held), {"shown": held.content_hash})
     (sent,) = leave(network)
     assert names(sent) == ["voucher.pdf"]
-    assert not holes()
+    assert not gaps()
 
 
 def test_what_was_sent_back_leaves_without_the_file_that_was_to_go(
@@ -228,7 +228,7 @@ def test_what_is_planned_is_changed_and_leaves_once_at_its_time(
     assert not Delivery.objects.due(timezone.now() + timedelta(hours=23)).exists()
     (sent,) = leave(network)
     assert (sent.text, names(sent)) == ("So sorry.", ["voucher.pdf"])
-    assert not holes()
+    assert not gaps()
 
 
 def test_a_file_removed_from_what_is_planned_makes_the_rules_speak_again(
@@ -294,7 +294,7 @@ def test_what_failed_is_changed_and_sent_instead(
     (sent,) = leave(network)
     assert names(sent) == ["voucher.pdf"]
     assert not Delivery.objects.to_check(timezone.now()).exists()
-    assert not holes()
+    assert not gaps()
 
 
 def test_what_failed_is_sent_instead_once(

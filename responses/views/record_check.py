@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, supervisor_only
 from crm.models import Profile
-from responses.models import Hole, Proof, Response
-from responses.proof.checks import CHECKS
+from responses.models import Gap, RecordCheck, Response
+from responses.record_check.checks import CHECKS
 from routing.models import Case
 
 MOST = 200
@@ -25,7 +25,7 @@ MOST_CLOSED = 20
 class Told:
     """A gap, and those of its neighbouring rows that exist."""
 
-    hole: Hole
+    gap: Gap
     name: str | Promise
     response: Response | None
     case: Case | None
@@ -34,31 +34,31 @@ class Told:
 
 @supervisor_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def proof(request: StaffRequest) -> HttpResponse:
+def record_check(request: StaffRequest) -> HttpResponse:
     """Show the gaps and the checks of the record; POST starts a check now."""
     if request.method == "POST":
-        Proof.objects.ask(by=request.user)
+        RecordCheck.objects.ask(by=request.user)
         messages.success(request, _("The check has started. Reload this page in a moment."))
-        return redirect("responses:proof")
-    last = Proof.objects.exclude(ended_at=None).order_by("-pk").first()
-    open_holes = Hole.objects.open()
+        return redirect("responses:record_check")
+    last = RecordCheck.objects.exclude(ended_at=None).order_by("-pk").first()
+    open_gaps = Gap.objects.open()
     context = {
         "last": last,
-        "running": Proof.objects.filter(ended_at=None).order_by("pk").first(),
-        "holes": _told(list(open_holes[:MOST])),
-        "more": max(open_holes.count() - MOST, 0),
-        "closed": _told(list(Hole.objects.exclude(closed_at=None)[:MOST_CLOSED])),
+        "running": RecordCheck.objects.filter(ended_at=None).order_by("pk").first(),
+        "gaps": _told(list(open_gaps[:MOST])),
+        "more": max(open_gaps.count() - MOST, 0),
+        "closed": _told(list(Gap.objects.exclude(closed_at=None)[:MOST_CLOSED])),
         "checks": [(each, last.found.get(each.key), last.missed.get(each.key)) for each in CHECKS]
         if last
         else [(each, None, None) for each in CHECKS],
     }
-    return render(request, "responses/proof.html", context)
+    return render(request, "responses/record_check.html", context)
 
 
-def _told(holes: Sequence[Hole]) -> list[Told]:
+def _told(gaps: Sequence[Gap]) -> list[Told]:
     """Load the neighbours of gaps: three queries, however many gaps there are."""
     keys = {
-        name: {hole.there[name] for hole in holes if name in hole.there}
+        name: {gap.there[name] for gap in gaps if name in gap.there}
         for name in ("response", "case", "profile")
     }
     responses = Response.objects.in_bulk(keys["response"])
@@ -67,11 +67,11 @@ def _told(holes: Sequence[Hole]) -> list[Told]:
     names = {check.key: check.name for check in CHECKS}
     return [
         Told(
-            hole,
-            names.get(hole.check_key, hole.check_key),
-            responses.get(hole.there.get("response")),
-            cases.get(hole.there.get("case")),
-            profiles.get(hole.there.get("profile")),
+            gap,
+            names.get(gap.check_key, gap.check_key),
+            responses.get(gap.there.get("response")),
+            cases.get(gap.there.get("case")),
+            profiles.get(gap.there.get("profile")),
         )
-        for hole in holes
+        for gap in gaps
     ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from responses.proof.check import Check
+from responses.record_check.base import Check
 
 CHECKS = (
     Check(

@@ -9,9 +9,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from responses.models import Hole, Proof
-from responses.proof.check import MOST, Check
-from responses.proof.checks import CHECKS
+from responses.models import Gap, RecordCheck
+from responses.record_check.base import MOST, Check
+from responses.record_check.checks import CHECKS
 
 _log = structlog.get_logger(__name__)
 PATIENCE = 60
@@ -21,32 +21,32 @@ ROOM = 10
 _UNFINISHED = "The check started but did not finish. It runs again the next night."
 
 
-def prove(proof: Proof, *, room: float | None = None) -> None:
+def check_record(record_check: RecordCheck, *, room: float | None = None) -> None:
     """Run all checks, each by itself, continuing where an earlier attempt stopped.
 
     room: seconds after which the rest is left to the next task; None runs all of them now. A
     process that dies or is stopped during a check loses that check and no other.
     """
-    if not proof.claim():
+    if not record_check.claim():
         return
     began = monotonic()
     for check in CHECKS:
-        if check.key in proof.found or check.key in proof.missed:
+        if check.key in record_check.found or check.key in record_check.missed:
             continue
         if room is not None and monotonic() - began > room:
-            proof.rest()
+            record_check.rest()
             return
         # Before the check: if the process dies in it, the next attempt skips it.
-        proof.note(check.key, missed=_UNFINISHED)
+        record_check.note(check.key, missed=_UNFINISHED)
         try:
-            _make(check, proof)
+            _make(check, record_check)
         except SoftTimeLimitExceeded:
-            proof.rest()
+            record_check.rest()
             return
-    proof.end()
+    record_check.end()
 
 
-def _make(check: Check, proof: Proof) -> None:
+def _make(check: Check, record_check: RecordCheck) -> None:
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -54,12 +54,12 @@ def _make(check: Check, proof: Proof) -> None:
                 cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
             found = check.find()
             whole = len(found) < MOST
-            Hole.put_down(check.key, found, all_of_them=whole, now=timezone.now())
+            Gap.store(check.key, found, all_of_them=whole, now=timezone.now())
     except OperationalError as error:
         if not connection.is_usable():
             raise  # the database is unavailable: the tick starts another attempt
         _log.warning("check not made", check=check.key, error=str(error))
         why = f"It took longer than {PATIENCE} seconds, or the database stopped it."
-        proof.note(check.key, missed=f"{why} It runs again the next night.")
+        record_check.note(check.key, missed=f"{why} It runs again the next night.")
     else:
-        proof.note(check.key, found=len(found))
+        record_check.note(check.key, found=len(found))

@@ -34,9 +34,9 @@ class Check:
             cursor.execute(self.query, {"heard": _heard(), "most": MOST})
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
-        holes = [row for row in rows if _is_hole(row)][:MOST]
-        _walk(holes)
-        return {str(row["subject"]): self._told(row) for row in holes}
+        gaps = [row for row in rows if _is_gap(row)][:MOST]
+        _add_neighbours(gaps)
+        return {str(row["subject"]): self._told(row) for row in gaps}
 
     def _told(self, row: dict[str, Any]) -> dict[str, Any]:
         """Message and neighbours. Other columns only fill in the message or decide."""
@@ -47,7 +47,7 @@ class Check:
 NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
 
 
-def _is_hole(row: dict[str, Any]) -> bool:
+def _is_gap(row: dict[str, Any]) -> bool:
     """Whether a row is a gap. Only signatures are checked here: their hash is made in Python."""
     if "signed" not in row:
         return True
@@ -59,17 +59,17 @@ def _is_hole(row: dict[str, Any]) -> bool:
     return bool(signed.count(wanted) < max(len(steps), 1))
 
 
-def _walk(holes: list[dict[str, Any]]) -> None:
+def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
     """Add the case of each conversation, and the last response of each case."""
-    talks = [row["conversation"] for row in holes if row.get("conversation")]
+    talks = [row["conversation"] for row in gaps if row.get("conversation")]
     links = CaseConversation.objects.filter(conversation__in=talks).order_by("pk") if talks else []
     cases = {link.conversation_id: link.case_id for link in links}
-    for row in holes:
+    for row in gaps:
         row["case"] = row.get("case") or cases.get(row.get("conversation", 0))
-    known = [row["case"] for row in holes if row["case"]]
+    known = [row["case"] for row in gaps if row["case"]]
     said = Response.objects.filter(case__in=known).order_by("pk") if known else []
     last = {response.case_id: response.pk for response in said}
-    for row in holes:
+    for row in gaps:
         row["response"] = row.get("response") or last.get(row["case"])
 
 

@@ -22,11 +22,11 @@ from listening.fetch import fetch_source
 from listening.models import Source
 from responses import check_sending, outbox, release
 from responses.compose import Words, places_for, reply, state_publicly
-from responses.models import Delivery, Hole, Proof, Response, ResponseRule, proof
-from responses.proof import run
-from responses.proof.check import Check
-from responses.proof.checks import CHECKS
-from responses.tasks import prove
+from responses.models import Delivery, Gap, RecordCheck, Response, ResponseRule, record_check
+from responses.record_check import run
+from responses.record_check.base import Check
+from responses.record_check.checks import CHECKS
+from responses.tasks import check_record
 from routing.models import Case
 from scrm import pipeline
 from scrm.celery import app
@@ -78,14 +78,14 @@ def hear(source: Source) -> None:
     pipeline.process()
 
 
-def holes() -> list[Hole]:
+def gaps() -> list[Gap]:
     """The gaps that a record check reports now."""
-    mine = Proof.objects.create()
-    run.prove(mine)
+    mine = RecordCheck.objects.create()
+    run.check_record(mine)
     mine.refresh_from_db()
     assert not mine.missed
     assert set(mine.found) == {check.key for check in CHECKS}
-    return list(Hole.objects.open())
+    return list(Gap.objects.open())
 
 
 def by_force(statement: str, *values: object) -> None:
@@ -100,7 +100,7 @@ def by_force(statement: str, *values: object) -> None:
 
 
 ROWS = {
-    "visit": "listening_fetch WHERE id = (SELECT min(fetch_id) FROM listening_mention)",
+    "fetch": "listening_fetch WHERE id = (SELECT min(fetch_id) FROM listening_mention)",
     "sighting": "listening_sighting WHERE id = (SELECT min(id) FROM listening_sighting)",
     "mention": "listening_mention WHERE id = (SELECT min(id) FROM listening_mention)",
     "touchpoint": "crm_interaction WHERE id = (SELECT min(id) FROM crm_interaction)",
@@ -121,14 +121,14 @@ ROWS = {
 
 
 def test_a_whole_chain_has_no_hole(whole: Response) -> None:
-    assert holes() == []
+    assert gaps() == []
 
 
 @pytest.mark.parametrize("check", ROWS)
 def test_each_missing_row_is_told_of_once_and_nothing_else_is(whole: Response, check: str) -> None:
     by_force(f"DELETE FROM {ROWS[check]}")
-    found = holes()
-    assert [hole.check_key for hole in found] == [check], [hole.words for hole in found]
+    found = gaps()
+    assert [gap.check_key for gap in found] == [check], [gap.words for gap in found]
     assert found[0].there.get("response", whole.pk) == whole.pk
     assert ("response" in found[0].there) == (check != "response")
 
@@ -144,18 +144,18 @@ def test_each_missing_row_is_told_of_once_and_nothing_else_is(whole: Response, c
 )
 def test_the_ledger_says_what_was_sent(whole: Response, change: str, words: str) -> None:
     by_force(f"UPDATE {change}")
-    told = [hole for hole in holes() if hole.check_key == "same_words"]
-    assert [words in hole.words for hole in told] == [True]
+    told = [gap for gap in gaps() if gap.check_key == "same_words"]
+    assert [words in gap.words for gap in told] == [True]
 
 
 def test_words_that_nobody_signed_are_told_of(whole: Response) -> None:
     by_force("UPDATE responses_response SET text = 'Never.'")
-    assert {hole.check_key for hole in holes()} == {"signatures", "same_words"}
+    assert {gap.check_key for gap in gaps()} == {"signatures", "same_words"}
 
 
 def test_a_step_that_is_missing_is_told_of(whole: Response) -> None:
     by_force('UPDATE responses_approvalrequest SET steps = \'["lead", "supervisor"]\'')
-    assert [hole.check_key for hole in holes()] == ["signatures"]
+    assert [gap.check_key for gap in gaps()] == ["signatures"]
 
 
 def test_what_has_not_left_yet_and_what_was_sent_again_are_whole(
@@ -164,15 +164,15 @@ def test_what_has_not_left_yet_and_what_was_sent_again_are_whole(
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)
     response = answer(Case.objects.get(), by=agent)
-    assert holes() == []
+    assert gaps() == []
     community.fail(MICROBLOG, "refused")
     outbox.deliver(response.deliveries.get())
     again = check_sending.send_again(response.deliveries.get(), by=agent)
     outbox.deliver(again)
-    assert holes() == []
+    assert gaps() == []
 
     by_force("DELETE FROM responses_delivery WHERE state = 'failed'")
-    assert [hole.check_key for hole in holes()] == ["sending"]
+    assert [gap.check_key for gap in gaps()] == ["sending"]
 
 
 def test_a_statement_to_many_is_whole_and_its_sending_is_missed(
@@ -184,9 +184,9 @@ def test_a_statement_to_many_is_whole_and_its_sending_is_missed(
     case = Case.objects.get()
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, case=case)
     outbox.deliver(said.deliveries.get())
-    assert holes() == []
+    assert gaps() == []
     by_force("DELETE FROM responses_delivery")
-    assert [hole.there["response"] for hole in holes()] == [said.pk]
+    assert [gap.there["response"] for gap in gaps()] == [said.pk]
 
 
 def test_a_private_answer_that_names_nothing_is_missed_too(source: Source, agent: User) -> None:
@@ -196,41 +196,41 @@ def test_a_private_answer_that_names_nothing_is_missed_too(source: Source, agent
     outbox.deliver(response.deliveries.get())
     community.post(MICROBLOG, "roncalder", "thank you", to="skywardair")
     hear(source)
-    assert holes() == []
+    assert gaps() == []
     by_force("DELETE FROM responses_feedback")
-    assert [hole.check_key for hole in holes()] == ["feedback"]
+    assert [gap.check_key for gap in gaps()] == ["feedback"]
 
 
 def test_a_hole_is_opened_once_and_closed_when_it_is_gone(whole: Response) -> None:
     before = Case.objects.get().events.filter(kind="routed").values().get()
     by_force("DELETE FROM routing_caseevent WHERE kind = 'routed'")
-    first, second = holes(), holes()
-    assert [hole.pk for hole in first] == [hole.pk for hole in second]
+    first, second = gaps(), gaps()
+    assert [gap.pk for gap in first] == [gap.pk for gap in second]
     assert second[0].seen_at > first[0].seen_at
 
     whole.case.events.create(**{name: before[name] for name in ("kind", "at", "why")})  # type: ignore[union-attr]
-    assert holes() == []
-    assert Hole.objects.get().closed_at is not None
+    assert gaps() == []
+    assert Gap.objects.get().closed_at is not None
 
 
-def test_two_beats_call_for_one_proof_a_night_in_the_workspaces_zone(service: Department) -> None:
+def test_two_beats_start_one_record_check_a_night_in_the_workspaces_zone(service: Department) -> None:
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
     one_at_night = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # half past one, the fifth of March
-    Proof.objects.call_for_the_night(one_at_night)
-    assert not Proof.objects.exists()
+    RecordCheck.objects.start_nightly(one_at_night)
+    assert not RecordCheck.objects.exists()
     for minutes in (60, 61, 300):
-        Proof.objects.call_for_the_night(one_at_night + timedelta(minutes=minutes))
-    assert Proof.objects.get().night.isoformat() == "2026-03-05"  # type: ignore[union-attr]
+        RecordCheck.objects.start_nightly(one_at_night + timedelta(minutes=minutes))
+    assert RecordCheck.objects.get().night.isoformat() == "2026-03-05"  # type: ignore[union-attr]
 
 
-def test_two_workers_make_one_proof(whole: Response, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = Proof.objects.create()
+def test_two_workers_make_one_record_check(whole: Response, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = RecordCheck.objects.create()
     made: list[str] = []
-    monkeypatch.setattr(run, "_make", lambda check, _proof: made.append(check.key))
+    monkeypatch.setattr(run, "_make", lambda check, _run: made.append(check.key))
 
     def work() -> None:
         try:
-            prove(mine.pk)
+            check_record(mine.pk)
         finally:
             connection.close()
 
@@ -245,15 +245,15 @@ def test_two_workers_make_one_proof(whole: Response, monkeypatch: pytest.MonkeyP
 def test_a_proof_whose_worker_died_goes_on_where_it_stopped(
     whole: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = Proof.objects.create()
+    mine = RecordCheck.objects.create()
     assert mine.claim()
-    mine.note("visit", found=0)
-    assert not Proof.objects.due(timezone.now()).exists()
-    Proof.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    mine.note("fetch", found=0)
+    assert not RecordCheck.objects.due(timezone.now()).exists()
+    RecordCheck.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     made: list[str] = []
-    monkeypatch.setattr(run, "_make", lambda check, _proof: made.append(check.key))
-    prove(mine.pk)
-    assert "visit" not in made
+    monkeypatch.setattr(run, "_make", lambda check, _run: made.append(check.key))
+    check_record(mine.pk)
+    assert "fetch" not in made
     assert len(made) == len(CHECKS) - 1
 
 
@@ -263,10 +263,10 @@ def test_a_check_that_takes_too_long_is_said_and_the_others_are_made(
     slow = replace(CHECKS[0], query="SELECT 1 AS subject, pg_sleep(1)")
     monkeypatch.setattr(run, "PATIENCE", "0.05")
     monkeypatch.setattr(run, "CHECKS", (slow, *CHECKS[1:]))
-    mine = Proof.objects.create()
-    run.prove(mine)
+    mine = RecordCheck.objects.create()
+    run.check_record(mine)
     mine.refresh_from_db()
-    assert set(mine.missed) == {"visit"}
+    assert set(mine.missed) == {"fetch"}
     assert len(mine.found) == len(CHECKS) - 1
 
 
@@ -277,29 +277,29 @@ def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
     check."""
 
     def find(check: Check) -> dict[str, dict[str, object]]:
-        if check.key == "visit":
+        if check.key == "fetch":
             raise SystemExit("killed")
         if check.key == "case":
             raise SoftTimeLimitExceeded
         return {}
 
     monkeypatch.setattr(Check, "find", find)
-    mine = Proof.objects.create()
+    mine = RecordCheck.objects.create()
     with pytest.raises(SystemExit):
-        prove(mine.pk)
-    Proof.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        check_record(mine.pk)
+    RecordCheck.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     for _ in range(2):
-        prove(mine.pk)
+        check_record(mine.pk)
     mine.refresh_from_db()
     assert mine.ended_at
-    assert set(mine.missed) == {"visit", "case"}
+    assert set(mine.missed) == {"fetch", "case"}
     assert len(mine.found) == len(CHECKS) - 2
-    shown = as_(supervisor).get(reverse("responses:proof")).content.decode()
+    shown = as_(supervisor).get(reverse("responses:record_check")).content.decode()
     assert shown.count("not finished</span>") == 2
     assert "No gaps found." not in shown
 
     monkeypatch.undo()
-    assert holes() == [], "the next proof makes them again"
+    assert gaps() == [], "the next record check makes them again"
 
 
 def test_slow_checks_are_shared_among_tasks(
@@ -308,9 +308,9 @@ def test_slow_checks_are_shared_among_tasks(
     """Fails with all checks in one task: with two slow checks it exceeded its time limit."""
     clock = itertools.count(step=6)
     monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))
-    mine, tasks = Proof.objects.create(), 0
-    while not Proof.objects.filter(ended_at__isnull=False).exists():
-        prove(mine.pk)
+    mine, tasks = RecordCheck.objects.create(), 0
+    while not RecordCheck.objects.filter(ended_at__isnull=False).exists():
+        check_record(mine.pk)
         tasks += 1
     mine.refresh_from_db()
     assert (len(mine.found), mine.missed) == (len(CHECKS), {})
@@ -320,18 +320,20 @@ def test_slow_checks_are_shared_among_tasks(
 
 def test_one_that_is_given_up_still_says_which_checks_were_not_finished() -> None:
     """Fails if `missed` is overwritten."""
-    mine = Proof.objects.create(attempt=proof.MAX_ATTEMPTS, missed={"visit": "Too slow."})
-    assert not Proof(pk=mine.pk).claim()
+    mine = RecordCheck.objects.create(
+        attempt=record_check.MAX_ATTEMPTS, missed={"fetch": "Too slow."}
+    )
+    assert not RecordCheck(pk=mine.pk).claim()
     mine.refresh_from_db()
-    assert set(mine.missed) == {"visit", "all"}
+    assert set(mine.missed) == {"fetch", "all"}
 
 
 def test_the_command_fails_on_a_hole(whole: Response, capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("prove")
+    call_command("check_record")
     assert "No gaps found." in capsys.readouterr().out
     by_force("DELETE FROM responses_feedback")
     with pytest.raises(CommandError, match="Gaps found: 1"):
-        call_command("prove")
+        call_command("check_record")
     assert "feedback" in capsys.readouterr().out
 
 
@@ -347,26 +349,26 @@ def test_statements_do_not_depend_on_how_much_there_is(
     for case in Case.objects.exclude(responses__isnull=False):
         answer(case, by=agent)
     assert Delivery.objects.count() == 6
-    mine = Proof.objects.create()
+    mine = RecordCheck.objects.create()
     with django_assert_max_num_queries(11 * len(CHECKS)):  # type: ignore[attr-defined]
-        run.prove(mine)
+        run.check_record(mine)
 
 
 def test_the_page_names_the_hole_and_leads_to_what_is_there(
     whole: Response, supervisor: User, agent: User, as_: As
 ) -> None:
-    page = reverse("responses:proof")
+    page = reverse("responses:record_check")
     assert as_(agent).get(page).status_code == 403
     assert "No check has run yet" in as_(supervisor).get(page).content.decode()
 
     as_(supervisor).post(page)
     as_(supervisor).post(page)  # a second click finds the first check waiting
-    prove(Proof.objects.get().pk)
+    check_record(RecordCheck.objects.get().pk)
     assert "No gaps found." in as_(supervisor).get(page).content.decode()
 
     by_force("DELETE FROM responses_feedback")
     as_(supervisor).post(page)
-    prove(Proof.objects.latest("pk").pk)
+    check_record(RecordCheck.objects.latest("pk").pk)
     shown = as_(supervisor).get(page).content.decode()
     assert "answers a response but is not linked to it" in shown
     assert whole.get_absolute_url() in shown

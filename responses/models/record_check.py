@@ -19,12 +19,12 @@ NIGHT_BEGINS = 2
 """Hour, in the workspace's time zone, from which the night's record check is due."""
 
 
-class ProofQuerySet(LeaseQuerySet["Proof"]):
-    def due(self, now: datetime) -> ProofQuerySet:
+class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
+    def due(self, now: datetime) -> RecordCheckQuerySet:
         """Not ended, and not leased to a process that may still be alive."""
         return super().due(now).filter(ended_at=None)
 
-    def call_for_the_night(self, now: datetime) -> None:
+    def start_nightly(self, now: datetime) -> None:
         """Create the day's record check from `NIGHT_BEGINS` on, and start the file cleanup.
 
         Two ticks that call it at once create one.
@@ -32,20 +32,20 @@ class ProofQuerySet(LeaseQuerySet["Proof"]):
         here = Workspace.objects.here()
         local = timezone.localtime(now, here.tzinfo if here else timezone.get_default_timezone())
         if local.hour >= NIGHT_BEGINS and not self.filter(night=local.date()).exists():
-            proof = Proof(night=local.date(), asked_at=now)
-            self.bulk_create([proof], ignore_conflicts=True)
+            record_check = RecordCheck(night=local.date(), asked_at=now)
+            self.bulk_create([record_check], ignore_conflicts=True)
             nudge("responses.sweep")
 
-    def ask(self, *, by: User | None = None) -> Proof:
+    def ask(self, *, by: User | None = None) -> RecordCheck:
         """Start a check as soon as possible; one that waits or runs already is returned."""
         with transaction.atomic():
             waiting = self.filter(ended_at=None).order_by("-pk").first()
-            proof = waiting or self.create(by=by)
-            nudge("responses.prove", proof.pk)
-        return proof
+            record_check = waiting or self.create(by=by)
+            nudge("responses.prove", record_check.pk)
+        return record_check
 
 
-class Proof(LeasedRow):
+class RecordCheck(LeasedRow):
     """One run of the record check: which checks were made, and how many gaps each found.
 
     night: the workspace's day, for the nightly run; None for one that a user asked for. found:
@@ -60,10 +60,10 @@ class Proof(LeasedRow):
     found = models.JSONField(default=dict)
     missed = models.JSONField(default=dict)
 
-    objects = ProofQuerySet.as_manager()
+    objects = RecordCheckQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["id"], name="proof_due", condition=Q(ended_at=None))]
+        indexes = [models.Index(fields=["id"], name="record_check_due", condition=Q(ended_at=None))]
 
     def __str__(self) -> str:
         return f"Record check of {self.asked_at:%F %T}"
@@ -74,7 +74,7 @@ class Proof(LeasedRow):
         Returns False if another process has it, or if it ended.
         """
         now = now or timezone.now()
-        mine = Proof.objects.filter(pk=self.pk)
+        mine = RecordCheck.objects.filter(pk=self.pk)
         self.refresh_from_db()
         missed = self.missed | {"all": "The check started several times and never finished."}
         died = mine.due(now).filter(attempt__gte=MAX_ATTEMPTS)
@@ -104,17 +104,17 @@ class Proof(LeasedRow):
         self._mine().update(ended_at=timezone.now(), lease_until=None)
         self.refresh_from_db()
 
-    def _mine(self) -> ProofQuerySet:
+    def _mine(self) -> RecordCheckQuerySet:
         # The fence is the number of attempts: after its lease, an old attempt changes nothing.
-        return Proof.objects.fenced(self).filter(ended_at=None)
+        return RecordCheck.objects.fenced(self).filter(ended_at=None)
 
 
-class HoleQuerySet(models.QuerySet["Hole"]):
-    def open(self) -> HoleQuerySet:
+class GapQuerySet(models.QuerySet["Gap"]):
+    def open(self) -> GapQuerySet:
         return self.filter(closed_at=None)
 
 
-class Hole(models.Model):
+class Gap(models.Model):
     """A gap: something that the record should have and does not. Reported, never repaired.
 
     check_key: the check that found it. subject: the row that is missing, or that lacks one; it
@@ -130,7 +130,7 @@ class Hole(models.Model):
     seen_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
 
-    objects = HoleQuerySet.as_manager()
+    objects = GapQuerySet.as_manager()
 
     class Meta:
         ordering = ["-opened_at", "-pk"]
@@ -138,17 +138,17 @@ class Hole(models.Model):
             models.UniqueConstraint(
                 fields=["check_key", "subject"],
                 condition=Q(closed_at=None),
-                name="hole_open_once",
+                name="gap_open_once",
             )
         ]
-        indexes = [models.Index(fields=["-closed_at"], name="hole_closed")]
+        indexes = [models.Index(fields=["-closed_at"], name="gap_closed")]
 
     def __str__(self) -> str:
         return self.words
 
     @classmethod
     @transaction.atomic
-    def put_down(
+    def store(
         cls, check: str, found: dict[str, dict[str, Any]], *, all_of_them: bool, now: datetime
     ) -> None:
         """Open new gaps, and close those that are gone.
@@ -161,9 +161,9 @@ class Hole(models.Model):
         if all_of_them:
             known.exclude(subject__in=found).update(closed_at=now, seen_at=now)
         before = set(known.values_list("subject", flat=True))
-        Hole.objects.bulk_create(
+        Gap.objects.bulk_create(
             (
-                Hole(check_key=check, subject=subject, opened_at=now, seen_at=now, **facts)
+                Gap(check_key=check, subject=subject, opened_at=now, seen_at=now, **facts)
                 for subject, facts in sorted(found.items())
                 if subject not in before
             ),
