@@ -1,6 +1,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
+from scrm.pages.glossary import glossary
 from scrm.pages.navigation import nav, token
 from scrm.pages.style_guide import style
 from scrm.web import health
@@ -18,6 +19,7 @@ urlpatterns = [
     path("live/token/", token, name="live_token"),
     path("nav/", nav, name="nav"),
     path("style/", style, name="style"),
+    path("help/glossary/", glossary, name="glossary"),
     path("account/", include("crm.login_urls")),
     path("", include("scrm.reports.urls")),
     path("", include("scrm.sample.urls")),

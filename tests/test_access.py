@@ -89,7 +89,7 @@ GET = {
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
     "crm:attachment crm:whole account_change_password live listening:mentions reports:map "
-    "responses:campaigns",
+    "responses:campaigns glossary",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
     "responses:saved_reply_new",

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.test import Client
+
+from crm.models import User
+from scrm.pages.glossary import PATH, TERMS, parse_terms
+
+As = Callable[[User], Client]
+ANCHORS = {term.anchor for term in TERMS}
+
+
+def test_the_page_shows_every_term_with_an_anchor(as_: As, agent: User) -> None:
+    """Fails if the parser misses a row, for example one whose model is named in brackets."""
+    page = as_(agent).get("/help/glossary/").content.decode()
+    rows = re.findall(r"^\| \*\*([^*]+)\*\*", PATH.read_text(), re.MULTILINE)
+    assert rows
+    assert [name for name in rows if f"<dt>{name}</dt>" not in page] == []
+    assert [term.name for term in TERMS] == rows
+    assert set(re.findall(r'<div id="([^"]+)"><dt>', page)) == ANCHORS
+    assert len(ANCHORS) == len(rows)
+
+
+def test_terms_are_in_alphabetical_order() -> None:
+    names = [term.name.casefold() for term in TERMS]
+    assert names == sorted(names)
+
+
+def test_it_names_no_module_and_escapes_the_text() -> None:
+    """Fails without `escape`, or if the brackets are shown."""
+    (term,) = parse_terms("| **a term** (`crm.Model`) | Shown at *Map* as `{{ x }}` & <b>. |")
+    assert term.name == "a term"
+    assert term.anchor == "a-term"
+    assert term.meaning == "Shown at <em>Map</em> as <code>{{ x }}</code> &amp; &lt;b&gt;."
