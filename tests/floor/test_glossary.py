@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from django.test import Client
 
@@ -9,6 +10,7 @@ from crm.models import User
 from scrm.pages.glossary import PATH, TERMS, parse_terms
 
 As = Callable[[User], Client]
+TEMPLATES = Path(__file__).parents[2] / "templates"
 ANCHORS = {term.anchor for term in TERMS}
 
 
@@ -34,3 +36,18 @@ def test_it_names_no_module_and_escapes_the_text() -> None:
     assert term.name == "a term"
     assert term.anchor == "a-term"
     assert term.meaning == "Shown at <em>Map</em> as <code>{{ x }}</code> &amp; &lt;b&gt;."
+
+
+def test_every_link_to_a_term_finds_it() -> None:
+    """Fails if a template links to a term that the glossary does not have."""
+    linked = {
+        term
+        for path in TEMPLATES.rglob("*.html")
+        for term in re.findall(r'"_term\.html" with term="([^"]*)"', path.read_text())
+    }
+    assert {"record check", "map", "quarantined"} <= linked
+    assert linked <= {term.name for term in TERMS}
+
+
+def test_a_link_leads_to_the_anchor_of_its_term(as_: As, agent: User) -> None:
+    assert 'href="/help/glossary/#map"' in as_(agent).get("/map/").content.decode()
