@@ -57,7 +57,7 @@ def pages() -> dict[str, str]:
         "issues": "/issues/",
         "issue": Issue.objects.latest("pk").get_absolute_url(),
         "approvals": "/approvals/",
-        "sendings": "/sendings/",
+        "sendings": "/delivery-problems/",
         "history": "/responses/",
         "response": Response.objects.latest("pk").get_absolute_url(),
         "calendar": "/calendar/",

@@ -52,13 +52,13 @@ def _hold(now: datetime) -> None:
     _log.warning("restored database: nothing is sent", why=why.value)
     _doubt(Pause.objects.restored().get(), now)
     told = User.objects.active().filter(role__in=[User.Role.SUPERVISOR, User.Role.ADMIN])
-    Notice.give(told, Notice.Kind.HELD, url=reverse("responses:sendings"), now=now)
+    Notice.give(told, Notice.Kind.HELD, url=reverse("responses:delivery_problems"), now=now)
     # Also the notices just given: mailed after the release, they would no longer be true.
     Notice.objects.never_mail(now=now)
 
 
-def _sign() -> Pause.Sign:
-    return Pause.Sign.MOVED if Instance.objects.moved().exists() else Pause.Sign.SET_BACK
+def _sign() -> Pause.Evidence:
+    return Pause.Evidence.MOVED if Instance.objects.moved().exists() else Pause.Evidence.SET_BACK
 
 
 def _doubt(hold: Pause, now: datetime) -> None:

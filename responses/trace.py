@@ -28,7 +28,7 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Trace:
     """All rows of a trace.
 
     cases: the response's own case, or those of its issue. routed: the event that put its own
@@ -60,7 +60,7 @@ class Walk:
         return [(mention, hits[mention.pk]) for mention in self.mentions]
 
 
-def walk(response: Response, *, by: User | None = None) -> Walk:
+def trace(response: Response, *, by: User | None = None) -> Trace:
     """Load a response's trace, without what `by` may not see; None sees everything.
 
     At most twelve queries.
@@ -74,7 +74,7 @@ def walk(response: Response, *, by: User | None = None) -> Walk:
         .select_related("source", "fetch__source")
         .order_by("pk")
     )
-    return Walk(
+    return Trace(
         response=response,
         decision=response.decision,
         approvals=list(response.approvals.select_related("by").order_by("pk")),

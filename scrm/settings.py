@@ -92,8 +92,8 @@ TEMPLATES = [
     },
     {
         "BACKEND": "django.template.backends.jinja2.Jinja2",
-        "NAME": "fast",
-        "DIRS": [BASE_DIR / "templates" / "fast"],
+        "NAME": "jinja",
+        "DIRS": [BASE_DIR / "templates" / "jinja"],
         "OPTIONS": {"environment": "scrm.web.jinja.environment", "extensions": ["jinja2.ext.i18n"]},
     },
 ]

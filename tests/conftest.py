@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.test import Client
 
 from crm.models import Account, Department, Instance, Membership, User
-from crm.models.instance import ONLY, Here
+from crm.models.instance import ONLY, CurrentFingerprint
 from listening.models import Source, Topic
 from routing.models import RoutingRule
 from scrm.bus import live, nudge
@@ -30,7 +30,7 @@ SLOW = {
     "floor/test_body_limits.py", "floor/test_http_protocol.py", "floor/test_wsgi_bridge.py",
     "listening/test_fetch.py", "launcher/test_services.py", "responses/test_approvals.py",
     "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
-    "responses/test_sendings.py", "routing/test_case.py", "routing/test_inbox.py",
+    "responses/test_delivery_problems.py", "routing/test_case.py", "routing/test_inbox.py",
     "routing/test_desk.py", "routing/test_inbox_query.py", "routing/test_issue.py",
     "responses/test_bulk.py", "responses/test_drafts.py", "responses/test_issue_words.py",
     "responses/test_notices.py", "routing/test_offline_survey.py", "reports/test_map.py",
@@ -60,7 +60,7 @@ def record_the_place(sender: Any, **_: object) -> None:
     """Write the row of this database again, because the flush after a transactional test removes
     it."""
     if sender.label == "crm":
-        Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": Here()})
+        Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})
 
 
 @pytest.fixture(autouse=True)

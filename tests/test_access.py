@@ -84,7 +84,7 @@ GET = {
     STAFF: "nav live_token crm:me routing:news crm:notices crm:bell routing:palette "
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:issue_said "
-    "responses:approvals responses:sendings responses:history responses:calendar "
+    "responses:approvals responses:delivery_problems responses:history responses:calendar "
     "responses:export listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
@@ -109,7 +109,7 @@ GET = {
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
     "crm:person crm:accounts crm:account crm:account_new crm:blog_new crm:mailbox "
-    "crm:mailbox_new crm:workspace routing:seats sample:start",
+    "crm:mailbox_new crm:workspace routing:memberships sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -148,7 +148,7 @@ POST = {
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:blog_new "
     "crm:mailbox crm:mailbox_new crm:account_budget "
-    "crm:workspace routing:seats sample:start reports:checklist",
+    "crm:workspace routing:memberships sample:start reports:checklist",
 }
 # A page of allauth for users without a password; here it only redirects.
 ALLAUTH = {"account_set_password"}
@@ -313,7 +313,8 @@ def heard(text: str) -> Case:
 
 
 THING_OF = {
-    "cases/": "case", "responses/": "response", "sendings/": "delivery", "feedback/": "feedback",
+    "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
+    "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
     "quarantined/": "quarantined",
     "contacts/": "contact", "profiles/": "profile", "people/": "person",

@@ -258,7 +258,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:relate": {"kind": "works at", "way": "forth", "contact": "@other", "q": "mar"},
     "crm:unlink": {"seen": ""},
     "routing:invite": {"email": "new@scrm.example", "name": "New", "role": "supervisor"},
-    "routing:seats": {"part": ""},
+    "routing:memberships": {"part": ""},
     "crm:workspace": {
         "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
     },

@@ -21,7 +21,7 @@ from crm.models import Interaction, Profile, ProfileLink, User
 from listening.models import Mention, Source
 from responses.models import Delivery, Feedback, Gap, RecordCheck, Response, ResponseRule
 from responses.record_check.run import check_record
-from responses.trace import walk
+from responses.trace import trace
 from routing.models import Case, CaseEvent, Issue
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import MAIL, MICROBLOG
@@ -257,7 +257,7 @@ def the_record_is_whole() -> None:
 
 def from_the_feedback_back_to_the_poll(feedback: Feedback) -> None:
     response = feedback.delivery.response
-    way = walk(response)
+    way = trace(response)
     assert way.decision.by.name == "Carla Mendes"
     assert way.deliveries == [feedback.delivery]
     assert way.deliveries[0].interaction == Interaction.objects.get(text=response.text)
@@ -275,7 +275,7 @@ def from_the_feedback_back_to_the_poll(feedback: Feedback) -> None:
 
 
 def from_the_comment_back_to_the_approval(comment: Feedback) -> None:
-    way = walk(comment.delivery.response)
+    way = trace(comment.delivery.response)
     assert way.issue is not None
     assert [approval.by.name for approval in way.approvals] == ["Nora Haddad"]
     assert way.approvals[0].content_hash == way.response.content_hash

@@ -211,7 +211,9 @@ def test_a_bounce_is_told_once_and_sent_again_by_hand(
     again.refresh_from_db()
     assert again.state == "sent"
     assert again.sent_key != delivery.sent_key
-    assert "Delivery problems" in browser.get(reverse("responses:sendings")).content.decode()
+    assert (
+        "Delivery problems" in browser.get(reverse("responses:delivery_problems")).content.decode()
+    )
     assert not Delivery.objects.to_check(timezone.now()).exists()
 
 

@@ -116,12 +116,12 @@ def test_a_restored_dump_sends_nothing_until_a_human_releases_it(
             for _ in range(2):
                 machine.wait()
             assert left() == before
-            page = as_(supervisor).get("/sendings/").content.decode()
-            assert str(Pause.Sign.MOVED.label) in page
+            page = as_(supervisor).get("/delivery-problems/").content.decode()
+            assert str(Pause.Evidence.MOVED.label) in page
             assert page.count("We are so sorry.") >= 3
 
             Response.objects.get(deliveries=taken_back.pk).cancel(by=agent)
-            as_(supervisor).post("/sendings/release/", {"looked": "on"})
+            as_(supervisor).post("/delivery-problems/release/", {"looked": "on"})
             machine.until(lambda: states()[str(due.uuid)] == "sent")
             for _ in range(2):
                 machine.wait()
@@ -192,12 +192,15 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
         with Machine(tmp_path, env={"DATABASE_URL": cluster.url}) as machine:
             machine.wait()
             machine.until(Pause.objects.restored().exists)
-            assert Pause.objects.restored().get().why == Pause.Sign.SET_BACK
+            assert Pause.objects.restored().get().why == Pause.Evidence.SET_BACK
             for _ in range(2):
                 machine.wait()
             assert left() == {str(first.uuid): 1}
-            assert str(Pause.Sign.SET_BACK.label) in as_(boss).get("/sendings/").content.decode()
-            as_(boss).post("/sendings/release/", {"looked": "on"})
+            assert (
+                str(Pause.Evidence.SET_BACK.label)
+                in as_(boss).get("/delivery-problems/").content.decode()
+            )
+            as_(boss).post("/delivery-problems/release/", {"looked": "on"})
             machine.until(lambda: states()[str(second.uuid)] == "sent")
             machine.wait()
             assert left() == {str(first.uuid): 1, str(second.uuid): 1}

@@ -22,7 +22,7 @@ from crm.models import (
 )
 from listening.models import Mention, Quarantined, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
-from responses.saved_replies import unknown_variables
+from responses.saved_reply_variables import unknown_variables
 from routing.models import Case, Issue, SlaPolicy
 from scrm.sample import ending, marker
 

@@ -380,7 +380,7 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
 def test_every_table_has_a_fate() -> None:
     """Fails if a table is left out, so each new table needs a decision."""
     managed = [m for m in apps.get_models(include_auto_created=True) if m._meta.managed]
-    assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.FATES)
+    assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.TABLE_RULES)
 
 
 def test_what_merely_is_emptied_may_be_empty() -> None:

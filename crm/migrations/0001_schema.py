@@ -13,12 +13,12 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-from crm.models.instance import Here
+from crm.models.instance import CurrentFingerprint
 
 # Recorded before anything can be sent, so that even the first backup is recognised as a copy.
 RECORD_INSTANCE = f"""
     INSERT INTO crm_instance (id, uuid, fingerprint, attempts, recorded_at)
-    SELECT 1, gen_random_uuid(), {Here.template}, 0, now()
+    SELECT 1, gen_random_uuid(), {CurrentFingerprint.template}, 0, now()
 """
 
 

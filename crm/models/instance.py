@@ -13,7 +13,7 @@ from scrm.db import high_water_mark
 ONLY = 1
 
 
-class Here(Func):
+class CurrentFingerprint(Func):
     """Fingerprint of this database: cluster, database, timeline and the oid of this table.
 
     Restoring a dump changes the cluster, the database or the oid of the table. Recovery to a point
@@ -32,7 +32,7 @@ class Here(Func):
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def moved(self) -> InstanceQuerySet:
         """The row, if it was written by another database. PostgreSQL compares."""
-        return self.exclude(fingerprint=Here())
+        return self.exclude(fingerprint=CurrentFingerprint())
 
     def is_set_back(self) -> bool:
         """Whether more deliveries were attempted from this database than it knows of."""
@@ -73,7 +73,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """
         old = str(self.get(pk=ONLY).uuid)
         self.filter(pk=ONLY).update(
-            fingerprint=Here(), uuid=uuid.uuid4(), recorded_at=timezone.now()
+            fingerprint=CurrentFingerprint(), uuid=uuid.uuid4(), recorded_at=timezone.now()
         )
         transaction.on_commit(lambda: high_water_mark.keep(old, high_water_mark.RETIRED))
 

@@ -26,7 +26,7 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         """Stop all sending from now on. Return False if it is paused already."""
         return self._begin(kind=Pause.Kind.BY_HAND, by=by, why=why, now=now)
 
-    def begin_restored(self, *, why: Pause.Sign, now: datetime) -> bool:
+    def begin_restored(self, *, why: Pause.Evidence, now: datetime) -> bool:
         """Hold a restored database. Return False if it is held already."""
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
@@ -58,7 +58,7 @@ class Pause(models.Model):
         BY_HAND = "by hand", "Paused manually"
         RESTORED = "restored", "Restored database"
 
-    class Sign(models.TextChoices):
+    class Evidence(models.TextChoices):
         """The sign by which a restored database was noticed; stored in `why`."""
 
         MOVED = (
@@ -97,5 +97,5 @@ class Pause(models.Model):
     def reason(self) -> str:
         """The reason, as pages show it."""
         if self.kind == self.Kind.RESTORED:
-            return str(self.Sign(self.why).label)
+            return str(self.Evidence(self.why).label)
         return self.why

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Department, User
 from responses.models import Response, ResponseRule, SavedReply
 from responses.rules.examples import Example
-from responses.saved_replies import VARIABLES, unknown_variables
+from responses.saved_reply_variables import VARIABLES, unknown_variables
 
 
 class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -306,7 +306,7 @@ class Delivery(models.Model):
         self.publish_change()
 
     def _ring(self, text: str) -> None:
-        url = f"{reverse('responses:sendings')}#sending-{self.pk}"
+        url = f"{reverse('responses:delivery_problems')}#sending-{self.pk}"
         self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
     def come_back(self, why: str) -> bool:

@@ -48,7 +48,7 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
             Q(role__in=["supervisor", "admin"]) | Q(accounts=account)
         )
         name = Account.objects.get(pk=account).name
-        url = reverse("responses:sendings")
+        url = reverse("responses:delivery_problems")
         Notice.give(told, Notice.Kind.FAILED, text=f"{name}: {why}", url=url, now=now)
 
 

@@ -124,8 +124,8 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
         messages.success(request, _cancel(request, response))
     except Stale as stale:
         messages.error(request, str(stale))
-    if request.POST.get("back") == "sendings":
-        return redirect("responses:sendings")
+    if request.POST.get("back") == "delivery_problems":
+        return redirect("responses:delivery_problems")
     if response.corrects_in_place and response.author == request.user:
         return _to_its_page(request, response)
     if request.htmx:

@@ -31,7 +31,7 @@ from responses.forms import (
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
 from responses.rule_findings import held_for
-from responses.saved_replies import replies_for
+from responses.saved_reply_variables import replies_for
 from responses.views.draft import forget
 from responses.views.lookup import (
     case_to_see,

@@ -28,7 +28,7 @@ from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import State
 from responses.results.answer_counts import with_tallies
 from responses.signing import may_edit, why_not
-from responses.trace import echoes, walk
+from responses.trace import echoes, trace
 from responses.views.lookup import (
     answers,
     changeable,
@@ -143,7 +143,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
     shown = {
         "response": found,
         "here": found.get_absolute_url(),
-        "walk": walk(found, by=request.user),
+        "trace": trace(found, by=request.user),
         "events": found.events.select_related("by"),
         "corrections": Response.objects.visible_to(request.user)
         .filter(corrects=found)

@@ -13,7 +13,7 @@ from crm.access import StaffRequest, supervisor_only
 from crm.models import Pause
 from responses import restored_database
 from responses.forms import PauseForm, ReleaseForm
-from responses.views.sendings import sendings_page
+from responses.views.delivery_problems import render_delivery_problems
 
 
 @supervisor_only
@@ -26,13 +26,13 @@ def pause(request: StaffRequest) -> HttpResponse:
                 request,
                 _t("Sending resumed. Overdue deliveries are listed under “Delivery problems”."),
             )
-        return redirect("responses:sendings")
+        return redirect("responses:delivery_problems")
     form = PauseForm(request.POST)
     if not form.is_valid():
-        return sendings_page(request, status=422, pause_form=form)
+        return render_delivery_problems(request, status=422, pause_form=form)
     if not Pause.objects.all().begin(by=request.user, why=form.cleaned_data["why"]):
         messages.error(request, _t("Sending was already paused."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")
 
 
 @supervisor_only
@@ -41,9 +41,9 @@ def release(request: StaffRequest) -> HttpResponse:
     """Release a restored database, so that it sends again."""
     form = ReleaseForm(request.POST)
     if not form.is_valid():
-        return sendings_page(request, status=422, release_form=form)
+        return render_delivery_problems(request, status=422, release_form=form)
     if restored_database.release(by=request.user, now=timezone.now()):
         messages.success(request, _t("Sending resumed. Each text is sent at its scheduled time."))
     else:
         messages.error(request, _t("Sending was already resumed. Nothing changed."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")

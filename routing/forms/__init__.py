@@ -13,7 +13,7 @@ from routing.forms.case import (
 from routing.forms.department import DepartmentForm, MemberForm
 from routing.forms.inbox import InboxForm, SaveViewForm
 from routing.forms.issue import CaseNumbersForm, IssueForm
-from routing.forms.memberships import SeatsForm
+from routing.forms.memberships import MembershipsForm
 from routing.forms.offline import OfflineForm
 from routing.forms.rule import RuleForm
 
@@ -26,13 +26,13 @@ __all__ = [
     "InboxForm",
     "IssueForm",
     "MemberForm",
+    "MembershipsForm",
     "NothingForm",
     "OfflineForm",
     "PriorityForm",
     "ReasonForm",
     "RuleForm",
     "SaveViewForm",
-    "SeatsForm",
     "SnoozeForm",
     "TagsForm",
 ]

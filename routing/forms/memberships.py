@@ -10,7 +10,7 @@ from crm.models import Department, Membership, User
 from routing.forms.base import PlainForm
 
 
-class SeatsForm(PlainForm):
+class MembershipsForm(PlainForm):
     """A user's role in every department, in one form."""
 
     def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:

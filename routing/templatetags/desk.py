@@ -31,12 +31,12 @@ def case_rows(context: dict[str, Any]) -> SafeString:
         "departments": context.get("departments", False),
         "oob": context.get("oob", False),
     }
-    html = render_to_string("routing/rows.jinja", shown, using="fast")
+    html = render_to_string("routing/rows.jinja", shown, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it
 
 
 @register.simple_tag
 def filter_fields(form: InboxForm) -> SafeString:
     """Render the filter fields with Jinja, which is faster: they hold some hundred options."""
-    html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="fast")
+    html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it

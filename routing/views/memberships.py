@@ -17,7 +17,7 @@ from crm.access import StaffRequest, admin_only
 from crm.forms import InviteForm
 from crm.models import Membership, User
 from crm.views.people import with_link
-from routing.forms import SeatsForm
+from routing.forms import MembershipsForm
 from routing.models import Case
 from routing.party_cases import give_back
 
@@ -27,30 +27,32 @@ from routing.party_cases import give_back
 def invite(request: StaffRequest) -> HttpResponse:
     """Create a login and its department roles together; the link is shown and mailed."""
     typed = request.POST or None
-    form, seats = InviteForm(typed), SeatsForm(typed)
+    form, memberships = InviteForm(typed), MembershipsForm(typed)
     # One transaction: a login must not remain without its departments.
     with transaction.atomic():
-        person = form.save_if_free() if form.is_valid() and seats.is_valid() else None
+        person = form.save_if_free() if form.is_valid() and memberships.is_valid() else None
         if person:
-            _seat(person, seats, by=request.user)
+            _save_memberships(person, memberships, by=request.user)
     # After the commit: no mail for a login that is rolled back.
     if person:
         return with_link(request, person)
     status = 422 if form.is_bound else 200
-    return render(request, "routing/invite.html", {"form": form, "seats": seats}, status=status)
+    return render(
+        request, "routing/invite.html", {"form": form, "memberships": memberships}, status=status
+    )
 
 
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def seats(request: StaffRequest, pk: int) -> HttpResponse:
+def memberships(request: StaffRequest, pk: int) -> HttpResponse:
     """Edit a user's role in each department."""
     person = get_object_or_404(User, pk=pk)
-    form = SeatsForm(request.POST or None, person=person)
+    form = MembershipsForm(request.POST or None, person=person)
     if not form.is_valid():
         status = 422 if form.is_bound else 200
         return _page(request, person, form, status=status)
     with transaction.atomic():
-        given_back = _seat(person, form, by=request.user)
+        given_back = _save_memberships(person, form, by=request.user)
     said = ngettext(
         "%d case is unassigned again.", "%d cases are unassigned again.",
         given_back,
@@ -59,7 +61,7 @@ def seats(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect("crm:person", pk)
 
 
-def _seat(person: User, form: SeatsForm, *, by: User) -> int:
+def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
     """Set the roles → number of cases unassigned because the person may not work on them now."""
     changes = list(form.changes)
     for department, role in changes:
@@ -76,7 +78,9 @@ def _seat(person: User, form: SeatsForm, *, by: User) -> int:
     return give_back(theirs.exclude(pk__in=workable), by=by)
 
 
-def _page(request: StaffRequest, person: User, form: SeatsForm, *, status: int) -> HttpResponse:
-    context = {"person": person, "seats": form}
-    page = "routing/_seats.html" if request.htmx else "routing/seats.html"
+def _page(
+    request: StaffRequest, person: User, form: MembershipsForm, *, status: int
+) -> HttpResponse:
+    context = {"person": person, "memberships": form}
+    page = "routing/_memberships.html" if request.htmx else "routing/memberships.html"
     return render(request, page, context, status=status)

@@ -132,7 +132,12 @@ class Frame:
         return [
             *(Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()),
             Item(_("To approve"), reverse("responses:approvals"), counts["approve"]),
-            Item(_("Delivery problems"), reverse("responses:sendings"), counts["check"], bad=True),
+            Item(
+                _("Delivery problems"),
+                reverse("responses:delivery_problems"),
+                counts["check"],
+                bad=True,
+            ),
         ]
 
     @cached_property

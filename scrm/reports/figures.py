@@ -235,7 +235,7 @@ def _to_approve(counts: dict[str, Any], now: datetime) -> Figure:
 
 
 def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
-    age, page = ago(counts["since"], now), _page("responses:sendings")
+    age, page = ago(counts["since"], now), _page("responses:delivery_problems")
     return Figure("check", counts["n"], _("delivery problems"), page, "bad", age)
 
 
@@ -243,7 +243,7 @@ def _troubles(now: datetime) -> Figure:
     """Accounts whose deliveries fail repeatedly; a statement of its own."""
     counts = Trouble.objects.open().aggregate(n=Count("pk"), since=Min("began_at"))
     label = ngettext("account fails to send", "accounts fail to send", counts["n"])
-    page = _page("responses:sendings")
+    page = _page("responses:delivery_problems")
     return Figure("trouble", counts["n"], label, page, "bad", ago(counts["since"], now))
 
 

@@ -28,7 +28,7 @@ from responses.models import Delivery, Response, ResponseRule, SavedReply
 from routing.models import Case, Issue, RoutingRule, SavedView
 from scrm.db.retry import again
 from scrm.sample import keeping, logins, marker
-from scrm.sample.keeping import Fate
+from scrm.sample.keeping import TableRule
 from scrm.sample.people import by_hand, found_departments
 
 _COUNTED: tuple[tuple[type[models.Model], Any], ...] = (
@@ -168,7 +168,7 @@ def _tables() -> list[str]:
 
     If a table is missing here and refers to one of these, PostgreSQL refuses the TRUNCATE.
     """
-    emptied = keeping.tables(Fate.GOES, Fate.NEWER, Fate.FOLLOWS)
+    emptied = keeping.tables(TableRule.DELETED, TableRule.NEWER_KEPT, TableRule.DEPENDS)
     return sorted(connection.ops.quote_name(model._meta.db_table) for model in emptied)
 
 

@@ -1,6 +1,6 @@
 """Which rows survive the sample: those the user made, unless they depend on the sample.
 
-Each table has a fate. Of the rows that its fate keeps, a row is dropped if its foreign key points
+Each table has a rule. Of the rows that its rule keeps, a row is dropped if its foreign key points
 at a dropped row, and so on until nothing changes. Only users are replaced, by the remaining admin.
 """
 
@@ -24,37 +24,43 @@ from scrm.sample import marker
 Model = type[models.Model]
 
 
-class Fate(Enum):
-    LEFT = auto()  # the table is not touched
-    GOES = auto()  # all rows belong to the sample, or are useless without it
-    NEWER = auto()  # rows made since the sample was loaded are kept
-    FOLLOWS = auto()  # rows that belong to a kept row are kept, however old
+class TableRule(Enum):
+    UNTOUCHED = auto()  # the table is not touched
+    DELETED = auto()  # all rows belong to the sample, or are useless without it
+    NEWER_KEPT = auto()  # rows made since the sample was loaded are kept
+    DEPENDS = auto()  # rows that belong to a kept row are kept, however old
 
 
 _TABLES = {
-    Fate.LEFT: "auth.Group auth.Group_permissions auth.Permission contenttypes.ContentType "
-    "crm.Instance listening.TopicStamp pghistory.Context scrm.Heartbeat scrm.Sample "
-    "sessions.Session",
-    Fate.GOES: "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Gap "
-    "responses.RecordCheck responses.Trouble crm.Notice routing.Presence sandbox.Fault "
-    "sandbox.Post",
-    Fate.FOLLOWS: "account.EmailAddress crm.Account crm.AccountChange crm.UserChange "
-    "listening.Fetch listening.Source listening.SourceChange listening.TopicChange "
-    "listening.TopicRevision responses.CampaignChange responses.ResponseRuleChange "
-    "responses.SavedReplyChange crm.Department crm.DepartmentChange "
-    "crm.Department_accounts crm.Membership crm.MembershipChange "
-    "routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy",
-    Fate.NEWER: "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
-    "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
-    "listening.Match listening.Mention listening.Seen listening.Quarantined listening.Sighting "
-    "listening.Topic responses.Approval responses.ApprovalRequest "
-    "responses.Campaign responses.CampaignStatement "
-    "routing.Decision responses.Delivery responses.Draft responses.Feedback "
-    "responses.HistoryView responses.Response responses.ResponseEvent responses.ResponseRule "
-    "responses.Response_attachments responses.SavedReply routing.Case routing.CaseConversation "
-    "routing.CaseEvent routing.Issue routing.RoutingRule routing.SavedView",
+    TableRule.UNTOUCHED: (
+        "auth.Group auth.Group_permissions auth.Permission contenttypes.ContentType crm.Instance "
+        "listening.TopicStamp pghistory.Context scrm.Heartbeat scrm.Sample sessions.Session"
+    ),
+    TableRule.DELETED: (
+        "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Gap "
+        "responses.RecordCheck responses.Trouble crm.Notice routing.Presence sandbox.Fault "
+        "sandbox.Post"
+    ),
+    TableRule.DEPENDS: (
+        "account.EmailAddress crm.Account crm.AccountChange crm.UserChange listening.Fetch "
+        "listening.Source listening.SourceChange listening.TopicChange listening.TopicRevision "
+        "responses.CampaignChange responses.ResponseRuleChange responses.SavedReplyChange "
+        "crm.Department crm.DepartmentChange crm.Department_accounts crm.Membership "
+        "crm.MembershipChange routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy"
+    ),
+    TableRule.NEWER_KEPT: (
+        "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
+        "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
+        "listening.Match listening.Mention listening.Seen listening.Quarantined "
+        "listening.Sighting listening.Topic responses.Approval responses.ApprovalRequest "
+        "responses.Campaign responses.CampaignStatement routing.Decision responses.Delivery "
+        "responses.Draft responses.Feedback responses.HistoryView responses.Response "
+        "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
+        "responses.SavedReply routing.Case routing.CaseConversation routing.CaseEvent "
+        "routing.Issue routing.RoutingRule routing.SavedView"
+    ),
 }
-FATES = {label: fate for fate, labels in _TABLES.items() for label in labels.split()}
+TABLE_RULES = {label: rule for rule, labels in _TABLES.items() for label in labels.split()}
 _LOOSE = {
     "responses.Campaign.topic",
     "routing.Case.continues",
@@ -66,8 +72,10 @@ _LOOSE = {
 """Foreign keys that are set to NULL if they point at a dropped row."""
 
 
-def tables(*fates: Fate) -> list[Model]:
-    return [m for label, fate in FATES.items() if fate in fates for m in [apps.get_model(label)]]
+def tables(*rules: TableRule) -> list[Model]:
+    return [
+        m for label, rule in TABLE_RULES.items() if rule in rules for m in [apps.get_model(label)]
+    ]
 
 
 def set_aside(admin: User) -> int:
@@ -75,7 +83,7 @@ def set_aside(admin: User) -> int:
 
     Return how many rows pass from removed users to the remaining admin.
     """
-    kept = tables(Fate.NEWER, Fate.FOLLOWS)
+    kept = tables(TableRule.NEWER_KEPT, TableRule.DEPENDS)
     for model in kept:
         rows = _candidates(model, admin).order_by().values_list(*_columns(model))
         query, parameters = rows.query.sql_with_params()
@@ -92,7 +100,7 @@ def set_aside(admin: User) -> int:
 def put_back() -> None:
     """Write the copies back into the empty tables, unchanged."""
     with pgtrigger.ignore():  # these rows are not new: triggers must not record them
-        for model in tables(Fate.NEWER, Fate.FOLLOWS):
+        for model in tables(TableRule.NEWER_KEPT, TableRule.DEPENDS):
             names = ", ".join(map(_quoted, _columns(model)))
             table = _quoted(model._meta.db_table)
             _run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {_copy(model)}")
@@ -105,9 +113,9 @@ def number_kept(model: Model) -> int:
 
 
 def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
-    """Return the rows that the table's fate keeps, without those of the sandbox, which ends."""
+    """Return the rows that the table's rule keeps, without those of the sandbox, which ends."""
     rows = model._default_manager.all()
-    if FATES[model._meta.label] is Fate.NEWER:
+    if TABLE_RULES[model._meta.label] is TableRule.NEWER_KEPT:
         rows = rows.filter(Q(pk__gt=marker.newest(model)) | _kept_all_the_same(model, admin))
     names = {field.name for field in model._meta.fields}
     for name in names & {"network", "scope"}:
@@ -162,7 +170,7 @@ def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
         for field in model._meta.concrete_fields
         if isinstance(field, ForeignKey)
         if _is_enforced(field) or field.name == "pgh_obj"
-        if FATES[field.related_model._meta.label] is not Fate.LEFT
+        if TABLE_RULES[field.related_model._meta.label] is not TableRule.UNTOUCHED
     ]
 
 
@@ -209,7 +217,7 @@ def _tell_apart(model: Model) -> None:
 
 def _leads_nowhere(key: ForeignKey[Any, Any]) -> str:
     column, there = _quoted(key.column), key.related_model
-    if FATES[there._meta.label] is Fate.GOES:
+    if TABLE_RULES[there._meta.label] is TableRule.DELETED:
         return f"{column} IS NOT NULL"
     target = _quoted(str(key.target_field.column))
     return f"{column} IS NOT NULL AND {column} NOT IN (SELECT {target} FROM {_copy(there)})"

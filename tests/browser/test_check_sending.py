@@ -91,7 +91,7 @@ def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
     """
     community.fail(MICROBLOG, "down", call="find")
     sending = in_doubt(windows, agent, world)
-    hand = sit_down(agent, "/sendings/")
+    hand = sit_down(agent, "/delivery-problems/")
     expect(row(hand, sending)).to_contain_text("It may or may not have been sent.")
     hand.go(row(hand, sending).get_by_role("button", name="Check with the network"))
     expect(hand.said).to_contain_text("Checking with the network.")
@@ -107,7 +107,7 @@ def test_one_that_was_seen_over_there_is_marked_as_sent(
 ) -> None:
     """Fails if the typed address is not kept."""
     sending = in_doubt(windows, agent, world)
-    hand = sit_down(agent, "/sendings/")
+    hand = sit_down(agent, "/delivery-problems/")
     it = row(hand, sending)
     hand.go(it.locator("summary", has_text="I saw it there"))
     hand.type(it.get_by_label("Link (optional)"), "https://microblog.example/77")
@@ -131,7 +131,7 @@ def test_one_is_sent_again_with_the_old_one_beside_it(
     Fails if the old delivery is not marked as dealt with.
     """
     sending = in_doubt(windows, agent, world)
-    hand = sit_down(agent, "/sendings/")
+    hand = sit_down(agent, "/delivery-problems/")
     hand.go(row(hand, sending).get_by_role("link", name="Send again"))
     old, new = (hand.page.locator(".beside article").nth(n) for n in range(2))
     expect(old).to_contain_text("The sandbox did not answer in time.")

@@ -357,7 +357,7 @@ class TestTrouble:
         outbox.deliver(sending)
         sending.refresh_from_db()
         assert sending.state == Sending.UNKNOWN
-        page = as_(agent).get(reverse("responses:sendings")).content.decode()
+        page = as_(agent).get(reverse("responses:delivery_problems")).content.decode()
         assert "It may or may not have been sent." in page
         assert "closed the connection" in page
         blog.stop()
@@ -403,7 +403,7 @@ class TestTrouble:
         sending = answer_to(Case.objects.get(), agent, "Dear Ann.")
         assert sending.state == Sending.FAILED
         assert words in sending.error
-        assert words in as_(agent).get(reverse("responses:sendings")).content.decode()
+        assert words in as_(agent).get(reverse("responses:delivery_problems")).content.decode()
         assert blog.comments() == []
 
     @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ class TestTrouble:
         words = "does not accept this user name and application password"
         assert sending.state == Sending.FAILED
         assert words in sending.error
-        assert words in as_(agent).get(reverse("responses:sendings")).content.decode()
+        assert words in as_(agent).get(reverse("responses:delivery_problems")).content.decode()
         each = source()
         each.fetch_now()
         fetch_source(each)

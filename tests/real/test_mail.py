@@ -121,7 +121,7 @@ def test_a_bounce_stands_at_the_sending_the_case_and_the_address(
     escaped = "User doesn&#x27;t exist"
     for url in (
         case.get_absolute_url(),
-        reverse("responses:sendings"),
+        reverse("responses:delivery_problems"),
         case.profile.get_absolute_url(),
     ):
         assert escaped in page(browser, url), url
@@ -272,7 +272,7 @@ def test_a_full_mailbox_fails_with_the_servers_words(
     mail.refuse({JO: "552 5.2.2 Mailbox full"})
     delivery = send(answer(browser, complaint, "We found it."))
     assert delivery.state == "failed"
-    assert "Mailbox full" in page(browser, reverse("responses:sendings"))
+    assert "Mailbox full" in page(browser, reverse("responses:delivery_problems"))
     assert "Mailbox full" in page(
         browser, reverse("responses:response", args=[delivery.response_id])
     )

@@ -22,7 +22,7 @@ from scrm.reports.figures import Figure
 As = Callable[[User], Client]
 ROWS = {
     "/": "rows", "/mentions/": "items", "/sources/": "sources", "/responses/": "responses",
-    "/approvals/": "rows", "/sendings/": "rows",
+    "/approvals/": "rows", "/delivery-problems/": "rows",
 }  # fmt: skip
 """Page → the name of its rows in the template context."""
 WHAT_THE_AGENT_SEES = {

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 As = Callable[[User], Client]
 Many = Callable[..., list[Response]]
 MICROBLOG = "sandbox.microblog"
-SENDINGS = "/sendings/"
+SENDINGS = "/delivery-problems/"
 
 
 @pytest.fixture(autouse=True)

@@ -263,7 +263,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     Fault.objects.create(network=BLOG, call="send", mode="refused")
     sweep()
     assert change("amend").state == Sending.FAILED
-    page = as_(agent).get(reverse("responses:sendings")).content.decode()
+    page = as_(agent).get(reverse("responses:delivery_problems")).content.decode()
     assert "The change failed." in page
     assert "The sandbox network refused this." in page
     assert Post.objects.get(network=BLOG).text == "He had a second seat."

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crm.models import Account, Attachment, Department, User
 from responses.models import Draft, Response, ResponseRule, SavedReply
-from responses.saved_replies import VARIABLES, fill_in, unknown_variables
+from responses.saved_reply_variables import VARIABLES, fill_in, unknown_variables
 from routing.models import Case
 
 As = Callable[[User], Client]

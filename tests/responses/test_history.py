@@ -18,7 +18,7 @@ from listening.topic_hits import find_matches
 from responses import outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Feedback, Response
-from responses.trace import walk
+from responses.trace import trace
 from routing.models import Case, Issue, RoutingRule
 from scrm.batch import process_batch
 from scrm.channels.base import Receipt
@@ -67,7 +67,7 @@ def test_every_link_is_walked_back_and_forth(
 ) -> None:
     response = Response.objects.select_related("decision", "issue").get(pk=answered.pk)
     with django_assert_max_num_queries(12):
-        way = walk(response)
+        way = trace(response)
     (echo,) = way.feedback
     assert echo.feedback.interaction.text == "Skyward, thank you"
     assert echo.feedback.delivery in way.deliveries
@@ -93,9 +93,9 @@ def test_the_walk_leaves_out_what_one_may_not_see(
     sales.is_restricted = True
     sales.save()
     answered.case.hand_over(to=sales, by=outsider, why="A matter for them")
-    way = walk(answered, by=agent)
+    way = trace(answered, by=agent)
     assert (way.case, way.routed, list(way.mentions), list(way.feedback)) == (None, None, [], [])
-    assert walk(answered, by=outsider).mentions
+    assert trace(answered, by=outsider).mentions
 
 
 def test_a_statement_on_an_issue_shows_its_cases(
@@ -108,7 +108,7 @@ def test_a_statement_on_an_issue_shows_its_cases(
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=issue)
     page = as_(agent).get(said.get_absolute_url()).content.decode()
     assert f"#{case.pk}" in page
-    assert walk(said).case is None
+    assert trace(said).case is None
 
 
 def test_whoever_works_on_the_case_says_what_an_answer_amounts_to(

@@ -285,7 +285,7 @@ def test_what_failed_is_changed_and_sent_instead(
     assert leave(network) == []
     failed = held.deliveries.get()
     assert failed.state == "failed"
-    for where in (reverse("responses:sendings"), url("send_again", failed)):  # type: ignore[arg-type]
+    for where in (reverse("responses:delivery_problems"), url("send_again", failed)):  # type: ignore[arg-type]
         shown = client.get(where).content.decode()
         assert "passport.pdf" in shown
         assert "Edit first" in shown

@@ -116,7 +116,7 @@ def test_a_failed_sending_rings_for_its_author(
     assert (notice.user, notice.kind) == (agent, Kind.FAILED)
     assert notice.about == f"case:{leaving.response.case_id}"
     assert notice.text == "It was not sent. They refused it."
-    assert notice.url == f"/sendings/#sending-{leaving.pk}"
+    assert notice.url == f"/delivery-problems/#sending-{leaving.pk}"
 
 
 def test_what_is_tried_again_by_itself_rings_for_nobody(

@@ -213,7 +213,9 @@ def test_a_hole_is_opened_once_and_closed_when_it_is_gone(whole: Response) -> No
     assert Gap.objects.get().closed_at is not None
 
 
-def test_two_beats_start_one_record_check_a_night_in_the_workspaces_zone(service: Department) -> None:
+def test_two_beats_start_one_record_check_a_night_in_the_workspaces_zone(
+    service: Department,
+) -> None:
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
     one_at_night = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # half past one, the fifth of March
     RecordCheck.objects.start_nightly(one_at_night)
@@ -223,7 +225,9 @@ def test_two_beats_start_one_record_check_a_night_in_the_workspaces_zone(service
     assert RecordCheck.objects.get().night.isoformat() == "2026-03-05"  # type: ignore[union-attr]
 
 
-def test_two_workers_make_one_record_check(whole: Response, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_make_one_record_check(
+    whole: Response, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = RecordCheck.objects.create()
     made: list[str] = []
     monkeypatch.setattr(run, "_make", lambda check, _run: made.append(check.key))

@@ -37,7 +37,7 @@ from tests.responses.network import Network
 pytestmark = pytest.mark.django_db(transaction=True)
 As = Callable[[User], Client]
 Many = Callable[..., list[Response]]
-SENDINGS, RELEASE = "/sendings/", "/sendings/release/"
+SENDINGS, RELEASE = "/delivery-problems/", "/delivery-problems/release/"
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +146,7 @@ def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Ne
     set_back()
     try_all()
     assert not network.arrivals
-    assert Pause.objects.restored().get().why == Pause.Sign.SET_BACK
+    assert Pause.objects.restored().get().why == Pause.Evidence.SET_BACK
 
 
 def test_without_the_row_of_this_database_nothing_is_sent(
@@ -171,11 +171,11 @@ def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Netw
     set_back()
     Instance.objects.update(fingerprint="another/place")
     pipeline.tick()
-    assert Pause.objects.restored().get().why == Pause.Sign.MOVED
+    assert Pause.objects.restored().get().why == Pause.Evidence.MOVED
     Delivery.objects.update(state="queued", doubted_in=None)
     Pause.objects.all().delete()
     try_all()
-    assert Pause.objects.restored().get().why == Pause.Sign.MOVED
+    assert Pause.objects.restored().get().why == Pause.Evidence.MOVED
 
 
 def test_the_tick_holds_everything_once_and_rings_who_may_release(
@@ -185,7 +185,7 @@ def test_the_tick_holds_everything_once_and_rings_who_may_release(
     for _ in range(3):
         pipeline.tick()
     pause = Pause.objects.get()
-    assert (pause.kind, pause.by, pause.why) == ("restored", None, Pause.Sign.MOVED)
+    assert (pause.kind, pause.by, pause.why) == ("restored", None, Pause.Evidence.MOVED)
     rung = Notice.objects.filter(kind=Notice.Kind.HELD, url=SENDINGS)
     assert {each.user for each in rung} == {supervisor, admin}
     assert rung.count() == 2
@@ -390,7 +390,7 @@ def test_the_page_says_why_and_shows_what_would_leave(
     restore()
     pipeline.tick()
     page = as_(supervisor).get(SENDINGS).content.decode()
-    assert str(Pause.Sign.MOVED.label) in page
+    assert str(Pause.Evidence.MOVED.label) in page
     assert "We are so sorry." in page
     assert "1 text is waiting" in page
     theirs = as_(agent).get("/contacts/").content.decode()
@@ -429,7 +429,10 @@ def test_reasons_are_translated_when_they_are_shown(supervisor: User, as_: As) -
     """The database stores codes, not sentences."""
     restore()
     pipeline.tick()
-    words = {str(Pause.Sign.MOVED.label): "Umgezogen.", str(Notice.Kind.HELD.label): "Angehalten."}
+    words = {
+        str(Pause.Evidence.MOVED.label): "Umgezogen.",
+        str(Notice.Kind.HELD.label): "Angehalten.",
+    }
     said = translation._trans.gettext  # type: ignore[attr-defined]
     with patch.object(translation._trans, "gettext", lambda text: words.get(text, said(text))):  # type: ignore[attr-defined]
         assert "Umgezogen." in as_(supervisor).get(SENDINGS).content.decode()
@@ -487,7 +490,7 @@ def test_older_files_put_back_after_a_release_are_held_again(
     Instance.objects.update(**files)
     try_all()
     assert not network.arrivals
-    assert Pause.objects.restored().get().why == Pause.Sign.SET_BACK
+    assert Pause.objects.restored().get().why == Pause.Evidence.SET_BACK
 
 
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
@@ -516,7 +519,7 @@ def test_what_is_cancelled_before_the_release_never_leaves(
         later(delivery)
     restore()
     pipeline.tick()
-    answer = as_(supervisor).post(f"/responses/{first.pk}/cancel/", {"back": "sendings"})
+    answer = as_(supervisor).post(f"/responses/{first.pk}/cancel/", {"back": "delivery_problems"})
     assert answer.url == SENDINGS
     Delivery.objects.filter(state="queued").update(send_after=timezone.now())
     release(as_(supervisor))
@@ -536,7 +539,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
     pipeline.tick()
     page = as_(supervisor).get(SENDINGS).content.decode()
     assert "A storm." in page
-    assert str(Pause.Sign.MOVED.label) in page
+    assert str(Pause.Evidence.MOVED.label) in page
     Pause.objects.end(by=supervisor)
     assert Pause.objects.restored().exists()
     Delivery.objects.update(send_after=timezone.now())

@@ -13,15 +13,15 @@ from responses.forms import MarkSentForm
 from responses.models import Delivery
 from responses.models.response import Refused
 from responses.models.sending import Sending
+from responses.views.delivery_problems import render_delivery_problems
 from responses.views.lookup import changeable, delivery_to_act_on
-from responses.views.sendings import sendings_page
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
 
 
 @require_safe
-def sendings(request: StaffRequest) -> HttpResponse:
-    return sendings_page(request)
+def delivery_problems(request: StaffRequest) -> HttpResponse:
+    return render_delivery_problems(request)
 
 
 @require_POST
@@ -34,7 +34,7 @@ def check(request: StaffRequest, pk: int) -> HttpResponse:
         messages.success(request, _("Checking with the network. Reload this page in a moment."))
     else:
         messages.error(request, _("Its result is already known. Nothing was changed."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")
 
 
 @require_POST
@@ -43,16 +43,16 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
     form = MarkSentForm(request.POST)
     if not form.is_valid():
-        return sendings_page(request, form=form, at=pk, status=422)
+        return render_delivery_problems(request, form=form, at=pk, status=422)
     try:
         outbox.confirm_sent(delivery, by=request.user, **form.cleaned_data)
     except Refused as refusal:
         form.add_error("url", str(refusal))
-        return sendings_page(request, form=form, at=pk, status=422)
+        return render_delivery_problems(request, form=form, at=pk, status=422)
     except Stale as stale:
-        return sendings_page(request, status=409, error=str(stale))
+        return render_delivery_problems(request, status=409, error=str(stale))
     messages.success(request, _("Marked as sent."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -66,9 +66,9 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         check_sending.send_again(delivery, by=request.user)
     except Stale as stale:
-        return sendings_page(request, status=409, error=str(stale))
+        return render_delivery_problems(request, status=409, error=str(stale))
     messages.success(request, _("It is being sent again."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")
 
 
 @require_POST
@@ -77,9 +77,9 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         check_sending.send_late(delivery, by=request.user)
     except Stale as stale:
-        return sendings_page(request, status=409, error=str(stale))
+        return render_delivery_problems(request, status=409, error=str(stale))
     messages.success(request, _("It is being sent now."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")
 
 
 @require_POST
@@ -88,6 +88,6 @@ def put_away(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         check_sending.dismiss(delivery, by=request.user)
     except Stale as stale:
-        return sendings_page(request, status=409, error=str(stale))
+        return render_delivery_problems(request, status=409, error=str(stale))
     messages.success(request, _("Dismissed. It is kept in the history."))
-    return redirect("responses:sendings")
+    return redirect("responses:delivery_problems")

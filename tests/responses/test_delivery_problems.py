@@ -18,7 +18,7 @@ from routing.models import Case, Issue
 
 As = Callable[[User], Client]
 VERBS = ["check", "mark_sent", "send_again", "send_late", "put_away"]
-PAGE = "/sendings/"
+PAGE = "/delivery-problems/"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from responses.views.lookup import changeable, dealt_with_by, oldest
 MOST = 50
 
 
-def sendings_page(
+def render_delivery_problems(
     request: StaffRequest,
     form: MarkSentForm | None = None,
     at: int | None = None,
@@ -53,7 +53,7 @@ def sendings_page(
         for delivery in waiting
     ]
     shown = {"rows": rows, "more": more, "error": error, **_control(request), **forms}
-    return render(request, "responses/sendings.html", shown, status=status)
+    return render(request, "responses/delivery_problems.html", shown, status=status)
 
 
 def _control(request: StaffRequest) -> dict[str, Any]:
