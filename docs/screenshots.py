@@ -66,7 +66,7 @@ def pages() -> dict[str, str]:
         "response-rules": "/response-rules/",
         "response-rule": ResponseRule.objects.get(name=PRIVACY).get_absolute_url(),
         "accounts": "/our-accounts/",
-        "mailbox": "/our-accounts/new/mailbox/",
+        "mailbox": "/our-accounts/new/email/",
         "saved-replies": "/saved-replies/",
         "notices": "/notices/",
         "topics": "/topics/",

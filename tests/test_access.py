@@ -72,7 +72,6 @@ ABOVE = "L3333.."  # users who see everything
 UPLOAD = "L43.444"  # the agent's own too; readers upload nothing
 MINE = "L44.444"  # only the agent's own
 MINE_OR_ABOVE = "L33.3.."  # the agent's own, and users who see everything
-NO_BLOG = "L333334"  # for admins, but the account is no blog
 LEADS = "L333..."  # leads of any department
 ITS_LEADS = "L444..."  # team leads of its department, and users who see everything
 NOT_IN_IT = "L444444"  # the request names nothing that exists: no such case in the issue, no sample
@@ -98,7 +97,6 @@ GET = {
     "responses:response responses:campaign responses:campaign_rows",
     ANSWER: "responses:edit responses:send_again",
     NOT_IN_IT: "responses:correct responses:take_down",
-    NO_BLOG: "crm:blog_again",
     LEADS: "responses:campaign_new",
     ITS_LEADS: "responses:campaign_edit",
     MINE_OR_ABOVE: "responses:saved_reply",
@@ -108,8 +106,8 @@ GET = {
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
-    "crm:person crm:accounts crm:account crm:account_new crm:blog_new crm:mailbox "
-    "crm:mailbox_new crm:workspace routing:memberships sample:start",
+    "crm:person crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
+    "crm:workspace routing:memberships sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
@@ -140,14 +138,13 @@ POST = {
     ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
     "responses:take_down",
-    NO_BLOG: "crm:blog_again",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
     "listening:source_edit listening:source_pause listening:source_fetch "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
-    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:blog_new "
-    "crm:mailbox crm:mailbox_new crm:account_budget "
+    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:connect "
+    "crm:reconnect crm:account_budget "
     "crm:workspace routing:memberships sample:start reports:checklist",
 }
 # A page of allauth for users without a password; here it only redirects.
@@ -284,6 +281,7 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "profile": Profile.objects.get(key="roncalder").pk,
         "person": people["reader"].pk,  # type: ignore[union-attr]
         "account": account.pk,
+        "kind": "email",
         "mailbox": Account.objects.create(
             kind="email",
             network="email",
@@ -316,10 +314,10 @@ THING_OF = {
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
     "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
-    "quarantined/": "quarantined",
-    "contacts/": "contact", "profiles/": "profile", "people/": "person",
-    "our-accounts/<int:pk>/mailbox/": "mailbox", "said/": "said",
-    "our-accounts/": "account", "rules/": "routing:rule", "response-rules/": "responses:rule",
+    "quarantined/": "quarantined", "contacts/": "contact", "profiles/": "profile", "people/": "person",
+    "our-accounts/<int:pk>/connect/": "mailbox", "our-accounts/new/<slug:kind>/": "kind",
+    "our-accounts/": "account", "said/": "said",
+    "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
     "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",
     "new/survey/": "upload", "history-views/": "history view", "campaigns/": "campaign",

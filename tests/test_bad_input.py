@@ -13,14 +13,13 @@ from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm.forms import blog as blog_form
-from crm.forms import mailbox
 from crm.models import Account, Attachment, Contact, Department, User
 from listening.views import discovery
 from responses.models import Response
 from routing.models import Case, RoutingRule
 from scrm.channels.base import Found
-from scrm.channels.wordpress.connect import Blog
+from scrm.channels.email import connect as mailbox
+from scrm.channels.wordpress import connect as blog
 from tests.test_access import GET, POST, World, address, build, table
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -271,17 +270,17 @@ TYPED: dict[str, dict[str, Any]] = {
     "crm:account_new": {
         "network": "sandbox.mail", "self_key": "us@scrm.example", "name": "Us", "owner": "@admin",
     },
-    "crm:blog_new": {
+    "crm:connect wordpress": {
         "address": "http://127.0.0.1:1", "user": "ada", "password": "secret", "owner": "@admin",
     },
     "crm:account": {"name": "Us", "owner": "@admin"},
-    "crm:mailbox_new": {
+    "crm:connect email": {
         "address": "us@scrm.example", "sender": "Us", "user": "us", "password": "secret",
         "imap_host": "127.0.0.1", "imap_port": "1", "imap_security": "tls", "smtp_port": "1",
         "smtp_host": "127.0.0.1", "smtp_security": "none", "signature": "Us", "owner": "@admin",
         "do": "save",
     },
-    "crm:mailbox": {
+    "crm:reconnect": {
         "sender": "Us", "user": "us", "password": "", "imap_host": "127.0.0.1", "imap_port": "1",
         "imap_security": "tls", "smtp_port": "1", "smtp_host": "127.0.0.1",
         "smtp_security": "none", "signature": "Us", "owner": "@admin", "do": "test",
@@ -319,7 +318,7 @@ BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
-    "listening:source_fetch", "responses:correct", "responses:take_down", "crm:blog_again",
+    "listening:source_poll", "responses:correct", "responses:take_down",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",
     "responses:campaign_close",
@@ -374,6 +373,24 @@ def furnished(world: World) -> World:
     return World(world.people, ids | more)
 
 
+class OpenSite:
+    """A blog that accepts every login and answers each request with the same row."""
+
+    host = "b.example"
+
+    def __init__(self, *login: str) -> None:
+        self.row = {
+            "home": "https://b.example", "name": "B", "id": 1,
+            "authentication": {"application-passwords": {"endpoints": {}}},
+            "capabilities": dict.fromkeys(
+                ["publish_posts", "edit_published_posts", "moderate_comments"], True
+            ),
+        }  # fmt: skip
+
+    def get(self, path: str, **query: str) -> OpenSite:
+        return self
+
+
 @pytest.fixture
 def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A client of an admin that reports a crash as a status.
@@ -382,8 +399,8 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     """
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
-    blog = Blog("wordpress:b.example", "user-1", "https://b.example", "B", "https://b.example/")
-    monkeypatch.setattr(blog_form, "connect", lambda *typed: blog)
+    monkeypatch.setattr(blog, "find_api", lambda address: "https://b.example/")
+    monkeypatch.setattr(blog, "Site", OpenSite)
     monkeypatch.setattr(mailbox, "check", lambda *_, **__: {})
     client = Client(raise_request_exception=False)
     client.force_login(world.people["admin"])  # type: ignore[arg-type]
@@ -402,8 +419,10 @@ def post(
 ) -> int:
     """Return the higher status: of the post, or of the page that is requested afterwards."""
     body = "&".join(f"{field}={value}" for field, value in fields.items())
+    url, _, kind = name.partition(" ")
+    ids = ids | {"kind": kind}
     with transaction.atomic():
-        answer = browser.post(address(name.partition(" ")[0], ids), body, content_type=FORM)
+        answer = browser.post(address(url, ids), body, content_type=FORM)
         seen = browser.get(address(after, ids)).status_code if after else 0
         transaction.set_rollback(True)
     return max(answer.status_code, seen)

@@ -88,8 +88,9 @@ def post(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Post
 @pytest.fixture
 def care(post: Post, service: Department, admin: User) -> Account:
     account = Account.objects.create(
-        kind="email", network="email", self_key=self_key(CARE), address=CARE, name=CARE, owner=admin
-    )
+        kind="email", network="email", self_key=self_key(CARE), address=CARE, name=CARE,
+        owner=admin, sources_to_open={"INBOX": f"Email: {CARE}"},
+    )  # fmt: skip
     service.accounts.add(account)
     pipeline.tick()
     return account
@@ -151,7 +152,7 @@ def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: A
     """Fails if the tick loads the secrets: one lost key would have stopped all work."""
     Account.objects.create(
         kind="email", network="email", self_key=self_key(CARE), address=CARE, owner=admin,
-        secrets={"password": "x"},
+        secrets={"password": "x"}, sources_to_open={"INBOX": "Email"},
     )  # fmt: skip
     settings.SECRETS_KEYS = [Fernet.generate_key().decode()]
     pipeline.tick()

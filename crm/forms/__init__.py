@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.adapter import forget_old_addresses
 from crm.models import Account, Contact, Profile, User, Workspace
-from crm.models.user import takes_mail
+from scrm.channels.email.validators import takes_mail
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 

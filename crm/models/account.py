@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pghistory
 from django.db import models, transaction
@@ -23,7 +24,10 @@ class AccountQuerySet(models.QuerySet["Account"]):
     append_only=True,
 )
 class Account(models.Model):
-    """Our own account on a channel. Secrets are encrypted and never tracked."""
+    """Our own account on a channel. Secrets are encrypted and never tracked.
+
+    sources_to_open: address → name; listening opens these sources and empties the field.
+    """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField("channel", max_length=30)
@@ -33,6 +37,7 @@ class Account(models.Model):
     address = models.CharField(max_length=500, blank=True)
     secrets = EncryptedJSONField(default=dict)
     config = models.JSONField(default=dict, blank=True)
+    sources_to_open = models.JSONField(default=dict, blank=True)
     owner = models.ForeignKey(User, models.PROTECT, related_name="accounts")
     is_active = models.BooleanField(default=True)
     paused_at = models.DateTimeField("all sending paused since", null=True, blank=True)
@@ -53,19 +58,24 @@ class Account(models.Model):
     def channel(self) -> Channel:
         return channel(self.kind)
 
-    @transaction.atomic
-    def keep_with(self, config: Json) -> Account:
-        """Save the account with these configuration values.
+    @property
+    def web_address(self) -> str:
+        """The address if it is that of a web page, else ""."""
+        return self.address if self.address.startswith(("https://", "http://")) else ""
 
-        A login is tried before this, which takes seconds: a pause or budget set meanwhile is kept.
+    @transaction.atomic
+    def keep_with(self, config: Json, **facts: Any) -> Account:
+        """Save these facts and configuration values, and nothing else.
+
+        A login is tried before this, which takes seconds: what others saved meanwhile is kept.
         """
-        if self.pk:
-            # Read under a lock: our copy of the row is as old as the form.
-            there = Account.objects.select_for_update().get(pk=self.pk)
-            self.paused_at, self.config = there.paused_at, there.config
-        self.config = {**self.config, **config}
-        self.save()
-        return self
+        # Read under a lock: our copy of the row is as old as the form.
+        row = Account.objects.select_for_update().get(pk=self.pk) if self.pk else self
+        for name, value in facts.items():
+            setattr(row, name, value)
+        row.config = {**row.config, **config}
+        row.save()
+        return row
 
     @property
     def credentials(self) -> Credentials:

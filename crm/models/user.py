@@ -4,21 +4,10 @@ from typing import ClassVar
 
 import pghistory
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from scrm.channels.email.people import mail_address, sendable
-
-
-def takes_mail(address: str) -> None:
-    """Validator: raise ValidationError if mail cannot be sent to this address's domain."""
-    try:
-        sendable(address)
-    except ValueError as error:
-        said = _("No email can be sent to this address: %(why)s.")
-        raise ValidationError(said % {"why": error}) from error
+from scrm.channels.email.people import mail_address
 
 
 class UserManager(BaseUserManager["User"]):

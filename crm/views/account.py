@@ -11,16 +11,15 @@ from crm.access import StaffRequest, admin_only
 from crm.forms import AccountForm
 from crm.models import Account
 from crm.views.budget import budget_form
-
-_OWN_PAGES = {"email": "crm:mailbox"}
-"""Kinds whose accounts have secrets and therefore a form of their own."""
+from scrm.channels.registry import connectors
 
 
 @admin_only
 @require_safe
 def accounts(request: StaffRequest) -> HttpResponse:
     rows = Account.objects.select_related("owner")
-    return render(request, "crm/accounts.html", {"accounts": rows})
+    context = {"accounts": rows, "connectors": connectors()}
+    return render(request, "crm/accounts.html", context)
 
 
 @admin_only
@@ -33,8 +32,6 @@ def new(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Account, pk=pk)
-    if row.kind in _OWN_PAGES:
-        return redirect(_OWN_PAGES[row.kind], pk)
     return _save(request, AccountForm(request.POST or None, instance=row))
 
 

@@ -48,25 +48,30 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
         return source.fetches.create(attempt=source.attempt, started_at=now)
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
-        """Create the source of each connected account that does not have one yet."""
+        """Open the sources that connected accounts ask for."""
         # Secrets are not loaded: the tick must go on where no key decrypts them.
-        new = Account.objects.active().filter(sources=None).defer("secrets").order_by("pk")
-        for account in new:
-            channel = account.channel
-            address = channel.own_source or (account.address if channel.own_ground else "")
-            if address:
-                self.get_or_create(
-                    kind=account.kind,
-                    address=address,
-                    account=account,
-                    defaults={
-                        "name": f"{channel.label}: {account.address}"[:200],
-                        "stance": Source.Stance.FOR_US,
-                        "owner": account.owner,
-                        "rhythm": 60,
-                        "created_at": now,
-                    },
-                )
+        asking = Account.objects.active().exclude(sources_to_open={}).defer("secrets")
+        for account in asking.order_by("pk"):
+            self._open(account, now=now)
+
+    @transaction.atomic
+    def _open(self, account: Account, *, now: datetime) -> None:
+        for address, name in account.sources_to_open.items():
+            self.get_or_create(
+                kind=account.kind,
+                address=address,
+                account=account,
+                defaults={
+                    "name": name[:200],
+                    "stance": Source.Stance.FOR_US,
+                    "owner": account.owner,
+                    "rhythm": 60,
+                    "created_at": now,
+                },
+            )
+        # Compared: the account may have been connected again meanwhile, and ask for others.
+        unchanged = Account.objects.filter(pk=account.pk, sources_to_open=account.sources_to_open)
+        unchanged.update(sources_to_open={})
 
 
 @pghistory.track(

@@ -1,7 +1,8 @@
 """The interface between scrm and a network: frozen dataclasses, protocols, one error type.
 
 A channel listens (`Listener`), speaks (`Speaker`), or both. Neither sees a model: a poll passes a
-`Visit` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`.
+`Visit` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`. A channel whose
+accounts have a login has a `Connector`: it gets what an admin typed and returns `Connected`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
+
+from django import forms
+from django.utils.functional import Promise
 
 from scrm.text.clean import storable
 
@@ -258,14 +262,87 @@ class Editor(Protocol):
         ...
 
 
+class ConnectForm(forms.Form):
+    """What an admin types to connect an account. Its first field names the account.
+
+    Fields called `sender` and `signature` start with the organisation's own, if they exist.
+    known: the account that is connected again, or None. lines: fields that stand side by side.
+    """
+
+    lines: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def __init__(
+        self, data: Any = None, *, known: Credentials | None = None, initial: Json | None = None
+    ) -> None:
+        super().__init__(data, initial=dict(initial or {}))
+        if known:
+            self.show(known)
+
+    def show(self, known: Credentials) -> None:
+        """Fill in the stored settings of an account; never a secret that logs in."""
+
+    def rows(self) -> list[list[forms.BoundField]]:
+        """Return all fields, line by line."""
+        line_of = {name: line for line in self.lines for name in line}
+        rows = dict.fromkeys(line_of.get(name, (name,)) for name in self.fields)
+        return [[self[name] for name in row if name in self.fields] for row in rows]
+
+
+class ConnectError(Exception):
+    """The reasons why an account cannot be connected.
+
+    errors: pairs of a field of the form and a sentence; "" stands for the form's first field.
+    """
+
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        super().__init__(" ".join(message for _, message in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Credentials):
+    """An account to which the login works, with all that is saved of it.
+
+    name: how staff see it. sources: address → name of each source that is to be opened.
+    """
+
+    name: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+class Connect(Protocol):
+    def __call__(self, typed: Json, known: Credentials | None, *, test: bool) -> Connected:
+        """Log in with what was typed. Changes nothing there. Raises ConnectError.
+
+        typed: the cleaned data of the form. known: as in the form. test: log in even if nothing
+        changed that a login would check.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """How an account of a channel is connected.
+
+    label, title, about: the kind of account, the heading of its page, and what connecting does.
+    """
+
+    label: str | Promise
+    title: str | Promise
+    about: str | Promise
+    form: type[ConnectForm]
+    connect: Connect
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A kind of network. Without a speaker, staff send by themselves and record what they sent.
 
     max_length: code points a text may have, or None. visibilities: those it can send with.
     titles: whether a text may have a title that is shown there. carries: bytes of files that a text
-    may carry. own_ground: every author of a post that answers nothing is one of us (our own blog).
-    own_source: what to listen to as soon as an account is connected.
+    may carry. own_ground: the network is our own place (our blog): it is one account, and every
+    author of a post that answers nothing is one of us.
+    connector: None if its accounts need no login.
     """
 
     kind: str
@@ -273,12 +350,12 @@ class Channel:
     listener: Listener | None = None
     speaker: Speaker | None = None
     editor: Editor | None = None
+    connector: Connector | None = None
     max_length: int | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True
     own_ground: bool = False
     carries: int = 0
-    own_source: str = ""
 
 
 _KEYS = {"scope", "network", "key", "thread_key", "in_reply_to"}

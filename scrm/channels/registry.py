@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from scrm.channels.base import Channel
+from scrm.channels.base import Channel, Connector
 
 _KINDS = {
     "email": "scrm.channels.email.channel",
@@ -25,3 +25,9 @@ def channel(kind: str) -> Channel:
     """Return the channel of a kind. Raises KeyError if the kind does not exist."""
     found: Channel = import_module(_KINDS[kind]).CHANNEL
     return found
+
+
+def connectors() -> dict[str, Connector]:
+    """Return the connector of each kind that has one."""
+    found = {kind: channel(kind).connector for kind in kinds()}
+    return {kind: connector for kind, connector in found.items() if connector}

@@ -10,9 +10,16 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm.channels.base import ChannelError, Credentials, Outgoing, Receipt, Visit
+from scrm.channels.base import (
+    ChannelError,
+    ConnectError,
+    Credentials,
+    Outgoing,
+    Receipt,
+    Visit,
+)
 from scrm.channels.wordpress.channel import CHANNEL
-from scrm.channels.wordpress.connect import Trouble, connect
+from scrm.channels.wordpress.connect import connect
 from scrm.channels.wordpress.hear import WordPressListener
 from scrm.channels.wordpress.site import Site, find_api
 from scrm.net import http
@@ -240,6 +247,10 @@ class TestFinding:
         assert find_api(server.url_for("/")) == server.url_for("/wp-json/")
 
 
+def typed(server: HTTPServer, **facts: str) -> dict[str, str]:
+    return {"address": server.url_for("/"), "user": "ada", "password": "abcd efgh"} | facts
+
+
 class TestConnecting:
     @pytest.fixture
     def index(self, server: HTTPServer) -> dict[str, Any]:
@@ -263,22 +274,23 @@ class TestConnecting:
 
     def test_it_says_who_we_are_there(self, server: HTTPServer, index: dict[str, Any]) -> None:
         self.me(server, publish_posts=True, edit_published_posts=True, moderate_comments=True)
-        blog = connect(server.url_for("/"), " ada ", "abcd efgh ")
+        blog = connect(typed(server, user=" ada ", password="abcd efgh "), None)
         assert (blog.network, blog.self_key) == ("wordpress:blog.example", "user-3")
-        assert (blog.title, blog.api) == ("Stories & more", server.url_for("/wp-json/"))
+        assert (blog.name, blog.config["api"]) == ("Stories & more", server.url_for("/wp-json/"))
+        assert blog.secrets == {"user": "ada", "password": "abcd efgh"}
 
     def test_a_user_who_may_not_is_named(self, server: HTTPServer, index: dict[str, Any]) -> None:
         self.me(server, publish_posts=True)
         with pytest.raises(
-            Trouble, match="Ada may not edit published posts or moderate comments"
+            ConnectError, match="Ada may not edit published posts or moderate comments"
         ) as caught:
-            connect(server.url_for("/"), "ada", "abcd efgh")
-        assert caught.value.field == "user"
+            connect(typed(server), None)
+        assert [field for field, _ in caught.value.errors] == ["user"]
 
     def test_a_blog_without_https_offers_no_passwords(
         self, server: HTTPServer, index: dict[str, Any]
     ) -> None:
         index["authentication"] = []
-        with pytest.raises(Trouble, match="only available over https") as caught:
-            connect(server.url_for("/"), "ada", "abcd efgh")
-        assert caught.value.field == "address"
+        with pytest.raises(ConnectError, match="only available over https") as caught:
+            connect(typed(server), None)
+        assert [field for field, _ in caught.value.errors] == ["address"]

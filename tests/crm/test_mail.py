@@ -16,8 +16,8 @@ from django.core.cache import cache
 from django.test import Client
 from structlog.testing import capture_logs
 
-from crm.forms.mailbox import MailboxForm
-from crm.models import Notice, User
+from crm.models import Account, Notice, User
+from scrm.channels.email import connect
 
 NO_SERVER = "django.core.mail.backends.dummy.EmailBackend"
 READ = """
@@ -126,20 +126,47 @@ def test_an_address_that_takes_no_mail_is_refused_at_its_field(
     page = as_(admin).post("/people/invite/", typed).content.decode()
     assert "No email can be sent to this address: “☃.test” is not a valid domain name." in page
     assert not User.objects.filter(name="Sno").exists()
-    form = MailboxForm({"address": "sno@☃.test"})
+    form = connect.MailboxForm({"address": "sno@☃.test"})
     assert "No email can be sent to this address" in form.errors["address"][0]
 
 
-def test_a_mailbox_is_kept_by_its_domain_on_the_wire(admin: User) -> None:
+def test_a_mailbox_is_kept_by_its_domain_on_the_wire(
+    admin: User, as_: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "check", lambda *_, **__: {})
     typed = {
         "address": "Care@Straße.test", "password": "x", "imap_host": "a.test", "imap_port": 993,
         "imap_security": "tls", "smtp_host": "a.test", "smtp_port": 465, "smtp_security": "tls",
         "owner": admin.pk,
     }  # fmt: skip
-    form = MailboxForm(typed)
-    assert form.is_valid(), form.errors
-    row = form.save()
+    browser, new = as_(admin), "/our-accounts/new/email/"
+    assert browser.post(new, typed).status_code == 302
+    row = Account.objects.get()
     assert (row.address, row.name) == ("care@xn--strae-oqa.test", "care@straße.test")
     assert row.self_key == "us:care@xn--strae-oqa.test"
-    again = MailboxForm(typed | {"address": "care@xn--strae-oqa.test"})
-    assert "already uses this mailbox" in again.errors["address"][0]
+    again = browser.post(new, typed | {"address": "care@xn--strae-oqa.test"})
+    assert "already uses this account" in again.context["form"].errors["address"][0]
+
+
+def test_a_mailbox_is_logged_in_to_only_if_its_login_changed_or_is_tested(
+    admin: User, as_: Callable[[User], Client]
+) -> None:
+    """The server is an address that scrm contacts never, so that each login fails."""
+    servers = {
+        "imap_host": "127.0.0.1", "imap_port": 993, "imap_security": "tls",
+        "smtp_host": "127.0.0.1", "smtp_port": 465, "smtp_security": "tls",
+        "user": "care@sky.test",
+    }  # fmt: skip
+    row = Account.objects.create(
+        kind="email", network="email", self_key="us:care@sky.test", address="care@sky.test",
+        owner=admin, secrets={"password": "x"}, config=servers,
+    )  # fmt: skip
+    browser, page = as_(admin), f"/our-accounts/{row.pk}/connect/"
+    typed = servers | {"owner": admin.pk, "password": "", "user": "", "signature": "Yours"}
+    assert browser.post(page, typed).status_code == 302
+    for change in ({"do": "test"}, {"password": "x"}, {"imap_port": 143}, {"user": "other"}):
+        answer = browser.post(page, typed | change | {"signature": "Not saved"})
+        assert answer.context["form"].errors.keys() == {"imap_host", "smtp_host"}
+    row.refresh_from_db()
+    assert row.config == servers | {"signature": "Yours", "name": ""}
+    assert row.secrets == {"password": "x"}

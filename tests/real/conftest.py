@@ -68,7 +68,7 @@ def care(
 ) -> Account:
     """Our mailbox, connected by an admin through the page; customer service may use it."""
     mail.empty()
-    answer = as_(admin).post(reverse("crm:mailbox_new"), typed())
+    answer = as_(admin).post(reverse("crm:connect", args=["email"]), typed())
     assert answer.status_code == 302, answer.content.decode()
     account = Account.objects.get(kind="email")
     service.accounts.add(account)

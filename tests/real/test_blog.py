@@ -63,7 +63,7 @@ def blog(site: WordPress, service: Department, admin: User, as_: As) -> WordPres
         "  wp_delete_post($p->ID, true);"
         "foreach (get_comments(['status'=>'any']) as $c) wp_delete_comment($c, true);"
     )
-    answer = as_(admin).post(reverse("crm:blog_new"), typed(site, admin))
+    answer = as_(admin).post(reverse("crm:connect", args=["wordpress"]), typed(site, admin))
     assert answer.status_code == 302, answer.content.decode()
     service.accounts.add(Account.objects.get())
     pipeline.tick()
@@ -448,10 +448,10 @@ class TestTrouble:
         pages = as_(admin)
         assert words in pages.get(source().get_absolute_url()).content.decode()
         answer = pages.post(
-            reverse("crm:blog_again", args=[account.pk]), typed(blog, admin, password="wrong")
+            reverse("crm:reconnect", args=[account.pk]), typed(blog, admin, password="wrong")
         )
         assert words in answer.content.decode()
-        pages.post(reverse("crm:blog_again", args=[account.pk]), typed(blog, admin))
+        pages.post(reverse("crm:reconnect", args=[account.pk]), typed(blog, admin))
         check_sending.send_again(sending, by=agent)
         sweep()
         assert len(blog.posts()) == 1
@@ -460,7 +460,8 @@ class TestTrouble:
         login = f"sub{uuid.uuid4().hex[:8]}"
         password = blog.user_password(login, "subscriber")
         answer = as_(admin).post(
-            reverse("crm:blog_new"), typed(blog, admin, user=login, password=password, then="test")
+            reverse("crm:connect", args=["wordpress"]),
+            typed(blog, admin, user=login, password=password, do="test"),
         )
         assert answer.status_code == 422
         assert "may not publish posts" in answer.content.decode()

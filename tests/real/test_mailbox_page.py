@@ -19,7 +19,7 @@ from scrm.net import http
 from tests.real.mail import OURS, PASSWORD, MailSystem, certify, free_port
 
 pytestmark = pytest.mark.django_db
-NEW = "/our-accounts/new/mailbox/"
+NEW = "/our-accounts/new/email/"
 Typed = Callable[..., dict[str, Any]]
 
 
@@ -49,7 +49,7 @@ def test_the_logins_can_be_tested_and_nothing_is_saved(
 ) -> None:
     answer = browser.post(NEW, typed(do="test"))
     assert answer.status_code == 200
-    assert "Both logins work." in answer.content.decode()
+    assert f"The login to “care@{OURS}” works." in answer.content.decode()
     assert not Account.objects.exists()
 
 
@@ -167,9 +167,9 @@ def test_the_same_mailbox_twice(care: Account, typed: Typed, browser: Client) ->
 def test_a_change_keeps_the_password_and_shows_it_to_nobody(
     care: Account, typed: Typed, browser: Client
 ) -> None:
-    page = reverse("crm:mailbox", args=[care.pk])
+    page = reverse("crm:reconnect", args=[care.pk])
     assert PASSWORD not in browser.get(page).content.decode()
-    assert browser.get(reverse("crm:account", args=[care.pk])).headers["Location"] == page
+    assert page in browser.get(reverse("crm:account", args=[care.pk])).content.decode()
     answer = browser.post(page, typed(password="", signature="Yours"))
     assert answer.status_code == 302, answer.context["form"].errors
     care.refresh_from_db()

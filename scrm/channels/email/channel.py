@@ -1,7 +1,8 @@
 """Channel for e-mail: one of our mailboxes, read by IMAP and answered by SMTP."""
 
 from scrm.channels.base import Channel
-from scrm.channels.email.listen import FOLDER, MailListener
+from scrm.channels.email.connect import CONNECTOR
+from scrm.channels.email.listen import MailListener
 from scrm.channels.email.speak import MailSpeaker
 
 CHANNEL = Channel(
@@ -9,7 +10,7 @@ CHANNEL = Channel(
     label="Email",
     listener=MailListener(),
     speaker=MailSpeaker(),
+    connector=CONNECTOR,
     visibilities=("private",),
     carries=25 * 1024 * 1024,
-    own_source=FOLDER,
 )

@@ -1,4 +1,5 @@
 from scrm.channels.base import Channel
+from scrm.channels.wordpress.connect import CONNECTOR
 from scrm.channels.wordpress.hear import WordPressListener
 from scrm.channels.wordpress.speak import WordPressEditor, WordPressSpeaker
 
@@ -8,6 +9,7 @@ CHANNEL = Channel(
     listener=WordPressListener(),
     speaker=WordPressSpeaker(),
     editor=WordPressEditor(),
+    connector=CONNECTOR,
     visibilities=("public",),
     own_ground=True,
 )

@@ -1,90 +1,121 @@
-"""Connect a blog: find it, log in, check what the user may do there.
-
-Errors name the field they concern.
-"""
+"""Connect a blog: its form; find it, log in, check what the user may do there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from scrm.channels.base import ChannelError
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from scrm.channels.base import (
+    ChannelError,
+    Connected,
+    ConnectError,
+    ConnectForm,
+    Connector,
+    Credentials,
+    Json,
+)
 from scrm.channels.permalink import site_scope
-from scrm.channels.wordpress.site import Answer, Site, find_api
+from scrm.channels.wordpress.site import Site, find_api
 from scrm.text.clean import plain
 
-
-class Trouble(Exception):
-    """The reason why a blog cannot be connected. field: "address", "user" or "password"."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field, self.message = field, message
+_NEEDED = {
+    "publish_posts": "publish posts",
+    "edit_published_posts": "edit published posts",
+    "moderate_comments": "moderate comments",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Blog:
-    """A blog to which the login works. self_key: the key under which our own comments appear."""
+class BlogForm(ConnectForm):
+    """Address and login of a blog."""
 
-    network: str
-    self_key: str
-    address: str
-    title: str
-    api: str
+    address = forms.CharField(
+        label=_("Blog address"),
+        max_length=500,
+        help_text=_("The home page of the blog, such as blog.example."),
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off"}),
+    )
+    user = forms.CharField(
+        label=_("WordPress user name"),
+        max_length=200,
+        help_text=_("A user with the editor role. Posts and replies appear under this user."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    password = forms.CharField(
+        label=_("Application password"),
+        max_length=200,
+        help_text=_("Made on the blog under Users, Profile, Application Passwords; not the one "
+                    "that person logs in with. It is stored encrypted and never shown again."),
+        widget=forms.PasswordInput(render_value=True, attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+
+    def show(self, known: Credentials) -> None:
+        self.initial.update(address=known.address, user=known.secrets.get("user", ""))
 
 
-def connect(address: str, user: str, password: str) -> Blog:
-    """Find the blog and log in; changes nothing there, so it can be repeated. Raises Trouble."""
+def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:  # noqa: ARG001
+    """Find the blog and log in. The key is the one under which our own comments appear."""
+    address, user, password = typed["address"], typed["user"].strip(), typed["password"].strip()
     try:
         api = find_api(address)
         index = Site(api).get("").row
     except ChannelError as error:
-        raise Trouble("address", error.message) from error
+        raise ConnectError(("address", error.message)) from error
     _offers_passwords(index, api)
-    site = Site(api, user.strip(), password.strip())
-    try:
-        answer = site.get("users/me", context="edit")
-    except ChannelError as error:
-        field = "password" if error.permanent else "address"
-        raise Trouble(field, error.message) from error
-    me = _me(answer)
+    site = Site(api, user, password)
+    me = _me(site)
     home = str(index.get("home") or index.get("url") or address)
-    return Blog(
+    return Connected(
         network=site_scope(home),
         self_key=f"user-{int(me['id'])}",
         address=home,
-        title=plain(str(index.get("name", ""))) or site.host,
-        api=api,
+        name=plain(str(index.get("name", ""))) or site.host,
+        secrets={"user": user, "password": password},
+        config={"api": api},
+        # A blog that now names its home differently must not be fetched twice.
+        sources={} if known else {home: f"WordPress: {home}"},
     )
 
 
 def _offers_passwords(index: dict[str, Any], api: str) -> None:
-    """Raise Trouble if the blog offers no application passwords.
+    """Raise ConnectError if the blog offers no application passwords.
 
     Without https WordPress switches them off and does not list them.
     """
     offered = index.get("authentication")
     if not (isinstance(offered, dict) and offered.get("application-passwords")):
         needs = "" if api.startswith("https:") else " They are only available over https."
-        raise Trouble("address", f"This blog does not offer application passwords.{needs}")
+        message = f"This blog does not offer application passwords.{needs}"
+        raise ConnectError(("address", message))
 
 
-def _me(answer: Answer) -> dict[str, Any]:
+def _me(site: Site) -> dict[str, Any]:
+    """Log in; return the user, who may do there what scrm does. Raises ConnectError."""
+    try:
+        answer = site.get("users/me", context="edit")
+    except ChannelError as error:
+        field = "password" if error.permanent else "address"
+        raise ConnectError((field, error.message)) from error
     try:
         me = answer.row
     except ChannelError as error:
-        raise Trouble("user", error.message) from error
+        raise ConnectError(("user", error.message)) from error
     able = me.get("capabilities") or {}
-    wanted = {
-        "publish_posts": "publish posts",
-        "edit_published_posts": "edit published posts",
-        "moderate_comments": "moderate comments",
-    }
-    missing = [words for name, words in wanted.items() if not able.get(name)]
+    missing = [words for name, words in _NEEDED.items() if not able.get(name)]
     if missing:
-        raise Trouble(
-            "user",
-            f"{me.get('name')} may not {' or '.join(missing)} there. Use a user with the editor "
-            "role.",
-        )
+        lacks = f"{me.get('name')} may not {' or '.join(missing)} there."
+        raise ConnectError(("user", f"{lacks} Use a user with the editor role."))
     return me
+
+
+CONNECTOR = Connector(
+    label=_("WordPress blog"),
+    title=_("Connect a WordPress blog"),
+    about=_(
+        "Posts are published on the blog, its comments arrive in the inbox, and replies appear "
+        "below the comments."
+    ),
+    form=BlogForm,
+    connect=connect,
+)
