@@ -318,7 +318,7 @@ BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
-    "listening:source_poll", "responses:correct", "responses:take_down",
+    "listening:source_fetch", "responses:correct", "responses:take_down",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",
     "responses:campaign_close",

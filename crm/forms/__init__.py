@@ -311,10 +311,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("network", _t("“%(name)s” already uses this account.") % {"name": twin})
         return data
 
-    def save(self, commit: bool = True) -> Account:
-        if not self.instance.pk:
-            offline = self.cleaned_data["network"] == self.OFFLINE
-            self.instance.kind = "manual" if offline else "sandbox"
-            self.instance.address = self.cleaned_data["self_key"]
-        account: Account = super().save(commit)
-        return account
+    def save(self, commit: bool = True) -> Account:  # noqa: ARG002
+        row: Account = self.instance
+        typed = self.cleaned_data
+        if not row.pk:
+            row.kind = "manual" if typed["network"] == self.OFFLINE else "sandbox"
+            row.address = typed["self_key"]
+        return row.keep_with({}, name=typed["name"], owner=typed["owner"])

@@ -65,7 +65,7 @@ class Account(models.Model):
 
     @transaction.atomic
     def keep_with(self, config: Json, **facts: Any) -> Account:
-        """Save these facts and configuration values, and nothing else.
+        """Save these facts and configuration values, and nothing else; None removes a value.
 
         A login is tried before this, which takes seconds: what others saved meanwhile is kept.
         """
@@ -73,7 +73,8 @@ class Account(models.Model):
         row = Account.objects.select_for_update().get(pk=self.pk) if self.pk else self
         for name, value in facts.items():
             setattr(row, name, value)
-        row.config = {**row.config, **config}
+        merged = {**row.config, **config}
+        row.config = {name: value for name, value in merged.items() if value is not None}
         row.save()
         return row
 

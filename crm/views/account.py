@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -49,10 +50,21 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _save(request: StaffRequest, form: AccountForm) -> HttpResponse:
-    if form.is_valid():
-        row = form.save()
+    if form.is_valid() and (row := _saved(form)):
         messages.success(request, _("Saved “%(account)s”.") % {"account": row})
         return redirect("crm:account", row.pk)
     context = {"form": form, "account": form.instance, "budget": budget_form(form.instance)}
     status = 422 if form.is_bound else 200
     return render(request, "crm/account.html", context, status=status)
+
+
+def _saved(form: AccountForm) -> Account | None:
+    """Return the account, or None with a field error if a colleague created it first."""
+    # The unique constraint decides: the form looked before the colleague had saved.
+    try:
+        with transaction.atomic():
+            return form.save()
+    except IntegrityError:
+        said = _("Another user has just created this account. Nothing was saved.")
+        form.add_error("network", said)
+        return None

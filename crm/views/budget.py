@@ -42,9 +42,6 @@ def budget(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         context = {"form": AccountForm(instance=row), "account": row, "budget": form}
         return render(request, "crm/account.html", context, status=422)
-    limits = {name: most for name, most in form.cleaned_data.items() if most}
-    kept = {name: value for name, value in row.config.items() if name not in form.fields}
-    row.config = kept | limits
-    row.save(update_fields=["config"])
+    row.keep_with(form.cleaned_data)
     messages.success(request, _t("Saved. Waiting deliveries are sent as soon as the limits allow."))
     return redirect("crm:account", pk)

@@ -131,18 +131,50 @@ def test_fields_of_a_line_stand_side_by_side(browser: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_admins_who_connect_at_once_the_second_gets_an_error_at_the_field(
-    browser: Client, admin: User
+@pytest.mark.parametrize(
+    ("page", "facts", "field"),
+    [
+        (NEW, {"loft": "north", "word": "coo"}, "loft"),
+        (
+            "/our-accounts/new/",
+            {"network": "sandbox.mail", "self_key": "us@sky.example", "name": "Us"},
+            "network",
+        ),
+    ],
+)
+def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
+    browser: Client, admin: User, page: str, facts: dict[str, str], field: str
 ) -> None:
     """Fails with a crash if the unique constraint is left to itself."""
+    network = facts.get("network", "pigeon")
+    key = facts.get("self_key", "north")
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            Account.objects.create(kind="pigeon", network="pigeon", self_key="north", owner=admin)
-            second = pool.submit(_post, browser, NEW, typed(admin))
+            Account.objects.create(kind="pigeon", network=network, self_key=key, owner=admin)
+            second = pool.submit(_post, browser, page, facts | {"owner": admin.pk})
             wait_until_blocked()
         said = errors(second.result())
-    assert said["loft"][0].startswith("Another user has just connected this account.")
+    assert said[field][0].startswith("Another user has just")
     assert Account.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["", "budget/"])
+def test_a_password_that_is_saved_meanwhile_stays(
+    browser: Client, admin: User, microblog: Account, page: str
+) -> None:
+    """Fails if a name or a sending limit is saved with the row as it was read before."""
+    facts = {"name": "New name", "owner": admin.pk, "per_hour": "7"}
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            microblog.keep_with({"api": "new", "per_day": 9}, secrets={"password": "new"})
+            second = pool.submit(_post, browser, f"/our-accounts/{microblog.pk}/{page}", facts)
+            wait_until_blocked()
+        assert second.result().status_code == 302
+    microblog.refresh_from_db()
+    assert microblog.secrets == {"password": "new"}
+    limits = {"per_hour": 7} if page else {"per_day": 9}
+    assert microblog.config == {"api": "new"} | limits
 
 
 def _post(browser: Client, page: str, facts: dict[str, Any]) -> Any:
