@@ -459,7 +459,7 @@ def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.Mo
     assert Quarantined.objects.count() == 1
     assert not Interaction.objects.exists(), "not half of it"
     Mention.objects.update(attempt=HOPELESS)
-    assert Mention.objects.filter(set_apart__isnull=False).bring_in() == 1
+    assert Mention.objects.filter(quarantined__isnull=False).bring_in() == 1
     work()
     assert Case.objects.count() == 1
 

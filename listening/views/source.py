@@ -118,7 +118,7 @@ def _with_health() -> SourceQuerySet:
     `lately` is the sum and `daily` the average per day.
     """
     week = timezone.now() - timedelta(days=7)
-    lately = Coalesce(Sum("polls__new", filter=Q(polls__started_at__gte=week)), 0)
+    lately = Coalesce(Sum("fetches__new", filter=Q(fetches__started_at__gte=week)), 0)
     rows = Source.objects.select_related("owner", "account")
     return rows.annotate(lately=lately, daily=lately / 7.0)
 
