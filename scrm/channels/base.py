@@ -105,7 +105,6 @@ class Item:
     text: plain, extracted once; spans of hits are code-point offsets into `title` and `text`.
     html: already sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
     occurred_at: aware, as the network says; may be None or absurd, never trusted for order alone.
-    to_us: whether the item was addressed to us (a mention, a reply, a DM), where known.
     other_address: an address in the sender's name that is not the sender's own. Such an item joins
     no conversation and no case of another person, and staff are warned.
     """
@@ -123,7 +122,6 @@ class Item:
     thread_key: str = ""
     in_reply_to: str = ""
     language: str = ""
-    to_us: bool = False
     raw: bytes = b""
     attachments: tuple[File, ...] = ()
     other_address: str = ""

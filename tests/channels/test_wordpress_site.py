@@ -97,7 +97,7 @@ class TestHearing:
         assert (first.author.key, first.author.name, first.author.url) == (
             "mail:ann@readers.example", "Ann R", "",
         )  # fmt: skip
-        assert (ours.in_reply_to, ours.author.key, ours.to_us) == (first.key, "user-1", False)
+        assert (ours.in_reply_to, ours.author.key) == (first.key, "user-1")
         assert held.title == "Comment on “So & so” · held for moderation on the blog"
 
     def test_a_quiet_blog_is_unchanged(self, server: HTTPServer, us: Credentials) -> None:

@@ -82,7 +82,6 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
         occurred_at=_when(letter.date, came),
         thread_key=ids.thread(letter.message_id or letter.digest, letter.references, author.key),
         in_reply_to=_answers(letter),
-        to_us=True,
         raw=raw[:KEPT_RAW],
         attachments=letter.files,
     )

@@ -190,10 +190,6 @@ class _Self:
         names = "|".join(re.escape(name) for name in (self.key, self.handle) if name)
         return bool(names and re.search(rf"(?i)(?<!\w)@(?:{names})(?!\w)", text))
 
-    def is_addressed(self, post: Post) -> bool:
-        by_us = post.author_key == self.key
-        return not by_us and (self.is_party(post) or self.is_named(post.text))
-
 
 def _self(credentials: Credentials | None, network: str) -> _Self:
     if credentials is None or credentials.network != network:
@@ -233,7 +229,6 @@ def _item(post: Post, us: _Self) -> Item:
         occurred_at=post.created_at,
         thread_key=post.thread_key,
         in_reply_to=post.parent_key,
-        to_us=us.is_addressed(post),
         raw=_raw(post, ours=post.author_key == us.key),
     )
 

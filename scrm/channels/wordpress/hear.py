@@ -231,7 +231,6 @@ def _comment(row: Row, us: Credentials, known: dict[int, _Under]) -> Item:
         occurred_at=_moment(row),
         thread_key=under.key,
         in_reply_to=comment_key(under.key, parent) if parent else under.key,
-        to_us=author.key != us.self_key,
         raw=_raw(row),
     )
 
