@@ -16,13 +16,6 @@ from crm.models.interaction import InteractionQuerySet
 from scrm.web.params import number
 
 PAGE = 50
-_ICONS = {
-    "call": "phone",
-    "letter": "pen-line",
-    "message": "mail",
-    "survey answer": "clipboard-list",
-    "comment card": "file-text",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +33,8 @@ class Touch:
 
     @property
     def icon(self) -> str:
-        row = self.interaction
-        return _ICONS.get(row.kind, "message-circle") if row.profile_id else "megaphone"
+        # What we wrote to many has no profile; heard on the network, it is a post as any other.
+        return self.interaction.icon if self.interaction.profile_id else "megaphone"
 
 
 @dataclass(frozen=True, slots=True)

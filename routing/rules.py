@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from crm.interaction_kinds import WORK_KINDS
 from scrm.conditions.explain import explain
 from scrm.conditions.language import Condition, Field, Schema
 from scrm.conditions.language import compile as predicate
@@ -21,10 +22,7 @@ REOPEN_WITHIN = timedelta(days=30)
 """A new message reopens a case that was done at most so long ago."""
 
 STANCES = ("for us", "about us", "offline")
-KINDS = (
-    "post", "comment", "message", "call", "letter", "survey answer", "comment card", "event",
-    "other",
-)  # fmt: skip
+KINDS = tuple(WORK_KINDS)
 VISIBILITIES = ("public", "private")
 NORMAL = "normal"
 

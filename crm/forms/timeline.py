@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from crm.interaction_kinds import kind_label
 from crm.models import Interaction, User
 from crm.models.interaction import InteractionQuerySet
 from crm.timeline import Met
@@ -43,9 +44,11 @@ class TimelineForm(forms.Form):
     def __init__(self, asked: Any, *, met: Met) -> None:
         super().__init__(asked, label_suffix="")
         kinds = sorted((met.kinds | {storable(asked.get("kind", ""))[:30]}) - {""})
-        channels = _channels(sorted(met.channels))
+        channels = [(kind, registry.label(kind)) for kind in sorted(met.channels)]
         set_choices(self, "channel", [("", _("all channels")), *channels])
-        set_choices(self, "kind", [("", _("all kinds")), *((kind, kind) for kind in kinds)])
+        set_choices(
+            self, "kind", [("", _("all kinds")), *((kind, kind_label(kind)) for kind in kinds)]
+        )
         self.is_valid()
 
     @property
@@ -65,12 +68,6 @@ class TimelineForm(forms.Form):
         if any(asked.get(name) for name in ("channel", "kind", "text")):
             rows = rows.readable_by(user)
         return rows
-
-
-def _channels(kinds: Iterable[str]) -> list[tuple[str, str]]:
-    """Return (kind, name) pairs; a kind that no longer exists is its own name."""
-    known = registry.kinds()
-    return [(kind, registry.channel(kind).label if kind in known else kind) for kind in kinds]
 
 
 def _side(rows: InteractionQuerySet, side: str) -> InteractionQuerySet:

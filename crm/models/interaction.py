@@ -12,6 +12,7 @@ from django.db.models.functions import Left
 from django.utils import timezone
 
 from crm import above
+from crm.interaction_kinds import kind_icon, kind_label
 from crm.models.account import Account
 from crm.models.conversation import Conversation
 from crm.models.profile import Profile
@@ -153,3 +154,11 @@ class Interaction(models.Model):
     @property
     def is_ours(self) -> bool:
         return self.direction == self.Direction.OUT
+
+    @property
+    def kind_label(self) -> str:
+        return kind_label(self.kind)
+
+    @property
+    def icon(self) -> str:
+        return kind_icon(self.kind)

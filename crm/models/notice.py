@@ -75,6 +75,20 @@ class Notice(models.Model):
         JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
 
+    LOOKS = {
+        Kind.ASSIGNED: ("user-round", ""),
+        Kind.HANDED_OVER: ("arrow-right-left", ""),
+        Kind.MENTIONED: ("at-sign", ""),
+        Kind.APPROVED: ("check", "ok"),
+        Kind.SENT_BACK: ("corner-up-left", "warn"),
+        Kind.TO_APPROVE: ("list-checks", ""),
+        Kind.FAILED: ("triangle-alert", "bad"),
+        Kind.REOPENED: ("message-circle", "warn"),
+        Kind.JOB: ("list-checks", "ok"),
+        Kind.HELD: ("triangle-alert", "bad"),
+    }
+    """Kind → the name of its icon, and its tone: "ok", "warn", "bad" or ""."""
+
     user = models.ForeignKey(User, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     about = models.CharField(max_length=60, blank=True)
@@ -102,6 +116,14 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.text}"
+
+    @property
+    def icon(self) -> str:
+        return self.LOOKS[self.Kind(self.kind)][0]
+
+    @property
+    def tone(self) -> str:
+        return self.LOOKS[self.Kind(self.kind)][1]
 
     @property
     def address(self) -> str:

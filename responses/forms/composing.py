@@ -13,6 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, Department, User
+from crm.offline_kinds import OFFLINE_KINDS
 from responses.compose import (
     Words,
     max_length,
@@ -242,8 +243,8 @@ class StatementForm(Composing, Later):
 
 class ByHandForm(Composing):
     WAYS = {
-        "call": _("Phone call"),
-        "letter": _("Letter"),
+        "call": OFFLINE_KINDS["call"].label,
+        "letter": OFFLINE_KINDS["letter"].label,
         "in person": _("In person"),
         "mail": _("Email from another program"),
     }

@@ -9,15 +9,15 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.interaction_kinds import WORK_KINDS
 from crm.models import Department, Membership, User
 from listening.models import Topic
 from routing.forms.base import PlainForm
-from routing.forms.offline import OFFLINE_KINDS
 from routing.inbox.query import LABELS, NOT_CLOSED, SORTS
 from routing.models import Issue, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status
-from scrm.channels.registry import kinds
+from scrm.channels import registry
 from scrm.web.form_fields import set_choices, set_queryset
 
 _ANY = ("", __("any"))
@@ -104,9 +104,10 @@ class InboxForm(PlainForm):
         self._choose(
             "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
         )
-        self._choose("channel", [_ANY, *((kind, kind) for kind in kinds())])
-        online = [("post", __("Post")), ("comment", __("Comment")), ("message", __("Message"))]
-        self._choose("kind", [_ANY, *online, *OFFLINE_KINDS])
+        self._choose(
+            "channel", [_ANY, *((kind, registry.label(kind)) for kind in registry.kinds())]
+        )
+        self._choose("kind", [_ANY, *((kind, look.label) for kind, look in WORK_KINDS.items())])
 
     def _choose(self, name: str, choices: Any) -> None:
         set_choices(self, name, choices)

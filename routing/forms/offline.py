@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.ledger import tellable
 from crm.models import Attachment, Contact, Profile, ProfileLink, User
+from crm.offline_kinds import OFFLINE_KINDS
 from routing.forms.base import PlainForm
 from routing.forms.offline_scans import ScansField
 from routing.models import Case
@@ -19,14 +20,7 @@ from routing.offline.find_person import NEW, chosen, find
 from routing.offline.record import Touchpoint
 from scrm.web.form_fields import set_queryset
 
-OFFLINE_KINDS = [
-    ("call", __("Phone call")),
-    ("letter", __("Letter")),
-    ("survey answer", __("Survey answer")),
-    ("comment card", __("Comment card")),
-    ("event", __("Said at an event")),
-    ("other", __("Something else")),
-]
+_CHOICES = [(kind, look.label) for kind, look in OFFLINE_KINDS.items()]
 _TABS = ("call", "letter", "other")
 _LABELS = {
     "call": __("What was said"),
@@ -43,7 +37,7 @@ class OfflineForm(PlainForm):
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     kind = forms.ChoiceField(
-        choices=OFFLINE_KINDS,
+        choices=_CHOICES,
         label=__("Type"),
         widget=forms.HiddenInput,
         initial="call",
@@ -93,7 +87,7 @@ class OfflineForm(PlainForm):
         self.tab = kind if kind in _TABS else "other"
         self.fields["text"].label = _LABELS[self.tab]
         if self.tab == "other":
-            others = [pair for pair in OFFLINE_KINDS if pair[0] not in _TABS[:2]]
+            others = [pair for pair in _CHOICES if pair[0] not in _TABS[:2]]
             self.fields["kind"].widget = forms.Select(choices=others)
 
     def renew(self, why: str) -> None:

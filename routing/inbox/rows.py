@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Left, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.interaction_kinds import kind_icon
 from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
@@ -32,11 +33,6 @@ _SHOWN = (
 _NOBODY = ("", "")
 Hit = tuple[list[list[str | int]], str]
 """Spans as in `Match.spans`, and the topic's name."""
-VIA = {
-    "call": "phone", "letter": "mail", "survey answer": "clipboard-list",
-    "comment card": "ticket", "event": "calendar", "message": "mail",
-    "comment": "message-circle", "post": "rss",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
             sub=_sub(case, "" if case.profile_id in contacts else stranger),
             initials=case.profile.initials,
             colour=case.profile_id % 8,
-            via=VIA.get(case.last_inbound.kind if case.last_inbound else "", "message-circle"),
+            via=kind_icon(case.last_inbound.kind if case.last_inbound else ""),
             snippet=_snippet(case, hits[case.last_inbound_id or 0], closed),
             contact_kind=contacts.get(case.profile_id, _NOBODY)[1],
             topics=tuple(sorted({topic for _spans, topic in hits[case.last_inbound_id or 0]})),

@@ -31,3 +31,8 @@ def connectors() -> dict[str, Connector]:
     """Return the connector of each kind that has one."""
     found = {kind: channel(kind).connector for kind in kinds()}
     return {kind: connector for kind, connector in found.items() if connector}
+
+
+def label(kind: str) -> str:
+    """Return the name of a channel on screen; a kind that no longer exists is its own name."""
+    return channel(kind).label if kind in _KINDS else kind

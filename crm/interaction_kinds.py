@@ -1,0 +1,33 @@
+"""The kinds of interactions in the ledger, with label and icon."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from crm.offline_kinds import OFFLINE_KINDS, InteractionKind
+from scrm.channels.base import AUTOMATIC
+
+WORK_KINDS = {
+    "post": InteractionKind(_("Post"), "rss"),
+    "comment": InteractionKind(_("Comment"), "message-circle"),
+    "message": InteractionKind(_("Message"), "mail"),
+    **OFFLINE_KINDS,
+}
+"""What others say, online and offline, and what can become a case."""
+_OTHER_KINDS = {
+    AUTOMATIC: InteractionKind(_("Automatic answer"), "mail"),
+    "reply": InteractionKind(_("Reply"), "corner-up-left"),
+    "statement": InteractionKind(_("Our post"), "megaphone"),
+    "correction": InteractionKind(_("Correction"), "megaphone"),
+    "withdrawal": InteractionKind(_("Takedown"), "megaphone"),
+}
+KINDS = WORK_KINDS | _OTHER_KINDS
+
+
+def kind_label(kind: str) -> str:
+    """Return the name of a kind on screen; a kind that no longer exists is its own name."""
+    return str(KINDS[kind].label) if kind in KINDS else kind
+
+
+def kind_icon(kind: str) -> str:
+    return KINDS[kind].icon if kind in KINDS else "message-circle"

@@ -1,0 +1,77 @@
+"""One table says how a kind of interaction is called and drawn; everything else reads it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from crm.interaction_kinds import KINDS, WORK_KINDS, kind_icon, kind_label
+from crm.models import Notice, User
+from crm.offline_kinds import OFFLINE_KINDS
+from routing.forms import InboxForm, OfflineForm
+from routing.rules import SCHEMA
+from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE
+from tests.test_architecture import ROOT, sources
+
+ICONS = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static/icons.svg").read_text()))
+
+
+def written() -> Iterator[str]:
+    """The kinds that our code names where it makes something that becomes an interaction."""
+    for path in sources():
+        for call in ast.walk(ast.parse(path.read_text())):
+            name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
+            if isinstance(call, ast.Call) and name in {"Entry", "Item", "Touchpoint"}:
+                for keyword in call.keywords:
+                    if keyword.arg == "kind":
+                        yield from _constants(keyword.value)
+
+
+def _constants(value: ast.expr) -> Iterator[str]:
+    if isinstance(value, ast.IfExp):
+        yield from (*_constants(value.body), *_constants(value.orelse))
+    if isinstance(value, ast.Constant):
+        yield str(value.value)
+
+
+def test_every_kind_that_is_written_has_a_label_and_an_icon() -> None:
+    """Fails if a kind is missing from the table."""
+    found = set(written())
+    assert {"post", "comment", "reply", "statement", "correction", "withdrawal"} <= found
+    assert found | {AUTOMATIC} <= set(KINDS)
+    # These two are never recorded.
+    assert not {BOUNCE, NOTICE} & set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_label_of_its_own_and_an_icon_that_exists(kind: str) -> None:
+    """Fails with a label that another kind has, and with an icon that does not exist."""
+    assert [str(look.label) for look in KINDS.values()].count(kind_label(kind)) == 1
+    assert kind_icon(kind) in ICONS
+
+
+def test_a_kind_that_no_longer_exists_is_shown_by_its_name() -> None:
+    assert (kind_label("telegram"), kind_icon("telegram")) == ("telegram", "message-circle")
+
+
+@pytest.mark.django_db
+def test_forms_filters_and_rules_offer_every_offline_kind(agent: User) -> None:
+    """Fails if one of them has a list of its own."""
+    offered = OfflineForm(user=agent).fields["kind"].choices  # type: ignore[attr-defined]
+    assert [kind for kind, _label in offered] == list(OFFLINE_KINDS)
+    tabs = OfflineForm(user=agent, initial={"kind": "other"}).fields["kind"].widget.choices  # type: ignore[attr-defined]
+    assert {kind for kind, _label in tabs} == set(OFFLINE_KINDS) - {"call", "letter"}
+    filters = InboxForm(user=agent).fields["kind"].choices  # type: ignore[attr-defined]
+    assert [kind for kind, _label in filters] == ["", *WORK_KINDS]
+    assert SCHEMA["kind"].choices == tuple(WORK_KINDS)
+
+
+@pytest.mark.parametrize("kind", Notice.Kind)
+def test_every_kind_of_notice_has_an_icon_and_a_tone(kind: Notice.Kind) -> None:
+    """Fails if a kind is missing from the table."""
+    notice = Notice(kind=kind)
+    assert notice.icon in ICONS
+    assert notice.tone in {"", "ok", "warn", "bad"}
