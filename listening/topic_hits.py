@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from listening import matching
@@ -12,6 +13,8 @@ from listening.models import Match, Mention, Topic, TopicRevision, TopicStamp
 
 Hits = dict[int, list[Hit]]
 """Id of a mention or a ledger row → its hits. The key of a hit is the id of a topic revision."""
+Spans = list[list[str | int]]
+"""Places of hits: [["text", start, end], …] in code points; `end` is exclusive."""
 _compiled: dict[uuid.UUID, Matcher] = {}
 """The compiled topics by their stamp; only the latest."""
 
@@ -63,14 +66,41 @@ def keep_offline_matches(hits: Hits) -> None:
 
 
 def _columns(hit: Hit) -> dict[str, Any]:
-    """Return the columns of a Match; spans are in code points."""
-    spans = [[span.field, span.start, span.end] for span in hit.spans]
-    return {"revision_id": hit.key, "spans": spans}
+    """Return the columns of a Match."""
+    return {"revision_id": hit.key, "spans": _spans(hit)}
 
 
-def topic_names(hits: Hits) -> dict[int, frozenset[str]]:
-    """Return the names of the topics that hit each mention or ledger row. One statement."""
+def _spans(hit: Hit) -> Spans:
+    return [[span.field, span.start, span.end] for span in hit.spans]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTopic:
+    """A topic that matched an item. topic, revision: ids."""
+
+    name: str
+    topic: int
+    revision: int
+    spans: Spans
+
+
+def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
+    """Return the topics whose matches are stored with this ledger row. One statement."""
+    rows = Match.objects.filter(interaction=interaction).select_related("revision__topic")
+    return tuple(
+        FoundTopic(row.revision.topic.name, row.revision.topic_id, row.revision_id, row.spans)
+        for row in rows
+    )
+
+
+def found_topics(hits: Hits) -> dict[int, tuple[FoundTopic, ...]]:
+    """Return the topics that matched each mention or ledger row. One statement."""
     revisions = {hit.key for found in hits.values() for hit in found}
-    rows = TopicRevision.objects.filter(pk__in=revisions).values_list("pk", "topic__name")
-    names = dict(rows)
-    return {pk: frozenset(names[hit.key] for hit in found) for pk, found in hits.items()}
+    rows = TopicRevision.objects.filter(pk__in=revisions)
+    topics = {
+        pk: (name, topic) for pk, name, topic in rows.values_list("pk", "topic__name", "topic")
+    }
+    return {
+        pk: tuple(FoundTopic(*topics[hit.key], hit.key, _spans(hit)) for hit in found)
+        for pk, found in hits.items()
+    }

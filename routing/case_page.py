@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from crm.models import Conversation, Interaction, Profile, User
 from crm.models.interaction import InteractionQuerySet
 from listening.highlight import highlight
-from listening.models import Match
+from listening.models import Match, TopicRevision
 from routing import above
 from routing.models import Case, CaseEvent
 
@@ -64,12 +64,12 @@ class Why:
     """Why the case is in its department.
 
     event: the routing event. why_not: name of each other rule and why it did not apply.
-    matches: the topic matches of the routed interaction.
+    topics: the topic revisions that matched the routed interaction.
     """
 
     event: CaseEvent
     why_not: list[tuple[str, str]]
-    matches: list[Match]
+    topics: list[TopicRevision]
 
 
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
@@ -191,9 +191,16 @@ def why(case: Case, user: User) -> Why | None:
     event = routed.order_by("pk").last()
     if event is None or event.interaction is None or not _readable([event.interaction], user):
         return None
-    matches = _matches([event.interaction])[event.interaction.pk]
     pairs = [(name, reason) for name, reason in event.data.get("why_not", [])]
-    return Why(event=event, why_not=pairs, matches=matches)
+    return Why(event=event, why_not=pairs, topics=_topics_of(event))
+
+
+def _topics_of(event: CaseEvent) -> list[TopicRevision]:
+    """The topics that a routing event stores; without its facts, those that matched its item."""
+    revisions = TopicRevision.objects.select_related("topic").order_by("topic__name")
+    if event.facts:
+        return list(revisions.filter(pk__in=[each["revision"] for each in event.facts["topics"]]))
+    return list(revisions.filter(matches__interaction=event.interaction_id))
 
 
 MOST_IN_THREAD = 300

@@ -1,4 +1,4 @@
-"""Build the facts that routing rules are evaluated on. Pure.
+"""Build the facts that routing rules are evaluated on, and store them with the event. Pure.
 
 One function serves mentions, offline touchpoints and trials of the rules on a case, so that all
 three get the same result.
@@ -6,12 +6,13 @@ three get the same result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from listening.models import Mention, Source
-from routing.rules import Facts
+from listening.topic_hits import FoundTopic
+from routing.rules import SCHEMA, Facts
 
 OFFLINE = "offline"
 
@@ -60,13 +61,15 @@ class Origin:
         return cls(network=network, handle=handle, stance=OFFLINE)
 
 
-def facts(said: Said, origin: Origin, *, topics: Iterable[str], contact_kind: str | None) -> Facts:
+def facts(
+    said: Said, origin: Origin, *, topics: Iterable[FoundTopic], contact_kind: str | None
+) -> Facts:
     """Build the facts of one interaction.
 
-    topics: names of the topics that matched. contact_kind: None if the author is no contact.
+    topics: those that matched. contact_kind: None if the author is no contact.
     """
     return Facts(
-        topics=frozenset(topics),
+        topics=frozenset(topic.name for topic in topics),
         channel=said.channel,
         network=origin.network,
         source=origin.source,
@@ -80,3 +83,30 @@ def facts(said: Said, origin: Origin, *, topics: Iterable[str], contact_kind: st
         text=f"{said.title}\n{said.text}".strip(),
         language=origin.language,
     )
+
+
+_STORED = [name for name, field in SCHEMA.items() if field.type not in {"text", "set"}]
+
+
+def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
+    """Return the facts as their event stores them: ids and small values, no text of the message.
+
+    Text facts are left out, and so is what is unknown. topics: those that matched, as
+    {"topic": id, "revision": id, "spans": [["text", start, end], …]}.
+    """
+    values = {name: getattr(facts, name) for name in _STORED}
+    return {name: value for name, value in values.items() if value not in (None, "")} | {
+        "topics": [
+            {"topic": found.topic, "revision": found.revision, "spans": found.spans}
+            for found in sorted(topics, key=lambda found: found.revision)
+        ]
+    }
+
+
+def as_stored(built: Facts, stored: Mapping[str, Any], *, topics: Iterable[str]) -> Facts:
+    """Return the facts that an event stores, with the text facts of `built`.
+
+    topics: the names of the stored topics.
+    """
+    values = {name: stored.get(name, getattr(Facts(), name)) for name in _STORED}
+    return replace(built, topics=frozenset(topics), **values)

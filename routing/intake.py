@@ -19,6 +19,8 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from crm.models import Conversation, Department, Membership, Notice, Profile, User
+from listening.topic_hits import FoundTopic
+from routing.facts import to_store
 from routing.models import Case, CaseConversation, CaseEvent, RoutingRule, SlaPolicy
 from routing.models.case import restrict
 from routing.models.status import LIVING, Status
@@ -34,6 +36,8 @@ If there are more, it publishes 0 once, which means that any case may have chang
 """
 
 Kind = CaseEvent.Kind
+_DECIDED_BY_RULES = (Kind.ROUTED, Kind.JOINED)
+"""What is logged where the rules were evaluated: their facts are stored with the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Hint:
 class Arrival:
     """One recorded inbound interaction, with everything that routing uses.
 
+    facts: what the rules are evaluated on. topics: the topics that matched, with their places.
     contact: the contact that the profile is linked to, if any. said_at: aware, when it was
     said; a batch is decided in this order. case: the case that a user chose for it. by: the
     user who logged it. joins: whether it may join the living case of its party.
@@ -60,6 +65,7 @@ class Arrival:
     contact: int | None
     said_at: datetime
     facts: Facts
+    topics: tuple[FoundTopic, ...] = ()
     hint: Hint | None = None
     case: int | None = None
     by: int | None = None
@@ -141,16 +147,14 @@ class _Desk:
             return self._continue(known, arrival)
         verdict = self.router.route(arrival.facts)
         living = self._living_case(arrival, verdict)
-        if living:
-            self._link(living, arrival)
-            self._hear(
-                living,
-                arrival,
-                Kind.JOINED,
-                "New message in another conversation about an open case.",
-            )
-            return living
-        return self._open(arrival, verdict)
+        return self._join(living, arrival) if living else self._open(arrival, verdict)
+
+    def _join(self, case: Case, arrival: Arrival) -> Case:
+        """Add another conversation of the same party; the rules agree with its department."""
+        self._link(case, arrival)
+        what = "New message in another conversation about an open case."
+        self._hear(case, arrival, Kind.JOINED, what)
+        return case
 
     def _continue(self, case: Case, arrival: Arrival) -> Case:
         what = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
@@ -179,14 +183,7 @@ class _Desk:
         begun = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
         if not begun or not _agrees(verdict, begun[-1]):
             return self._open(arrival, verdict, continues=old)
-        self._link(begun[-1], arrival)
-        self._hear(
-            begun[-1],
-            arrival,
-            Kind.JOINED,
-            "New message in another conversation about an open case.",
-        )
-        return begun[-1]
+        return self._join(begun[-1], arrival)
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
         """The party's living case, if there is exactly one recent one and the rules agree.
@@ -226,7 +223,6 @@ class _Desk:
         self._log(
             case, arrival, Kind.ROUTED, why, revision=verdict.revision,
             why_not=[list(pair) for pair in verdict.why_not],
-            topics=sorted(arrival.facts.topics),
         )  # fmt: skip
         return case
 
@@ -279,6 +275,7 @@ class _Desk:
         revision: int | None = None,
         **data: Any,
     ) -> None:
+        decided = kind in _DECIDED_BY_RULES
         self.events.append(
             CaseEvent(
                 case=case,
@@ -289,6 +286,7 @@ class _Desk:
                 interaction_id=arrival.interaction,
                 why=why,
                 data=data,
+                facts=to_store(arrival.facts, arrival.topics) if decided else {},
             )
         )
 

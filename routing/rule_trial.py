@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
 from crm.models import Department, Interaction, Profile
-from listening.models import Match, Mention, Sighting
-from routing.facts import Origin, facts
+from listening.models import Mention, Sighting, TopicRevision
+from listening.topic_hits import FoundTopic, topics_found_in
+from routing.facts import Origin, as_stored, facts
 from routing.models import Case, CaseEvent, RoutingRule
-from routing.rules import Verdict, route
+from routing.rules import Facts, Verdict, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +27,43 @@ class Trial:
 
 
 def try_rules(case: Case) -> Trial | None:
-    """Run the current rules on a case; None if the case has no inbound interaction."""
+    """Run the current rules on a case; None if the case has no inbound interaction.
+
+    They see the facts that were stored when the case was routed, so that a contact or a source that
+    changed later does not count.
+    """
     opened = case.events.filter(kind=CaseEvent.Kind.ROUTED, interaction__isnull=False).last()
     said = opened.interaction if opened else case.last_inbound
     if said is None or said.profile is None:
         return None
-    contact = said.profile.contact
-    hits = Match.objects.filter(interaction=said)
-    known = facts(
-        said,
-        _origin(said, said.profile, opened.at if opened else timezone.now()),
-        topics=hits.values_list("revision__topic__name", flat=True),
-        contact_kind=contact.kind if contact else None,
-    )
+    known, _topics = rebuild(said, said.profile, opened.at if opened else timezone.now())
+    if opened and opened.facts:
+        known = as_stored(known, opened.facts, topics=_names(opened.facts["topics"]))
     fallback = Department.objects.fallback()
     verdict = route(known, RoutingRule.objects.in_force(), fallback.pk)
     return Trial(case, verdict, Department.objects.get(pk=verdict.department))
 
 
+def rebuild(
+    said: Interaction, author: Profile, routed_at: datetime
+) -> tuple[Facts, tuple[FoundTopic, ...]]:
+    """Build the facts of a recorded interaction again, with the topics that matched it.
+
+    The contact's kind is today's; later sightings do not count.
+    """
+    topics = topics_found_in(said.pk)
+    contact = author.contact
+    kind = contact.kind if contact else None
+    return facts(said, _origin(said, author, routed_at), topics=topics, contact_kind=kind), topics
+
+
+def _names(topics: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names that the stored topics have today, as the current rules name them."""
+    revisions = TopicRevision.objects.filter(pk__in=[topic["revision"] for topic in topics])
+    return list(revisions.values_list("topic__name", flat=True))
+
+
 def _origin(said: Interaction, author: Profile, routed_at: datetime) -> Origin:
-    """The origin as known when the case was routed: later sightings do not count."""
     mention = Mention.objects.filter(interaction=said).defer("raw", "html").first()
     seen = Sighting.objects.filter(mention=mention, at__lte=routed_at).decisive()
     if mention is None or mention.pk not in seen:

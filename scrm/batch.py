@@ -17,7 +17,7 @@ from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile
 from listening.models import Mention, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
-from listening.topic_hits import Hits, find_matches, keep_matches, topic_names
+from listening.topic_hits import FoundTopic, Hits, find_matches, found_topics, keep_matches
 from responses import bounces, outbox
 from responses.results import feedback
 from responses.results.feedback import Answered, Heard
@@ -116,7 +116,7 @@ class _Context:
     """Everything a batch has to look up, loaded with a fixed number of queries."""
 
     sources: dict[int, Source]
-    topics: dict[int, frozenset[str]]
+    topics: dict[int, tuple[FoundTopic, ...]]
     ours: dict[tuple[str, str], int]
     grounds: dict[str, int]
     answers_us: set[tuple[str, str]]
@@ -134,7 +134,7 @@ class _Context:
         own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
             sources=sightings.decisive(),
-            topics=topic_names(hits),
+            topics=found_topics(hits),
             ours=ours,
             grounds={each.network: each.pk for each in accounts if each.channel.own_ground},
             answers_us=own | set(said.values_list("scope", "key")),
@@ -203,6 +203,7 @@ class _Context:
                 topics=self.topics[mention.pk],
                 contact_kind=row.contact_kind if row.contact else None,
             ),
+            topics=self.topics[mention.pk],
             joins=not mention.other_address,
             hint=_hint(answer) if answer else None,
         )

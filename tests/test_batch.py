@@ -96,8 +96,9 @@ def recorded() -> set[str]:
 
 
 def test_what_matches_a_topic_becomes_a_case_that_says_why(
-    talk: Source, service: Department, brand_rule: RoutingRule
+    talk: Source, service: Department, brand: Topic, brand_rule: RoutingRule
 ) -> None:
+    """Fails if a fact is not stored with the event, and if a text of the message is."""
     mention = hear(talk, item("1", "I flew Skyward and lost a bag", raw=b"{}"))[0]
     work()
     case = Case.objects.get()
@@ -107,7 +108,13 @@ def test_what_matches_a_topic_becomes_a_case_that_says_why(
     assert (case.department, case.priority, case.profile.handle) == (service, "high", "@anna")
     assert (event.kind, event.revision) == (CaseEvent.Kind.ROUTED, brand_rule.current)
     assert event.interaction == mention.interaction
-    assert event.data["topics"] == ["Brand"]
+    assert event.facts == {
+        "channel": "feed", "network": NET, "source": talk.name, "stance": "about us",
+        "kind": "post", "visibility": "public", "known": False,
+        "topics": [
+            {"topic": brand.pk, "revision": match.revision_id, "spans": [["text", 7, 14]]}
+        ],
+    }  # fmt: skip
     assert match.mention == mention
     assert [mention.text[start:end] for _, start, end in match.spans] == ["Skyward"]
     assert mention.processed_at
@@ -155,7 +162,9 @@ def test_many_matches_make_one_interaction_one_case_one_department(
     event = CaseEvent.objects.get(kind=CaseEvent.Kind.ROUTED)
     assert Match.objects.count() == 3
     assert Interaction.objects.count() == Case.objects.count() == 1
-    assert event.data["topics"] == ["Brand", "bag", "lost"]
+    assert [topic["spans"] for topic in event.facts["topics"]] == [
+        match.spans for match in Match.objects.order_by("revision")
+    ]
     assert [name for name, _ in event.data["why_not"]] == ["bag", "lost"]
 
 

@@ -11,6 +11,7 @@ from scrm.db.append_only import append_only
 class CaseEvent(models.Model):
     """One thing that happened to a case: by whom or by which rule, and why. Never changed.
 
+    facts: of a routing decision, what the rules were evaluated on; see `routing.facts.to_store`.
     undoes: the handing over that this takes back, so that nobody reads on because of it.
     """
 
@@ -28,7 +29,7 @@ class CaseEvent(models.Model):
         DONE = "done", "Done"
         NOISE = "noise", "Marked as noise"
         DECIDED = "decided", "Decided"
-        ANSWERED = "answered", "Answered"
+        ANSWERED = "answered", "Our reply"
         GROUPED = "grouped", "Issue"
         TAGGED = "tagged", "Tags"
         RANKED = "ranked", "Priority"
@@ -44,6 +45,7 @@ class CaseEvent(models.Model):
     interaction = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     why = models.TextField(blank=True)
     data = models.JSONField(default=dict)
+    facts = models.JSONField(default=dict)
     undoes = models.ForeignKey(
         "self", models.PROTECT, null=True, db_index=False, related_name="undone_by"
     )
@@ -69,7 +71,7 @@ class CaseEvent(models.Model):
             ),
         ]
         ordering = ["at", "pk"]
-        triggers = append_only("why", "data")
+        triggers = append_only("why", "data", emptied=("facts",))
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.why}"

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
-from listening.topic_hits import current_matcher, keep_offline_matches, topic_names
+from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_offline_matches
 from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
 from routing.models import Case, CaseConversation
@@ -40,7 +40,7 @@ class Touchpoint:
     """One offline touchpoint as a user entered it.
 
     form: the form's UUID, so that one click logs one touchpoint. kind: one of
-    `routing.rules.KINDS`. profile or contact: who it was, if known; else phone, mail and name
+    `crm.offline_kinds`. profile or contact: who it was, if known; else phone, mail and name
     identify a new profile. said_at: aware, when it was said; None means now.
     """
 
@@ -116,7 +116,7 @@ def log_all(touchpoints: Sequence[Touchpoint], *, by: User, now: datetime | None
     rows = record(entries, now=now)
     hits = {row.interaction: each for row, each in zip(rows, found, strict=True) if row.new}
     keep_offline_matches(hits)
-    topics = topic_names(hits)
+    topics = found_topics(hits)
     logged = list(zip(touchpoints, entries, rows, strict=True))
     arrivals = [
         _arrival(touchpoint, entry, row, topics[row.interaction], by, now)
@@ -194,7 +194,7 @@ def _arrival(
     touchpoint: Touchpoint,
     entry: Entry,
     row: Recorded,
-    topics: frozenset[str],
+    topics: tuple[FoundTopic, ...],
     by: User,
     now: datetime,
 ) -> Arrival:
@@ -217,6 +217,7 @@ def _arrival(
             topics=topics,
             contact_kind=kind if contact else None,
         ),
+        topics=topics,
         case=touchpoint.case.pk if touchpoint.case else None,
         by=by.pk,
     )

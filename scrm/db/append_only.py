@@ -11,9 +11,12 @@ import pgtrigger
 _ERASING = "current_setting('scrm.erasing', true) = 'on'"
 
 
-def append_only(*blankable: str) -> list[pgtrigger.Trigger]:
-    """Refuse DELETE, and every UPDATE except of `blankable` columns during an erasure."""
-    return [_no_delete(), _no_update(allowed=blankable)]
+def append_only(*blankable: str, emptied: tuple[str, ...] = ()) -> list[pgtrigger.Trigger]:
+    """Refuse DELETE, and every UPDATE except of `blankable` columns during an erasure.
+
+    emptied: JSON columns that may then become {} and nothing else.
+    """
+    return [_no_delete(), _no_update(allowed=(*blankable, *emptied), emptied=emptied)]
 
 
 def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
@@ -45,9 +48,11 @@ def _no_delete() -> pgtrigger.Trigger:
     )
 
 
-def _no_update(*, allowed: tuple[str, ...]) -> pgtrigger.Trigger:
+def _no_update(*, allowed: tuple[str, ...], emptied: tuple[str, ...]) -> pgtrigger.Trigger:
     keys = ", ".join(f"'{name}'" for name in allowed)
     same = f"(to_jsonb(NEW) - ARRAY[{keys}]::text[]) = (to_jsonb(OLD) - ARRAY[{keys}]::text[])"
+    for name in emptied:
+        same += f" AND NEW.{name} IN (OLD.{name}, '{{}}'::jsonb)"
     return pgtrigger.Trigger(
         name="no_update",
         when=pgtrigger.Before,

@@ -10,10 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Profile
+from listening.models import Topic
 from responses import release
 from responses.models import Campaign, Feedback, Response
 from responses.results.feedback import fall_silent
-from routing.models import Case, Issue
+from routing.models import Case, CaseEvent, Issue
 from routing.wake import wake_snoozed
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
@@ -148,8 +149,11 @@ def _carla_opens_the_issue(stage: Stage) -> None:
         owner=carla,
         created_at=timezone.now(),
     )
+    topic = Topic.objects.get(name="Seat policy")
     about = Case.objects.living().filter(
-        events__data__topics__contains=["Seat policy"], opened_at__gt=timezone.now() - _A_DAY
+        events__kind=CaseEvent.Kind.ROUTED,
+        events__facts__topics__contains=[{"topic": topic.pk}],
+        opened_at__gt=timezone.now() - _A_DAY,
     )
     for case in about.distinct():
         case.group(issue, by=carla)

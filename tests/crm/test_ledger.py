@@ -55,7 +55,12 @@ def record_of_a_day(
     entry = Entry("x", "1", anna, "feed", "post", "public", "my words", other_address="ben@x.test")
     row = record([entry], now=noon)[0]
     case = Case.objects.create(profile=Profile.objects.get(), department=service)
-    case.events.create(kind=CaseEvent.Kind.ROUTED, why="a reason", interaction_id=row.interaction)
+    case.events.create(
+        kind=CaseEvent.Kind.ROUTED,
+        why="a reason",
+        interaction_id=row.interaction,
+        facts={"reach": 9, "topics": []},
+    )
     fetch = make_source().fetches.create()
     Mention.objects.create(
         scope="x", key="1", fetch=fetch, author_network="x", author_key="anna", kind="post",
@@ -118,6 +123,25 @@ def test_not_even_an_erasure_changes_anything_else(table: str, column: str) -> N
     """Fails, for each table, if its triggers are disabled."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET {column} = ''")
+
+
+def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
+    """Fails if erasures are refused as well."""
+    sql("SET LOCAL scrm.erasing = 'on'")
+    assert not refused("UPDATE routing_caseevent SET facts = '{}'")
+    assert CaseEvent.objects.get().facts == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["facts = '{\"reach\": 1}'", "facts = '[]'", "facts = facts - 'reach'", "facts = 'null'"],
+)
+def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> None:
+    """Fails if an erasure may write other facts, or if they may be emptied without one."""
+    assert refused("UPDATE routing_caseevent SET facts = '{}'")
+    sql("SET LOCAL scrm.erasing = 'on'")
+    assert refused(f"UPDATE routing_caseevent SET {change}")
+    assert refused("UPDATE routing_caseevent SET facts = '{}', kind = 'done'")
 
 
 @pytest.mark.parametrize("table", ["routing_rulerevision", "listening_topicrevision"])
