@@ -170,7 +170,7 @@ def _lock_held(response: Response) -> Response:
 
 
 def _ask_supervisors(response: Response, *, now: datetime) -> None:
-    above = User.objects.active().filter(role__in=["admin", "supervisor"])
+    above = User.objects.seeing_everything()
     _notify(response, above.exclude(pk=response.author_id), now=now)
 
 

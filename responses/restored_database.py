@@ -51,7 +51,7 @@ def _hold(now: datetime) -> None:
         return
     _log.warning("restored database: nothing is sent", why=why.value)
     _doubt(Pause.objects.restored().get(), now)
-    told = User.objects.active().filter(role__in=[User.Role.SUPERVISOR, User.Role.ADMIN])
+    told = User.objects.seeing_everything()
     Notice.give(told, Notice.Kind.HELD, url=reverse("responses:delivery_problems"), now=now)
     # Also the notices just given: mailed after the release, they would no longer be true.
     Notice.objects.never_mail(now=now)

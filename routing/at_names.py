@@ -20,7 +20,7 @@ def mentioned(text: str, case: Case) -> list[User]:
     folded = fold(text)
     if "@" not in folded:
         return []
-    may_see = Q(memberships__department=case.department) | ~Q(role=User.Role.STAFF)
+    may_see = Q(memberships__department=case.department) | Q(role__in=User.SEE_EVERYTHING)
     people = list(User.objects.active().filter(may_see).distinct())
     return [user for user in people if any(_named(name, folded) for name in _names(user, people))]
 

@@ -133,7 +133,7 @@ class _Desk:
             cases=cases,
             last_handler=_last_handlers(parties),
             workers=set(Membership.objects.working().values_list("department_id", "user_id")),
-            everywhere=set(User.objects.active().exclude(role="").values_list("pk", flat=True)),
+            everywhere=set(User.objects.seeing_everything().values_list("pk", flat=True)),
         )
 
     def place(self, arrival: Arrival) -> Case:

@@ -23,6 +23,10 @@ class UserManager(BaseUserManager["User"]):
     def active(self) -> models.QuerySet[User]:
         return self.filter(is_active=True)
 
+    def seeing_everything(self) -> models.QuerySet[User]:
+        """Active users who see every department."""
+        return self.active().filter(role__in=User.SEE_EVERYTHING)
+
 
 @pghistory.track(
     model_name="UserChange", fields=["email", "name", "role", "is_active"], append_only=True
@@ -34,6 +38,9 @@ class User(AbstractBaseUser):
         STAFF = "", "Staff"
         SUPERVISOR = "supervisor", "Supervisor"
         ADMIN = "admin", "Admin"
+
+    SEE_EVERYTHING = (Role.SUPERVISOR, Role.ADMIN)
+    """The roles that see, and may work in, every department."""
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200)
@@ -61,8 +68,8 @@ class User(AbstractBaseUser):
 
     @property
     def sees_everything(self) -> bool:
-        """Whether the user sees every department: admins and supervisors do."""
-        return self.role in {self.Role.ADMIN, self.Role.SUPERVISOR}
+        """Whether the user sees every department."""
+        return self.role in self.SEE_EVERYTHING
 
     @property
     def initials(self) -> str:

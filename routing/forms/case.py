@@ -126,7 +126,7 @@ class AssignForm(PlainForm):
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         working = Membership.objects.working().filter(department=case.department_id)
-        may = Q(pk__in=working.values("user")) | ~Q(role=User.Role.STAFF)
+        may = Q(pk__in=working.values("user")) | Q(role__in=User.SEE_EVERYTHING)
         people = User.objects.active().filter(may).order_by("name")
         set_queryset(self, "person", people)
 

@@ -125,7 +125,7 @@ class InboxForm(PlainForm):
         works = Q(pk__in=members.working().values("user"))
         people = workers = User.objects.active()
         if self.user.sees_everything:
-            workers = people.filter(works | ~Q(role=User.Role.STAFF))
+            workers = people.filter(works | Q(role__in=User.SEE_EVERYTHING))
         else:
             people, workers = people.filter(pk__in=members.values("user")), people.filter(works)
         rows = _choices("department", departments, F("position")).union(
