@@ -2,10 +2,32 @@ from __future__ import annotations
 
 from django import template
 
-from responses.models import Response, ResponseRule
+from responses.models import Feedback, Response, ResponseRule
+from responses.models.sending import Sending
 from responses.rule_findings import Spoken, said_of
 
 register = template.Library()
+_Verdict = ResponseRule.Verdict
+TONES: dict[str, str] = {
+    Sending.FAILED: "bad",
+    Sending.BOUNCED: "bad",
+    Sending.UNKNOWN: "warn",
+    Feedback.Outcome.THANKS: "ok",
+    Feedback.Outcome.ANGRY: "bad",
+    _Verdict.ALLOW: "ok",
+    _Verdict.REVIEW: "warn",
+    _Verdict.HOLD: "warn",
+    _Verdict.REQUIRE: "warn",
+    _Verdict.MOVE: "warn",
+    _Verdict.REFUSE: "bad",
+}
+"""State of a delivery, outcome of an answer or verdict of a rule → the colour of its chip."""
+
+
+@register.filter
+def tone(value: str) -> str:
+    """Colour of the chip of a state, an outcome or a verdict; "" if it has none."""
+    return TONES.get(value, "")
 
 
 @register.filter

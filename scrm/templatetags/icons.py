@@ -20,3 +20,12 @@ def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("icons.svg"), name
     )
+
+
+_VISIBILITY_ICONS = {"private": "lock", "public": "globe"}
+
+
+@register.simple_tag
+def visibility_icon(visibility: str) -> SafeString:
+    """Render the icon that says who can see a text."""
+    return icon(_VISIBILITY_ICONS[visibility])

@@ -11,6 +11,8 @@ import pytest
 from crm.interaction_kinds import KINDS, WORK_KINDS, kind_icon, kind_label
 from crm.models import Notice, User
 from crm.offline_kinds import OFFLINE_KINDS
+from responses.models import ResponseRule
+from responses.templatetags.said import tone
 from routing.forms import InboxForm, OfflineForm
 from routing.rules import SCHEMA
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE
@@ -75,3 +77,9 @@ def test_every_kind_of_notice_has_an_icon_and_a_tone(kind: Notice.Kind) -> None:
     notice = Notice(kind=kind)
     assert notice.icon in ICONS
     assert notice.tone in {"", "ok", "warn", "bad"}
+
+
+@pytest.mark.parametrize("verdict", ResponseRule.Verdict)
+def test_every_verdict_has_a_colour(verdict: str) -> None:
+    """Fails if a verdict is missing from the table."""
+    assert tone(verdict) in {"ok", "warn", "bad"}
