@@ -21,9 +21,8 @@ from django.utils.translation import gettext_lazy as _l
 from crm.models import Account, Attachment, User
 from responses.models import Response
 from scrm.text.clean import storable
+from scrm.web.limits import MAX_FILE_BYTES, MAX_FILES, size_words
 
-LARGEST = 25 * 1024 * 1024
-MOST = 10
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -50,10 +49,11 @@ def trouble(file: UploadedFile[bytes]) -> str:
     """Why this file cannot be sent, in words, or ""."""
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": file.name}
-    if file.size > LARGEST:
-        return _("“%(name)s” has %(size)s. The limit is 25 MB. Your text was kept.") % {
+    if file.size > MAX_FILE_BYTES:
+        return _("“%(name)s” has %(size)s. The limit is %(limit)s. Your text was kept.") % {
             "name": file.name,
             "size": filesizeformat(file.size),
+            "limit": size_words(MAX_FILE_BYTES),
         }
     return ""
 
@@ -73,8 +73,8 @@ def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Accoun
     if not most:
         says = _("%(account)s cannot send files. Remove them, or choose another channel.")
         return says % {"account": account}
-    if len(files) > MOST:
-        return _("Attach at most %(n)d files.") % {"n": MOST}
+    if len(files) > MAX_FILES:
+        return _("Attach at most %(n)d files.") % {"n": MAX_FILES}
     if total > most:
         says = _("These files have %(size)s together. The limit of %(account)s is %(most)s.")
         sizes = {"size": filesizeformat(total), "most": filesizeformat(most)}
@@ -150,7 +150,7 @@ def keep(request: HttpRequest, user: User, response: Response | None = None) -> 
     """Store the valid uploads of a form that is shown again → these and the files kept before."""
     kept = named(offered(user, response), request.POST.getlist("kept"))
     fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]
-    for row in as_attachments(fresh[: max(MOST - len(kept), 0)], by=user):
+    for row in as_attachments(fresh[: max(MAX_FILES - len(kept), 0)], by=user):
         row.save()
         kept.append(row)
     return kept

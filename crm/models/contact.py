@@ -16,6 +16,8 @@ from crm.models.user import User
 CONTACT_NAMES = SearchVector("name", config="simple")
 """The text by which a contact is found."""
 
+MAX_TAG_LENGTH = 60
+"""Of contacts, cases and rules."""
 _TAGGED = 1_000
 """The number of contacts whose tags are offered as suggestions."""
 
@@ -44,7 +46,7 @@ class Contact(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.CUSTOMER)
     about = models.TextField(blank=True)
     owner = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="contacts")
-    tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    tags = ArrayField(models.CharField(max_length=MAX_TAG_LENGTH), default=list, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = ContactQuerySet.as_manager()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, Attachment, User
 from responses.models import Response
 from responses.upload_field import FilesField, KeptField, as_attachments, objection, offered
+from scrm.web.limits import MAX_FILE_BYTES, MAX_FILES, size_words
 
 
 class FileFields(forms.Form):
@@ -19,7 +21,13 @@ class FileFields(forms.Form):
     """
 
     kept = KeptField()
-    uploads = FilesField(label=_("Files"), required=False)
+    uploads = FilesField(
+        label=_("Files"),
+        required=False,
+        help_text=format_lazy(
+            _("Up to {n} files, {limit} together."), n=MAX_FILES, limit=size_words(MAX_FILE_BYTES)
+        ),
+    )
 
     def offer_files(
         self, user: User, accounts: Iterable[Account], response: Response | None = None

@@ -44,6 +44,7 @@ from routing.at_names import mentioned
 from routing.models import Case
 from routing.models.status import Stale
 from scrm.web.body_limits import body_limit, with_files
+from scrm.web.limits import MAX_FILE_BYTES, MAX_FILES
 from scrm.web.params import number
 
 TABS = ("reply", "statement", "by-hand", "note", "nothing")
@@ -59,7 +60,7 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
     return _composer(request, case, tab, _form(request, case, tab))
 
 
-@body_limit(with_files(upload_field.MOST * upload_field.LARGEST))
+@body_limit(with_files(MAX_FILES * MAX_FILE_BYTES))
 @require_POST
 def reply(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_work_on(request, pk)

@@ -3,6 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models.contact import MAX_TAG_LENGTH
 
 
 class PlainForm(forms.Form):
@@ -12,3 +16,24 @@ class PlainForm(forms.Form):
         kwargs.setdefault("label_suffix", "")
         kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
         super().__init__(*args, **kwargs)
+
+
+class TagsField(forms.CharField):
+    """Comma-separated tags → a list without duplicates, in order."""
+
+    def __init__(self, widget: Any = None) -> None:
+        super().__init__(
+            required=False,
+            max_length=500,
+            label=__("Tags"),
+            help_text=__("Separated by commas."),
+            widget=widget,
+        )
+
+    def clean(self, value: Any) -> list[str]:  # type: ignore[override]
+        words = (" ".join(word.split()) for word in super().clean(value).split(","))
+        tags = list(dict.fromkeys(word for word in words if word))
+        if any(len(tag) > MAX_TAG_LENGTH for tag in tags):
+            says = _("A tag has at most %(n)d characters.")
+            raise forms.ValidationError(says % {"n": MAX_TAG_LENGTH})
+        return tags

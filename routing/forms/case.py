@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.ledger import tellable
 from crm.models import Department, Membership, User
-from routing.forms.base import PlainForm
+from routing.forms.base import PlainForm, TagsField
 from routing.models import Case, Issue
 from routing.models.rule import Priority
 from scrm.web.form_fields import set_queryset
@@ -132,22 +132,9 @@ class AssignForm(PlainForm):
 
 
 class TagsForm(PlainForm):
-    """Comma-separated tags → `cleaned_data["tags"]`: a list without duplicates, in order."""
-
-    tags = forms.CharField(
-        required=False,
-        max_length=500,
-        label=__("Tags"),
-        help_text=__("Separated by commas."),
+    tags = TagsField(
         widget=forms.TextInput(attrs={"list": "known-tags", "autocomplete": "off"}),
     )
-
-    def clean_tags(self) -> list[str]:
-        words = (" ".join(word.split()) for word in self.cleaned_data["tags"].split(","))
-        tags = list(dict.fromkeys(word for word in words if word))
-        if any(len(tag) > 60 for tag in tags):
-            raise forms.ValidationError(_("A tag has at most 60 characters."))
-        return tags
 
 
 class PriorityForm(PlainForm):

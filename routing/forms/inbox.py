@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.interaction_kinds import WORK_KINDS
 from crm.models import Department, Membership, User
+from crm.models.contact import MAX_TAG_LENGTH
 from listening.models import Topic
 from routing.forms.base import PlainForm
 from routing.inbox.query import LABELS, NOT_CLOSED, SORTS
@@ -75,7 +76,7 @@ class InboxForm(PlainForm):
     topic = forms.ModelChoiceField(
         Topic.objects.all(), required=False, label=__("Topic"), empty_label=__("any")
     )
-    tag = forms.CharField(required=False, max_length=60, label=__("Tag"))
+    tag = forms.CharField(required=False, max_length=MAX_TAG_LENGTH, label=__("Tag"))
     issue = forms.ModelChoiceField(
         Issue.objects.all(), required=False, label=__("Issue"), empty_label=__("any")
     )

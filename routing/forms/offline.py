@@ -13,7 +13,7 @@ from crm.ledger import tellable
 from crm.models import Attachment, Contact, Profile, ProfileLink, User
 from crm.offline_kinds import OFFLINE_KINDS
 from routing.forms.base import PlainForm
-from routing.forms.offline_scans import ScansField
+from routing.forms.offline_scans import HELP, ScansField
 from routing.models import Case
 from routing.offline.cells import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
 from routing.offline.find_person import NEW, chosen, find
@@ -68,7 +68,7 @@ class OfflineForm(PlainForm):
         help_text=__("Empty: now."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
-    scans = ScansField(required=False, label=__("Scan"))
+    scans = ScansField(required=False, label=__("Scan"), help_text=HELP)
     kept = forms.ModelMultipleChoiceField(
         Attachment.objects.none(), required=False, to_field_name="uuid"
     )

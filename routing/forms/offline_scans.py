@@ -8,14 +8,15 @@ from django import forms
 from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import Attachment, User
 from scrm.text.clean import storable
+from scrm.web.limits import MAX_FILE_BYTES, MAX_SCANS, size_words
 
-LARGEST = 25 * 1024 * 1024
-MOST = 20
+_LIMIT = size_words(MAX_FILE_BYTES)
 _TYPES = {
     "application/pdf": ((".pdf",), (b"%PDF-",)),
     "image/png": ((".png",), (b"\x89PNG\r\n\x1a\n",)),
@@ -23,6 +24,11 @@ _TYPES = {
     "image/tiff": ((".tif", ".tiff"), (b"II*\x00", b"MM\x00*")),
 }
 ACCEPTED = ",".join(ending for endings, _starts in _TYPES.values() for ending in endings)
+
+
+HELP = format_lazy(
+    __("PDF, PNG, JPEG or TIFF, up to {limit} each. You can choose several files."), limit=_LIMIT
+)
 
 
 class _SeveralFiles(forms.FileInput):
@@ -38,9 +44,10 @@ class ScansField(forms.FileField):
     widget = _SeveralFiles(
         attrs={
             "accept": ACCEPTED,
-            "data-largest": LARGEST,
-            "data-too-large": __(
-                "One of these files is larger than 25 MB. Choose the files again without it."
+            "data-largest": MAX_FILE_BYTES,
+            "data-too-large": format_lazy(
+                __("One of these files is larger than {limit}. Choose the files again without it."),
+                limit=_LIMIT,
             ),
         }
     )
@@ -49,8 +56,8 @@ class ScansField(forms.FileField):
         files = [each for each in data or [] if each]
         if wrong := [why for file in files if (why := trouble(file))]:
             raise forms.ValidationError(wrong)
-        if len(files) > MOST:
-            raise forms.ValidationError(_("At most %(n)s files at once.") % {"n": MOST})
+        if len(files) > MAX_SCANS:
+            raise forms.ValidationError(_("At most %(n)s files at once.") % {"n": MAX_SCANS})
         return files
 
 
@@ -59,11 +66,11 @@ def trouble(file: UploadedFile[bytes]) -> str:
     name = str(file.name)
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": name}
-    if file.size > LARGEST:
+    if file.size > MAX_FILE_BYTES:
         return _(
-            "“%(name)s” has %(size)s. The limit is 25 MB. Scan it at a lower resolution, or in "
+            "“%(name)s” has %(size)s. The limit is %(limit)s. Scan it at a lower resolution, or in "
             "parts."
-        ) % {"name": name, "size": filesizeformat(file.size)}
+        ) % {"name": name, "size": filesizeformat(file.size), "limit": _LIMIT}
     if not content_type(file):
         return _("“%(name)s” is not a PDF, PNG, JPEG or TIFF file.") % {"name": name}
     return ""

@@ -7,13 +7,15 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from routing.forms.base import PlainForm
 from routing.offline import column_guess
-from routing.offline.csv_file import MOST_BYTES, Sheet, Unreadable, read
+from routing.offline.csv_file import Sheet, Unreadable, read
 from routing.offline.survey import Plan, heading_of
+from scrm.web.limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 HOLDS = [
     (column_guess.NOTHING, __("Ignore")),
@@ -25,15 +27,24 @@ HOLDS = [
     (column_guess.WHEN, __("When")),
 ]
 
+_LIMIT = size_words(MAX_CSV_BYTES)
+
 
 class UploadForm(PlainForm):
     file = forms.FileField(
         label=__("CSV file"),
+        help_text=format_lazy(
+            __("One answer per row, up to {rows} rows and {limit}."),
+            rows=f"{MAX_CSV_ROWS:,}",
+            limit=_LIMIT,
+        ),
         widget=forms.FileInput(
             attrs={
                 "accept": ".csv,.tsv,.txt",
-                "data-largest": MOST_BYTES,
-                "data-too-large": __("This file is larger than 10 MB. Split it."),
+                "data-largest": MAX_CSV_BYTES,
+                "data-too-large": format_lazy(
+                    __("This file is larger than {limit}. Split it."), limit=_LIMIT
+                ),
             }
         ),
         error_messages={
@@ -44,10 +55,10 @@ class UploadForm(PlainForm):
 
     def clean_file(self) -> UploadedFile[bytes]:
         file: UploadedFile[bytes] = self.cleaned_data["file"]
-        if file.size and file.size > MOST_BYTES:
+        if file.size and file.size > MAX_CSV_BYTES:
             raise forms.ValidationError(
-                _("This file has %(size)s. The limit is 10 MB. Split it and import the parts "
-                  "one by one.") % {"size": filesizeformat(file.size)}
+                _("This file has %(size)s. The limit is %(limit)s. Split it and import the parts "
+                  "one by one.") % {"size": filesizeformat(file.size), "limit": _LIMIT}
             )  # fmt: skip
         self.raw = file.read()
         try:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import Department, User
-from routing.forms.base import PlainForm
+from routing.forms.base import PlainForm, TagsField
 from routing.models import RoutingRule, RuleRevision
 from routing.models.rule import Priority
 from routing.rules import SCHEMA
@@ -31,9 +31,7 @@ class RuleForm(PlainForm):
         empty_label=__("No one"),
     )
     priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"), initial="normal")
-    tags = forms.CharField(
-        required=False, max_length=500, label=__("Tags"), help_text=__("Separated by commas.")
-    )
+    tags = TagsField()
 
     def __init__(self, *args: Any, rule: RoutingRule | None = None, **kwargs: Any) -> None:
         revision = rule.current if rule else None
@@ -60,13 +58,6 @@ class RuleForm(PlainForm):
         if others.filter(name=name).exists():
             raise forms.ValidationError(_("Another rule already has this name."))
         return name
-
-    def clean_tags(self) -> tuple[str, ...]:
-        words = (word.strip() for word in self.cleaned_data["tags"].split(","))
-        tags = tuple(dict.fromkeys(word for word in words if word))
-        if any(len(tag) > 60 for tag in tags):
-            raise forms.ValidationError(_("A tag has at most 60 characters."))
-        return tags
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -95,7 +86,7 @@ class RuleForm(PlainForm):
                     assign=data["assign"],
                     person=data["person"],
                     priority=data["priority"],
-                    tags=data["tags"],
+                    tags=tuple(data["tags"]),
                 )
         except ConditionErrors as errors:
             self.rows.say(errors)

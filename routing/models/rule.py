@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Department, User
+from crm.models.contact import MAX_TAG_LENGTH
 from routing.rules import SCHEMA, Rule
 from scrm.conditions import language
 from scrm.conditions.explain import sentence
@@ -116,7 +117,7 @@ class RuleRevision(models.Model):
     assign = models.CharField(max_length=10, choices=Assign.choices, default=Assign.NOBODY)
     person = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
-    tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    tags = ArrayField(models.CharField(max_length=MAX_TAG_LENGTH), default=list, blank=True)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     made_at = models.DateTimeField(default=timezone.now)
 

@@ -19,8 +19,9 @@ from django.utils.translation import gettext as _
 
 from routing.offline.column_guess import names_columns
 from scrm.text.clean import storable
+from scrm.web.limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
-MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 20_000, 100, 10 * 1024 * 1024
+MAX_COLUMNS = 100
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 DELIMITERS = (",", ";", "\t")
 _MAGIC = {
@@ -78,7 +79,7 @@ def read(
     text = _decode(raw, encoding)
     delimiter = delimiter or guess_delimiter(text)
     # Two more than allowed: a heading, and one row that shows that the file is too long.
-    rows = list(islice(_rows(text, delimiter), MOST_ROWS + 2))
+    rows = list(islice(_rows(text, delimiter), MAX_CSV_ROWS + 2))
     if not rows:
         raise Unreadable(_("This file is empty. It contains only blank lines."))
     if heading is None:
@@ -86,23 +87,24 @@ def read(
     first = rows.pop(0).cells if heading else ()
     if not rows:
         raise Unreadable(_("This file has a header but no rows."))
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAX_CSV_ROWS:
         raise Unreadable(
             _("This file has more than %(most)s rows. Split it and import the parts one by one.")
-            % {"most": f"{MOST_ROWS:,}"}
+            % {"most": f"{MAX_CSV_ROWS:,}"}
         )
     width = len(first) or max(len(row.cells) for row in rows)
-    if width > MOST_COLUMNS:
+    if width > MAX_COLUMNS:
         raise Unreadable(
             _("This file has %(n)s columns. The limit is %(most)s. Remove some columns.")
-            % {"n": width, "most": MOST_COLUMNS}
+            % {"n": width, "most": MAX_COLUMNS}
         )
     return Sheet(encoding, delimiter, first, rows, width)
 
 
 def _refuse_what_is_no_text(raw: bytes) -> None:
-    if len(raw) > MOST_BYTES:
-        raise Unreadable(_("This file is larger than 10 MB. Split it and import the parts."))
+    if len(raw) > MAX_CSV_BYTES:
+        says = _("This file is larger than %(limit)s. Split it and import the parts.")
+        raise Unreadable(says % {"limit": size_words(MAX_CSV_BYTES)})
     kind = next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), "")
     if kind in {"xlsx", "xls"}:
         raise Unreadable(

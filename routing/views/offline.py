@@ -13,16 +13,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 from crm.access import StaffRequest, worker_only
 from crm.models import Attachment
 from routing.forms import OfflineForm
-from routing.forms.offline_scans import LARGEST, MOST, as_attachments, trouble
+from routing.forms.offline_scans import as_attachments, trouble
 from routing.models import Case
 from routing.offline import record
 from routing.offline.find_person import NEW, as_person, chosen, find
 from routing.views.offline_done import after
 from scrm.web.body_limits import body_limit, with_files
+from scrm.web.limits import MAX_FILE_BYTES, MAX_SCANS
 from scrm.web.params import number
 
 
-@body_limit(with_files(MOST * LARGEST))
+@body_limit(with_files(MAX_SCANS * MAX_FILE_BYTES))
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def new(request: StaffRequest) -> HttpResponse:
@@ -103,7 +104,7 @@ def _kept(request: StaffRequest) -> list[Attachment]:
     mine = Attachment.objects.filter(by=request.user, interaction=None)
     kept = list(mine.filter(uuid__in=_uuids(request.POST.getlist("kept"))))
     fresh = [file for file in request.FILES.getlist("scans") if not trouble(file)]
-    for scan in as_attachments(fresh[: MOST - len(kept)], by=request.user):
+    for scan in as_attachments(fresh[: MAX_SCANS - len(kept)], by=request.user):
         scan.save()
         kept.append(scan)
     return kept

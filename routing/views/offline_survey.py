@@ -15,13 +15,13 @@ from crm.access import StaffRequest, worker_only
 from crm.models import Attachment, Job, User
 from routing.forms.offline_survey import HOLDS, PlanForm, UploadForm
 from routing.offline import survey
-from routing.offline.csv_file import MOST_BYTES
 from scrm.text.clean import storable
 from scrm.web.body_limits import body_limit, with_files
+from scrm.web.limits import MAX_CSV_BYTES
 
 CSV = "text/csv"
 _SHOWN = 10
-_RECEIVED = 5 * MOST_BYTES
+_RECEIVED = 5 * MAX_CSV_BYTES
 """More than the limit: a slightly too large file is received and gets an error at its field."""
 
 

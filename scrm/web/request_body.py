@@ -19,6 +19,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from scrm.web.body_limits import ANONYMOUS
+from scrm.web.limits import size_words
 
 GRACE = 10.0
 """Seconds in which nothing needs to arrive."""
@@ -60,8 +61,7 @@ def too_large(limit: int) -> BodyRefused:
         )
     else:
         says = _("The request is larger than the limit of %(size)s. Send it in smaller parts.")
-    size = f"{limit // 1024} KB" if limit < 1024 * 1024 else f"{limit // (1024 * 1024)} MB"
-    return BodyRefused(413, says % {"size": size})
+    return BodyRefused(413, says % {"size": size_words(limit)})
 
 
 async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:

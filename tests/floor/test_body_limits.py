@@ -12,12 +12,10 @@ from django.db import connections
 from django.test import Client
 
 from crm.models import User
-from responses import upload_field
-from routing.forms import offline_scans
-from routing.offline.csv_file import MOST_BYTES
 from scrm import asgi
 from scrm.web import body_limits, health
 from scrm.web.body_limits import ANONYMOUS, FORM, is_logged_in, limit_of
+from scrm.web.limits import MAX_CSV_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_SCANS
 from scrm.web.wsgi_bridge import Pages
 from tests.serving import Serving, everything, serving, statuses
 
@@ -35,9 +33,9 @@ TYPED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         ("/cases/1/draft/", FORM),
         ("/new/event/", TYPED),
         ("/new/cards/", TYPED),
-        ("/new/", TYPED + offline_scans.MOST * offline_scans.LARGEST),
-        ("/new/survey/", TYPED + 5 * MOST_BYTES),
-        ("/cases/1/reply/", TYPED + upload_field.MOST * upload_field.LARGEST),
+        ("/new/", TYPED + MAX_SCANS * MAX_FILE_BYTES),
+        ("/new/survey/", TYPED + 5 * MAX_CSV_BYTES),
+        ("/cases/1/reply/", TYPED + MAX_FILES * MAX_FILE_BYTES),
     ],
 )
 def test_each_view_has_a_limit(path: str, limit: int) -> None:

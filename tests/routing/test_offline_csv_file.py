@@ -8,7 +8,8 @@ import io
 import pytest
 
 from routing.offline import column_guess
-from routing.offline.csv_file import MOST_ROWS, Unreadable, read, safe, written
+from routing.offline.csv_file import Unreadable, read, safe, written
+from scrm.web.limits import MAX_CSV_ROWS
 
 TEXT = "Name{0}E-Mail{0}Kommentar\nJörg{0}j@x.example{0}Schön hier\nZoë{0}z@x.example{0}„Gut“\n"
 
@@ -57,7 +58,7 @@ def test_lines_are_counted_as_an_editor_counts_them() -> None:
         (bytes(range(256)) * 10, "not text|is not encoded in"),
         (b"\x7fELF\x00\x01\x02,\x03\n", "not text"),
         (b"a,b\n1,2\n" + b"x" * 10 * 1024 * 1024, "larger than 10 MB"),
-        (b"a,b\n" + b"1,2\n" * 50_000, f"more than {MOST_ROWS:,} rows"),
+        (b"a,b\n" + b"1,2\n" * 50_000, f"more than {MAX_CSV_ROWS:,} rows"),
         (b",".join(b"c%d" % n for n in range(200)) + b"\n" + b"1," * 199, "200 columns"),
     ],
 )

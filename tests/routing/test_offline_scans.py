@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from crm.models import Attachment, Interaction, User
-from routing.forms import offline_scans
+from scrm.web.limits import MAX_SCANS
 from tests.together import at_once
 
 As = Callable[[User], Client]
@@ -129,10 +129,10 @@ def test_a_scan_of_somebody_else_cannot_be_taken(as_: As, agent: User, teammate:
 
 
 def test_more_than_twenty_scans_are_too_many(as_: As, agent: User) -> None:
-    files = [scan(f"{n}.png", PNG) for n in range(offline_scans.MOST + 1)]
+    files = [scan(f"{n}.png", PNG) for n in range(MAX_SCANS + 1)]
     page = as_(agent).post("/new/", letter(scans=files))
     assert "At most 20 files" in page.content.decode()
-    assert Attachment.objects.count() == offline_scans.MOST
+    assert Attachment.objects.count() == MAX_SCANS
 
 
 def test_a_name_in_any_script_is_kept_and_stored_plainly(as_: As, agent: User) -> None:

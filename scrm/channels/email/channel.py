@@ -4,6 +4,7 @@ from scrm.channels.base import Channel
 from scrm.channels.email.connect import CONNECTOR
 from scrm.channels.email.listen import MailListener
 from scrm.channels.email.speak import MailSpeaker
+from scrm.web.limits import MAX_FILE_BYTES
 
 CHANNEL = Channel(
     kind="email",
@@ -12,5 +13,5 @@ CHANNEL = Channel(
     speaker=MailSpeaker(),
     connector=CONNECTOR,
     visibilities=("private",),
-    carries=25 * 1024 * 1024,
+    carries=MAX_FILE_BYTES,
 )
