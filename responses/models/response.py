@@ -22,7 +22,6 @@ class State(models.TextChoices):
     DRAFT = "draft", "Draft"
     HELD = "held", "Held for approval"
     RELEASED = "released", "Released"
-    REFUSED = "refused", "Refused"
     CANCELLED = "cancelled", "Cancelled"
 
 
@@ -112,6 +111,7 @@ class Response(models.Model):
 
     class Audience(models.TextChoices):
         ONE = "one", "One person"
+        # Nothing writes it yet, but rules may name it: without it, such a rule could not be read.
         FEW = "few", "A few named people"
         MANY = "many", "Many"
 

@@ -38,7 +38,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
     found = (
         Response.objects.visible_to(request.user)
         .filter(Q(audience="many") | Q(send_at__isnull=False))
-        .exclude(state__in=[State.CANCELLED, State.REFUSED])
+        .exclude(state=State.CANCELLED)
         .annotate(at=Coalesce("send_at", "released_at", "created_at"))
         .filter(at__gte=midnight(dates[0]), at__lt=midnight(dates[-1], days=1))
         .select_related("case__profile", "issue", "department", "author", "corrects")
