@@ -21,9 +21,9 @@ from hypothesis.extra.django import TestCase
 
 from crm.models import Contact, Department, Interaction, Profile, User
 from crm.offline_kinds import OFFLINE_KINDS
+from listening.fetch import store
 from listening.models import Match, Mention, Source, Topic
 from listening.topic_hits import current_matcher
-from listening.fetch import store
 from routing.facts import as_stored, to_store
 from routing.models import Case, CaseEvent, RoutingRule
 from routing.offline import record
@@ -354,7 +354,7 @@ def test_every_kind_is_tried_as_it_was_routed(
         source = make_source(kind="sandbox", stance="for us")
         author = Author(NET, "anna", handle="@anna", reach=9)
         item = Item(scope=NET, key="1", author=author, text="Nice", kind=kind, language="en")
-        store(source.polls.create(), source, [item], now=timezone.now())
+        store(source.fetches.create(), source, [item], now=timezone.now())
         Mention.objects.update(backlog=False)  # an item without a date
         process()
         case = Case.objects.get()

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("responses", "0001_schema")]
+    dependencies = [("responses", "0002_no_refused_responses")]
 
     operations = [
         migrations.RenameModel("Proof", "RecordCheck"),
