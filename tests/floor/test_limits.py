@@ -35,20 +35,21 @@ FORM_SIZE, PASTED = size_words(FORM), size_words(settings.DATA_UPLOAD_MAX_MEMORY
 
 
 @pytest.mark.parametrize(
-    ("page", "says"),
+    ("page", "numbers"),
     [
-        ("offline.md", f"up to {MAX_SCANS} scans: PDF, PNG, JPEG, TIFF, {FILE} each"),
-        ("offline.md", f"up to {MAX_CSV_ROWS:,} rows and {CSV}"),
-        ("offline.md", f"up to {offline_grid.MOST} at once"),
-        ("channels/email.md", f"Up to {MAX_FILES} files, {FILE} together"),
-        ("operations.md", f"a form | {FORM_SIZE}; {PASTED} for pasted grids"),
-        ("operations.md", f"for a page that needs none | {size_words(ANONYMOUS)} |"),
-        ("user-guide.md", f"if they write within {REOPEN_WITHIN.days} days it opens again"),
+        ("offline.md", (f"{MAX_SCANS} scans", FILE)),
+        ("offline.md", (f"{MAX_CSV_ROWS:,} rows", CSV)),
+        ("offline.md", ("Comment cards", f"up to {offline_grid.MOST} ")),
+        ("channels/email.md", (f"{MAX_FILES} files", f"{FILE} together")),
+        ("operations.md", ("a form", FORM_SIZE, PASTED)),
+        ("operations.md", ("without a login", size_words(ANONYMOUS))),
+        ("user-guide.md", ("Done", f"within {REOPEN_WITHIN.days} days")),
     ],
 )
-def test_the_documents_state_the_limits(page: str, says: str) -> None:
-    """Fails if a limit is changed and its document is not."""
-    assert says in (ROOT / "docs" / page).read_text()
+def test_the_documents_state_the_limits(page: str, numbers: tuple[str, ...]) -> None:
+    """All in one line. Fails if a limit is changed and its document is not."""
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    assert any(all(number in line for number in numbers) for line in lines)
 
 
 @pytest.mark.parametrize("folder", ["templates", "static/js"])
