@@ -38,8 +38,8 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
         "secrets": dict(connected.secrets),
         "owner": owner,
     }
-    if connected.sources:  # else those that wait to be opened still wait
-        facts["sources_to_open"] = dict(connected.sources)
+    if connected.sources_to_open:  # else those that wait to be opened still wait
+        facts["sources_to_open"] = dict(connected.sources_to_open)
     if not account.pk:  # later, staff choose the name
         facts["name"] = connected.name[:200]
     # The unique constraint decides: a colleague may have connected it after log_in looked.

@@ -301,11 +301,11 @@ class ConnectError(Exception):
 class Connected(Credentials):
     """An account to which the login works, with all that is saved of it.
 
-    name: how staff see it. sources: address → name of each source that is to be opened.
+    name: how staff see it. sources_to_open: address → name of each new source.
     """
 
     name: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources_to_open: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connect(Protocol):

@@ -40,7 +40,7 @@ def connect(typed: Json, known: Credentials | None, *, test: bool) -> Connected:
         name=f"Loft {loft}",
         secrets={"word": word},
         config={"street": typed["street"]},
-        sources={"roof": f"{loft}: roof", "window": f"{loft}: window"},
+        sources_to_open={"roof": f"{loft}: roof", "window": f"{loft}: window"},
     )
 
 

@@ -115,7 +115,7 @@ def _mailbox(typed: Json, known: Credentials | None) -> Connected:
         name=readable(address),
         secrets={"password": password},
         config={name: typed[name] for name in kept} | {"user": user, "name": sender},
-        sources={FOLDER: f"Email: {address}"},
+        sources_to_open={FOLDER: f"Email: {address}"},
     )
 
 

@@ -74,7 +74,7 @@ def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Co
         secrets={"user": user, "password": password},
         config={"api": api},
         # A blog that now names its home differently must not be fetched twice.
-        sources={} if known else {home: f"WordPress: {home}"},
+        sources_to_open={} if known else {home: f"WordPress: {home}"},
     )
 
 
