@@ -20,6 +20,7 @@ from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Fetch, Source
 from scrm.channels.base import Batch, ChannelError, File, Item
+from scrm.db.locks import update_in_order
 from scrm.db.retry import again, is_passing
 from scrm.text.clean import storable
 
@@ -139,7 +140,7 @@ def _store(fetch: Fetch, source: Source, items: Sequence[Item], files: Files, no
     if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
         # First found as talk about us, now known to be addressed to us: process it again.
         mere_talk = Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False)
-        mere_talk.exclude(processed_at=None).update(processed_at=None, attempt=0)
+        update_in_order(mere_talk.exclude(processed_at=None), processed_at=None, attempt=0)
     return len(fresh)
 
 

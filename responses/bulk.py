@@ -18,6 +18,7 @@ from responses.compose import answer_nothing
 from routing.models import Case, Issue
 from routing.models.status import Stale
 from routing.undo import restore, snapshot
+from scrm.db.locks import locked
 
 AT_ONCE = 50
 """Up to this number of cases the page waits; more run as a job that the page follows."""
@@ -121,7 +122,7 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
 def _do_one(job: Job, pk: int, asked: Asked) -> None:
     """Change one case and the job's record of it in one transaction: a crash repeats nothing."""
     workable = Case.objects.workable_by(asked.by).select_related("profile")
-    case = workable.select_for_update(of=("self",)).filter(pk=pk).first()
+    case = locked(workable.filter(pk=pk)).first()
     try:
         if case is None:
             raise Stale(_("You cannot work on this case."))

@@ -344,16 +344,15 @@ def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
 def _lock_cases(
     arrivals: Sequence[Arrival], parties: dict[int, tuple[str, int]], now: datetime
 ) -> dict[int, Case]:
-    """Lock every case that an arrival may belong to, in the order of their ids.
-
-    All code that locks several cases uses this order, so that no two transactions deadlock.
-    """
+    """Lock every case that an arrival may belong to."""
     conversations = [arrival.conversation for arrival in arrivals]
     current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
     named = [arrival.case for arrival in arrivals if arrival.case]
     recent = Q(profile__in=list(parties), status__in=LIVING, last_inbound_at__gt=now - SAME_MATTER)
-    cases = Case.objects.select_for_update(of=("self",)).select_related("profile", "department")
-    cases = cases.filter(Q(pk__in=current.values("case")) | Q(pk__in=named) | recent)
+    wanted = Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
+    found = [case.pk for case in Case.objects.filter(wanted).lock()]
+    # Only now the joins: with them, a case that is transferred while we wait would be left out.
+    cases = Case.objects.filter(pk__in=found).select_related("profile", "department")
     return {case.pk: case for case in cases.order_by("pk")}
 
 

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 from crm.above import CaseLink
 from crm.models import Profile, User
 from routing.models import Case, CaseConversation
+from scrm.db.locks import locked
 
 MAX_CLOSED = 10
 
@@ -62,7 +63,7 @@ def return_open_cases(person: User, by: User) -> int:
 
 def give_back(cases: QuerySet[Case], *, by: User) -> int:
     """Unassign these cases, locked in the order of their ids → how many."""
-    locked = list(cases.select_for_update(of=("self",)).order_by("pk"))
-    for case in locked:
+    rows = list(locked(cases))
+    for case in rows:
         case.give_back(by=by)
-    return len(locked)
+    return len(rows)

@@ -16,7 +16,9 @@ MAX_CASES_PER_TICK = 500
 def wake_snoozed(*, now: datetime) -> int:
     """Reopen the cases that were snoozed until now, and return how many."""
     snoozed = Case.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
-    due = list(snoozed.select_for_update(skip_locked=True, of=("self",))[:MAX_CASES_PER_TICK])
+    # Skip locked cases: a tick must not wait for a user who is changing one.
+    free = snoozed.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    due = list(free[:MAX_CASES_PER_TICK])
     woken = Case.objects.filter(pk__in=[case.pk for case in due])
     woken.update(status=Status.OPEN, snoozed_until=None)
     CaseEvent.objects.bulk_create(

@@ -11,6 +11,7 @@ from crm.models.user import User
 from scrm.channels.base import Channel, Credentials, Json
 from scrm.channels.registry import channel
 from scrm.db.encrypted import EncryptedJSONField
+from scrm.db.locks import locked
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -70,7 +71,7 @@ class Account(models.Model):
         A login is tried before this, which takes seconds: what others saved meanwhile is kept.
         """
         # Read under a lock: our copy of the row is as old as the form.
-        row = Account.objects.select_for_update().get(pk=self.pk) if self.pk else self
+        row = locked(Account.objects.filter(pk=self.pk)).get() if self.pk else self
         for name, value in facts.items():
             setattr(row, name, value)
         merged = {**row.config, **config}

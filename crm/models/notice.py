@@ -18,6 +18,7 @@ from crm.models.pause import Pause
 from crm.models.user import User
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
+from scrm.db.locks import update_in_order
 
 MAIL_AFTER, MAIL_WITHIN = timedelta(minutes=1), timedelta(days=1)
 
@@ -54,7 +55,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def never_mail(self, *, now: datetime) -> None:
         """Mark unmailed notices as mailed, so that they are only shown in the app."""
-        self.filter(mailed_at=None, read_at=None).update(mailed_at=now)
+        update_in_order(self.filter(mailed_at=None, read_at=None), mailed_at=now)
 
 
 class Notice(models.Model):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from crm.models.contact import Contact
 from crm.models.user import User
+from scrm.db.locks import locked
 
 NAMES = SearchVector("name", "handle", "key", config="simple")
 """The text by which a profile is found."""
@@ -100,7 +101,7 @@ class Profile(models.Model):
         """Link this profile to a contact; an earlier link is ended and kept."""
         now = now or timezone.now()
         # Locks the profile: of two links made at the same moment, the second ends the first.
-        Profile.objects.select_for_update().get(pk=self.pk)
+        locked(Profile.objects.filter(pk=self.pk)).get()
         self.links.filter(ended_at=None).update(ended_at=now, ended_by=by)
         return self.links.create(
             contact=contact,

@@ -17,6 +17,7 @@ from crm.forms import ContactForm, TagForm
 from crm.models import Contact, ContactRelation, Profile
 from crm.views.listing import typed_words
 from crm.views.timeline import asked_timeline
+from scrm.db.locks import locked
 
 _KINDS = ("assistant of", "works at", "parent of", "partner of", "manager of", "press officer of")
 _TOLD = 200
@@ -44,7 +45,7 @@ def new(request: StaffRequest) -> HttpResponse:
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
     """Edit a contact; answer 409 if it was changed since the page was opened."""
     # Locked until the save, so that no change can come between the comparison and the save.
-    row = get_object_or_404(Contact.objects.select_for_update(), pk=pk)
+    row = get_object_or_404(locked(Contact.objects.all()), pk=pk)
     form = ContactForm(request.POST or None, instance=row)
     if not form.is_valid():
         return _form(request, form)

@@ -18,6 +18,7 @@ from crm.views.contact import contact_page
 from crm.views.listing import typed_words
 from crm.views.lookup import only_finds, profile_offers
 from crm.views.profile import profile_page, shown_claim
+from scrm.db.locks import locked
 
 
 @require_POST
@@ -145,7 +146,7 @@ def _called(claim: ProfileLink) -> str:
 
 
 def _locked(pk: int) -> Profile:
-    return get_object_or_404(Profile.objects.select_for_update(), pk=pk)
+    return get_object_or_404(locked(Profile.objects.all()), pk=pk)
 
 
 def _contact_again(

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.models import Notice
+from scrm.db.locks import update_in_order
 from scrm.web.params import number
 
 PAGE = 100
@@ -49,7 +50,7 @@ def read(request: StaffRequest) -> HttpResponse:
     asked = number(request.POST.get("notice", ""))
     one = mine.filter(pk=asked).first() if asked else None
     wanted = mine.filter(pk=one.pk) if one else mine
-    wanted.unread().update(read_at=timezone.now())
+    update_in_order(wanted.unread(), read_at=timezone.now())
     if one is None:
         messages.success(request, _("All notices are read."))
     return redirect(one.url if one and one.url else "crm:notices")

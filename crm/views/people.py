@@ -5,6 +5,7 @@ from smtplib import SMTPException
 import structlog
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from crm.access import StaffRequest, admin_only
 from crm.adapter import mail_password_link, password_link
 from crm.forms import PersonForm, is_last_admin
 from crm.models import User
+from scrm.db.locks import locked
 
 _log = structlog.get_logger(__name__)
 _MAX_OWNED = 10
@@ -87,10 +89,8 @@ def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
 
 def _locked(pk: int) -> User:
     """Return this user, with all admins locked: otherwise two could deactivate each other."""
-    # no_key: a writer that refers to this user has locked a case, and cases are locked after users
-    users = User.objects.select_for_update(no_key=True)
-    list(users.filter(role=User.Role.ADMIN).order_by("pk"))
-    return get_object_or_404(users, pk=pk)
+    list(locked(User.objects.filter(Q(role=User.Role.ADMIN) | Q(pk=pk))))
+    return get_object_or_404(User, pk=pk)
 
 
 def _why_not(person: User, *, by: User) -> str:

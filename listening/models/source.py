@@ -15,6 +15,7 @@ from crm.models import Account, User
 from scrm.channels.base import Channel, ChannelError, Json, Visit
 from scrm.channels.registry import channel
 from scrm.db.claim import LeasedRow, LeaseQuerySet
+from scrm.db.locks import locked
 
 MAX_PAUSE = timedelta(hours=6)
 FIRST_DAY = timedelta(days=1)
@@ -233,7 +234,7 @@ class Fetch(models.Model):
         A worker that was suspended beyond its lease gets None and must store nothing.
         """
         mine = Source.objects.filter(pk=self.source_id, attempt=self.attempt)
-        source = mine.select_for_update(of=("self",)).first()
+        source = locked(mine).first()
         if source is None:
             self.outcome, self.ended_at = Fetch.Outcome.DISCARDED, timezone.now()
             # update(), not save(): save() would insert the row anew if it was deleted meanwhile.

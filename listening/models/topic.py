@@ -13,6 +13,7 @@ from django.utils import timezone
 from crm.models import User
 from listening.matching import TopicQuery
 from scrm.db.append_only import append_only
+from scrm.db.locks import locked
 
 
 class TopicQuerySet(models.QuerySet["Topic"]):
@@ -87,7 +88,7 @@ class Topic(models.Model):
     ) -> TopicRevision:
         """Listen for these words from now on; earlier matches keep their revision."""
         # Locks the topic: two admins who save at once would create the same revision number.
-        Topic.objects.select_for_update().get(pk=self.pk)
+        locked(Topic.objects.filter(pk=self.pk)).get()
         last = self.revisions.order_by("-number").first()
         self.current = self.revisions.create(
             number=last.number + 1 if last else 1,

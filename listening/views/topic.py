@@ -19,6 +19,7 @@ from crm.models import Workspace
 from listening.forms import LISTS, TopicForm
 from listening.mention_rows import shown
 from listening.models import Mention, Topic, TopicRevision
+from scrm.db.locks import locked
 
 _LAST = 50
 
@@ -61,7 +62,7 @@ def new(request: StaffRequest) -> HttpResponse:
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
     # Locked until the save: a colleague may revise the topic at the same moment.
-    row = get_object_or_404(Topic.objects.select_for_update(of=("self",)), pk=pk)
+    row = get_object_or_404(locked(Topic.objects.all()), pk=pk)
     form = TopicForm(request.POST or None, instance=row)
     if form.is_valid():
         form.keep(by=request.user)

@@ -27,8 +27,8 @@ def take_next(user: User) -> Case | None:
         return None
     among = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
     # Filter by `free` again: a candidate may have been claimed since it was read.
-    mine = free.filter(pk__in=among).select_for_update(skip_locked=True, of=("self",))
-    case = mine.order_by(*_URGENT).first()
+    mine = free.filter(pk__in=among).order_by(*_URGENT)
+    case = mine.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if case is not None:
         case.claim(by=user)
     return case

@@ -28,6 +28,7 @@ from routing.models.rule import Priority
 from routing.models.sla import SlaPolicy
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
 from scrm.bus.live import publish
+from scrm.db.locks import locked, update_in_order
 
 Kind = CaseEvent.Kind
 
@@ -65,6 +66,10 @@ class CaseQuerySet(models.QuerySet["Case"]):
 
     def of(self, user: User) -> CaseQuerySet:
         return self.filter(assignee=user)
+
+    def lock(self) -> list[Case]:
+        """Lock these cases until the commit and return them, as every verb on several does."""
+        return list(locked(self))
 
 
 class Case(models.Model):
@@ -322,17 +327,13 @@ class Case(models.Model):
 
     def check_seen(self, seen: int | None) -> None:
         """Raises Stale if they wrote something that is not on the page; locks the case."""
-        current = (
-            Case.objects.select_for_update(of=("self",))
-            .values_list("last_inbound_id", flat=True)
-            .get(pk=self.pk)
-        )
-        if current != seen:
+        current = locked(Case.objects.filter(pk=self.pk)).values_list("last_inbound_id", flat=True)
+        if current.get() != seen:
             raise Stale("A new message arrived meanwhile. Nothing was changed.")
 
     def lock(self) -> None:
         """Lock the row until the commit, and reload it."""
-        Case.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        locked(Case.objects.filter(pk=self.pk)).get()
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
@@ -383,4 +384,5 @@ def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = T
         closed |= Q(conversation__restricted_to__isnull=False)
     department = models.Case(models.When(closed, then=F("case__department")), default=None)
     links = CaseConversation.objects.filter(conversation=OuterRef("pk"), ended_at=None)
-    conversations.update(restricted_to=Subquery(links.values_list(department)[:1]))
+    # In order: a department's form changes the conversations of many cases at once.
+    update_in_order(conversations, restricted_to=Subquery(links.values_list(department)[:1]))

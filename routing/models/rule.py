@@ -15,6 +15,7 @@ from routing.rules import SCHEMA, Rule
 from scrm.conditions import language
 from scrm.conditions.explain import sentence
 from scrm.db.append_only import append_only
+from scrm.db.locks import locked
 
 
 class Priority(models.TextChoices):
@@ -81,7 +82,7 @@ class RoutingRule(models.Model):
         """
         parsed = _parse(conditions)
         # Lock the rule: two admins who save at once must not get the same revision number.
-        RoutingRule.objects.select_for_update().get(pk=self.pk)
+        locked(RoutingRule.objects.filter(pk=self.pk)).get()
         last = self.revisions.order_by("-number").first()
         self.current = self.revisions.create(
             number=last.number + 1 if last else 1,

@@ -24,6 +24,7 @@ from routing.offline.column_guess import FAULT, LINE, SCORE, TEXT
 from routing.offline.csv_file import Row, Sheet, Unreadable, read, written
 from routing.offline.record import Touchpoint
 from scrm.bus.nudge import nudge
+from scrm.db.locks import locked
 from scrm.db.retry import again
 
 BATCH = 200
@@ -161,7 +162,7 @@ def twin(raw: bytes) -> Job | None:
 def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: str, by: User) -> Job:
     """Start the import of the good rows. The same upload again returns the same job."""
     # Lock the upload: two clicks must not start two jobs.
-    if job := imported(Attachment.objects.select_for_update().get(pk=upload.pk)):
+    if job := imported(locked(Attachment.objects.filter(pk=upload.pk)).get()):
         return job
     return Job.ask(
         IMPORT,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from operator import attrgetter
 from uuid import uuid4
 
 from django.contrib import messages
@@ -93,7 +94,7 @@ def add(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, issue, form=form, status=422)
     fresh = [case for case in form.cleaned_data["cases"] if case.issue_id != issue.pk]
-    for case in fresh:
+    for case in sorted(fresh, key=attrgetter("pk")):  # the lock order
         case.group(issue, by=request.user)
     messages.success(request, _added(len(fresh)))
     return redirect(issue)

@@ -16,6 +16,7 @@ from routing.forms import RuleForm
 from routing.models import Case, RoutingRule, RuleRevision
 from routing.rule_trial import Trial, try_rules
 from scrm.channels.registry import kinds
+from scrm.db.locks import locked
 from scrm.web.params import number
 
 
@@ -67,7 +68,8 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 def move(request: StaffRequest, pk: int) -> HttpResponse:
     """Move a rule one place up or down; positions are renumbered, so that no two are equal."""
     # Lock all rules: two moves at once must not lose one another's positions.
-    order = list(RoutingRule.objects.select_for_update().order_by("position", "pk"))
+    rules = locked(RoutingRule.objects.all())
+    order = sorted(rules, key=lambda rule: (rule.position, rule.pk))
     row = get_object_or_404(RoutingRule, pk=pk)
     here = order.index(row)
     there = here + (1 if request.POST.get("to") == "down" else -1)

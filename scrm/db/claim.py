@@ -52,7 +52,7 @@ class LeaseQuerySet(models.QuerySet[Row]):
         counted. choose: picks from the locked rows. values: further columns to set.
         """
         with transaction.atomic():
-            due = self.due(now).select_for_update(skip_locked=True, of=("self",))
+            due = self.due(now).select_for_update(no_key=True, skip_locked=True, of=("self",))
             rows = choose(list(due.order_by(*order_by)[:most]))
             values = {"lease_until": now + lease, **values}
             leased = self.model._base_manager.filter(pk__in=[row.pk for row in rows])
