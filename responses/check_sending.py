@@ -63,6 +63,8 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
 def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:
     """Mark it as handled by a user, so that no worker changes it any more. Raises Stale."""
     mine = Delivery.objects.to_check(now).filter(pk=delivery.pk)
+    # First, in the lock order: with the delivery, its response and its case may change.
+    Delivery.objects.filter(pk=delivery.pk).lock()
     if not mine.update(settled_at=now, settle_after=None):
         raise Stale("This was already resolved. Nothing was sent twice.")
     return Delivery.objects.select_related("response", "account").get(pk=delivery.pk)

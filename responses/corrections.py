@@ -25,6 +25,7 @@ from responses.models.response import State
 from responses.models.sending import Act, Sending
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
+from scrm.db.locks import locked, update_in_order
 
 _STOPPED = "Replaced by a correction before it was sent."
 _OVERTAKEN = "Replaced by a later change before it was sent."
@@ -122,7 +123,8 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
 
     Of two users who change it at once, the second sees what the first one did.
     """
-    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    response.lock()
+    _lock_deliveries(response)
     posts = posts_of(response)
     if not posts:
         raise Stale("There is nothing to change: the post was taken down or is being taken down.")
@@ -134,17 +136,24 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
     raise Stale("Another user corrected it meanwhile. The other version is shown next to yours.")
 
 
+def _lock_deliveries(statement: Response) -> None:
+    """Lock what goes out of a statement and of its changes, before some of it is stopped."""
+    mine = Q(response=statement) | Q(amends__response=statement)
+    list(locked(Delivery.objects.filter(mine)).values_list("pk", flat=True))
+
+
 def _stop_what_waits(response: Response, *, why: str) -> None:
     """Cancel the queued deliveries: the same words must not appear elsewhere afterwards.
 
     Raises Stale while a delivery is being sent or its state is unknown.
     """
     said = response.deliveries.filter(act=Act.SAY)
-    said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)
+    update_in_order(said.filter(state=Sending.QUEUED), state=Sending.CANCELLED, error=why)
     # Only now: a delivery that was claimed before the update is found here.
     if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
         raise Stale("It is being sent to another channel. Try again when that delivery has ended.")
-    said.filter(state=Sending.FAILED, settled_at=None).update(settled_at=timezone.now())
+    failed = said.filter(state=Sending.FAILED, settled_at=None)
+    update_in_order(failed, settled_at=timezone.now())
 
 
 def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:
@@ -163,7 +172,7 @@ def _overtake(posts: Sequence[Delivery], by: Response) -> None:
     waiting = Delivery.objects.filter(
         amends__in=posts, state=Sending.QUEUED, response__state="released"
     )
-    waiting.exclude(response=by).update(state=Sending.CANCELLED, error=_OVERTAKEN)
+    update_in_order(waiting.exclude(response=by), state=Sending.CANCELLED, error=_OVERTAKEN)
 
 
 @transaction.atomic
@@ -176,7 +185,9 @@ def undo(response: Response, *, by: User) -> list[Response]:
         response.cancel(by=by)
         return []
     # The lock of correct(): no new correction appears between the look and the undo.
-    statement = Response.objects.select_for_update(of=("self",)).get(pk=response.corrects_id)
+    both = Response.objects.filter(pk__in=[response.corrects_id, response.pk])
+    statement = next(row for row in both.lock() if row.pk == response.corrects_id)
+    _lock_deliveries(statement)
     response.cancel(by=by)
     posts = posts_of(statement)
     back = [row for post in posts if (row := _stopped_at(post, by=response))]
@@ -205,7 +216,7 @@ def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
     now, wait = timezone.now(), settings.UNDO_SECONDS
     rows = Delivery.objects.filter(pk__in=[each.pk for each in sendings], state=Sending.CANCELLED)
     soon = Greatest("send_after", now + timedelta(seconds=wait))
-    rows.update(state=Sending.QUEUED, error="", send_after=soon)
+    update_in_order(rows, state=Sending.QUEUED, error="", send_after=soon)
     for each in sendings:
         nudge("scrm.pipeline.deliver", each.pk, after=wait)
     back = list(Response.objects.filter(deliveries__in=sendings).distinct())

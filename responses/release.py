@@ -24,6 +24,7 @@ from responses.rules.judge import DRAFTS_ONLY, Verdict, judge, together
 from routing.models.status import Stale
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
+from scrm.db.locks import update_in_order
 
 
 def verdict_on(
@@ -45,7 +46,7 @@ def verdict_on(
 def send(response: Response, *, by: User, now: datetime | None = None) -> Response:
     """Release a draft, or hold it for approval. Raises Refused in the words of the rules."""
     now = now or timezone.now()
-    mine = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    mine = response.lock()
     if mine.state != State.DRAFT:
         raise Stale("This was already sent. Nothing was sent twice.")
     verdict = verdict_on(mine, now=now)
@@ -109,7 +110,7 @@ def send_back(response: Response, *, by: User, why: str, now: datetime | None = 
 def escalate(response: Response, *, now: datetime) -> None:
     """Ask supervisors and admins, because no approver decided before the deadline."""
     # Locked first: an approval that commits meanwhile must not be followed by an escalation.
-    Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    response.lock()
     if not Response.objects.undecided(now).filter(pk=response.pk).exists():
         return
     ApprovalRequest.objects.filter(response=response).update(escalated_at=now)
@@ -149,13 +150,14 @@ def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> N
 
 def _release(response: Response, *, by: User, now: datetime) -> None:
     """Put the deliveries into the outbox; the time to undo begins now."""
-    response.released_at = now
-    response.become(State.RELEASED)
     wait = settings.UNDO_SECONDS
     soon = now + timedelta(seconds=wait)
     leaves = max(soon, response.send_at or soon)
     queued = response.deliveries.filter(state="queued")
-    queued.update(send_after=leaves)
+    # Before become(), which locks notices: they come after deliveries in the lock order.
+    update_in_order(queued, send_after=leaves)
+    response.released_at = now
+    response.become(State.RELEASED)
     if leaves == soon:  # the tick finds deliveries that are planned for later
         for pk in queued.values_list("pk", flat=True):
             nudge("scrm.pipeline.deliver", pk, after=wait)
@@ -163,7 +165,7 @@ def _release(response: Response, *, by: User, now: datetime) -> None:
 
 
 def _lock_held(response: Response) -> Response:
-    mine = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    mine = response.lock()
     if mine.state != State.HELD:
         raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
     return mine

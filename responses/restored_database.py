@@ -18,6 +18,7 @@ from crm.models import Instance, Notice, Pause, User
 from responses.models import Delivery
 from responses.models.delivery import DeliveryQuerySet
 from responses.models.sending import Sending
+from scrm.db.locks import locked, update_in_order
 
 _log = structlog.get_logger(__name__)
 _DOUBT = "The database was restored from a copy. The original may have already sent this."
@@ -27,7 +28,7 @@ _DOUBT = "The database was restored from a copy. The original may have already s
 def look(*, now: datetime) -> None:
     """Hold everything if this database was restored; during a hold, doubt what becomes due."""
     # Locked: release() must not let deliveries go that are marked as unknown here.
-    hold = Pause.objects.restored().select_for_update().first()
+    hold = locked(Pause.objects.restored()).first()
     if hold:
         _doubt(hold, now)
     elif Instance.objects.moved().exists():
@@ -70,9 +71,8 @@ def _doubt(hold: Pause, now: datetime) -> None:
     due = waiting().filter(send_after__lte=now).exclude(ours)
     # Filter by state again: the join becomes a subquery, and a row that was cancelled
     # meanwhile must stay cancelled.
-    Delivery.objects.filter(pk__in=due.values("pk"), state=Sending.QUEUED).update(
-        state=Sending.UNKNOWN, settle_after=now, error=_DOUBT, doubted_in=hold
-    )
+    mine = Delivery.objects.filter(pk__in=due.values("pk"), state=Sending.QUEUED)
+    update_in_order(mine, state=Sending.UNKNOWN, settle_after=now, error=_DOUBT, doubted_in=hold)
 
 
 def waiting() -> DeliveryQuerySet:
@@ -95,10 +95,13 @@ def release(*, by: User, now: datetime) -> bool:
     hold = Pause.objects.restored().first()
     if hold is None or not Pause.objects.release(by=by, now=now):
         return False
+    # All at once, in order: three updates follow, each of other deliveries.
+    unsettled = Delivery.objects.filter(state__in=[Sending.QUEUED, Sending.UNKNOWN])
+    list(locked(unsettled.filter(settled_at=None)).values_list("pk", flat=True))
     # Before the rest leaves: what became due since the last look may have been sent as well.
     _doubt(hold, now)
     looked_up = Q(state=Sending.UNKNOWN, settled_at=None, settle_after__isnull=False)
-    Delivery.objects.filter(looked_up).update(settle_after=now)
-    waiting().filter(send_after__lte=now).update(send_after=now)
+    update_in_order(Delivery.objects.filter(looked_up), settle_after=now)
+    update_in_order(waiting().filter(send_after__lte=now), send_after=now)
     Instance.objects.accept()
     return True

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Attachment, Department, Notice, User
@@ -21,6 +22,7 @@ from responses.release import ask_approvers
 from responses.upload_field import put_along
 from routing.models import Case, CaseEvent
 from routing.models.status import Stale
+from scrm.db.locks import locked
 
 _COPIED = (
     "decision", "case", "issue", "department", "author", "in_reply_to", "seen", "corrects",
@@ -100,11 +102,14 @@ def approve(response: Response, *, shown: str, by: User, instead: bool = False) 
 
     instead: other replies to the same person that wait as well go back to their authors.
     """
+    pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
+    if instead:
+        # First, and together with the response: several responses are locked in order.
+        Response.objects.filter(Q(pk=response.pk) | Q(pk__in=pending.values("pk"))).lock()
     _check_shown(response, shown)
     release.approve(response, by=by)
     if instead and response.state == "released":
         why = f"Another reply to this person was approved: {response.quote}"
-        pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
         for other in competing(response, pending):
             release.send_back(other, by=by, why=why)
 
@@ -200,7 +205,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
         raise Stale("It was already sent and cannot be changed. Write a new one instead.")
     files = list(response.attachments.all())
     failed = response.deliveries.filter(state=Sending.FAILED)
-    for delivery in failed.filter(settled_at=None):
+    for delivery in failed.filter(settled_at=None).order_by("pk"):
         check_sending.dismiss(delivery, by=by)
     if not failed.exists():
         response.cancel(by=by)
@@ -229,8 +234,10 @@ def _reopen(response: Response, changed: Response, *, by: User) -> None:
 
 
 def _check_shown(response: Response, shown: str) -> None:
-    """Locks the response, so that what is signed is what was read."""
-    current = Response.objects.select_for_update(of=("self",)).get(pk=response.pk)
+    """Locks the response and its deliveries, so that what is signed is what was read."""
+    current = response.lock()
+    # Already here: notices, which a verb locks on its way, come after deliveries.
+    list(locked(current.deliveries.all()))
     if current.content_hash != shown:
         raise Stale("Another user changed this text meanwhile. Read it again.")
     response.state = current.state

@@ -11,6 +11,7 @@ from crm.budget import Budget
 from crm.models import Account
 from responses.models.delivery import Delivery, DeliveryQuerySet
 from responses.models.sending import Act, Sending
+from scrm.db.locks import locked, update_in_order
 
 UNLIMITED = 1_000_000
 
@@ -25,7 +26,7 @@ def has_turn(delivery: Delivery, now: datetime) -> bool:
     # A removal is never delayed, and an account without limits is not locked.
     if delivery.act == Act.WITHDRAW or not Budget.of(account.config).limits:
         return True
-    account = Account.objects.select_for_update(no_key=True).get(pk=delivery.account_id)
+    account = locked(Account.objects.filter(pk=account.pk)).get()
     free, _until = room(account, now)
     first = due_in_order(account, now).values_list("pk", flat=True)
     return free > 0 and delivery.pk in first[:free]
@@ -41,11 +42,10 @@ def hold_back(now: datetime) -> None:
         first = waiting().filter(account=account, send_after__gt=now)
         called = list(first.values_list("pk", flat=True)[:free])
         queued = Delivery.objects.filter(state=Sending.QUEUED)
-        queued.filter(pk__in=called).update(send_after=now)
+        update_in_order(queued.filter(pk__in=called), send_after=now)
         exceed = list(due_in_order(account, now).values_list("pk", flat=True)[free:])
-        queued.filter(pk__in=exceed).update(
-            waits_since=Coalesce("waits_since", "send_after"), send_after=until
-        )
+        since = Coalesce("waits_since", "send_after")
+        update_in_order(queued.filter(pk__in=exceed), waits_since=since, send_after=until)
 
 
 def room(account: Account, now: datetime) -> tuple[int, datetime]:

@@ -158,7 +158,7 @@ def _check_reach(statement: Response, *, by: User) -> None:
 
     Locks the statement, so that it cannot enter another campaign before it is moved.
     """
-    Response.objects.select_for_update(of=("self",)).get(pk=statement.pk)
+    statement.lock()
     link = CampaignStatement.objects.filter(statement=statement)
     mine = Campaign.objects.visible_to(by).running()
     if link.exclude(campaign__in=mine.values("pk")).exists():

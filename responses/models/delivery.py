@@ -15,6 +15,7 @@ from responses.models.sending import UNSETTLED, Act, Sending
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
 from scrm.channels.base import Outgoing, Receipt
+from scrm.db.locks import locked, update_in_order
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -78,12 +79,22 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def give_up_on_the_dead(self, now: datetime) -> int:
         """A sender that let its lease lapse died on the way: nobody knows what left."""
-        return self.filter(state=Sending.SENDING, lease_until__lt=now).update(
+        return update_in_order(
+            self.filter(state=Sending.SENDING, lease_until__lt=now),
             state=Sending.UNKNOWN,
             lease_until=None,
             settle_after=now,
             error="The sending process stopped. It may have been sent.",
         )
+
+    def lock(self) -> list[Delivery]:
+        """Lock these deliveries until the commit and return them.
+
+        Before them, lock their cases and then their responses.
+        """
+        found = dict(self.values_list("pk", "response"))
+        Response.objects.filter(pk__in=found.values()).lock()
+        return list(locked(self.filter(pk__in=found)))
 
 
 class Delivery(models.Model):

@@ -16,6 +16,7 @@ from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish
 from scrm.db.append_only import frozen
+from scrm.db.locks import locked, update_in_order
 
 
 class State(models.TextChoices):
@@ -76,6 +77,12 @@ class ResponseQuerySet(models.QuerySet["Response"]):
     def led_by(self, user: User) -> ResponseQuerySet:
         """Of the departments that they lead; all, for supervisors and admins."""
         return self.filter(department__in=Department.objects.led_by(user))
+
+    def lock(self) -> list[Response]:
+        """Lock these responses until the commit and return them; before them, lock their cases."""
+        found = dict(self.values_list("pk", "case"))
+        Case.objects.filter(pk__in=found.values()).lock()
+        return list(locked(self.filter(pk__in=found)))
 
 
 def seen_by(user: User, of: str = "") -> Q:
@@ -220,6 +227,10 @@ class Response(models.Model):
         """What is said there: its own version, where it has one."""
         return str(self.versions.get(str(account.pk), self.text))
 
+    def lock(self) -> Response:
+        """Lock its case, then the row, until the commit, and return the response as it is now."""
+        return Response.objects.filter(pk=self.pk).lock()[0]
+
     # Verbs
 
     @transaction.atomic
@@ -227,7 +238,7 @@ class Response(models.Model):
         self, *, text: str, subject: str = "", versions: dict[str, str] | None = None, by: User
     ) -> None:
         """Change the words of a draft or a held text; what was signed before is void."""
-        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        mine = self.lock()
         if mine.state == State.HELD:
             mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
@@ -245,10 +256,10 @@ class Response(models.Model):
     @transaction.atomic
     def cancel(self, *, by: User) -> None:
         """Stop it, as far as nothing has left. Raises Stale once the first sending began."""
-        mine = Response.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        mine = self.lock()
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
             raise Stale("There is nothing to cancel.")
-        mine.deliveries.filter(state="queued").update(state="cancelled")
+        update_in_order(mine.deliveries.filter(state="queued"), state="cancelled")
         if mine.deliveries.exclude(state="cancelled").exists():
             raise Stale("It is already being sent. Write a correction instead.")
         mine.become(State.CANCELLED)
@@ -271,7 +282,7 @@ class Response(models.Model):
     def end_approval_notices(self) -> None:
         """Mark the notices to approvers as read: it no longer waits for them."""
         asked = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self.approval_url)
-        asked.update(read_at=timezone.now())
+        update_in_order(asked, read_at=timezone.now())
 
     def tell_author(
         self,

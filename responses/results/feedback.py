@@ -23,6 +23,7 @@ from responses.outcome_guess import propose
 from routing.join import join_message
 from scrm.bus.nudge import nudge
 from scrm.channels.base import AUTOMATIC
+from scrm.db.locks import update_in_order
 
 UNRESOLVED_FOR = timedelta(hours=48)
 """How long `relink` looks for the delivery of an answer that is not linked."""
@@ -139,7 +140,7 @@ def adopt(delivery: Delivery, *, now: datetime) -> None:
     place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
     _take_in(delivery, Interaction.objects.filter(**place), now=now)
     mere_talk = Mention.objects.filter(**place, interaction=None, backlog=False)
-    if mere_talk.exclude(processed_at=None).update(processed_at=None, attempt=0):
+    if update_in_order(mere_talk.exclude(processed_at=None), processed_at=None, attempt=0):
         nudge("scrm.pipeline.process")
 
 
@@ -164,6 +165,8 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
     found = list(heard.filter(direction="in", feedback=None).exclude(kind=AUTOMATIC))
     if not found:
         return
+    # Before the feedback: with it, the delivery and its case change.
+    Delivery.objects.filter(pk=delivery.pk).lock()
     Feedback.objects.bulk_create(
         _feedback(each.pk, each.text, delivery.response_id, delivery.pk, now) for each in found
     )
@@ -187,15 +190,12 @@ def fall_silent(*, now: datetime) -> int:
     due = Delivery.objects.filter(state=Sending.SENT, answer_due_at__lte=now)
     silent = due.filter(feedback=None).values("pk")
     # Filter by the deadline again: an answer that arrives meanwhile clears it.
-    return Delivery.objects.filter(pk__in=silent, answer_due_at__lte=now).update(
-        answer_due_at=None, silent_at=now
-    )
+    mine = Delivery.objects.filter(pk__in=silent, answer_due_at__lte=now)
+    return update_in_order(mine, answer_due_at=None, silent_at=now)
 
 
 def _break_the_silence(deliveries: Iterable[int]) -> None:
     """An answer arrived, however late: clear the no-answer deadline."""
     answered = Delivery.objects.filter(pk__in=set(deliveries))
     waiting = answered.exclude(answer_due_at=None, silent_at=None)
-    # Lock in the order of ids, so that two transactions with the same deliveries never deadlock.
-    locked = waiting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
-    Delivery.objects.filter(pk__in=list(locked)).update(answer_due_at=None, silent_at=None)
+    update_in_order(waiting, answer_due_at=None, silent_at=None)

@@ -82,7 +82,8 @@ GUARDS: dict[str, list[Cut]] = {
     ],
     "what waits elsewhere is stopped": [
         (corrections, "_stop_what_waits",
-         "said.filter(state=Sending.QUEUED).update(state=Sending.CANCELLED, error=why)", "pass")
+         "update_in_order(said.filter(state=Sending.QUEUED), state=Sending.CANCELLED, error=why)",
+         "pass")
     ],
     "a budget is kept": [
         (outbox, "claim", "if not throttle.has_turn(delivery, now):", "if False:")
