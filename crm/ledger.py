@@ -261,6 +261,9 @@ def _conversations(
     for entry in fresh:
         if entry.conversation is None:
             first.setdefault((entry.scope, keys[entry.scope, entry.key]), entry)
+    networks, names = {scope for scope, _ in first}, {key for _, key in first}
+    there = Conversation.objects.filter(network__in=networks, key__in=names)
+    known = {(row.network, row.key, row.visibility): row.pk for row in there}
     stored = Conversation.objects.bulk_create(
         [
             Conversation(
@@ -272,15 +275,18 @@ def _conversations(
                 account_id=entry.account,
                 started_at=now,
             )
-            # Sorted: rows are always locked in the same order. The update makes PostgreSQL return
-            # the ids of conversations that exist already.
+            # Sorted: rows are always locked in the same order.
             for (scope, key), entry in sorted(first.items(), key=lambda item: item[0])
+            # Not written again: that would lock a conversation before its case, which a batch
+            # locks next, and a transfer locks the case first.
+            if (scope, key, entry.visibility) not in known
         ],
         update_conflicts=True,
         unique_fields=["network", "key"],
         update_fields=["visibility"],
     )
-    return {(row.network, row.key): row.pk for row in stored}
+    ids = {(network, key): pk for (network, key, _), pk in known.items()}
+    return ids | {(row.network, row.key): row.pk for row in stored}
 
 
 def _interactions(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db import transaction
+
+from crm.ledger import lock_workspace
 from responses.models import Delivery
 from responses.models.sending import Sending
 from responses.outbox import nonce_in, prove
@@ -15,14 +18,17 @@ from scrm.channels.base import BOUNCE, Item
 _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
 
 
+@transaction.atomic
 def come_back(items: Sequence[Item], *, now: datetime) -> None:
-    """Apply items of the kinds BOUNCE and NOTICE, in the ledger's transaction.
-
-    Idempotent: a second call changes nothing.
-    """
+    """Apply items of the kinds BOUNCE and NOTICE. Idempotent: a second call changes nothing."""
+    named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
+    if not named:
+        return
+    lock_workspace()
+    # All at once: several deliveries with their cases are locked in order.
+    Delivery.objects.filter(uuid__in=named).lock()
     # First: a bounce proves that a delivery of unknown state left, and only a sent one bounces.
     prove(items, now=now)
-    named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
     sent = Delivery.objects.filter(uuid__in=named, state=Sending.SENT)
     for delivery in sent.select_related("response__case", "account", "profile").order_by("pk"):
         item = named[delivery.uuid]

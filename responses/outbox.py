@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from responses.models.sending import LEFT, Act, Sending
 from responses.results.feedback import adopt
 from routing.join import join_conversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
+from scrm.db.locks import locked
 
 _log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 5
@@ -62,7 +63,8 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
     if not throttle.has_turn(delivery, now):
         return False
     if delivery.amends_id:  # one change of a post at a time
-        Delivery.objects.select_for_update(of=("self",)).get(pk=delivery.amends_id)
+        # The post has the lower id, as the lock order asks.
+        locked(Delivery.objects.filter(pk=delivery.amends_id)).get()
     won = Delivery.objects.filter(
         pk__in=Delivery.objects.due(now).filter(pk=delivery.pk).values("pk"),
         state=Sending.QUEUED,
@@ -163,12 +165,11 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
 
     Returns whether this call made it so.
     """
-    lock_workspace()  # before the row's lock, in the order that all writers of the ledger keep
-    mine = (
-        Delivery.objects.select_for_update(of=("self",))
-        .select_related("response__case", "account", "profile", "amends__interaction")
-        .get(pk=delivery.pk)
-    )
+    lock_workspace()  # before any row's lock, in the order that all writers of the ledger keep
+    this = Delivery.objects.filter(pk=delivery.pk)
+    this.lock()
+    # Read again under the locks.
+    mine = this.select_related("response__case", "account", "profile", "amends__interaction").get()
     if mine.state in LEFT:
         return False
     row = record([_entry(mine, receipt, now)], now=now)[0]
@@ -256,8 +257,14 @@ def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime)
     )
 
 
+@transaction.atomic
 def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None:
     """Our own posts came by, each with the account that spoke: settle what they prove."""
+    posts = list(posts)
+    if not posts:
+        return
+    # Before the look into the ledger: a post that is recorded meanwhile would prove a second time.
+    lock_workspace()
     new = _not_in_the_record(posts)
     if not new:
         return
@@ -274,13 +281,14 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
         .order_by("pk")
     )
     waiting = list(doubtful)
+    found: list[tuple[Delivery, Receipt]] = []
     for item, account in new:
         proven = [each for each in waiting if nonce_in(item.key) == each.uuid]
         proven = proven or [each for each in waiting if _is_like(each, item, account)]
         if len(proven) == 1:
             waiting.remove(proven[0])
-            receipt = Receipt(item.scope, item.key, item.thread_key, item.url)
-            mark_sent(proven[0], receipt, now=now)
+            found.append((proven[0], Receipt(item.scope, item.key, item.thread_key, item.url)))
+    _mark_all_sent(found, now=now)
 
 
 def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, int]]:
@@ -310,6 +318,7 @@ def nonce_in(key: str) -> UUID | None:
     return UUID(found[0]) if found else None
 
 
+@transaction.atomic
 def prove(items: Iterable[Item], *, now: datetime) -> None:
     """Whatever answers a sending, or brings it back, shows that it left."""
     named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
@@ -318,6 +327,18 @@ def prove(items: Iterable[Item], *, now: datetime) -> None:
     doubtful = Delivery.objects.filter(
         uuid__in=named, state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None
     )
-    for delivery in doubtful.select_related("response", "account").order_by("pk"):
-        item = named[delivery.uuid]
-        mark_sent(delivery, Receipt(item.scope, item.in_reply_to, item.thread_key), now=now)
+    rows = doubtful.select_related("response", "account").order_by("pk")
+    found = [(row, named[row.uuid]) for row in rows]
+    _mark_all_sent(
+        [(row, Receipt(item.scope, item.in_reply_to, item.thread_key)) for row, item in found],
+        now=now,
+    )
+
+
+def _mark_all_sent(found: Sequence[tuple[Delivery, Receipt]], *, now: datetime) -> None:
+    if found:
+        lock_workspace()
+        # All at once: several deliveries with their cases are locked in order.
+        Delivery.objects.filter(pk__in=[delivery.pk for delivery, _ in found]).lock()
+        for delivery, receipt in found:
+            mark_sent(delivery, receipt, now=now)

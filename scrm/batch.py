@@ -25,6 +25,7 @@ from routing.facts import Origin, facts
 from routing.intake import Arrival, Hint, take_in
 from routing.models import Case
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
+from scrm.db.locks import locked
 from scrm.db.retry import again, is_passing
 
 _log = structlog.get_logger(__name__)
@@ -58,28 +59,45 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
         process_or_halve(mentions[half:])
 
 
-@transaction.atomic
 def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
-    """Identify, record and route mentions and link feedback, in one transaction.
+    """Apply what mentions prove about deliveries; then record and route them.
 
     The number of statements does not depend on the size of the batch.
     """
+    _confirm_deliveries(claimed, now=now)
+    _record_and_route(claimed, hits, now=now)
+
+
+def _confirm_deliveries(mentions: Sequence[Mention], *, now: datetime) -> None:
+    """Apply bounces, our own posts and answers to deliveries whose state is unknown.
+
+    In transactions of their own, since they lock deliveries, and cases are locked before those.
+    Idempotent, so a batch that is claimed again, or by two workers, does it twice without harm.
+    """
+    fresh = [mention for mention in mentions if mention.kind not in (BOUNCE, NOTICE)]
+    fresh = [mention for mention in fresh if not mention.backlog]
+    # Before the rest is recorded: a bounce changes its delivery and must not become a message.
+    back = [_item(mention) for mention in mentions if mention.kind in (BOUNCE, NOTICE)]
+    bounces.come_back(back, now=now)
+    # Before record(): a post that is in the ledger already proves nothing about a delivery.
+    speakers = _Speakers.load()
+    spoken = ((mention, speakers.speaker(mention)) for mention in fresh)
+    own = [(_item(mention), account) for mention, account in spoken if account]
+    outbox.heard_ourselves(own, now=now)
+    # Before feedback: an answer can only be linked to a delivery that counts as sent.
+    outbox.prove([_item(mention) for mention in fresh], now=now)
+
+
+@transaction.atomic
+def _record_and_route(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
+    """Identify, record and route mentions and link feedback, in one transaction."""
     # Before any row lock: batches that lock rows first could deadlock with each other.
     lock_workspace()
     # The fence: another worker may have claimed these mentions since our lease ended.
     mentions = _still_ours(claimed)
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
     context = _Context.load(mentions, hits)
-    # Before record(): a bounce changes its delivery and must not become a message.
-    back = [_item(each) for each in mentions if each.kind in (BOUNCE, NOTICE)]
-    bounces.come_back(back, now=now)
     kept = [mention for mention in mentions if context.keeps(mention)]
-    spoken = ((mention, context.speaker(mention)) for mention in kept)
-    own = [(_item(mention), account) for mention, account in spoken if account]
-    # Before record(): a post that is in the ledger already proves nothing about a delivery.
-    outbox.heard_ourselves(own, now=now)
-    # Before feedback: an answer can only be linked to a delivery that counts as sent.
-    outbox.prove([_item(mention) for mention in kept], now=now)
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
     keep_matches(hits, ledger)
@@ -106,38 +124,23 @@ def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
     A mention whose lease lapsed and that another worker claimed is left out.
     """
     fenced = {mention.pk: mention.attempt for mention in claimed}
-    # Locked in order of the key, so that two workers cannot deadlock.
-    rows = Mention.objects.select_for_update().filter(pk__in=fenced, processed_at=None)
-    return [row for row in rows.order_by("pk") if row.attempt == fenced[row.pk]]
+    rows = locked(Mention.objects.filter(pk__in=fenced, processed_at=None))
+    return [row for row in rows if row.attempt == fenced[row.pk]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
-    """Everything a batch has to look up, loaded with a fixed number of queries."""
+class _Speakers:
+    """By which of our accounts a mention was written."""
 
-    sources: dict[int, Source]
-    topics: dict[int, tuple[FoundTopic, ...]]
     ours: dict[tuple[str, str], int]
     grounds: dict[str, int]
-    answers_us: set[tuple[str, str]]
 
     @classmethod
-    def load(cls, mentions: Sequence[Mention], hits: Hits) -> _Context:
-        sightings = Sighting.objects.filter(mention__in=[m.pk for m in mentions])
-        parents = {mention.in_reply_to for mention in mentions} - {""}
-        said = Interaction.objects.filter(
-            scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
-        )
+    def load(cls) -> _Speakers:
         accounts = list(Account.objects.only("pk", "kind", "network", "self_key"))
-        ours = {(each.network, each.self_key): each.pk for each in accounts if each.self_key}
-        # Our own posts of this batch are not in the ledger yet, but can be answered in it.
-        own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
-            sources=sightings.decisive(),
-            topics=found_topics(hits),
-            ours=ours,
+            ours={(each.network, each.self_key): each.pk for each in accounts if each.self_key},
             grounds={each.network: each.pk for each in accounts if each.channel.own_ground},
-            answers_us=own | set(said.values_list("scope", "key")),
         )
 
     def speaker(self, mention: Mention) -> int | None:
@@ -150,8 +153,36 @@ class _Context:
             return ours
         return self.grounds.get(mention.scope)
 
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Everything a batch has to look up, loaded with a fixed number of queries."""
+
+    sources: dict[int, Source]
+    topics: dict[int, tuple[FoundTopic, ...]]
+    speakers: _Speakers
+    answers_us: set[tuple[str, str]]
+
+    @classmethod
+    def load(cls, mentions: Sequence[Mention], hits: Hits) -> _Context:
+        sightings = Sighting.objects.filter(mention__in=[m.pk for m in mentions])
+        parents = {mention.in_reply_to for mention in mentions} - {""}
+        said = Interaction.objects.filter(
+            scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
+        )
+        speakers = _Speakers.load()
+        ours = speakers.ours
+        # Our own posts of this batch are not in the ledger yet, but can be answered in it.
+        own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
+        return cls(
+            sources=sightings.decisive(),
+            topics=found_topics(hits),
+            speakers=speakers,
+            answers_us=own | set(said.values_list("scope", "key")),
+        )
+
     def is_ours(self, mention: Mention) -> bool:
-        return self.speaker(mention) is not None
+        return self.speakers.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
         """Whether it is recorded: ours, addressed to us, matched by a topic, or an answer to us.
@@ -168,7 +199,7 @@ class _Context:
         )
 
     def entry(self, mention: Mention) -> Entry:
-        ours = self.speaker(mention)
+        ours = self.speakers.speaker(mention)
         source = self.sources[mention.pk]
         return Entry(
             scope=mention.scope,
