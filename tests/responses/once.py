@@ -34,6 +34,7 @@ from routing.models import Case
 from routing.models.status import Stale
 from scrm.channels.base import Author, Item, Outgoing, Receipt
 from scrm.channels.registry import channel
+from tests.lock_recorder import recorded_locks
 from tests.responses.network import Network
 
 
@@ -129,6 +130,7 @@ class Once(RuleBasedStateMachine):
         self.by_hand: set[int] = set()
         self.calls: dict[int, list[datetime]] = defaultdict(list)
         self.stack.enter_context(transaction.atomic())
+        self.locks = self.stack.enter_context(recorded_locks())
         plug = replace(channel("sandbox"), speaker=self.network, editor=self.network)
         self.stack.enter_context(patch.object(Account, "channel", plug))
         self.stack.enter_context(patch.object(timezone, "now", lambda: self.now))
@@ -456,6 +458,10 @@ class Once(RuleBasedStateMachine):
     def nothing_leaves_that_may_not(self) -> None:
         if self.breaches:
             raise self.breaches[0]
+
+    @invariant()
+    def locks_are_taken_in_one_order(self) -> None:
+        assert not self.locks.violations, self.locks.violations[0]
 
     @invariant()
     def at_most_one_arrives(self) -> None:

@@ -1,0 +1,234 @@
+"""Record which rows each transaction locks, in order, and check it against the lock order.
+
+A test that runs inside a transaction is divided by its outermost savepoints: each is what the
+product calls a transaction. The order and its reasons are in `docs/decisions/0014-lock-order.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+LEDGER = "the ledger"
+RANKS = {
+    LEDGER: 0,
+    "crm_pause": 1,
+    "crm_user": 2,
+    "crm_membership": 2,
+    "crm_account": 3,
+    "routing_case": 4,
+    "responses_response": 5,
+    "responses_delivery": 6,
+    "responses_approvalrequest": 7,
+    "responses_campaignstatement": 7,
+    "responses_draft": 7,
+    "routing_presence": 7,
+    "crm_attachment": 7,
+    "crm_notice": 7,
+    "crm_job": 7,
+    "crm_instance": 8,
+}
+"""The position of each table. Up to deliveries, the rows of a table are locked by key."""
+CASE, DELIVERY = RANKS["routing_case"], RANKS["responses_delivery"]
+FREE = {"listening_mention", "crm_profile", "crm_conversation", "routing_caseconversation"}
+"""Tables that stand beside the order: with cases, only the holder of the ledger locks them."""
+AFTER_CASES = {"crm_conversation", "routing_caseconversation"}
+"""These may also be locked last, by a transaction that holds their case."""
+
+_SELECT = re.compile(r"^(SELECT) .*? FROM \"(\w+)\".* FOR (NO KEY )?UPDATE", re.DOTALL)
+_WRITE = re.compile(r"^(UPDATE|DELETE FROM|INSERT INTO) \"?(\w+)\"?")
+_IN_ORDER = re.compile(
+    r"(\"id\" AS \"pk\" .*ORDER BY 1|ORDER BY \"?\w+\"?\.\"id\") ASC[^()]*FOR NO KEY UPDATE",
+    re.DOTALL,
+)
+_ONE = re.compile(r"\"id\" = %s")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement that locks rows. kind: its first word or two."""
+
+    kind: str
+    table: str
+    sql: str
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether its rows must be locked by key."""
+        return RANKS.get(self.table, DELIVERY + 1) <= DELIVERY
+
+    @property
+    def is_in_order(self) -> bool:
+        return bool(_IN_ORDER.search(self.sql) or (self.kind == "SELECT" and _ONE.search(self.sql)))
+
+    @property
+    def is_plain(self) -> bool:
+        return "FOR UPDATE" in self.sql
+
+    @property
+    def skips(self) -> bool:
+        return "SKIP LOCKED" in self.sql
+
+
+def parse(sql: str) -> Statement | None:
+    """Return the statement if it locks rows of a table in the lists above.
+
+    One that writes is made to return the rows that it wrote.
+    """
+    if "pg_advisory_xact_lock" in sql:
+        return Statement("advisory", LEDGER, sql)
+    found = _WRITE.match(sql) or ("UPDATE" in sql and _SELECT.match(sql))
+    if not found or (found[2] not in RANKS and found[2] not in FREE):
+        return None
+    if found[1] != "SELECT" and "RETURNING" not in sql:
+        sql = f'{sql} RETURNING "{found[2]}".*'
+    return Statement(found[1], found[2], sql)
+
+
+@dataclass
+class Transaction:
+    """The rows that it holds, and those tables and keys that it had to wait for, in order."""
+
+    held: set[tuple[str, Any]] = field(default_factory=set)
+    taken: list[tuple[str, Any]] = field(default_factory=list)
+
+    def hold(self, table: str, keys: Sequence[Any]) -> None:
+        self.held |= {(table, key) for key in keys}
+
+
+@dataclass
+class Recorder:
+    """Finds violations of the lock order in the statements of one connection.
+
+    outer: the number of savepoints around the test itself.
+    """
+
+    outer: int
+    own_statements: bool = False
+    transactions: dict[str, Transaction] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    violations: list[str] = field(default_factory=list)
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        transaction, statement = self._current(), parse(sql)
+        if transaction is None or statement is None:
+            return execute(sql, params, many, context)
+        if statement.table == LEDGER:
+            self._take(transaction, statement, [0])
+            return execute(sql, params, many, context)
+        newest = self._newest(statement.table) if statement.kind == "INSERT INTO" else None
+        result = execute(statement.sql, params, many, context)
+        keys = _keys(context["cursor"].cursor)
+        if keys == [None] and (one := _ONE.search(sql)):
+            keys = [params[sql[: one.start()].count("%s")]]
+        if newest is not None:
+            # Nobody else sees a new row. One that an upsert found is locked as by an update.
+            transaction.hold(statement.table, [key for key in keys if not key or key > newest])
+        self._take(transaction, statement, keys)
+        return result
+
+    def saw(self, *tables: str) -> bool:
+        """Whether rows of all these tables were locked."""
+        return set(tables) <= self.seen
+
+    def _current(self) -> Transaction | None:
+        names = connection.savepoint_ids[self.outer :]
+        if names and names[0]:
+            return self.transactions.setdefault(names[0], Transaction())
+        # A statement that is a transaction of its own.
+        return Transaction() if names or self.own_statements else None
+
+    def _newest(self, table: str) -> Any:
+        """The highest key of the table, read past Django, which does not see this statement."""
+        column = "response_id" if table == "responses_approvalrequest" else "id"
+        with connection.connection.cursor() as cursor:
+            cursor.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{table}"')
+            return cursor.fetchone()[0]
+
+    def _take(self, transaction: Transaction, statement: Statement, keys: list[Any]) -> None:
+        self._check(statement)
+        table = statement.table
+        fresh = [key for key in keys if (table, key) not in transaction.held]
+        if fresh:
+            self.seen.add(table)
+        if statement.skips:
+            # It never waits, so its place does not matter.
+            transaction.hold(table, fresh)
+            return
+        if statement.kind != "SELECT" and statement.is_in_order:
+            fresh.sort()  # written in any order, but locked in this one
+        elif statement.kind != "SELECT" and len(fresh) > 1 and statement.is_ranked:
+            self._violate("Several rows are changed that were not locked in order", statement)
+        for key in fresh:
+            if why := self._why_not(transaction, table, key):
+                before = " → ".join(f"{name} {row}" for name, row in transaction.taken)
+                self._violate(f"{why}: {table} {key} after {before}", statement)
+            transaction.hold(table, [key])
+            transaction.taken.append((table, key))
+
+    def _check(self, statement: Statement) -> None:
+        """Check a SELECT that locks, whichever rows it finds."""
+        if statement.kind != "SELECT":
+            return
+        if statement.is_plain and (statement.is_ranked or statement.table in FREE):
+            self._violate(
+                "A plain FOR UPDATE blocks whoever adds a row that points at it", statement
+            )
+        if statement.is_ranked and not statement.is_in_order and not statement.skips:
+            self._violate("Several rows are locked in no order", statement)
+
+    def _why_not(self, transaction: Transaction, table: str, key: Any) -> str:
+        """Why this row must not be waited for now; "" if it may."""
+        alone = (LEDGER, 0) not in transaction.held
+        rank = RANKS.get(table)
+        ranked = [(RANKS[name], row) for name, row in transaction.taken if name in RANKS]
+        if rank is None:
+            mixes = any(CASE <= other <= DELIVERY for other, _ in ranked)
+            return "Without the ledger" if alone and mixes and table not in AFTER_CASES else ""
+        beside = {name for name, _ in transaction.taken if name in FREE}
+        if beside and alone and CASE <= rank <= DELIVERY:
+            return "Without the ledger"
+        if beside & AFTER_CASES and rank == CASE:
+            return "A case after a conversation"
+        last, _last_key = max(ranked, default=(0, 0), key=lambda entry: entry[0])
+        if rank < last:
+            return "Out of order"
+        same = [row for other, row in ranked if other == rank]
+        if CASE <= rank <= DELIVERY and same and key < max(same):
+            return "Not by key"
+        return ""
+
+    def _violate(self, what: str, statement: Statement) -> None:
+        self.violations.append(f"{what}\n    {statement.sql[:300]}")
+
+
+def _keys(cursor: Any) -> list[Any]:
+    """The keys in the result of a statement, which is left as if nobody had read it."""
+    if cursor.description is None or not cursor.rowcount:
+        return []
+    names = [column.name for column in cursor.description]
+    name = next((name for name in ("pk", "id", "response_id") if name in names), None)
+    rows = cursor.fetchall()
+    if rows:
+        cursor.scroll(0, mode="absolute")
+    return [row[names.index(name)] if name else None for row in rows]
+
+
+@contextmanager
+def recorded_locks(*, own_statements: bool = False) -> Iterator[Recorder]:
+    """Record the locks of this block; fail at its end if one was taken out of order.
+
+    own_statements: also record statements outside any transaction of the product.
+    """
+    assert connection.in_atomic_block, "The recorder needs a test inside a transaction."
+    recorder = Recorder(len(connection.savepoint_ids), own_statements)
+    with connection.execute_wrapper(recorder):
+        yield recorder
+    assert not recorder.violations, "\n".join(recorder.violations)
