@@ -19,11 +19,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.cases import give_back
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Account, Department, Instance, Interaction, Job, User
+from listening.fetch import store
 from listening.models import Source
-from listening.visit import store
 from responses import (
     check_sending,
     corrections,
@@ -42,6 +41,7 @@ from routing.inbox.next_case import take_next
 from routing.models import Case, Issue, Presence
 from routing.models.case import restrict
 from routing.models.status import Stale
+from routing.party_cases import give_back
 from routing.undo import restore, snapshot
 from routing.wake import wake_snoozed
 from scrm import pipeline
@@ -486,7 +486,7 @@ def test_a_batch_with_answers_bounces_and_our_own_posts(
     first, second, third = (unknown(response) for response in answer_many(3))
     outbox.mark_sent(first, Receipt(NETWORK, str(first.uuid)), now=timezone.now())
     mentions = make_source(kind="sandbox", address="x", account=microblog, stance="for us")
-    poll = mentions.polls.create()
+    poll = mentions.fetches.create()
     author = Author(NETWORK, microblog.self_key)
     own = replace(answering(third), author=author, key=str(third.uuid), in_reply_to="")
     items = [answering(second), answering(first), answering(first, BOUNCE), own]
