@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.db import transaction
@@ -148,10 +149,19 @@ def _refused(job: Job) -> list[list[Any]]:
     return list(job.result.get("refused", []))
 
 
+@transaction.atomic
 def take_back(job: Job, *, by: User) -> tuple[int, int]:
-    """Undo the job → how many cases were restored, how many had changed since."""
+    """Undo the job → how many cases were restored, how many had changed since.
+
+    Raises Stale if it was undone before.
+    """
+    # Locked before it is read: of two undos at once, the second must see the first one's mark.
+    job = Job.objects.select_for_update().get(pk=job.pk)
+    if job.result.get("undone"):
+        raise Stale(_("This was already undone."))
     back = left = 0
-    for pk, before, after in job.result.get("changes", []):
+    # In the order of keys: all these cases stay locked until the commit.
+    for pk, before, after in sorted(_changes(job), key=itemgetter(0)):
         case = Case.objects.workable_by(by).filter(pk=pk).first()
         try:
             if case is None:

@@ -15,10 +15,11 @@ from crm.access import StaffRequest, worker_only
 from crm.models import Job, User
 from responses import bulk
 from routing.models import Issue
+from routing.models.status import Stale
 from scrm.text.clean import storable
 from scrm.web.params import number
 
-MOST = 1000
+MAX_CASES_PER_BULK = 1000
 
 
 @require_POST
@@ -59,21 +60,23 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
     job = get_object_or_404(Job, uuid=uuid, owner=request.user, kind="responses.bulk")
     if not job.ended_at:
         messages.error(request, _("It is still running. Undo it when it has ended."))
-    elif job.result.get("undone"):
-        messages.error(request, _("This was already undone."))
-    else:
+        return _answer(request)
+    try:
         back, left = bulk.take_back(job, by=request.user)
-        said = _("Undone: %(back)d.") % {"back": back}
-        if left:
-            said += " " + _("%(left)d had changed since and were left unchanged.") % {"left": left}
-        messages.success(request, said)
+    except Stale as stale:
+        messages.error(request, str(stale))
+        return _answer(request)
+    said = _("Undone: %(back)d.") % {"back": back}
+    if left:
+        said += " " + _("%(left)d had changed since and were left unchanged.") % {"left": left}
+    messages.success(request, said)
     return _answer(request)
 
 
 def _asked(request: HttpRequest) -> dict[str, Any] | str:
     """Parse the verb, its cases and its values; or return a message about what is missing."""
     verb, posted = request.POST.get("verb", ""), request.POST
-    cases = [seen for each in posted.getlist("case")[:MOST] if (seen := _seen(each))]
+    cases = [seen for each in posted.getlist("case")[:MAX_CASES_PER_BULK] if (seen := _seen(each))]
     if verb not in bulk.VERBS or not cases:
         return _("Select the cases first, then choose an action.")
     asked: dict[str, Any] = {"verb": verb, "cases": cases}

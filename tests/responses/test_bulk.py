@@ -15,6 +15,8 @@ from crm.models import Department, Job, User
 from responses import bulk
 from responses.tasks import carry_out
 from routing.models import Case, Decision, Issue
+from routing.models.status import Stale
+from tests.together import at_once
 
 As = Callable[[User], Client]
 DESK = {"HX-Request": "true"}
@@ -45,6 +47,24 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
     assert "Undone: 4." in said
     assert statuses() == ["new"] * 4
     assert "already undone" in client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_undos_at_once_are_one(as_: As, agent: User, cases: list[Case]) -> None:
+    """Fails if the job is not locked, or is read before it is locked: both run, and the second one
+    reports that all cases had changed."""
+    press(as_(agent), "done", cases)
+    jobs = [Job.objects.get(), Job.objects.get()]
+
+    def undo(job: Job) -> tuple[int, int] | None:
+        try:
+            return bulk.take_back(job, by=agent)
+        except Stale:
+            return None
+
+    results = at_once(*(lambda job=job: undo(job) for job in jobs))
+    assert sorted(results, key=str) == [(4, 0), None]
+    assert statuses() == ["new"] * 4
 
 
 def test_no_worker_is_woken_for_what_the_page_does_itself(
