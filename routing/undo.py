@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -12,6 +13,8 @@ from routing.models.case_event import LOOKING, CaseEvent
 from routing.models.status import Stale
 from scrm.bus.live import publish
 
+UNDO_WITHIN = timedelta(minutes=10)
+"""How long a verb on one case can be undone, if nobody changes the case meanwhile."""
 _CHANGED = "Another user has changed the case since. Nothing was undone."
 
 

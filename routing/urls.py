@@ -1,5 +1,6 @@
-from django.urls import path
+from django.urls import URLPattern, path
 
+from routing.case_verbs import CASE_VERBS, CaseVerb
 from routing.views import (
     case,
     case_verbs,
@@ -14,6 +15,12 @@ from routing.views import (
     palette,
     rule,
 )
+
+
+def verb_path(verb: CaseVerb) -> URLPattern:
+    route = f"cases/<int:pk>/{verb.path or verb.name}/"
+    return path(route, case_verbs.run_verb, {"verb": verb}, name=verb.name)
+
 
 app_name = "routing"
 urlpatterns = [
@@ -35,19 +42,9 @@ urlpatterns = [
     path("cases/<int:pk>/present/", case.present, name="present"),
     path("cases/<int:pk>/here/", case.here, name="here"),
     path("cases/<int:pk>/left/", case.left, name="left"),
-    path("cases/<int:pk>/claim/", case_verbs.claim, name="claim"),
-    path("cases/<int:pk>/give-back/", case_verbs.give_back, name="give_back"),
-    path("cases/<int:pk>/hand-over/", case_verbs.hand_over, name="hand_over"),
-    path("cases/<int:pk>/snooze/", case_verbs.snooze, name="snooze"),
-    path("cases/<int:pk>/done/", case_verbs.done, name="done"),
-    path("cases/<int:pk>/noise/", case_verbs.noise, name="noise"),
-    path("cases/<int:pk>/reopen/", case_verbs.reopen, name="reopen"),
-    path("cases/<int:pk>/issue/", case_verbs.group, name="group"),
+    *map(verb_path, CASE_VERBS),
     path("undo/", case_verbs.undo, name="undo"),
     path("cases/<int:pk>/thread/", case.thread, name="thread"),
-    path("cases/<int:pk>/assign/", case_verbs.assign, name="assign"),
-    path("cases/<int:pk>/tags/", case_verbs.tag, name="tag"),
-    path("cases/<int:pk>/priority/", case_verbs.priority, name="priority"),
     path("issues/", issue.issues, name="issues"),
     path("issues/new/", issue.new, name="issue_new"),
     path("issues/<int:pk>/", issue.issue, name="issue"),

@@ -1,3 +1,4 @@
+from responses.forms.close_without_reply import BulkCloseForm, CloseWithoutReplyForm
 from responses.forms.composing import (
     ByHandForm,
     Composing,
@@ -14,7 +15,9 @@ from responses.forms.places import place_name
 from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
 
 __all__ = [
+    "BulkCloseForm",
     "ByHandForm",
+    "CloseWithoutReplyForm",
     "Composing",
     "CorrectForm",
     "EditForm",

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from crm.access import StaffRequest, worker_only
-from crm.models import Job, User
+from crm.models import Job
 from responses import bulk
-from routing.models import Issue
+from responses.case_verbs import CASE_VERBS
 from routing.models.status import Stale
-from scrm.text.clean import storable
+from scrm.web.form_fields import first_error
 from scrm.web.params import number
 
 MAX_CASES_PER_BULK = 1000
@@ -73,32 +73,17 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
     return _answer(request)
 
 
-def _asked(request: HttpRequest) -> dict[str, Any] | str:
+def _asked(request: StaffRequest) -> dict[str, Any] | str:
     """Parse the verb, its cases and its values; or return a message about what is missing."""
-    verb, posted = request.POST.get("verb", ""), request.POST
-    cases = [seen for each in posted.getlist("case")[:MAX_CASES_PER_BULK] if (seen := _seen(each))]
-    if verb not in bulk.VERBS or not cases:
+    verb = CASE_VERBS.get(request.POST.get("verb", ""))
+    shown = request.POST.getlist("case")[:MAX_CASES_PER_BULK]
+    cases = [seen for each in shown if (seen := _seen(each))]
+    if verb is None or verb.bulk is None or not cases:
         return _("Select the cases first, then choose an action.")
-    asked: dict[str, Any] = {"verb": verb, "cases": cases}
-    words = {
-        name: " ".join(storable(posted.get(name, "")).split()) for name in ("tag", "why", "issue")
-    }
-    if verb == "assign":
-        person = number(posted.get("person", ""))
-        if person and not User.objects.active().filter(pk=person).exists():
-            return _("This user is no longer active. Nothing was changed.")
-        return asked | {"person": person}
-    if verb == "tag":
-        return asked | {"tag": words["tag"][:60]} if words["tag"] else _("Enter the tag to add.")
-    if verb == "nothing":
-        return asked | {"why": words["why"][:500]} if words["why"] else _("Enter a reason.")
-    if verb == "issue":
-        return (
-            asked | {"issue": _issue(request, words["issue"])}
-            if words["issue"]
-            else _("Enter an open issue or a new name.")
-        )
-    return asked
+    form = verb.bulk.form(request.POST, by=request.user)
+    if not form.is_valid():
+        return first_error(form)
+    return {"verb": verb.name, "cases": cases, "values": form.values()}
 
 
 def _seen(value: str) -> list[int] | None:
@@ -109,13 +94,6 @@ def _seen(value: str) -> list[int] | None:
     parts = [number(part) for part in value.split(":")]
     whole = [part for part in parts if part is not None]
     return whole if len(whole) == len(parts) == 3 else None
-
-
-def _issue(request: Any, name: str) -> int:
-    """Id of the open issue with this name, which is created if there is none."""
-    there = Issue.objects.filter(name__iexact=name, closed_at=None).first()
-    issue = there or Issue.objects.create(name=name[:200], owner=request.user)
-    return issue.pk
 
 
 def _form(request: HttpRequest) -> uuid.UUID:

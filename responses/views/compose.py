@@ -19,6 +19,7 @@ from django_htmx.http import reswap, trigger_client_event
 from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
 from responses import compose, upload_field
+from responses.case_verbs import CLOSE_WITHOUT_REPLY
 from responses.compose import max_length, speaking_accounts
 from responses.forms import (
     ByHandForm,
@@ -41,6 +42,7 @@ from responses.views.lookup import (
     private_notes,
 )
 from routing.at_names import mentioned
+from routing.case_verbs import VerbInput
 from routing.models import Case
 from routing.models.status import Stale
 from scrm.web.body_limits import body_limit, with_files
@@ -140,8 +142,9 @@ def nothing(request: StaffRequest, pk: int) -> HttpResponse:
     form = NothingForm(case, request.user, request.POST)
 
     def act() -> None:
-        why, seen = form.cleaned_data["why"], form.cleaned_data["seen"]
-        compose.answer_nothing(case, by=request.user, why=why, seen=seen)
+        entered = form.cleaned_data
+        asked = VerbInput(request.user, entered, entered["seen"], case.assignee_id)
+        CLOSE_WITHOUT_REPLY.run(case, asked)
 
     return _answer(request, case, "nothing", form, act)
 
@@ -241,7 +244,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         if request.POST.get("then") == "done" and response.state == State.RELEASED:
             _finish_too(request, case, form)
     else:
-        messages.success(request, _("Case closed without reply."))
+        messages.success(request, CLOSE_WITHOUT_REPLY.message(case))
     if not request.htmx:
         return redirect(case)
     if response and response.state == State.HELD:

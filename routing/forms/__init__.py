@@ -1,14 +1,16 @@
 """Forms of routing's pages: they validate what users type and explain what is wrong."""
 
+from routing.forms.bulk import BulkAssignForm, BulkForm, BulkGroupForm, BulkTagForm
 from routing.forms.case import (
     AssignForm,
+    CaseVerbForm,
     GroupForm,
     HandOverForm,
-    NothingForm,
     PriorityForm,
     ReasonForm,
     SnoozeForm,
     TagsForm,
+    UnaskedReasonForm,
 )
 from routing.forms.department import DepartmentForm, MemberForm
 from routing.forms.inbox import InboxForm, SaveViewForm
@@ -19,7 +21,12 @@ from routing.forms.rule import RuleForm
 
 __all__ = [
     "AssignForm",
+    "BulkAssignForm",
+    "BulkForm",
+    "BulkGroupForm",
+    "BulkTagForm",
     "CaseNumbersForm",
+    "CaseVerbForm",
     "DepartmentForm",
     "GroupForm",
     "HandOverForm",
@@ -27,7 +34,6 @@ __all__ = [
     "IssueForm",
     "MemberForm",
     "MembershipsForm",
-    "NothingForm",
     "OfflineForm",
     "PriorityForm",
     "ReasonForm",
@@ -35,4 +41,5 @@ __all__ = [
     "SaveViewForm",
     "SnoozeForm",
     "TagsForm",
+    "UnaskedReasonForm",
 ]

@@ -17,15 +17,29 @@ from routing.models.rule import Priority
 from scrm.web.form_fields import set_queryset
 
 
-class NothingForm(PlainForm):
-    """Form without fields, for verbs that are a single button."""
+class CaseVerbForm(PlainForm):
+    """What a user enters for a verb on a case; as it is, nothing: the verb is a single button."""
+
+    def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
+        self.case = case
+        super().__init__(*args, initial=self.current(), **kwargs)
+
+    def current(self) -> dict[str, Any]:
+        """The case's present values, which an empty form shows."""
+        return {}
 
 
-class ReasonForm(PlainForm):
+class ReasonForm(CaseVerbForm):
     why = forms.CharField(required=False, max_length=500, label=__("Reason (optional)"))
 
 
-class HandOverForm(PlainForm):
+class UnaskedReasonForm(CaseVerbForm):
+    """Accepts a reason, but the page does not ask for one: the verb is a single button."""
+
+    why = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+
+
+class HandOverForm(CaseVerbForm):
     """Transfer to another department, or to a person there.
 
     Within the same department a case is assigned instead.
@@ -45,7 +59,7 @@ class HandOverForm(PlainForm):
     )
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, case=case, **kwargs)
         others = Department.objects.exclude(pk=case.department_id)
         set_queryset(self, "department", others)
         people = User.objects.active().filter(memberships__department__in=others).distinct()
@@ -63,7 +77,7 @@ class HandOverForm(PlainForm):
         return data
 
 
-class SnoozeForm(PlainForm):
+class SnoozeForm(CaseVerbForm):
     """An exact time, or else a preset → `cleaned_data["until"]`.
 
     Aware and in the future; None means until the customer replies.
@@ -113,7 +127,7 @@ def _preset(name: str, now: datetime) -> datetime:
     return timezone.make_aware(morning)
 
 
-class AssignForm(PlainForm):
+class AssignForm(CaseVerbForm):
     """Assign to any user who may work on the case; empty means nobody."""
 
     person = forms.ModelChoiceField(
@@ -121,30 +135,55 @@ class AssignForm(PlainForm):
         required=False,
         label=__("Assignee"),
         empty_label=__("Unassigned"),
+        error_messages={
+            "invalid_choice": __("This user is not active, or does not work in this department.")
+        },
     )
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, case=case, **kwargs)
         working = Membership.objects.working().filter(department=case.department_id)
         may = Q(pk__in=working.values("user")) | Q(role__in=User.SEE_EVERYTHING)
         people = User.objects.active().filter(may).order_by("name")
         set_queryset(self, "person", people)
 
+    def current(self) -> dict[str, Any]:
+        return {"person": self.case.assignee_id}
 
-class TagsForm(PlainForm):
+
+class TagsForm(CaseVerbForm):
+    """Comma-separated tags.
+
+    was: the tags that the page showed. Only the difference to them is applied, so that a tag that
+    a colleague added meanwhile stays.
+    """
+
     tags = TagsField(
         widget=forms.TextInput(attrs={"list": "known-tags", "autocomplete": "off"}),
     )
+    was = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def current(self) -> dict[str, Any]:
+        return {"tags": ", ".join(self.case.tags), "was": ",".join(self.case.tags)}
+
+    def clean_was(self) -> list[str]:
+        return [tag for tag in self.cleaned_data["was"].split(",") if tag]
 
 
-class PriorityForm(PlainForm):
+class PriorityForm(CaseVerbForm):
     priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"))
 
+    def current(self) -> dict[str, Any]:
+        return {"priority": self.case.priority}
 
-class GroupForm(PlainForm):
+
+class GroupForm(CaseVerbForm):
     issue = forms.ModelChoiceField(
         Issue.objects.filter(closed_at=None),
         required=False,
         label=__("Issue"),
         empty_label=__("None"),
     )
+
+    def current(self) -> dict[str, Any]:
+        return {"issue": self.case.issue_id}

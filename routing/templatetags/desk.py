@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import template
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from routing.forms import InboxForm
+from routing.case_verbs import CaseVerb, Text
+from routing.forms import BulkForm, CaseVerbForm, InboxForm
 from routing.inbox.rows import reach_words
 
 register = template.Library()
@@ -40,3 +41,33 @@ def filter_fields(form: InboxForm) -> SafeString:
     """Render the filter fields with Jinja, which is faster: they hold some hundred options."""
     html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it
+
+
+class ShownVerb(NamedTuple):
+    """A verb on the case page: its button's text, and its form, empty or with the user's input."""
+
+    verb: CaseVerb
+    button: Text
+    form: CaseVerbForm
+
+
+@register.simple_tag(takes_context=True)
+def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
+    """The verbs that the page of the context's case offers in one place."""
+    case, user, bound = context["case"], context["user"], context.get("bound", {})
+    return [
+        ShownVerb(verb, verb.button_on(case), bound.get(verb.name) or verb.form_for(case))
+        for verb in context["case_verbs"].values()
+        if verb.place == place and verb.applies(case, user)
+    ]
+
+
+@register.simple_tag(takes_context=True)
+def bulk_verbs(context: dict[str, Any]) -> list[tuple[CaseVerb, BulkForm]]:
+    """The verbs of the bulk bar, each with its form."""
+    user, colleagues = context["user"], context["listing"].form.colleagues
+    return [
+        (verb, verb.bulk.form(by=user, colleagues=colleagues))
+        for verb in context["case_verbs"].values()
+        if verb.bulk
+    ]

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from django import forms as django_forms
 from django.db.models import prefetch_related_objects
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -12,23 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
 from crm.timeline import timeline as touchpoints
-from routing import case_page, forms
+from routing import case_page
 from routing.inbox.rows import due_words
 from routing.models import Case, Presence
-from routing.models.status import Status
 from routing.views.inbox import list_context, listing, rows_on_screen
-
-FORMS: dict[str, type[django_forms.Form]] = {
-    "claim": forms.NothingForm,
-    "give_back": forms.NothingForm,
-    "snooze": forms.SnoozeForm,
-    "done": forms.ReasonForm,
-    "noise": forms.ReasonForm,
-    "reopen": forms.ReasonForm,
-    "group": forms.GroupForm,
-    "tag": forms.TagsForm,
-    "priority": forms.PriorityForm,
-}
 
 
 @require_safe
@@ -76,18 +63,18 @@ def page(
     request: StaffRequest,
     case: Case,
     *,
-    bound: dict[str, django_forms.Form] | None = None,
+    bound: dict[str, Form] | None = None,
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
     """Render the whole desk, or for htmx only its open case.
 
-    bound: forms with the user's input, by name. error: why the verb failed.
+    bound: the form with the user's input, by the name of its verb. error: why the verb failed.
     """
     target = request.htmx.target or ""
     if target == f"timeline-{case.pk}":
         return render(request, "routing/_timeline_now.html", _now(request, case))
-    context = open_context(request, case, bound=bound, error=error)
+    context = open_context(request, case) | {"bound": bound or {}, "error": error}
     if target == "open":
         context["row"] = rows_on_screen(request, case)
         return render(request, "routing/_opened.html", context, status=status)
@@ -96,26 +83,14 @@ def page(
     return render(request, "routing/desk.html", context, status=status)
 
 
-def open_context(
-    request: StaffRequest,
-    case: Case,
-    *,
-    bound: dict[str, django_forms.Form] | None = None,
-    error: str = "",
-) -> dict[str, Any]:
+def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
     """Template context of the panes next to the list: everything about one case."""
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
-    initial = {"issue": case.issue_id, "tags": ", ".join(case.tags), "priority": case.priority}
-    blank = {name: form(auto_id=f"{name}_%s", initial=initial) for name, form in FORMS.items()}
-    blank["hand_over"] = forms.HandOverForm(case=case, auto_id="hand_over_%s")
-    blank["assign"] = forms.AssignForm(case=case, initial={"person": case.assignee_id})
     party = case_page.party(case)
     touches, older = touchpoints(party, user=user, most=6)
     return {
         **_now(request, case),
-        "error": error,
-        "forms": blank | (bound or {}),
         "profiles": party.prefetch_related("links__contact"),
         "touches": touches,
         "more_touches": bool(older),
@@ -141,7 +116,6 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "timeline": case_page.timeline(case, user, everything="all" in request.GET),
         "due": due_words(case.due_at, timezone.now()),
         "why": case_page.why(case, user),
-        "closed": case.status in {Status.DONE, Status.NOISE},
     }
 
 

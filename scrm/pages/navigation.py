@@ -17,6 +17,7 @@ from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext as _
 
 from crm.models import Department, Notice, Pause, User
+from responses.case_verbs import CASE_VERBS
 from responses.models import Delivery, Response
 from routing.models import Case, Issue, SavedView
 from routing.models.status import Status
@@ -43,8 +44,8 @@ def _script_files(names: str) -> tuple[str, ...]:
 
 
 SCRIPTS = _script_files(
-    "times live connection fields case_pane leaving dialogs typed_text typed_fields typeahead "
-    "shortcuts forms messages palette"
+    "times live connection fields case_pane leaving dialogs small_forms typed_text typed_fields "
+    "typeahead shortcuts forms messages palette"
 )
 """JavaScript modules of every page. Modules that others import are listed too, so that the browser
 fetches all of them at once and not one after another."""
@@ -65,6 +66,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "scripts": SCRIPTS,
         "typing_scripts": TYPING_SCRIPTS,
         "nav": frame,
+        "case_verbs": CASE_VERBS,
         "live_token": SimpleLazyObject(lambda: frame.token),
     }
 

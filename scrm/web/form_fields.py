@@ -1,4 +1,4 @@
-"""Set the options of a form field at run time.
+"""Set the options of a form field at run time, and read the errors of a form.
 
 Django types `form.fields` as plain fields; these functions check the kind of field once, here.
 """
@@ -27,6 +27,11 @@ def set_empty_label(form: forms.BaseForm, name: str, label: Any) -> None:
 def set_choices(form: forms.BaseForm, name: str, choices: Choices) -> None:
     """Offer these choices: pairs of value and label, or a function that returns them."""
     _field(form, name, forms.ChoiceField).choices = choices
+
+
+def first_error(form: forms.BaseForm) -> str:
+    """The first error of an invalid form, for where there is no field to show it at."""
+    return str(next(iter(form.errors.values()))[0])
 
 
 def _field(form: forms.BaseForm, name: str, kind: type[Any]) -> Any:

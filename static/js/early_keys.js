@@ -28,7 +28,7 @@ export function followEarlyKeys(keys) {
 // Without an open case only the tabs and the tags count, as in typeForShownCase() of typeahead.js.
 function leadsToField(key) {
   if (key === "/" || pageLink(key)) return true;
-  return hasPane && (key in TAB_OF_KEY || (shownCase() ? SMALL_FORM_KEYS : TAGS_KEY).includes(key));
+  return hasPane && (key in TAB_OF_KEY || (shownCase() ? SMALL_FORM_KEYS : [TAGS_KEY]).includes(key));
 }
 
 function pageLink(key) {

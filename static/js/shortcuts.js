@@ -2,6 +2,7 @@
 import { closeLastPopover, hasOpenDialog, openDialog } from "./dialogs.js";
 import { isInTextField } from "./fields.js";
 import { nextPath, stayHere } from "./leaving.js";
+import { canBePressed, openSmallForm } from "./small_forms.js";
 import { typeAhead, typeAheadOnNextPage } from "./typeahead.js";
 
 const isOn = document.body.dataset.shortcuts === "on";
@@ -9,13 +10,6 @@ const isOn = document.body.dataset.shortcuts === "on";
 // prefix: "g" after that key, which begins a shortcut of two keys.
 // heldKey: has acted and is still down; a key that is held down acts once.
 const keys = { prefix: "", heldKey: "" };
-
-// An element in a closed small form can be pressed all the same, if the button of that form is visible.
-function canBePressed(element) {
-  const closed = element.closest("details:not([open])");
-  const visible = closed && !element.matches("summary") ? closed : element;
-  return visible.checkVisibility() && !element.disabled;
-}
 
 // In an open small form keys do nothing beyond it.
 function isInPopover(target) {
@@ -35,10 +29,11 @@ export function mayAct(event) {
 }
 
 // A field takes the focus, a small form opens at its first field, everything else is clicked.
-function press(element) {
+export function press(element) {
   if (element.matches("[data-writes]")) typeAheadOnNextPage(element.pathname);
   if (element.matches("input, textarea, select")) focusField(element);
-  else if (element.matches("summary")) toggleDetails(element);
+  else if (element.matches("summary")) toggleSmallForm(element);
+  else if (element.matches("form")) openSmallForm(element)?.focus();
   else element.click();
 }
 
@@ -47,11 +42,11 @@ export function focusField(field) {
   field.select?.();
 }
 
-function toggleDetails(summary) {
+function toggleSmallForm(summary) {
   const details = summary.parentElement;
-  details.open = !details.open;
-  if (details.open) details.querySelector("input:not([type=hidden]), select, textarea, button")?.focus();
-  else summary.focus();
+  if (!details.open) { openSmallForm(summary)?.focus(); return; }
+  details.open = false;
+  summary.focus();
 }
 
 // While cases are selected, keys act on all of them. Otherwise the last element with this key counts.

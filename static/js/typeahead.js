@@ -6,9 +6,13 @@ import { isPlainClick, nextPath } from "./leaving.js";
 import { composerField, placeText, tabLink } from "./typed_fields.js";
 import { openBox, typedTexts } from "./typed_text.js";
 
-export const TAB_OF_KEY = { r: "reply", p: "statement", n: "note", z: "nothing" };
-export const SMALL_FORM_KEYS = "ashl;";
-export const TAGS_KEY = "l"; // of the small form for tags, priority and issue
+// The list of shortcuts, which is on every page, says which keys lead to a text field.
+const keysWith = (attribute) => [...document.querySelectorAll(`#keys kbd[${attribute}]`)];
+export const TAB_OF_KEY = Object.fromEntries(
+  keysWith("data-tab").map((kbd) => [kbd.textContent, kbd.dataset.tab]),
+);
+export const SMALL_FORM_KEYS = keysWith("data-form").map((kbd) => kbd.textContent);
+export const TAGS_KEY = keysWith("data-form=tag")[0]?.textContent;
 const CASE_PATH = /^\/cases\/(\d+)\/$/;
 
 // facts: see `typedTexts` in typed_text.js.
@@ -37,7 +41,7 @@ function typeForComingCase(key, element, coming) {
 function typeForShownCase(key) {
   const isTab = key in TAB_OF_KEY;
   if (!hasPane || (!isTab && key !== TAGS_KEY)) return false;
-  const tagsForm = document.querySelector(`#open summary[data-key="${TAGS_KEY}"]`);
+  const tagsForm = document.querySelector(`#open form[data-key="${TAGS_KEY}"]`);
   if (isTab ? tabLink(TAB_OF_KEY[key]) : tagsForm) return false;
   placeText(typeInBox({ key, tab: TAB_OF_KEY[key], id: wantedCase() || "" }));
   return true;

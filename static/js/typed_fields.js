@@ -3,6 +3,7 @@
 import { comingCase, shownCase } from "./case_pane.js";
 import { addText, enterField, isTextField } from "./fields.js";
 import { nextPath } from "./leaving.js";
+import { canBePressed, openSmallForm } from "./small_forms.js";
 import { closeBox, keepInBox, explain, saveTexts, typedTexts } from "./typed_text.js";
 
 const FIRST_FIELD = "main textarea, main input:not([type=hidden], [type=checkbox], [type=radio])";
@@ -72,11 +73,10 @@ function requestField(typed, request) {
 }
 
 function placeInSmallForm(typed) {
-  const summaries = [...document.querySelectorAll(`#open summary[data-key="${typed.key}"]`)];
-  const summary = summaries.find((element) => element.checkVisibility());
-  if (!summary) { explain(typed, "formless"); return; }
-  summary.parentElement.open = true;
-  const field = summary.parentElement.querySelector("input:not([type=hidden]), select, textarea, button");
+  const openers = [...document.querySelectorAll(`#open :is(summary, form)[data-key="${typed.key}"]`)];
+  const opener = openers.find(canBePressed);
+  if (!opener) { explain(typed, "formless"); return; }
+  const field = openSmallForm(opener);
   if (isTextField(field)) moveIntoField(typed, field);
   else if (typed.field.value) keepInBox(typed, "unfit");
   else { field?.focus(); closeBox(typed); }

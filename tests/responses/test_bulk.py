@@ -131,7 +131,7 @@ def test_what_is_not_mine_to_work_on_is_left_and_said(
         ("snooze", {}, lambda case, agent: case.status == "snoozed" and case.snoozed_until),
         ("noise", {}, lambda case, agent: case.status == "noise"),
         ("nothing", {"why": "Not about us"}, lambda case, agent: case.status == "done"),
-        ("issue", {"issue": "Seat policy"}, lambda case, agent: case.issue.name == "Seat policy"),
+        ("group", {"issue": "Seat policy"}, lambda case, agent: case.issue.name == "Seat policy"),
     ],
 )
 def test_every_verb_does_what_it_says(
@@ -156,11 +156,11 @@ def test_no_response_to_many_is_a_decision_each(as_: As, agent: User, cases: lis
 
 def test_an_issue_of_that_name_is_found_again(as_: As, agent: User, cases: list[Case]) -> None:
     issue = Issue.objects.create(name="Seat policy", owner=agent)
-    press(as_(agent), "issue", cases, issue="seat POLICY")
+    press(as_(agent), "group", cases, issue="seat POLICY")
     assert issue.cases.count() == 4
 
 
-@pytest.mark.parametrize("verb", ["tag", "nothing", "issue", "no such verb"])
+@pytest.mark.parametrize("verb", ["tag", "nothing", "group", "no such verb", "reopen"])
 def test_what_is_missing_is_said_and_nothing_is_done(
     as_: As, agent: User, cases: list[Case], verb: str
 ) -> None:

@@ -11,11 +11,12 @@ from django.utils import timezone
 from crm.ledger import Entry, record
 from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
+from routing.case_verbs import CASE_VERBS
 from routing.models import Case, Issue, RoutingRule
 
 As = Callable[[User], Client]
 Say = Callable[..., Interaction]
-VERBS = ("claim", "give-back", "hand-over", "note", "snooze", "done", "noise", "reopen", "issue")
+VERBS = ("note", *(verb.path or verb.name for verb in CASE_VERBS))
 
 
 def html(page: Any) -> str:

@@ -252,7 +252,7 @@ def test_an_issue_made_of_a_selection_in_the_inbox_has_its_cases(
     cases = [make_case(by=name) for name in ("ron", "rita", "rob")]
     browser = as_(agent)
     shown = [f"{case.pk}:{case.last_inbound_id}:0" for case in cases]
-    asked = {"verb": "issue", "issue": "Seat policy", "case": shown}
+    asked = {"verb": "group", "issue": "Seat policy", "case": shown}
     browser.post("/bulk/", asked)
     page = browser.get(Issue.objects.get().get_absolute_url())
     assert {row.case for row in page.context["rows"]} == set(cases)

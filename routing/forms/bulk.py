@@ -1,0 +1,90 @@
+"""What the bulk bar asks before it runs a verb on the selected cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
+
+from crm.models import User
+from routing.models import Issue
+from scrm.web.form_fields import set_choices
+
+
+class BulkForm(forms.Form):
+    """Fields of one verb in the bulk bar; as it is, none: the verb is a single button.
+
+    by: who runs the verb. colleagues: (id, name) of the users whom the page offers as assignees.
+    """
+
+    # The bar is one HTML form: an empty field of one verb must not block the others.
+    use_required_attribute = False
+
+    def __init__(
+        self, data: Any = None, *, by: User, colleagues: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(data, auto_id="bulk-%s", label_suffix="")
+        self.by = by
+        self.offer(colleagues)
+
+    def offer(self, colleagues: Iterable[tuple[str, str]]) -> None:
+        """Offer these users where the form asks for one."""
+
+    def values(self) -> dict[str, Any]:
+        """The values for the verb's own form, as JSON."""
+        return {}
+
+
+class BulkAssignForm(BulkForm):
+    person = forms.ModelChoiceField(
+        User.objects.active(),
+        required=False,
+        label=__("Assign to"),
+        error_messages={
+            "invalid_choice": __("This user is no longer active. Nothing was changed.")
+        },
+    )
+
+    def offer(self, colleagues: Iterable[tuple[str, str]]) -> None:
+        set_choices(self, "person", [("", _("unassigned")), *colleagues])
+
+    def values(self) -> dict[str, Any]:
+        person = self.cleaned_data["person"]
+        return {"person": person and person.pk}
+
+
+class BulkTagForm(BulkForm):
+    tag = forms.CharField(
+        max_length=60,
+        label=__("Tag"),
+        error_messages={"required": __("Enter the tag to add.")},
+        widget=forms.TextInput(attrs={"list": "known-tags", "autocomplete": "off"}),
+    )
+
+    def values(self) -> dict[str, Any]:
+        return {"tags": self.cleaned_data["tag"]}
+
+
+class BulkGroupForm(BulkForm):
+    issue = forms.CharField(
+        max_length=200,
+        label=__("Issue"),
+        error_messages={"required": __("Enter an open issue or a new name.")},
+        widget=forms.TextInput(
+            attrs={
+                "list": "open-issues",
+                "autocomplete": "off",
+                "placeholder": __("Open issue or new name"),
+            }
+        ),
+    )
+
+    def values(self) -> dict[str, Any]:
+        """The open issue with this name, which is created if there is none."""
+        name = " ".join(self.cleaned_data["issue"].split())
+        there = Issue.objects.filter(name__iexact=name, closed_at=None).first()
+        issue = there or Issue.objects.create(name=name, owner=self.by)
+        return {"issue": issue.pk}
