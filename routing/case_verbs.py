@@ -1,4 +1,4 @@
-"""The verbs of a case: one entry each, for the case page, bulk actions and keys.
+"""The verbs of a case: one entry each, for the case page, bulk actions, keys and the palette.
 
 A new verb is one entry in `CASE_VERBS` and its method on `Case`. To change a key, change it here.
 """
@@ -66,7 +66,7 @@ class CaseVerb:
     """One thing that users do to a case.
 
     name: also the name of its URL. path: the end of that URL, if it is not the name. label: in the
-    list of keys. button: its text on the case page, where that differs.
+    list of keys and in the palette. button: its text on the case page, where that differs.
     applies: whether the page offers it to this user now. run: raises Stale if the case changed
     since the page was shown. message: about the case afterwards. finishes: the next case of the
     list opens. bulk: None if not for several cases.

@@ -1,4 +1,4 @@
-"""The table of verbs: one entry is all that the case page, bulk actions and keys need."""
+"""The table of verbs: one entry is all that the case page, bulk, keys and the palette need."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def squeeze(html: str) -> str:
     return " ".join(html.split())
 
 
-def test_one_entry_puts_a_verb_on_the_page_in_the_bar_and_in_the_keys(
+def test_one_entry_puts_a_verb_on_the_page_in_the_bar_the_keys_and_the_palette(
     as_: As, agent: User, complaint: Case, made_up: CaseVerb
 ) -> None:
     """Fails with a template that lists the verbs by itself."""
@@ -65,6 +65,7 @@ def test_one_entry_puts_a_verb_on_the_page_in_the_bar_and_in_the_keys(
     assert 'name="verb" value="escalate" data-bulk-key="y">Escalate all</button>' in page
     leads_to_field = ' data-form="escalate"' if made_up.asks else ""
     assert f"<dt><kbd{leads_to_field}>y</kbd></dt><dd>Escalate</dd>" in page
+    assert 'value="escalate">Escalate <kbd>y</kbd></button>' in page
 
 
 def test_one_entry_makes_a_verb_work_on_one_case_and_on_many(
