@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Any
 
 from django.db import transaction
@@ -94,13 +93,14 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
 
     Raises Stale if it was undone before.
     """
+    # Cases before their job: the order in which every transaction locks them.
+    list(locked(Case.objects.filter(pk__in=[pk for pk, *_rest in _changes(job)])))
     # Locked before it is read: of two undos at once, the second must see the first one's mark.
     job = locked(Job.objects.filter(pk=job.pk)).get()
     if job.result.get("undone"):
         raise Stale(_("This was already undone."))
     back = left = 0
-    # In the order of keys: all these cases stay locked until the commit.
-    for pk, before, after in sorted(_changes(job), key=itemgetter(0)):
+    for pk, before, after in _changes(job):
         case = Case.objects.workable_by(by).filter(pk=pk).first()
         try:
             if case is None:
