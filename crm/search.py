@@ -21,7 +21,7 @@ from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text.clean import storable
 
 LOOKED_THROUGH = 15
-_MOST_WORDS, _MOST_PIECES, _LONGEST = 8, 8, 200
+_MAX_WORDS, _MAX_PIECES, _LONGEST = 8, 8, 200
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
 """ASCII punctuation without the plus, with which telephone numbers begin."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -47,7 +47,7 @@ def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
     The vector must have the config simple. None if there is nothing to look for. Only the first
     eight words count.
     """
-    kept = [word[:_LONGEST] for word in storable(words).split()[:_MOST_WORDS]]
+    kept = [word[:_LONGEST] for word in storable(words).split()[:_MAX_WORDS]]
     terms = [term for word in kept if (term := _term(word))]
     if not terms:
         return None
@@ -153,7 +153,7 @@ def _with_name_like(name: str) -> QuerySet[Contact]:
     pieces = [each for each in _PIECE.findall(storable(name)) if len(each.encode()) >= 3]
     if not pieces:
         return Contact.objects.none()
-    query = Lexemes(" | ".join(_begins(each[:_LONGEST]) for each in pieces[:_MOST_WORDS]))
+    query = Lexemes(" | ".join(_begins(each[:_LONGEST]) for each in pieces[:_MAX_WORDS]))
     found = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query)
     return found.order_by(SearchRank(CONTACT_NAMES, query).desc(), "name", "pk")
 
@@ -163,7 +163,7 @@ def _term(word: str) -> str:
     whole = _SCHEME.sub("", word, count=1).lstrip(_PUNCTUATION).rstrip(_PUNCTUATION + "+")
     if not whole:
         return ""
-    pieces = _PIECE.findall(whole)[:_MOST_PIECES]
+    pieces = _PIECE.findall(whole)[:_MAX_PIECES]
     if not pieces:
         return ""
     together = " & ".join(_piece(piece) for piece in pieces)

@@ -63,7 +63,7 @@ def _listen(source: Source) -> Batch:
     listener = source.channel.listener
     if listener is None:
         raise ChannelError(f"{source.channel.label} cannot be listened to.", permanent=True)
-    return listener.listen(source.visit)
+    return listener.listen(source.fetch_request)
 
 
 @transaction.atomic
@@ -74,7 +74,8 @@ def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
     if source is None:
         return
     Quarantined.objects.bulk_create(
-        Quarantined(fetch=fetch, raw=each.raw, reason=each.reason, at=now) for each in batch.apart
+        Quarantined(fetch=fetch, raw=each.raw, reason=each.reason, at=now)
+        for each in batch.unreadable
     )
     fetch.found, fetch.size = len(batch.items), batch.size
     fetch.new = store(fetch, source, batch.items, files, now=now) if batch.items else 0

@@ -20,7 +20,7 @@ from scrm.text.fold import fold
 
 Outcome = Literal["", "thanks", "angry", "neutral"]
 
-MOST = 2_000
+MAX_CHARACTERS = 2_000
 """Characters that are read: people who thank or complain do so early in a text."""
 CLEAR = 0.45
 """Strength of the tone, which is -1 to 1, from which a text counts as praise or anger."""
@@ -78,7 +78,7 @@ class Proposal:
 
 def propose(text: str) -> Proposal:
     """Propose the outcome of a text that answers us."""
-    text = text[:MOST]
+    text = text[:MAX_CHARACTERS]
     said = _said(text)
     tone = _tone(text) if _seems_english(text) else 0.0
     # First: “no thanks” is found as “thanks” too.

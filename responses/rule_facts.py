@@ -17,9 +17,9 @@ from responses.rules.judge import Facts
 from responses.rules.personal_data import Known, addresses_in, codes_in, find
 from routing.models import Case
 
-MOST_CASES = 500
+MAX_CASES = 500
 """Of an issue: those who wrote last are looked for in what is said about it."""
-MOST_TEXTS, LONGEST_TEXT = 500, 20_000
+MAX_TEXTS, LONGEST_TEXT = 500, 20_000
 """Of what they said in private: the newest texts, and of each its beginning."""
 _LINK = re.compile(r"https?://|\bwww\.")
 
@@ -74,7 +74,7 @@ def _known(response: Response, networks: Collection[str]) -> Known:
     if response.issue_id:
         cases = Case.objects.filter(Q(pk=response.case_id or 0) | Q(issue=response.issue_id))
     newest = cases.order_by("-last_inbound_at", "-pk").values_list("profile", flat=True)
-    theirs = set(newest[:MOST_CASES])
+    theirs = set(newest[:MAX_CASES])
     contacts = Profile.objects.filter(pk__in=theirs).values("links__contact")
     of_contact = Q(links__ended_at=None, links__contact__in=contacts)
     people = Profile.objects.filter(Q(pk__in=theirs) | of_contact).distinct()
@@ -107,7 +107,7 @@ def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[st
 def _private_words(profiles: list[int]) -> list[str]:
     said = Interaction.objects.filter(profile__in=profiles, visibility="private", direction="in")
     begun = said.order_by("-sort_at", "-pk").annotate(begun=Left("text", LONGEST_TEXT))
-    return list(begun.values_list("begun", flat=True)[:MOST_TEXTS])
+    return list(begun.values_list("begun", flat=True)[:MAX_TEXTS])
 
 
 def _topics(case: Case | None) -> list[str]:

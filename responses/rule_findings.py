@@ -18,7 +18,7 @@ from responses.models.approval import request_of
 from responses.release import verdict_on
 from responses.rules.judge import Reason
 
-MOST_QUOTED = 5
+MAX_QUOTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _shown(response: Response, reasons: Iterable[Reason], will: bool = False) ->
         Spoken(
             each,
             _fate(each, will),
-            [around(text, start, end) for start, end in each.spans[:MOST_QUOTED]],
+            [around(text, start, end) for start, end in each.spans[:MAX_QUOTED]],
         )
         for each in reasons
         if each.verdict != "allow"

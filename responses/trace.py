@@ -13,9 +13,9 @@ from listening.models import Fetch, Match, Mention, Sighting, Source
 from responses.models import Approval, Delivery, Feedback, Response
 from routing.models import Case, CaseConversation, CaseEvent, Decision, Issue, RuleRevision
 
-MOST_MENTIONS = 100
+MAX_MENTIONS = 100
 """Maximum number of mentions in a trace: the first ones of an issue that hundreds raised."""
-MOST_ECHOES = 100
+MAX_ECHOES = 100
 """Maximum number of answers in a trace: the last ones to a statement that hundreds answered."""
 
 
@@ -117,10 +117,10 @@ def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
     said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     said = said.filter(conversation__in=links.values("conversation"), direction="in")
     mentions = Mention.objects.filter(interaction__in=said.values("pk"))
-    return list(mentions.select_related("fetch__source").order_by("sort_at", "pk")[:MOST_MENTIONS])
+    return list(mentions.select_related("fetch__source").order_by("sort_at", "pk")[:MAX_MENTIONS])
 
 
-def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MOST_ECHOES) -> list[Echo]:
+def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MAX_ECHOES) -> list[Echo]:
     """The newest of these answers that `by` may read, with their cases. Two queries."""
     said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     rows = list(

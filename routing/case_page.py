@@ -19,7 +19,7 @@ from listening.models import Match, TopicRevision
 from routing import above
 from routing.models import Case, CaseEvent
 
-MOST = 200
+MAX_MESSAGES = 200
 """Maximum number of messages on a page; `?all=1` shows the older ones too."""
 
 ONE_BREATH = timedelta(minutes=2)
@@ -75,7 +75,7 @@ class Why:
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Return the interactions of the case's conversations and the case's events, oldest first.
 
-    Only the newest `MOST` interactions, unless `everything`; `older` counts the others. Users
+    Only the newest `MAX_MESSAGES`, unless `everything`; `older` counts the others. Users
     from outside a restricted department see only their own notes.
     """
     said = (
@@ -84,8 +84,8 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
         .select_related("profile", "staff", "account", "conversation")
     )
     said = said.prefetch_related("attachments").annotate(came_back=above.bounced())
-    latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MOST])
-    older = 0 if everything or len(latest) < MOST else said.count() - len(latest)
+    latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MAX_MESSAGES])
+    older = 0 if everything or len(latest) < MAX_MESSAGES else said.count() - len(latest)
     readable = _readable(latest, user)
     matches = _matches(latest)
     entries = [_said(each, matches[each.pk], each.pk in readable) for each in latest]
@@ -203,13 +203,13 @@ def _topics_of(event: CaseEvent) -> list[TopicRevision]:
     return list(revisions.filter(matches__interaction=event.interaction_id))
 
 
-MOST_IN_THREAD = 300
+MAX_IN_THREAD = 300
 
 
 def public_thread(case: Case, user: User) -> list[Interaction]:
     """Recorded interactions of the public threads that the case is part of, oldest first.
 
-    At most `MOST_IN_THREAD`.
+    At most `MAX_IN_THREAD`.
     """
     roots = case.conversations.filter(visibility="public").exclude(thread_key="")
     threads = Q(pk__in=[])
@@ -217,7 +217,7 @@ def public_thread(case: Case, user: User) -> list[Interaction]:
         threads |= Q(network=network, thread_key=root)
     talks = Conversation.objects.filter(threads, visibility="public")
     said = Interaction.objects.readable_by(user).filter(conversation__in=talks.values("pk"))
-    return list(said.select_related("profile", "staff").order_by("sort_at", "pk")[:MOST_IN_THREAD])
+    return list(said.select_related("profile", "staff").order_by("sort_at", "pk")[:MAX_IN_THREAD])
 
 
 def party(case: Case) -> QuerySet[Profile]:

@@ -29,7 +29,7 @@ from scrm.bus.live import publish
 
 SAME_MATTER = timedelta(days=7)
 """A party's new conversation joins their living case if its last message is newer than this."""
-MOST_HINTS = 20
+MAX_HINTS = 20
 """Changed cases per department that a batch publishes by number.
 
 If there are more, it publishes 0 once, which means that any case may have changed.
@@ -310,7 +310,7 @@ class _Desk:
         for event in self.events:
             heard[event.case.department_id].add(event.case.pk)
         for department, cases in sorted(heard.items()):
-            for case in sorted(cases) if len(cases) <= MOST_HINTS else [0]:
+            for case in sorted(cases) if len(cases) <= MAX_HINTS else [0]:
                 publish(f"department:{department}", "case", case)
 
     def _restrict_texts(self) -> None:

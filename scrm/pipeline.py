@@ -26,7 +26,7 @@ from scrm.bus.nudge import nudge, nudge_each, nudge_rare, top_up
 from scrm.channels.sandbox import community
 from scrm.models import Heartbeat
 
-MOST = 500
+MAX_PER_TASK = 500
 
 
 @shared_task(name="scrm.pipeline.tick")
@@ -50,7 +50,7 @@ def tick() -> None:
     jobs = Job.objects.due(now)
     for kind in set(jobs.values_list("kind", flat=True)):
         nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")
-    for response in Response.objects.undecided(now)[:MOST]:
+    for response in Response.objects.undecided(now)[:MAX_PER_TASK]:
         release.escalate(response, now=now)
     # One record check a night, at two o'clock in the zone of the workspace.
     RecordCheck.objects.start_nightly(now)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from scrm.channels import registry
-from scrm.channels.base import Batch, Channel, Credentials, Found, Visit
+from scrm.channels.base import Batch, Channel, Credentials, FetchRequest, Found
 
 
 class Silence:
-    def listen(self, visit: Visit) -> Batch:
-        return Batch(cursor=visit.cursor, unchanged=True)
+    def listen(self, request: FetchRequest) -> Batch:
+        return Batch(cursor=request.cursor, unchanged=True)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
         return []

@@ -455,7 +455,9 @@ def test_poison_in_a_batch_is_found_and_quarantine(
     assert not Mention.objects.unprocessed().exists()
 
 
-def test_what_was_set_apart_can_be_replayed(talk: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_quarantined_can_be_replayed(
+    talk: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fails without the batch's transaction, and if the attempts are not reset."""
 
     def broken(*_: object, **__: object) -> None:
@@ -507,7 +509,7 @@ def test_a_deadlock_is_tried_again(
     assert not Quarantined.objects.exists()
 
 
-def test_what_matching_cannot_read_is_set_apart_alone(
+def test_what_matching_cannot_read_is_quarantined_alone(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if the matching is done before the halving: none of the three was routed."""

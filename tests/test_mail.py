@@ -25,11 +25,11 @@ from scrm.channels.base import (
     Batch,
     ChannelError,
     Credentials,
+    FetchRequest,
     Item,
     Lookup,
     Outgoing,
     Receipt,
-    Visit,
 )
 from scrm.channels.email import ids
 from scrm.channels.email.channel import CHANNEL
@@ -48,9 +48,11 @@ class Post:
         self.sent: list[bytes] = []
         self.trouble: ChannelError | None = None
 
-    def listen(self, visit: Visit) -> Batch:
-        assert visit.credentials
-        found = [item(raw, came=timezone.now(), credentials=visit.credentials) for raw in self.box]
+    def listen(self, request: FetchRequest) -> Batch:
+        assert request.credentials
+        found = [
+            item(raw, came=timezone.now(), credentials=request.credentials) for raw in self.box
+        ]
         return Batch(tuple(each for each in found if isinstance(each, Item)))
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
@@ -79,7 +81,7 @@ class Post:
 def post(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Post:
     settings.MEDIA_ROOT = tmp_path
     post = Post()
-    monkeypatch.setattr(type(CHANNEL.listener), "listen", lambda _, visit: post.listen(visit))
+    monkeypatch.setattr(type(CHANNEL.listener), "listen", lambda _, request: post.listen(request))
     monkeypatch.setattr(type(CHANNEL.speaker), "send", lambda _, *what: post.send(*what))
     monkeypatch.setattr(type(CHANNEL.speaker), "find", lambda _, *what: post.find(*what))
     return post

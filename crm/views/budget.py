@@ -12,19 +12,19 @@ from crm.access import StaffRequest, admin_only
 from crm.forms import AccountForm
 from crm.models import Account
 
-MOST = 1_000_000
+MAX_LIMIT = 1_000_000
 
 
 class BudgetForm(forms.Form):
     """How many deliveries an account may send; an empty field means no limit."""
 
     per_hour = forms.IntegerField(
-        label=_("Maximum deliveries per hour"), min_value=1, max_value=MOST, required=False
+        label=_("Maximum deliveries per hour"), min_value=1, max_value=MAX_LIMIT, required=False
     )
     per_day = forms.IntegerField(
         label=_("Maximum deliveries per 24 hours"),
         min_value=1,
-        max_value=MOST,
+        max_value=MAX_LIMIT,
         required=False,
         help_text=_("Deliveries over the limit wait in order. Leave empty for no limit."),
     )

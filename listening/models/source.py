@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, User
-from scrm.channels.base import Channel, ChannelError, Json, Visit
+from scrm.channels.base import Channel, ChannelError, FetchRequest, Json
 from scrm.channels.registry import channel
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 from scrm.db.locks import locked
@@ -191,10 +191,10 @@ class Source(LeasedRow):
         self.save(update_fields=["next_fetch_at"])
 
     @property
-    def visit(self) -> Visit:
+    def fetch_request(self) -> FetchRequest:
         """The input of the listener for the next fetch."""
         credentials = self.account.credentials if self.account else None
-        return Visit(address=self.address, cursor=self.cursor, credentials=credentials)
+        return FetchRequest(address=self.address, cursor=self.cursor, credentials=credentials)
 
 
 class Fetch(models.Model):

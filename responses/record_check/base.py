@@ -14,7 +14,7 @@ from responses.rules.judge import content_hash
 from routing.models import CaseConversation
 from scrm.channels import registry
 
-MOST = 1000
+MAX_GAPS = 1000
 """Maximum number of gaps that one check reports; others follow once these are gone."""
 
 
@@ -29,12 +29,12 @@ class Check:
     query: str
 
     def find(self) -> dict[str, dict[str, Any]]:
-        """Subject → message and neighbouring rows. At most MOST gaps; three queries."""
+        """Subject → message and neighbouring rows. At most MAX_GAPS gaps; three queries."""
         with connection.cursor() as cursor:
-            cursor.execute(self.query, {"heard": _heard(), "most": MOST})
+            cursor.execute(self.query, {"heard": _heard(), "most": MAX_GAPS})
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
-        gaps = [row for row in rows if _is_gap(row)][:MOST]
+        gaps = [row for row in rows if _is_gap(row)][:MAX_GAPS]
         _add_neighbours(gaps)
         return {str(row["subject"]): self._told(row) for row in gaps}
 

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from responses.models import Gap, RecordCheck
-from responses.record_check.base import MOST, Check
+from responses.record_check.base import MAX_GAPS, Check
 from responses.record_check.checks import CHECKS
 
 _log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def _make(check: Check, record_check: RecordCheck) -> None:
                 # LOCAL: the limit ends with this transaction, not with the connection.
                 cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
             found = check.find()
-            whole = len(found) < MOST
+            whole = len(found) < MAX_GAPS
             Gap.store(check.key, found, all_of_them=whole, now=timezone.now())
     except OperationalError as error:
         if not connection.is_usable():

@@ -21,7 +21,7 @@ from responses.results.answer_counts import ASKED, JUDGED, NOT_JUDGED, SILENT, o
 from routing.models import Case
 from scrm.web.params import midnight
 
-MOST_PEOPLE = 50
+MAX_PEOPLE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,21 +192,21 @@ def by_channel(results: Results) -> list[Row]:
 def by_person(results: Results) -> list[Row]:
     """One row for each person who answered, most answers first.
 
-    All profiles of a contact are one person. At most `MOST_PEOPLE` rows.
+    All profiles of a contact are one person. At most `MAX_PEOPLE` rows.
     """
     current = ProfileLink.objects.filter(profile=OuterRef("interaction__profile"), ended_at=None)
     whose: Any = results.answers.annotate(contact=current.values("contact")[:1])
     known = whose.exclude(contact=None).values("contact").annotate(**_COUNTS)
     others = whose.filter(contact=None).values("interaction__profile").annotate(**_COUNTS)
-    most = [*known.order_by("-n", "contact")[:MOST_PEOPLE]]
-    strangers = [*others.order_by("-n", "interaction__profile")[:MOST_PEOPLE]]
+    most = [*known.order_by("-n", "contact")[:MAX_PEOPLE]]
+    strangers = [*others.order_by("-n", "interaction__profile")[:MAX_PEOPLE]]
     contacts = Contact.objects.in_bulk([row["contact"] for row in most])
     profiles = Profile.objects.in_bulk([row["interaction__profile"] for row in strangers])
     rows = [
         *(_person(contacts[row["contact"]], "contact", row) for row in most),
         *(_person(profiles[row["interaction__profile"]], "profile", row) for row in strangers),
     ]
-    return sorted(rows, key=lambda row: -row.answers)[:MOST_PEOPLE]
+    return sorted(rows, key=lambda row: -row.answers)[:MAX_PEOPLE]
 
 
 def _person(who: Contact | Profile, kind: str, counts: dict[str, Any]) -> Row:

@@ -24,7 +24,7 @@ from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.recipients import competing, wrote_privately
 from responses.rule_findings import held_for
-from responses.views.lookup import MOST, oldest, private_notes, response_to_see, words_answered
+from responses.views.lookup import MAX_ROWS, oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.web.params import number
 
@@ -297,7 +297,7 @@ def _approvals(
             "case__profile", "issue", "department", "author", "corrects"
         ).prefetch_related(
             "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
-        )[:MOST],
+        )[:MAX_ROWS],
         "now": timezone.now(),
     }
     return render(request, "responses/approvals.html", shown, status=status)

@@ -19,7 +19,7 @@ from responses.models import Response
 from responses.models.response import State
 from scrm.web.params import midnight
 
-MOST = 500
+MAX_RESPONSES = 500
 
 
 @dataclass
@@ -47,7 +47,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
         )
         .order_by("at", "pk")
     )
-    rows = list(found[:MOST])
+    rows = list(found[:MAX_RESPONSES])
     days = {each: Day(each, each.month == first.month) for each in dates}
     for response in rows:
         at: Any = response.at  # type: ignore[attr-defined] # of the query above
@@ -56,7 +56,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
     shown = {
         "first": first,
         "shown_n": len(rows),
-        "more": found.count() - len(rows) if len(rows) == MOST else 0,
+        "more": found.count() - len(rows) if len(rows) == MAX_RESPONSES else 0,
         "ends": (dates[0], dates[-1]),
         "last": rows[-1] if rows else None,
         "before": first - timedelta(days=1),

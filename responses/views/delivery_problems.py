@@ -16,7 +16,7 @@ from responses.forms import MarkSentForm, PauseForm, ReleaseForm
 from responses.models import Delivery, Trouble
 from responses.views.lookup import changeable, dealt_with_by, oldest
 
-MOST = 50
+MAX_DELIVERIES = 50
 
 
 def render_delivery_problems(
@@ -67,7 +67,9 @@ def _control(request: StaffRequest) -> dict[str, Any]:
         "release_form": ReleaseForm(),
         **(_held_back(request, hold) if hold else {}),
         "troubles": Trouble.objects.open().select_related("account"),
-        "line": line.select_related("account", "response__case", "response__issue")[:MOST],
+        "line": line.select_related("account", "response__case", "response__issue")[
+            :MAX_DELIVERIES
+        ],
         "in_line": line.count(),
     }
 
@@ -79,7 +81,7 @@ def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
         "response__case__profile", "response__issue", "response__author", "account", "profile"
     )
     return {
-        "waiting": rows[:MOST],
+        "waiting": rows[:MAX_DELIVERIES],
         "waiting_n": waiting.count(),
         "unknown_n": restored_database.doubted(hold).visible_to(request.user).count(),
         "now": timezone.now(),

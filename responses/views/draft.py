@@ -24,7 +24,7 @@ from scrm.web.params import number
 
 KINDS = {"reply", "statement", "note", "by-hand"}
 LONGEST = 200_000
-MOST_VERSIONS = 20
+MAX_VERSIONS = 20
 
 
 @require_POST
@@ -142,7 +142,7 @@ def _typed_facts(request: StaffRequest) -> dict[str, Any]:
 
 def _versions(request: StaffRequest) -> dict[str, str]:
     """Different texts for single accounts: field name → text."""
-    named = [name for name in request.POST if name.startswith("version_")][:MOST_VERSIONS]
+    named = [name for name in request.POST if name.startswith("version_")][:MAX_VERSIONS]
     return {name: words for name in named if (words := _typed(request, name, LONGEST))}
 
 

@@ -18,7 +18,7 @@ from responses.signing import editable, is_unsent
 from responses.trace import echoes
 from routing.models import Case
 
-MOST = 100
+MAX_ROWS = 100
 M = TypeVar("M", bound=Model)
 
 
@@ -124,8 +124,8 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
 
 def oldest(rows: QuerySet[M]) -> tuple[list[M], int]:
     """The first rows that fit on a page, and the number of further ones."""
-    shown = list(rows[:MOST])
-    return shown, rows.count() - len(shown) if len(shown) == MOST else 0
+    shown = list(rows[:MAX_ROWS])
+    return shown, rows.count() - len(shown) if len(shown) == MAX_ROWS else 0
 
 
 def delivery_to_act_on(request: StaffRequest, pk: int) -> Delivery:

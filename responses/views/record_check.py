@@ -16,9 +16,9 @@ from responses.models import Gap, RecordCheck, Response
 from responses.record_check.checks import CHECKS
 from routing.models import Case
 
-MOST = 200
+MAX_GAPS = 200
 """Maximum number of open gaps on the page: more mean that a whole table was lost."""
-MOST_CLOSED = 20
+MAX_CLOSED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def record_check(request: StaffRequest) -> HttpResponse:
     context = {
         "last": last,
         "running": RecordCheck.objects.filter(ended_at=None).order_by("pk").first(),
-        "gaps": _told(list(open_gaps[:MOST])),
-        "more": max(open_gaps.count() - MOST, 0),
-        "closed": _told(list(Gap.objects.exclude(closed_at=None)[:MOST_CLOSED])),
+        "gaps": _told(list(open_gaps[:MAX_GAPS])),
+        "more": max(open_gaps.count() - MAX_GAPS, 0),
+        "closed": _told(list(Gap.objects.exclude(closed_at=None)[:MAX_CLOSED])),
         "checks": [(each, last.found.get(each.key), last.missed.get(each.key)) for each in CHECKS]
         if last
         else [(each, None, None) for each in CHECKS],

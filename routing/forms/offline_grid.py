@@ -19,7 +19,7 @@ from routing.offline.cells import Voice, voice
 from routing.offline.record import Touchpoint
 from scrm.web.params import number
 
-STEP, MOST = 10, 200
+STEP, MAX_ROWS = 10, 200
 Columns = Mapping[str, str | Promise]
 CARD_COLUMNS: Columns = {
     "text": __("Text of the card"),
@@ -64,7 +64,7 @@ class Grid:
     def __init__(self, columns: Columns, typed: Mapping[str, str] | None = None) -> None:
         self.columns, self.trouble = columns, ""
         typed = typed or {}
-        count = max(STEP, min(number(typed.get("rows", "")) or 0, MOST))
+        count = max(STEP, min(number(typed.get("rows", "")) or 0, MAX_ROWS))
         self.rows = [
             GridRow({what: typed.get(f"{what}-{n}", "") for what in columns}) for n in range(count)
         ]
@@ -74,7 +74,7 @@ class Grid:
         if "more" in typed:
             self._pad(len(self.rows) + STEP)
 
-    most = MOST
+    most = MAX_ROWS
 
     @property
     def shown(self) -> Iterator[list[Cell]]:
@@ -86,7 +86,7 @@ class Grid:
 
     @property
     def full(self) -> bool:
-        return len(self.rows) >= MOST
+        return len(self.rows) >= MAX_ROWS
 
     @property
     def wrong(self) -> int:
@@ -99,11 +99,11 @@ class Grid:
             self.trouble = _("These lines cannot be read: a quotation mark is not closed.")
             return
         filled = [row for row in self.rows if row.filled] + pasted
-        if len(filled) > MOST:
+        if len(filled) > MAX_ROWS:
             self.trouble = _(
                 "%(n)s rows are too many: a form takes at most %(most)s. Your entries were kept. "
                 "Remove some rows, or import them all as a survey file."
-            ) % {"n": f"{len(filled):,}", "most": MOST}
+            ) % {"n": f"{len(filled):,}", "most": MAX_ROWS}
             return
         count, self.rows, self.lines = len(self.rows), filled, ""
         self._pad(count)
@@ -115,7 +115,7 @@ class Grid:
         return [row for row in rows if row.filled]
 
     def _pad(self, count: int) -> None:
-        while len(self.rows) < min(count, MOST):
+        while len(self.rows) < min(count, MAX_ROWS):
             self.rows.append(GridRow(dict.fromkeys(self.columns, "")))
 
     def voices(self, *, now: datetime) -> list[tuple[str, Voice]]:

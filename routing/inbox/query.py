@@ -24,11 +24,11 @@ from routing.models.status import ACTIVE, CLOSED, LIVING, Status
 from scrm.web.params import midnight, number, place
 
 PAGE = 50
-MOST_FOUND = 500
+MAX_FOUND = 500
 """Maximum number of search hits that are used: the newest."""
 MAX_PARTS = 4
 """Departments. A user in more departments sees so many cases that one filter finds a page soon."""
-MOST_HANDED = 20
+MAX_HANDED = 20
 """Cases that a user transferred and that are still open elsewhere: the latest ones shown."""
 STRETCH = 5_000
 """Interactions that a search reads first: the newest."""
@@ -80,7 +80,7 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
     """All matching cases that the user may see, unordered.
 
     Cases that the user only transferred are in the view “all” alone: they are no longer the
-    user's work. Its pages show the latest `MOST_HANDED` of them, or all with a filter or search.
+    user's work. Its pages show the latest `MAX_HANDED` of them, or all with a filter or search.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -98,7 +98,7 @@ def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     conditions = _conditions(asked, user, found)
     handed: int | set[int] | None = 0
     if asked.view == "all":
-        handed = found if found is not None else None if asked.filters else MOST_HANDED
+        handed = found if found is not None else None if asked.filters else MAX_HANDED
     parts = _parts_visible_to(user, handed=handed)
     wanted = [page_after(part.filter(conditions), asked.sort, mark) for part in parts]
     if len(wanted) < 2:
@@ -190,8 +190,8 @@ def _found(asked: Asked, user: User) -> set[int] | None:
     found = {pk} if pk is not None else set()
     query = prefix_query(words)
     if query is not None:
-        of_them = Case.objects.filter(profile__in=people_named(words, most=MOST_FOUND))
-        found |= {*of_them.order_by("-pk").values_list("pk", flat=True)[:MOST_FOUND]}
+        of_them = Case.objects.filter(profile__in=people_named(words, most=MAX_FOUND))
+        found |= {*of_them.order_by("-pk").values_list("pk", flat=True)[:MAX_FOUND]}
         found |= _cases_about(_talks_with(query), user)
     return found
 
@@ -221,7 +221,7 @@ def _talks_with(query: Any) -> set[int]:
     found: list[int] = []
     until = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     stretch = STRETCH
-    while until > 0 and (room := MOST_FOUND - len(found)) > 0:
+    while until > 0 and (room := MAX_FOUND - len(found)) > 0:
         said = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - stretch)
         hits = said.order_by("-pk").values_list("conversation", flat=True)[:room]
         found += hits

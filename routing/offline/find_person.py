@@ -15,7 +15,7 @@ from scrm.text.clean import storable
 from scrm.text.fold import UNBROKEN
 from scrm.web.params import number
 
-MOST = 8
+MAX_PEOPLE = 8
 NEW = "new"
 """Form value for a person who is not in the CRM yet; the search words are the name."""
 _CONTACT = "contact-"
@@ -68,16 +68,16 @@ def find(words: str) -> list[Person]:
     It answers between two keystrokes, however many people there are.
     """
     words = storable(words).strip()
-    profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MOST])
+    profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MAX_PEOPLE])
     if _UNBROKEN.search(words):  # no spaces between words: match anywhere
         profiles = Profile.objects.filter(name__icontains=words)
-        contacts = list(Contact.objects.filter(name__icontains=words)[:MOST])
+        contacts = list(Contact.objects.filter(name__icontains=words)[:MAX_PEOPLE])
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
-    found = [*_with_number(words), *linked[: 2 * MOST], *profiles[:MOST]]
+    found = [*_with_number(words), *linked[: 2 * MAX_PEOPLE], *profiles[:MAX_PEOPLE]]
     rows = Profile.objects.filter(pk__in=[each.pk for each in found])
     people = [as_person(each) for each in rows.prefetch_related("links__contact")]
     people += [as_person(each) for each in _without_profile(contacts)]
-    return sorted(people, key=_first)[:MOST]
+    return sorted(people, key=_first)[:MAX_PEOPLE]
 
 
 def _first(person: Person) -> tuple[bool, str, bool]:
@@ -92,7 +92,7 @@ def _with_number(words: str) -> QuerySet[Profile]:
     except Unclear:
         digits = ""
     phones = Profile.objects.filter(network="phone", key__contains=digits)
-    return phones[:MOST] if digits else phones.none()
+    return phones[:MAX_PEOPLE] if digits else phones.none()
 
 
 def _without_profile(contacts: list[Contact]) -> list[Contact]:

@@ -38,7 +38,7 @@ EMPTY = {
         "No cases yet. Mentions from sources and interactions that you log with “New” appear here."
     ),
 }
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 """Maximum number of rows that a browser may ask about in one request."""
 
 
@@ -103,10 +103,10 @@ def news(request: StaffRequest) -> HttpResponse:
     shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
     theirs = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
     # Without transferred cases: pages show only the latest of them, so others would seem new.
-    fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MOST_SHOWN])
+    fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MAX_SHOWN])
     query = _query(request.GET)
     context = {
-        "rows": rows_in(asked, request.user, ids[:MOST_SHOWN]),
+        "rows": rows_in(asked, request.user, ids[:MAX_SHOWN]),
         "query": query,
         "current": number(request.GET.get("current", "")),
         "oob": True,

@@ -25,10 +25,10 @@ from routing.models.issue import IssueQuerySet
 from routing.models.status import LIVING
 from scrm.web.params import midnight, number
 
-MOST = 100
+MAX_CASES = 100
 """Maximum number of cases on an issue's page; the inbox shows all of them."""
-MOST_CLOSED = 100
-MOST_FOUND = 20
+MAX_CLOSED = 100
+MAX_FOUND = 20
 
 
 @require_safe
@@ -36,7 +36,7 @@ def issues(request: StaffRequest) -> HttpResponse:
     """List issues, open ones first, with the people who raised each and its growth today."""
     counted = _counted().select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
-    closed = list(counted.exclude(closed_at=None)[:MOST_CLOSED])
+    closed = list(counted.exclude(closed_at=None)[:MAX_CLOSED])
     keys = [row.pk for row in (*opened, *closed)]
     shown = {
         "open": opened,
@@ -149,7 +149,7 @@ def _page(
         "only_living": only_living,
         "seen": seen,
         "living": living,
-        "more": max((living if only_living else seen) - MOST, 0),
+        "more": max((living if only_living else seen) - MAX_CASES, 0),
         "hidden": issue.cases.count() - seen,
         "workable": workable,
         "form": form or CaseNumbersForm(user=user),
@@ -164,7 +164,7 @@ def _page(
 def _rows(cases: CaseQuerySet, user: User) -> list[Row]:
     """Rows of the cases: those that are not closed first, then by latest inbound message."""
     rest = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
-    return rows(cases.order_by(rest, "-last_inbound_at", "-pk")[:MOST], user)
+    return rows(cases.order_by(rest, "-last_inbound_at", "-pk")[:MAX_CASES], user)
 
 
 def _workable(issue: Issue, user: User) -> set[int]:
@@ -179,7 +179,7 @@ def _found(issue: Issue, words: str, user: User) -> list[Row]:
     cases = cases_asked_for(Asked("all", "newest", {"q": words}), user)
     mine = Case.objects.workable_by(user).values("pk")
     others = cases.filter(pk__in=mine).exclude(issue=issue)
-    return rows(in_order(others, "newest")[:MOST_FOUND], user)
+    return rows(in_order(others, "newest")[:MAX_FOUND], user)
 
 
 def _added(number: int) -> str:

@@ -12,7 +12,7 @@ from routing.models import Case, Issue
 from scrm.text.clean import storable
 
 _FEW = 6
-_MOST_TAGGED = 500
+_MAX_TAGGED = 500
 
 
 @require_safe
@@ -35,7 +35,7 @@ def palette(request: StaffRequest) -> HttpResponse:
 def suggestions(request: StaffRequest) -> HttpResponse:
     """Tags in use and open issues, for fields with suggestions."""
     tagged = Case.objects.visible_to(request.user).living().exclude(tags=[])
-    newest = tagged.order_by("-last_inbound_at").values_list("tags", flat=True)[:_MOST_TAGGED]
+    newest = tagged.order_by("-last_inbound_at").values_list("tags", flat=True)[:_MAX_TAGGED]
     tags = sorted({tag for each in newest for tag in each})
     issues = Issue.objects.filter(closed_at=None)[:50]
     return render(request, "routing/_suggestions.html", {"tags": tags, "issues": issues})

@@ -25,12 +25,12 @@ _log = structlog.get_logger(__name__)
 _patience = Patience()
 _LOST = (OperationalError, RedisError, OSError)
 EXPIRES = 60
-MOST_IN_FLIGHT = 500
+MAX_IN_FLIGHT = 500
 """The number of messages that the tick keeps waiting in a queue.
 
 Other due work comes after them.
 """
-MOST_OF_RARE = 700
+MAX_OF_RARE = 700
 """The same for `nudge_rare`: a busy task must not keep rarer ones out of their shared queue."""
 FULL = 900
 """The length of a queue from which on nudges are dropped.
@@ -48,12 +48,12 @@ def nudge(task: str, *args: int | str, after: float = 0) -> None:
 
 def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
     """Nudge the task once for each of these rows, the oldest first, while there is room."""
-    _nudge_up_to(MOST_IN_FLIGHT, task, due.order_by(oldest_by, "pk"))
+    _nudge_up_to(MAX_IN_FLIGHT, task, due.order_by(oldest_by, "pk"))
 
 
 def nudge_rare(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
     """Like `nudge_each`, for a task that shares its queue with a busier one."""
-    _nudge_up_to(MOST_OF_RARE, task, due.order_by(oldest_by, "pk"))
+    _nudge_up_to(MAX_OF_RARE, task, due.order_by(oldest_by, "pk"))
 
 
 def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
@@ -63,7 +63,7 @@ def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
         nudge(task, pk)
 
 
-def top_up(task: str, due: QuerySet[Any], *, most: int = MOST_IN_FLIGHT) -> None:
+def top_up(task: str, due: QuerySet[Any], *, most: int = MAX_IN_FLIGHT) -> None:
     """Send messages until as many wait as rows are due.
 
     They name no row: each task claims one itself.

@@ -1,8 +1,8 @@
 """The interface between scrm and a network: frozen dataclasses, protocols, one error type.
 
-A channel listens (`Listener`), speaks (`Speaker`), or both. Neither sees a model: a poll passes a
-`Visit` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`. A channel whose
-accounts have a login has a `Connector`: it gets what an admin typed and returns `Connected`.
+A channel listens (`Listener`), speaks (`Speaker`), or both. Neither sees a model: a fetch passes
+a `FetchRequest` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`. A channel
+whose accounts have a login has a `Connector`: it gets what an admin typed and returns `Connected`.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class FetchRequest:
     """One fetch of one source: the address, our credentials, and the cursor of the last fetch."""
 
     address: str
@@ -140,7 +140,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class UnreadableItem:
     """Something found that could not be read as an item: its raw bytes and the reason."""
 
     raw: bytes
@@ -160,7 +160,7 @@ class Batch:
     cursor: Json = field(default_factory=dict)
     unchanged: bool = False
     next_after: float | None = None
-    apart: tuple[Apart, ...] = ()
+    unreadable: tuple[UnreadableItem, ...] = ()
     size: int = 0
 
 
@@ -175,8 +175,8 @@ class Found:
 
 
 class Listener(Protocol):
-    def listen(self, visit: Visit) -> Batch:
-        """Fetch what is new since `visit.cursor`. Holds no transaction. Raises ChannelError."""
+    def listen(self, request: FetchRequest) -> Batch:
+        """Fetch what is new since `request.cursor`. Holds no transaction. Raises ChannelError."""
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:

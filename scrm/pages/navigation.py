@@ -36,7 +36,7 @@ class Item:
     @property
     def said(self) -> str:
         """The count as it is shown."""
-        return f"{MOST_COUNTED - 1}+" if (self.count or 0) >= MOST_COUNTED else str(self.count)
+        return f"{MAX_COUNTED - 1}+" if (self.count or 0) >= MAX_COUNTED else str(self.count)
 
 
 def _script_files(names: str) -> tuple[str, ...]:
@@ -82,15 +82,15 @@ def nav(request: HttpRequest) -> HttpResponse:
     return render(request, "_nav_inbox.html", {"at": request.GET.get("at", "")})
 
 
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 """Counts stop here: nobody reads further, and counting on would take longer with every year."""
 
 
 class Number(Subquery):
-    """Subquery that counts rows up to MOST_COUNTED; several fit into one statement."""
+    """Subquery that counts rows up to MAX_COUNTED; several fit into one statement."""
 
     def __init__(self, rows: Any) -> None:
-        super().__init__(rows[:MOST_COUNTED])
+        super().__init__(rows[:MAX_COUNTED])
 
     template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
     output_field = IntegerField()

@@ -22,7 +22,7 @@ from routing.offline import record
 from routing.offline.record import Touchpoint
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
-from scrm.pipeline import MOST, process
+from scrm.pipeline import MAX_PER_TASK, process
 from scrm.sample.clock import at
 from scrm.sample.setup import Workspace
 
@@ -46,7 +46,7 @@ class Stage:
             if latest.get(network, 0) > source.cursor.get("seq", 0):
                 source.fetch_now()
                 fetch_source(source)
-        while process() == MOST:
+        while process() == MAX_PER_TASK:
             pass
 
     def case_of(self, network: str, key: str) -> Case:

@@ -23,9 +23,9 @@ KB a second are enough.
 """
 SEND_BUFFER = 128 * 1024
 """Bytes. The kernel's own limit is about 4 MB, of which 1 MB must be read at a time."""
-MOST_WAITING = 8
+MAX_WAITING = 8
 """Further requests of a connection that may wait while one is answered (HTTP pipelining)."""
-MOST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Bytes of headers.
 
 A chunked body may add a sixteenth of its size, for the headers of its chunks.
@@ -62,13 +62,13 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._around += len(data)
         super().data_received(data)
-        if self._around > MOST_HEAD + self._body // 16:
+        if self._around > MAX_HEAD + self._body // 16:
             self._drop()
         elif self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
 
     def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= MOST_WAITING:
+        if len(self.pipeline) >= MAX_WAITING:
             raise TooManyWaiting
         self._head_came()
         super().on_headers_complete()

@@ -9,7 +9,7 @@ import uvicorn
 
 from scrm.web.http_protocol import Protocol
 
-MOST_FILES = 65_536
+MAX_FILES = 65_536
 """Open files of a process: each connection is one, and the usual 1,024 are soon used up."""
 
 
@@ -20,8 +20,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes")
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < MOST_FILES:
-        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft < MAX_FILES:
+        most = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     uvicorn.run(
         "scrm.asgi:application",

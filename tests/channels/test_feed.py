@@ -11,7 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm.channels.base import Batch, ChannelError, Found, Visit
+from scrm.channels.base import Batch, ChannelError, FetchRequest, Found
 from scrm.channels.feed import channel as feed
 from scrm.channels.feed import child as feed_child
 from scrm.channels.feed.parse import parse_feed
@@ -57,10 +57,10 @@ def also(server: HTTPServer, body: bytes, *, path: str, status: int = 200, **hea
     )
 
 
-def visit(address: str, batch: Batch | None = None) -> Batch:
+def fetch(address: str, batch: Batch | None = None) -> Batch:
     listener = channel("feed").listener
     assert listener is not None
-    return listener.listen(Visit(address, cursor=batch.cursor if batch else {}))
+    return listener.listen(FetchRequest(address, cursor=batch.cursor if batch else {}))
 
 
 def discover(address: str) -> list[Found]:
@@ -76,7 +76,7 @@ class TestEntriesBecomeItems:
     def test_an_rss_entry_with_all_its_facts(self, server: HTTPServer) -> None:
         address = publish(server, RSS)
         space = "feed:" + address.removeprefix("http://")
-        first = visit(address).items[0]
+        first = fetch(address).items[0]
         assert (first.scope, first.key) == (space, "planetalk-1")
         assert first.title == "Skyward Air puts a director off"
         assert first.text == "He said: “no”\n\nSee more."
@@ -93,7 +93,7 @@ class TestEntriesBecomeItems:
         assert b"planetalk-1" in first.raw
 
     def test_an_entry_that_lacks_nearly_everything(self, server: HTTPServer) -> None:
-        second = visit(publish(server, RSS)).items[1]
+        second = fetch(publish(server, RSS)).items[1]
         assert second.key
         assert second.url == ""
         assert second.occurred_at is None
@@ -103,14 +103,14 @@ class TestEntriesBecomeItems:
     def test_an_answer_names_what_it_answers_and_an_absurd_date_is_dropped(
         self, server: HTTPServer
     ) -> None:
-        third = visit(publish(server, RSS)).items[2]
+        third = fetch(publish(server, RSS)).items[2]
         assert third.in_reply_to == "planetalk-1"
         assert third.occurred_at is None
 
     def test_an_atom_entry_takes_the_author_and_language_of_its_feed(
         self, server: HTTPServer
     ) -> None:
-        (entry,) = visit(publish(server, ATOM)).items
+        (entry,) = fetch(publish(server, ATOM)).items
         assert entry.key == "tag:flugblatt.example,2010:1"
         assert entry.title == "Sitze < Menschen"
         assert entry.text == "Über Sitze"
@@ -126,11 +126,11 @@ class TestEntriesBecomeItems:
         text = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>' + (
             rss("<title>Zürich</title>").decode()
         )
-        assert visit(publish(server, text.encode(encoding))).items[0].title == "Zürich"
+        assert fetch(publish(server, text.encode(encoding))).items[0].title == "Zürich"
 
     def test_broken_xml_with_entries_is_read(self, server: HTTPServer) -> None:
         body = rss("<title>a & b</title>", "<title>two</title><guid>2</guid><link>")
-        assert [item.title for item in visit(publish(server, body)).items] == ["a & b", "two"]
+        assert [item.title for item in fetch(publish(server, body)).items] == ["a & b", "two"]
 
     def test_a_bare_number_as_id_stays_the_same_wherever_the_feed_moves(self) -> None:
         body = rss("<guid>17</guid>")
@@ -139,7 +139,7 @@ class TestEntriesBecomeItems:
             assert entry["key"] == "17"
             assert entry["url"] == base.removesuffix("feed") + "17"
 
-    def test_one_poisoned_entry_is_set_apart_and_the_rest_is_kept(
+    def test_one_poisoned_entry_is_unreadable_and_the_rest_is_kept(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         body = rss("<guid>1</guid>", "<guid>2</guid><pubDate>Mon, 01 Feb 2010</pubDate>")
@@ -153,8 +153,8 @@ class TestEntriesBecomeItems:
         monkeypatch.setattr(feedparser, "parse", poison)
         facts = parse_feed(body)
         assert [entry["key"] for entry in facts["entries"]] == ["1"]
-        assert "cannot be read" in facts["apart"][0]["reason"]
-        assert '"id":"2"' in facts["apart"][0]["raw"]
+        assert "cannot be read" in facts["unreadable"][0]["reason"]
+        assert '"id":"2"' in facts["unreadable"][0]["raw"]
 
     def test_a_visit_brings_no_more_than_its_cap(self) -> None:
         facts = parse_feed(rss(*(f"<guid>{n}</guid>" for n in range(2_100))))
@@ -168,7 +168,7 @@ class TestEntriesBecomeItems:
     def test_a_reference_to_no_character_costs_only_itself(self, server: HTTPServer) -> None:
         titles = ["a&#0;b", "a&#xD800;b", "a&#56320;b", "a&#x110000;b", "a&#99999999999999999;b"]
         body = rss(*(f"<title>{title}</title>" for title in titles))
-        for item in visit(publish(server, body)).items:
+        for item in fetch(publish(server, body)).items:
             assert storable(item.title) == item.title
             assert (item.title[0], item.title[-1]) == ("a", "b")
 
@@ -176,7 +176,7 @@ class TestEntriesBecomeItems:
 class TestVisits:
     def test_an_unchanged_feed_is_asked_for_with_its_marks(self, server: HTTPServer) -> None:
         address = publish(server, RSS, ETag='"v1"', Last_Modified="Sat, 13 Feb 2010 00:00:00 GMT")
-        first = visit(address)
+        first = fetch(address)
         server.clear_all_handlers()
         server.expect_request(
             "/feed",
@@ -185,7 +185,7 @@ class TestVisits:
                 "If-Modified-Since": "Sat, 13 Feb 2010 00:00:00 GMT",
             },
         ).respond_with_data(status=304)
-        second = visit(address, first)
+        second = fetch(address, first)
         assert (second.unchanged, second.items) == (True, ())
         assert second.cursor == first.cursor
 
@@ -193,15 +193,15 @@ class TestVisits:
         self, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         address = publish(server, RSS)
-        first = visit(address)
+        first = fetch(address)
         assert not first.unchanged
         assert first.size == len(RSS)
         monkeypatch.setattr(feed_child, "parse", None)
-        assert visit(address, first).unchanged
+        assert fetch(address, first).unchanged
 
     def test_new_bytes_bring_all_entries(self, server: HTTPServer) -> None:
-        first = visit(publish(server, rss("<guid>1</guid>"), ETag="a"))
-        second = visit(publish(server, rss("<guid>1</guid>", "<guid>2</guid>"), ETag="b"), first)
+        first = fetch(publish(server, rss("<guid>1</guid>"), ETag="a"))
+        second = fetch(publish(server, rss("<guid>1</guid>", "<guid>2</guid>"), ETag="b"), first)
         assert [item.key for item in second.items] == ["1", "2"]
         assert second.cursor["etag"] == "b"
 
@@ -209,25 +209,25 @@ class TestVisits:
         self, server: HTTPServer
     ) -> None:
         address = publish(server, RSS)
-        first = visit(address)
+        first = fetch(address)
         publish(server, b"", status=301, Location="/new")
         also(server, RSS.replace(b"A teaser", b"Another"), path="/new")
-        second = visit(address, first)
+        second = fetch(address, first)
         assert second.cursor["address"] == server.url_for("/new")
         assert {i.scope for i in second.items} == {i.scope for i in first.items}
         server.clear_all_handlers()
         also(server, RSS, path="/new")
-        assert visit(address, second).items
+        assert fetch(address, second).items
 
     def test_a_passing_redirect_is_not_remembered(self, server: HTTPServer) -> None:
         address = publish(server, b"", status=302, Location="/elsewhere")
         also(server, RSS, path="/elsewhere")
-        assert visit(address).cursor["address"] == address
+        assert fetch(address).cursor["address"] == address
 
     def test_a_cursor_of_another_address_is_not_used(self, server: HTTPServer) -> None:
-        first = visit(publish(server, RSS, path="/one", ETag="x"))
+        first = fetch(publish(server, RSS, path="/one", ETag="x"))
         other = publish(server, ATOM, path="/two")
-        assert visit(other, first).items[0].key.startswith("tag:flugblatt")
+        assert fetch(other, first).items[0].key.startswith("tag:flugblatt")
 
     @pytest.mark.parametrize(
         ("headers", "seconds"),
@@ -241,10 +241,10 @@ class TestVisits:
     def test_a_feed_says_when_to_come_again(
         self, server: HTTPServer, headers: dict[str, str], seconds: float
     ) -> None:
-        assert visit(publish(server, RSS, **headers)).next_after == seconds
+        assert fetch(publish(server, RSS, **headers)).next_after == seconds
 
     def test_a_feed_that_says_nothing_is_visited_at_our_rhythm(self, server: HTTPServer) -> None:
-        assert visit(publish(server, ATOM)).next_after is None
+        assert fetch(publish(server, ATOM)).next_after is None
 
     def test_http_and_https_and_the_case_of_a_host_make_one_scope(self) -> None:
         same = {
@@ -270,7 +270,7 @@ class TestTroubleInWords:
         moment = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
         value = moment if asked == "date" else asked
         with pytest.raises(ChannelError) as failure:
-            visit(publish(server, b"", status=status, Retry_After=value))
+            fetch(publish(server, b"", status=status, Retry_After=value))
         seconds = failure.value.retry_after
         assert seconds is None if asked == "soon" else 110 < (seconds or 0) <= 120
         assert not failure.value.permanent
@@ -288,7 +288,7 @@ class TestTroubleInWords:
         self, server: HTTPServer, status: int, words: str, permanent: bool
     ) -> None:
         with pytest.raises(ChannelError, match=words) as failure:
-            visit(publish(server, b"", status=status))
+            fetch(publish(server, b"", status=status))
         assert failure.value.permanent is permanent
 
     @pytest.mark.parametrize(
@@ -307,18 +307,18 @@ class TestTroubleInWords:
         self, server: HTTPServer, body: bytes, content_type: str, words: str
     ) -> None:
         with pytest.raises(ChannelError, match=words) as failure:
-            visit(publish(server, body, **{"Content-Type": content_type}))
+            fetch(publish(server, body, **{"Content-Type": content_type}))
         assert failure.value.permanent
 
     def test_an_address_that_cannot_be_reached(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        for ask in (visit, discover):
+        for ask in (fetch, discover):
             with pytest.raises(ChannelError, match="cannot be reached"):
                 ask(f"http://127.0.0.1:{port}/feed")
 
     def test_a_private_address(self) -> None:
-        for ask in (visit, discover):
+        for ask in (fetch, discover):
             with pytest.raises(ChannelError, match="private or reserved"):
                 ask("http://10.0.0.1/feed")
 
@@ -331,13 +331,13 @@ class TestTroubleInWords:
             return Response(RSS)
 
         server.expect_request("/feed").respond_with_handler(dawdle)
-        for ask in (visit, discover):
+        for ask in (fetch, discover):
             with pytest.raises(ChannelError, match="too slow"):
                 ask(server.url_for("/feed"))
 
     def test_a_huge_feed(self, server: HTTPServer) -> None:
         address = publish(server, b" " * (feed.MAX_BYTES + 1))
-        for ask in (visit, discover):
+        for ask in (fetch, discover):
             with pytest.raises(ChannelError, match="more than 10 MB"):
                 ask(address)
 

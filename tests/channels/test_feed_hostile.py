@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from scrm.channels.base import Batch, ChannelError, Item, Visit
+from scrm.channels.base import Batch, ChannelError, FetchRequest, Item
 from scrm.channels.feed import channel as feed
 from scrm.channels.feed import child as feed_child
 from scrm.channels.feed.parse import parse_page
@@ -65,10 +65,10 @@ def also(server: HTTPServer, body: bytes, *, path: str, status: int = 200, **hea
     )
 
 
-def visit(address: str, batch: Batch | None = None) -> Batch:
+def fetch(address: str, batch: Batch | None = None) -> Batch:
     listener = channel("feed").listener
     assert listener is not None
-    return listener.listen(Visit(address, cursor=batch.cursor if batch else {}))
+    return listener.listen(FetchRequest(address, cursor=batch.cursor if batch else {}))
 
 
 def rss(*entries: str, head: str = "") -> bytes:
@@ -113,21 +113,21 @@ def test_a_hostile_feed_costs_bounded_cpu_and_the_next_feed_is_read(
 ) -> None:
     own, started = time.process_time(), time.monotonic()
     with contextlib.suppress(ChannelError):
-        visit(publish(server, HOSTILE[name]))
+        fetch(publish(server, HOSTILE[name]))
     assert time.process_time() - own < 2
     assert time.monotonic() - started < feed_child.WALL_SECONDS + 5
-    assert len(visit(publish(server, RSS)).items) == 3
+    assert len(fetch(publish(server, RSS)).items) == 3
 
 
 class TestTheChild:
     @pytest.fixture(autouse=True)
     def child(self, server: HTTPServer) -> psutil.Process:
-        visit(publish(server, RSS))
+        fetch(publish(server, RSS))
         assert feed_child._own.process is not None
         return psutil.Process(feed_child._own.process.pid)
 
     def test_it_serves_feed_after_feed(self, server: HTTPServer, child: psutil.Process) -> None:
-        visit(publish(server, ATOM))
+        fetch(publish(server, ATOM))
         assert feed_child._own.process is not None
         assert feed_child._own.process.pid == child.pid
 
@@ -154,7 +154,7 @@ class TestTheChild:
     def test_one_that_died_is_replaced(self, server: HTTPServer, child: psutil.Process) -> None:
         child.kill()
         child.wait(5)
-        assert len(visit(publish(server, RSS)).items) == 3
+        assert len(fetch(publish(server, RSS)).items) == 3
 
     def test_it_has_a_bounded_memory(self, child: psutil.Process) -> None:
         assert child.rlimit(psutil.RLIMIT_AS) == (1024**3, 1024**3)
@@ -171,7 +171,7 @@ class TestTheChild:
             good = good and own is not None and own.pid != child.pid
             os._exit(0 if good and len(facts["entries"]) == 3 else 1)
         assert os.waitpid(forked, 0)[1] == 0
-        visit(publish(server, ATOM))
+        fetch(publish(server, ATOM))
         assert feed_child._own.process is not None
         assert feed_child._own.process.pid == child.pid
 
@@ -266,10 +266,10 @@ def test_no_entry_of_the_odd_feeds_is_lost() -> None:
 
 def test_a_compressed_feed_is_read(server: HTTPServer) -> None:
     address = publish(server, gzip.compress(RSS), Content_Encoding="gzip")
-    assert len(visit(address).items) == 3
+    assert len(fetch(address).items) == 3
 
 
 def test_a_compressed_bomb_is_refused(server: HTTPServer) -> None:
     address = publish(server, gzip.compress(bytes(100_000_000)), Content_Encoding="gzip")
     with pytest.raises(ChannelError, match="more than 10 MB"):
-        visit(address)
+        fetch(address)

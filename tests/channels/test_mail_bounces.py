@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Apart, Credentials, Item
+from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Credentials, Item, UnreadableItem
 from scrm.channels.email import ids
-from scrm.channels.email.item import MOST_FROM_ONE, Pace, item, self_key
+from scrm.channels.email.item import MAX_FROM_ONE, Pace, item, self_key
 
 US = Credentials("email", self_key("care@skyward.example"), "care@skyward.example")
 OWN = ids.our_id(str(uuid.UUID(int=7)), ids.token("bag"), "skyward.example")
@@ -217,26 +217,26 @@ def test_a_date_that_cannot_be_is_not_believed() -> None:
         assert heard(f"From: a@b.example\nDate: {date}\n\nHi").occurred_at == believed
 
 
-def test_a_letter_without_a_sender_is_set_apart() -> None:
+def test_a_letter_without_a_sender_is_unreadable() -> None:
     found = item(b"Subject: Hello\r\n\r\nHi", came=NOW, credentials=US)
-    assert isinstance(found, Apart)
+    assert isinstance(found, UnreadableItem)
 
 
 def test_who_runs_wild_is_heard_without_opening_cases() -> None:
     pace, said = Pace.of(None), []
-    for number in range(MOST_FROM_ONE + 5):
+    for number in range(MAX_FROM_ONE + 5):
         letter = heard(f"From: jo@customers.example\n\n{number}")
         found, word = Pace.of(pace.kept if number % 7 == 0 else pace.senders).count(letter, NOW)
         pace.senders[letter.author.key] = [number + 1, NOW.timestamp()]
         said += [word] if word else []
-        assert (found.kind == AUTOMATIC) == (number >= MOST_FROM_ONE)
+        assert (found.kind == AUTOMATIC) == (number >= MAX_FROM_ONE)
     assert len(said) == 1
     later = heard("From: jo@customers.example\n\nMuch later")
     assert pace.count(later, NOW + timedelta(hours=1))[0].kind == "message"
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", REPORT.encode(), OLD.encode()]))
-def test_any_bytes_become_an_item_or_are_set_apart(noise: bytes, start: bytes) -> None:
+def test_any_bytes_become_an_item_or_are_unreadable(noise: bytes, start: bytes) -> None:
     for raw in (start + noise, start[: len(start) // 2] + noise, b"From: a@b.example\r\n" + noise):
         found = item(raw, came=NOW, credentials=US)
-        assert isinstance(found, Item | Apart)
+        assert isinstance(found, Item | UnreadableItem)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scrm.channels.base import AUTOMATIC, Apart, Credentials, Item
+from scrm.channels.base import AUTOMATIC, Credentials, Item, UnreadableItem
 from scrm.channels.email import ids
 from scrm.channels.email.item import item, self_key
 from scrm.channels.email.people import (
@@ -279,9 +279,9 @@ def test_an_address_beyond_all_measure_is_none_at_once() -> None:
     assert time.process_time() - began < 1
 
 
-def test_a_head_beyond_all_measure_is_set_apart() -> None:
+def test_a_head_beyond_all_measure_is_unreadable() -> None:
     raw = b"From: " + b"<" * 2_000_000 + b" <jo@customers.test>\r\n\r\nHi"
-    assert isinstance(item(raw, came=NOW, credentials=US), Apart)
+    assert isinstance(item(raw, came=NOW, credentials=US), UnreadableItem)
 
 
 def test_of_two_senders_one_is_a_name() -> None:

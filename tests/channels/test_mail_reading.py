@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.channels.email.read import MOST_FILES, Letter, Unreadable, read
+from scrm.channels.email.read import MAX_FILES, Letter, Unreadable, read
 
 HEAD = b"From: Jo <jo@customers.example>\r\nSubject: Bag\r\n"
 
@@ -104,10 +104,10 @@ def test_files_have_a_name_and_no_more(given: str, kept: str) -> None:
 
 def test_more_files_than_can_be_kept_are_counted() -> None:
     message = alternative()
-    for number in range(MOST_FILES + 3):
+    for number in range(MAX_FILES + 3):
         message.add_attachment(b"x", maintype="a", subtype="b", filename=f"{number}")
     letter = read(message.as_bytes())
-    assert len(letter.files) == MOST_FILES
+    assert len(letter.files) == MAX_FILES
     assert letter.text.endswith("[3 more files were left out.]")
 
 

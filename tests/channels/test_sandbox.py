@@ -8,7 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections, transaction
 
-from scrm.channels.base import Batch, ChannelError, Credentials, Item, Lookup, Outgoing, Visit
+from scrm.channels.base import (
+    Batch,
+    ChannelError,
+    Credentials,
+    FetchRequest,
+    Item,
+    Lookup,
+    Outgoing,
+)
 from scrm.channels.registry import channel
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.channel import SandboxListener, SandboxSpeaker
@@ -25,7 +33,7 @@ LISTENER = SandboxListener()
 
 
 def hear(address: str, credentials: Credentials | None = US, seq: int = 0) -> Batch:
-    return LISTENER.listen(Visit(address, {"seq": seq}, credentials))
+    return LISTENER.listen(FetchRequest(address, {"seq": seq}, credentials))
 
 
 def heard(address: str, credentials: Credentials | None = US) -> dict[str, Item]:

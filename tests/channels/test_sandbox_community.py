@@ -9,7 +9,7 @@ from zlib import crc32
 
 import pytest
 
-from scrm.channels.base import Batch, Credentials, Outgoing, Visit
+from scrm.channels.base import Batch, Credentials, FetchRequest, Outgoing
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.channel import SandboxListener, SandboxSpeaker
 from scrm.channels.sandbox.models import Post
@@ -25,7 +25,7 @@ LISTENER = SandboxListener()
 
 
 def hear(address: str, credentials: Credentials | None = US, seq: int = 0) -> Batch:
-    return LISTENER.listen(Visit(address, {"seq": seq}, credentials))
+    return LISTENER.listen(FetchRequest(address, {"seq": seq}, credentials))
 
 
 def public(nonce: str, text: str = "We are looking into it.", in_reply_to: str = "") -> Outgoing:

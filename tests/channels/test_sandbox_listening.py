@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connections
 
-from scrm.channels.base import Batch, ChannelError, Credentials, Item, Outgoing, Visit
+from scrm.channels.base import Batch, ChannelError, Credentials, FetchRequest, Item, Outgoing
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.channel import SandboxListener, SandboxSpeaker
 from scrm.channels.sandbox.models import Post
@@ -25,7 +25,7 @@ LISTENER = SandboxListener()
 
 
 def hear(address: str, credentials: Credentials | None = US, seq: int = 0) -> Batch:
-    return LISTENER.listen(Visit(address, {"seq": seq}, credentials))
+    return LISTENER.listen(FetchRequest(address, {"seq": seq}, credentials))
 
 
 def heard(address: str, credentials: Credentials | None = US) -> dict[str, Item]:

@@ -14,9 +14,9 @@ from scrm.channels.base import (
     ChannelError,
     ConnectError,
     Credentials,
+    FetchRequest,
     Outgoing,
     Receipt,
-    Visit,
 )
 from scrm.channels.wordpress.channel import CHANNEL
 from scrm.channels.wordpress.connect import connect
@@ -87,7 +87,9 @@ class TestHearing:
     ) -> None:
         blog = Blog(server)
         blog.comments = [comment(1), comment(2, parent=1, author=1), comment(3, status="hold")]
-        items = {item.key: item for item in WordPressListener().listen(Visit("", {}, us)).items}
+        items = {
+            item.key: item for item in WordPressListener().listen(FetchRequest("", {}, us)).items
+        }
         post, first, ours, held = (
             items[f"//blog.example/?p=5{end}"]
             for end in ("", "#comment-1", "#comment-2", "#comment-3")
@@ -102,8 +104,8 @@ class TestHearing:
 
     def test_a_quiet_blog_is_unchanged(self, server: HTTPServer, us: Credentials) -> None:
         Blog(server)
-        first = WordPressListener().listen(Visit("", {}, us))
-        assert WordPressListener().listen(Visit("", first.cursor, us)).unchanged
+        first = WordPressListener().listen(FetchRequest("", {}, us))
+        assert WordPressListener().listen(FetchRequest("", first.cursor, us)).unchanged
 
     def test_a_row_that_cannot_be_read_stops_no_other(
         self, server: HTTPServer, us: Credentials
@@ -111,8 +113,8 @@ class TestHearing:
         blog = Blog(server)
         blog.comments = [comment(1, content=None), comment(2)]
         blog.posts = [POST, POST | {"id": 6, "guid": None}]
-        batch = WordPressListener().listen(Visit("", {}, us))
-        assert len(batch.apart) == 3, "the post is shown by two lists"
+        batch = WordPressListener().listen(FetchRequest("", {}, us))
+        assert len(batch.unreadable) == 3, "the post is shown by two lists"
         assert "//blog.example/?p=5#comment-2" in {item.key for item in batch.items}
 
     def test_what_the_public_reads_with_a_password_only_is_not_heard(
@@ -120,7 +122,7 @@ class TestHearing:
     ) -> None:
         blog = Blog(server)
         blog.posts, blog.comments = [POST | {"content": {"rendered": "x", "protected": True}}], []
-        assert WordPressListener().listen(Visit("", {}, us)).items == ()
+        assert WordPressListener().listen(FetchRequest("", {}, us)).items == ()
 
     def test_a_password_is_in_no_representation(self, us: Credentials) -> None:
         assert "abcd" not in repr(Site.of(us))
@@ -134,7 +136,7 @@ class TestHearing:
         heard: set[str] = set()
         cursor: Any = {}
         for visits in range(1, 9):
-            batch = WordPressListener().listen(Visit("", cursor, us))
+            batch = WordPressListener().listen(FetchRequest("", cursor, us))
             heard |= {item.key for item in batch.items}
             cursor = batch.cursor
             # Meanwhile a reader writes a comment, and a moderator deletes one.
@@ -142,7 +144,7 @@ class TestHearing:
             blog.comments.append(comment(2500 + visits))
             if cursor["comments"] == {"floor": 2500}:
                 break
-        last = WordPressListener().listen(Visit("", cursor, us))
+        last = WordPressListener().listen(FetchRequest("", cursor, us))
         heard |= {item.key for item in last.items}
         missing = {
             each["id"]
@@ -158,7 +160,7 @@ class TestRefusals:
 
     def ask(self, us: Credentials) -> ChannelError:
         with pytest.raises(ChannelError) as caught:
-            CHANNEL.listener.listen(Visit("", {}, us))  # type: ignore[union-attr]
+            CHANNEL.listener.listen(FetchRequest("", {}, us))  # type: ignore[union-attr]
         return caught.value
 
     @pytest.mark.parametrize(

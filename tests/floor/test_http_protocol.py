@@ -160,7 +160,7 @@ def test_only_a_few_requests_wait_on_one_connection(
     with server.connect(GET % b"large" + GET % b"" * 10_000, window=4096):
         assert eventually(lambda: waiting)
         assert ended(server)
-    assert max(waiting) <= http_protocol.MOST_WAITING
+    assert max(waiting) <= http_protocol.MAX_WAITING
 
 
 def test_trailers_are_no_headers(server: Serving) -> None:

@@ -39,7 +39,7 @@ FORM_SIZE, PASTED = size_words(FORM), size_words(settings.DATA_UPLOAD_MAX_MEMORY
     [
         ("offline.md", (f"{MAX_SCANS} scans", FILE)),
         ("offline.md", (f"{MAX_CSV_ROWS:,} rows", CSV)),
-        ("offline.md", ("Comment cards", f"up to {offline_grid.MOST} ")),
+        ("offline.md", ("Comment cards", f"up to {offline_grid.MAX_ROWS} ")),
         ("channels/email.md", (f"{MAX_FILES} files", f"{FILE} together")),
         ("operations.md", ("a form", FORM_SIZE, PASTED)),
         ("operations.md", ("without a login", size_words(ANONYMOUS))),

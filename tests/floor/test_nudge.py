@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 import scrm.celery
 from crm.models import User
 from listening.models import Source
-from scrm.bus.nudge import EXPIRES, FULL, MOST_IN_FLIGHT, nudge, nudge_each, nudge_rare, top_up
+from scrm.bus.nudge import EXPIRES, FULL, MAX_IN_FLIGHT, nudge, nudge_each, nudge_rare, top_up
 from scrm.bus.scheduler import BoundedScheduler
 
 
@@ -122,7 +122,7 @@ def due(admin: User) -> QuerySet[Source]:
             cases_since=first,
             next_fetch_at=first - timedelta(seconds=number),
         )
-        for number in range(MOST_IN_FLIGHT + 100)
+        for number in range(MAX_IN_FLIGHT + 100)
     )
     return Source.objects.due(timezone.now())
 
@@ -134,13 +134,13 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
     """Fails if the rows are taken in their own order, by name, and if the same rows are sent
     again."""
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
-    oldest = due.order_by("next_fetch_at").values_list("pk", flat=True)[:MOST_IN_FLIGHT]
+    oldest = due.order_by("next_fetch_at").values_list("pk", flat=True)[:MAX_IN_FLIGHT]
     assert [args for _task, args, _options in broker.sent] == [(pk,) for pk in oldest]
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
-    assert len(broker.sent) == MOST_IN_FLIGHT
+    assert len(broker.sent) == MAX_IN_FLIGHT
     del broker.sent[:100]
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
-    assert len(broker.sent) == MOST_IN_FLIGHT
+    assert len(broker.sent) == MAX_IN_FLIGHT
 
 
 @pytest.mark.django_db(transaction=True)
@@ -151,7 +151,7 @@ def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Sou
         assert [args for _task, args, _options in broker.sent] == [()] * 3
     for _ in range(3):
         top_up("scrm.pipeline.process", due)
-        assert len(broker.sent) == MOST_IN_FLIGHT
+        assert len(broker.sent) == MAX_IN_FLIGHT
     broker.sent.clear()
     top_up("scrm.pipeline.process", due.none())
     top_up("scrm.pipeline.process", due, most=1)

@@ -22,7 +22,16 @@ from crm.models import Attachment
 from listening.fetch import fetch_source
 from listening.models import Enclosure, Fetch, Mention, Quarantined, Seen, Sighting, Source
 from listening.models.seen import Place, SeenManager
-from scrm.channels.base import Apart, Author, Batch, Channel, ChannelError, File, Item, Visit
+from scrm.channels.base import (
+    Author,
+    Batch,
+    Channel,
+    ChannelError,
+    FetchRequest,
+    File,
+    Item,
+    UnreadableItem,
+)
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
@@ -37,13 +46,13 @@ class Village:
 
     def __init__(self) -> None:
         self.answers: list[Batch | Exception | Callable[[], Batch]] = []
-        self.visits: list[Visit] = []
+        self.requests: list[FetchRequest] = []
 
     def says(self, *items: Item, **facts: Any) -> None:
         self.answers.append(Batch(items=items, cursor={"seq": len(self.answers) + 1}, **facts))
 
-    def listen(self, visit: Visit) -> Batch:
-        self.visits.append(visit)
+    def listen(self, request: FetchRequest) -> Batch:
+        self.requests.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -111,7 +120,7 @@ def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Vil
     village.says(item("2"))
     go(source)
     go(source)
-    assert [seen.cursor for seen in village.visits] == [{}, {"seq": 1}]
+    assert [seen.cursor for seen in village.requests] == [{}, {"seq": 1}]
 
 
 def test_nothing_new_is_said_to_be_nothing_new(source: Source, village: Village) -> None:
@@ -204,7 +213,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
     village.says(item("1"))
     assert go(source)
     assert stored() == {"1"}
-    assert village.visits[1].cursor == {}
+    assert village.requests[1].cursor == {}
     outcomes = Fetch.objects.order_by("pk").values_list("outcome", "error")
     assert list(outcomes) == [("failed", "This fetch ended without a result."), ("ok", "")]
 
@@ -242,7 +251,7 @@ def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Villa
     village.answers = [Batch(items=(item("1"),))] * 8
     done = at_once(*(lambda: fetch_source(Source.objects.get(pk=source.pk)) for _ in range(8)))
     assert len([fetch for fetch in done if fetch]) == 1
-    assert len(village.visits) == 1
+    assert len(village.requests) == 1
     assert Fetch.objects.count() == Mention.objects.count() == 1
 
 
@@ -420,7 +429,7 @@ def poison(key: str) -> Item:
 
 
 @pytest.mark.parametrize("bad", [{0}, {99}, {50, 51}, {3, 40, 77}])
-def test_a_poison_item_is_set_apart_and_the_others_are_stored(
+def test_a_poison_item_is_quarantined_and_the_others_are_stored(
     source: Source, village: Village, bad: set[int]
 ) -> None:
     """Fails if batches are not halved."""
@@ -435,7 +444,7 @@ def test_a_poison_item_is_set_apart_and_the_others_are_stored(
     assert source.cursor == {"seq": 1}
 
 
-def test_a_key_too_large_for_its_index_is_set_apart_too(source: Source, village: Village) -> None:
+def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, village: Village) -> None:
     """PostgreSQL reports this as an operational error.
 
     Fails if that is believed: the source stopped.
@@ -452,7 +461,7 @@ def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
     source: Source, village: Village
 ) -> None:
     """Fails if `_keep` ignores the items that the listener quarantined."""
-    village.says(item("1"), apart=(Apart(b"<entry", "no end"),))
+    village.says(item("1"), unreadable=(UnreadableItem(b"<entry", "no end"),))
     fetch = go(source)
     assert fetch
     assert (fetch.new, fetch.quarantined) == (1, 1)

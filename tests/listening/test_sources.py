@@ -327,7 +327,7 @@ def test_the_backlog_becomes_work_only_when_asked(
     assert fresh.processed_at
 
 
-def test_what_was_set_apart_is_tried_again(
+def test_what_was_quarantined_is_tried_again(
     admin: User, as_: Any, source: Source, find: Any, nudged: list[Any]
 ) -> None:
     mention = find("poison", processed_at=timezone.now(), attempt=5)

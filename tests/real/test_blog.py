@@ -25,7 +25,7 @@ from responses.models import Delivery, Feedback, Response
 from responses.models.sending import Sending
 from routing.models import Case, Issue
 from scrm import pipeline
-from scrm.channels.base import Visit
+from scrm.channels.base import FetchRequest
 from scrm.channels.registry import channel
 from scrm.net import http
 from scrm.net.addresses import networks
@@ -251,12 +251,12 @@ class TestOneItemByFeedAndByRest:
         ours = Account.objects.get().credentials
         listener = channel("wordpress").listener
         assert listener
-        by_rest = {(i.scope, i.key): i for i in listener.listen(Visit("", {}, ours)).items}
+        by_rest = {(i.scope, i.key): i for i in listener.listen(FetchRequest("", {}, ours)).items}
         feed = channel("feed").listener
         assert feed
         seen = set()
         for each in self.FEEDS:
-            for item in feed.listen(Visit(f"{blog.address}/{each}")).items:
+            for item in feed.listen(FetchRequest(f"{blog.address}/{each}")).items:
                 pair = (item.scope, item.key)
                 assert pair in by_rest, (each, pair)
                 assert item.thread_key == by_rest[pair].thread_key

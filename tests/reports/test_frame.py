@@ -24,7 +24,7 @@ def test_counts_end_where_nobody_reads_further(
     said: str,
 ) -> None:
     """Fails without the limit: all five were counted."""
-    monkeypatch.setattr(navigation, "MOST_COUNTED", 3)
+    monkeypatch.setattr(navigation, "MAX_COUNTED", 3)
     for n in range(number):
         profile = Profile.objects.create(network="sandbox.microblog", key=f"p{n}")
         Case.objects.create(profile=profile, department=service)

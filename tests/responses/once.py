@@ -65,7 +65,7 @@ STEPS: list[tuple[Any, str]] = [
 MOODS = ["well", "well", "well", "answer lost", "slow", "down", "refuses", "broken"]
 TEXTS = ["We are sorry.", "Here is a refund.", "A refund, and a lawyer."]
 """The second text is held for a team lead, the third one for a supervisor as well."""
-MOST = 8
+MAX_RESPONSES = 8
 """Maximum number of responses in one run.
 
 It is small so that many things happen to each of them.
@@ -167,7 +167,7 @@ class Once(RuleBasedStateMachine):
 
         Return an older response if there are enough of them.
         """
-        if len(self.responses) >= MOST:
+        if len(self.responses) >= MAX_RESPONSES:
             return self._response(self.responses[-1])
         form = uuid.uuid4()
         self.forms.add(form)

@@ -380,7 +380,7 @@ def test_the_queue_ends_after_a_hundred_and_says_how_many_wait(
     as_: As,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lookup, "MOST", 2)
+    monkeypatch.setattr(lookup, "MAX_ROWS", 2)
     make_rule("sorry")
     first, second, third = answer_many(3)
     page = as_(lead).get(reverse("responses:approvals")).content.decode()

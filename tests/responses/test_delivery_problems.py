@@ -253,7 +253,7 @@ def test_the_list_ends_after_a_hundred_and_says_how_many_wait(
     as_: As,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lookup, "MOST", 2)
+    monkeypatch.setattr(lookup, "MAX_ROWS", 2)
     answer_many(3)
     Delivery.objects.update(state="failed")
     first, second, third = Delivery.objects.order_by("send_after")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses.outcome_guess import ANGRY, BITTER, MOST, THANKS, Proposal, propose
+from responses.outcome_guess import ANGRY, BITTER, MAX_CHARACTERS, THANKS, Proposal, propose
 
 TABLE = [
     ("Thank you, that was quick.", "thanks"),
@@ -80,7 +80,7 @@ def test_capitals_change_nothing(around: str, word: str) -> None:
 
 @given(st.text(max_size=300))
 def test_what_comes_after_the_part_that_is_read_changes_nothing(more: str) -> None:
-    read = "Thank you. ".ljust(MOST, "x")
+    read = "Thank you. ".ljust(MAX_CHARACTERS, "x")
     assert propose(read + more) == propose(read)
 
 

@@ -236,7 +236,7 @@ def test_a_calendar_that_shows_only_the_first_says_so(
         complaint.refresh_from_db()
     page = f"{reverse('responses:calendar')}?month={later:%Y-%m}"
     assert "not on this page" not in browser.get(page).content.decode()
-    monkeypatch.setattr(calendar_view, "MOST", 2)
+    monkeypatch.setattr(calendar_view, "MAX_RESPONSES", 2)
     shown = browser.get(page).content.decode()
     assert "The first 2 are shown" in shown
     assert "1 more is later and not on this page." in shown

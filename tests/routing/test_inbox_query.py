@@ -102,7 +102,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
 ) -> None:
     """The last transferred cases that are still open are listed; a case that is done uses up no
     place."""
-    monkeypatch.setattr(inbox_query, "MOST_HANDED", 2)
+    monkeypatch.setattr(inbox_query, "MAX_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
     for case in reversed(handed):
         case.hand_over(to=sales, by=agent, why="Theirs")

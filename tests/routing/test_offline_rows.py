@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Department, Interaction, Profile, User
-from routing.forms.offline_grid import MOST
+from routing.forms.offline_grid import MAX_ROWS
 from routing.models import Case, RoutingRule
 
 As = Callable[[User], Client]
@@ -153,7 +153,7 @@ def test_two_thousand_lines_are_too_many_and_stay_where_they_are(
 
 def test_a_grid_never_shows_more_rows_than_fit(as_: As, agent: User) -> None:
     page = as_(agent).post("/new/cards/", cards(rows="9" * 18, more="1"))
-    assert len(page.context["grid"].rows) == MOST
+    assert len(page.context["grid"].rows) == MAX_ROWS
     assert 'name="more"' not in page.content.decode()
 
 

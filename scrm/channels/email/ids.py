@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from scrm.db.encrypted import is_stamp, stamp
 
-MOST_REFERENCES = 100
+MAX_REFERENCES = 100
 _ID = re.compile(r"<([^<>\s]{1,900})>")
 _TOKEN = re.compile(r"[0-9a-f]{20}")
 _OURS = re.compile(
@@ -58,7 +58,7 @@ def ids(header: str) -> tuple[str, ...]:
     found = _ID.findall(header)
     if not found and "@" in header and len(header.split()) == 1:  # some programs omit the brackets
         found = [header.strip("<> \t\r\n")[:900]]
-    return tuple(dict.fromkeys(found))[:MOST_REFERENCES]
+    return tuple(dict.fromkeys(found))[:MAX_REFERENCES]
 
 
 def token(text: str) -> str:

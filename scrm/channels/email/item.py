@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from scrm.channels.base import AUTOMATIC, Apart, Author, Credentials, Item
+from scrm.channels.base import AUTOMATIC, Author, Credentials, Item, UnreadableItem
 from scrm.channels.email import ids
 from scrm.channels.email.bounces import Returned, is_automatic, returned
 from scrm.channels.email.ids import Ours, find_ours
@@ -19,7 +19,7 @@ from scrm.channels.email.read import Letter, Unreadable, as_html, read
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
 """The bytes of the raw mail that are stored: its files and its text are stored separately."""
-MOST_FROM_ONE, WITHIN = 30, 600
+MAX_FROM_ONE, WITHIN = 30, 600
 """Mails of one sender within so many seconds; a sender of more is a machine out of control."""
 _NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
 _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
@@ -34,7 +34,7 @@ def self_key(address: str) -> str:
     return f"us:{mail_address(address)}"
 
 
-def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item | Apart:
+def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item | UnreadableItem:
     """Return the item of a mail. came: when the mailbox received it, aware."""
     try:
         letter = read(raw)
@@ -48,11 +48,11 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
             return replace(said, key=ours.id, thread_key=ours.thread)
         sender = _sender(letter, mail_address(credentials.address))
         if sender is None:
-            return Apart(raw[:KEPT_RAW], "The message has no sender.")
+            return UnreadableItem(raw[:KEPT_RAW], "The message has no sender.")
         found = _item(letter, _as_author(sender), raw, came)
         return _alone(found, letter, sender.other) if sender.other else found
     except Unreadable as error:
-        return Apart(raw[:KEPT_RAW], str(error))
+        return UnreadableItem(raw[:KEPT_RAW], str(error))
 
 
 def _ours(letter: Letter, credentials: Credentials) -> Ours | None:
@@ -189,13 +189,13 @@ class Pace:
             number, since = 0.0, now
         number += 1
         self.senders[found.author.key] = [number, since]
-        if number <= MOST_FROM_ONE:
+        if number <= MAX_FROM_ONE:
             return found, ""
         said = (
-            f"{found.author.key} sent more than {MOST_FROM_ONE} emails within "
+            f"{found.author.key} sent more than {MAX_FROM_ONE} emails within "
             f"{WITHIN // 60} minutes. Further emails are kept without opening cases."
         )
-        return replace(found, kind=AUTOMATIC), said if number == MOST_FROM_ONE + 1 else ""
+        return replace(found, kind=AUTOMATIC), said if number == MAX_FROM_ONE + 1 else ""
 
     @property
     def kept(self) -> dict[str, list[float]]:

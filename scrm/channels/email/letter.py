@@ -13,7 +13,7 @@ from scrm.channels.base import ChannelError, Credentials, File, Outgoing
 from scrm.channels.email import ids
 from scrm.channels.email.people import domain_of, sendable
 
-MOST_REFERENCES = 20
+MAX_REFERENCES = 20
 _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 
@@ -120,6 +120,6 @@ def _ids(own: str, outgoing: Outgoing) -> bytes:
 
 def _shortened(chain: Sequence[str]) -> Sequence[str]:
     """Shorten References: the first names the thread, the last ones the mails it is about."""
-    if len(chain) <= MOST_REFERENCES:
+    if len(chain) <= MAX_REFERENCES:
         return chain
-    return [chain[0], *chain[-MOST_REFERENCES + 1 :]]
+    return [chain[0], *chain[-MAX_REFERENCES + 1 :]]

@@ -9,14 +9,23 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from imaplib import IMAP4, Internaldate2tuple
 
-from scrm.channels.base import Apart, Batch, ChannelError, Credentials, Found, Item, Json, Visit
+from scrm.channels.base import (
+    Batch,
+    ChannelError,
+    Credentials,
+    FetchRequest,
+    Found,
+    Item,
+    Json,
+    UnreadableItem,
+)
 from scrm.channels.email.item import Pace, item
 from scrm.channels.email.wire import Mailbox, MailError, mailbox
 from scrm.net import http
 
 FOLDER = "INBOX"
 SECONDS = 55.0
-MOST_LETTERS, MOST_BYTES = 100, 64 * http.MEGABYTE
+MAX_LETTERS, MAX_BYTES = 100, 64 * http.MEGABYTE
 LARGEST = 36 * http.MEGABYTE
 """The size of the largest mail that is read: 25 MB of files are 34 MB in a mail."""
 HISTORY = timedelta(days=30)
@@ -36,23 +45,23 @@ class _Waiting:
 
 
 class MailListener:
-    def listen(self, visit: Visit) -> Batch:
+    def listen(self, request: FetchRequest) -> Batch:
         """Fetch up to a hundred mails, oldest first. The cursor holds UIDVALIDITY and the last UID.
 
         If UIDVALIDITY changed, everything since the start is read again; what was stored before is
         known by its identity.
         """
-        us = _ours(visit.credentials)
+        us = _ours(request.credentials)
         until = time.monotonic() + SECONDS
-        with mailbox(us, until=until, folder=visit.address) as box:
-            validity = _validity(box, visit.address)
-            since = str(visit.cursor.get("since") or (_today() - HISTORY).isoformat())
-            same = visit.cursor.get("validity") == validity
-            last = int(visit.cursor.get("uid", 0)) if same else 0
+        with mailbox(us, until=until, folder=request.address) as box:
+            validity = _validity(box, request.address)
+            since = str(request.cursor.get("since") or (_today() - HISTORY).isoformat())
+            same = request.cursor.get("validity") == validity
+            last = int(request.cursor.get("uid", 0)) if same else 0
             uids = _uids(box, last, date.fromisoformat(since))
-            waiting = _few(_facts(box, uids[:MOST_LETTERS]))
+            waiting = _few(_facts(box, uids[:MAX_LETTERS]))
             cursor = {"validity": validity, "uid": last, "since": since}
-            return _read(box, waiting, us, cursor | {"pace": visit.cursor.get("pace", {})}, uids)
+            return _read(box, waiting, us, cursor | {"pace": request.cursor.get("pace", {})}, uids)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
         """Return the folders of our mailbox, the inbox first."""
@@ -112,7 +121,7 @@ def _few(waiting: list[_Waiting]) -> list[_Waiting]:
     total, few = 0, list[_Waiting]()
     for each in waiting:
         total += min(each.size, LARGEST)
-        if few and total > MOST_BYTES:
+        if few and total > MAX_BYTES:
             break
         few.append(each)
     return few
@@ -123,7 +132,7 @@ def _read(
 ) -> Batch:
     """Read one mail after the other. If the connection breaks, keep those read so far."""
     pace, size = Pace.of(cursor.get("pace")), 0
-    found: list[Item | Apart] = []
+    found: list[Item | UnreadableItem] = []
     last, trouble = int(cursor["uid"]), False
     for each in waiting:
         try:
@@ -142,7 +151,7 @@ def _read(
         cursor={**cursor, "uid": last, "pace": pace.kept},
         unchanged=not waiting,
         next_after=0.0 if more else None,
-        apart=tuple(each for each in found if isinstance(each, Apart)),
+        unreadable=tuple(each for each in found if isinstance(each, UnreadableItem)),
         size=size,
     )
 
@@ -155,13 +164,15 @@ def _fetch(box: Mailbox, each: _Waiting) -> bytes:
     return next((line[1] for line in lines if isinstance(line, tuple)), b"")
 
 
-def _kept(raw: bytes, each: _Waiting, us: Credentials, pace: Pace) -> Iterator[Item | Apart]:
+def _kept(
+    raw: bytes, each: _Waiting, us: Credentials, pace: Pace
+) -> Iterator[Item | UnreadableItem]:
     if not raw:
         return
     if each.size > LARGEST:
         megabytes = each.size / http.MEGABYTE
         most = LARGEST // http.MEGABYTE
-        yield Apart(
+        yield UnreadableItem(
             raw, f"It has {megabytes:.0f} MB; the limit is {most}. It is still in the mailbox."
         )
         return
@@ -169,5 +180,5 @@ def _kept(raw: bytes, each: _Waiting, us: Credentials, pace: Pace) -> Iterator[I
     if isinstance(found, Item):
         found, wild = pace.count(found, each.came)
         if wild:
-            yield Apart(b"", wild)
+            yield UnreadableItem(b"", wild)
     yield found

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from scrm.text.clean import plain
 
 LEFT_OUT = "[…]"
-_MOST_PIECES = 400
-_MOST_ATTRIBUTION = 3
+_MAX_PIECES = 400
+_MAX_ATTRIBUTION = 3
 
 _BLOCKQUOTE = re.compile(r"(?i)<(/?)blockquote\b[^<>]*>")
 _QUOTED = re.compile(r"\s{0,3}>")
@@ -56,7 +56,7 @@ def fold(text: str) -> Folded:
 
 def marked(html: str) -> str:
     """Return the text of `html`, with a > before each line of a blockquote."""
-    pieces = _BLOCKQUOTE.split(html, maxsplit=_MOST_PIECES)
+    pieces = _BLOCKQUOTE.split(html, maxsplit=_MAX_PIECES)
     lines: list[str] = []
     depth = 0
     for index in range(0, len(pieces), 2):
@@ -96,7 +96,7 @@ def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
             above -= 1
         if above < 0 or not own[above] or not _WROTE.search(lines[above][-300:]):
             continue
-        for line in range(above, max(above - _MOST_ATTRIBUTION, -1), -1):
+        for line in range(above, max(above - _MAX_ATTRIBUTION, -1), -1):
             if not own[line] or not lines[line].strip():
                 break
             own[line] = False

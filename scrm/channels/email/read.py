@@ -21,11 +21,11 @@ from scrm.channels.email.people import Person, person, split
 from scrm.channels.email.quotes import marked
 from scrm.text.clean import clean, storable
 
-MOST_FILES = 50
+MAX_FILES = 50
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
-_MOST_WORK = 30_000_000
+_MAX_WORK = 30_000_000
 """A bound for boundaries times lines, which the parser's work grows with."""
-_MOST_DEPTH = 50
+_MAX_DEPTH = 50
 _LONGEST_HEADER, _LONGEST_SENDER = 20_000, 1_000_000
 _RETURNED = 20_000
 _NOT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs"}
@@ -73,7 +73,7 @@ class Letter:
 def read(raw: bytes) -> Letter:
     """Parse a mail. Raises Unreadable."""
     # Before parsing: a hostile mail could keep the parser busy for a long time.
-    if raw.count(b"boundary") * raw.count(b"\n") > _MOST_WORK:
+    if raw.count(b"boundary") * raw.count(b"\n") > _MAX_WORK:
         raise Unreadable("The parts of the message are nested too deeply.")
     try:
         return _read(raw)
@@ -143,7 +143,7 @@ class _Found:
 
     def take(self, part: Part, depth: int = 0) -> _Block:
         """Return the text of a part and all its children; files and reports are collected."""
-        if depth > _MOST_DEPTH:
+        if depth > _MAX_DEPTH:
             raise Unreadable("The parts of the message are nested too deeply.")
         kind = part.get_content_type()
         if kind == "message/delivery-status":
@@ -178,7 +178,7 @@ class _Found:
     def _keep(self, part: Part, kind: str, content: object, name: str = "") -> None:
         if not isinstance(content, bytes) or not content:
             return
-        if len(self.files) >= MOST_FILES:
+        if len(self.files) >= MAX_FILES:
             self.left_out += 1
             return
         self.files.append(File(_file_name(part, kind, name), kind[:100], content))

@@ -24,7 +24,7 @@ from scrm.net import http
 Security = Literal["tls", "starttls", "none"]
 Side = Literal["imap", "smtp"]
 Field = Literal["host", "security", "user", "password", "folder", ""]
-MOST_BYTES = 128 * http.MEGABYTE
+MAX_BYTES = 128 * http.MEGABYTE
 """The bytes that one fetch may read, including headers and answers."""
 
 
@@ -88,7 +88,7 @@ class _Imap(imaplib.IMAP4):
 
     def _listen(self) -> None:
         self._answers: io.BufferedReader = http.stream(
-            self.sock, self.server.host, until=self.until, max_bytes=MOST_BYTES
+            self.sock, self.server.host, until=self.until, max_bytes=MAX_BYTES
         )
 
     def read(self, size: int) -> bytes:

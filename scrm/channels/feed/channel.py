@@ -14,16 +14,16 @@ from urllib.parse import urljoin, urlsplit
 
 from scrm.channels import permalink
 from scrm.channels.base import (
-    Apart,
     Author,
     Batch,
     Channel,
     ChannelError,
     Credentials,
+    FetchRequest,
     Found,
     Item,
     Json,
-    Visit,
+    UnreadableItem,
 )
 from scrm.channels.feed import child
 from scrm.net import http
@@ -49,21 +49,21 @@ _MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
 
 
 class FeedListener:
-    def listen(self, visit: Visit) -> Batch:
+    def listen(self, request: FetchRequest) -> Batch:
         """Make one conditional GET. The cursor holds the feed's address and validators.
 
         `scope` stays what it was at the first fetch; otherwise a feed that moves would seem all
         new.
         """
-        cursor = visit.cursor if visit.cursor.get("asked") == visit.address else {}
+        cursor = request.cursor if request.cursor.get("asked") == request.address else {}
         response = _get(
-            str(cursor.get("address") or visit.address),
+            str(cursor.get("address") or request.address),
             headers=_conditions(cursor),
             deadline=VISIT_SECONDS,
         )
-        address = response.moved_to or str(cursor.get("address") or visit.address)
+        address = response.moved_to or str(cursor.get("address") or request.address)
         fresh = {
-            "asked": visit.address,
+            "asked": request.address,
             "address": address,
             "scope": cursor.get("scope") or scope(address),
             "etag": response.headers.get("etag", ""),
@@ -77,9 +77,11 @@ class FeedListener:
             return Batch(cursor=fresh, unchanged=True, next_after=_stay_away(response))
         facts = _read_feed(response)
         items = tuple(_items(facts, str(fresh["scope"])))
-        apart = tuple(Apart(_bytes(each["raw"]), each["reason"]) for each in facts["apart"])
+        unreadable = tuple(
+            UnreadableItem(_bytes(each["raw"]), each["reason"]) for each in facts["unreadable"]
+        )
         stay_away = _stay_away(response, facts["ttl"])
-        return Batch(items, fresh, False, stay_away, apart, len(response.body))
+        return Batch(items, fresh, False, stay_away, unreadable, len(response.body))
 
     def discover(
         self,

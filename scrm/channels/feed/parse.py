@@ -54,8 +54,8 @@ feedparser.mixin._FeedParserMixin._sync_author_detail = _sync_short_author
 def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
     """Return the facts of a feed.
 
-    These are `{"version", "title", "link", "ttl", "maker", "entries", "apart"}`. Each entry has
-    key, title, text, html, url, author, author_url, language, in_reply_to, raw (str) and
+    These are `{"version", "title", "link", "ttl", "maker", "entries", "unreadable"}`. Each
+    entry has key, title, text, html, url, author, author_url, language, in_reply_to, raw (str) and
     occurred_at (ISO 8601 or None). `version` is "" if the body is no feed.
     """
     headers = {"content-location": base, "content-type": content_type}
@@ -64,13 +64,13 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
     except (ValueError, OverflowError):
         # A reference to a surrogate or beyond Unicode stops feedparser: drop only those references.
         parsed = _parse(_REFERENCE.sub(_character, body), headers)
-    entries, apart = [], []
+    entries, unreadable = [], []
     for entry in parsed.entries[:MAX_ENTRIES]:
         raw = json.dumps(entry, default=str, separators=(",", ":"))[:MAX_RAW_BYTES]
         try:
             entries.append({**_entry(entry, parsed, base), "raw": raw})
         except (ValueError, TypeError, AttributeError, LookupError) as error:
-            apart.append({"raw": raw, "reason": f"This entry cannot be read: {error}"})
+            unreadable.append({"raw": raw, "reason": f"This entry cannot be read: {error}"})
     feed = parsed.feed
     return {
         "version": parsed.version or ("unknown" if parsed.entries else ""),
@@ -79,7 +79,7 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
         "ttl": _name(feed.get("ttl")),
         "maker": _maker(feed),
         "entries": entries,
-        "apart": apart,
+        "unreadable": unreadable,
     }
 
 

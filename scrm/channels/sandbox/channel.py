@@ -17,6 +17,7 @@ from scrm.channels.base import (
     Channel,
     ChannelError,
     Credentials,
+    FetchRequest,
     Found,
     Idempotence,
     Item,
@@ -24,7 +25,6 @@ from scrm.channels.base import (
     Outgoing,
     Receipt,
     Visibility,
-    Visit,
 )
 from scrm.channels.sandbox.models import Fault, Post
 from scrm.channels.sandbox.remote import (
@@ -132,19 +132,19 @@ class SandboxEditor:
 
 
 class SandboxListener:
-    def listen(self, visit: Visit) -> Batch:
+    def listen(self, request: FetchRequest) -> Batch:
         """Return at most 500 items.
 
         The last few are returned again each time: the caller dedupes.
         """
-        what, _, words = visit.address.partition(":")
+        what, _, words = request.address.partition(":")
         network = _NETWORK.get(what)
         if network is None:
-            raise ChannelError(f"The sandbox has nothing at “{visit.address}”.", permanent=True)
-        us = _self(visit.credentials, network)
+            raise ChannelError(f"The sandbox has nothing at “{request.address}”.", permanent=True)
+        us = _self(request.credentials, network)
         if not us.key and what != "search":
             raise ChannelError(f"“{what}” needs one of our accounts on {network}.", permanent=True)
-        seen = int(visit.cursor.get("seq", 0))
+        seen = int(request.cursor.get("seq", 0))
         with wire() as cursor:
             fault = _meet_fault(cursor, network, "listen")
             times = 2 if fault and fault.mode == "duplicate" else 1

@@ -18,14 +18,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from scrm.channels.base import (
-    Apart,
     Author,
     Batch,
     Credentials,
+    FetchRequest,
     Found,
     Item,
     Json,
-    Visit,
+    UnreadableItem,
 )
 from scrm.channels.permalink import comment_key, guid_key
 from scrm.channels.wordpress.site import Site
@@ -43,40 +43,40 @@ Row = dict[str, Any]
 
 
 class WordPressListener:
-    def listen(self, visit: Visit) -> Batch:
-        site = Site.of(visit.credentials)
-        us = visit.credentials or Credentials("")
+    def listen(self, request: FetchRequest) -> Batch:
+        site = Site.of(request.credentials)
+        us = request.credentials or Credentials("")
         comments, heard = _sweep(
-            lambda offset: _comments(site, offset), visit.cursor.get("comments", {}), _number,
+            lambda offset: _comments(site, offset), request.cursor.get("comments", {}), _number,
             COMMENTS,
         )  # fmt: skip
         posts, changed = _sweep(
-            lambda offset: _posts(site, "modified", offset), visit.cursor.get("posts", {}),
+            lambda offset: _posts(site, "modified", offset), request.cursor.get("posts", {}),
             _modified, POSTS,
         )  # fmt: skip
         posts += _posts(site, "date", 0)  # a scheduled post is published without being modified
         raw = json.dumps([comments, posts]).encode()
         mark = sha256(raw).hexdigest()
         cursor = {"comments": heard, "posts": changed, "hash": mark}
-        if mark == visit.cursor.get("hash"):
+        if mark == request.cursor.get("hash"):
             return Batch(cursor=cursor, unchanged=True)
         # An editor's login also reads posts that the public needs a password for.
         posts = [post for post in posts if not _needs_password(post)]
         known = _Under.all(posts)
         known |= _parents(site, comments, known)
-        items, apart = _read(
+        items, unreadable = _read(
             [
                 *((post, lambda row: _post(row, us)) for post in posts),
                 *((row, lambda row: _comment(row, us, known)) for row in comments),
             ]
         )
-        return Batch(items, cursor, not items, None, apart, len(raw))
+        return Batch(items, cursor, not items, None, unreadable, len(raw))
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
         if credentials is None:
             return []
-        visit = Visit(credentials.address, credentials=credentials)
-        items = self.listen(visit).items
+        request = FetchRequest(credentials.address, credentials=credentials)
+        items = self.listen(request).items
         newest = sorted(items, key=lambda item: item.occurred_at or _EVER, reverse=True)
         title = f"Comments and posts of {credentials.address}"
         return [Found(credentials.address, title, "wordpress", tuple(newest[:20]))]
@@ -182,17 +182,19 @@ def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> d
 
 def _read(
     rows: Iterable[tuple[Row, Callable[[Row], Item]]],
-) -> tuple[tuple[Item, ...], tuple[Apart, ...]]:
+) -> tuple[tuple[Item, ...], tuple[UnreadableItem, ...]]:
     """Return items; a row that cannot be read (a plugin left something out) is quarantined."""
-    items, apart = {}, []
+    items, unreadable = {}, []
     for row, read in rows:
         try:
             item = read(row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            apart.append(Apart(_raw(row), f"This answer of the blog cannot be read: {error!r}"))
+            unreadable.append(
+                UnreadableItem(_raw(row), f"This answer of the blog cannot be read: {error!r}")
+            )
         else:
             items[item.key] = item
-    return tuple(items.values()), tuple(apart)
+    return tuple(items.values()), tuple(unreadable)
 
 
 def _post(row: Row, us: Credentials) -> Item:

@@ -28,8 +28,8 @@ _FIELDS = "id,guid,link,slug,status"
 _ANY = "publish,future,draft,pending,private,trash"
 _OUT = {"publish", "private", "future", "trash"}
 """A post in one of these states was published once, whatever happened to it since."""
-_MOST_ANSWERS = 100
-_MOST_PAGES = 20
+_MAX_ANSWERS = 100
+_MAX_PAGES = 20
 
 
 class WordPressSpeaker:
@@ -174,16 +174,16 @@ def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
     """Find our answer by the mark it carries, in whatever state it is."""
     number = comment_number(outgoing.in_reply_to)
     for status in ("any", "trash"):
-        for page in range(1, _MOST_PAGES + 1):
+        for page in range(1, _MAX_PAGES + 1):
             rows = site.get(
                 "comments",
                 parent=number or 0, status=status, context="edit", orderby="id", order="desc",
-                per_page=_MOST_ANSWERS, page=page, _fields="id,link,author_user_agent",
+                per_page=_MAX_ANSWERS, page=page, _fields="id,link,author_user_agent",
             ).rows  # fmt: skip
             for row in rows:
                 if row.get("author_user_agent") == _mark(outgoing):
                     return row
-            if len(rows) < _MOST_ANSWERS:
+            if len(rows) < _MAX_ANSWERS:
                 break
         else:
             raise ChannelError(f"There are too many comments at {site.host} to search.")
