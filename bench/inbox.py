@@ -26,7 +26,7 @@ import django
 django.setup()
 
 import structlog
-from desk import claims, figures, filling, pages, queries
+from inbox_parts import claims, figures, filling, pages, queries
 
 SMALL, LARGE = "bench_small", "bench_large"
 # Below 100,000 mentions there are fewer matches than the search examines.

@@ -32,10 +32,10 @@ import django
 django.setup()
 
 import uvloop
-from desk.figures import missed, say
-from desk.filling import made
-from desk.pages import session_of
 from django.conf import settings
+from inbox_parts.figures import missed, say
+from inbox_parts.filling import made
+from inbox_parts.pages import session_of
 
 from crm.models import User
 from scrm.bus import live

@@ -19,7 +19,7 @@ PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
+class Activity:
     """One activity of a timeline.
 
     readable: whether its text may be shown. department: the one that holds its conversation, "" if
@@ -52,9 +52,11 @@ def met(profiles: QuerySet[Profile]) -> Met:
     return Met(frozenset(pair[0] for pair in pairs), frozenset(pair[1] for pair in pairs))
 
 
-def by_day(touches: Sequence[Touch]) -> list[tuple[date, list[Touch]]]:
+def by_day(activities: Sequence[Activity]) -> list[tuple[date, list[Activity]]]:
     """Group activities by day, in the current time zone."""
-    days = groupby(touches, key=lambda touch: timezone.localdate(touch.interaction.sort_at))
+    days = groupby(
+        activities, key=lambda activity: timezone.localdate(activity.interaction.sort_at)
+    )
     return [(day, list(each)) for day, each in days]
 
 
@@ -65,7 +67,7 @@ def timeline(
     before: str = "",
     most: int = PAGE,
     among: InteractionQuerySet | None = None,
-) -> tuple[list[Touch], int]:
+) -> tuple[list[Activity], int]:
     """Return a page of `most` activities, newest first, and the key of the next page, 0 at the end.
 
     before: such a key from the query string; any other value starts at the newest.
@@ -82,10 +84,10 @@ def timeline(
         .prefetch_related("attachments")
     )
     older = page[most - 1].pk if len(page) > most else 0
-    return _touches(page[:most], user), older
+    return _activities(page[:most], user), older
 
 
-def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
+def _activities(rows: Sequence[Interaction], user: User) -> list[Activity]:
     conversations = {row.conversation_id for row in rows}
     closed = [row.pk for row in rows if row.conversation.restricted_to_id]
     opened = set(
@@ -94,7 +96,7 @@ def _touches(rows: Sequence[Interaction], user: User) -> list[Touch]:
     links = above.cases_of_conversations(conversations, user)
     none = above.CaseLink("", 0)
     return [
-        Touch(
+        Activity(
             interaction=row,
             readable=not row.conversation.restricted_to_id or row.pk in opened,
             department=links.get(row.conversation_id, none).department,

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from crm.ledger import lock_workspace
 from responses.models import Delivery
-from responses.models.sending import Sending
+from responses.models.delivery_state import DeliveryState
 from responses.outbox import nonce_in, prove
 from routing.models import CaseEvent
 from routing.models.status import Status
@@ -29,7 +29,7 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
     Delivery.objects.filter(uuid__in=named).lock()
     # First: a bounce proves that a delivery of unknown state left, and only a sent one bounces.
     prove(items, now=now)
-    sent = Delivery.objects.filter(uuid__in=named, state=Sending.SENT)
+    sent = Delivery.objects.filter(uuid__in=named, state=DeliveryState.SENT)
     for delivery in sent.select_related("response__case", "account", "profile").order_by("pk"):
         item = named[delivery.uuid]
         if item.kind == BOUNCE:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from crm.models import User
 from responses.models.delivery import Delivery
-from responses.models.sending import Sending
+from responses.models.delivery_state import DeliveryState
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
 
@@ -19,7 +19,7 @@ def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> 
     """Queue a new delivery that replaces this one, which the user has seen. Raises Stale."""
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
-    if old.state not in {Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED}:
+    if old.state not in {DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED}:
         raise Stale("This was not attempted yet. Nothing was sent twice.")
     new = Delivery.objects.create(
         response=old.response,
@@ -54,8 +54,8 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
     """Take it off the list of delivery problems; it stays in the record. Raises Stale."""
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
-    if old.state == Sending.QUEUED:
-        Delivery.objects.filter(pk=delivery.pk).update(state=Sending.CANCELLED)
+    if old.state == DeliveryState.QUEUED:
+        Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.CANCELLED)
     delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)
     delivery.refresh_from_db()
 

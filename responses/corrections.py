@@ -21,21 +21,29 @@ from crm.models import User
 from responses import release
 from responses.compose import Words, once, write_down
 from responses.models import Delivery, Response
+from responses.models.delivery_state import DeliveryAction, DeliveryState
 from responses.models.response import State
-from responses.models.sending import Act, Sending
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
 from scrm.db.locks import locked, update_in_order
 
 _STOPPED = "Replaced by a correction before it was sent."
 _OVERTAKEN = "Replaced by a later change before it was sent."
-_NOT_UNDONE = (Sending.QUEUED, Sending.SENDING, Sending.UNKNOWN, Sending.SENT, Sending.FAILED)
+_NOT_UNDONE = (
+    DeliveryState.QUEUED,
+    DeliveryState.SENDING,
+    DeliveryState.UNKNOWN,
+    DeliveryState.SENT,
+    DeliveryState.FAILED,
+)
 
 
 def posts_of(response: Response) -> list[Delivery]:
     """The statement's deliveries whose posts are online and can be corrected or taken down."""
-    gone = Q(changes__act=Act.WITHDRAW, changes__state__in=_NOT_UNDONE)
-    posts = response.deliveries.filter(act=Act.SAY, state=Sending.SENT).exclude(gone)
+    gone = Q(changes__act=DeliveryAction.WITHDRAW, changes__state__in=_NOT_UNDONE)
+    posts = response.deliveries.filter(act=DeliveryAction.SAY, state=DeliveryState.SENT).exclude(
+        gone
+    )
     rows = posts.select_related("account", "interaction__conversation").order_by("pk")
     return [post for post in rows if response.is_macro and post.account.channel.editor]
 
@@ -44,11 +52,13 @@ def stands(response: Response) -> bool:
     """Whether `posts_of` finds anything, answered from rows that are prefetched already."""
     rows = response.deliveries.all()
     gone = {
-        each.amends_id for each in rows if each.act == Act.WITHDRAW and each.state in _NOT_UNDONE
+        each.amends_id
+        for each in rows
+        if each.act == DeliveryAction.WITHDRAW and each.state in _NOT_UNDONE
     }
     return response.is_macro and any(
-        each.act == Act.SAY
-        and each.state == Sending.SENT
+        each.act == DeliveryAction.SAY
+        and each.state == DeliveryState.SENT
         and each.pk not in gone
         and each.account.channel.editor is not None
         for each in rows
@@ -57,15 +67,19 @@ def stands(response: Response) -> bool:
 
 def current(response: Response, *, sent: bool = False) -> Response:
     """The version whose words are online or on their way; with `sent`, only what is online."""
-    states = [Sending.SENT] if sent else [Sending.QUEUED, Sending.SENDING, Sending.SENT]
-    there = Q(deliveries__act=Act.AMEND, deliveries__state__in=states)
+    states = (
+        [DeliveryState.SENT]
+        if sent
+        else [DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT]
+    )
+    there = Q(deliveries__act=DeliveryAction.AMEND, deliveries__state__in=states)
     later = response.corrections.filter(there, state=State.RELEASED)
     return later.order_by("-pk").first() or response
 
 
 def newest(response: Response) -> Response:
     """The version that was written last and may still appear: online, on its way, or held."""
-    alive = Q(deliveries__act=Act.AMEND, deliveries__state__in=_NOT_UNDONE)
+    alive = Q(deliveries__act=DeliveryAction.AMEND, deliveries__state__in=_NOT_UNDONE)
     later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
     return later.order_by("-pk").first() or response
 
@@ -93,7 +107,7 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
         )
         # Before send(): the rules and a signature depend on where the correction goes.
         for post in posts:
-            _change(correction, post, Act.AMEND)
+            _change(correction, post, DeliveryAction.AMEND)
         release.send(correction, by=by)
         # A held correction stops no earlier one: it may never be approved.
         if correction.state == "released":
@@ -113,7 +127,7 @@ def take_down(response: Response, *, why: str, over: int | None, by: User) -> No
     _stop_what_waits(response, why="Taken down before it was sent.")
     _overtake(posts, response)
     for post in posts:
-        change = _change(response, post, Act.WITHDRAW, by=by, why=why, send_after=now)
+        change = _change(response, post, DeliveryAction.WITHDRAW, by=by, why=why, send_after=now)
         nudge("scrm.pipeline.deliver", change.pk)
     response.note(f"To be taken down: {why}", by=by, now=now)
 
@@ -147,16 +161,18 @@ def _stop_what_waits(response: Response, *, why: str) -> None:
 
     Raises Stale while a delivery is being sent or its state is unknown.
     """
-    said = response.deliveries.filter(act=Act.SAY)
-    update_in_order(said.filter(state=Sending.QUEUED), state=Sending.CANCELLED, error=why)
+    said = response.deliveries.filter(act=DeliveryAction.SAY)
+    queued = said.filter(state=DeliveryState.QUEUED)
+    update_in_order(queued, state=DeliveryState.CANCELLED, error=why)
     # Only now: a delivery that was claimed before the update is found here.
-    if said.filter(state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None).exists():
+    under_way = [DeliveryState.SENDING, DeliveryState.UNKNOWN]
+    if said.filter(state__in=under_way, settled_at=None).exists():
         raise Stale("It is being sent to another channel. Try again when that delivery has ended.")
-    failed = said.filter(state=Sending.FAILED, settled_at=None)
+    failed = said.filter(state=DeliveryState.FAILED, settled_at=None)
     update_in_order(failed, settled_at=timezone.now())
 
 
-def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Delivery:
+def _change(response: Response, post: Delivery, act: DeliveryAction, **facts: Any) -> Delivery:
     return Delivery.objects.create(
         response=response,
         account=post.account,
@@ -170,9 +186,9 @@ def _change(response: Response, post: Delivery, act: Act, **facts: Any) -> Deliv
 def _overtake(posts: Sequence[Delivery], by: Response) -> None:
     """Cancel earlier corrections of these posts that are still queued."""
     waiting = Delivery.objects.filter(
-        amends__in=posts, state=Sending.QUEUED, response__state="released"
+        amends__in=posts, state=DeliveryState.QUEUED, response__state="released"
     )
-    update_in_order(waiting.exclude(response=by), state=Sending.CANCELLED, error=_OVERTAKEN)
+    update_in_order(waiting.exclude(response=by), state=DeliveryState.CANCELLED, error=_OVERTAKEN)
 
 
 @transaction.atomic
@@ -192,7 +208,7 @@ def undo(response: Response, *, by: User) -> list[Response]:
     posts = posts_of(statement)
     back = [row for post in posts if (row := _stopped_at(post, by=response))]
     if posts and newest(statement) == statement and not back:  # not if taken down
-        back = list(statement.deliveries.filter(state=Sending.CANCELLED, error=_STOPPED))
+        back = list(statement.deliveries.filter(state=DeliveryState.CANCELLED, error=_STOPPED))
     return _let_go(back, by=by)
 
 
@@ -206,7 +222,7 @@ def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
     )
     last = alive.aggregate(last=Max("response"))["last"] or 0
     stopped = post.changes.filter(
-        state=Sending.CANCELLED, error=_OVERTAKEN, response__state=State.RELEASED
+        state=DeliveryState.CANCELLED, error=_OVERTAKEN, response__state=State.RELEASED
     )
     return stopped.filter(response__gt=last, response__lt=by).order_by("-response").first()
 
@@ -214,9 +230,11 @@ def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
 def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
     """Queue these deliveries again: sent as if just released, or at their own later time."""
     now, wait = timezone.now(), settings.UNDO_SECONDS
-    rows = Delivery.objects.filter(pk__in=[each.pk for each in sendings], state=Sending.CANCELLED)
+    rows = Delivery.objects.filter(
+        pk__in=[each.pk for each in sendings], state=DeliveryState.CANCELLED
+    )
     soon = Greatest("send_after", now + timedelta(seconds=wait))
-    update_in_order(rows, state=Sending.QUEUED, error="", send_after=soon)
+    update_in_order(rows, state=DeliveryState.QUEUED, error="", send_after=soon)
     for each in sendings:
         nudge("scrm.pipeline.deliver", each.pk, after=wait)
     back = list(Response.objects.filter(deliveries__in=sendings).distinct())

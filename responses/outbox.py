@@ -23,8 +23,8 @@ from crm.models import Instance, Interaction, Pause, User
 from responses import restored_database, throttle
 from responses.check_sending import take_in_hand
 from responses.models import Delivery
+from responses.models.delivery_state import LEFT, DeliveryAction, DeliveryState
 from responses.models.response import Refused
-from responses.models.sending import LEFT, Act, Sending
 from responses.results.feedback import adopt
 from routing.join import join_conversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
@@ -67,9 +67,9 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
         locked(Delivery.objects.filter(pk=delivery.amends_id)).get()
     won = Delivery.objects.filter(
         pk__in=Delivery.objects.due(now).filter(pk=delivery.pk).values("pk"),
-        state=Sending.QUEUED,
+        state=DeliveryState.QUEUED,
     ).update(
-        state=Sending.SENDING,
+        state=DeliveryState.SENDING,
         attempts=F("attempts") + 1,
         attempt_id=uuid.uuid4(),
         tried_at=now,
@@ -107,7 +107,7 @@ def _carry_out(delivery: Delivery) -> Receipt:
     if editor is None:
         label = delivery.account.channel.label
         raise ChannelError(f"{label} cannot change sent messages.", permanent=True)
-    if delivery.act == Act.AMEND:
+    if delivery.act == DeliveryAction.AMEND:
         return editor.amend(credentials, post.receipt, delivery.outgoing)
     editor.withdraw(credentials, post.receipt)
     return post.receipt
@@ -119,7 +119,7 @@ def settle(delivery: Delivery) -> None:
     A change is made again: done twice it is as done once. While a restored database is held,
     nothing goes back to the queue: its original may still send it.
     """
-    if delivery.state != Sending.UNKNOWN:
+    if delivery.state != DeliveryState.UNKNOWN:
         return
     now = timezone.now()
     held = Pause.objects.restored().exists()  # before the network answers, which takes a while
@@ -173,7 +173,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     if mine.state in LEFT:
         return False
     row = record([_entry(mine, receipt, now)], now=now)[0]
-    mine.state, mine.sent_at, mine.interaction_id = Sending.SENT, now, row.interaction
+    mine.state, mine.sent_at, mine.interaction_id = DeliveryState.SENT, now, row.interaction
     mine.url = receipt.url
     if not mine.is_change:  # what comes back answers the post, whichever version it has
         mine.scope, mine.sent_key = receipt.scope, receipt.key
@@ -235,8 +235,8 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
 def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime) -> Entry:
     """A new row that revises the last one: both versions stay in the record."""
     response = delivery.response
-    before = post.changes.filter(state=Sending.SENT).order_by("-pk").first() or post
-    taken_down = delivery.act == Act.WITHDRAW
+    before = post.changes.filter(state=DeliveryState.SENT).order_by("-pk").first() or post
+    taken_down = delivery.act == DeliveryAction.WITHDRAW
     spot = post.interaction
     return Entry(
         scope=receipt.scope,
@@ -269,10 +269,10 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
     if not new:
         return
     # What a human marked as sent stands there under a key that we do not know: it may be that one.
-    by_hand = Q(state=Sending.SENT) & (Q(sent_key__startswith=BY_HAND) | Q(sent_key=F("url")))
+    by_hand = Q(state=DeliveryState.SENT) & (Q(sent_key__startswith=BY_HAND) | Q(sent_key=F("url")))
     doubtful = (
         Delivery.objects.filter(
-            Q(state__in=[Sending.SENDING, Sending.UNKNOWN]) | by_hand,
+            Q(state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN]) | by_hand,
             account__in={account for _, account in new},
             amends=None,
             send_after__gte=now - HEARD_WITHIN,
@@ -325,7 +325,7 @@ def prove(items: Iterable[Item], *, now: datetime) -> None:
     if not named:
         return
     doubtful = Delivery.objects.filter(
-        uuid__in=named, state__in=[Sending.SENDING, Sending.UNKNOWN], settled_at=None
+        uuid__in=named, state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN], settled_at=None
     )
     rows = doubtful.select_related("response", "account").order_by("pk")
     found = [(row, named[row.uuid]) for row in rows]

@@ -17,7 +17,7 @@ from django.urls import reverse
 from crm.models import Instance, Notice, Pause, User
 from responses.models import Delivery
 from responses.models.delivery import DeliveryQuerySet
-from responses.models.sending import Sending
+from responses.models.delivery_state import DeliveryState
 from scrm.db.locks import locked, update_in_order
 
 _log = structlog.get_logger(__name__)
@@ -25,12 +25,12 @@ _DOUBT = "The database was restored from a copy. The original may have already s
 
 
 @transaction.atomic
-def look(*, now: datetime) -> None:
+def check(*, now: datetime) -> None:
     """Hold everything if this database was restored; during a hold, doubt what becomes due."""
     # Locked: release() must not let deliveries go that are marked as unknown here.
     hold = locked(Pause.objects.restored()).first()
     if hold:
-        _doubt(hold, now)
+        _mark_unknown(hold, now)
     elif Instance.objects.moved().exists():
         _hold(now)
     else:
@@ -47,22 +47,22 @@ def is_set_back(*, now: datetime) -> bool:
 
 @transaction.atomic
 def _hold(now: datetime) -> None:
-    why = _sign()
+    why = _evidence()
     if not Pause.objects.begin_restored(why=why, now=now):
         return
     _log.warning("restored database: nothing is sent", why=why.value)
-    _doubt(Pause.objects.restored().get(), now)
+    _mark_unknown(Pause.objects.restored().get(), now)
     told = User.objects.seeing_everything()
     Notice.give(told, Notice.Kind.HELD, url=reverse("responses:delivery_problems"), now=now)
     # Also the notices just given: mailed after the release, they would no longer be true.
     Notice.objects.never_mail(now=now)
 
 
-def _sign() -> Pause.Evidence:
+def _evidence() -> Pause.Evidence:
     return Pause.Evidence.MOVED if Instance.objects.moved().exists() else Pause.Evidence.SET_BACK
 
 
-def _doubt(hold: Pause, now: datetime) -> None:
+def _mark_unknown(hold: Pause, now: datetime) -> None:
     """Mark due deliveries as unknown: the original may have sent them.
 
     Except those created here since the hold began, which the original does not have.
@@ -71,19 +71,21 @@ def _doubt(hold: Pause, now: datetime) -> None:
     due = waiting().filter(send_after__lte=now).exclude(ours)
     # Filter by state again: the join becomes a subquery, and a row that was cancelled
     # meanwhile must stay cancelled.
-    mine = Delivery.objects.filter(pk__in=due.values("pk"), state=Sending.QUEUED)
-    update_in_order(mine, state=Sending.UNKNOWN, settle_after=now, error=_DOUBT, doubted_in=hold)
+    mine = Delivery.objects.filter(pk__in=due.values("pk"), state=DeliveryState.QUEUED)
+    update_in_order(
+        mine, state=DeliveryState.UNKNOWN, settle_after=now, error=_DOUBT, doubted_in=hold
+    )
 
 
 def waiting() -> DeliveryQuerySet:
     """Deliveries that leave after the release: at once, or at their time."""
-    queued = Delivery.objects.filter(state=Sending.QUEUED, settled_at=None)
+    queued = Delivery.objects.filter(state=DeliveryState.QUEUED, settled_at=None)
     return queued.filter(response__state="released")
 
 
 def doubted(hold: Pause) -> DeliveryQuerySet:
     """Deliveries that the original may have sent and whose state is still unknown."""
-    return Delivery.objects.filter(doubted_in=hold, state=Sending.UNKNOWN, settled_at=None)
+    return Delivery.objects.filter(doubted_in=hold, state=DeliveryState.UNKNOWN, settled_at=None)
 
 
 @transaction.atomic
@@ -96,11 +98,11 @@ def release(*, by: User, now: datetime) -> bool:
     if hold is None or not Pause.objects.release(by=by, now=now):
         return False
     # All at once, in order: three updates follow, each of other deliveries.
-    unsettled = Delivery.objects.filter(state__in=[Sending.QUEUED, Sending.UNKNOWN])
+    unsettled = Delivery.objects.filter(state__in=[DeliveryState.QUEUED, DeliveryState.UNKNOWN])
     list(locked(unsettled.filter(settled_at=None)).values_list("pk", flat=True))
     # Before the rest leaves: what became due since the last look may have been sent as well.
-    _doubt(hold, now)
-    looked_up = Q(state=Sending.UNKNOWN, settled_at=None, settle_after__isnull=False)
+    _mark_unknown(hold, now)
+    looked_up = Q(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__isnull=False)
     update_in_order(Delivery.objects.filter(looked_up), settle_after=now)
     update_in_order(waiting().filter(send_after__lte=now), send_after=now)
     Instance.objects.accept()

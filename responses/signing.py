@@ -15,11 +15,11 @@ from responses import check_sending, release
 from responses.compose import Place, readdress
 from responses.models import CampaignStatement, Delivery, Response
 from responses.models.approval import request_of
+from responses.models.delivery_state import DeliveryState
 from responses.models.response import State
-from responses.models.sending import Sending
 from responses.recipients import competing
 from responses.release import ask_approvers
-from responses.upload_field import put_along
+from responses.upload_field import attach_files
 from routing.models import Case, CaseEvent
 from routing.models.status import Stale
 from scrm.db.locks import locked
@@ -85,8 +85,10 @@ def is_unsent(response: Response) -> bool:
         return False
     sendings = response.deliveries.all()
     states = {each.state for each in sendings}
-    open_failure = states == {Sending.FAILED} and any(not each.settled_at for each in sendings)
-    return states == {Sending.QUEUED} or open_failure
+    open_failure = states == {DeliveryState.FAILED} and any(
+        not each.settled_at for each in sendings
+    )
+    return states == {DeliveryState.QUEUED} or open_failure
 
 
 def why_not(response: Response, user: User) -> str:
@@ -163,7 +165,7 @@ def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Re
 
 
 @transaction.atomic
-def leave_out(response: Response, file: Attachment, *, shown: str, by: User) -> Response:
+def remove_file(response: Response, file: Attachment, *, shown: str, by: User) -> Response:
     """Take one file off what has not left → what goes without it. Raises Stale or Refused.
 
     What is held stays held, and every signature is asked for again, because each is under the
@@ -172,9 +174,9 @@ def leave_out(response: Response, file: Attachment, *, shown: str, by: User) -> 
     """
     _check_shown(response, shown)
     was_signed = bool(request_of(response).signatures)
-    waits = response.deliveries.filter(state=Sending.QUEUED).exists()
+    waits = response.deliveries.filter(state=DeliveryState.QUEUED).exists()
     mine = _in_hand(response, by=by)
-    put_along(mine, [each for each in mine.attachments.all() if each != file], by=by)
+    attach_files(mine, [each for each in mine.attachments.all() if each != file], by=by)
     if mine != response and waits:
         release.send(mine, by=by)
     if mine != response:
@@ -193,7 +195,7 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
         mine.note("Time changed.", by=by, now=timezone.now())
     if words.places is not None:
         readdress(mine, words.places, by=by)
-    put_along(mine, words.files, by=by)
+    attach_files(mine, words.files, by=by)
     return Response.objects.get(pk=mine.pk)
 
 
@@ -204,7 +206,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
     if not is_unsent(response):
         raise Stale("It was already sent and cannot be changed. Write a new one instead.")
     files = list(response.attachments.all())
-    failed = response.deliveries.filter(state=Sending.FAILED)
+    failed = response.deliveries.filter(state=DeliveryState.FAILED)
     for delivery in failed.filter(settled_at=None).order_by("pk"):
         check_sending.dismiss(delivery, by=by)
     if not failed.exists():

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 from crm.budget import Budget
 from crm.models import Account
 from responses.models.delivery import Delivery, DeliveryQuerySet
-from responses.models.sending import Act, Sending
+from responses.models.delivery_state import DeliveryAction, DeliveryState
 from scrm.db.locks import locked, update_in_order
 
 UNLIMITED = 1_000_000
@@ -24,7 +24,7 @@ def has_turn(delivery: Delivery, now: datetime) -> bool:
     """
     account = Account.objects.get(pk=delivery.account_id)
     # A removal is never delayed, and an account without limits is not locked.
-    if delivery.act == Act.WITHDRAW or not Budget.of(account.config).limits:
+    if delivery.act == DeliveryAction.WITHDRAW or not Budget.of(account.config).limits:
         return True
     account = locked(Account.objects.filter(pk=account.pk)).get()
     free, _until = room(account, now)
@@ -41,7 +41,7 @@ def hold_back(now: datetime) -> None:
         free, until = room(account, now)
         first = waiting().filter(account=account, send_after__gt=now)
         called = list(first.values_list("pk", flat=True)[:free])
-        queued = Delivery.objects.filter(state=Sending.QUEUED)
+        queued = Delivery.objects.filter(state=DeliveryState.QUEUED)
         update_in_order(queued.filter(pk__in=called), send_after=now)
         exceed = list(due_in_order(account, now).values_list("pk", flat=True)[free:])
         since = Coalesce("waits_since", "send_after")
@@ -63,13 +63,13 @@ def room(account: Account, now: datetime) -> tuple[int, datetime]:
 def due_in_order(account: Account, now: datetime) -> DeliveryQuerySet:
     """The account's due deliveries, oldest first."""
     since = Coalesce("waits_since", "send_after")
-    due = Delivery.objects.due(now).filter(account=account).exclude(act=Act.WITHDRAW)
+    due = Delivery.objects.due(now).filter(account=account).exclude(act=DeliveryAction.WITHDRAW)
     return due.order_by(since, "pk")
 
 
 def waiting() -> DeliveryQuerySet:
     """Deliveries that the limits of their accounts hold back, oldest first."""
     held_back = Delivery.objects.filter(
-        state=Sending.QUEUED, settled_at=None, response__state="released"
+        state=DeliveryState.QUEUED, settled_at=None, response__state="released"
     ).exclude(waits_since=None)
     return held_back.order_by("waits_since", "pk")

@@ -116,7 +116,7 @@ def named(among: QuerySet[Attachment], uuids: Iterable[object]) -> list[Attachme
     return list(among.filter(uuid__in=asked).order_by("pk")) if asked else []
 
 
-def put_along(response: Response, files: Sequence[Attachment], *, by: User) -> None:
+def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -> None:
     """Attach exactly these files, stored or not, and log the change in the response's history."""
     before = list(response.attachments.all())
     for file in files:

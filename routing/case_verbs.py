@@ -175,13 +175,13 @@ CASE_VERBS = (
         ),
     ),
     CaseVerb(
-        name="hand_over",
-        path="hand-over",
+        name="transfer",
+        path="transfer",
         key="h",
         label=__("Transfer"),
         place=Place.HEAD,
-        form=forms.HandOverForm,
-        run=lambda case, asked: case.hand_over(
+        form=forms.TransferForm,
+        run=lambda case, asked: case.transfer(
             to=asked.entered["department"],
             person=asked.entered["person"],
             by=asked.by,

@@ -1,6 +1,6 @@
 """Build the facts that routing rules are evaluated on, and store them with the event. Pure.
 
-One function serves mentions, offline touchpoints and trials of the rules on a case, so that all
+One function serves mentions, offline contacts and trials of the rules on a case, so that all
 three get the same result.
 """
 
@@ -57,7 +57,7 @@ class Origin:
 
     @classmethod
     def offline(cls, network: str, handle: str) -> Origin:
-        """Origin of a touchpoint that a user logged."""
+        """Origin of a offline_contact that a user logged."""
         return cls(network=network, handle=handle, stance=OFFLINE)
 
 

@@ -53,12 +53,12 @@ def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
 
     Raises Stale if the other department wrote something since: its text must not come along.
     """
-    transfer = CaseEvent.handed_over(by=by).filter(case=case.pk).last()
+    transfer = CaseEvent.transfers(by=by).filter(case=case.pk).last()
     if transfer is None:
         raise Stale(_CHANGED)
     later = case.events.filter(pk__gt=transfer.pk).exclude(by=by)
     if later.exclude(kind__in=LOOKING).exists():
         raise Stale("The new department has already worked on the case. It was not taken back.")
-    given = Notice.objects.filter(about=case.as_subject.key, kind=Notice.Kind.HANDED_OVER, by=by)
+    given = Notice.objects.filter(about=case.as_subject.key, kind=Notice.Kind.TRANSFERRED, by=by)
     given.filter(at__gte=transfer.at, read_at=None).delete()
     return transfer

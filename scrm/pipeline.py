@@ -34,7 +34,7 @@ def tick() -> None:
     """Start all work that is due, even if its nudges were lost."""
     now = timezone.now()
     # First: a restored database must be held before anything is sent from it.
-    restored_database.look(now=now)
+    restored_database.check(now=now)
     Source.objects.open_for_new_accounts(now=now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)
@@ -44,7 +44,7 @@ def tick() -> None:
     throttle.hold_back(now)
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
     nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
-    Trouble.objects.look(now=now)
+    Trouble.objects.update_open(now=now)
     wake_snoozed(now=now)
     Presence.objects.sweep(now=now)
     jobs = Job.objects.due(now)

@@ -31,7 +31,7 @@ SLOW = {
     "listening/test_fetch.py", "launcher/test_services.py", "responses/test_approvals.py",
     "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
     "responses/test_delivery_problems.py", "routing/test_case.py", "routing/test_inbox.py",
-    "routing/test_desk.py", "routing/test_inbox_query.py", "routing/test_issue.py",
+    "routing/test_case_panes.py", "routing/test_inbox_query.py", "routing/test_issue.py",
     "responses/test_bulk.py", "responses/test_drafts.py", "responses/test_issue_words.py",
     "responses/test_notices.py", "routing/test_offline_survey.py", "reports/test_map.py",
     "responses/test_corrections.py", "responses/test_record_check.py",

@@ -110,7 +110,7 @@ GET = {
     "crm:workspace routing:memberships sample:start",
 }
 POST = {
-    WORK: "routing:claim routing:give_back routing:hand_over responses:note routing:snooze "
+    WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign",
     READ: "routing:here routing:left",
@@ -379,7 +379,7 @@ def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> N
         assert agent
         assert admin
         case = Case.objects.get(pk=world.ids["case"])
-        case.hand_over(to=Department.objects.get(name="Sales"), by=agent, why="A group booking.")
+        case.transfer(to=Department.objects.get(name="Sales"), by=agent, why="A group booking.")
         assert case in Case.objects.visible_to(agent)
         assert case not in Case.objects.workable_by(agent)
         case.finish(by=admin, seen=case.last_inbound_id, now=timezone.now() + timedelta(hours=1))

@@ -123,7 +123,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "routing:claim": {"assignee": ""},
     "routing:give_back": {"seen": "@last_inbound", "why": ""},
-    "routing:hand_over": {"department": "@elsewhere", "person": "", "why": "Theirs."},
+    "routing:transfer": {"department": "@elsewhere", "person": "", "why": "Theirs."},
     "responses:note": {"form": uuid.UUID(int=9), "seen": "", "text": "Calls on Friday."},
     "routing:assign": {"person": "@member"},
     "routing:tag": {"was": "", "tags": "bag, seat"},

@@ -200,8 +200,10 @@ def test_what_the_sandbox_said_since_goes_too(
 ) -> None:
     """Fails if items of the sandbox's networks are kept: the case stayed."""
     hear(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
-    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "More", profile=case_of("late").profile)
-    record.log(touchpoint, by=agent)
+    offline_contact = record.OfflineContact(
+        uuid.uuid4(), "letter", "More", profile=case_of("late").profile
+    )
+    record.log(offline_contact, by=agent)
     begin(admin)
     assert not Case.objects.exists()
     assert not Interaction.objects.exists()
@@ -209,8 +211,8 @@ def test_what_the_sandbox_said_since_goes_too(
 
 
 def test_a_letter_of_somebody_real_stays_with_its_scan(sample: Sample, admin: User) -> None:
-    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "Dear Acme", name="Ms Real")
-    case = record.log(touchpoint, by=admin)
+    offline_contact = record.OfflineContact(uuid.uuid4(), "letter", "Dear Acme", name="Ms Real")
+    case = record.log(offline_contact, by=admin)
     scans = [
         Attachment.objects.create(
             interaction=each, name="scan.png", content_type="image/png", size=3,

@@ -66,8 +66,10 @@ def sample(
     agent: User, service: Department, microblog: Account, make_source: Callable[..., Source]
 ) -> Case:
     """A small sample: a recorded case with a scan, a sandbox account, a source and logins."""
-    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira")
-    case = record.log(touchpoint, by=agent)
+    offline_contact = record.OfflineContact(
+        uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira"
+    )
+    case = record.log(offline_contact, by=agent)
     Attachment.objects.create(
         interaction=case.last_inbound, name="scan.png", content_type="image/png", size=3,
         file=ContentFile(b"png", name="scan.png"),
@@ -185,8 +187,10 @@ def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Pa
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
     """Fails with RESTART IDENTITY."""
     start(browser)
-    touchpoint = record.Touchpoint(uuid.uuid4(), "letter", "The first real one", name="Ms Real")
-    assert record.log(touchpoint, by=admin).pk > sample.pk
+    offline_contact = record.OfflineContact(
+        uuid.uuid4(), "letter", "The first real one", name="Ms Real"
+    )
+    assert record.log(offline_contact, by=admin).pk > sample.pk
     assert browser.get(f"/cases/{sample.pk}/").status_code == 404
 
 
@@ -194,7 +198,7 @@ def test_the_ledger_refuses_deletes_before_and_after(browser: Client, admin: Use
     with pytest.raises(DatabaseError), transaction.atomic():
         Interaction.objects.all().delete()
     start(browser)
-    record.log(record.Touchpoint(uuid.uuid4(), "call", "Hello", name="Ms Real"), by=admin)
+    record.log(record.OfflineContact(uuid.uuid4(), "call", "Hello", name="Ms Real"), by=admin)
     with pytest.raises(DatabaseError), transaction.atomic():
         Interaction.objects.all().delete()
 

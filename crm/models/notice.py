@@ -66,7 +66,7 @@ class Notice(models.Model):
 
     class Kind(models.TextChoices):
         ASSIGNED = "assigned", "Assigned to you"
-        HANDED_OVER = "handed over", "Transferred to you"
+        TRANSFERRED = "transferred", "Transferred to you"
         MENTIONED = "mentioned", "You were mentioned"
         APPROVED = "approved", "Your text was approved"
         SENT_BACK = "sent back", "Your text was sent back"
@@ -78,7 +78,7 @@ class Notice(models.Model):
 
     LOOKS = {
         Kind.ASSIGNED: ("user-round", ""),
-        Kind.HANDED_OVER: ("arrow-right-left", ""),
+        Kind.TRANSFERRED: ("arrow-right-left", ""),
         Kind.MENTIONED: ("at-sign", ""),
         Kind.APPROVED: ("check", "ok"),
         Kind.SENT_BACK: ("corner-up-left", "warn"),

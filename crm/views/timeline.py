@@ -33,14 +33,14 @@ def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: 
     """Load the timeline for the query string. here: the URL of the page it belongs to."""
     form = TimelineForm(request.GET, met=met(profiles))
     before = request.GET.get("before", "")
-    touches, older = timeline(
+    activities, older = timeline(
         profiles, user=request.user, before=before, among=form.among(request.user)
     )
     target = request.htmx.target or ""
     alone = target in _PARTS
     context = {
         "alone": alone,
-        "days": by_day(touches),
+        "days": by_day(activities),
         "older": older,
         "asked": form,
         "here": here,

@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
 from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
+from responses.models.delivery_state import UNSETTLED, DeliveryAction, DeliveryState
 from responses.models.response import Response, seen_by
-from responses.models.sending import UNSETTLED, Act, Sending
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
 from scrm.channels.base import Outgoing, Receipt
@@ -38,13 +38,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
         One change to a post at a time: while another is on its way there, the rest wait.
         """
-        under_way = Q(state=Sending.SENDING) | Q(state=Sending.UNKNOWN, settle_after__isnull=False)
+        under_way = Q(state=DeliveryState.SENDING) | Q(
+            state=DeliveryState.UNKNOWN, settle_after__isnull=False
+        )
         others = Delivery.objects.filter(under_way, amends=OuterRef("amends"))
         busy = Exists(others.exclude(pk=OuterRef("pk")))
         return (
             self.filter(
                 Q(amends=None) | ~busy,
-                state=Sending.QUEUED,
+                state=DeliveryState.QUEUED,
                 settled_at=None,
                 response__state="released",
                 send_after__lte=now,
@@ -59,7 +61,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def overdue(self, now: datetime) -> DeliveryQuerySet:
         """Should have left long ago, in an outage: a human decides whether they still may."""
         return self.filter(
-            state=Sending.QUEUED,
+            state=DeliveryState.QUEUED,
             settled_at=None,
             response__state="released",
             send_after__lte=now - timedelta(seconds=settings.STALE_SEND_SECONDS),
@@ -67,7 +69,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def to_check(self, now: datetime) -> DeliveryQuerySet:
         """What needs a human: failed, unknown, come back, overdue; not what was replaced since."""
-        troubled = Q(state__in=[Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED])
+        troubled = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
         # Not a join: who takes one of these in hand compares and sets this row alone.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
         # Said twice, so that the index of what is unsettled is seen to hold all of them.
@@ -75,13 +77,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def to_settle(self, now: datetime) -> DeliveryQuerySet:
         """Unknown, and it is time to ask the network again."""
-        return self.filter(state=Sending.UNKNOWN, settled_at=None, settle_after__lte=now)
+        return self.filter(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__lte=now)
 
     def give_up_on_the_dead(self, now: datetime) -> int:
         """A sender that let its lease lapse died on the way: nobody knows what left."""
         return update_in_order(
-            self.filter(state=Sending.SENDING, lease_until__lt=now),
-            state=Sending.UNKNOWN,
+            self.filter(state=DeliveryState.SENDING, lease_until__lt=now),
+            state=DeliveryState.UNKNOWN,
             lease_until=None,
             settle_after=now,
             error="The sending process stopped. It may have been sent.",
@@ -114,11 +116,15 @@ class Delivery(models.Model):
     profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="deliveries")
     conversation = models.ForeignKey(Conversation, models.PROTECT, null=True, related_name="+")
     replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
-    act = models.CharField(max_length=10, choices=Act.choices, default=Act.SAY)
+    act = models.CharField(
+        max_length=10, choices=DeliveryAction.choices, default=DeliveryAction.SAY
+    )
     amends = models.ForeignKey("self", models.PROTECT, null=True, related_name="changes")
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     why = models.TextField(blank=True)
-    state = models.CharField(max_length=10, choices=Sending.choices, default=Sending.QUEUED)
+    state = models.CharField(
+        max_length=10, choices=DeliveryState.choices, default=DeliveryState.QUEUED
+    )
     send_after = models.DateTimeField(null=True)
     waits_since = models.DateTimeField("held back by the budget of its account since", null=True)
     tried_at = models.DateTimeField("the last try", null=True)
@@ -238,7 +244,7 @@ class Delivery(models.Model):
 
     @property
     def is_change(self) -> bool:
-        return self.act != Act.SAY
+        return self.act != DeliveryAction.SAY
 
     @property
     def receipt(self) -> Receipt:
@@ -251,16 +257,16 @@ class Delivery(models.Model):
         """Its state as a page says it."""
         if not self.is_change:
             return self.get_state_display()
-        if self.state == Sending.SENT:
-            return "Corrected" if self.act == Act.AMEND else "Taken down"
+        if self.state == DeliveryState.SENT:
+            return "Corrected" if self.act == DeliveryAction.AMEND else "Taken down"
         return f"{self.get_act_display()}: {self.get_state_display().lower()}"
 
     @property
     def trouble(self) -> str:
         """What a state that is none of the good ones means, as a sentence."""
-        if self.state == Sending.BOUNCED:
+        if self.state == DeliveryState.BOUNCED:
             return "The delivery bounced. The recipient did not get it."
-        if self.state == Sending.UNKNOWN:
+        if self.state == DeliveryState.UNKNOWN:
             what = "changed" if self.is_change else "sent"
             return f"It may or may not have been {what}."
         if not self.is_change:
@@ -275,20 +281,22 @@ class Delivery(models.Model):
     @property
     def went_wrong(self) -> bool:
         """Whether its last try did not end with the network having it, as far as is known."""
-        again = self.state == Sending.QUEUED and bool(self.error)
-        return again or self.state in {Sending.FAILED, Sending.UNKNOWN}
+        again = self.state == DeliveryState.QUEUED and bool(self.error)
+        return again or self.state in {DeliveryState.FAILED, DeliveryState.UNKNOWN}
 
     def back_to_queue(self, *, after: float, error: str, now: datetime) -> None:
         """It surely did not leave: try again later."""
-        self._settle(state=Sending.QUEUED, send_after=now + timedelta(seconds=after), error=error)
+        self._settle(
+            state=DeliveryState.QUEUED, send_after=now + timedelta(seconds=after), error=error
+        )
 
     def fail(self, error: str) -> None:
         """It did not leave and will not as it is: a human deals with it."""
-        self._settle(state=Sending.FAILED, error=error)
+        self._settle(state=DeliveryState.FAILED, error=error)
 
     def doubt(self, error: str, *, now: datetime) -> None:
         """It may have left: look it up before anything else is done."""
-        self._settle(state=Sending.UNKNOWN, error=error, settle_after=now)
+        self._settle(state=DeliveryState.UNKNOWN, error=error, settle_after=now)
         nudge("scrm.pipeline.settle", self.pk)
 
     @transaction.atomic
@@ -297,7 +305,7 @@ class Delivery(models.Model):
 
         look_again: when it is asked again; None leaves it to a human.
         """
-        mine = Delivery.objects.filter(pk=self.pk, state=Sending.UNKNOWN, settled_at=None)
+        mine = Delivery.objects.filter(pk=self.pk, state=DeliveryState.UNKNOWN, settled_at=None)
         if mine.update(settle_after=look_again):
             self._ring(f"{self.trouble} {self.error}")
 
@@ -308,11 +316,11 @@ class Delivery(models.Model):
         changed = Delivery.objects.filter(
             pk=self.pk,
             attempt_id=self.attempt_id,
-            state__in=[Sending.SENDING, Sending.UNKNOWN],
+            state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN],
             settled_at=None,
         ).update(lease_until=None, **values)
         self.refresh_from_db()
-        if changed and self.state == Sending.FAILED:
+        if changed and self.state == DeliveryState.FAILED:
             self._ring(f"{self.trouble} {self.error}")
         self.publish_change()
 
@@ -322,8 +330,8 @@ class Delivery(models.Model):
 
     def come_back(self, why: str) -> bool:
         """The other side gave it back: a human deals with it. Whether this call made it so."""
-        sent = Delivery.objects.filter(pk=self.pk, state=Sending.SENT)
-        if not sent.update(state=Sending.BOUNCED, error=why, settled_at=None):
+        sent = Delivery.objects.filter(pk=self.pk, state=DeliveryState.SENT)
+        if not sent.update(state=DeliveryState.BOUNCED, error=why, settled_at=None):
             return False
         self.refresh_from_db()
         self._ring(f"The delivery bounced. {why}")
@@ -339,6 +347,8 @@ class Delivery(models.Model):
 
         By what was written later, not by which sending is the newer one: it may be sent again.
         """
-        newer = Q(act=Act.WITHDRAW) | Q(act=Act.AMEND, response__gt=self.response_id)
-        there = Delivery.objects.filter(newer, amends=self.amends_id, state=Sending.SENT)
-        return self.act == Act.AMEND and there.exists()
+        newer = Q(act=DeliveryAction.WITHDRAW) | Q(
+            act=DeliveryAction.AMEND, response__gt=self.response_id
+        )
+        there = Delivery.objects.filter(newer, amends=self.amends_id, state=DeliveryState.SENT)
+        return self.act == DeliveryAction.AMEND and there.exists()

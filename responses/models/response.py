@@ -96,7 +96,7 @@ def seen_by(user: User, of: str = "") -> Q:
         return Q(**{f"{of}{name}": value for name, value in facts.items()})
 
     theirs = user.memberships.values("department")
-    handed = CaseEvent.handed_over(by=user).filter(case=OuterRef(f"{of}case"))
+    handed = CaseEvent.transfers(by=user).filter(case=OuterRef(f"{of}case"))
     out = holds(send_at=None) | holds(send_at__lte=timezone.now())  # not what is only planned
     case = holds(case__department__in=theirs) | (Exists(handed) & ~holds(case__status__in=CLOSED))
     return (

@@ -21,7 +21,7 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
     def open(self) -> TroubleQuerySet:
         return self.filter(ended_at=None)
 
-    def look(self, *, now: datetime) -> None:
+    def update_open(self, *, now: datetime) -> None:
         """Begin trouble for accounts whose deliveries fail repeatedly; end what is over.
 
         Two queries while nothing was tried and nothing is wrong.

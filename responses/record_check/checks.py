@@ -59,7 +59,7 @@ CHECKS = (
         """,
     ),
     Check(
-        "touchpoint",
+        "incoming",
         _("Incoming interactions"),
         _("Every interaction of a mention, case, response or feedback is in the ledger."),
         "Incoming interaction {subject} is missing from the ledger.",

@@ -18,7 +18,7 @@ from crm.ledger import lock_workspace
 from crm.models import Interaction
 from listening.models import Mention
 from responses.models import Delivery, Feedback
-from responses.models.sending import LEFT, Sending
+from responses.models.delivery_state import LEFT, DeliveryState
 from responses.outcome_guess import propose
 from routing.join import join_message
 from scrm.bus.nudge import nudge
@@ -187,7 +187,7 @@ def _await_an_answer(delivery: Delivery, *, now: datetime) -> None:
 
 def fall_silent(*, now: datetime) -> int:
     """Mark deliveries that drew no answer within their time → how many."""
-    due = Delivery.objects.filter(state=Sending.SENT, answer_due_at__lte=now)
+    due = Delivery.objects.filter(state=DeliveryState.SENT, answer_due_at__lte=now)
     silent = due.filter(feedback=None).values("pk")
     # Filter by the deadline again: an answer that arrives meanwhile clears it.
     mine = Delivery.objects.filter(pk__in=silent, answer_due_at__lte=now)

@@ -3,15 +3,15 @@ from __future__ import annotations
 from django import template
 
 from responses.models import Feedback, Response, ResponseRule
-from responses.models.sending import Sending
+from responses.models.delivery_state import DeliveryState
 from responses.rule_findings import Spoken, said_of
 
 register = template.Library()
 _Verdict = ResponseRule.Verdict
 TONES: dict[str, str] = {
-    Sending.FAILED: "bad",
-    Sending.BOUNCED: "bad",
-    Sending.UNKNOWN: "warn",
+    DeliveryState.FAILED: "bad",
+    DeliveryState.BOUNCED: "bad",
+    DeliveryState.UNKNOWN: "warn",
     Feedback.Outcome.THANKS: "ok",
     Feedback.Outcome.ANGRY: "bad",
     _Verdict.ALLOW: "ok",

@@ -11,8 +11,8 @@ from crm.access import StaffRequest
 from responses import check_sending, outbox
 from responses.forms import MarkSentForm
 from responses.models import Delivery
+from responses.models.delivery_state import DeliveryState
 from responses.models.response import Refused
-from responses.models.sending import Sending
 from responses.views.delivery_problems import render_delivery_problems
 from responses.views.lookup import changeable, delivery_to_act_on
 from routing.models.status import Stale
@@ -28,7 +28,7 @@ def delivery_problems(request: StaffRequest) -> HttpResponse:
 def check(request: StaffRequest, pk: int) -> HttpResponse:
     """Ask the network now whether a delivery of unknown state left."""
     delivery = delivery_to_act_on(request, pk)
-    unknown = Delivery.objects.filter(pk=delivery.pk, state=Sending.UNKNOWN)
+    unknown = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.UNKNOWN)
     if unknown.update(settle_after=timezone.now()):
         nudge("scrm.pipeline.settle", delivery.pk)
         messages.success(request, _("Checking with the network. Reload this page in a moment."))

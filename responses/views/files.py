@@ -30,7 +30,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         if file is None:
             raise Stale(_("This file is no longer attached."))
-        left = signing.leave_out(response, file, shown=shown, by=request.user)
+        left = signing.remove_file(response, file, shown=shown, by=request.user)
     except (Refused, Stale) as error:
         messages.error(request, str(error))
         return _back(request, response)

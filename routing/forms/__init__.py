@@ -5,11 +5,11 @@ from routing.forms.case import (
     AssignForm,
     CaseVerbForm,
     GroupForm,
-    HandOverForm,
     PriorityForm,
     ReasonForm,
     SnoozeForm,
     TagsForm,
+    TransferForm,
     UnaskedReasonForm,
 )
 from routing.forms.department import DepartmentForm, MemberForm
@@ -29,7 +29,6 @@ __all__ = [
     "CaseVerbForm",
     "DepartmentForm",
     "GroupForm",
-    "HandOverForm",
     "InboxForm",
     "IssueForm",
     "MemberForm",
@@ -41,5 +40,6 @@ __all__ = [
     "SaveViewForm",
     "SnoozeForm",
     "TagsForm",
+    "TransferForm",
     "UnaskedReasonForm",
 ]

@@ -39,7 +39,7 @@ class UnaskedReasonForm(CaseVerbForm):
     why = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
 
 
-class HandOverForm(CaseVerbForm):
+class TransferForm(CaseVerbForm):
     """Transfer to another department, or to a person there.
 
     Within the same department a case is assigned instead.

@@ -17,7 +17,7 @@ from routing.forms.offline_scans import HELP, ScansField
 from routing.models import Case
 from routing.offline.cells import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
 from routing.offline.find_person import NEW, chosen, find
-from routing.offline.record import Touchpoint
+from routing.offline.record import OfflineContact
 from scrm.web.form_fields import set_queryset
 
 _CHOICES = [(kind, look.label) for kind, look in OFFLINE_KINDS.items()]
@@ -30,7 +30,7 @@ _LABELS = {
 
 
 class OfflineForm(PlainForm):
-    """An offline touchpoint: who, what kind, what was said, when.
+    """An offline contact: who, what kind, what was said, when.
 
     `as_kind` adapts the form to a call, a letter or anything else.
     """
@@ -148,13 +148,13 @@ class OfflineForm(PlainForm):
                 % {"other": other.contact},
             )
 
-    def touchpoint(self) -> Touchpoint:
+    def offline_contact(self) -> OfflineContact:
         data, case, (phone, mail) = self.cleaned_data, self.cleaned_data["case"], self.reach
         who: Profile | Contact | None = self.who
         # No person was given: the customer of the case said it.
         if case and not (who or data["name"] or phone or mail):
             who = case.profile
-        return Touchpoint(
+        return OfflineContact(
             form=data["form"],
             kind=data["kind"],
             text=data["text"],

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as __
 
 from routing.forms.base import PlainForm
 from routing.offline.cells import Voice, voice
-from routing.offline.record import Touchpoint
+from routing.offline.record import OfflineContact
 from scrm.web.params import number
 
 STEP, MAX_ROWS = 10, 200
@@ -142,8 +142,8 @@ class GridForm(PlainForm):
         super().__init__(*args, **kwargs)
         self.grid = Grid(self.columns, self.data or self.initial)
 
-    def touchpoints(self, *, now: datetime) -> list[Touchpoint]:
-        """One touchpoint for each filled row; an empty list if there is any error.
+    def entered(self, *, now: datetime) -> list[OfflineContact]:
+        """One offline_contact for each filled row; an empty list if there is any error.
 
         The errors are shown at their cells.
         """
@@ -153,7 +153,7 @@ class GridForm(PlainForm):
         if self.errors or self.grid.wrong or self.grid.trouble:
             return []
         return [
-            Touchpoint(
+            OfflineContact(
                 # The same form with the same cells gives the same id: nothing is logged twice.
                 form=uuid.uuid5(self.cleaned_data["form"], mark + self.title()),
                 kind=self.kind,

@@ -261,7 +261,7 @@ def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> li
         return [cases.in_departments_of(user) if handed == 0 else cases.visible_to(user)]
     parts = [Case.objects.filter(department=department) for department in mine]
     if handed != 0:
-        events = CaseEvent.handed_over(by=user).values("case")
+        events = CaseEvent.transfers(by=user).values("case")
         elsewhere = Case.objects.exclude(status__in=CLOSED).exclude(department__in=mine)
         if isinstance(handed, int):
             events = events.filter(case__in=elsewhere).order_by("-pk")[:handed]

@@ -38,7 +38,7 @@ class CaseQuerySet(models.QuerySet["Case"]):
         """Their departments' cases, and those they handed over until these are done."""
         if user.sees_everything:
             return self
-        handed = CaseEvent.handed_over(by=user).filter(case=OuterRef("pk"))
+        handed = CaseEvent.transfers(by=user).filter(case=OuterRef("pk"))
         member = Membership.objects.filter(department=OuterRef("department"), user=user)
         return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
 
@@ -202,7 +202,7 @@ class Case(models.Model):
         self.log(Kind.RELEASED, by=by)
 
     @transaction.atomic
-    def hand_over(self, *, to: Department, by: User, why: str, person: User | None = None) -> None:
+    def transfer(self, *, to: Department, by: User, why: str, person: User | None = None) -> None:
         """Pass it on with a reason and its whole context."""
         before = self.department
         self.compare_and_set(
@@ -210,12 +210,12 @@ class Case(models.Model):
         )
         restrict(self.conversations)
         self.log(
-            Kind.HANDED_OVER, by=by, why=why, from_=before.name, to=to.name,
+            Kind.TRANSFERRED, by=by, why=why, from_=before.name, to=to.name,
             person=str(person) if person else "",
         )  # fmt: skip
         Notice.give(
             [person] if person else [],
-            Notice.Kind.HANDED_OVER,
+            Notice.Kind.TRANSFERRED,
             by=by,
             about=self.as_subject,
             text=why,

@@ -22,7 +22,7 @@ class CaseEvent(models.Model):
         REOPENED = "reopened", "Reopened"
         CLAIMED = "claimed", "Taken"
         RELEASED = "released", "Unassigned"
-        HANDED_OVER = "handed over", "Transferred"
+        TRANSFERRED = "transferred", "Transferred"
         NOTED = "noted", "Internal note"
         SNOOZED = "snoozed", "Snoozed"
         WOKEN = "woken", "Snooze ended"
@@ -55,13 +55,13 @@ class CaseEvent(models.Model):
             models.Index(fields=["case", "at"], name="event_of_case"),
             models.Index(
                 fields=["by", "case"],
-                name="event_handed_over",
-                condition=models.Q(kind="handed over"),
+                name="event_transferred",
+                condition=models.Q(kind="transferred"),
             ),
             models.Index(
                 fields=["by", "-id"],
                 name="event_handed_last",
-                condition=models.Q(kind="handed over"),
+                condition=models.Q(kind="transferred"),
                 include=["case"],
             ),
             models.Index(
@@ -77,10 +77,10 @@ class CaseEvent(models.Model):
         return f"{self.get_kind_display()}: {self.why}"
 
     @classmethod
-    def handed_over(cls, *, by: User) -> models.QuerySet[CaseEvent]:
+    def transfers(cls, *, by: User) -> models.QuerySet[CaseEvent]:
         """What they passed on, and did not take back."""
         back = cls.objects.filter(by=by, undoes__isnull=False)  # nobody else takes it back
-        theirs = cls.objects.filter(kind=cls.Kind.HANDED_OVER, by=by)
+        theirs = cls.objects.filter(kind=cls.Kind.TRANSFERRED, by=by)
         return theirs.exclude(pk__in=back.values("undoes"))
 
 

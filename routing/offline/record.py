@@ -1,4 +1,4 @@
-"""Log offline touchpoints: calls, letters, comment cards, survey answers, events.
+"""Log offline contacts: calls, letters, comment cards, survey answers, events.
 
 They are recorded in the ledger and routed by the same rules as online mentions.
 """
@@ -36,10 +36,10 @@ class LoggedAlready(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Touchpoint:
-    """One offline touchpoint as a user entered it.
+class OfflineContact:
+    """One offline contact as a user entered it.
 
-    form: the form's UUID, so that one click logs one touchpoint. kind: one of
+    form: the form's UUID, so that one click logs one offline_contact. kind: one of
     `crm.offline_kinds`. profile or contact: who it was, if known; else phone, mail and name
     identify a new profile. said_at: aware, when it was said; None means now.
     """
@@ -59,27 +59,30 @@ class Touchpoint:
 
 @transaction.atomic
 def log(
-    touchpoint: Touchpoint,
+    offline_contact: OfflineContact,
     *,
     by: User,
     scans: Iterable[Attachment] = (),
     now: datetime | None = None,
 ) -> Case:
-    """Record and route a touchpoint → its case. The same form again returns the first case.
+    """Record and route a offline_contact → its case. The same form again returns the first case.
 
     scans: attachments, stored or not; those with a name and size that are attached already are
     skipped. Raises LoggedAlready if the form was logged before with a different text.
     """
-    logged = log_all([touchpoint], by=by, now=now)
-    case = Case.objects.get(pk=logged.cases[touchpoint.form])
-    if not logged.new and not _recorded(touchpoint).filter(text=_text(touchpoint)).exists():
+    logged = log_all([offline_contact], by=by, now=now)
+    case = Case.objects.get(pk=logged.cases[offline_contact.form])
+    if (
+        not logged.new
+        and not _recorded(offline_contact).filter(text=_text(offline_contact)).exists()
+    ):
         raise LoggedAlready(case)
-    _attach(scans, _recorded(touchpoint).get())
+    _attach(scans, _recorded(offline_contact).get())
     return case
 
 
-def _recorded(touchpoint: Touchpoint) -> QuerySet[Interaction]:
-    return Interaction.objects.filter(scope=SCOPE, key=str(touchpoint.form))
+def _recorded(offline_contact: OfflineContact) -> QuerySet[Interaction]:
+    return Interaction.objects.filter(scope=SCOPE, key=str(offline_contact.form))
 
 
 def _attach(scans: Iterable[Attachment], said: Interaction) -> None:
@@ -103,34 +106,38 @@ class Logged:
 
 
 @transaction.atomic
-def log_all(touchpoints: Sequence[Touchpoint], *, by: User, now: datetime | None = None) -> Logged:
-    """Record and route touchpoints.
+def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None = None) -> Logged:
+    """Record and route offline contacts.
 
-    The number of statements is constant, unless touchpoints name contacts.
+    The number of statements is constant, unless they name contacts.
     """
     now = now or timezone.now()
     matcher = current_matcher()
-    entries = [_entry(touchpoint, by) for touchpoint in touchpoints]
+    entries = [_entry(offline_contact, by) for offline_contact in entered]
     # Match before record(): it takes the ledger's lock, which every writer waits for.
     found = [matcher.match(entry.title, entry.text) for entry in entries]
     rows = record(entries, now=now)
     hits = {row.interaction: each for row, each in zip(rows, found, strict=True) if row.new}
     keep_offline_matches(hits)
     topics = found_topics(hits)
-    logged = list(zip(touchpoints, entries, rows, strict=True))
+    logged = list(zip(entered, entries, rows, strict=True))
     arrivals = [
-        _arrival(touchpoint, entry, row, topics[row.interaction], by, now)
-        for touchpoint, entry, row in logged
+        _arrival(offline_contact, entry, row, topics[row.interaction], by, now)
+        for offline_contact, entry, row in logged
         if row.new
     ]
     placed = take_in(arrivals, now=now)
     before = _cases_of(row.conversation for row in rows if not row.new)
     return Logged(
         cases={
-            touchpoint.form: placed.get(row.interaction) or before[row.conversation]
-            for touchpoint, _said, row in logged
+            offline_contact.form: placed.get(row.interaction) or before[row.conversation]
+            for offline_contact, _said, row in logged
         },
-        new={touchpoint.form: row.interaction for touchpoint, _said, row in logged if row.new},
+        new={
+            offline_contact.form: row.interaction
+            for offline_contact, _said, row in logged
+            if row.new
+        },
     )
 
 
@@ -139,59 +146,61 @@ def _cases_of(conversations: Iterable[int]) -> dict[int, int]:
     return dict(links.values_list("conversation_id", "case_id"))
 
 
-def _entry(touchpoint: Touchpoint, by: User) -> Entry:
+def _entry(offline_contact: OfflineContact, by: User) -> Entry:
     return Entry(
         scope=SCOPE,
-        key=str(touchpoint.form),
-        author=_author(touchpoint),
+        key=str(offline_contact.form),
+        author=_author(offline_contact),
         channel="manual",
-        kind=touchpoint.kind,
+        kind=offline_contact.kind,
         visibility="private",
-        title=touchpoint.title,
-        text=_text(touchpoint),
-        occurred_at=touchpoint.said_at,
+        title=offline_contact.title,
+        text=_text(offline_contact),
+        occurred_at=offline_contact.said_at,
         staff=by.pk,
     )
 
 
-def _author(touchpoint: Touchpoint) -> Author:
-    """Return the author under whose profile the touchpoint is recorded.
+def _author(offline_contact: OfflineContact) -> Author:
+    """Return the author under whose profile the offline_contact is recorded.
 
     A known profile stays as it is. A phone number or a mail address is a profile of its own. A
-    contact without either gets one profile for all touchpoints, and an unknown person a new one
+    contact without either gets one profile for all of them, and an unknown person a new one
     for each.
     """
-    known, contact = touchpoint.profile, touchpoint.contact
-    name = touchpoint.name or (contact.name if contact else "")
+    known, contact = offline_contact.profile, offline_contact.contact
+    name = offline_contact.name or (contact.name if contact else "")
     if known:
         return Author(known.network, known.key, known.handle, known.name, known.url, known.reach)
-    if touchpoint.phone and (touchpoint.kind == "call" or not touchpoint.mail):
-        return Author("phone", touchpoint.phone, handle=touchpoint.phone, name=name)
-    if touchpoint.mail:
-        return Author("email", touchpoint.mail, handle=readable(touchpoint.mail), name=name)
+    if offline_contact.phone and (offline_contact.kind == "call" or not offline_contact.mail):
+        return Author("phone", offline_contact.phone, handle=offline_contact.phone, name=name)
+    if offline_contact.mail:
+        return Author(
+            "email", offline_contact.mail, handle=readable(offline_contact.mail), name=name
+        )
     if contact:
         return Author(SCOPE, f"contact-{contact.uuid}", name=name)
-    return Author(SCOPE, str(touchpoint.form), name=name or _("Unknown"))
+    return Author(SCOPE, str(offline_contact.form), name=name or _("Unknown"))
 
 
-def _text(touchpoint: Touchpoint) -> str:
+def _text(offline_contact: OfflineContact) -> str:
     """The text, followed by the name, phone and mail that the author's profile does not hold."""
-    author = _author(touchpoint)
+    author = _author(offline_contact)
     held = {author.key, author.name, author.handle}
     also = [
         f"{label}: {fact}"
         for label, fact in (
-            (_("Name"), touchpoint.name),
-            (_("Phone"), touchpoint.phone),
-            (_("Mail"), touchpoint.mail),
+            (_("Name"), offline_contact.name),
+            (_("Phone"), offline_contact.phone),
+            (_("Mail"), offline_contact.mail),
         )
         if fact and fact not in held
     ]
-    return "\n\n".join([touchpoint.text, *(["\n".join(also)] if also else [])])
+    return "\n\n".join([offline_contact.text, *(["\n".join(also)] if also else [])])
 
 
 def _arrival(
-    touchpoint: Touchpoint,
+    offline_contact: OfflineContact,
     entry: Entry,
     row: Recorded,
     topics: tuple[FoundTopic, ...],
@@ -199,7 +208,7 @@ def _arrival(
     now: datetime,
 ) -> Arrival:
     contact, kind = row.contact, row.contact_kind
-    named = touchpoint.contact
+    named = offline_contact.contact
     if named and contact is None:
         profile = Profile.objects.get(pk=row.profile or 0)
         profile.link_to(named, by=by, evidence=_("Named when this was logged."), now=now)
@@ -210,7 +219,7 @@ def _arrival(
         conversation=row.conversation,
         profile=row.profile or 0,
         contact=contact,
-        said_at=min(touchpoint.said_at or now, now),
+        said_at=min(offline_contact.said_at or now, now),
         facts=facts(
             entry,
             Origin.offline(SCOPE, handle),
@@ -218,6 +227,6 @@ def _arrival(
             contact_kind=kind if contact else None,
         ),
         topics=topics,
-        case=touchpoint.case.pk if touchpoint.case else None,
+        case=offline_contact.case.pk if offline_contact.case else None,
         by=by.pk,
     )

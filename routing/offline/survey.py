@@ -22,7 +22,7 @@ from routing.offline import record
 from routing.offline.cells import Voice, voice
 from routing.offline.column_guess import FAULT, LINE, SCORE, TEXT
 from routing.offline.csv_file import Row, Sheet, Unreadable, read, written
-from routing.offline.record import Touchpoint
+from routing.offline.record import OfflineContact
 from scrm.bus.nudge import nudge
 from scrm.db.locks import locked
 from scrm.db.retry import again
@@ -187,7 +187,7 @@ def try_again(job: Job) -> None:
 def bring_in(job: Job) -> None:
     """Record the good rows of the job's file.
 
-    A second run after a crash records no row twice: the key of a touchpoint is made of the job
+    A second run after a crash records no row twice: the key of a offline_contact is made of the job
     and the line.
     """
     try:
@@ -210,7 +210,7 @@ def bring_in(job: Job) -> None:
 def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
     record.log_all(
         [
-            Touchpoint(
+            OfflineContact(
                 form=uuid.uuid5(job.uuid, str(line)),
                 kind="survey answer",
                 text=said.text,

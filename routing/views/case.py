@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
-from crm.timeline import timeline as touchpoints
+from crm.timeline import timeline as party_timeline
 from routing import case_page
 from routing.inbox.rows import due_words
 from routing.models import Case, Presence
@@ -80,7 +80,7 @@ def page(
         return render(request, "routing/_opened.html", context, status=status)
     shown = listing(request)
     context |= {"listing": shown, **list_context(request, shown), "current": case.pk}
-    return render(request, "routing/desk.html", context, status=status)
+    return render(request, "routing/inbox.html", context, status=status)
 
 
 def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
@@ -88,12 +88,12 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
     party = case_page.party(case)
-    touches, older = touchpoints(party, user=user, most=6)
+    activities, older = party_timeline(party, user=user, most=6)
     return {
         **_now(request, case),
         "profiles": party.prefetch_related("links__contact"),
-        "touches": touches,
-        "more_touches": bool(older),
+        "activities": activities,
+        "more_activities": bool(older),
         "others": case_page.other_cases(case, user),
         "query": address_query(request),
         "present": _present(case, request),

@@ -87,7 +87,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
     shown = listing(request)
     context = {"listing": shown, **list_context(request, shown)}
     part = request.htmx.target == "cases"
-    template = "routing/_cases.html" if part else "routing/desk.html"
+    template = "routing/_cases.html" if part else "routing/inbox.html"
     return render(request, template, context, status=200 if shown.form.is_valid() else 422)
 
 

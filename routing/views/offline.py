@@ -63,7 +63,7 @@ def _log(request: StaffRequest) -> HttpResponse:
         *as_attachments(form.cleaned_data["scans"], by=request.user),
     ]
     try:
-        logged = record.log(form.touchpoint(), by=request.user, scans=scans)
+        logged = record.log(form.offline_contact(), by=request.user, scans=scans)
     except record.LoggedAlready as before:
         form.renew(
             _("This form was already logged in %(case)s. Nothing "
@@ -75,7 +75,7 @@ def _log(request: StaffRequest) -> HttpResponse:
 
 
 def _case(request: StaffRequest, asked: str) -> Case | None:
-    """The case to add the touchpoint to; 404 if the user may not work on it."""
+    """The case to add the offline_contact to; 404 if the user may not work on it."""
     if not asked:
         return None
     return get_object_or_404(Case.objects.workable_by(request.user), pk=number(asked) or 0)

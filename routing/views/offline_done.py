@@ -1,4 +1,4 @@
-"""The answer after touchpoints were logged: where they went, and a link to log another."""
+"""The answer after offline contacts were logged: where they went, and a link to log another."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from routing.models import Case
 
 
 def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpResponse:
-    """Redirect to the case if all touchpoints are in one that the user may see; else to the inbox.
+    """Redirect to the case if all of them are in one that the user may see; else to the inbox.
 
-    cases: the case's id for each touchpoint. again: URL where the next one is logged.
+    cases: the case's id for each offline_contact. again: URL where the next one is logged.
     """
     rows = {row.pk: row for row in Case.objects.filter(pk__in=cases).select_related("department")}
     visible = set(Case.objects.visible_to(request.user).filter(pk__in=rows).values_list(flat=True))

@@ -41,10 +41,10 @@ def _grid(request: StaffRequest, kind: type[GridForm], tab: str) -> HttpResponse
         return _page(request, kind(initial=dict(request.POST.items())), tab)
     form = kind(request.POST)
     now = timezone.now()
-    touchpoints = form.touchpoints(now=now)
-    if not touchpoints:
+    entered = form.entered(now=now)
+    if not entered:
         return _page(request, form, tab, status=422)
-    logged = record.log_all(touchpoints, by=request.user, now=now)
+    logged = record.log_all(entered, by=request.user, now=now)
     return after(request, list(logged.cases.values()), again=reverse(f"routing:new_{tab}"))
 
 

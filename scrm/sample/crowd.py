@@ -121,7 +121,7 @@ def _hand_over(stage: Stage, case: Case, person: User) -> None:
     name = stage.rng.choice([SERVICE, SALES, TECHNICAL])
     if name != case.department.name:
         to = stage.workspace.departments[name]
-        case.hand_over(to=to, by=person, why=stage.rng.choice(words.HANDOVERS))
+        case.transfer(to=to, by=person, why=stage.rng.choice(words.HANDOVERS))
 
 
 def _note(stage: Stage, case: Case, person: User) -> None:

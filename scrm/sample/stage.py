@@ -19,7 +19,7 @@ from responses.compose import Place, Words
 from responses.models import Delivery, Response
 from routing.models import Case, Issue
 from routing.offline import record
-from routing.offline.record import Touchpoint
+from routing.offline.record import OfflineContact
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 from scrm.pipeline import MAX_PER_TASK, process
@@ -110,10 +110,10 @@ class Stage:
         profile: Profile | None = None,
     ) -> Case:
         """Log an offline interaction."""
-        touchpoint = Touchpoint(
+        offline_contact = OfflineContact(
             uuid.uuid4(), kind, text, name, phone, profile, said_at=timezone.now()
         )
-        return record.log(touchpoint, by=self.workspace.people[by])
+        return record.log(offline_contact, by=self.workspace.people[by])
 
 
 def date_what_we_said() -> None:

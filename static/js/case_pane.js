@@ -1,7 +1,7 @@
 // Keys and typed text go to the right case: this file knows which case the pane beside the list
 // shows, and which one is on its way there. It is loaded on every page; most have no such pane.
 
-export const hasPane = Boolean(document.querySelector("main.desk"));
+export const hasPane = Boolean(document.querySelector("main.inbox"));
 
 // loading: the case that was asked for last, as { id }, until its answer is there; null otherwise.
 // verbs: requests of forms whose answers are not there yet; an answer may open another case.
@@ -29,5 +29,5 @@ export function caseNumber(address) {
 
 // comingCase() has changed: typed_resume.js looks whether typed text has its field now.
 export function announceSettled() {
-  document.dispatchEvent(new CustomEvent("desk-settled"));
+  document.dispatchEvent(new CustomEvent("case-settled"));
 }

@@ -47,7 +47,7 @@ export function openCaseOfRow(row) {
 // For everything that depends on which case the pane shows. Also called where it shows none.
 function caseShown() {
   const id = paneElement()?.dataset.case;
-  document.querySelector("main.desk").classList.toggle("has-case", Boolean(id));
+  document.querySelector("main.inbox").classList.toggle("has-case", Boolean(id));
   document.body.classList.toggle("in-case", Boolean(id));
   if (!id) return;
   document.title = `#${id} ${document.querySelector(".case-title h1")?.textContent || ""} · scrm`;

@@ -22,7 +22,7 @@ export function placeText(typed) {
   typed.isNext = false;
   if (typed.over) explain(typed, typed.over);
   else if (typed.path) placeOnPage(typed);
-  else if (comingCase() === null) placeInCase(typed); // otherwise "desk-settled" follows
+  else if (comingCase() === null) placeInCase(typed); // otherwise "case-settled" follows
 }
 
 export function placeAllTexts() {

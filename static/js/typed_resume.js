@@ -14,7 +14,7 @@ document.addEventListener("htmx:afterSettle", ({ target }) => {
   for (const typed of typedTexts) typed.asked = false;
   placeAllTexts();
 });
-document.addEventListener("desk-settled", placeAllTexts);
+document.addEventListener("case-settled", placeAllTexts);
 document.body.addEventListener("connected", placeAllTexts);
 
 function explainFailure({ type, target }) {

@@ -62,7 +62,7 @@ def _confidential(world: World, case: Case, agent: User, teammate: User, sales: 
     """Transferred to a restricted department: the agent may follow the case, but neither read on
     nor write."""
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
-    case.hand_over(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
+    case.transfer(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
 
 
 def _mute(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
@@ -200,7 +200,7 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
 
     Fails if the composer has only a sentence and no field.
     """
-    said = record.Touchpoint(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
+    said = record.OfflineContact(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
     case = record.log(said, by=agent)
     page = windows.open(agent, case.get_absolute_url())
     typed(page)

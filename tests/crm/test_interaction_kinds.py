@@ -26,7 +26,7 @@ def written() -> Iterator[str]:
     for path in sources():
         for call in ast.walk(ast.parse(path.read_text())):
             name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
-            if isinstance(call, ast.Call) and name in {"Entry", "Item", "Touchpoint"}:
+            if isinstance(call, ast.Call) and name in {"Entry", "Item", "OfflineContact"}:
                 for keyword in call.keywords:
                     if keyword.arg == "kind":
                         yield from _constants(keyword.value)

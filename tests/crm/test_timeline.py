@@ -68,8 +68,8 @@ def publish(say: Say, service: Department, admin: User, microblog: Account) -> C
 
 
 def texts(contact: Contact, user: User, **wanted: Any) -> list[str]:
-    touches, _older = timeline(Profile.objects.of_contact(contact), user=user, **wanted)
-    return [touch.interaction.text for touch in touches]
+    activities, _older = timeline(Profile.objects.of_contact(contact), user=user, **wanted)
+    return [activity.interaction.text for activity in activities]
 
 
 def test_it_joins_all_profiles_newest_first(director: Contact, say: Say, agent: User) -> None:
@@ -122,8 +122,8 @@ def test_pages_neither_lose_nor_double_what_was_said_at_the_same_moment(
     older = 0
     while True:
         profiles = Profile.objects.of_contact(director)
-        touches, older = timeline(profiles, user=agent, before=str(older), most=3)
-        seen += [touch.interaction.text for touch in touches]
+        activities, older = timeline(profiles, user=agent, before=str(older), most=3)
+        seen += [activity.interaction.text for activity in activities]
         if not older:
             break
     assert seen == texts(director, agent)

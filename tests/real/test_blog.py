@@ -22,7 +22,7 @@ from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down
 from responses.models import Delivery, Feedback, Response
-from responses.models.sending import Sending
+from responses.models.delivery_state import DeliveryState
 from routing.models import Case, Issue
 from scrm import pipeline
 from scrm.channels.base import FetchRequest
@@ -94,10 +94,10 @@ def sweep() -> None:
     """Do what the tick does for deliveries, as if time had passed."""
     for _ in range(4):
         now = timezone.now()
-        Delivery.objects.filter(state=Sending.SENDING).update(lease_until=now - timedelta(1))
-        Delivery.objects.filter(state=Sending.QUEUED).update(send_after=now)
+        Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=now - timedelta(1))
+        Delivery.objects.filter(state=DeliveryState.QUEUED).update(send_after=now)
         Delivery.objects.give_up_on_the_dead(now)
-        Delivery.objects.filter(state=Sending.UNKNOWN).update(settle_after=now)
+        Delivery.objects.filter(state=DeliveryState.UNKNOWN).update(settle_after=now)
         for each in Delivery.objects.to_settle(now):
             outbox.settle(each)
         for each in Delivery.objects.due(timezone.now()):
@@ -155,7 +155,7 @@ class TestTheRound:
     ) -> None:
         said = state("He had a second seat.\n\nSee https://skyward.example/seats")
         sending = said.deliveries.get()
-        assert sending.state == Sending.SENT
+        assert sending.state == DeliveryState.SENT
         assert len(blog.posts()) == 1
         page = blog.get(sending.url.partition(f":{blog.port}/")[2])
         assert '<a href="https://skyward.example/seats"' in page
@@ -177,7 +177,7 @@ class TestTheRound:
 
         # Our answer waits until the comment is approved, and then is published under it once.
         refused = answer_to(case, agent, "Dear Ann, you are right.")
-        assert refused.state == Sending.FAILED
+        assert refused.state == DeliveryState.FAILED
         assert "still held for moderation" in refused.error
         approve_all(blog)
         check_sending.send_again(refused, by=agent)
@@ -307,7 +307,7 @@ class TestKilled:
         assert killed_at(where, when, lambda: pipeline.deliver(sending.pk)) == signal.SIGKILL
         sweep()
         sending.refresh_from_db()
-        assert sending.state == Sending.SENT
+        assert sending.state == DeliveryState.SENT
         assert len(blog.posts()) == 1
         drafts = "echo count(get_posts(['post_status'=>'draft,trash','numberposts'=>-1]));"
         assert blog.php(drafts) == "0"
@@ -328,7 +328,7 @@ class TestKilled:
         assert killed_at(where, when, lambda: pipeline.deliver(sending.pk)) == signal.SIGKILL
         sweep()
         sending.refresh_from_db()
-        assert sending.state == Sending.SENT
+        assert sending.state == DeliveryState.SENT
         assert len([each for each in blog.comments() if each["parent"]]) == 1
         listen()
         assert Interaction.objects.count() == 3
@@ -356,18 +356,18 @@ class TestTrouble:
         blog.die_at_next_publish()
         outbox.deliver(sending)
         sending.refresh_from_db()
-        assert sending.state == Sending.UNKNOWN
+        assert sending.state == DeliveryState.UNKNOWN
         page = as_(agent).get(reverse("responses:delivery_problems")).content.decode()
         assert "It may or may not have been sent." in page
         assert "closed the connection" in page
         blog.stop()
         outbox.settle(sending)
         sending.refresh_from_db()
-        assert sending.state == Sending.UNKNOWN
+        assert sending.state == DeliveryState.UNKNOWN
         blog.start()
         sweep()
         sending.refresh_from_db()
-        assert sending.state == Sending.SENT
+        assert sending.state == DeliveryState.SENT
         assert len(blog.posts()) == 1
 
     def test_it_is_down_before_a_post(
@@ -377,7 +377,7 @@ class TestTrouble:
         blog.stop()
         outbox.deliver(sending)
         sending.refresh_from_db()
-        assert sending.state == Sending.QUEUED
+        assert sending.state == DeliveryState.QUEUED
         assert "cannot be reached" in sending.error
         blog.start()
         sweep()
@@ -401,7 +401,7 @@ class TestTrouble:
         (comment,) = blog.comments()
         blog.php(there % comment["id"])
         sending = answer_to(Case.objects.get(), agent, "Dear Ann.")
-        assert sending.state == Sending.FAILED
+        assert sending.state == DeliveryState.FAILED
         assert words in sending.error
         assert words in as_(agent).get(reverse("responses:delivery_problems")).content.decode()
         assert blog.comments() == []
@@ -423,12 +423,12 @@ class TestTrouble:
         correction = correct(said, new, over=said.pk, by=agent)
         sweep()
         sending = correction.deliveries.get()
-        assert sending.state == Sending.FAILED
+        assert sending.state == DeliveryState.FAILED
         assert words in sending.error
         assert words in as_(agent).get(correction.get_absolute_url()).content.decode()
         take_down(said, why="Gone anyway.", over=newest(said).pk, by=agent)
         sweep()
-        assert said.deliveries.get(act="withdraw").state == Sending.SENT
+        assert said.deliveries.get(act="withdraw").state == DeliveryState.SENT
         assert blog.posts() == []
 
     def test_a_password_that_was_revoked(
@@ -439,7 +439,7 @@ class TestTrouble:
         account.save()
         sending = state().deliveries.get()
         words = "does not accept this user name and application password"
-        assert sending.state == Sending.FAILED
+        assert sending.state == DeliveryState.FAILED
         assert words in sending.error
         assert words in as_(agent).get(reverse("responses:delivery_problems")).content.decode()
         each = source()
@@ -473,6 +473,6 @@ class TestTrouble:
         for api in ("/index.php?rest_route=/", "/wp-json/" if blog.pretty else "/?rest_route=/"):
             account.config = {**account.config, "api": f"{blog.address}{api}"}
             account.save()
-            assert state(api).deliveries.get().state == Sending.SENT
+            assert state(api).deliveries.get().state == DeliveryState.SENT
             listen()
         assert len(blog.posts()) == 2

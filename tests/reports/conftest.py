@@ -48,8 +48,8 @@ def busy_day(
     _they_are_of_all_sorts(sales)
     _we_answer(agent, admin, service, microblog)
     _trouble(make_source)
-    touchpoint = record.Touchpoint(uuid.uuid4(), "call", "He rang.", name="Mr Ferreira")
-    record.log(touchpoint, by=agent)
+    offline_contact = record.OfflineContact(uuid.uuid4(), "call", "He rang.", name="Mr Ferreira")
+    record.log(offline_contact, by=agent)
     community.post(NETWORK, "fay", "@SkywardAir hello?")
     _listen(and_route=False)
 

@@ -272,7 +272,7 @@ def test_an_author_no_longer_reads_what_became_restricted(
     assert "threw me off" in browser.get(url("edit", held)).content.decode()
     sales.is_restricted = True
     sales.save()
-    held.case.hand_over(to=sales, by=lead, why="A matter for them")
+    held.case.transfer(to=sales, by=lead, why="A matter for them")
     assert browser.get(url("edit", held)).status_code == 403
     assert "threw me off" not in browser.get(held.get_absolute_url()).content.decode()
     approvals = as_(lead).get(reverse("responses:approvals")).content.decode()
@@ -285,7 +285,7 @@ def _leave(response: Response, sales: Department) -> None:
 
 def _hand_over(response: Response, sales: Department) -> None:
     assert response.case
-    response.case.hand_over(to=sales, by=response.author, why="Theirs")
+    response.case.transfer(to=sales, by=response.author, why="Theirs")
 
 
 def _become_reader(response: Response, sales: Department) -> None:

@@ -20,7 +20,7 @@ from responses import check_sending, corrections, outbox, release, throttle
 from responses.compose import Words, state_publicly
 from responses.corrections import current, newest
 from responses.models import Delivery, Response, ResponseRule
-from responses.models.sending import Act, Sending
+from responses.models.delivery_state import DeliveryAction, DeliveryState
 from routing.models import Case, Issue
 from routing.models.status import Stale
 from scrm import pipeline
@@ -71,9 +71,11 @@ def sweep() -> None:
     """Process everything that is due, after the leases of dead workers have lapsed."""
     for _ in range(3):
         past = timezone.now() - timedelta(seconds=1)
-        Delivery.objects.filter(state=Sending.SENDING).update(lease_until=past)
-        Delivery.objects.filter(state=Sending.UNKNOWN, settled_at=None).update(settle_after=past)
-        Delivery.objects.filter(state=Sending.QUEUED).update(send_after=timezone.now())
+        Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=past)
+        Delivery.objects.filter(state=DeliveryState.UNKNOWN, settled_at=None).update(
+            settle_after=past
+        )
+        Delivery.objects.filter(state=DeliveryState.QUEUED).update(send_after=timezone.now())
         pipeline.tick()
         for pk in Delivery.objects.to_settle(timezone.now()).values_list("pk", flat=True):
             pipeline.settle(pk)
@@ -236,10 +238,10 @@ def test_a_change_survives_kill_9_at_every_step(
     pk = change(act).pk
     where = where.format(change="rewrite" if act == "amend" else "remove")
     assert killed_at(where, when, lambda: pipeline.deliver(pk)) == signal.SIGKILL
-    assert change(act).state in {Sending.QUEUED, Sending.SENDING, Sending.SENT}
+    assert change(act).state in {DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT}
 
     sweep()
-    assert change(act).state == Sending.SENT
+    assert change(act).state == DeliveryState.SENT
     assert Interaction.objects.filter(revises__isnull=False).count() == 1
     texts = list(Post.objects.filter(network=BLOG).values_list("text", flat=True))
     assert texts == (["We wrote too much about him."] if act == "amend" else [])
@@ -249,10 +251,10 @@ def test_a_lost_answer_is_no_success_and_is_made_good(stated: Response, agent: U
     correct(stated, words(), by=agent)
     Fault.objects.create(network=BLOG, call="send", mode="answer lost")
     outbox.deliver(change("amend"))
-    assert change("amend").state == Sending.UNKNOWN
+    assert change("amend").state == DeliveryState.UNKNOWN
     assert change("amend").trouble == "It may or may not have been changed."
     sweep()
-    assert change("amend").state == Sending.SENT
+    assert change("amend").state == DeliveryState.SENT
     assert Interaction.objects.filter(kind="correction").count() == 1
 
 
@@ -262,7 +264,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     correct(stated, words(), by=agent)
     Fault.objects.create(network=BLOG, call="send", mode="refused")
     sweep()
-    assert change("amend").state == Sending.FAILED
+    assert change("amend").state == DeliveryState.FAILED
     page = as_(agent).get(reverse("responses:delivery_problems")).content.decode()
     assert "The change failed." in page
     assert "The sandbox network refused this." in page
@@ -272,7 +274,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     again = check_sending.send_again(change("amend"), by=agent)
     sweep()
     again.refresh_from_db()
-    assert again.state == Sending.SENT
+    assert again.state == DeliveryState.SENT
     assert Post.objects.get(network=BLOG).text == "We wrote too much about him."
 
 
@@ -281,20 +283,20 @@ def test_a_later_change_is_never_undone_by_an_earlier_one(stated: Response, agen
     correct(stated, words("Second."), by=agent)
     first = change("amend")
     Delivery.objects.filter(pk=first.pk).update(
-        state=Sending.UNKNOWN, attempts=1, settle_after=timezone.now() + timedelta(hours=1)
+        state=DeliveryState.UNKNOWN, attempts=1, settle_after=timezone.now() + timedelta(hours=1)
     )
     correct(stated, words("Third."), by=agent)
     third = Delivery.objects.latest("pk")
     outbox.deliver(third)
-    assert third.state == Sending.QUEUED, "while one change is on its way, the next one waits"
+    assert third.state == DeliveryState.QUEUED, "while one change is on its way, the next one waits"
 
     Delivery.objects.filter(pk=first.pk).update(settle_after=None)
     outbox.deliver(third)
-    Delivery.objects.filter(pk=first.pk).update(state=Sending.QUEUED)
+    Delivery.objects.filter(pk=first.pk).update(state=DeliveryState.QUEUED)
     sweep()
     first.refresh_from_db()
     assert Post.objects.get(network=BLOG).text == "Third."
-    assert first.state == Sending.FAILED
+    assert first.state == DeliveryState.FAILED
     assert first.error == "A later change to this post was already published."
 
 
@@ -302,7 +304,7 @@ def test_what_still_waits_is_overtaken_by_taking_it_down(stated: Response, agent
     correction = correct(stated, words(), by=agent)
     take_down(stated, why="All of it.", by=agent)
     sweep()
-    assert correction.deliveries.get().state == Sending.CANCELLED
+    assert correction.deliveries.get().state == DeliveryState.CANCELLED
     assert not Post.objects.filter(network=BLOG).exists()
     assert corrections.posts_of(stated) == []
     with pytest.raises(Stale, match="There is nothing to"):
@@ -314,7 +316,7 @@ def test_what_still_waits_is_overtaken_by_taking_it_down(stated: Response, agent
 def test_one_click_is_one_correction(stated: Response, agent: User) -> None:
     typed = words()
     assert correct(stated, typed, by=agent) == correct(stated, typed, by=agent)
-    assert Delivery.objects.filter(act=Act.AMEND).count() == 1
+    assert Delivery.objects.filter(act=DeliveryAction.AMEND).count() == 1
 
 
 def test_the_rules_hold_a_correction_like_any_statement(
@@ -358,7 +360,7 @@ def test_of_two_at_the_same_moment_the_second_is_told(
     assert sorted(each.status_code for each in answers) == [302, 409]
     loser = next(n for n, each in enumerate(answers) if each.status_code == 409)
     assert ("What I typed.", "Theirs.")[loser] in answers[loser].content.decode()
-    assert Delivery.objects.exclude(act=Act.SAY).count() == 1
+    assert Delivery.objects.exclude(act=DeliveryAction.SAY).count() == 1
 
 
 class TestPages:
@@ -384,7 +386,7 @@ class TestPages:
     def test_taking_down_wants_a_reason(self, stated: Response, agent: User, as_: As) -> None:
         page = reverse("responses:take_down", args=[stated.pk])
         assert as_(agent).post(page, {"why": " "}).status_code == 422
-        assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+        assert not Delivery.objects.filter(act=DeliveryAction.WITHDRAW).exists()
         assert as_(agent).post(page, {"why": "A slip.", "seen": stated.pk}).status_code == 302
         sweep()
         shown = as_(agent).get(stated.get_absolute_url()).content.decode()
@@ -401,7 +403,7 @@ class TestPages:
         assert page.status_code == 409
         assert "What I typed." in page.content.decode()
         assert "Theirs." in page.content.decode()
-        assert Delivery.objects.filter(act=Act.AMEND).count() == 1
+        assert Delivery.objects.filter(act=DeliveryAction.AMEND).count() == 1
 
     def test_a_reason_is_not_lost_either_and_the_new_words_are_shown(
         self, stated: Response, agent: User, as_: As
@@ -417,7 +419,7 @@ class TestPages:
         assert "Another user corrected it meanwhile." in shown
         assert "Theirs." in shown
         assert 'value="It names him."' in shown
-        assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+        assert not Delivery.objects.filter(act=DeliveryAction.WITHDRAW).exists()
         mine["seen"] = newest(stated).pk
         assert f'name="seen" value="{mine["seen"]}"' in shown
         assert as_(agent).post(page, mine).status_code == 302
@@ -450,7 +452,7 @@ class TestPages:
         mine, browser = self.typed(stated), as_(agent)
         page = reverse("responses:correct", args=[stated.pk])
         assert browser.post(page, mine)["Location"] == browser.post(page, mine)["Location"]
-        assert Delivery.objects.filter(act=Act.AMEND).count() == 1
+        assert Delivery.objects.filter(act=DeliveryAction.AMEND).count() == 1
 
     def test_the_same_words_are_no_correction(self, stated: Response, agent: User, as_: As) -> None:
         same = self.typed(stated, subject="Not a size", text="He had a second seat.")
@@ -475,7 +477,7 @@ class TestPages:
         assert "Take down" not in shown
         page = reverse("responses:take_down", args=[stated.pk])
         assert browser.post(page, {"why": "Mischief."}).status_code == 403
-        assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+        assert not Delivery.objects.filter(act=DeliveryAction.WITHDRAW).exists()
 
 
 # A statement in two places, and a delivery that is sent again
@@ -510,21 +512,21 @@ def test_what_still_waits_elsewhere_does_not_leave_any_more(
     Account.objects.update(paused_at=None)
     sweep()
     assert not Post.objects.filter(text="He had a second seat.").exists()
-    assert half_out.deliveries.get(account__name="@us").state == Sending.CANCELLED
+    assert half_out.deliveries.get(account__name="@us").state == DeliveryState.CANCELLED
 
 
 @pytest.mark.parametrize("act", ["correct", "take down"])
 def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
     half_out: Response, agent: User, act: str
 ) -> None:
-    half_out.deliveries.filter(state="queued").update(state=Sending.UNKNOWN)
+    half_out.deliveries.filter(state="queued").update(state=DeliveryState.UNKNOWN)
     change = {
         "correct": lambda: correct(half_out, words(), by=agent),
         "take down": lambda: take_down(half_out, why="A slip.", by=agent),
     }[act]
     with pytest.raises(Stale, match="being sent to another channel"):
         change()
-    assert not Delivery.objects.exclude(act=Act.SAY).exists()
+    assert not Delivery.objects.exclude(act=DeliveryAction.SAY).exists()
 
 
 def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
@@ -533,14 +535,14 @@ def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
     """Fails if the newer delivery is taken for the later correction: the old text was published."""
     old = correct(stated, words("The old correction."), by=agent)
     failed = old.deliveries.get()
-    Delivery.objects.filter(pk=failed.pk).update(state=Sending.FAILED)
+    Delivery.objects.filter(pk=failed.pk).update(state=DeliveryState.FAILED)
     correct(stated, words("The new correction."), by=agent)
     sweep()
     again = check_sending.send_again(Delivery.objects.get(pk=failed.pk), by=agent)
     sweep()
     again.refresh_from_db()
     assert Post.objects.get(network=BLOG).text == "The new correction."
-    assert again.state == Sending.FAILED
+    assert again.state == DeliveryState.FAILED
 
 
 def test_taking_down_waits_for_no_budget(stated: Response, blog: Account, lead: User) -> None:
@@ -558,7 +560,7 @@ def test_who_only_drafts_takes_nothing_down(stated: Response, service: Departmen
     service.memberships.create(user=drafter, role="drafter")
     browser, url = as_(drafter), reverse("responses:take_down", args=[stated.pk])
     assert browser.post(url, {"why": "No."}).status_code == 403
-    assert not Delivery.objects.filter(act=Act.WITHDRAW).exists()
+    assert not Delivery.objects.filter(act=DeliveryAction.WITHDRAW).exists()
 
 
 def test_a_correction_that_is_held_is_not_read_by_other_departments(
@@ -590,7 +592,7 @@ def test_an_undone_correction_lets_go_what_it_had_stopped(
     page = undo(as_(agent), mine).content.decode()
     assert "it replaced will be sent after all" in page
     assert ">\nMine.</textarea>" in page, "its words are there to go on with"
-    assert theirs.deliveries.get().state == Sending.QUEUED
+    assert theirs.deliveries.get().state == DeliveryState.QUEUED
     assert "after all" in theirs.events.latest("pk").why
     sweep()
     assert Post.objects.get(network=BLOG).text == "Theirs."
@@ -620,7 +622,7 @@ def test_an_undone_correction_lets_nothing_go_to_what_was_taken_down(
     undo(as_(agent), second)
     sweep()
     assert not Post.objects.filter(network=BLOG).exists()
-    assert not Delivery.objects.filter(state=Sending.QUEUED).exists()
+    assert not Delivery.objects.filter(state=DeliveryState.QUEUED).exists()
 
 
 def test_an_undone_correction_lets_the_statement_go_on_to_where_it_waited(
@@ -708,4 +710,6 @@ def test_undoing_a_correction_brings_nothing_back_of_what_was_taken_down(
     last = newest(half_out).pk
     corrections.take_down(half_out, why="Wrong facts.", over=last, by=agent)
     corrections.undo(correction, by=agent)
-    assert not half_out.deliveries.filter(act=Act.SAY, state=Sending.QUEUED).exists()
+    assert not half_out.deliveries.filter(
+        act=DeliveryAction.SAY, state=DeliveryState.QUEUED
+    ).exists()

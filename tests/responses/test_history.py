@@ -92,7 +92,7 @@ def test_the_walk_leaves_out_what_one_may_not_see(
     """Fails without `visible_to`: the text of Legal's case was shown."""
     sales.is_restricted = True
     sales.save()
-    answered.case.hand_over(to=sales, by=outsider, why="A matter for them")
+    answered.case.transfer(to=sales, by=outsider, why="A matter for them")
     way = trace(answered, by=agent)
     assert (way.case, way.routed, list(way.mentions), list(way.feedback)) == (None, None, [], [])
     assert trace(answered, by=outsider).mentions

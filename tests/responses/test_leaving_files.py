@@ -22,7 +22,7 @@ from crm.models import Account, Attachment, Department, Notice, User
 from responses import corrections, outbox, release
 from responses.compose import Words, state_publicly
 from responses.models import Campaign, Delivery, Draft, Response, ResponseRule
-from responses.models.sending import Sending
+from responses.models.delivery_state import DeliveryState
 from responses.record_check import checks
 from routing.models import Case, Issue
 from scrm.channels.base import Outgoing
@@ -110,7 +110,7 @@ def remove(client: Client, response: Response, name: str, **typed: Any) -> Any:
 def leave(network: Network) -> list[Outgoing]:
     """Send everything that is released, whatever its time. Return what the channel was given."""
     before = set(network.arrived)
-    Delivery.objects.filter(state=Sending.QUEUED).update(send_after=timezone.now())
+    Delivery.objects.filter(state=DeliveryState.QUEUED).update(send_after=timezone.now())
     for delivery in Delivery.objects.due(timezone.now()):
         outbox.deliver(delivery)
     return [each for nonce, each in network.arrived.items() if nonce not in before]
@@ -250,7 +250,7 @@ def test_what_is_being_sent_is_not_changed_any_more(
     """Fails without the check of the deliveries under the lock of the response."""
     client = as_(agent)
     typed = form(client, planned, kept=[])
-    Delivery.objects.update(state=Sending.SENDING)
+    Delivery.objects.update(state=DeliveryState.SENDING)
     refused = client.post(url("edit", planned), typed)
     assert refused.status_code == 409
     assert remove(client, planned, "passport.pdf").status_code == 302

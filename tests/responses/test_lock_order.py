@@ -175,7 +175,7 @@ CaseVerb = Callable[[Case, User, Department], object]
 CASE_VERBS: dict[str, CaseVerb] = {
     "claim": lambda case, by, _: case.claim(by=by),
     "give back": lambda case, by, _: case.give_back(by=by),
-    "transfer": lambda case, by, to: case.hand_over(to=to, by=by, why="Yours."),
+    "transfer": lambda case, by, to: case.transfer(to=to, by=by, why="Yours."),
     "assign": lambda case, by, _: case.assign(to=by, by=by),
     "snooze": lambda case, by, _: case.snooze(until=None, by=by, seen=case.last_inbound_id),
     "finish": lambda case, by, _: case.finish(by=by, seen=case.last_inbound_id),
@@ -503,7 +503,7 @@ def test_an_item_joins_a_case_that_was_transferred(
 ) -> None:
     """Fails if a conversation that is known is locked when its next item is recorded."""
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
-    complaint.hand_over(to=sales, by=agent, why="Yours.")
+    complaint.transfer(to=sales, by=agent, why="Yours.")
     with recorded_locks() as locks, transaction.atomic():
         hear("And?", in_reply_to=first.key, thread_key=first.key)
     assert locks.saw(LEDGER, "routing_case")
@@ -517,8 +517,8 @@ def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor:
     Delivery.objects.filter(response=third).update(send_after=now + timedelta(hours=1))
     Instance.objects.update(fingerprint="elsewhere")
     with recorded_locks() as locks:
-        restored_database.look(now=now)
-        restored_database.look(now=now)
+        restored_database.check(now=now)
+        restored_database.check(now=now)
         assert restored_database.release(by=supervisor, now=now + timedelta(hours=2))
     assert locks.saw("crm_pause", "responses_delivery", "crm_instance")
     assert set(Delivery.objects.values_list("state", flat=True)) == {"unknown"}
@@ -578,7 +578,7 @@ def test_a_transfer_and_the_next_message_do_not_deadlock(
             complaint.lock()
             has_case.set()
             eventually(waited_for)
-            complaint.hand_over(to=sales, by=agent, why="Yours.")
+            complaint.transfer(to=sales, by=agent, why="Yours.")
         return complaint.pk
 
     def listen() -> int:

@@ -37,7 +37,7 @@ Cut = tuple[Any, str, str, str]
 """The owner of the function, its name, the text to replace, and its replacement."""
 DUE = DeliveryQuerySet, "due"
 FENCE = """attempt_id=self.attempt_id,
-        state__in=[Sending.SENDING, Sending.UNKNOWN],
+        state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN],
         settled_at=None,
 """
 
@@ -46,15 +46,16 @@ GUARDS: dict[str, list[Cut]] = {
     "a pause of everything holds": [(*DUE, ".exclude(Exists(Pause.objects.open()))", "")],
     "not before its time": [(*DUE, "send_after__lte=now,", "")],
     "one claim at a time": [
-        (*DUE, "state=Sending.QUEUED,", ""),
-        (outbox, "claim", "state=Sending.QUEUED,", ""),
+        (*DUE, "state=DeliveryState.QUEUED,", ""),
+        (outbox, "claim", "state=DeliveryState.QUEUED,", ""),
     ],
     "only what has not left is cancelled": [
         (Response, "cancel", 'if mine.deliveries.exclude(state="cancelled").exists():', "if False:")
     ],
     "what may have left is unknown": [(outbox, "_failed", "if error.uncertain:", "if False:")],
     "a dead sender leaves an unknown": [
-        (DeliveryQuerySet, "give_up_on_the_dead", "state=Sending.UNKNOWN,", "state=Sending.QUEUED,")
+        (DeliveryQuerySet, "give_up_on_the_dead",
+         "state=DeliveryState.UNKNOWN,", "state=DeliveryState.QUEUED,")
     ],
     "a late sleeper is fenced off": [(Delivery, "_settle", FENCE, "")],
     "cannot tell is not absent": [(outbox, "settle", "found is Lookup.ABSENT and ", "")],
@@ -82,8 +83,7 @@ GUARDS: dict[str, list[Cut]] = {
     ],
     "what waits elsewhere is stopped": [
         (corrections, "_stop_what_waits",
-         "update_in_order(said.filter(state=Sending.QUEUED), state=Sending.CANCELLED, error=why)",
-         "pass")
+         "update_in_order(queued, state=DeliveryState.CANCELLED, error=why)", "pass")
     ],
     "a budget is kept": [
         (outbox, "claim", "if not throttle.has_turn(delivery, now):", "if False:")

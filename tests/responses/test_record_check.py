@@ -103,7 +103,7 @@ ROWS = {
     "fetch": "listening_fetch WHERE id = (SELECT min(fetch_id) FROM listening_mention)",
     "sighting": "listening_sighting WHERE id = (SELECT min(id) FROM listening_sighting)",
     "mention": "listening_mention WHERE id = (SELECT min(id) FROM listening_mention)",
-    "touchpoint": "crm_interaction WHERE id = (SELECT min(id) FROM crm_interaction)",
+    "incoming": "crm_interaction WHERE id = (SELECT min(id) FROM crm_interaction)",
     "conversation": "crm_conversation",
     "profile": "crm_profile",
     "in_case": "routing_caseconversation",

@@ -498,7 +498,7 @@ def test_a_sender_that_was_just_looking_does_not_undo_a_release(
 ) -> None:
     """The number that the witness returned belongs to the old name."""
     set_back()
-    restored_database.look(now=timezone.now())
+    restored_database.check(now=timezone.now())
     ask = high_water_mark.highest
 
     def released_meanwhile(name: str) -> int:

@@ -130,7 +130,7 @@ def test_giving_it_back_leaves_it_to_anyone(as_: As, agent: User, case: Case) ->
 def test_handing_over_needs_a_reason_and_keeps_what_was_chosen(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
-    page = as_(agent).post(f"/cases/{case.pk}/hand-over/", {"department": sales.pk})
+    page = as_(agent).post(f"/cases/{case.pk}/transfer/", {"department": sales.pk})
     assert page.status_code == 422
     assert "Give a reason for the new department." in html(page)
     assert f'<option value="{sales.pk}" selected>Sales</option>' in html(page)
@@ -141,7 +141,7 @@ def test_handing_over_to_somebody_who_does_not_work_there_is_refused(
 ) -> None:
     legal = Department.objects.create(name="Legal", owner=admin)
     typed = {"department": legal.pk, "person": outsider.pk, "why": "A sales matter"}
-    page = as_(agent).post(f"/cases/{case.pk}/hand-over/", typed)
+    page = as_(agent).post(f"/cases/{case.pk}/transfer/", typed)
     assert page.status_code == 422
     assert f"{outsider} does not work in Legal." in html(page)
     assert "A sales matter" in html(page)
@@ -151,11 +151,11 @@ def test_it_is_handed_to_other_departments_only(
     as_: As, agent: User, teammate: User, service: Department, sales: Department, case: Case
 ) -> None:
     page = html(as_(agent).get(f"/cases/{case.pk}/"))
-    asked = page[page.index('id="hand_over_department"') :]
+    asked = page[page.index('id="transfer_department"') :]
     assert f'value="{sales.pk}"' in asked[: asked.index("</select>")]
     assert f'value="{service.pk}"' not in asked[: asked.index("</select>")]
     typed = {"department": service.pk, "person": "", "why": "Mine anyway"}
-    assert as_(agent).post(f"/cases/{case.pk}/hand-over/", typed).status_code == 422
+    assert as_(agent).post(f"/cases/{case.pk}/transfer/", typed).status_code == 422
 
 
 def test_who_handed_over_reads_on_but_no_longer_acts(
@@ -163,7 +163,7 @@ def test_who_handed_over_reads_on_but_no_longer_acts(
 ) -> None:
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
-    page = client.post(f"/cases/{case.pk}/hand-over/", typed, follow=True)
+    page = client.post(f"/cases/{case.pk}/transfer/", typed, follow=True)
     assert "Transferred to Sales" in html(page)
     case.refresh_from_db()
     assert (case.department, case.assignee) == (sales, outsider)
@@ -175,7 +175,7 @@ def test_a_restricted_conversation_shows_without_its_text_to_others(
 ) -> None:
     sales.is_restricted = True
     sales.save()
-    case.hand_over(to=sales, by=agent, why="A contract")
+    case.transfer(to=sales, by=agent, why="A contract")
     page = html(as_(agent).get(f"/cases/{case.pk}/"))
     assert "My bag is gone" not in page
     assert "A conversation of Sales" in page
@@ -328,7 +328,7 @@ def test_notes_of_a_restricted_department_stay_with_its_people(
     sales.is_restricted = True
     sales.save()
     case.note("We should pass this on", by=agent)
-    case.hand_over(to=sales, by=agent, why="A contract")
+    case.transfer(to=sales, by=agent, why="A contract")
     case.note("He is wrong about clause 9", by=outsider)
     page = html(as_(agent).get(f"/cases/{case.pk}/"))
     assert "We should pass this on" in page

@@ -27,7 +27,7 @@ from listening.topic_hits import current_matcher
 from routing.facts import as_stored, to_store
 from routing.models import Case, CaseEvent, RoutingRule
 from routing.offline import record
-from routing.offline.record import Touchpoint
+from routing.offline.record import OfflineContact
 from routing.rule_trial import rebuild, try_rules
 from routing.rules import KINDS
 from scrm.batch import process_or_halve
@@ -210,12 +210,12 @@ class TrialAndRouting(TestCase):
             who["profile"] = befriend(NET, "known", contact_kind)
         elif known == "contact":
             who["contact"] = Contact.objects.create(name="Known", kind=contact_kind or "customer")
-        case = record.log(Touchpoint(form=uuid.uuid4(), **facts, **who), by=owner)
+        case = record.log(OfflineContact(form=uuid.uuid4(), **facts, **who), by=owner)
         assert_trial_says_what_was_recorded(case)
 
 
-def voice(title: str, text: str = "Nice people") -> Touchpoint:
-    return Touchpoint(form=uuid.uuid4(), kind="event", title=title, text=text)
+def voice(title: str, text: str = "Nice people") -> OfflineContact:
+    return OfflineContact(form=uuid.uuid4(), kind="event", title=title, text=text)
 
 
 def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
@@ -237,10 +237,10 @@ def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
 
 @pytest.fixture
 def call(brand_rule: RoutingRule, agent: User) -> Case:
-    touchpoint = Touchpoint(
+    offline_contact = OfflineContact(
         form=uuid.uuid4(), kind="call", text="My bag is lost. Skyward!", phone="+15550100"
     )
-    return record.log(touchpoint, by=agent)
+    return record.log(offline_contact, by=agent)
 
 
 def test_a_call_hits_topics_and_is_routed_by_them(
@@ -260,7 +260,7 @@ def test_the_topic_of_a_call_is_marked_and_found(
 
     Fails if the matches are not stored.
     """
-    record.log(Touchpoint(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
+    record.log(OfflineContact(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
     page = as_(agent).get(call.get_absolute_url())
     assert "<mark>Skyward</mark>" in page.content.decode()
     assert page.context["why"].topics == [brand.current]
@@ -276,7 +276,9 @@ def test_the_topic_of_a_call_is_marked_and_found(
 def test_the_same_call_logged_twice_is_matched_once(call: Case, brand: Topic, agent: User) -> None:
     said = Interaction.objects.get()
     form = uuid.UUID(said.key)
-    again = Touchpoint(form=form, kind="call", text="My bag is lost. Skyward!", phone="+15550100")
+    again = OfflineContact(
+        form=form, kind="call", text="My bag is lost. Skyward!", phone="+15550100"
+    )
     assert record.log(again, by=agent) == call
     assert Match.objects.get().interaction == said
 
@@ -288,7 +290,7 @@ def test_statements_do_not_depend_on_the_number_of_answers(
     counts = []
     for size in (2, 20, 200):
         answers = [
-            Touchpoint(
+            OfflineContact(
                 form=uuid.uuid4(),
                 kind="survey answer",
                 text=f"Skyward, {size} {number}",
@@ -346,10 +348,10 @@ def test_every_kind_is_tried_as_it_was_routed(
     """Online and offline kinds and events. Fails if a path leaves a fact out."""
     rule = rule_on("kind", kind, department=sales, by=admin)
     if kind in OFFLINE_KINDS:
-        touchpoint = Touchpoint(
+        offline_contact = OfflineContact(
             form=uuid.uuid4(), kind=kind, title="Fair in Leeds", text="Nice", mail="ron@x.example"
         )
-        case = record.log(touchpoint, by=admin)
+        case = record.log(offline_contact, by=admin)
     else:
         source = make_source(kind="sandbox", stance="for us")
         author = Author(NET, "anna", handle="@anna", reach=9)
@@ -370,11 +372,11 @@ def test_no_word_of_the_message_is_stored_with_the_event(
     brand_rule: RoutingRule, admin: User
 ) -> None:
     """Fails if a title, a text, a name or a handle is among the facts."""
-    touchpoint = Touchpoint(
+    offline_contact = OfflineContact(
         form=uuid.uuid4(), kind="event", title="Fair", text="Skyward lost it", name="Ron",
         mail="ron@calder.example", phone="+15550100",
     )  # fmt: skip
-    routed = record.log(touchpoint, by=admin).events.get()
+    routed = record.log(offline_contact, by=admin).events.get()
     stored = json.dumps(routed.facts)
     for word in ("Fair", "Skyward", "lost", "Ron", "calder", "5550100"):
         assert word not in stored
@@ -388,7 +390,7 @@ def test_a_contact_who_changed_is_tried_as_at_the_time(
     rule_on("contact_kind", "press", department=sales, by=admin)
     contact = Contact.objects.create(name="Known", kind="press")
     case = record.log(
-        Touchpoint(form=uuid.uuid4(), kind="call", text="Hello", contact=contact), by=admin
+        OfflineContact(form=uuid.uuid4(), kind="call", text="Hello", contact=contact), by=admin
     )
     contact.kind = "customer"
     contact.save()
@@ -417,7 +419,7 @@ def test_the_facts_of_a_conversation_that_joins_are_stored(
     contact = Contact.objects.create(name="Known", kind="press")
     for text in ("Hello", "Hello again"):
         case = record.log(
-            Touchpoint(form=uuid.uuid4(), kind="letter", text=text, contact=contact), by=admin
+            OfflineContact(form=uuid.uuid4(), kind="letter", text=text, contact=contact), by=admin
         )
     joined = case.events.get(kind=CaseEvent.Kind.JOINED)
     assert (joined.facts["kind"], joined.facts["contact_kind"]) == ("letter", "press")

@@ -154,7 +154,7 @@ def test_the_text_of_a_restricted_case_stays_with_its_department(
     """The user who transferred it may still follow the case, but not read on."""
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()
-    case.hand_over(to=sales, by=agent, why="A contract")
+    case.transfer(to=sales, by=agent, why="A contract")
     page = as_(agent).get("/?view=all")
     assert shown(page) == [case.pk]
     assert "My bag is gone" not in page.content.decode()

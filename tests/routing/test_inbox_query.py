@@ -91,7 +91,7 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
     case = make_case("The merger is called Nightingale")
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()
-    case.hand_over(to=sales, by=agent, why="A contract")
+    case.transfer(to=sales, by=agent, why="A contract")
     assert case.pk in shown(as_(agent).get("/?view=all"))
     assert shown(as_(agent).get("/", {"q": "nightingale"})) == []
     assert shown(as_(admin).get("/", {"q": "nightingale"})) == [case.pk]
@@ -105,7 +105,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     monkeypatch.setattr(inbox_query, "MAX_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
     for case in reversed(handed):
-        case.hand_over(to=sales, by=agent, why="Theirs")
+        case.transfer(to=sales, by=agent, why="Theirs")
     handed[0].finish(by=agent, seen=handed[0].last_inbound_id)
     last = {handed[1].pk, handed[2].pk}
     assert set(shown(as_(agent).get("/?view=all"))) == last

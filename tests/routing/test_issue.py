@@ -202,7 +202,7 @@ def test_the_text_of_a_restricted_case_is_not_on_the_page(
     service.is_restricted = True
     service.save()
     case = seats.cases.get()
-    case.hand_over(to=service, by=agent, why="Theirs")
+    case.transfer(to=service, by=agent, why="Theirs")
     supervisor_less = User.objects.create_user("x@scrm.example", name="Xenia")
     assert "our lawyers" not in html(as_(supervisor_less).get(f"/issues/{seats.pk}/"))
     assert "our lawyers" in html(as_(agent).get(f"/issues/{seats.pk}/"))

@@ -87,7 +87,7 @@ def test_names_in_any_script_come_through(as_: As, agent: User) -> None:
 
 
 def test_one_bad_row_stores_nothing_and_loses_nothing(as_: As, agent: User) -> None:
-    """Fails if `touchpoints` returns those of the valid rows."""
+    """Fails if `entered` returns those of the valid rows."""
     later = (timezone.now() + timedelta(days=2)).date().isoformat()
     form = cards(("Good", "Ann", "a@b.example"), ("", "عائشة", "call me", later), ("Also good",))
     page = as_(agent).post("/new/cards/", form)

@@ -283,7 +283,7 @@ def test_an_upload_is_nobody_elses(as_: As, browser: Client, teammate: User, adm
 def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
     browser: Client, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    """Fails with a new UUID for each touchpoint instead of one made of job and line."""
+    """Fails with a new UUID for each offline_contact instead of one made of job and line."""
     job = asked_for(browser, many(450))
     owner = {"log_all": record, "progress": Job}[last]
     step = getattr(owner, last)

@@ -13,11 +13,11 @@ from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from desk.figures import into
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from inbox_parts.figures import into
 
 from crm.models import Account, Department, Membership, User
 from listening.models import Source, Topic

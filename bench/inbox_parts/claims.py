@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median, quantiles
 from threading import Barrier
 
-from desk.figures import say
 from django.db import connections
+from inbox_parts.figures import say
 
 from crm.models import Department, Membership, User
 from routing.inbox.next_case import take_next

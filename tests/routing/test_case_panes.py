@@ -113,7 +113,7 @@ def test_handing_over_can_be_taken_back(
     sales.save()
     client, before = as_(agent), snapshot(Case.objects.get(pk=case.pk))
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
-    answer = html(client.post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    answer = html(client.post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
     assert case.conversations.get().restricted_to
     how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
     assert as_(outsider).post("/undo/", {"how": how}).status_code == 404
@@ -127,7 +127,7 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
 ) -> None:
     """Fails without a check of what was done and written since: the agent read the note."""
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
-    answer = html(as_(agent).post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    answer = html(as_(agent).post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
     how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
     as_(outsider).get(f"/cases/{case.pk}/")
     as_(outsider).post(f"/cases/{case.pk}/left/")
@@ -144,11 +144,11 @@ def test_who_took_it_back_reads_no_further_because_of_it(
     transfer."""
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
-    answer = html(client.post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    answer = html(client.post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
     assert Notice.objects.filter(user=outsider).exists()
     client.post("/undo/", {"how": re.findall(r'name="how" value="([^"]+)"', answer)[0]})
     assert not Notice.objects.filter(user=outsider).exists()
-    Case.objects.get(pk=case.pk).hand_over(to=sales, by=teammate, why="Theirs after all")
+    Case.objects.get(pk=case.pk).transfer(to=sales, by=teammate, why="Theirs after all")
     assert client.get(f"/cases/{case.pk}/").status_code == 404
     assert as_(teammate).get(f"/cases/{case.pk}/").status_code == 200
 
@@ -157,7 +157,7 @@ def test_who_left_the_department_takes_nothing_back_into_it(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
-    answer = html(as_(agent).post(f"/cases/{case.pk}/hand-over/", typed, headers=DESK))
+    answer = html(as_(agent).post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
     how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
     agent.memberships.all().delete()
     assert as_(agent).post("/undo/", {"how": how}).status_code == 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 
-class Sending(models.TextChoices):
+class DeliveryState(models.TextChoices):
     QUEUED = "queued", "Queued"
     SENDING = "sending", "Sending"
     SENT = "sent", "Sent"
@@ -15,7 +15,7 @@ class Sending(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-class Act(models.TextChoices):
+class DeliveryAction(models.TextChoices):
     """What a sending does: something new is said, or what stands there is changed."""
 
     SAY = "say", "Delivery"
@@ -23,6 +23,11 @@ class Act(models.TextChoices):
     WITHDRAW = "withdraw", "Removal"
 
 
-UNSETTLED = (Sending.QUEUED, Sending.FAILED, Sending.UNKNOWN, Sending.BOUNCED)
-LEFT = (Sending.SENT, Sending.BOUNCED)
+UNSETTLED = (
+    DeliveryState.QUEUED,
+    DeliveryState.FAILED,
+    DeliveryState.UNKNOWN,
+    DeliveryState.BOUNCED,
+)
+LEFT = (DeliveryState.SENT, DeliveryState.BOUNCED)
 """Both stand in the ledger: what came back was said all the same."""

@@ -100,7 +100,7 @@ def test_a_case_is_handed_over(
     expect(hand.said).to_contain_text("Transferred to Sales")
     hand.is_at(world["somchai"])
     assert world["priya"].department == sales
-    assert world["priya"].events.get(kind="handed over").why == "A choir wants an offer."
+    assert world["priya"].events.get(kind="transferred").why == "A choir wants an offer."
 
 
 def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None:

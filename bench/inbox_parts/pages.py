@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from desk import beside
-from desk.figures import say
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
+from inbox_parts import beside
+from inbox_parts.figures import say
 
 from crm.models import User
 from routing.models import Case
@@ -77,7 +77,7 @@ def pages() -> dict[str, Page]:
 
 def measure(pairs: int = PAIRS) -> None:
     """Compare each page with an empty page for a logged-in user, in turns."""
-    with override_settings(ROOT_URLCONF="desk.addresses", ALLOWED_HOSTS=["localhost"]):
+    with override_settings(ROOT_URLCONF="inbox_parts.addresses", ALLOWED_HOSTS=["localhost"]):
         agent = User.objects.get(email="anna.sales@bench.example")
         empty, stranger = Browser(agent).page("/empty/"), Browser(None).page("/healthz")
         say("empty_page", cpu(empty, 30)[0], "ms", None, "-")

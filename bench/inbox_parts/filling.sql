@@ -128,7 +128,7 @@ SELECT kind, heard_at + after * interval '1 minute', why, '{}', event.person, op
 FROM opened LEFT JOIN seat AS other
      ON other.n = 0 AND other.department = 1 + dice(opened.id, 25, 8),
 LATERAL (VALUES ('routed', 0, 'It hits the topic.', NULL, 2 * opener + 1, true),
-                ('handed over', 5, 'Yours.', other.person, NULL, dice(opened.id, 26, 50) = 0),
+                ('transferred', 5, 'Yours.', other.person, NULL, dice(opened.id, 26, 50) = 0),
                 ('claimed', 9, '', assignee, NULL, assignee IS NOT NULL),
                 ('opened', 9, '', assignee, NULL, assignee IS NOT NULL),
                 ('done', 180, '', assignee, NULL, status = 'done'),
