@@ -1,4 +1,7 @@
-"""Decorators that decide who may open a page. What a user sees there is up to `visible_to`."""
+"""Who may read the text of a conversation, who may act, and who may open a page.
+
+What a list shows is up to the `visible_to` of its rows.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,22 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
-from crm.models import Membership, User
+from crm.models.membership import Membership
+from crm.models.user import User
 
 P = ParamSpec("P")
+
+
+def readable(user: User) -> Q:
+    """Condition on interactions: all but those of conversations restricted to other departments."""
+    if user.sees_everything:
+        return Q()
+    mine = Q(conversation__restricted_to__in=user.memberships.values("department"))
+    return Q(conversation__restricted_to=None) | mine
 
 
 def works(user: User) -> bool:

@@ -138,11 +138,8 @@ def ask_approvers(response: Response, *, now: datetime) -> None:
 
 
 def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> None:
-    decide_by = now + timedelta(hours=verdict.within) if verdict.within else None
-    wanted = {"steps": list(verdict.steps), "decide_by": decide_by, "escalated_at": None}
     # The request before the state: pages of held responses read it.
-    request, _new = ApprovalRequest.objects.update_or_create(response=response, defaults=wanted)
-    response.approval_request = request
+    ApprovalRequest.open_for(response, steps=verdict.steps, within=verdict.within, now=now)
     response.become(State.HELD)
     response.note("Held for approval.", by=by, now=now)
     ask_approvers(response, now=now)

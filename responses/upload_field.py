@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _l
 from crm.models import Account, Attachment, User
 from responses.models import Response
 from scrm.text.clean import storable
-from scrm.web.limits import MAX_FILE_BYTES, MAX_FILES, size_words
+from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES, size_words
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

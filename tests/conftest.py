@@ -27,7 +27,7 @@ SLOW = {
     "test_access.py", "test_batch.py", "channels/test_sandbox.py",
     "channels/test_sandbox_community.py", "channels/test_sandbox_listening.py",
     "channels/test_feed_hostile.py", "crm/test_login.py", "floor/test_http_bounds.py",
-    "floor/test_body_limits.py", "floor/test_http_protocol.py", "floor/test_wsgi_bridge.py",
+    "floor/test_request_limits.py", "floor/test_http_protocol.py", "floor/test_wsgi_bridge.py",
     "listening/test_fetch.py", "launcher/test_services.py", "responses/test_approvals.py",
     "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
     "responses/test_delivery_problems.py", "routing/test_case.py", "routing/test_inbox.py",

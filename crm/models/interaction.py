@@ -12,6 +12,7 @@ from django.db.models.functions import Left
 from django.utils import timezone
 
 from crm import above
+from crm.access import readable
 from crm.interaction_kinds import kind_icon, kind_label
 from crm.models.account import Account
 from crm.models.conversation import Conversation
@@ -55,15 +56,8 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return self.filter(below, sort_at__lte=row.sort_at)
 
     def readable_by(self, user: User) -> InteractionQuerySet:
-        """Interactions the user may read.
-
-        All but those of restricted conversations of departments to which the user does not belong.
-        """
-        if user.sees_everything:
-            return self
-        mine = user.memberships.values("department")
-        to_mine = Q(conversation__restricted_to__in=mine)
-        return self.filter(Q(conversation__restricted_to=None) | to_mine)
+        """Interactions whose text the user may read."""
+        return self.filter(readable(user))
 
 
 _Manager = models.Manager.from_queryset(InteractionQuerySet)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Account, Attachment, User
 from responses.models import Response
 from responses.upload_field import FilesField, KeptField, as_attachments, objection, offered
-from scrm.web.limits import MAX_FILE_BYTES, MAX_FILES, size_words
+from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES, size_words
 
 
 class FileFields(forms.Form):

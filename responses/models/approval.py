@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.utils import timezone
 
@@ -53,6 +56,19 @@ class ApprovalRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.response}: {', '.join(self.steps)}"
+
+    @classmethod
+    def open_for(
+        cls, response: Response, *, steps: Sequence[str], within: int, now: datetime
+    ) -> None:
+        """Ask for these approvals.
+
+        within: hours until supervisors are asked instead; 0 for never.
+        """
+        decide_by = now + timedelta(hours=within) if within else None
+        wanted = {"steps": list(steps), "decide_by": decide_by, "escalated_at": None}
+        request, _new = cls.objects.update_or_create(response=response, defaults=wanted)
+        response.approval_request = request
 
     @property
     def signatures(self) -> list[Approval]:

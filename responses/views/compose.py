@@ -45,9 +45,9 @@ from routing.at_names import mentioned
 from routing.case_verbs import VerbInput
 from routing.models import Case
 from routing.models.status import Stale
-from scrm.web.body_limits import body_limit, with_files
-from scrm.web.limits import MAX_FILE_BYTES, MAX_FILES
 from scrm.web.params import number
+from scrm.web.request_limits import body_limit, with_files
+from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES
 
 TABS = ("reply", "statement", "by-hand", "note", "nothing")
 Act = Callable[[], Response | None]

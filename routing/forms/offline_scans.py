@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.models import Attachment, User
 from scrm.text.clean import storable
-from scrm.web.limits import MAX_FILE_BYTES, MAX_SCANS, size_words
+from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_SCANS, size_words
 
 _LIMIT = size_words(MAX_FILE_BYTES)
 _TYPES = {

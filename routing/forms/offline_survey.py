@@ -15,7 +15,7 @@ from routing.forms.base import PlainForm
 from routing.offline import column_guess
 from routing.offline.csv_file import Sheet, Unreadable, read
 from routing.offline.survey import Plan, heading_of
-from scrm.web.limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
+from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 HOLDS = [
     (column_guess.NOTHING, __("Ignore")),

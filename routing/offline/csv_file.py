@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from routing.offline.column_guess import names_columns
 from scrm.text.clean import storable
-from scrm.web.limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
+from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 MAX_COLUMNS = 100
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")

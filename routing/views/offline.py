@@ -18,9 +18,9 @@ from routing.models import Case
 from routing.offline import record
 from routing.offline.find_person import NEW, as_person, chosen, find
 from routing.views.offline_done import after
-from scrm.web.body_limits import body_limit, with_files
-from scrm.web.limits import MAX_FILE_BYTES, MAX_SCANS
 from scrm.web.params import number
+from scrm.web.request_limits import body_limit, with_files
+from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_SCANS
 
 
 @body_limit(with_files(MAX_SCANS * MAX_FILE_BYTES))

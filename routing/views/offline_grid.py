@@ -11,7 +11,7 @@ from crm.access import StaffRequest, worker_only
 from routing.forms.offline_grid import CardsForm, EventForm, GridForm
 from routing.offline import record
 from routing.views.offline_done import after
-from scrm.web.body_limits import body_limit
+from scrm.web.request_limits import body_limit
 
 _PASTED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 """Bytes: 200 rows of long texts are larger than other forms."""

@@ -16,8 +16,8 @@ from crm.models import Attachment, Job, User
 from routing.forms.offline_survey import HOLDS, PlanForm, UploadForm
 from routing.offline import survey
 from scrm.text.clean import storable
-from scrm.web.body_limits import body_limit, with_files
-from scrm.web.limits import MAX_CSV_BYTES
+from scrm.web.request_limits import body_limit, with_files
+from scrm.web.upload_limits import MAX_CSV_BYTES
 
 CSV = "text/csv"
 _SHOWN = 10

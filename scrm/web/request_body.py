@@ -18,8 +18,8 @@ from django.contrib.messages.storage.base import Message
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from scrm.web.body_limits import ANONYMOUS
-from scrm.web.limits import size_words
+from scrm.web.request_limits import ANONYMOUS
+from scrm.web.upload_limits import size_words
 
 GRACE = 10.0
 """Seconds in which nothing needs to arrive."""

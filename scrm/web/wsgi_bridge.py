@@ -18,7 +18,6 @@ from typing import IO, Any
 
 from a2wsgi.wsgi import build_environ
 
-from scrm.web.body_limits import ANONYMOUS, is_logged_in, limit_of
 from scrm.web.request_body import (
     BodyRefused,
     ClientLeft,
@@ -27,6 +26,7 @@ from scrm.web.request_body import (
     refuse,
     too_large,
 )
+from scrm.web.request_limits import ANONYMOUS, is_logged_in, limit_of
 
 IN_MEMORY = 256 * 1024
 """Bytes of an answer that stay in memory: all pages do, only downloads are larger."""

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from scrm.web import request_body, wsgi_bridge
-from scrm.web.body_limits import ANONYMOUS, FORM, limit_of
 from scrm.web.request_body import BodyRefused
+from scrm.web.request_limits import ANONYMOUS, FORM, limit_of
 from scrm.web.wsgi_bridge import Pages
 from tests.machinery import eventually
 from tests.serving import Serving, everything, serving, statuses

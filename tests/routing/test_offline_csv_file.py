@@ -9,7 +9,7 @@ import pytest
 
 from routing.offline import column_guess
 from routing.offline.csv_file import Unreadable, read, safe, written
-from scrm.web.limits import MAX_CSV_ROWS
+from scrm.web.upload_limits import MAX_CSV_ROWS
 
 TEXT = "Name{0}E-Mail{0}Kommentar\nJörg{0}j@x.example{0}Schön hier\nZoë{0}z@x.example{0}„Gut“\n"
 

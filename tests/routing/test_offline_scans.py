@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from crm.models import Attachment, Interaction, User
-from scrm.web.limits import MAX_SCANS
+from scrm.web.upload_limits import MAX_SCANS
 from tests.together import at_once
 
 As = Callable[[User], Client]

@@ -4,7 +4,7 @@ from scrm.channels.base import Channel
 from scrm.channels.email.connect import CONNECTOR
 from scrm.channels.email.listen import MailListener
 from scrm.channels.email.speak import MailSpeaker
-from scrm.web.limits import MAX_FILE_BYTES
+from scrm.web.upload_limits import MAX_FILE_BYTES
 
 CHANNEL = Channel(
     kind="email",

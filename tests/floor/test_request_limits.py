@@ -13,9 +13,9 @@ from django.test import Client
 
 from crm.models import User
 from scrm import asgi
-from scrm.web import body_limits, health
-from scrm.web.body_limits import ANONYMOUS, FORM, is_logged_in, limit_of
-from scrm.web.limits import MAX_CSV_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_SCANS
+from scrm.web import health, request_limits
+from scrm.web.request_limits import ANONYMOUS, FORM, is_logged_in, limit_of
+from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_SCANS
 from scrm.web.wsgi_bridge import Pages
 from tests.serving import Serving, everything, serving, statuses
 
@@ -47,7 +47,7 @@ def test_only_a_session_of_somebody_counts(
     agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if any session counts, and if any cookie counts."""
-    monkeypatch.setattr(body_limits, "close_old_connections", lambda: None)  # ours stays open
+    monkeypatch.setattr(request_limits, "close_old_connections", lambda: None)  # ours stays open
     key = as_(agent).cookies["sessionid"].value
     assert is_logged_in(f"theme=dark; sessionid={key}")
     assert not is_logged_in("")

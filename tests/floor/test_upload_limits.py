@@ -19,8 +19,8 @@ from routing.forms import offline_grid
 from routing.models import Case, RuleRevision
 from routing.rules import REOPEN_WITHIN
 from scrm.channels.registry import channel
-from scrm.web.body_limits import ANONYMOUS, FORM
-from scrm.web.limits import (
+from scrm.web.request_limits import ANONYMOUS, FORM
+from scrm.web.upload_limits import (
     MAX_CSV_BYTES,
     MAX_CSV_ROWS,
     MAX_FILE_BYTES,
