@@ -12,7 +12,7 @@ from scrm.db.append_only import append_only
 
 
 class Approval(models.Model):
-    """An approval of exactly these words for exactly these recipients, or a refusal of them."""
+    """A user's approval, or refusal, of exactly this text for exactly these recipients."""
 
     response = models.ForeignKey(Response, models.PROTECT, related_name="approvals")
     content_hash = models.CharField(max_length=64)
@@ -34,8 +34,8 @@ class Approval(models.Model):
 class ApprovalRequest(models.Model):
     """The approvals that a response needed when it was last held.
 
-    steps: who approves ("lead", "supervisor"), in this order. decide_by: when supervisors are
-    asked instead; escalated_at: when they were.
+    steps: the roles that approve ("lead", "supervisor"), in this order. decide_by: when the
+    request is escalated to supervisors; escalated_at: when it was.
     """
 
     response = models.OneToOneField(
@@ -74,8 +74,9 @@ class ApprovalRequest(models.Model):
     def signatures(self) -> list[Approval]:
         """Approvals of exactly the present text since it was last sent back."""
         signed: list[Approval] = []
-        for each in sorted(self.response.approvals.all(), key=lambda each: each.pk):
-            signed = [*signed, each] if each.approved else []
+        for approval in sorted(self.response.approvals.all(), key=lambda approval: approval.pk):
+            # A refusal voids every approval before it.
+            signed = [*signed, approval] if approval.approved else []
         return [each for each in signed if each.content_hash == self.response.content_hash]
 
     @property
@@ -92,6 +93,7 @@ class ApprovalRequest(models.Model):
         if self.next_step == "supervisor" and not user.sees_everything:
             return "It waits for approval by a supervisor."
         own = response.author_id == user.pk
+        # A department's only team lead may approve their own text: nobody else could.
         if own and (self.next_step != "lead" or response.department.lone_lead != user):
             return "You cannot approve your own text. Ask another team lead."
         return ""

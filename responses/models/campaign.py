@@ -23,7 +23,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(Exists(member) | Q(owner=user))
 
     def editable_by(self, user: User) -> CampaignQuerySet:
-        """Campaigns that the user owns or leads the department of; all if they see everything."""
+        """Campaigns that the user owns or whose department they lead; all for supervisors."""
         if user.sees_everything:
             return self
         led = Membership.objects.leading().filter(department=OuterRef("department"), user=user)
@@ -42,9 +42,9 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     append_only=True,
 )
 class Campaign(models.Model):
-    """Several statements to many with one aim, and their results.
+    """Several posts with one goal, and their results.
 
-    department: in whose name. topic: created for the campaign, to find what people say about it.
+    department: the one in whose name it runs. topic: created for the campaign, to find mentions.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -99,11 +99,11 @@ class Campaign(models.Model):
             )
             self.save(update_fields=["topic"])
         self.topic.revise(any_of=list(words), all_of=[], none_of=[], by=by, now=now)
-        self._hear(bool(words) and self.closed_at is None)
+        self._switch_topic(bool(words) and self.closed_at is None)
 
     @transaction.atomic
     def add(self, statement: Response, *, by: User, now: datetime | None = None) -> None:
-        """Add a statement; it leaves the campaign that it was in.
+        """Add a statement, and remove it from the campaign that it was in.
 
         Raises Refused, also if `by` may not take it out of that campaign.
         """
@@ -125,15 +125,15 @@ class Campaign(models.Model):
         """Close the campaign and turn its topic off. Its results stay."""
         Campaign.objects.filter(pk=self.pk, closed_at=None).update(closed_at=now or timezone.now())
         self.refresh_from_db()
-        self._hear(False)
+        self._switch_topic(False)
 
     @transaction.atomic
     def open_again(self) -> None:
         Campaign.objects.filter(pk=self.pk).update(closed_at=None)
         self.refresh_from_db()
-        self._hear(bool(self.words))
+        self._switch_topic(bool(self.words))
 
-    def _hear(self, listening: bool) -> None:
+    def _switch_topic(self, listening: bool) -> None:
         if self.topic:
             self.topic.is_active = listening
             self.topic.save(update_fields=["is_active"])
@@ -166,7 +166,7 @@ def _check_reach(statement: Response, *, by: User) -> None:
 
 
 class CampaignStatement(models.Model):
-    """A statement's campaign: who added it, and when. A statement is in at most one."""
+    """A statement's campaign, with the user who added it. A statement is in at most one."""
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="links")
     statement = models.OneToOneField(Response, models.PROTECT, related_name="campaign_link")

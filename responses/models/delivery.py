@@ -26,17 +26,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Deliveries this user is responsible for: their own and their departments'."""
         if user.sees_everything:
             return self
-        theirs = user.memberships.values("department")
+        departments = user.memberships.values("department")
         of_case = Q(
-            response__case__department__in=theirs, response__department__is_restricted=False
+            response__case__department__in=departments, response__department__is_restricted=False
         )
-        own = Q(response__author=user) | Q(response__department__in=theirs)
+        own = Q(response__author=user) | Q(response__department__in=departments)
         return self.filter(own | of_case)
 
     def due(self, now: datetime) -> DeliveryQuerySet:
-        """Released, not paused, not of a restored database; their time has come, not long gone.
+        """Deliveries to send now: released, due, not overdue, not paused, not restored.
 
-        One change to a post at a time: while another is on its way there, the rest wait.
+        While one change to a post is being sent, the other changes to that post wait.
         """
         under_way = Q(state=DeliveryState.SENDING) | Q(
             state=DeliveryState.UNKNOWN, settle_after__isnull=False
@@ -55,11 +55,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 account__is_active=True,
             )
             .exclude(Exists(Pause.objects.open()))
+            # The original of a copied database may still send these deliveries.
             .exclude(Exists(Instance.objects.moved()))
         )
 
     def overdue(self, now: datetime) -> DeliveryQuerySet:
-        """Should have left long ago, in an outage: a human decides whether they still may."""
+        """Deliveries that an outage delayed so much that a user decides whether to send them."""
         return self.filter(
             state=DeliveryState.QUEUED,
             settled_at=None,
@@ -68,19 +69,20 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def to_check(self, now: datetime) -> DeliveryQuerySet:
-        """What needs a human: failed, unknown, come back, overdue; not what was replaced since."""
-        troubled = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
-        # Not a join: who takes one of these in hand compares and sets this row alone.
+        """Deliveries that need a user: failed, unknown, bounced or overdue, and not dealt with."""
+        failed = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
+        # Not a join: take_in_hand() updates these rows by compare-and-set.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
-        # Said twice, so that the index of what is unsettled is seen to hold all of them.
-        return self.filter(troubled | overdue, state__in=UNSETTLED, settled_at=None)
+        # Filter by UNSETTLED too: only then PostgreSQL uses the index of unsettled deliveries.
+        return self.filter(failed | overdue, state__in=UNSETTLED, settled_at=None)
 
     def to_settle(self, now: datetime) -> DeliveryQuerySet:
-        """Unknown, and it is time to ask the network again."""
+        """Unknown deliveries that are due for a look-up on the network."""
         return self.filter(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__lte=now)
 
     def give_up_on_the_dead(self, now: datetime) -> int:
-        """A sender that let its lease lapse died on the way: nobody knows what left."""
+        """Mark deliveries with a lapsed lease as unknown: their worker died → how many."""
+        # Never back to `queued`: the text may have been sent before the worker died.
         return update_in_order(
             self.filter(state=DeliveryState.SENDING, lease_until__lt=now),
             state=DeliveryState.UNKNOWN,
@@ -100,13 +102,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(models.Model):
-    """One response on its way to one place from one account: the outbox row.
+    """One response on its way from one account to one recipient or place: a row of the outbox.
 
-    uuid is the idempotence key, stored before the first try. amends: the sending whose post is
-    corrected or taken down, by the same rules as anything that is sent; by, why: who took it
-    down. A row leaves `queued` only by compare-and-set, and never comes back to it unless the
-    text surely did not leave. answer_due_at: when to stop waiting for an answer. silent_at: when
-    we did; one that comes after all takes it back.
+    uuid: the idempotency key, stored before the first attempt. amends: the delivery whose post
+    is corrected or taken down, under the same rules as a new post; by, why: the user who took it
+    down, and the reason. A delivery leaves `queued` only by compare-and-set, and returns to it
+    only if the text certainly was not sent. answer_due_at: when the wait for an answer ends.
+    silent_at: when it ended without an answer; a later answer clears it.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -208,7 +210,7 @@ class Delivery(models.Model):
 
     @property
     def words(self) -> str:
-        """What is said there."""
+        """The text that is sent here."""
         return self.response.words_on(self.account)
 
     @property
@@ -217,7 +219,7 @@ class Delivery(models.Model):
 
     @property
     def outgoing(self) -> Outgoing:
-        """What the speaker is given, as far as it says which sending this is; never changes."""
+        """The message for the network, without references and files; equal in all attempts."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
@@ -234,13 +236,13 @@ class Delivery(models.Model):
 
     @property
     def parcel(self) -> Outgoing:
-        """The same with all that goes with it, for the sending itself. Reads files."""
-        said: list[str] = []
+        """The message with its references and files, for sending. Reads files."""
+        references: list[str] = []
         if self.conversation:
             before = self.conversation.interactions.filter(scope=self.account.network)
-            said = list(before.order_by("sort_at", "pk").values_list("key", flat=True))
-        files = [each.as_file() for each in self.response.attachments.order_by("pk")]
-        return replace(self.outgoing, references=tuple(said), attachments=tuple(files))
+            references = list(before.order_by("sort_at", "pk").values_list("key", flat=True))
+        files = [file.as_file() for file in self.response.attachments.order_by("pk")]
+        return replace(self.outgoing, references=tuple(references), attachments=tuple(files))
 
     @property
     def is_change(self) -> bool:
@@ -248,13 +250,13 @@ class Delivery(models.Model):
 
     @property
     def receipt(self) -> Receipt:
-        """What the network gave us for it; only for what was sent."""
+        """The receipt from the network; valid only for a sent delivery."""
         thread = self.interaction.conversation.thread_key if self.interaction else ""
         return Receipt(self.scope, self.sent_key, thread, self.url)
 
     @property
     def in_words(self) -> str:
-        """Its state as a page says it."""
+        """Label of the state, as pages show it."""
         if not self.is_change:
             return self.get_state_display()
         if self.state == DeliveryState.SENT:
@@ -263,56 +265,58 @@ class Delivery(models.Model):
 
     @property
     def trouble(self) -> str:
-        """What a state that is none of the good ones means, as a sentence."""
+        """A sentence about a bounced, unknown or failed delivery."""
         if self.state == DeliveryState.BOUNCED:
             return "The delivery bounced. The recipient did not get it."
         if self.state == DeliveryState.UNKNOWN:
-            what = "changed" if self.is_change else "sent"
-            return f"It may or may not have been {what}."
+            verb = "changed" if self.is_change else "sent"
+            return f"It may or may not have been {verb}."
         if not self.is_change:
             return "It was not sent."
-        once = "The change failed."
+        message = "The change failed."
         return (
-            once
+            message
             if self.attempts < 2
             else "The last attempt failed. An earlier attempt may have succeeded."
         )
 
     @property
     def went_wrong(self) -> bool:
-        """Whether its last try did not end with the network having it, as far as is known."""
-        again = self.state == DeliveryState.QUEUED and bool(self.error)
-        return again or self.state in {DeliveryState.FAILED, DeliveryState.UNKNOWN}
+        """Whether the last attempt failed or has an unknown result."""
+        queued_again = self.state == DeliveryState.QUEUED and bool(self.error)
+        return queued_again or self.state in {DeliveryState.FAILED, DeliveryState.UNKNOWN}
 
     def back_to_queue(self, *, after: float, error: str, now: datetime) -> None:
-        """It surely did not leave: try again later."""
+        """Queue it again, `after` seconds from now: it certainly was not sent."""
         self._settle(
             state=DeliveryState.QUEUED, send_after=now + timedelta(seconds=after), error=error
         )
 
     def fail(self, error: str) -> None:
-        """It did not leave and will not as it is: a human deals with it."""
+        """Mark as failed: it was not sent, and a user decides what to do."""
         self._settle(state=DeliveryState.FAILED, error=error)
 
     def doubt(self, error: str, *, now: datetime) -> None:
-        """It may have left: look it up before anything else is done."""
+        """Mark as unknown, because it may have been sent, and start a look-up."""
         self._settle(state=DeliveryState.UNKNOWN, error=error, settle_after=now)
         nudge("scrm.pipeline.settle", self.pk)
 
     @transaction.atomic
     def stay_unknown(self, *, look_again: datetime | None) -> None:
-        """The network could not say whether it left: its author hears of it, once.
+        """Keep it unknown, because the network could not tell; notify the author once.
 
-        look_again: when it is asked again; None leaves it to a human.
+        look_again: time of the next look-up; None leaves the decision to a user.
         """
         mine = Delivery.objects.filter(pk=self.pk, state=DeliveryState.UNKNOWN, settled_at=None)
+        # Compare-and-set: if a user decided meanwhile, nobody is notified.
         if mine.update(settle_after=look_again):
-            self._ring(f"{self.trouble} {self.error}")
+            self._notify_author(f"{self.trouble} {self.error}")
 
     @transaction.atomic
     def _settle(self, **values: object) -> None:
-        """Leave `sending` or `unknown`, under the fence of this attempt, unless a human did."""
+        """Leave `sending` or `unknown`, unless another attempt or a user has changed the state."""
         values.setdefault("settle_after", None)
+        # The fence: an attempt that lost its claim must change nothing.
         changed = Delivery.objects.filter(
             pk=self.pk,
             attempt_id=self.attempt_id,
@@ -321,20 +325,21 @@ class Delivery(models.Model):
         ).update(lease_until=None, **values)
         self.refresh_from_db()
         if changed and self.state == DeliveryState.FAILED:
-            self._ring(f"{self.trouble} {self.error}")
+            self._notify_author(f"{self.trouble} {self.error}")
         self.publish_change()
 
-    def _ring(self, text: str) -> None:
+    def _notify_author(self, text: str) -> None:
         url = f"{reverse('responses:delivery_problems')}#sending-{self.pk}"
         self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
     def come_back(self, why: str) -> bool:
-        """The other side gave it back: a human deals with it. Whether this call made it so."""
+        """Mark as bounced and notify the author → whether this call did so."""
+        # Compare-and-set: a bounce that arrives twice counts once.
         sent = Delivery.objects.filter(pk=self.pk, state=DeliveryState.SENT)
         if not sent.update(state=DeliveryState.BOUNCED, error=why, settled_at=None):
             return False
         self.refresh_from_db()
-        self._ring(f"The delivery bounced. {why}")
+        self._notify_author(f"The delivery bounced. {why}")
         self.publish_change()
         return True
 
@@ -343,10 +348,11 @@ class Delivery(models.Model):
 
     @property
     def is_overtaken(self) -> bool:
-        """A later correction, or a taking down, is there: this one must not undo it.
+        """Whether a later correction or a removal was sent already: this one must not undo it.
 
-        By what was written later, not by which sending is the newer one: it may be sent again.
+        Compares responses, not deliveries: an old correction that is sent again has a new one.
         """
+        # Nothing may be published again after a removal.
         newer = Q(act=DeliveryAction.WITHDRAW) | Q(
             act=DeliveryAction.AMEND, response__gt=self.response_id
         )

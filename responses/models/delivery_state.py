@@ -16,7 +16,7 @@ class DeliveryState(models.TextChoices):
 
 
 class DeliveryAction(models.TextChoices):
-    """What a sending does: something new is said, or what stands there is changed."""
+    """What a delivery does: publish a new text, or change a published one."""
 
     SAY = "say", "Delivery"
     AMEND = "amend", "Correction"
@@ -30,4 +30,4 @@ UNSETTLED = (
     DeliveryState.BOUNCED,
 )
 LEFT = (DeliveryState.SENT, DeliveryState.BOUNCED)
-"""Both stand in the ledger: what came back was said all the same."""
+"""States of a delivery that is in the ledger: a bounced one was sent too."""

@@ -15,8 +15,8 @@ from routing.models import Case, Issue
 class Draft(models.Model):
     """A text that its author has begun, saved while typing; deleted once it is sent.
 
-    kind: the composer's tab. fields: its other fields. version: counts the saves, so that a
-    second window does not silently overwrite the first.
+    kind: the tab of the composer. fields: the other fields of its form. version: counts
+    the saves, so that a second window does not silently overwrite the first.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -12,8 +12,8 @@ from responses.models.response import Response
 class Feedback(models.Model):
     """An inbound interaction that answers a response, and its outcome.
 
-    proposed, proposed_why: the outcome that the machine proposes, and its evidence. outcome:
-    what a user judged; the database accepts none without `judged_by`.
+    proposed, proposed_why: the outcome that scrm proposes, and its evidence. outcome: the user's
+    judgement; the database refuses one without `judged_by`.
     """
 
     class Outcome(models.TextChoices):
@@ -45,5 +45,5 @@ class Feedback(models.Model):
 
     @property
     def is_proposed(self) -> bool:
-        """Whether the machine has proposed an outcome and no user has judged yet."""
+        """Whether scrm has proposed an outcome and no user has judged yet."""
         return bool(self.proposed and not self.outcome)

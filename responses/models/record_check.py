@@ -14,7 +14,7 @@ from scrm.db.claim import LeasedRow, LeaseQuerySet
 LEASE = timedelta(minutes=3)
 """Longer than a task's hard time limit: an expired lease means that the process died."""
 MAX_ATTEMPTS = 60
-"""Each attempt makes some checks or loses one: only an unavailable database needs more."""
+"""Maximum number of attempts: each one ends at least one check, if the database is available."""
 NIGHT_BEGINS = 2
 """Hour, in the workspace's time zone, from which the night's record check is due."""
 
@@ -161,6 +161,7 @@ class Gap(models.Model):
         if all_of_them:
             known.exclude(subject__in=found).update(closed_at=now, seen_at=now)
         before = set(known.values_list("subject", flat=True))
+        # Conflicts are ignored: an overlapping run may have opened the same gap.
         Gap.objects.bulk_create(
             (
                 Gap(check_key=check, subject=subject, opened_at=now, seen_at=now, **facts)

@@ -27,22 +27,22 @@ class State(models.TextChoices):
 
 
 class Refused(Exception):
-    """A response cannot take this step; the sentence says why. Nothing was changed."""
+    """Raised if a response cannot take a step; the message says why. Nothing was changed."""
 
 
 class ResponseQuerySet(models.QuerySet["Response"]):
     def visible_to(self, user: User) -> ResponseQuerySet:
-        """Those of cases they may see, of their departments, their own, and what all may read."""
+        """Responses of the user's cases and departments, the user's own, and published posts."""
         if user.sees_everything:
             return self
         return self.filter(seen_by(user))
 
     def about(self, issue: Issue) -> ResponseQuerySet:
-        """Statements to many on it, and all that was said in its cases."""
+        """Posts about the issue, and all responses in its cases."""
         return self.filter(Q(issue=issue, audience="many") | Q(case__issue=issue))
 
     def unsettled(self) -> ResponseQuerySet:
-        """Drafts, held ones, and those of which some sending has not simply left."""
+        """Drafts, held responses, and those with a delivery that waits or has a problem."""
         waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown", "bounced"])
         open_ones = Q(state__in=[State.DRAFT, State.HELD])
         return self.filter(
@@ -50,32 +50,32 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         ).distinct()
 
     def alive(self) -> ResponseQuerySet:
-        """Held, or something of it went out or still may."""
-        some = Q(deliveries__state__in=["queued", "sending", "unknown", "sent", "failed"])
-        return self.filter(some, state__in=[State.HELD, State.RELEASED]).distinct()
+        """Held or released responses with a delivery that was sent or may still be sent."""
+        possibly_sent = Q(deliveries__state__in=["queued", "sending", "unknown", "sent", "failed"])
+        return self.filter(possibly_sent, state__in=[State.HELD, State.RELEASED]).distinct()
 
     def held(self) -> ResponseQuerySet:
         return self.filter(state=State.HELD)
 
     def undecided(self, now: datetime) -> ResponseQuerySet:
-        """Held for longer than their rule allows, and nobody above was asked so far."""
+        """Held responses past their approval deadline that were not escalated yet."""
         late = {"approval_request__decide_by__lte": now, "approval_request__escalated_at": None}
         return self.held().filter(**late)
 
     def to_review(self) -> ResponseQuerySet:
-        """Out there, and to be read afterwards."""
+        """Released responses that a rule marked for review and that nobody has reviewed."""
         return self.filter(state=State.RELEASED, to_review=True, reviewed_at=None)
 
     def approvable_by(self, user: User) -> ResponseQuerySet:
-        """Held ones in front of a lead of their department, a supervisor or an admin."""
+        """Held responses of the departments that the user leads."""
         return self.held().led_by(user)
 
     def reviewable_by(self, user: User) -> ResponseQuerySet:
-        """Of those that they lead; nobody reads their own for others."""
+        """Responses to review in the departments that the user leads, except the user's own."""
         return self.to_review().led_by(user).exclude(author=user)
 
     def led_by(self, user: User) -> ResponseQuerySet:
-        """Of the departments that they lead; all, for supervisors and admins."""
+        """Responses of the departments that the user leads; all, for supervisors and admins."""
         return self.filter(department__in=Department.objects.led_by(user))
 
     def lock(self) -> list[Response]:
@@ -86,39 +86,42 @@ class ResponseQuerySet(models.QuerySet["Response"]):
 
 
 def seen_by(user: User, of: str = "") -> Q:
-    """What makes a response visible to whoever does not see everything.
+    """Condition for the responses that a user who does not see everything may see.
 
-    of: where it is, as in `response__`. Its case as `Case.visible_to` has it: as a query inside
-    this one it would be slow to put together.
+    of: prefix of the response's fields, such as `response__`. The conditions on the case are
+    those of `Case.visible_to`, repeated here because a subquery would be slow to build.
     """
 
-    def holds(**facts: Any) -> Q:
+    def matches(**facts: Any) -> Q:
         return Q(**{f"{of}{name}": value for name, value in facts.items()})
 
-    theirs = user.memberships.values("department")
-    handed = CaseEvent.transfers(by=user).filter(case=OuterRef(f"{of}case"))
-    out = holds(send_at=None) | holds(send_at__lte=timezone.now())  # not what is only planned
-    case = holds(case__department__in=theirs) | (Exists(handed) & ~holds(case__status__in=CLOSED))
+    departments = user.memberships.values("department")
+    transferred = CaseEvent.transfers(by=user).filter(case=OuterRef(f"{of}case"))
+    # Others must not read a post before its planned time.
+    is_due = matches(send_at=None) | matches(send_at__lte=timezone.now())
+    open_transferred = Exists(transferred) & ~matches(case__status__in=CLOSED)
+    case = matches(case__department__in=departments) | open_transferred
     return (
-        (case & holds(department__is_restricted=False))
-        | holds(department__in=theirs)
-        | holds(author=user)
-        | (holds(audience="many", state=State.RELEASED) & out)
+        (case & matches(department__is_restricted=False))
+        | matches(department__in=departments)
+        | matches(author=user)
+        | (matches(audience="many", state=State.RELEASED) & is_due)
     )
 
 
 class Response(models.Model):
-    """What we say. Always by a named person; its words are frozen once it left the draft.
+    """A text that we send, by a named author. The text is frozen once it is no longer a draft.
 
-    uuid: the form's own, so that one click is one response. department: in whose name.
-    in_reply_to: the interaction that it answers. seen: their last words that the author had
-    read, so that what they wrote since does not count as answered. versions: account → other
-    words that go there. send_at: not before then. verdict: what the rules said, in words.
+    uuid: the form's UUID, so that one click creates one response. department: in whose name it
+    is sent. in_reply_to: the interaction that it answers. seen: the party's newest message that
+    the author had read; later messages do not count as answered. versions: account id → a
+    different text for that account. send_at: it is not sent before. verdict: the reasons of the
+    business rules.
     """
 
     class Audience(models.TextChoices):
         ONE = "one", "One person"
-        # Nothing writes it yet, but rules may name it: without it, such a rule could not be read.
+        # Never stored yet, but rules may name it: without it, such a rule could not be parsed.
         FEW = "few", "A few named people"
         MANY = "many", "Many"
 
@@ -175,6 +178,7 @@ class Response(models.Model):
                 name="response_about_something",
             ),
         ]
+        # The database itself refuses to change a text that was held or released.
         triggers = frozen(
             "text",
             "subject",
@@ -199,36 +203,37 @@ class Response(models.Model):
 
     @property
     def corrects_in_place(self) -> bool:
-        """It changes a post that stands already, and is no post of its own."""
-        return any(each.act == "amend" for each in self.deliveries.all())
+        """Whether it changes a published post instead of being a post of its own."""
+        return any(delivery.act == "amend" for delivery in self.deliveries.all())
 
     @property
     def is_taken_down(self) -> bool:
-        """It was there, or changed what was, and nothing of that stands any more."""
-        mine = {(each.act, each.state) for each in self.deliveries.all()}
-        said = self.corrects if self.corrects and ("amend", "sent") in mine else self
-        sent = [each for each in said.deliveries.all() if each.state == "sent"]
-        gone = {each.amends_id for each in sent if each.act == "withdraw"}
-        return bool(gone) and gone == {each.pk for each in sent if each.act == "say"}
+        """Whether all its posts, or all posts that it corrected, were taken down."""
+        mine = {(delivery.act, delivery.state) for delivery in self.deliveries.all()}
+        posted = self.corrects if self.corrects and ("amend", "sent") in mine else self
+        sent = [delivery for delivery in posted.deliveries.all() if delivery.state == "sent"]
+        removed = {delivery.amends_id for delivery in sent if delivery.act == "withdraw"}
+        posts = {delivery.pk for delivery in sent if delivery.act == "say"}
+        return bool(removed) and removed == posts
 
     @property
     def content_hash(self) -> str:
-        """What an approval signs: the words, who may see them, and where they go."""
+        """The hash that an approval signs: text, visibility, destinations and files."""
         places = [
-            (each.account_id, each.destination)
-            for each in self.deliveries.all()
-            if each.act != "withdraw"  # taking it down adds no place
+            (delivery.account_id, delivery.destination)
+            for delivery in self.deliveries.all()
+            if delivery.act != "withdraw"  # a removal adds no destination
         ]
         how = self.audience, self.visibility
-        files = [str(each.uuid) for each in self.attachments.all()]
+        files = [str(file.uuid) for file in self.attachments.all()]
         return content_hash(self.text, self.subject, *how, places, self.versions, files)
 
     def words_on(self, account: Account) -> str:
-        """What is said there: its own version, where it has one."""
+        """The text for this account: its own version, if there is one."""
         return str(self.versions.get(str(account.pk), self.text))
 
     def lock(self) -> Response:
-        """Lock its case, then the row, until the commit, and return the response as it is now."""
+        """Lock the case, then the response, until the commit; return the response as it is now."""
         return Response.objects.filter(pk=self.pk).lock()[0]
 
     # Verbs
@@ -237,9 +242,13 @@ class Response(models.Model):
     def edit(
         self, *, text: str, subject: str = "", versions: dict[str, str] | None = None, by: User
     ) -> None:
-        """Change the words of a draft or a held text; what was signed before is void."""
+        """Change the text of a draft or a held response, which becomes a draft. Raises Stale.
+
+        Approvals of the earlier text no longer count.
+        """
         mine = self.lock()
         if mine.state == State.HELD:
+            # The rules must judge the new text before it is held or released again.
             mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
             raise Stale(
@@ -255,11 +264,12 @@ class Response(models.Model):
 
     @transaction.atomic
     def cancel(self, *, by: User) -> None:
-        """Stop it, as far as nothing has left. Raises Stale once the first sending began."""
+        """Cancel the response before it is sent. Raises Stale once its first delivery began."""
         mine = self.lock()
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
             raise Stale("There is nothing to cancel.")
         update_in_order(mine.deliveries.filter(state="queued"), state="cancelled")
+        # Only now: a delivery that was claimed before the update is found here.
         if mine.deliveries.exclude(state="cancelled").exists():
             raise Stale("It is already being sent. Write a correction instead.")
         mine.become(State.CANCELLED)
@@ -267,7 +277,7 @@ class Response(models.Model):
         self.refresh_from_db()
 
     def become(self, state: str) -> None:
-        """Go to this state, and tell who looks at it."""
+        """Store the new state, and update the pages that show it."""
         if self.state == State.HELD != state:
             self.end_approval_notices()
         self.state = state
@@ -276,13 +286,13 @@ class Response(models.Model):
 
     @property
     def approval_url(self) -> str:
-        """Where approvers find it."""
+        """Link to the response on the page of approvals."""
         return f"{reverse('responses:approvals')}#response-{self.pk}"
 
     def end_approval_notices(self) -> None:
-        """Mark the notices to approvers as read: it no longer waits for them."""
-        asked = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self.approval_url)
-        update_in_order(asked, read_at=timezone.now())
+        """Mark the approvers' notices as read: the response no longer waits for them."""
+        notices = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self.approval_url)
+        update_in_order(notices, read_at=timezone.now())
 
     def tell_author(
         self,
@@ -294,7 +304,7 @@ class Response(models.Model):
         once: bool = False,
         now: datetime | None = None,
     ) -> None:
-        """Ring the bell of whoever wrote it, unless they did it themselves."""
+        """Notify the author, unless `by` is the author."""
         url = url or self.get_absolute_url()
         about = self.case.as_subject if self.case else None
         Notice.give(
@@ -303,12 +313,12 @@ class Response(models.Model):
 
     @property
     def quote(self) -> str:
-        """Its first words, for a notice."""
-        words = f"“{Truncator(self.text).chars(160)}”"
-        return words if self.case_id else f"{self.issue}: {words}"
+        """The beginning of the text, for a notice."""
+        beginning = f"“{Truncator(self.text).chars(160)}”"
+        return beginning if self.case_id else f"{self.issue}: {beginning}"
 
     def note(self, why: str, *, by: User, now: datetime) -> None:
-        """Write what happened into its own history and its case's."""
+        """Add an event to the history of the response and to that of its case."""
         self.events.create(by=by, why=why, at=now)
         if self.case:
             self.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, now=now, response=self.pk)

@@ -26,7 +26,7 @@ class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
     append_only=True,
 )  # fmt: skip
 class ResponseRule(models.Model):
-    """A business rule: whether and how a response may be sent. The strictest that applies wins.
+    """A business rule: whether and how a response may be sent. The strictest one that applies wins.
 
     examples: texts for which its owner says whether the rule applies; see
     `responses.rules.examples`.

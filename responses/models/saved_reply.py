@@ -20,7 +20,7 @@ class SavedReplyQuerySet(models.QuerySet["SavedReply"]):
     append_only=True,
 )
 class SavedReply(models.Model):
-    """A saved text with variables in double braces. department: who may use it; None for all."""
+    """A saved text with variables in double braces. department: may use it; None for all."""
 
     name = models.CharField(max_length=80, unique=True)
     text = models.TextField()

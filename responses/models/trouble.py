@@ -37,19 +37,20 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
 
     @transaction.atomic
     def _begin(self, account: int, why: str, now: datetime) -> None:
-        """Notify supervisors, admins and the account's owner; once, even if two processes look."""
-        spell = Trouble(account_id=account, began_at=now, words=why)
-        self.bulk_create([spell], ignore_conflicts=True)
+        """Begin trouble of an account; notify supervisors, admins and its owner once."""
+        trouble = Trouble(account_id=account, began_at=now, words=why)
+        # A constraint allows one open row: of two processes, the second adds nothing.
+        self.bulk_create([trouble], ignore_conflicts=True)
         # Compare-and-set: only the process that sets told_at notifies.
         mine = self.open().filter(account=account, told_at=None)
         if not mine.update(told_at=now):
             return
-        told = User.objects.active().filter(
+        recipients = User.objects.active().filter(
             Q(role__in=["supervisor", "admin"]) | Q(accounts=account)
         )
         name = Account.objects.get(pk=account).name
         url = reverse("responses:delivery_problems")
-        Notice.give(told, Notice.Kind.FAILED, text=f"{name}: {why}", url=url, now=now)
+        Notice.give(recipients, Notice.Kind.FAILED, text=f"{name}: {why}", url=url, now=now)
 
 
 class Trouble(models.Model):
@@ -79,10 +80,10 @@ def _what_is_wrong(account: int, now: datetime) -> str:
     """What is wrong with an account, in words, or "". Counts the last try of each delivery."""
     tried = Delivery.objects.filter(account=account, tried_at__gt=now - LOOK_BACK)
     tried = tried.exclude(state="sending").order_by("-tried_at", "-pk")
-    last = [each.went_wrong for each in tried[:IN_A_ROW]]
+    last = [delivery.went_wrong for delivery in tried[:IN_A_ROW]]
     if len(last) == IN_A_ROW and all(last):
         return f"{IN_A_ROW} deliveries in a row failed."
-    lately = [each.went_wrong for each in tried.filter(tried_at__gt=now - SPAN)]
+    lately = [delivery.went_wrong for delivery in tried.filter(tried_at__gt=now - SPAN)]
     if len(lately) >= AT_LEAST and 2 * sum(lately) >= len(lately):
         return f"{sum(lately)} of {len(lately)} deliveries in 15 minutes failed."
     return ""
