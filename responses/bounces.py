@@ -24,10 +24,10 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
     named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
     if not named:
         return
-    lock_workspace()
+    lock_workspace()  # before any row: all writers of the ledger lock in this order
     # All at once: several deliveries with their cases are locked in order.
     Delivery.objects.filter(uuid__in=named).lock()
-    # First: a bounce proves that a delivery of unknown state left, and only a sent one bounces.
+    # First: a bounce proves that an unknown delivery was sent, and only a sent one can bounce.
     prove(items, now=now)
     sent = Delivery.objects.filter(uuid__in=named, state=DeliveryState.SENT)
     for delivery in sent.select_related("response__case", "account", "profile").order_by("pk"):
@@ -42,27 +42,31 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
     # Compare-and-set: a bounce that arrives twice counts once.
     if not delivery.come_back(why):
         return
-    whom = delivery.profile or delivery.destination
+    recipient = delivery.profile or delivery.destination
     if delivery.profile:
         delivery.profile.cannot_be_reached(why, now=now)
     case = delivery.response.case
     if case is None:
         return
-    said = f"The delivery to {whom} bounced: {why}"
+    message = f"The delivery to {recipient} bounced: {why}"
     # A newer case may have the conversation: only one case works on it.
     if case.status in _RESTING and not case.newer:
-        case.reopen(by=None, why=said)
+        case.reopen(by=None, why=message)
     else:
-        case.log(CaseEvent.Kind.ANSWERED, by=None, why=said, now=now, response=delivery.response_id)
+        case.log(
+            CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=delivery.response_id
+        )
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
     """Record a delay on the delivery. It has not failed: the receiving server keeps trying."""
-    said = f"Not delivered yet: {why}"
+    message = f"Not delivered yet: {why}"
     # Servers repeat their notices; the case's history needs it once.
-    if delivery.error == said:
+    if delivery.error == message:
         return
-    Delivery.objects.filter(pk=delivery.pk).update(error=said)
+    Delivery.objects.filter(pk=delivery.pk).update(error=message)
     case = delivery.response.case
     if case:
-        case.log(CaseEvent.Kind.ANSWERED, by=None, why=said, now=now, response=delivery.response_id)
+        case.log(
+            CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=delivery.response_id
+        )

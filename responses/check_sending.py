@@ -21,6 +21,7 @@ def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> 
     old = take_in_hand(delivery, now=now)
     if old.state not in {DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED}:
         raise Stale("This was not attempted yet. Nothing was sent twice.")
+    # A new row with its own UUID: a look-up can tell the two attempts apart.
     new = Delivery.objects.create(
         response=old.response,
         account=old.account,
@@ -54,6 +55,7 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
     """Take it off the list of delivery problems; it stays in the record. Raises Stale."""
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
+    # An overdue delivery must not be sent once it is dismissed.
     if old.state == DeliveryState.QUEUED:
         Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.CANCELLED)
     delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)

@@ -1,7 +1,7 @@
-"""Send at most once, and write down what became of it (G1).
+"""Send each delivery at most once, and record the result (G1).
 
-`deliver` tries; `settle` looks up what nobody knows; `mark_sent` is the one place where a
-sending becomes a fact: its state, its ledger row, its case and its feedback in one commit.
+`deliver` makes one attempt. `settle` looks up a delivery of unknown state. Only `mark_sent` marks
+a delivery as sent: state, ledger row, case and feedback in one transaction.
 """
 
 from __future__ import annotations
@@ -33,21 +33,25 @@ from scrm.db.locks import locked
 _log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 5
 HEARD_WITHIN = timedelta(hours=48)
+"""Time within which a fetched post of ours can prove that a delivery was sent."""
 SETTLE_AGAIN = timedelta(minutes=10)
+"""Time until the next look-up, if the network could not be asked."""
 BY_HAND = "by-hand:"
+"""Prefix of the key of a delivery that a user marked as sent without a link."""
 _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def deliver(delivery: Delivery) -> None:
-    """Try once, if it is due and nobody else is at it. The network is outside any commit."""
+    """Make one attempt to send, if the delivery is due and no other worker claimed it."""
     now = timezone.now()
     if restored_database.is_set_back(now=now) or not claim(delivery, now=now):
         return
+    # Outside a transaction: no row may be locked while the network answers.
     try:
         receipt = _carry_out(delivery)
     except ChannelError as error:
         _failed(delivery, error)
-    except Exception as error:  # whatever it was, it may have left: never simply try again
+    except Exception as error:  # it may have been sent: never simply try again
         _log.exception("send failed", delivery=delivery.pk)
         delivery.doubt(f"scrm could not tell whether it was sent: {error!r}", now=timezone.now())
     else:
@@ -65,6 +69,7 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
     if delivery.amends_id:  # one change of a post at a time
         # The post has the lower id, as the lock order asks.
         locked(Delivery.objects.filter(pk=delivery.amends_id)).get()
+    # Compare-and-set: of several workers, only one gets the delivery.
     won = Delivery.objects.filter(
         pk__in=Delivery.objects.due(now).filter(pk=delivery.pk).values("pk"),
         state=DeliveryState.QUEUED,
@@ -87,6 +92,7 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
 
 def _failed(delivery: Delivery, error: ChannelError) -> None:
     now = timezone.now()
+    # First: a text that may have been sent is never queued again.
     if error.uncertain:
         delivery.doubt(error.message, now=now)
     elif error.permanent or delivery.attempts >= MAX_ATTEMPTS:
@@ -97,10 +103,11 @@ def _failed(delivery: Delivery, error: ChannelError) -> None:
 
 
 def _carry_out(delivery: Delivery) -> Receipt:
-    """Say it, or change what stands there. Raises ChannelError."""
+    """Send the text, or change the published post. Raises ChannelError."""
     post, credentials = delivery.amends, delivery.account.credentials
     if post is None:
         return _speaker(delivery).send(credentials, delivery.parcel)
+    # At the last moment: this correction must not overwrite a later one.
     if delivery.is_overtaken:
         raise ChannelError("A later change to this post was already published.", permanent=True)
     editor = delivery.account.channel.editor
@@ -114,15 +121,16 @@ def _carry_out(delivery: Delivery) -> Receipt:
 
 
 def settle(delivery: Delivery) -> None:
-    """Ask the network whether an unknown sending left; what it cannot tell, a human can.
+    """Ask the network whether an unknown delivery was sent; if it cannot tell, a user decides.
 
-    A change is made again: done twice it is as done once. While a restored database is held,
-    nothing goes back to the queue: its original may still send it.
+    A correction or a removal is simply repeated: the second time changes nothing. While a
+    restored database is held, nothing is queued again: its original may still send it.
     """
     if delivery.state != DeliveryState.UNKNOWN:
         return
     now = timezone.now()
-    held = Pause.objects.restored().exists()  # before the network answers, which takes a while
+    # Before the look-up, which takes a while: a hold that ends meanwhile still counts.
+    held = Pause.objects.restored().exists()
     if delivery.is_change:
         if delivery.attempts < MAX_ATTEMPTS:
             _try_again(delivery, "The network did not answer. Trying again.", held=held, now=now)
@@ -144,7 +152,7 @@ def settle(delivery: Delivery) -> None:
 
 
 def _try_again(delivery: Delivery, error: str, *, held: bool, now: datetime) -> None:
-    """Queue it again; where it is held, look again later. The release does not wait for that."""
+    """Queue it again; during a hold, look it up later, or at once after the release."""
     if held:
         unknown = Delivery.objects.to_settle(now).filter(pk=delivery.pk)
         unknown.update(settle_after=now + SETTLE_AGAIN)
@@ -161,21 +169,22 @@ def _speaker(delivery: Delivery) -> Speaker:
 
 @transaction.atomic
 def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
-    """It left: state, ledger row, case and feedback in one commit. A second call is a no-op.
+    """Mark as sent: state, ledger row, case and feedback in one transaction.
 
-    Returns whether this call made it so.
+    Returns whether this call did so. Idempotent: a second call changes nothing.
     """
-    lock_workspace()  # before any row's lock, in the order that all writers of the ledger keep
-    this = Delivery.objects.filter(pk=delivery.pk)
-    this.lock()
-    # Read again under the locks.
-    mine = this.select_related("response__case", "account", "profile", "amends__interaction").get()
+    lock_workspace()  # before any row: all writers of the ledger lock in this order
+    rows = Delivery.objects.filter(pk=delivery.pk)
+    rows.lock()
+    # Read again under the locks: another worker may have marked it meanwhile.
+    mine = rows.select_related("response__case", "account", "profile", "amends__interaction").get()
     if mine.state in LEFT:
         return False
+    # Before the state: a constraint allows `sent` only with a ledger row.
     row = record([_entry(mine, receipt, now)], now=now)[0]
     mine.state, mine.sent_at, mine.interaction_id = DeliveryState.SENT, now, row.interaction
     mine.url = receipt.url
-    if not mine.is_change:  # what comes back answers the post, whichever version it has
+    if not mine.is_change:  # answers refer to the key of the post, whatever its version
         mine.scope, mine.sent_key = receipt.scope, receipt.key
     mine.lease_until, mine.settle_after, mine.error = None, None, ""
     mine.save()
@@ -193,9 +202,9 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
 
 @transaction.atomic
 def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") -> None:
-    """A human has seen it there: write it down as sent. Raises Stale, Refused."""
+    """Mark as sent, because a user has seen it on the network. Raises Stale, Refused."""
     now = timezone.now()
-    lock_workspace()
+    lock_workspace()  # before any row: all writers of the ledger lock in this order
     mine = take_in_hand(delivery, now=now)
     if mine.amends:
         mark_sent(mine, mine.amends.receipt, now=now)
@@ -233,11 +242,11 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
 
 
 def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime) -> Entry:
-    """A new row that revises the last one: both versions stay in the record."""
+    """Ledger entry of a correction or removal: it revises the last entry, and both stay."""
     response = delivery.response
-    before = post.changes.filter(state=DeliveryState.SENT).order_by("-pk").first() or post
+    previous = post.changes.filter(state=DeliveryState.SENT).order_by("-pk").first() or post
     taken_down = delivery.act == DeliveryAction.WITHDRAW
-    spot = post.interaction
+    original = post.interaction
     return Entry(
         scope=receipt.scope,
         key=f"{receipt.key}~{delivery.uuid}",
@@ -252,27 +261,27 @@ def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime)
         occurred_at=now,
         account=delivery.account_id,
         staff=delivery.by_id if taken_down else response.author_id,
-        conversation=spot.conversation_id if spot else None,
-        revises=before.interaction_id,
+        conversation=original.conversation_id if original else None,
+        revises=previous.interaction_id,
     )
 
 
 @transaction.atomic
 def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None:
-    """Our own posts came by, each with the account that spoke: settle what they prove."""
+    """Mark deliveries as sent whose posts were fetched. posts: each with its account's id."""
     posts = list(posts)
     if not posts:
         return
-    # Before the look into the ledger: a post that is recorded meanwhile would prove a second time.
+    # Before the ledger is read: a post recorded meanwhile would prove a second delivery.
     lock_workspace()
     new = _not_in_the_record(posts)
     if not new:
         return
-    # What a human marked as sent stands there under a key that we do not know: it may be that one.
-    by_hand = Q(state=DeliveryState.SENT) & (Q(sent_key__startswith=BY_HAND) | Q(sent_key=F("url")))
-    doubtful = (
+    # A delivery that a user marked as sent lacks the network's key: it may be the same post.
+    by_user = Q(state=DeliveryState.SENT) & (Q(sent_key__startswith=BY_HAND) | Q(sent_key=F("url")))
+    unproven = (
         Delivery.objects.filter(
-            Q(state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN]) | by_hand,
+            Q(state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN]) | by_user,
             account__in={account for _, account in new},
             amends=None,
             send_after__gte=now - HEARD_WITHIN,
@@ -280,11 +289,12 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
         .select_related("response__in_reply_to", "account", "profile", "conversation")
         .order_by("pk")
     )
-    waiting = list(doubtful)
+    waiting = list(unproven)
     found: list[tuple[Delivery, Receipt]] = []
     for item, account in new:
-        proven = [each for each in waiting if nonce_in(item.key) == each.uuid]
-        proven = proven or [each for each in waiting if _is_like(each, item, account)]
+        proven = [delivery for delivery in waiting if nonce_in(item.key) == delivery.uuid]
+        proven = proven or [delivery for delivery in waiting if _is_like(delivery, item, account)]
+        # Of several equal deliveries, nobody knows which one this is: none is proved.
         if len(proven) == 1:
             waiting.remove(proven[0])
             found.append((proven[0], Receipt(item.scope, item.key, item.thread_key, item.url)))
@@ -292,42 +302,42 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
 
 
 def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, int]]:
-    """What is there already was proven by then, and proves nothing of another sending."""
-    heard = list(posts)
-    scopes, keys = {item.scope for item, _ in heard}, {item.key for item, _ in heard}
-    there = Interaction.objects.filter(scope__in=scopes, key__in=keys) if heard else []
-    known = {(each.scope, each.key) for each in there}
-    return [(item, account) for item, account in heard if (item.scope, item.key) not in known]
+    """Posts that are not in the ledger yet; one that is there has proved its own delivery."""
+    listed = list(posts)
+    scopes, keys = {item.scope for item, _ in listed}, {item.key for item, _ in listed}
+    recorded = Interaction.objects.filter(scope__in=scopes, key__in=keys) if listed else []
+    known = {(interaction.scope, interaction.key) for interaction in recorded}
+    return [(item, account) for item, account in listed if (item.scope, item.key) not in known]
 
 
 def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
-    """Same account, same words, same place. Nothing less."""
-    said = delivery.outgoing
+    """Whether account, text and place are all the same."""
+    message = delivery.outgoing
     return (
         delivery.account_id == account
         and delivery.account.network == item.scope
-        and said.text.strip() == item.text.strip()
-        and said.in_reply_to == item.in_reply_to
-        and said.visibility == item.visibility
+        and message.text.strip() == item.text.strip()
+        and message.in_reply_to == item.in_reply_to
+        and message.visibility == item.visibility
     )
 
 
 def nonce_in(key: str) -> UUID | None:
-    """The nonce of a sending, where a network lets it be a part of a key."""
-    found = _NONCE.match(key)
-    return UUID(found[0]) if found else None
+    """The delivery's UUID in a key, on networks that let us choose a part of their keys."""
+    match = _NONCE.match(key)
+    return UUID(match[0]) if match else None
 
 
 @transaction.atomic
 def prove(items: Iterable[Item], *, now: datetime) -> None:
-    """Whatever answers a sending, or brings it back, shows that it left."""
+    """Mark deliveries as sent to which an answer or a bounce refers."""
     named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
     if not named:
         return
-    doubtful = Delivery.objects.filter(
+    unproven = Delivery.objects.filter(
         uuid__in=named, state__in=[DeliveryState.SENDING, DeliveryState.UNKNOWN], settled_at=None
     )
-    rows = doubtful.select_related("response", "account").order_by("pk")
+    rows = unproven.select_related("response", "account").order_by("pk")
     found = [(row, named[row.uuid]) for row in rows]
     _mark_all_sent(
         [(row, Receipt(item.scope, item.in_reply_to, item.thread_key)) for row, item in found],

@@ -26,8 +26,8 @@ _DOUBT = "The database was restored from a copy. The original may have already s
 
 @transaction.atomic
 def check(*, now: datetime) -> None:
-    """Hold everything if this database was restored; during a hold, doubt what becomes due."""
-    # Locked: release() must not let deliveries go that are marked as unknown here.
+    """Hold everything if this database was restored; during a hold, mark due deliveries unknown."""
+    # Locked: release() must not send deliveries that are marked as unknown here.
     hold = locked(Pause.objects.restored()).first()
     if hold:
         _mark_unknown(hold, now)
@@ -52,9 +52,9 @@ def _hold(now: datetime) -> None:
         return
     _log.warning("restored database: nothing is sent", why=why.value)
     _mark_unknown(Pause.objects.restored().get(), now)
-    told = User.objects.seeing_everything()
-    Notice.give(told, Notice.Kind.HELD, url=reverse("responses:delivery_problems"), now=now)
-    # Also the notices just given: mailed after the release, they would no longer be true.
+    recipients = User.objects.seeing_everything()
+    Notice.give(recipients, Notice.Kind.HELD, url=reverse("responses:delivery_problems"), now=now)
+    # Also the new notices: a mail sent after the release would no longer be true.
     Notice.objects.never_mail(now=now)
 
 
@@ -78,7 +78,7 @@ def _mark_unknown(hold: Pause, now: datetime) -> None:
 
 
 def waiting() -> DeliveryQuerySet:
-    """Deliveries that leave after the release: at once, or at their time."""
+    """Deliveries that are sent after the release: at once, or at their planned time."""
     queued = Delivery.objects.filter(state=DeliveryState.QUEUED, settled_at=None)
     return queued.filter(response__state="released")
 
@@ -90,7 +90,7 @@ def doubted(hold: Pause) -> DeliveryQuerySet:
 
 @transaction.atomic
 def release(*, by: User, now: datetime) -> bool:
-    """Let waiting deliveries leave, including late ones. Returns False if nothing was held.
+    """End the hold and send waiting deliveries, also late ones. Returns False without a hold.
 
     What the original may have sent is looked up once more, now that it no longer sends.
     """
@@ -100,7 +100,7 @@ def release(*, by: User, now: datetime) -> bool:
     # All at once, in order: three updates follow, each of other deliveries.
     unsettled = Delivery.objects.filter(state__in=[DeliveryState.QUEUED, DeliveryState.UNKNOWN])
     list(locked(unsettled.filter(settled_at=None)).values_list("pk", flat=True))
-    # Before the rest leaves: what became due since the last look may have been sent as well.
+    # Before the rest is sent: the original may also have sent what became due since the last check.
     _mark_unknown(hold, now)
     looked_up = Q(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__isnull=False)
     update_in_order(Delivery.objects.filter(looked_up), settle_after=now)

@@ -33,25 +33,27 @@ def has_turn(delivery: Delivery, now: datetime) -> bool:
 
 
 def hold_back(now: datetime) -> None:
-    """Postpone what exceeds an account's limits until it may send again, in order."""
+    """Postpone deliveries beyond an account's limits until it may send again, in order."""
     waiting_accounts = waiting().order_by().values("account")
     limited = Q(config__per_hour__gt=0) | Q(config__per_day__gt=0)
     accounts = Account.objects.active().filter(limited | Q(pk__in=waiting_accounts), paused_at=None)
     for account in accounts:
         free, until = room(account, now)
         first = waiting().filter(account=account, send_after__gt=now)
-        called = list(first.values_list("pk", flat=True)[:free])
+        # First: deliveries that were held back are due before newer ones.
+        turn_has_come = list(first.values_list("pk", flat=True)[:free])
         queued = Delivery.objects.filter(state=DeliveryState.QUEUED)
-        update_in_order(queued.filter(pk__in=called), send_after=now)
-        exceed = list(due_in_order(account, now).values_list("pk", flat=True)[free:])
+        update_in_order(queued.filter(pk__in=turn_has_come), send_after=now)
+        excess = list(due_in_order(account, now).values_list("pk", flat=True)[free:])
         since = Coalesce("waits_since", "send_after")
-        update_in_order(queued.filter(pk__in=exceed), waits_since=since, send_after=until)
+        update_in_order(queued.filter(pk__in=excess), waits_since=since, send_after=until)
 
 
 def room(account: Account, now: datetime) -> tuple[int, datetime]:
-    """Return how many deliveries may leave now, and when the next one may."""
+    """Return how many deliveries may be sent now, and when the next one may."""
     free, until = UNLIMITED, now
     for limit, span in Budget.of(account.config).limits:
+        # Attempts count, not successes: the network may have accepted a failed one.
         lately = Delivery.objects.filter(account=account, tried_at__gt=now - span)
         used = list(lately.order_by("-tried_at").values_list("tried_at", flat=True)[:limit])
         free = min(free, limit - len(used))
