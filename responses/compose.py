@@ -1,4 +1,4 @@
-"""From a human's decision to a response with its places. One form is one response (G2)."""
+"""Create the decision, the response and its deliveries from a form, once per form (G2)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from scrm.channels.base import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text goes: from which account, and to whom; nobody named means the public.
+    """Where a text goes: an account, and the recipient; no profile means the public.
 
-    conversation: what it continues there, seen by whom the text will be; None opens a new one.
+    conversation: the one that the text continues, with the same visibility; None starts one.
     """
 
     account: Account
@@ -37,9 +37,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the form says. form: its UUID. seen: the last inbound interaction it showed.
+    """The content of a form. form: its UUID. seen: id of the last inbound interaction it showed.
 
-    versions: account → other words that go there. send_at: not before then.
+    versions: account id → a different text for that account. send_at: it is not sent before.
     """
 
     form: uuid.UUID
@@ -52,9 +52,9 @@ class Words:
 
 
 def places_for(case: Case) -> list[Place]:
-    """Every way in which staff may answer this party: account, profile, public or private.
+    """All ways to answer this party: account, profile, public or private.
 
-    In public only where they said something in public that can be answered.
+    Public only if the profile wrote something in public in this case.
     """
     link = case.profile.link
     profiles = list(Profile.objects.of_contact(link.contact)) if link else [case.profile]
@@ -81,8 +81,8 @@ def default_place(
 ) -> Place | None:
     """The place that the composer selects: the party's own profile comes first.
 
-    private_in: where they last wrote privately in the case, if they did. Then a private place
-    comes before any public one, and the one that continues that conversation before the others.
+    private_in: the conversation of the party's last private message in the case, or None. If it
+    is given, private places come first, and among them the one that continues it.
     """
 
     def rank(place: Place) -> tuple[bool, bool, bool]:
@@ -97,44 +97,46 @@ def default_place(
 
 
 def visibilities(account: Account) -> tuple[str, ...]:
-    """In which ways an account can speak: its own limits, else its channel's."""
+    """Visibilities that the account can send: as configured, else those of its channel."""
     return tuple(account.config.get("visibilities", account.channel.visibilities))
 
 
 def max_length(account: Account) -> int | None:
-    """The most characters that a text from this account may have."""
+    """Maximum characters of a text from this account; None for no limit."""
     limit: int | None = account.config.get("max_length", account.channel.max_length)
     return limit
 
 
 def titled(account: Account) -> bool:
-    """Whether a text from this account shows a title of its own there."""
+    """Whether a text from this account is published with a title."""
     shows: bool = account.config.get("titles", account.channel.titles)
     return shows
 
 
 def speaking_accounts(department: Department) -> list[Account]:
-    """The active accounts from which a department may say something by machine."""
+    """The department's active accounts whose channel can send."""
     accounts = department.accounts.active().order_by("name")
     return [account for account in accounts if account.channel.speaker]
 
 
 def public_accounts(department: Department) -> list[Account]:
-    """Those of them that may speak to everyone."""
+    """The department's accounts that can publish."""
     public = Response.Visibility.PUBLIC
-    return [each for each in speaking_accounts(department) if public in visibilities(each)]
+    accounts = speaking_accounts(department)
+    return [account for account in accounts if public in visibilities(account)]
 
 
 def reply(
     case: Case, words: Words, *, place: Place, by: User, along: Sequence[Attachment] = ()
 ) -> Response:
-    """Answer one person (micro). The same form again gives the first response back.
+    """Reply to one person (micro). The same form again returns the first response.
 
-    along: files, stored or not. Raises Stale if they wrote since, Refused in the words of
-    the rules.
+    along: files, stored or not. Raises Stale if the party wrote meanwhile, Refused with the
+    reason of a rule.
     """
 
     def write() -> Response:
+        # First: nothing is stored if the party wrote meanwhile.
         case.check_seen(words.seen)
         answered = _answered(case, place, words.visibility)
         response = write_down(
@@ -142,7 +144,8 @@ def reply(
         )
         _add(response, [place], answered)
         for file in along:
-            file.save(force_update=file.pk is not None)  # it may be swept away at this moment
+            # The file cleanup may delete a stored file right now: never insert it again.
+            file.save(force_update=file.pk is not None)
             response.attachments.add(file)
         return release.send(response, by=by)
 
@@ -160,9 +163,9 @@ def state_publicly(
     corrects: Response | None = None,
     campaign: Campaign | None = None,
 ) -> Response:
-    """A statement to many (macro), in a department's name, about a case or an issue.
+    """Publish a post (macro), in a department's name, about a case or an issue.
 
-    campaign: what it counts for. Raises Refused in the words of the rules, or of the campaign.
+    campaign: the one it is added to. Raises Refused with the reason of a rule or the campaign.
     """
 
     def write() -> Response:
@@ -186,11 +189,11 @@ def state_publicly(
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
-    """Write down what a human said by phone, letter or in person. It is sent already."""
+    """Record a reply that was given by phone, by letter or in person, as sent."""
 
     def write() -> Response:
         now = timezone.now()
-        lock_workspace()  # before any row, as all writers of the ledger do
+        lock_workspace()  # before any row: all writers of the ledger lock in this order
         response = write_down(words, by=by, case=case, state="released", released_at=now)
         delivery = Delivery.objects.create(
             response=response,
@@ -205,13 +208,15 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
 
 
 def once(words: Words, write: Callable[[], Response]) -> Response:
-    """One form is one response (G2): its UUID is looked up before anything is judged."""
+    """Run `write` at most once per form (G2); a later call returns the first response."""
+    # First: a form that was sent already must not be judged again.
     existing = Response.objects.filter(uuid=words.form).first()
     if existing is None:
         try:
+            # A savepoint: after an IntegrityError, the look-up below needs a valid transaction.
             with transaction.atomic():
                 return write()
-        except (IntegrityError, Stale):  # or the other click of a double click was first
+        except (IntegrityError, Stale):  # the other click of a double click may have been first
             existing = Response.objects.filter(uuid=words.form).first()
             if existing is None:
                 raise
@@ -223,12 +228,13 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
 
 
 def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
-    """The decision and its response: micro and private, unless `facts` say otherwise."""
+    """Store the decision and its response: micro and private, unless `facts` differ."""
     issue = facts.pop("issue", None) or (case.issue if case else None)
     audience = facts.setdefault("audience", Response.Audience.ONE)
     outcome = Decision.Outcome.MACRO if audience == "many" else Decision.Outcome.MICRO
     defaults = {"visibility": Response.Visibility.PRIVATE, "created_at": timezone.now()}
     if case:
+        # A message that the author did not see must not count as answered.
         up_to_date = case.last_inbound_id == words.seen
         defaults |= {"department": case.department, "seen_id": words.seen if up_to_date else None}
     return Response.objects.create(
@@ -247,7 +253,7 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
 
 @transaction.atomic
 def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decision:
-    """No response, with a reason; the case is done."""
+    """Close the case without reply, for the given reason. Raises Stale."""
     case.check_seen(seen)
     if case.is_closed:
         raise Stale(f"The status of this case is already {case.get_status_display().lower()}.")
@@ -277,36 +283,42 @@ def _decide(
 
 
 def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
-    """What a reply replies to: their last words in this case where it goes; in public, public."""
-    theirs = Interaction.objects.filter(
+    """The party's last message at this place, which a reply answers; a public one in public."""
+    messages = Interaction.objects.filter(
         conversation__in=case.conversations, profile=place.profile, direction="in"
     )
     if place.conversation:
-        theirs = theirs.filter(conversation=place.conversation)
+        messages = messages.filter(conversation=place.conversation)
     if visibility == Response.Visibility.PUBLIC:
-        theirs = theirs.filter(visibility=visibility)
-    return theirs.order_by("-pk").first()
+        messages = messages.filter(visibility=visibility)
+    return messages.order_by("-pk").first()
 
 
 def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
-    """Let a draft go to exactly these places. Nothing of it was tried so far."""
-    wanted = {(each.account.pk, each.profile.key if each.profile else ""): each for each in places}
-    there = {(each.account_id, each.destination): each for each in response.deliveries.all()}
-    way = response.visibility if response.is_macro else places[0].visibility
-    if wanted.keys() == there.keys() and way == response.visibility:
+    """Replace the places of an unsent response, none of whose deliveries was attempted."""
+    wanted = {
+        (place.account.pk, place.profile.key if place.profile else ""): place for place in places
+    }
+    present = {
+        (delivery.account_id, delivery.destination): delivery
+        for delivery in response.deliveries.all()
+    }
+    visibility = response.visibility if response.is_macro else places[0].visibility
+    if wanted.keys() == present.keys() and visibility == response.visibility:
         return
-    kept = wanted.keys() & there.keys() if way == response.visibility else set()
-    gone = [each.pk for spot, each in there.items() if spot not in kept]
+    # A delivery continues a conversation of its own visibility: with another one, replace all.
+    same = wanted.keys() & present.keys() if visibility == response.visibility else set()
+    gone = [delivery.pk for key, delivery in present.items() if key not in same]
     response.deliveries.filter(pk__in=gone).delete()
     if response.case and not response.is_macro:
-        response.visibility = way
-        response.in_reply_to = _answered(response.case, places[0], way)
+        response.visibility = visibility
+        response.in_reply_to = _answered(response.case, places[0], visibility)
         response.save(update_fields=["visibility", "in_reply_to"])
-    added = [place for spot, place in wanted.items() if spot not in kept]
+    added = [place for key, place in wanted.items() if key not in same]
     if added:
         _add(response, added, response.in_reply_to)
-    names = ", ".join(f"{each.account} → {each.profile or 'everyone'}" for each in places)
-    response.note(f"Recipients changed: {names} ({way}).", by=by, now=timezone.now())
+    names = ", ".join(f"{place.account} → {place.profile or 'everyone'}" for place in places)
+    response.note(f"Recipients changed: {names} ({visibility}).", by=by, now=timezone.now())
 
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:

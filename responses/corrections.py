@@ -49,24 +49,24 @@ def posts_of(response: Response) -> list[Delivery]:
 
 
 def stands(response: Response) -> bool:
-    """Whether `posts_of` finds anything, answered from rows that are prefetched already."""
+    """Whether `posts_of` finds any post, answered from prefetched deliveries."""
     rows = response.deliveries.all()
     gone = {
-        each.amends_id
-        for each in rows
-        if each.act == DeliveryAction.WITHDRAW and each.state in _NOT_UNDONE
+        delivery.amends_id
+        for delivery in rows
+        if delivery.act == DeliveryAction.WITHDRAW and delivery.state in _NOT_UNDONE
     }
     return response.is_macro and any(
-        each.act == DeliveryAction.SAY
-        and each.state == DeliveryState.SENT
-        and each.pk not in gone
-        and each.account.channel.editor is not None
-        for each in rows
+        delivery.act == DeliveryAction.SAY
+        and delivery.state == DeliveryState.SENT
+        and delivery.pk not in gone
+        and delivery.account.channel.editor is not None
+        for delivery in rows
     )
 
 
 def current(response: Response, *, sent: bool = False) -> Response:
-    """The version whose words are online or on their way; with `sent`, only what is online."""
+    """The version that is online or being sent; with `sent`, only the one that is online."""
     states = (
         [DeliveryState.SENT]
         if sent
@@ -78,7 +78,7 @@ def current(response: Response, *, sent: bool = False) -> Response:
 
 
 def newest(response: Response) -> Response:
-    """The version that was written last and may still appear: online, on its way, or held."""
+    """The version that was written last, if it is online, queued, being sent, or held."""
     alive = Q(deliveries__act=DeliveryAction.AMEND, deliveries__state__in=_NOT_UNDONE)
     later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
     return later.order_by("-pk").first() or response
@@ -151,7 +151,7 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
 
 
 def _lock_deliveries(statement: Response) -> None:
-    """Lock what goes out of a statement and of its changes, before some of it is stopped."""
+    """Lock all deliveries of a statement and of its changes, before some are stopped."""
     mine = Q(response=statement) | Q(amends__response=statement)
     list(locked(Delivery.objects.filter(mine)).values_list("pk", flat=True))
 
@@ -161,14 +161,14 @@ def _stop_what_waits(response: Response, *, why: str) -> None:
 
     Raises Stale while a delivery is being sent or its state is unknown.
     """
-    said = response.deliveries.filter(act=DeliveryAction.SAY)
-    queued = said.filter(state=DeliveryState.QUEUED)
+    publishing = response.deliveries.filter(act=DeliveryAction.SAY)
+    queued = publishing.filter(state=DeliveryState.QUEUED)
     update_in_order(queued, state=DeliveryState.CANCELLED, error=why)
     # Only now: a delivery that was claimed before the update is found here.
     under_way = [DeliveryState.SENDING, DeliveryState.UNKNOWN]
-    if said.filter(state__in=under_way, settled_at=None).exists():
+    if publishing.filter(state__in=under_way, settled_at=None).exists():
         raise Stale("It is being sent to another channel. Try again when that delivery has ended.")
-    failed = said.filter(state=DeliveryState.FAILED, settled_at=None)
+    failed = publishing.filter(state=DeliveryState.FAILED, settled_at=None)
     update_in_order(failed, settled_at=timezone.now())
 
 
@@ -193,23 +193,24 @@ def _overtake(posts: Sequence[Delivery], by: Response) -> None:
 
 @transaction.atomic
 def undo(response: Response, *, by: User) -> list[Response]:
-    """Cancel a response before it is sent → the responses that are sent after all.
+    """Cancel a response before it is sent → the responses that are sent instead.
 
-    Those are the ones that it had stopped. Raises Stale once its first delivery began.
+    A correction had stopped them; they are queued again. Raises Stale once a delivery began.
     """
     if response.corrects_id is None or not response.corrects_in_place:
         response.cancel(by=by)
         return []
-    # The lock of correct(): no new correction appears between the look and the undo.
+    # The same locks as in correct(): no new correction may appear during the undo.
     both = Response.objects.filter(pk__in=[response.corrects_id, response.pk])
     statement = next(row for row in both.lock() if row.pk == response.corrects_id)
     _lock_deliveries(statement)
     response.cancel(by=by)
     posts = posts_of(statement)
     back = [row for post in posts if (row := _stopped_at(post, by=response))]
-    if posts and newest(statement) == statement and not back:  # not if taken down
+    # Without posts the statement was taken down: then nothing may be published again.
+    if posts and newest(statement) == statement and not back:
         back = list(statement.deliveries.filter(state=DeliveryState.CANCELLED, error=_STOPPED))
-    return _let_go(back, by=by)
+    return _queue_again(back, by=by)
 
 
 def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
@@ -227,17 +228,17 @@ def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
     return stopped.filter(response__gt=last, response__lt=by).order_by("-response").first()
 
 
-def _let_go(sendings: Sequence[Delivery], *, by: User) -> list[Response]:
-    """Queue these deliveries again: sent as if just released, or at their own later time."""
+def _queue_again(deliveries: Sequence[Delivery], *, by: User) -> list[Response]:
+    """Queue cancelled deliveries again, as if just released or for their later time."""
     now, wait = timezone.now(), settings.UNDO_SECONDS
     rows = Delivery.objects.filter(
-        pk__in=[each.pk for each in sendings], state=DeliveryState.CANCELLED
+        pk__in=[delivery.pk for delivery in deliveries], state=DeliveryState.CANCELLED
     )
     soon = Greatest("send_after", now + timedelta(seconds=wait))
     update_in_order(rows, state=DeliveryState.QUEUED, error="", send_after=soon)
-    for each in sendings:
-        nudge("scrm.pipeline.deliver", each.pk, after=wait)
-    back = list(Response.objects.filter(deliveries__in=sendings).distinct())
-    for said in back:
-        said.note("It will be sent after all: its replacement was undone.", by=by, now=now)
+    for delivery in deliveries:
+        nudge("scrm.pipeline.deliver", delivery.pk, after=wait)
+    back = list(Response.objects.filter(deliveries__in=deliveries).distinct())
+    for response in back:
+        response.note("It will be sent after all: its replacement was undone.", by=by, now=now)
     return back

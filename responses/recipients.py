@@ -41,21 +41,21 @@ def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
     many responses there are.
     """
     public = [
-        each
-        for each in responses
-        if each.case_id and not each.is_macro and each.visibility == Response.Visibility.PUBLIC
+        response
+        for response in responses
+        if response.case_id
+        and not response.is_macro
+        and response.visibility == Response.Visibility.PUBLIC
     ]
-    said: Any = private_words(*{each.case_id for each in public if each.case_id})
-    newest = said.order_by().values_list("case").annotate(at=Max("recorded_at"))
+    received: Any = private_words(*{row.case_id for row in public if row.case_id})
+    newest = received.order_by().values_list("case").annotate(at=Max("recorded_at"))
     last = dict(newest) if public else {}
-    return {
-        each.pk: last[each.case_id] > each.created_at for each in public if each.case_id in last
-    }
+    return {row.pk: last[row.case_id] > row.created_at for row in public if row.case_id in last}
 
 
 def people(response: Response) -> frozenset[tuple[str, int]]:
     """The addressees: contacts, or profiles that are linked to none. Empty for a statement."""
-    profiles = [each.profile for each in response.deliveries.all() if each.profile]
+    profiles = [row.profile for row in response.deliveries.all() if row.profile]
     links = [(profile, profile.link) for profile in profiles]
     return frozenset(
         ("contact", link.contact_id) if link else ("profile", profile.pk) for profile, link in links
@@ -72,4 +72,4 @@ def compete(one: Response, other: Response) -> bool:
 
 
 def competing(response: Response, pending: Iterable[Response]) -> list[Response]:
-    return [each for each in pending if compete(response, each)]
+    return [other for other in pending if compete(response, other)]

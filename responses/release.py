@@ -32,10 +32,10 @@ def verdict_on(
 ) -> Verdict:
     """Ask the business rules about the response as it is now.
 
-    accounts: where it would be sent, for a response that is not stored yet.
+    accounts: for a response that is not stored yet, and so has no deliveries.
     """
     if accounts is None:
-        accounts = [each.account for each in response.deliveries.select_related("account")]
+        accounts = [delivery.account for delivery in response.deliveries.select_related("account")]
     rules = ResponseRule.objects.in_force()
     if response.department.only_drafts(response.author):
         rules.append(DRAFTS_ONLY)
@@ -44,7 +44,7 @@ def verdict_on(
 
 @transaction.atomic
 def send(response: Response, *, by: User, now: datetime | None = None) -> Response:
-    """Release a draft, or hold it for approval. Raises Refused in the words of the rules."""
+    """Release a draft, or hold it for approval. Raises Refused with the reason of a rule."""
     now = now or timezone.now()
     mine = response.lock()
     if mine.state != State.DRAFT:
@@ -101,8 +101,8 @@ def send_back(response: Response, *, by: User, why: str, now: datetime | None = 
     mine.approvals.create(content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now)
     mine.become(State.DRAFT)
     mine.note(f"Sent back: {why}", by=by, now=now)
-    again = reverse("responses:edit", args=[mine.pk])
-    mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=again, now=now)
+    edit_url = reverse("responses:edit", args=[mine.pk])
+    mine.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=edit_url, now=now)
     response.refresh_from_db()
 
 
@@ -146,16 +146,16 @@ def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> N
 
 
 def _release(response: Response, *, by: User, now: datetime) -> None:
-    """Put the deliveries into the outbox; the time to undo begins now."""
+    """Make the deliveries due, after the time to undo or at the planned time."""
     wait = settings.UNDO_SECONDS
     soon = now + timedelta(seconds=wait)
-    leaves = max(soon, response.send_at or soon)
+    send_after = max(soon, response.send_at or soon)
     queued = response.deliveries.filter(state="queued")
     # Before become(), which locks notices: they come after deliveries in the lock order.
-    update_in_order(queued, send_after=leaves)
+    update_in_order(queued, send_after=send_after)
     response.released_at = now
     response.become(State.RELEASED)
-    if leaves == soon:  # the tick finds deliveries that are planned for later
+    if send_after == soon:  # the periodic task finds deliveries that are planned for later
         for pk in queued.values_list("pk", flat=True):
             nudge("scrm.pipeline.deliver", pk, after=wait)
     response.note("Released.", by=by, now=now)

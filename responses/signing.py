@@ -1,4 +1,4 @@
-"""Signing a held text as it was shown, and changing one that has not left."""
+"""Approve a held response as it was shown, and edit a response that was not sent yet."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _COPIED = (
 
 
 class Rewritten(NamedTuple):
-    """All that leaves, as the form has it. versions: account → what goes there instead.
+    """The content of the form that edits a response. versions: account id → a different text.
 
-    places: None where they cannot be changed.
+    places: None if they cannot be changed.
     """
 
     text: str
@@ -53,46 +53,47 @@ def may_edit(response: Response, user: User) -> bool:
 
 
 def editable(responses: Collection[Response], user: User) -> set[int]:
-    """The ids of those that `user` may edit: three statements, however many they are.
+    """Ids of the responses that `user` may edit. Three queries, however many responses.
 
-    Whoever approves them may, and their author, while they may still speak there.
+    Approvers may edit a response, and so may its author while they work on its case, or in its
+    department if it has no case.
     """
     if user.sees_everything:
-        return {each.pk for each in responses}
-    own = {each.case_id for each in responses if each.author_id == user.pk and each.case_id}
+        return {response.pk for response in responses}
+    own = {row.case_id for row in responses if row.author_id == user.pk and row.case_id}
     cases = set(Case.objects.workable_by(user).filter(pk__in=own).values_list("pk", flat=True))
     led = set(Department.objects.led_by(user).values_list("pk", flat=True))
     worked = set(Department.objects.worked_by(user).values_list("pk", flat=True))
 
-    def may(response: Response) -> bool:
+    def may_edit_one(response: Response) -> bool:
         if response.department_id in led:
             return True
         speaks = response.case_id in cases if response.case_id else response.department_id in worked
         return response.author_id == user.pk and speaks
 
-    return {each.pk for each in responses if may(each)}
+    return {response.pk for response in responses if may_edit_one(response)}
 
 
 def is_unsent(response: Response) -> bool:
-    """Whether surely nothing of it has left, so that it may still be changed.
+    """Whether the response certainly was not sent, so that it can still be edited.
 
-    A failure that somebody dealt with is past. A correction of a post is stopped where it was
-    written, not changed on its way.
+    Not if a user dealt with its failed deliveries. Not if it corrects a post: then it can only
+    be cancelled, and written again.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return True
     if response.state != State.RELEASED or response.corrects_in_place:
         return False
-    sendings = response.deliveries.all()
-    states = {each.state for each in sendings}
+    deliveries = response.deliveries.all()
+    states = {delivery.state for delivery in deliveries}
     open_failure = states == {DeliveryState.FAILED} and any(
-        not each.settled_at for each in sendings
+        not delivery.settled_at for delivery in deliveries
     )
     return states == {DeliveryState.QUEUED} or open_failure
 
 
 def why_not(response: Response, user: User) -> str:
-    """Why they cannot give the next signature, in words; "" if they can."""
+    """Why the user cannot give the next approval, in words; "" if they can."""
     if not may_approve(response, user):
         return "not yours"
     return request_of(response).why_not_approved_by(user)
@@ -100,9 +101,10 @@ def why_not(response: Response, user: User) -> str:
 
 @transaction.atomic
 def approve(response: Response, *, shown: str, by: User, instead: bool = False) -> None:
-    """Sign what was shown (its content hash). Raises Stale if the words are others by now.
+    """Approve the text that was shown. Raises Stale if it was changed meanwhile.
 
-    instead: other replies to the same person that wait as well go back to their authors.
+    shown: the content hash of the page. instead: return other held replies to the same person
+    to their authors.
     """
     pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
     if instead:
@@ -118,7 +120,7 @@ def approve(response: Response, *, shown: str, by: User, instead: bool = False) 
 
 @transaction.atomic
 def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
-    """Let a draft go as it was shown. Raises Stale or Refused."""
+    """Send a draft as it was shown. Raises Stale or Refused."""
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
@@ -129,20 +131,21 @@ def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
 def rewrite_and_send(
     response: Response, words: Rewritten, *, shown: str, seen: int | None, by: User
 ) -> Response:
-    """Change it and let it go; an approver who is asked again by the rules signs.
+    """Edit a response and send it. If the rules hold it, an approver's edit is an approval.
 
-    → what leaves: a copy where it had been released. Raises Stale or Refused, and then nothing
-    was changed.
+    Returns the edited response, which is a copy if the original had been released. Raises Stale
+    or Refused; then nothing was changed.
     """
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
-    said = response.text, response.subject, response.versions
+    before = response.text, response.subject, response.versions
     changed = _change(response, words, by=by)
-    others = (changed.text, changed.subject, changed.versions) != said
-    if response.case and response.author_id != by.pk and others:
+    is_other_text = (changed.text, changed.subject, changed.versions) != before
+    if response.case and response.author_id != by.pk and is_other_text:
         why = f"{by} changed the text of {response.author}."
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=changed.pk)
+    # Before _reopen(): the case is reopened only if the rules do not release the response.
     release.send(changed, by=by)
     _reopen(response, changed, by=by)
     if response.author_id == by.pk:
@@ -157,7 +160,7 @@ def rewrite_and_send(
 
 @transaction.atomic
 def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Response:
-    """Change it and keep it as a draft → the draft. Raises Stale."""
+    """Edit a response and keep it as a draft → the draft. Raises Stale."""
     _check_shown(response, shown)
     changed = _change(response, words, by=by)
     _reopen(response, changed, by=by)
@@ -166,17 +169,18 @@ def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Re
 
 @transaction.atomic
 def remove_file(response: Response, file: Attachment, *, shown: str, by: User) -> Response:
-    """Take one file off what has not left → what goes without it. Raises Stale or Refused.
+    """Remove a file from an unsent response → the response without it.
 
-    What is held stays held, and every signature is asked for again, because each is under the
-    hash of what it signed; what was on its way goes past the rules again. What failed becomes
-    a draft.
+    A held response stays held and needs all its approvals again: they signed a hash that
+    includes the file. A queued response is judged by the rules again. A failed one becomes a
+    draft. Raises Stale or Refused.
     """
     _check_shown(response, shown)
+    # Before the file is removed: afterwards the approvals no longer match the hash.
     was_signed = bool(request_of(response).signatures)
     waits = response.deliveries.filter(state=DeliveryState.QUEUED).exists()
-    mine = _in_hand(response, by=by)
-    attach_files(mine, [each for each in mine.attachments.all() if each != file], by=by)
+    mine = _editable_version(response, by=by)
+    attach_files(mine, [kept for kept in mine.attachments.all() if kept != file], by=by)
     if mine != response and waits:
         release.send(mine, by=by)
     if mine != response:
@@ -187,7 +191,7 @@ def remove_file(response: Response, file: Attachment, *, shown: str, by: User) -
 
 
 def _change(response: Response, words: Rewritten, *, by: User) -> Response:
-    mine = _in_hand(response, by=by)
+    mine = _editable_version(response, by=by)
     mine.edit(text=words.text, subject=words.subject, versions=words.versions, by=by)
     if mine.send_at != words.send_at:
         mine.send_at = words.send_at
@@ -199,8 +203,11 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
     return Response.objects.get(pk=mine.pk)
 
 
-def _in_hand(response: Response, *, by: User) -> Response:
-    """Itself; or a copy of what was released, which is stopped and stays as it was signed."""
+def _editable_version(response: Response, *, by: User) -> Response:
+    """Return a draft or held response; stop a released one and return a copy. Raises Stale.
+
+    The released response stays as it was approved.
+    """
     if response.state in {State.DRAFT, State.HELD}:
         return response
     if not is_unsent(response):
@@ -209,16 +216,17 @@ def _in_hand(response: Response, *, by: User) -> Response:
     failed = response.deliveries.filter(state=DeliveryState.FAILED)
     for delivery in failed.filter(settled_at=None).order_by("pk"):
         check_sending.dismiss(delivery, by=by)
+    # Failed deliveries cannot be cancelled: dismissing them is enough.
     if not failed.exists():
         response.cancel(by=by)
     copy = Response.objects.create(**{name: getattr(response, name) for name in _COPIED})
-    for each in response.deliveries.filter(replaces=None):
+    for delivery in response.deliveries.filter(replaces=None):
         Delivery.objects.create(
             response=copy,
-            account=each.account,
-            destination=each.destination,
-            profile=each.profile,
-            conversation=each.conversation,
+            account=delivery.account,
+            destination=delivery.destination,
+            profile=delivery.profile,
+            conversation=delivery.conversation,
         )
     response.attachments.clear()
     copy.attachments.set(files)
@@ -228,7 +236,7 @@ def _in_hand(response: Response, *, by: User) -> Response:
 
 
 def _reopen(response: Response, changed: Response, *, by: User) -> None:
-    """Its case is open again where what was to answer it does not leave after all."""
+    """Reopen the case if the response that should answer it is not sent after all."""
     stopped = changed != response and changed.state != State.RELEASED
     case = response.case
     if stopped and case and case.is_closed and not case.newer:
@@ -236,9 +244,9 @@ def _reopen(response: Response, changed: Response, *, by: User) -> None:
 
 
 def _check_shown(response: Response, shown: str) -> None:
-    """Locks the response and its deliveries, so that what is signed is what was read."""
+    """Lock the response and its deliveries. Raises Stale if the text is not what was shown."""
     current = response.lock()
-    # Already here: notices, which a verb locks on its way, come after deliveries.
+    # Before the verb, which locks notices: they come after deliveries in the lock order.
     list(locked(current.deliveries.all()))
     if current.content_hash != shown:
         raise Stale("Another user changed this text meanwhile. Read it again.")
