@@ -37,36 +37,36 @@ class Spoken:
 def spoken(response: Response, accounts: list[Account]) -> list[Spoken]:
     """Findings for a text that is not stored yet, the strictest first."""
     verdict = verdict_on(response, accounts=accounts, now=timezone.now())
-    return _shown(response, verdict.reasons, will=True)
+    return _shown(response, verdict.reasons, is_preview=True)
 
 
 def said_of(response: Response) -> list[Spoken]:
     """Findings as recorded when the response was sent or held."""
-    return _shown(response, [_reason(each) for each in response.verdict])
+    return _shown(response, [_reason(stored) for stored in response.verdict])
 
 
 def held_for(response: Response) -> str:
-    """Whose signature a held response waits for, in words."""
+    """Message that names the roles whose approval a held response needs."""
     return _("Held for %s") % _SIGNERS[tuple(request_of(response).steps) or ("lead",)]
 
 
-def _shown(response: Response, reasons: Iterable[Reason], will: bool = False) -> list[Spoken]:
+def _shown(response: Response, reasons: Iterable[Reason], is_preview: bool = False) -> list[Spoken]:
     text = f"{response.subject}\n{response.text}" if response.subject else response.text
     return [
         Spoken(
-            each,
-            _fate(each, will),
-            [around(text, start, end) for start, end in each.spans[:MAX_QUOTED]],
+            reason,
+            _outcome_label(reason, is_preview),
+            [around(text, start, end) for start, end in reason.spans[:MAX_QUOTED]],
         )
-        for each in reasons
-        if each.verdict != "allow"
+        for reason in reasons
+        if reason.verdict != "allow"
     ]
 
 
-def _fate(reason: Reason, will: bool) -> str:
+def _outcome_label(reason: Reason, is_preview: bool) -> str:
     if reason.verdict == "hold":
-        whom = _SIGNERS[reason.steps or ("lead",)]
-        return (_("Will be held for %s") if will else _("Held for %s")) % whom
+        approvers = _SIGNERS[reason.steps or ("lead",)]
+        return (_("Will be held for %s") if is_preview else _("Held for %s")) % approvers
     return str(_FATES[reason.verdict])
 
 

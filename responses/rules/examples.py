@@ -17,8 +17,8 @@ from scrm.conditions.explain import explain
 class Example:
     """A text to an audience, about certain people, and whether the rule must apply to it.
 
-    people: what is known of them, separated by commas: names, mail addresses, phone numbers,
-    postal addresses, booking numbers. holds: whether the rule must apply.
+    people: their known personal data, separated by commas: names, mail addresses, phone
+    numbers, postal addresses, booking numbers. holds: whether the rule must apply.
     """
 
     text: str
@@ -45,10 +45,10 @@ class Example:
 
 def known_of(words: Iterable[str]) -> Known:
     """Sort words into names, addresses, phone and booking numbers, by their form."""
-    given = {each.strip() for each in words} - {""}
-    emails = {each for each in given if "@" in each}
+    given = {word.strip() for word in words} - {""}
+    emails = {word for word in given if "@" in word}
     addresses, codes = addresses_in(given), codes_in(given)
-    phones = {each for each in given - codes if sum(c.isdecimal() for c in each) >= 7}
+    phones = {word for word in given - codes if sum(c.isdecimal() for c in word) >= 7}
     names = given - emails - addresses - codes - phones
     return Known(frozenset(names), frozenset(emails), frozenset(phones), addresses, codes)
 
@@ -57,9 +57,9 @@ def failed(rule: ResponseRule, example: Example) -> str:
     """Why the rule does not treat the example as it should, in words; "" if it does."""
     if bool(judge(example.facts, [rule]).reasons) == example.holds:
         return ""
-    said = explain(rule.condition, example.facts.asked()).sentence
+    explanation = explain(rule.condition, example.facts.asked()).sentence
     if rule.verdict == "require" and example.holds:
-        said = f"the text contains “{rule.wording}”, or {said}"
+        explanation = f"the text contains “{rule.wording}”, or {explanation}"
     if example.holds:
-        return f"The rule must catch this example, but does not: {said}. Nothing was saved."
-    return f"The rule must not catch this example, but does: {said}. Nothing was saved."
+        return f"The rule must catch this example, but does not: {explanation}. Nothing was saved."
+    return f"The rule must not catch this example, but does: {explanation}. Nothing was saved."

@@ -21,12 +21,12 @@ Outcome = Literal["allow", "review", "hold", "require", "move", "refuse"]
 OUTCOMES: tuple[Outcome, ...] = (
     "allow", "review", "hold", "require", "move", "refuse",
 )  # fmt: skip
-"""Least strict first. review: it is sent, and read afterwards. require: a wording is missing."""
+"""Least strict first. review: it is reviewed after sending. require: a wording is missing."""
 STOPS: frozenset[Outcome] = frozenset({"require", "move", "refuse"})
 
 Step = Literal["lead", "supervisor"]
 STEPS: tuple[Step, ...] = ("lead", "supervisor")
-"""Who signs, in this order: a team lead of the department; a supervisor or admin."""
+"""Approvers in their order: a team lead of the department, then a supervisor or admin."""
 
 AUDIENCES = ("one", "few", "many")
 VISIBILITIES = ("private", "public")
@@ -37,10 +37,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 class Facts:
     """What is known about a response that is about to be released. None and "" mean unknown.
 
-    length: code points of the text itself; `text` has the title before it. links: number of
+    length: code points of the text; the field `text` also contains the title. links: number of
     links in it. personal: personal data of the case's people that others could read. taken: the
     case is assigned to another user. issue: whether it is about an issue. reach: of the case's
-    profile. readers: of all places it goes to, in 30 days. hour (0 to 23) and weekday (one of
+    profile. readers: of all its places, in 30 days. hour (0 to 23) and weekday (one of
     WEEKDAYS): of the release, in the workspace's time zone.
     """
 
@@ -68,8 +68,8 @@ class Facts:
 
     def asked(self) -> dict[str, object]:
         """The facts by name, as conditions evaluate them: None means unknown."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
-        given["personal"] = frozenset(each.kind for each in self.personal)
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        given["personal"] = frozenset(finding.kind for finding in self.personal)
         return {name: None if fact == "" else fact for name, fact in given.items()}
 
 
@@ -105,9 +105,9 @@ SCHEMA: Schema = {
 class ResponseRule:
     """One business rule.
 
-    reason: the owner's message to the author. move_to: which way instead, for "move". wording:
-    what the text must contain, for "require". steps: who signs, for "hold". within: hours until
-    a held response is escalated, for "hold"; 0 means never.
+    reason: the owner's message to the author. move_to: the other channel, for "move". wording:
+    words that the text must contain, for "require". steps: the approvers, for "hold". within:
+    hours until a held response is escalated, for "hold"; 0 means never.
     """
 
     pk: int
@@ -159,19 +159,20 @@ class Verdict:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Who must sign, by all rules that hold it; each step once."""
-        asked = {step for each in self.reasons for step in each.steps if each.verdict == "hold"}
-        return tuple(step for step in STEPS if step in asked)
+        """Approvers that the rules ask for, each one once."""
+        holding = (reason for reason in self.reasons if reason.verdict == "hold")
+        wanted = {step for reason in holding for step in reason.steps}
+        return tuple(step for step in STEPS if step in wanted)
 
     @property
     def within(self) -> int:
-        """Hours until it is escalated: the shortest that a rule sets; 0 if none does."""
-        return min((each.within for each in self.reasons if each.within), default=0)
+        """Hours until escalation: the shortest that a rule sets; 0 if no rule sets any."""
+        return min((reason.within for reason in self.reasons if reason.within), default=0)
 
     @property
     def stops(self) -> list[Reason]:
         """Reasons that no approval can overrule: the author must change something."""
-        return [each for each in self.reasons if each.verdict in STOPS]
+        return [reason for reason in self.reasons if reason.verdict in STOPS]
 
 
 def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
@@ -181,7 +182,7 @@ def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """Combine the verdicts on several versions of a text: the strictest, each rule once."""
+    """Combine the verdicts on several versions of a text: the strictest one; each rule once."""
     found: dict[int, Reason] = {}
     for verdict in verdicts:
         for reason in verdict.reasons:
@@ -190,7 +191,7 @@ def together(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def _strictest(reasons: Iterable[Reason]) -> Verdict:
-    ranked = sorted(reasons, key=lambda each: (-OUTCOMES.index(each.verdict), each.rule))
+    ranked = sorted(reasons, key=lambda reason: (-OUTCOMES.index(reason.verdict), reason.rule))
     return Verdict(ranked[0].verdict if ranked else "allow", tuple(ranked))
 
 
@@ -198,6 +199,7 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
     found = explain(rule.condition, facts)
     if not found.holds:
         return None
+    # The rule applies only to a text without the wording.
     if rule.verdict == "require" and places(draft.text, rule.wording):
         return None
     held = rule.verdict == "hold"
@@ -217,14 +219,14 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
 def _spans(
     leaves: Iterable[Leaf], draft: Facts, facts: Mapping[str, object]
 ) -> tuple[tuple[int, int], ...]:
-    """Spans in the text that the deciding leaves of a condition matched."""
+    """Spans of the text that the given comparisons of a condition matched."""
     found: set[tuple[int, int]] = set()
     for leaf in leaves:
         if leaf.field.name == "text":
             found |= {span for _words, span in hits(leaf, facts)}
         elif leaf.field.name == "personal" and leaf.op in ("has any", "has all"):
-            asked = leaf.value if isinstance(leaf.value, tuple) else ()
-            found |= {(each.start, each.end) for each in draft.personal if each.kind in asked}
+            kinds = leaf.value if isinstance(leaf.value, tuple) else ()
+            found |= {(data.start, data.end) for data in draft.personal if data.kind in kinds}
     return tuple(sorted(found))
 
 
@@ -237,11 +239,11 @@ def content_hash(
     versions: Mapping[str, str],
     files: Iterable[str] = (),
 ) -> str:
-    """The hash that an approval signs: SHA-256 (hex) of the words and all their destinations.
+    """The hash that an approval signs: SHA-256 (hex) of the text and all its destinations.
 
-    destinations: (account, destination) in any order. versions: account → the words that are
-    sent there instead. files: the attachments' ids. JSON keeps the parts apart, so that no text
-    can pass for another text with another destination.
+    destinations: (account, destination) in any order. versions: account id → a different text
+    for it. files: the attachments' ids. JSON separates the parts, so that no text with one
+    destination has the hash of another text with another destination.
     """
     parts: list[object] = [text, subject, audience, visibility]
     parts += [sorted(destinations), sorted(versions.items()), sorted(files)]

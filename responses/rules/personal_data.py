@@ -10,7 +10,7 @@ from scrm.text.fold import fold, places
 
 KINDS = ("name", "email address", "phone number", "postal address", "booking number")
 _SHORTEST = 4
-"""Minimum length of a family name that is searched for alone: “Li” and “May” are words too."""
+"""Minimum length of a family name that is searched for alone; “Li” and “May” are words."""
 _ALIKE = 7
 """Number of last digits in which two notations of the same phone number agree."""
 _PHONE = re.compile(r"[+(]?\d[\d\s().\-/\u2010-\u2015]{5,}\d")
@@ -18,7 +18,7 @@ _CODE = re.compile(r"(?<![\w-])(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{5,8}(?!
 _FLIGHT = re.compile(r"[A-Z]{2}\d{1,4}")
 # Spaces are matched possessively (`++`) and the look-ahead is bounded: with backtracking, a
 # letter with "booking" and 20,000 spaces took a minute.
-_TOLD = re.compile(
+_NAMED_CODE = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
     r"(?:\s++(?:number|no|nr|code|reference|ref))?\.?(?:\s++is)?\s*+[:#]?\s*+)"
     r"(?P<code>(?=[A-Z0-9-]{0,15}\d)[A-Z0-9-]{5,16}|[A-Z]{6})(?![\w-])"
@@ -36,7 +36,7 @@ _ADDRESS = re.compile(
 class Known:
     """Personal data of the people that a text may be about.
 
-    names: except those that they use in public already. phones: in any notation. addresses,
+    names: without those that the people use in public. phones: in any notation. addresses,
     codes: as `addresses_in` and `codes_in` find them in their private messages.
     """
 
@@ -58,16 +58,16 @@ class Finding:
 
 def find(text: str, known: Known) -> tuple[Finding, ...]:
     """Find every place with personal data, from the left; a longer one hides those inside it."""
-    found = sorted(set(_all(text, known)), key=lambda each: (each.start, -each.end))
+    found = sorted(set(_findings(text, known)), key=lambda finding: (finding.start, -finding.end))
     kept: list[Finding] = []
-    for each in found:
-        if not kept or each.end > kept[-1].end:
-            kept.append(each)
+    for finding in found:
+        if not kept or finding.end > kept[-1].end:
+            kept.append(finding)
     return tuple(kept)
 
 
 def codes_in(texts: Iterable[str]) -> frozenset[str]:
-    """Booking numbers in texts: mixed capitals and digits, and any code that a text calls one."""
+    """Booking numbers in texts: mixed capitals and digits, or codes after words like “booking”."""
     return frozenset(text[start:end] for text in texts for start, end in _codes(text))
 
 
@@ -76,27 +76,28 @@ def addresses_in(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(match[0] for text in texts for match in _ADDRESS.finditer(text))
 
 
-def _all(text: str, known: Known) -> Iterator[Finding]:
+def _findings(text: str, known: Known) -> Iterator[Finding]:
     line = " ".join(fold(text).split())
-    named = {each for name in known.names for each in _called(name)}
-    asked = ("name", named), ("email address", known.emails), ("postal address", known.addresses)
-    for kind, words in asked:
-        for each in words:
-            if (folded := " ".join(fold(each).split())) and folded in line:
-                yield from (Finding(*span, kind) for span in places(text, each, whole=True))
-    known_digits = {_digits(each)[-_ALIKE:] for each in known.phones}
+    names = {form for name in known.names for form in _name_forms(name)}
+    exact = ("name", names), ("email address", known.emails), ("postal address", known.addresses)
+    for kind, values in exact:
+        for value in values:
+            # A quick test first: most texts contain none of these values.
+            if (folded := " ".join(fold(value).split())) and folded in line:
+                yield from (Finding(*span, kind) for span in places(text, value, whole=True))
+    known_digits = {_digits(phone)[-_ALIKE:] for phone in known.phones}
     for match in _PHONE.finditer(text):
         digits = _digits(match[0])
         if len(digits) >= _ALIKE and digits[-_ALIKE:] in known_digits:
             yield Finding(*match.span(), "phone number")
-    told = {match.span("code") for match in _TOLD.finditer(text)}
+    named_codes = {match.span("code") for match in _NAMED_CODE.finditer(text)}
     for start, end in _codes(text):
-        if (start, end) in told or text[start:end] in known.codes:
+        if (start, end) in named_codes or text[start:end] in known.codes:
             yield Finding(start, end, "booking number")
 
 
-def _called(name: str) -> Iterator[str]:
-    """The whole name, and the family name alone if it is long enough to be unambiguous."""
+def _name_forms(name: str) -> Iterator[str]:
+    """Forms of a name: the whole name, and the family name alone if it is long enough."""
     words = name.split()
     if len(name.strip()) > 1:
         yield name
@@ -106,7 +107,7 @@ def _called(name: str) -> Iterator[str]:
 
 def _codes(text: str) -> set[tuple[int, int]]:
     mixed = {match.span() for match in _CODE.finditer(text) if not _FLIGHT.fullmatch(match[0])}
-    return mixed | {match.span("code") for match in _TOLD.finditer(text)}
+    return mixed | {match.span("code") for match in _NAMED_CODE.finditer(text)}
 
 
 def _digits(text: str) -> str:
