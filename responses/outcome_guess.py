@@ -21,7 +21,7 @@ from scrm.text.fold import fold
 Outcome = Literal["", "thanks", "angry", "neutral"]
 
 MAX_CHARACTERS = 2_000
-"""Characters that are read: people who thank or complain do so early in a text."""
+"""Characters that are read: thanks and complaints come early in a text."""
 CLEAR = 0.45
 """Strength of the tone, which is -1 to 1, from which a text counts as praise or anger."""
 
@@ -79,16 +79,16 @@ class Proposal:
 def propose(text: str) -> Proposal:
     """Propose the outcome of a text that answers us."""
     text = text[:MAX_CHARACTERS]
-    said = _said(text)
+    matched = _matched_lists(text)
     tone = _tone(text) if _seems_english(text) else 0.0
-    # First: “no thanks” is found as “thanks” too.
-    if _BITTER in said:
-        return Proposal("angry", _quoted(said[_BITTER]))
-    if _ANGRY in said:
-        mixed = _THANKS in said or tone >= CLEAR
-        return Proposal() if mixed else Proposal("angry", _quoted(said[_ANGRY]))
-    if _THANKS in said:
-        return Proposal() if tone <= -CLEAR else Proposal("thanks", _quoted(said[_THANKS]))
+    # First: “no thanks” is matched as “thanks” too.
+    if _BITTER in matched:
+        return Proposal("angry", _quoted(matched[_BITTER]))
+    if _ANGRY in matched:
+        mixed = _THANKS in matched or tone >= CLEAR
+        return Proposal() if mixed else Proposal("angry", _quoted(matched[_ANGRY]))
+    if _THANKS in matched:
+        return Proposal() if tone <= -CLEAR else Proposal("thanks", _quoted(matched[_THANKS]))
     return _by_tone(tone)
 
 
@@ -102,12 +102,12 @@ def _by_tone(tone: float) -> Proposal:
     return Proposal("angry", f"negative tone ({tone:+.2f})")
 
 
-def _said(text: str) -> dict[int, str]:
-    """The lists that match, each with its first match as written in the text."""
+def _matched_lists(text: str) -> dict[int, str]:
+    """Phrase list (its key) → its first match, as written in the text."""
     found: dict[int, str] = {}
-    for hit in _matcher().match("", text):
-        span = hit.spans[0]
-        found[hit.key] = text[span.start : span.end]
+    for match in _matcher().match("", text):
+        span = match.spans[0]
+        found[match.key] = text[span.start : span.end]
     return found
 
 

@@ -14,9 +14,9 @@ from responses.models import Approval, Delivery, Feedback, Response
 from routing.models import Case, CaseConversation, CaseEvent, Decision, Issue, RuleRevision
 
 MAX_MENTIONS = 100
-"""Maximum number of mentions in a trace: the first ones of an issue that hundreds raised."""
+"""Maximum number of mentions in a trace: the first ones, if hundreds raised an issue."""
 MAX_ECHOES = 100
-"""Maximum number of answers in a trace: the last ones to a statement that hundreds answered."""
+"""Maximum number of answers in a trace: the newest ones, if hundreds answered a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Trace:
     """All rows of a trace.
 
     cases: the response's own case, or those of its issue. routed: the event that put its own
-    case into its department, by rule_revision; both None without a case. matches: with their
-    revision and topic. mentions: with their author's words as found.
+    case into a department, by rule_revision; both None without a case. matches: with their
+    revision and topic. mentions: with the text as found.
     """
 
     response: Response
@@ -66,7 +66,7 @@ def trace(response: Response, *, by: User | None = None) -> Trace:
     At most twelve queries.
     """
     cases = _cases(response, by)
-    case = next((each for each in cases if each.pk == response.case_id), None)
+    case = next((row for row in cases if row.pk == response.case_id), None)
     routed = _routed(case) if case else None
     mentions = _mentions(cases, by)
     sightings = list(
@@ -93,12 +93,13 @@ def trace(response: Response, *, by: User | None = None) -> Trace:
             .select_related("revision__topic", "mention")
             .order_by("pk")
         ),
-        fetches=list({each.fetch_id: each.fetch for each in sightings}.values()),
-        sources=list({each.source_id: each.source for each in sightings}.values()),
+        fetches=list({sighting.fetch_id: sighting.fetch for sighting in sightings}.values()),
+        sources=list({sighting.source_id: sighting.source for sighting in sightings}.values()),
     )
 
 
 def _cases(response: Response, by: User | None) -> list[Case]:
+    # A trace must not reveal cases of other departments.
     cases = Case.objects.visible_to(by) if by else Case.objects.all()
     if response.case_id:
         cases = cases.filter(pk=response.case_id)
@@ -114,17 +115,17 @@ def _routed(case: Case) -> CaseEvent | None:
 
 def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
     links = CaseConversation.objects.filter(case__in=cases)
-    said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
-    said = said.filter(conversation__in=links.values("conversation"), direction="in")
-    mentions = Mention.objects.filter(interaction__in=said.values("pk"))
+    messages = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
+    messages = messages.filter(conversation__in=links.values("conversation"), direction="in")
+    mentions = Mention.objects.filter(interaction__in=messages.values("pk"))
     return list(mentions.select_related("fetch__source").order_by("sort_at", "pk")[:MAX_MENTIONS])
 
 
 def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MAX_ECHOES) -> list[Echo]:
     """The newest of these answers that `by` may read, with their cases. Two queries."""
-    said = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
+    readable = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     rows = list(
-        answers.filter(interaction__in=said.values("pk"))
+        answers.filter(interaction__in=readable.values("pk"))
         .select_related("interaction__profile", "judged_by", "response__case")
         .order_by("-pk")[:most]
     )

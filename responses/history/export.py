@@ -29,14 +29,15 @@ class _Line:
 def lines(found: ResponseQuerySet, user: User, zone: tzinfo) -> Iterator[str]:
     """Yield the header, and one line for each response that the filters found, newest first.
 
-    It starts with a byte order mark, so that spreadsheets read it as UTF-8. Responses that are
-    written during the export are not in it. A cell that a spreadsheet would evaluate is made
-    text. zone: of the times; the request's time zone is no longer active while rows are sent.
+    The output starts with a byte order mark, so that spreadsheets read it as UTF-8. Responses
+    that are written during the export are not in it. A cell that a spreadsheet would evaluate
+    becomes text. zone: time zone of the times; the request's one is not active while streaming.
     """
     write = csv.writer(_Line()).writerow
     yield "\ufeff" + str(write(_heads()))
     campaigns = set(Campaign.objects.visible_to(user).values_list("pk", flat=True))
     mark = ""
+    # Page by page: the whole history may not fit into memory.
     while rows := with_tallies(with_facts(before(found, mark))[:AT_ONCE], user):
         for row in rows:
             yield str(write([safe(cell) for cell in _cells(row, campaigns, zone)]))
@@ -55,7 +56,7 @@ def _heads() -> list[str]:
 
 def _cells(row: Response, campaigns: set[int], zone: tzinfo) -> list[str]:
     tally: Tally = row.tally  # type: ignore[attr-defined]
-    sendings = list(row.deliveries.all())
+    deliveries = list(row.deliveries.all())
     link = getattr(row, "campaign_link", None)
     return [
         timezone.localtime(row.created_at, zone).isoformat(sep=" ", timespec="seconds"),
@@ -67,10 +68,10 @@ def _cells(row: Response, campaigns: set[int], zone: tzinfo) -> list[str]:
         str(link.campaign) if link and link.campaign_id in campaigns else "",
         str(row.get_audience_display()),
         row.visibility,
-        _joined(dict.fromkeys(each.account.kind for each in sendings)),
+        _joined(dict.fromkeys(delivery.account.kind for delivery in deliveries)),
         _("Taken down") if row.is_taken_down else str(row.get_state_display()),
-        _joined(f"{each['verdict']}: {each['name']} ({each['sentence']})" for each in row.verdict),
-        _joined(_sending(each, zone) for each in sendings),
+        _joined(f"{rule['verdict']}: {rule['name']} ({rule['sentence']})" for rule in row.verdict),
+        _joined(_delivery_cell(delivery, zone) for delivery in deliveries),
         str(tally.total),
         _outcome(tally),
         "\n\n".join(filter(None, [row.subject, row.text])),
@@ -78,13 +79,14 @@ def _cells(row: Response, campaigns: set[int], zone: tzinfo) -> list[str]:
 
 
 def _joined(parts: Iterable[object]) -> str:
-    return "; ".join(str(each) for each in parts)
+    return "; ".join(str(part) for part in parts)
 
 
-def _sending(each: Delivery, zone: tzinfo) -> str:
-    to = each.profile or _("everyone")
-    at = f" {timezone.localtime(each.sent_at, zone):%Y-%m-%d %H:%M}" if each.sent_at else ""
-    return f"{each.account} → {to}: {each.in_words}{at}"
+def _delivery_cell(delivery: Delivery, zone: tzinfo) -> str:
+    to, at = delivery.profile or _("everyone"), ""
+    if delivery.sent_at:
+        at = f" {timezone.localtime(delivery.sent_at, zone):%Y-%m-%d %H:%M}"
+    return f"{delivery.account} → {to}: {delivery.in_words}{at}"
 
 
 def _outcome(tally: Tally) -> str:

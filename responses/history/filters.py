@@ -25,12 +25,12 @@ from routing.models import Issue
 from scrm.web.params import midnight, place
 
 MICRO, ANSWERED = "micro", "answered"
-_WORDS = dict(Feedback.Outcome.choices)
+_LABELS = dict(Feedback.Outcome.choices)
 OUTCOMES = [
     ("", _("any")),
     (ANSWERED, _("Answered")),
-    *((each, _WORDS[each]) for each in JUDGED),
-    *((f"{PROPOSED}{each}", f"{_WORDS[each]}? (proposed)") for each in JUDGED),
+    *((outcome, _LABELS[outcome]) for outcome in JUDGED),
+    *((f"{PROPOSED}{outcome}", f"{_LABELS[outcome]}? (proposed)") for outcome in JUDGED),
     (NOT_JUDGED, _("Not judged yet")),
     (SILENT, _("No answer in 7 days")),
 ]
@@ -103,18 +103,19 @@ class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]
 
 def query_of(address: QueryDict) -> str:
     """Query string of the filters without pagination, as a saved view stores it."""
-    kept = QueryDict(mutable=True)
+    query = QueryDict(mutable=True)
     for name in HistoryForm.base_fields:
         if typed := address.get(name):
-            kept[name] = typed
-    return kept.urlencode()
+            query[name] = typed
+    return query.urlencode()
 
 
 def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
-    """Rows after the cursor `mark`, the last row of a page; an invalid one shows the first page."""
+    """Rows after the cursor `mark`, which names the last row of a page; all if it is invalid."""
     last = place(mark)
     if last is None:
         return found
+    # A cursor, not an offset: a new response must not shift the pages.
     when, pk = last
     return found.filter(created_at__lte=when).exclude(created_at=when, pk__gte=pk)
 
@@ -144,11 +145,11 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> Res
             found = found.exclude(audience="many")
         elif typed.get(name):
             found = found.filter(**{name: typed[name]})
-    return _said_when(_came_of(found, typed.get("outcome", ""), user), typed)
+    return _with_date_and_text(_with_outcome(found, typed.get("outcome", ""), user), typed)
 
 
-def _came_of(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
-    """Responses with an answer of this outcome that the user may read, as the tallies count."""
+def _with_outcome(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
+    """Responses with a readable answer of this outcome, counted as in the tallies."""
     if outcome == SILENT:
         return silent(found)
     if outcome not in {ANSWERED, *ASKED}:
@@ -156,11 +157,12 @@ def _came_of(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuery
     answers = Feedback.objects.filter(response=OuterRef("pk"))
     if outcome in ASKED:
         answers = answers.filter(outcome_is(outcome))
+    # The filter must not reveal answers that the user may not read.
     readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
     return found.filter(Exists(answers.filter(Exists(readable))))
 
 
-def _said_when(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySet:
+def _with_date_and_text(found: ResponseQuerySet, typed: dict[str, Any]) -> ResponseQuerySet:
     if typed.get("since"):
         found = found.filter(created_at__gte=midnight(typed["since"]))
     if typed.get("until"):

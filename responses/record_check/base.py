@@ -1,4 +1,4 @@
-"""One check of the record: its query, and the message about each gap that it finds."""
+"""The class of a check of the record: a query, and the message about each gap it finds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_GAPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """must: what must be true. words: the message about a gap, with the query's columns by name."""
+    """One check. must: the rule. words: message of a gap, with the query's columns by name."""
 
     key: str
     name: str | Promise
@@ -31,48 +31,48 @@ class Check:
     def find(self) -> dict[str, dict[str, Any]]:
         """Subject → message and neighbouring rows. At most MAX_GAPS gaps; three queries."""
         with connection.cursor() as cursor:
-            cursor.execute(self.query, {"heard": _heard(), "most": MAX_GAPS})
+            cursor.execute(self.query, {"heard": _listened_kinds(), "most": MAX_GAPS})
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
         gaps = [row for row in rows if _is_gap(row)][:MAX_GAPS]
         _add_neighbours(gaps)
-        return {str(row["subject"]): self._told(row) for row in gaps}
+        return {str(row["subject"]): self._as_gap(row) for row in gaps}
 
-    def _told(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Message and neighbours. Other columns only fill in the message or decide."""
-        there = {name: row[name] for name in NEIGHBOURS if row.get(name) is not None}
-        return {"words": self.words.format(**row), "there": there}
+    def _as_gap(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Message and neighbouring rows of a gap; other columns only fill in the message."""
+        neighbours = {name: row[name] for name in NEIGHBOURS if row.get(name) is not None}
+        return {"words": self.words.format(**row), "there": neighbours}
 
 
 NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
 
 
 def _is_gap(row: dict[str, Any]) -> bool:
-    """Whether a row is a gap. Only signatures are checked here: their hash is made in Python."""
+    """Whether a row is a gap. Approvals are compared here, because Python computes their hash."""
     if "signed" not in row:
         return True
     signed, places, versions, steps, files = (
         json.loads(row[name]) for name in ("signed", "places", "versions", "steps", "files")
     )
-    said = (row["text"], row["title"], row["audience"], row["visibility"])
-    wanted = content_hash(*said, [(account, to) for account, to in places], versions, files)
-    return bool(signed.count(wanted) < max(len(steps), 1))
+    content = (row["text"], row["title"], row["audience"], row["visibility"])
+    expected = content_hash(*content, [(account, to) for account, to in places], versions, files)
+    return bool(signed.count(expected) < max(len(steps), 1))
 
 
 def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
     """Add the case of each conversation, and the last response of each case."""
-    talks = [row["conversation"] for row in gaps if row.get("conversation")]
-    links = CaseConversation.objects.filter(conversation__in=talks).order_by("pk") if talks else []
+    conversations = [row["conversation"] for row in gaps if row.get("conversation")]
+    links = CaseConversation.objects.filter(conversation__in=conversations).order_by("pk")
     cases = {link.conversation_id: link.case_id for link in links}
     for row in gaps:
         row["case"] = row.get("case") or cases.get(row.get("conversation", 0))
     known = [row["case"] for row in gaps if row["case"]]
-    said = Response.objects.filter(case__in=known).order_by("pk") if known else []
-    last = {response.case_id: response.pk for response in said}
+    responses = Response.objects.filter(case__in=known).order_by("pk") if known else []
+    last = {response.case_id: response.pk for response in responses}
     for row in gaps:
         row["response"] = row.get("response") or last.get(row["case"])
 
 
-def _heard() -> list[str]:
-    """Kinds of channels with a listener: everything that arrived there was stored as a mention."""
+def _listened_kinds() -> list[str]:
+    """Kinds of channels with a listener, where each incoming message is stored as a mention."""
     return [kind for kind in registry.kinds() if registry.channel(kind).listener]

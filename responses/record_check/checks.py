@@ -1,13 +1,13 @@
 """The checks of the record: one for each link of the chain from a mention to its feedback.
 
-Each check is a query that reads its tables once, by anti-joins along indexes, and names the rows
-where the chain is broken. A missing row is reported by one check only: the one that looks for it
-from its nearest neighbour. Columns: `subject` is the row that lacks something, or the missing
-row itself; the others are its neighbours, or NULL.
+Each check is a query that reads its tables once, by anti-joins along indexes, and returns the
+rows where the chain is broken. Only one check reports a missing row: the check of its nearest
+neighbour. Columns: `subject` is the row that lacks something, or the missing row itself; the
+others are its neighbours, or NULL.
 
-No check can see: a draft or held response whose deliveries are missing, one of several deliveries
-that never left and that nobody signed, a signature that was followed by a refusal, a match. Text
-that an erasure blanked is not a gap.
+No check finds: missing deliveries of a draft or held response; a missing delivery among several,
+if it was neither sent nor approved; an approval before a refusal; a match. Text that an erasure
+blanked is not a gap.
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ CHECKS = (
         _("Response of a delivery"),
         _("Every delivery belongs to a response."),
         "Delivery {subject} belongs to response {lost}, which is missing.",
-        # The check "response" reports a decision without its response already.
+        # The check "response" already reports a decision without its response.
         """
         SELECT own.id AS subject, own.id AS delivery, own.interaction_id AS interaction,
             own.response_id AS lost
@@ -316,7 +316,7 @@ CHECKS = (
         _("Content of sent interactions"),
         _("Every sent interaction has the delivered text, direction, recipient and conversation."),
         "Delivery {subject}: the ledger has {other}.",
-        # No text is compared if the network reported our post (its own words) or it was erased.
+        # Texts are not compared after erasure, or if the network reported our post.
         """
         SELECT * FROM (
             SELECT d.id AS subject, d.id AS delivery, i.id AS interaction, r.id AS response,

@@ -15,17 +15,17 @@ from responses.record_check.checks import CHECKS
 
 _log = structlog.get_logger(__name__)
 PATIENCE = 60
-"""Seconds that the query of one check may take; then it is reported, and the others go on."""
+"""Maximum seconds of one check's query; after that, the check is reported as not made."""
 ROOM = 10
-"""Seconds after which a task starts no other check; with PATIENCE less than a task's limit."""
+"""Seconds after which a task starts no further check. ROOM + PATIENCE < a task's time limit."""
 _UNFINISHED = "The check started but did not finish. It runs again the next night."
 
 
 def check_record(record_check: RecordCheck, *, room: float | None = None) -> None:
-    """Run all checks, each by itself, continuing where an earlier attempt stopped.
+    """Run all checks one by one, continuing where an earlier attempt stopped.
 
-    room: seconds after which the rest is left to the next task; None runs all of them now. A
-    process that dies or is stopped during a check loses that check and no other.
+    room: seconds after which the remaining checks are left to the next task; None for no limit.
+    If a process dies during a check, only that check is lost.
     """
     if not record_check.claim():
         return
@@ -57,7 +57,7 @@ def _make(check: Check, record_check: RecordCheck) -> None:
             Gap.store(check.key, found, all_of_them=whole, now=timezone.now())
     except OperationalError as error:
         if not connection.is_usable():
-            raise  # the database is unavailable: the tick starts another attempt
+            raise  # the database is unavailable: the periodic task starts another attempt
         _log.warning("check not made", check=check.key, error=str(error))
         why = f"It took longer than {PATIENCE} seconds, or the database stopped it."
         record_check.note(check.key, missed=f"{why} It runs again the next night.")

@@ -18,7 +18,7 @@ PROPOSED = "maybe-"
 """Prefix of an outcome in a URL: proposed, and not judged by a user yet."""
 
 JUDGED = tuple(filter(None, Feedback.Outcome.values))
-ASKED = frozenset({NOT_JUDGED, *JUDGED, *(f"{PROPOSED}{each}" for each in JUDGED)})
+ASKED = frozenset({NOT_JUDGED, *JUDGED, *(f"{PROPOSED}{outcome}" for outcome in JUDGED)})
 """Outcomes by which a URL may filter answers; responses can also be filtered by silence."""
 
 
@@ -43,16 +43,16 @@ class Tally:
     @property
     def parts(self) -> list[tuple[str, str, int]]:
         """(outcome, label, number): thanks first, not judged last."""
-        words = dict(Feedback.Outcome.choices)
-        found = [(each, str(words[each]), self.outcomes.get(each, 0)) for each in (*JUDGED, "")]
-        return [(each or NOT_JUDGED, label, n) for each, label, n in found if n]
+        labels = dict(Feedback.Outcome.choices)
+        counts = [(outcome, self.outcomes.get(outcome, 0)) for outcome in (*JUDGED, "")]
+        return [(outcome or NOT_JUDGED, str(labels[outcome]), n) for outcome, n in counts if n]
 
     @property
     def maybes(self) -> list[tuple[str, str, int]]:
-        """The same for the proposed outcomes of answers that are not judged yet."""
-        words = dict(Feedback.Outcome.choices)
-        found = [(each, str(words[each]), self.proposed.get(each, 0)) for each in JUDGED]
-        return [(f"{PROPOSED}{each}", label, n) for each, label, n in found if n]
+        """(outcome, label, number) of proposals for answers that are not judged yet."""
+        labels = dict(Feedback.Outcome.choices)
+        counts = [(outcome, self.proposed.get(outcome, 0)) for outcome in JUDGED]
+        return [(f"{PROPOSED}{outcome}", str(labels[outcome]), n) for outcome, n in counts if n]
 
     def count(self, asked: str) -> int:
         """Number of answers with an outcome of `ASKED`; 0 for anything else."""
@@ -77,31 +77,32 @@ def outcome_is(asked: str) -> Q:
 
 
 def silent(responses: ResponseQuerySet) -> ResponseQuerySet:
-    """Responses without any answer, of which at least one delivery waited its full time."""
+    """Responses without an answer that have a delivery marked as unanswered."""
     return responses.filter(deliveries__silent_at__isnull=False, feedback=None).distinct()
 
 
 def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
-    """Response id → tally, for those with an answer, or with none in time. Two queries."""
-    asked = list(responses)
+    """Response id → tally, if it has an answer or counts as unanswered. Two queries."""
+    keys = list(responses)
     readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
-    found = Feedback.objects.filter(response__in=asked).order_by()
+    answers = Feedback.objects.filter(response__in=keys).order_by()
     counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
     maybes: defaultdict[int, Counter[str]] = defaultdict(Counter)
     hidden: Counter[int] = Counter()
-    told = found.annotate(open=Exists(readable))
-    rows = told.values_list("response", "outcome", "proposed", "open").annotate(n=Count("pk"))
+    marked = answers.annotate(open=Exists(readable))
+    rows = marked.values_list("response", "outcome", "proposed", "open").annotate(n=Count("pk"))
     for response, outcome, proposed, is_open, n in rows:
+        # The outcome of an answer that the user may not read stays hidden.
         if not is_open:
             hidden[response] += n
             continue
         counts[response][outcome] += n
         if proposed and not outcome:
             maybes[response][proposed] += n
-    quiet = set(silent(Response.objects.filter(pk__in=asked)).values_list("pk", flat=True))
+    unanswered = set(silent(Response.objects.filter(pk__in=keys)).values_list("pk", flat=True))
     return {
-        pk: Tally(counts[pk], maybes[pk], hidden[pk], int(pk in quiet))
-        for pk in {*counts, *hidden, *quiet}
+        pk: Tally(counts[pk], maybes[pk], hidden[pk], int(pk in unanswered))
+        for pk in {*counts, *hidden, *unanswered}
     }
 
 

@@ -26,7 +26,7 @@ MAX_PEOPLE = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which rows to show: kind is a key of `KINDS`; the others are filters, where they apply."""
+    """The rows to show. kind: a key of `KINDS`. The other fields filter the rows, if set."""
 
     kind: str = "answers"
     account: int | None = None
@@ -37,19 +37,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A campaign as one user may see it."""
+    """Results of a campaign, limited to what one user may see."""
 
     campaign: Campaign
     user: User
 
     @property
     def statements(self) -> ResponseQuerySet:
-        theirs = Response.objects.visible_to(self.user)
-        return theirs.filter(campaign_link__campaign=self.campaign)
+        visible = Response.objects.visible_to(self.user)
+        return visible.filter(campaign_link__campaign=self.campaign)
 
     @property
     def sendings(self) -> QuerySet[Delivery]:
-        """Deliveries that were sent. Of one that was sent again, only the one that arrived."""
+        """Deliveries in the state “sent”: after a bounce, only the repetition counts."""
         return Delivery.objects.filter(
             response__in=self.statements.order_by().values("pk"), state="sent"
         )
@@ -61,7 +61,7 @@ class Results:
 
     @property
     def hidden(self) -> int:
-        """Number of answers that the user may not read: with other departments."""
+        """Number of answers that the user may not read, because they are in other departments."""
         return self._all_answers.count() - self.answers.count()
 
     @property
@@ -87,24 +87,24 @@ class Results:
 
     @property
     def contacts(self) -> QuerySet[Contact]:
-        """Contacts created since it began who answered or whose messages matched its topic."""
+        """Contacts created since the start who answered or whose messages match the topic."""
         links = ProfileLink.objects.filter(
-            contact=OuterRef("pk"), ended_at=None, profile__in=self._heard.values("profile")
+            contact=OuterRef("pk"), ended_at=None, profile__in=self._messages.values("profile")
         )
         return Contact.objects.filter(Exists(links), created_at__gte=self._since)
 
     @property
     def cases(self) -> QuerySet[Case]:
-        """Cases opened since it began, with conversations that answer it or match its topic."""
-        theirs = Case.objects.filter(
-            conversation_links__conversation__in=self._heard.values("conversation"),
+        """Cases opened since the start with conversations that answer or match the topic."""
+        related = Case.objects.filter(
+            conversation_links__conversation__in=self._messages.values("conversation"),
             opened_at__gte=self._since,
         )
         visible = Case.objects.visible_to(self.user)
-        return visible.filter(pk__in=theirs.order_by().values("pk"))
+        return visible.filter(pk__in=related.order_by().values("pk"))
 
     @property
-    def _heard(self) -> QuerySet[Interaction]:
+    def _messages(self) -> QuerySet[Interaction]:
         answered = Q(pk__in=self.answers.values("interaction"))
         hits = Match.objects.filter(revision__topic=self.campaign.topic_id or 0)
         matched = Q(pk__in=hits.exclude(interaction=None).values("interaction"))
@@ -117,8 +117,8 @@ class Results:
 
     def rows(self, asked: Asked) -> QuerySet[Any]:
         """The rows behind a figure, newest first."""
-        _label, of, narrow = KINDS[asked.kind]
-        found = narrow(of(self), asked) if narrow else of(self)
+        _label, all_rows, apply_filters = KINDS[asked.kind]
+        found = apply_filters(all_rows(self), asked) if apply_filters else all_rows(self)
         return found.order_by("-pk")
 
 
@@ -139,8 +139,8 @@ def _answers(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
     return rows.filter(outcome_is(asked.outcome)) if asked.outcome in ASKED else rows
 
 
-Narrow = Callable[[QuerySet[Any], Asked], QuerySet[Any]]
-KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], Narrow | None]] = {
+FilterRows = Callable[[QuerySet[Any], Asked], QuerySet[Any]]
+KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], FilterRows | None]] = {
     "sendings": (
         _("Deliveries"),
         lambda results: results.sendings.select_related("response", "account"),
@@ -195,16 +195,16 @@ def by_person(results: Results) -> list[Row]:
     All profiles of a contact are one person. At most `MAX_PEOPLE` rows.
     """
     current = ProfileLink.objects.filter(profile=OuterRef("interaction__profile"), ended_at=None)
-    whose: Any = results.answers.annotate(contact=current.values("contact")[:1])
-    known = whose.exclude(contact=None).values("contact").annotate(**_COUNTS)
-    others = whose.filter(contact=None).values("interaction__profile").annotate(**_COUNTS)
-    most = [*known.order_by("-n", "contact")[:MAX_PEOPLE]]
-    strangers = [*others.order_by("-n", "interaction__profile")[:MAX_PEOPLE]]
-    contacts = Contact.objects.in_bulk([row["contact"] for row in most])
-    profiles = Profile.objects.in_bulk([row["interaction__profile"] for row in strangers])
+    answers: Any = results.answers.annotate(contact=current.values("contact")[:1])
+    of_contacts = answers.exclude(contact=None).values("contact").annotate(**_COUNTS)
+    of_profiles = answers.filter(contact=None).values("interaction__profile").annotate(**_COUNTS)
+    linked = [*of_contacts.order_by("-n", "contact")[:MAX_PEOPLE]]
+    unlinked = [*of_profiles.order_by("-n", "interaction__profile")[:MAX_PEOPLE]]
+    contacts = Contact.objects.in_bulk([row["contact"] for row in linked])
+    profiles = Profile.objects.in_bulk([row["interaction__profile"] for row in unlinked])
     rows = [
-        *(_person(contacts[row["contact"]], "contact", row) for row in most),
-        *(_person(profiles[row["interaction__profile"]], "profile", row) for row in strangers),
+        *(_person(contacts[row["contact"]], "contact", row) for row in linked),
+        *(_person(profiles[row["interaction__profile"]], "profile", row) for row in unlinked),
     ]
     return sorted(rows, key=lambda row: -row.answers)[:MAX_PEOPLE]
 
@@ -215,12 +215,12 @@ def _person(who: Contact | Profile, kind: str, counts: dict[str, Any]) -> Row:
 
 _COUNTS: dict[str, Any] = {
     "n": Count("pk"),
-    **{f"n_{each}": Count("pk", filter=outcome_is(each)) for each in (*JUDGED, NOT_JUDGED)},
+    **{f"n_{kind}": Count("pk", filter=outcome_is(kind)) for kind in (*JUDGED, NOT_JUDGED)},
 }
 
 
 def _figures(counts: dict[str, Any]) -> tuple[int, list[tuple[str, str, int]]]:
     """Number of answers, and (outcome, label, number) for each outcome."""
-    words: dict[str, Any] = {**dict(Feedback.Outcome.choices), NOT_JUDGED: _("Not judged")}
+    labels: dict[str, Any] = {**dict(Feedback.Outcome.choices), NOT_JUDGED: _("Not judged")}
     kinds = (*JUDGED, NOT_JUDGED)
-    return counts.get("n", 0), [(each, words[each], counts.get(f"n_{each}", 0)) for each in kinds]
+    return counts.get("n", 0), [(kind, labels[kind], counts.get(f"n_{kind}", 0)) for kind in kinds]

@@ -26,7 +26,7 @@ from scrm.channels.base import AUTOMATIC
 from scrm.db.locks import update_in_order
 
 UNRESOLVED_FOR = timedelta(hours=48)
-"""How long `relink` looks for the delivery of an answer that is not linked."""
+"""Age up to which `relink` looks for the delivery that an answer belongs to."""
 SILENT_AFTER = timedelta(days=7)
 """How long a delivery waits for an answer before it counts as unanswered."""
 
@@ -45,7 +45,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The delivery that an interaction answers, and where its response belongs."""
+    """The delivery that an interaction answers, with its case, issue and department."""
 
     delivery: int
     response: int
@@ -59,13 +59,14 @@ class Answered:
 def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
     """Interaction id → the delivery that it answers. One query.
 
-    Found by the key that it replies to; in a private thread also by arriving after we wrote.
+    Matched by the key that it replies to; in a private thread else by time, as an answer to the
+    last text that we sent before it.
     """
     heard = list(heard)
-    keys = {each.in_reply_to for each in heard} - {""}
-    private = {each.conversation for each in heard if each.visibility == "private"}
+    keys = {message.in_reply_to for message in heard} - {""}
+    private = {message.conversation for message in heard if message.visibility == "private"}
     sent = Delivery.objects.filter(state__in=LEFT).filter(
-        Q(scope__in={each.scope for each in heard}, sent_key__in=keys)
+        Q(scope__in={message.scope for message in heard}, sent_key__in=keys)
         | Q(interaction__conversation__in=private)
     )
     by_key: dict[tuple[str, str], Answered] = {}
@@ -78,12 +79,12 @@ def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
             case=row.response.case_id,
             issue=row.response.issue_id,
             macro=row.response.is_macro,
-            sent_at=cast("datetime", row.sent_at),  # sent, so the database holds it
+            sent_at=cast("datetime", row.sent_at),  # set when it was marked as sent
         )
         by_key[row.scope, row.sent_key] = answer
         if row.interaction:
             by_thread[row.interaction.conversation_id].append(answer)
-    found = {each.interaction: _answer(each, by_key, by_thread) for each in heard}
+    found = {message.interaction: _answer(message, by_key, by_thread) for message in heard}
     return {interaction: answer for interaction, answer in found.items() if answer}
 
 
@@ -92,14 +93,12 @@ def _answer(
     by_key: dict[tuple[str, str], Answered],
     by_thread: dict[int, list[Answered]],
 ) -> Answered | None:
-    named = by_key.get((heard.scope, heard.in_reply_to)) if heard.in_reply_to else None
-    if named or heard.visibility == "public":
-        return named
-    # Newest first: the last thing that we wrote before the answer.
-    before = (
-        each for each in by_thread.get(heard.conversation, ()) if each.sent_at <= heard.said_at
-    )
-    return next(before, None)
+    by_reply = by_key.get((heard.scope, heard.in_reply_to)) if heard.in_reply_to else None
+    if by_reply or heard.visibility == "public":
+        return by_reply
+    # Newest first: the last text that we sent before the answer.
+    sent = by_thread.get(heard.conversation, ())
+    return next((answer for answer in sent if answer.sent_at <= heard.said_at), None)
 
 
 def link(answers: dict[int, Answered], *, now: datetime) -> None:
@@ -114,18 +113,18 @@ def link(answers: dict[int, Answered], *, now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
-    _break_the_silence(answer.delivery for answer in answers.values())
+    _clear_answer_deadline(answer.delivery for answer in answers.values())
 
 
 def _feedback(interaction: int, text: str, response: int, delivery: int, now: datetime) -> Feedback:
     """Feedback with a proposed outcome, for a user to confirm or correct."""
-    read = propose(text)
+    proposal = propose(text)
     return Feedback(
         interaction_id=interaction,
         response_id=response,
         delivery_id=delivery,
-        proposed=read.outcome,
-        proposed_why=read.why,
+        proposed=proposal.outcome,
+        proposed_why=proposal.why,
         at=now,
     )
 
@@ -133,14 +132,14 @@ def _feedback(interaction: int, text: str, response: int, delivery: int, now: da
 def adopt(delivery: Delivery, *, now: datetime) -> None:
     """Link feedback that arrived before the delivery was committed as sent.
 
-    The caller holds the ledger's lock. Mentions that seemed to be only talk about us, and were
-    not recorded, are processed again: they answer us.
+    The caller holds the ledger's lock. Mentions that were processed without being recorded
+    are processed again: they turned out to be answers.
     """
-    _await_an_answer(delivery, now=now)
+    _set_answer_deadline(delivery, now=now)
     place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
     _take_in(delivery, Interaction.objects.filter(**place), now=now)
-    mere_talk = Mention.objects.filter(**place, interaction=None, backlog=False)
-    if update_in_order(mere_talk.exclude(processed_at=None), processed_at=None, attempt=0):
+    unrecorded = Mention.objects.filter(**place, interaction=None, backlog=False)
+    if update_in_order(unrecorded.exclude(processed_at=None), processed_at=None, attempt=0):
         nudge("scrm.pipeline.process")
 
 
@@ -165,28 +164,28 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
     found = list(heard.filter(direction="in", feedback=None).exclude(kind=AUTOMATIC))
     if not found:
         return
-    # Before the feedback: with it, the delivery and its case change.
+    # Before the feedback is stored: its delivery and its case are changed below.
     Delivery.objects.filter(pk=delivery.pk).lock()
     Feedback.objects.bulk_create(
-        _feedback(each.pk, each.text, delivery.response_id, delivery.pk, now) for each in found
+        _feedback(row.pk, row.text, delivery.response_id, delivery.pk, now) for row in found
     )
-    _break_the_silence([delivery.pk])
+    _clear_answer_deadline([delivery.pk])
     case = delivery.response.case
     if case and not delivery.response.is_macro:
-        for each in found:
+        for row in found:
             join_message(
-                case, each, now=now, why="The answer came before the delivery was confirmed."
+                case, row, now=now, why="The answer came before the delivery was confirmed."
             )
 
 
-def _await_an_answer(delivery: Delivery, *, now: datetime) -> None:
+def _set_answer_deadline(delivery: Delivery, *, now: datetime) -> None:
     """Set the no-answer deadline, unless the channel cannot receive answers (such as a call)."""
     if delivery.account.channel.listener:
         Delivery.objects.filter(pk=delivery.pk).update(answer_due_at=now + SILENT_AFTER)
 
 
 def fall_silent(*, now: datetime) -> int:
-    """Mark deliveries that drew no answer within their time → how many."""
+    """Mark deliveries without an answer at their deadline as unanswered → how many."""
     due = Delivery.objects.filter(state=DeliveryState.SENT, answer_due_at__lte=now)
     silent = due.filter(feedback=None).values("pk")
     # Filter by the deadline again: an answer that arrives meanwhile clears it.
@@ -194,8 +193,8 @@ def fall_silent(*, now: datetime) -> int:
     return update_in_order(mine, answer_due_at=None, silent_at=now)
 
 
-def _break_the_silence(deliveries: Iterable[int]) -> None:
-    """An answer arrived, however late: clear the no-answer deadline."""
+def _clear_answer_deadline(deliveries: Iterable[int]) -> None:
+    """Clear the no-answer deadline, and the mark if it has passed: an answer arrived."""
     answered = Delivery.objects.filter(pk__in=set(deliveries))
     waiting = answered.exclude(answer_due_at=None, silent_at=None)
     update_in_order(waiting, answer_due_at=None, silent_at=None)
