@@ -58,26 +58,27 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         assert isinstance(department, forms.ModelChoiceField)
         owner.queryset = User.objects.active().order_by("name")
         owner.empty_label = None
-        mine = [each.pk for each in departments_to_campaign_for(user)]
+        mine = [department.pk for department in departments_to_campaign_for(user)]
         its = self.instance.department_id
         department.queryset = Department.objects.filter(Q(pk__in=mine) | Q(pk=its))
         department.empty_label = None
         self.initial.setdefault("words", self.instance.words)
 
     def clean_words(self) -> list[str]:
-        return list(dict.fromkeys(as_term(each) for each in self.cleaned_data["words"]))
+        return list(dict.fromkeys(as_term(word) for word in self.cleaned_data["words"]))
 
     def clean(self) -> dict[str, Any]:
         typed = super().clean() or {}
         first, last = typed.get("starts_on"), typed.get("ends_on")
         if first and last and last < first:
             self.add_error("ends_on", _t("The end is before the start."))
+        # Topic names are unique: report a conflict before anything is saved.
         name = topic_name(typed.get("name", ""))
         if typed.get("words") and not self.instance.topic_id and _is_taken(name):
-            says = _t(
+            message = _t(
                 "A topic “%(name)s” already exists, so none could be created. Nothing was saved."
             )
-            self.add_error("name", says % {"name": name})
+            self.add_error("name", message % {"name": name})
         return typed
 
     def keep(self, *, by: User) -> Campaign:

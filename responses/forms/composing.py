@@ -58,7 +58,7 @@ class Composing(forms.Form):
         self.initial = {**self.initial, **fields, "text": text}
 
     def look_again(self, seen: int | None) -> None:
-        """Show the input next to what is new, so that the form can be submitted again."""
+        """Show the input next to the new messages, so that the form can be submitted again."""
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen or "")
         data["form"] = str(uuid.uuid4())  # nothing was stored: the next click is a new response
@@ -113,7 +113,7 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
     def resume(self, fields: dict[str, Any], text: str) -> None:
         """Fill the form with a draft, but not with a public place that was not confirmed.
 
-        A public place of an old draft is no consent to answer in public.
+        Only a confirmation is consent to answer a private message in public.
         """
         confirmed = "publicly" not in self.fields or fields.get("publicly")
         if is_public(fields.get("place", "")) and not confirmed:
@@ -180,7 +180,7 @@ class StatementForm(Composing, Later):
         assert isinstance(campaign, CampaignField)
         campaign.among(user)
         self.department = department
-        public = [each.pk for each in public_accounts(department)]
+        public = [account.pk for account in public_accounts(department)]
         accounts, corrects = self.fields["accounts"], self.fields["corrects"]
         assert isinstance(accounts, forms.ModelMultipleChoiceField)
         assert isinstance(corrects, forms.ModelChoiceField)
@@ -201,8 +201,9 @@ class StatementForm(Composing, Later):
 
     def clean(self) -> dict[str, Any]:
         accounts = list(self.cleaned_data.get("accounts", ()))
-        typed = {each.pk: self.cleaned_data.get(version_name(each), "") for each in accounts}
+        typed = {row.pk: self.cleaned_data.get(version_name(row), "") for row in accounts}
         text = self.cleaned_data.get("text", "")
+        # A copy of the text is no version: it would not follow later edits of the text.
         self.cleaned_data["versions"] = {
             pk: words for pk, words in typed.items() if words and words != text
         }
@@ -213,11 +214,11 @@ class StatementForm(Composing, Later):
     def versions(self) -> list[forms.BoundField]:
         """Fields for a different text per account; only if there are several accounts."""
         places = list(self.places)
-        return [self[version_name(each)] for each in places] if len(places) > 1 else []
+        return [self[version_name(place)] for place in places] if len(places) > 1 else []
 
     @property
     def has_versions(self) -> bool:
-        return any(each.value() or each.errors for each in self.versions)
+        return any(field.value() or field.errors for field in self.versions)
 
     @property
     def planned(self) -> str:
@@ -226,18 +227,18 @@ class StatementForm(Composing, Later):
 
     @property
     def previews(self) -> list[Preview]:
-        """A preview for each chosen account, of what was typed so far, valid or not."""
-        chosen = {number(str(each)) for each in self["accounts"].value() or ()}
+        """A preview for each chosen account, of the typed text, valid or not."""
+        chosen = {number(str(value)) for value in self["accounts"].value() or ()}
         title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
         return [
             Preview(
-                each,
-                title if titled(each) else "",
-                str(self[version_name(each)].value() or text),
-                max_length(each),
+                account,
+                title if titled(account) else "",
+                str(self[version_name(account)].value() or text),
+                max_length(account),
             )
-            for each in self.places
-            if each.pk in chosen
+            for account in self.places
+            if account.pk in chosen
         ]
 
 
@@ -285,8 +286,8 @@ def too_long(text: str, account: Account) -> str:
     limit = max_length(account)
     if not limit or len(text) <= limit:
         return ""
-    says = _("%(n)d characters are too many: the limit of %(account)s is %(limit)d.")
-    return says % {"n": len(text), "account": account, "limit": limit}
+    message = _("%(n)d characters are too many: the limit of %(account)s is %(limit)d.")
+    return message % {"n": len(text), "account": account, "limit": limit}
 
 
 def version_name(account: Account) -> str:

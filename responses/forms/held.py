@@ -17,10 +17,10 @@ from responses.signing import Rewritten
 
 
 class EditForm(PlaceFields, FileFields, Later):
-    """Edit everything of an unsent response: words, files, recipients, and time.
+    """Edit an unsent response: text, files, recipients, and time.
 
-    shown: the content hash of what the page showed. seen: the last inbound interaction that it
-    showed.
+    shown: the content hash of the text that the page showed. seen: the last
+    inbound interaction that it showed.
     """
 
     shown = forms.CharField(widget=forms.HiddenInput)
@@ -47,9 +47,9 @@ class EditForm(PlaceFields, FileFields, Later):
                 "send_at": response.send_at,
             },
         )
-        sendings = list(response.deliveries.select_related("account", "profile", "conversation"))
-        self.now = [each.account for each in sendings]
-        self._offer_recipients(sendings)
+        deliveries = list(response.deliveries.select_related("account", "profile", "conversation"))
+        self.now = [delivery.account for delivery in deliveries]
+        self._offer_recipients(deliveries)
         self.offer_files(user, self.choosable, response)
         for account in self.now:
             if own := response.versions.get(str(account.pk)):
@@ -59,7 +59,7 @@ class EditForm(PlaceFields, FileFields, Later):
                     widget=forms.Textarea(attrs={"rows": 4}),
                 )
 
-    def _offer_recipients(self, sendings: Sequence[Delivery]) -> None:
+    def _offer_recipients(self, deliveries: Sequence[Delivery]) -> None:
         """Offer other recipients, by the kind of response.
 
         For a reply, other ways to the same person; for a statement, other accounts; for a
@@ -70,7 +70,7 @@ class EditForm(PlaceFields, FileFields, Later):
             self.choosable = self.now
             del fields["place"], fields["publicly"], fields["accounts"], fields["send_at"]
         elif response.case and not response.is_macro:
-            now = [_place_of(each) for each in sendings]
+            now = [_place_of(delivery) for delivery in deliveries]
             self.offer_places(response.case, [*now, *places_for(response.case)])
             self.initial["place"] = place_name(now[0])
             fields["place"].required = False  # if it is left out, the place stays as it is
@@ -78,10 +78,10 @@ class EditForm(PlaceFields, FileFields, Later):
             del fields["accounts"]
         else:
             accounts = cast("forms.ModelMultipleChoiceField[Account]", fields["accounts"])
-            public = [each.pk for each in public_accounts(response.department)]
-            known = {*public, *(each.pk for each in self.now)}
+            public = [account.pk for account in public_accounts(response.department)]
+            known = {*public, *(account.pk for account in self.now)}
             accounts.queryset = Account.objects.filter(pk__in=known).order_by("name")
-            self.initial["accounts"] = [each.pk for each in self.now]
+            self.initial["accounts"] = [account.pk for account in self.now]
             self.choosable = list(accounts.queryset)
             del fields["place"], fields["publicly"]
 
@@ -93,7 +93,7 @@ class EditForm(PlaceFields, FileFields, Later):
         """The places that were chosen; empty if the choice is invalid."""
         if "place" in self.fields:
             return [self.chosen] if "place" in self.cleaned_data else []
-        return [Place(each) for each in self.cleaned_data.get("accounts", self.now)]
+        return [Place(account) for account in self.cleaned_data.get("accounts", self.now)]
 
     def clean(self) -> dict[str, Any]:
         typed, accounts = self.cleaned_data, [place.account for place in self.places_chosen]
@@ -114,7 +114,7 @@ class EditForm(PlaceFields, FileFields, Later):
     @property
     def rewritten(self) -> Rewritten:
         typed, places = self.cleaned_data, self.places_chosen
-        own = {str(each.account.pk): version_name(each.account) for each in places}
+        own = {str(place.account.pk): version_name(place.account) for place in places}
         return Rewritten(
             text=typed["text"],
             subject=typed["subject"],
@@ -133,7 +133,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
 
 def _place_of(delivery: Delivery) -> Place:
-    """The current place of a delivery, which may no longer be offered."""
+    """The current place of a delivery, even if that place is no longer offered."""
     return Place(
         delivery.account, delivery.profile, delivery.conversation, delivery.response.visibility
     )

@@ -33,7 +33,7 @@ class PlaceFields(forms.Form):
     def offer_places(self, case: Case, places: Sequence[Place]) -> None:
         self.places = {place_name(place): place for place in places}
         field: Any = self.fields["place"]
-        field.choices = [(name, _said(place)) for name, place in self.places.items()]
+        field.choices = [(name, _place_label(place)) for name, place in self.places.items()]
         private = private_words(case.pk).select_related("conversation").order_by("pk").last()
         selected = default_place(
             places, party=case.profile, private_in=private.conversation if private else None
@@ -63,8 +63,8 @@ def place_name(place: Place) -> str:
     return f"{place.account.pk}:{profile}:{place.visibility}"
 
 
-def _said(place: Place) -> str:
-    """A place in words: what will happen, from which account, to whom."""
+def _place_label(place: Place) -> str:
+    """Label of a place: visibility, account and recipient."""
     profile = place.profile
     whom = (profile.handle or str(profile)) if profile else ""
     if place.visibility == PUBLIC:
@@ -73,7 +73,7 @@ def _said(place: Place) -> str:
         words = _("Reply privately as %(account)s to %(whom)s")
     else:
         words = _("Message privately as %(account)s to %(whom)s")
-    said = words % {"account": place.account, "whom": whom}
+    label = words % {"account": place.account, "whom": whom}
     if profile and profile.unreachable_since:
-        return _("%(said)s (our last message there bounced)") % {"said": said}
-    return said
+        return _("%(said)s (our last message there bounced)") % {"said": label}
+    return label

@@ -38,10 +38,10 @@ def approvals(request: StaffRequest) -> HttpResponse:
 def approve(request: StaffRequest, pk: int) -> HttpResponse:
     response = _to_approve(request, pk)
     shown, instead = request.POST.get("shown", ""), bool(request.POST.get("instead"))
-    return _try(
+    return _act_on_queue(
         request,
         lambda: signing.approve(response, shown=shown, by=request.user, instead=instead),
-        lambda: _signed(response),
+        lambda: _approval_message(response),
     )
 
 
@@ -49,7 +49,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
 def review(request: StaffRequest, pk: int) -> HttpResponse:
     """Record that the user has read a response that was sent."""
     response = _to_approve(request, pk)
-    return _try(
+    return _act_on_queue(
         request, lambda: release.review(response, by=request.user), lambda: _("Marked as reviewed.")
     )
 
@@ -61,7 +61,7 @@ def send_back(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _approvals(request, form=form, at=pk, status=422)
     why = form.cleaned_data["reason"]
-    return _try(
+    return _act_on_queue(
         request,
         lambda: release.send_back(response, by=request.user, why=why),
         lambda: _("Sent back to %(author)s.") % {"author": response.author},
@@ -79,6 +79,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     form = EditForm(response, request.user, request.POST or None, request.FILES or None)
     if request.method != "POST":
         return _edit(request, response, form)
+    # It was sent meanwhile: show the input again, so that it is not lost.
     if not signing.is_unsent(response):
         return _edit(request, response, form, status=409)
     if not form.is_valid():
@@ -90,7 +91,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
         return _edit(request, response, form, status=422)
     except Stale as stale:
         return _stale(request, response, form, stale)
-    messages.success(request, _fate(changed))
+    messages.success(request, _result_message(changed))
     return redirect(changed.case or changed)
 
 
@@ -102,6 +103,7 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     shown, seen = request.POST.get("shown", ""), number(request.POST.get("seen", ""))
     try:
+        # A public answer to a private message needs consent in this form too.
         if wrote_privately([response]) and not request.POST.get("publicly"):
             raise Refused(NOT_CONFIRMED)
         signing.send(response, shown=shown, seen=seen, by=request.user)
@@ -110,7 +112,7 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
         status = 422 if isinstance(error, Refused) else 409
         form = EditForm(response, request.user)
         return _edit(request, response, form, status=status, error=str(error))
-    messages.success(request, _fate(response))
+    messages.success(request, _result_message(response))
     return redirect(response.case or response)
 
 
@@ -127,7 +129,7 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     if request.POST.get("back") == "delivery_problems":
         return redirect("responses:delivery_problems")
     if response.corrects_in_place and response.author == request.user:
-        return _to_its_page(request, response)
+        return _redirect_to_correction(request, response)
     if request.htmx:
         answer = render(request, "_messages.html", {"oob": True})
         back = {"href": response.case.get_absolute_url()} if response.case else {}
@@ -136,54 +138,55 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(response.case or response)
 
 
-def _to_its_page(request: StaffRequest, correction: Response) -> HttpResponse:
+def _redirect_to_correction(request: StaffRequest, correction: Response) -> HttpResponse:
     """Redirect to the page where a cancelled correction was written, to continue with it."""
     page = reverse("responses:correct", args=[correction.corrects_id])
-    again = f"{page}?again={correction.pk}"
+    url = f"{page}?again={correction.pk}"
     if request.htmx:
-        return HttpResponseClientRedirect(again)
-    return redirect(again)
+        return HttpResponseClientRedirect(url)
+    return redirect(url)
 
 
 @transaction.atomic
 def _cancel(request: StaffRequest, response: Response) -> str:
-    """Cancel a response: its words become a draft again, and its case is open again.
+    """Cancel a response: its text becomes a draft again, and its case is reopened.
 
-    Returns what happened, in words. Raises Stale.
+    Returns a message about the result. Raises Stale.
     """
     # First: it raises Stale if a delivery has begun, and then nothing else may change.
-    after_all = corrections.undo(response, by=request.user)
-    taken_back = response.author == request.user and _take_back(response)
+    restored = corrections.undo(response, by=request.user)
+    taken_back = response.author == request.user and _restore_draft(response)
     # If a newer case has the conversation, reopening would give it two open cases.
     if response.case and response.case.is_closed and not response.case.newer:
         response.case.reopen(by=request.user, why=_("The answer was undone."))
-    if after_all:
+    if restored:
         return _("Cancelled. Nothing was sent. The text that it replaced will be sent after all.")
     if taken_back:
         return _("Cancelled. Nothing was sent. The text is a draft again.")
     return _("Cancelled. Nothing was sent. The text is kept in the history.")
 
 
-def _take_back(response: Response) -> bool:
-    """Turn words and files into a draft again, unless the author has begun another one.
+def _restore_draft(response: Response) -> bool:
+    """Turn text and files into a draft again, unless the author has begun another one.
 
-    Not for a correction in place: its words are shown again on the page where it was written.
+    Not for a correction of a post: its text is shown again on the page where it was written.
     """
     if response.corrects_in_place:
         return False
     kind = "statement" if response.is_macro else "reply"
     case, author = response.case, response.author
     issue = None if case else response.issue
-    begun = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
-    if begun and begun.text:
+    draft = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
+    # Never overwrite another text that the author has begun.
+    if draft and draft.text:
         return False
-    _draft, kept = Draft.keep(
+    _draft, saved = Draft.keep(
         case=case,
         issue=issue,
         kind=kind,
         by=author,
         text=response.text,
-        seen=begun.version if begun else 0,
+        seen=draft.version if draft else 0,
         fields={
             "subject": response.subject,
             "department": str(response.department_id),
@@ -192,18 +195,18 @@ def _take_back(response: Response) -> bool:
             "place": _place_of(response),
             "publicly": "" if any(wrote_privately([response]).values()) else "on",
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
-            "campaign": _take_out(response),
+            "campaign": _remove_from_campaign(response),
             "kept": upload_field.take_back(response),
             **{f"version_{pk}": words for pk, words in response.versions.items()},
         },
     )
-    return kept
+    return saved
 
 
-def _take_out(response: Response) -> str:
+def _remove_from_campaign(response: Response) -> str:
     """Take an undone response out of its campaign → the campaign's id, for the draft."""
-    theirs = Campaign.objects.visible_to(response.author).running()
-    campaign = theirs.filter(links__statement=response).first()
+    running = Campaign.objects.visible_to(response.author).running()
+    campaign = running.filter(links__statement=response).first()
     if campaign is None:
         return ""
     leave_campaign(response, by=response.author)
@@ -211,7 +214,7 @@ def _take_out(response: Response) -> str:
 
 
 def _place_of(response: Response) -> str:
-    """Place of a reply, as the composer's radio button names it."""
+    """Value of the composer's radio button for the place of a reply."""
     delivery = response.deliveries.first()
     if response.is_macro or delivery is None:
         return ""
@@ -225,7 +228,7 @@ def _to_approve(request: StaffRequest, pk: int) -> Response:
     return response
 
 
-def _try(
+def _act_on_queue(
     request: StaffRequest,
     act: Callable[[], None],
     done: Callable[[], str],
@@ -242,8 +245,8 @@ def _try(
     return redirect("responses:approvals")
 
 
-def _signed(response: Response) -> str:
-    """Message after an approval: another signature is missing, or it leaves now or later."""
+def _approval_message(response: Response) -> str:
+    """Message after an approval: another one is missing, or the text is sent now or later."""
     if response.state == State.HELD:
         return _("Approved. It now waits for approval by a supervisor.")
     if response.send_at and response.send_at > timezone.now():
@@ -272,15 +275,15 @@ def _approvals(
     )  # fmt: skip
     waiting, more = oldest(held)
     answered = words_answered(waiting, request.user)
-    departments = {each.department_id: each.department for each in waiting}
-    for each in waiting:
-        each.department = departments[each.department_id]  # shared, so its leads load once
+    departments = {response.department_id: response.department for response in waiting}
+    for response in waiting:
+        response.department = departments[response.department_id]  # shared: its leads load once
     rows = [
         {
             "response": response,
             "answers": answered.get(response.pk),
             "why_not": request_of(response).why_not_approved_by(request.user),
-            "stands": _in_place_of(response),
+            "stands": _online_version(response),
             "competing": len(competing(response, waiting)),
             "form": form if form and at == response.pk else SendBackForm(),
             "open": form is not None and at == response.pk,
@@ -303,7 +306,7 @@ def _approvals(
     return render(request, "responses/approvals.html", shown, status=status)
 
 
-def _in_place_of(response: Response) -> Response | None:
+def _online_version(response: Response) -> Response | None:
     """The version that is online where a correction would appear."""
     statement = response.corrects
     if statement is None or not response.corrects_in_place or statement.is_taken_down:
@@ -332,8 +335,8 @@ def _edit(
         "error": error,
         "approves": not own and signing.may_approve(response, request.user),
         "last": response.approvals.order_by("-pk").first(),
-        "kept": [*here, *(each for each in kept if each not in here)],
-        "left_out": [each for each in here if each not in kept],
+        "kept": [*here, *(file for file in kept if file not in here)],
+        "left_out": [file for file in here if file not in kept],
         "open": signing.is_unsent(response),
         **private_notes([response]),
     }
@@ -348,10 +351,10 @@ def _stale(request: StaffRequest, response: Response, form: EditForm, stale: Sta
     return _edit(request, response, form, status=409, error=str(stale))
 
 
-def _fate(response: Response) -> str:
-    says = {
+def _result_message(response: Response) -> str:
+    labels = {
         State.HELD: f"{held_for(response)}.",
         State.RELEASED: _("It is being sent."),
         State.DRAFT: _("Saved as a draft. It is not sent."),
     }
-    return says.get(State(response.state), response.get_state_display())
+    return labels.get(State(response.state), response.get_state_display())

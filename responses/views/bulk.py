@@ -26,33 +26,35 @@ MAX_CASES_PER_BULK = 1000
 @worker_only
 def carry_out(request: StaffRequest) -> HttpResponse:
     """Run one verb on the selected cases: at once for a few, as a job for more."""
-    asked = _asked(request)
-    if isinstance(asked, str):
-        messages.error(request, asked)
-        return _answer(request)
-    cases = asked["cases"]
+    data = _job_data(request)
+    if isinstance(data, str):
+        messages.error(request, data)
+        return _back_to_inbox(request)
+    cases = data["cases"]
     here = len(cases) <= bulk.AT_ONCE
-    form, total = _form(request), len(cases)
-    job = Job.ask("responses.bulk", by=request.user, total=total, form=form, here=here, **asked)
-    # The same form UUID returns the first job: it must not pass for another request.
-    if job.owner_id != request.user.pk or job.data != asked:
+    form, total = _form_uuid(request), len(cases)
+    job = Job.ask("responses.bulk", by=request.user, total=total, form=form, here=here, **data)
+    # The same form UUID returns the first job: it must not stand for a different request.
+    if job.owner_id != request.user.pk or job.data != data:
         messages.error(
             request, _("This form was already used. Nothing was changed. Press the button again.")
         )
-        return _answer(request)
+        return _back_to_inbox(request)
     if not here:
         messages.success(
             request, render_to_string("responses/_bulk_runs.html", {"job": job}, request)
         )
-        return _answer(request)
+        return _back_to_inbox(request)
+    # Claimed: a worker may run the same job at this moment.
     if job.claim():
         bulk.carry_out(job)
     shown = {"job": job, "refused": job.result.get("refused", [])}
-    words = "done" if job.ended_at else "runs"  # a worker may have claimed it by the tick
-    nothing = words == "done" and not job.result.get("changes")
-    say = messages.warning if nothing else messages.success
-    say(request, render_to_string(f"responses/_bulk_{words}.html", shown, request))
-    return _answer(request)
+    # Not ended if a worker has claimed it before this process.
+    template = "done" if job.ended_at else "runs"
+    changed_nothing = template == "done" and not job.result.get("changes")
+    add_message = messages.warning if changed_nothing else messages.success
+    add_message(request, render_to_string(f"responses/_bulk_{template}.html", shown, request))
+    return _back_to_inbox(request)
 
 
 @require_POST
@@ -60,24 +62,24 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
     job = get_object_or_404(Job, uuid=uuid, owner=request.user, kind="responses.bulk")
     if not job.ended_at:
         messages.error(request, _("It is still running. Undo it when it has ended."))
-        return _answer(request)
+        return _back_to_inbox(request)
     try:
         back, left = bulk.take_back(job, by=request.user)
     except Stale as stale:
         messages.error(request, str(stale))
-        return _answer(request)
-    said = _("Undone: %(back)d.") % {"back": back}
+        return _back_to_inbox(request)
+    message = _("Undone: %(back)d.") % {"back": back}
     if left:
-        said += " " + _("%(left)d had changed since and were left unchanged.") % {"left": left}
-    messages.success(request, said)
-    return _answer(request)
+        message += " " + _("%(left)d had changed since and were left unchanged.") % {"left": left}
+    messages.success(request, message)
+    return _back_to_inbox(request)
 
 
-def _asked(request: StaffRequest) -> dict[str, Any] | str:
+def _job_data(request: StaffRequest) -> dict[str, Any] | str:
     """Parse the verb, its cases and its values; or return a message about what is missing."""
     verb = CASE_VERBS.get(request.POST.get("verb", ""))
     shown = request.POST.getlist("case")[:MAX_CASES_PER_BULK]
-    cases = [seen for each in shown if (seen := _seen(each))]
+    cases = [case for value in shown if (case := _case_from_form(value))]
     if verb is None or verb.bulk is None or not cases:
         return _("Select the cases first, then choose an action.")
     form = verb.bulk.form(request.POST, by=request.user)
@@ -86,24 +88,24 @@ def _asked(request: StaffRequest) -> dict[str, Any] | str:
     return {"verb": verb.name, "cases": cases, "values": form.values()}
 
 
-def _seen(value: str) -> list[int] | None:
+def _case_from_form(value: str) -> list[int] | None:
     """Parse “case:last inbound:assignee”, the ids that a row showed; 0 for none.
 
     Returns None for anything else.
     """
     parts = [number(part) for part in value.split(":")]
-    whole = [part for part in parts if part is not None]
-    return whole if len(whole) == len(parts) == 3 else None
+    numbers = [part for part in parts if part is not None]
+    return numbers if len(numbers) == len(parts) == 3 else None
 
 
-def _form(request: HttpRequest) -> uuid.UUID:
+def _form_uuid(request: HttpRequest) -> uuid.UUID:
     try:
         return uuid.UUID(request.POST.get("form", ""))
     except ValueError:
         return uuid.uuid4()
 
 
-def _answer(request: StaffRequest) -> HttpResponse:
+def _back_to_inbox(request: StaffRequest) -> HttpResponse:
     if not request.htmx:
         return redirect("routing:inbox")
     answer = render(request, "_messages.html", {"oob": True})

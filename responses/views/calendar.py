@@ -48,7 +48,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
         .order_by("at", "pk")
     )
     rows = list(found[:MAX_RESPONSES])
-    days = {each: Day(each, each.month == first.month) for each in dates}
+    days = {day: Day(day, day.month == first.month) for day in dates}
     for response in rows:
         at: Any = response.at  # type: ignore[attr-defined] # of the query above
         days[timezone.localtime(at).date()].responses.append(response)

@@ -1,4 +1,4 @@
-"""Campaigns: several statements with one aim, and their results."""
+"""Pages of campaigns: several posts with one goal, and their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from scrm.web.params import number
 
 PAGE = 50
 OFFERED = 10
-"""Number of statements that a campaign's page offers to add: the latest ones."""
+"""Maximum number of recent statements that a campaign's page offers to add."""
 
 
 @require_safe
@@ -46,12 +46,12 @@ def campaign(request: StaffRequest, pk: int) -> HttpResponse:
     """Show a campaign's statements, and its results by channel and by person."""
     found = _to_see(request, pk)
     results, user = Results(found, request.user), request.user
-    said = with_facts(results.statements).order_by("-created_at", "-pk")
+    statements = with_facts(results.statements).order_by("-created_at", "-pk")
     shown = {
         "campaign": found,
         "figures": [(kind, KINDS[kind][0], results.rows(Asked(kind)).count()) for kind in KINDS],
         "hidden": results.hidden,
-        "statements": with_tallies(said, user),
+        "statements": with_tallies(statements, user),
         "channels": by_channel(results),
         "people": by_person(results),
         "may_edit": Campaign.objects.editable_by(user).filter(pk=pk).exists(),
@@ -74,10 +74,10 @@ def rows(request: StaffRequest, pk: int) -> HttpResponse:
         "kind": asked.kind,
         "kinds": [(kind, KINDS[kind][0]) for kind in KINDS],
         "label": KINDS[asked.kind][0],
-        "narrowed": _narrowed(asked),
+        "narrowed": _filter_labels(asked),
         "count": wanted.count(),
         "older": query.urlencode() if query["before"] else "",
-        **_drawn(request, asked.kind, page[:PAGE]),
+        **_rows_context(request, asked.kind, page[:PAGE]),
     }
     return render(request, "responses/campaign_rows.html", shown)
 
@@ -114,7 +114,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def count_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Set the campaign of a statement; none takes it out of its campaign."""
+    """Set the campaign of a statement; an empty choice removes it from its campaign."""
     statement = response_to_see(request, pk)
     if not may_deal_with(statement, request.user):
         raise PermissionDenied
@@ -148,10 +148,10 @@ def _to_edit(request: StaffRequest, pk: int) -> Campaign:
     return get_object_or_404(rows.select_related("topic__current"), pk=pk)
 
 
-def _save(request: StaffRequest, form: CampaignForm, said: str) -> HttpResponse:
+def _save(request: StaffRequest, form: CampaignForm, message: str) -> HttpResponse:
     if form.is_valid():
         saved = form.keep(by=request.user)
-        messages.success(request, said)
+        messages.success(request, message)
         return redirect(saved)
     status = 422 if form.is_bound else 200
     return render(request, "responses/campaign_form.html", {"form": form}, status=status)
@@ -164,7 +164,7 @@ def _offered(request: StaffRequest, campaign: Campaign) -> list[Response]:
     free = Response.objects.visible_to(request.user).filter(audience="many", campaign_link=None)
     last = list(free.select_related("issue", "case").order_by("-created_at", "-pk")[:OFFERED])
     mine = dealt_with_by(last, request.user)
-    return [each for each in last if each.pk in mine]
+    return [response for response in last if response.pk in mine]
 
 
 def _asked(request: StaffRequest) -> Asked:
@@ -178,23 +178,23 @@ def _asked(request: StaffRequest) -> Asked:
     )
 
 
-def _narrowed(asked: Asked) -> list[str]:
-    """The active filters of the rows, in words."""
+def _filter_labels(asked: Asked) -> list[str]:
+    """Labels of the active filters of the rows."""
     people: list[tuple[Any, int | None]] = [
         (Account, asked.account), (Contact, asked.contact), (Profile, asked.profile),
     ]  # fmt: skip
     named = [model.objects.filter(pk=pk).first() for model, pk in people if pk]
-    said = dict(OUTCOMES)[asked.outcome] if asked.outcome else ""
-    return [str(each) for each in [*named, said] if each]
+    outcome = dict(OUTCOMES)[asked.outcome] if asked.outcome else ""
+    return [str(label) for label in [*named, outcome] if label]
 
 
-def _drawn(request: StaffRequest, kind: str, page: list[Any]) -> dict[str, Any]:
-    """Template context to draw rows of this kind."""
+def _rows_context(request: StaffRequest, kind: str, page: list[Any]) -> dict[str, Any]:
+    """Template context that shows rows of this kind."""
     if kind == "mentions":
         return {"items": as_shown(page, user=request.user)}
     if kind == "answers":
-        found = echoes(Feedback.objects.filter(pk__in=[each.pk for each in page]), request.user)
-        answered = [each.feedback.response for each in found]
+        found = echoes(Feedback.objects.filter(pk__in=[row.pk for row in page]), request.user)
+        answered = [echo.feedback.response for echo in found]
         return {
             "echoes": found,
             "judgeable": dealt_with_by(answered, request.user),

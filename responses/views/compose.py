@@ -57,8 +57,8 @@ Act = Callable[[], Response | None]
 def composer(request: StaffRequest, pk: int) -> HttpResponse:
     """Show the form of one tab, as a partial or as a page."""
     case = case_to_see(request, pk)
-    asked = request.GET.get("tab", "")
-    tab = asked if asked in TABS else _begun(case, request.user)
+    requested = request.GET.get("tab", "")
+    tab = requested if requested in TABS else _tab_of_latest_draft(case, request.user)
     return _composer(request, case, tab, _form(request, case, tab))
 
 
@@ -73,7 +73,7 @@ def reply(request: StaffRequest, pk: int) -> HttpResponse:
         along = form.attachments()
         return compose.reply(case, words, place=form.chosen, by=request.user, along=along)
 
-    return _answer(request, case, "reply", form, act)
+    return _submit(request, case, "reply", form, act)
 
 
 @require_POST
@@ -83,9 +83,9 @@ def statement(request: StaffRequest, pk: int) -> HttpResponse:
     form = StatementForm(case.department, case.issue, seen, request.POST, user=user)
 
     def act() -> Response:
-        return _state(request, form, case)
+        return _publish(request, form, case)
 
-    return _answer(request, case, "statement", form, act)
+    return _submit(request, case, "statement", form, act)
 
 
 @require_POST
@@ -95,14 +95,14 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
 
     def act() -> Response:
         words = form.words(visibility="private")
-        return compose.log_by_hand(case, words, account=_hand(case), by=request.user)
+        return compose.log_by_hand(case, words, account=_manual_account(case), by=request.user)
 
-    return _answer(request, case, "by-hand", form, act)
+    return _submit(request, case, "by-hand", form, act)
 
 
 @require_POST
 def note(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add a note for colleagues; those who are mentioned by name are notified.
+    """Add a note for colleagues, and notify the colleagues whom it mentions by name.
 
     A reply that cannot be sent from here may become a note: then the reply's draft is deleted.
     """
@@ -112,11 +112,11 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
         return _composer(request, case, "note", form, status=422)
     text = form.cleaned_data["text"]
     form_uuid = form.cleaned_data["form"]
-    told = mentioned(text, case)
-    case.note(text, by=request.user, mentioned=told, form=form_uuid)
+    notified = mentioned(text, case)
+    case.note(text, by=request.user, mentioned=notified, form=form_uuid)
     typed_as = request.POST.get("draft_kind", "")
     gone = forget(request, kind="reply" if typed_as == "reply" else "note", case=case)
-    _say_noted(request, text, told)
+    _confirm_note(request, text, notified)
     if not request.htmx:
         return redirect(case)
     answer = _composer(request, case, "note", NoteForm())
@@ -124,14 +124,14 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
     return trigger_client_event(answer, "draft-gone", json.loads(gone))
 
 
-def _say_noted(request: StaffRequest, text: str, told: list[User]) -> None:
+def _confirm_note(request: StaffRequest, text: str, notified: list[User]) -> None:
     """Confirm the note and name who was notified; warn if an @ matched no colleague."""
-    if told:
-        names = ", ".join(str(user) for user in told)
+    if notified:
+        names = ", ".join(str(user) for user in notified)
         messages.success(request, _("Note saved. Notified: %s.") % names)
     elif unknown := re.search(r"@(\w+)", text):
-        said = _("Note saved. No one named “%s” can see this case, so nobody was notified.")
-        messages.warning(request, said % unknown[1])
+        warning = _("Note saved. No one named “%s” can see this case, so nobody was notified.")
+        messages.warning(request, warning % unknown[1])
     else:
         messages.success(request, _("Note saved. It is internal."))
 
@@ -146,26 +146,26 @@ def nothing(request: StaffRequest, pk: int) -> HttpResponse:
         asked = VerbInput(request.user, entered, entered["seen"], case.assignee_id)
         CLOSE_WITHOUT_REPLY.run(case, asked)
 
-    return _answer(request, case, "nothing", form, act)
+    return _submit(request, case, "nothing", form, act)
 
 
 @require_safe
 def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     """Show the responses of a case, and the state of each delivery."""
     case = case_to_see(request, pk)
-    said = Response.objects.visible_to(request.user).filter(case=case)
+    responses = Response.objects.visible_to(request.user).filter(case=case)
     if request.htmx:
-        said = said.unsettled()
-    said = said.select_related("author", "case", "corrects").order_by("-created_at")
-    said = said.prefetch_related(
+        responses = responses.unsettled()
+    responses = responses.select_related("author", "case", "corrects").order_by("-created_at")
+    responses = responses.prefetch_related(
         "deliveries__account", "deliveries__profile", "attachments", "approvals__by",
         "corrects__deliveries",
     )  # fmt: skip
     found = {
         "case": case,
-        "responses": said,
-        "changeable": changeable(said, request.user),
-        **private_notes(said),
+        "responses": responses,
+        "changeable": changeable(responses, request.user),
+        **private_notes(responses),
         "workable": may_work_on(case, request.user),
         "now": timezone.now(),
     }
@@ -174,8 +174,8 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @transaction.atomic
-def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
-    """Publish a statement, if its author has seen the newest message of the case."""
+def _publish(request: StaffRequest, form: StatementForm, case: Case) -> Response:
+    """Publish a post, if its author has seen the newest message of the case."""
     words = form.words(visibility="public")
     # A second click of a form that was sent must return its response, not raise Stale.
     if not Response.objects.filter(uuid=words.form).exists():
@@ -191,7 +191,7 @@ def _state(request: StaffRequest, form: StatementForm, case: Case) -> Response:
     )
 
 
-def _begun(case: Case, user: User) -> str:
+def _tab_of_latest_draft(case: Case, user: User) -> str:
     """The tab of the user's latest draft; "reply" if there is none."""
     mine = case.drafts.filter(author=user).exclude(text="").order_by("-updated_at").first()
     return mine.kind if mine and mine.kind in TABS else "reply"
@@ -200,16 +200,16 @@ def _begun(case: Case, user: User) -> str:
 def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
     """The form of a tab, with the user's own draft, or with a colleague's draft (`from`)."""
     form = _blank(request, case, tab)
-    begun = _draft(request, case, tab)
-    if begun and begun.text:
-        form.resume(begun.fields, begun.text)
+    draft = _draft(request, case, tab)
+    if draft and draft.text:
+        form.resume(draft.fields, draft.text)
     return form
 
 
 def _draft(request: StaffRequest, case: Case, tab: str) -> Draft | None:
-    theirs = number(request.GET.get("from", ""))
-    if theirs is not None:
-        return case.drafts.filter(pk=theirs, kind=tab).first()
+    colleague_draft = number(request.GET.get("from", ""))
+    if colleague_draft is not None:
+        return case.drafts.filter(pk=colleague_draft, kind=tab).first()
     return case.drafts.filter(kind=tab, author=request.user).first()
 
 
@@ -226,8 +226,8 @@ def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
     return ReplyForm(case, request.user)
 
 
-def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
-    """Run `act`, or show the form again with the input and the errors."""
+def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
+    """Run `act`, which stores the response, or show the form again with input and errors."""
     if not form.is_valid():
         return _composer(request, case, tab, form, status=422)
     try:
@@ -242,7 +242,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
     if response:
         tell(request, response)
         if request.POST.get("then") == "done" and response.state == State.RELEASED:
-            _finish_too(request, case, form)
+            _finish_case(request, case, form)
     else:
         messages.success(request, CLOSE_WITHOUT_REPLY.message(case))
     if not request.htmx:
@@ -256,7 +256,7 @@ def _answer(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
     return trigger_client_event(answer, "draft-gone", json.loads(gone))
 
 
-def _finish_too(request: StaffRequest, case: Case, form: Composing) -> None:
+def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
     """“Send and done”: close the case at once, unless the customer wrote again meanwhile."""
     case.refresh_from_db()
     try:
@@ -292,7 +292,7 @@ def _composer(
         .exclude(text="")
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
-        "kept": _kept(request, case, tab, form),
+        "kept": _stored_files(request, case, tab, form),
         "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
         **more,
     }
@@ -300,14 +300,14 @@ def _composer(
     return render(request, f"responses/{template}.html", shown, status=status)
 
 
-def _kept(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
-    """The files that are stored already, by the form that is shown again or by the draft."""
+def _stored_files(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
+    """Stored files of the form that is shown again, or of the draft."""
     if form.is_bound:
         return upload_field.keep(request, request.user)
-    begun = _draft(request, case, tab) if tab == "reply" else None
+    draft = _draft(request, case, tab) if tab == "reply" else None
     return (
-        upload_field.named(upload_field.offered(request.user), begun.fields.get("kept", ()))
-        if begun
+        upload_field.named(upload_field.offered(request.user), draft.fields.get("kept", ()))
+        if draft
         else []
     )
 
@@ -318,7 +318,7 @@ def _version(case: Case, tab: str, user: User) -> int:
 
 
 def tell(request: StaffRequest, response: Response) -> None:
-    """Message about what happened to a response, with an undo button while it is queued."""
+    """Show a message about the new state of a response, with an undo button while it is queued."""
     if response.state == "held":
         why = " ".join(r["sentence"] for r in response.verdict if r["verdict"] == "hold")
         messages.warning(request, f"{held_for(response)}: {why}")
@@ -330,11 +330,12 @@ def tell(request: StaffRequest, response: Response) -> None:
         messages.success(request, _("Response logged."))
 
 
-def _hand(case: Case) -> Account:
-    """The account for manually logged responses, which is created when first needed."""
+def _manual_account(case: Case) -> Account:
+    """Return the account for manually logged responses; create it when first needed."""
     account = Account.objects.active().filter(kind="manual").first()
     if account:
         return account
+    # Two users may need the account for the first time at once.
     return Account.objects.get_or_create(
         network="offline",
         self_key="",

@@ -22,7 +22,7 @@ from scrm.web.params import number
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
-    """Correct the words of a statement's posts, under the same rules as any statement."""
+    """Correct the text of a statement's posts, under the same rules as any statement."""
     statement = _statement(request, pk)
     form = _form(statement, request.POST or None)
     if undone := _undone(request, statement):
@@ -63,14 +63,14 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _undone(request: StaffRequest, statement: Response) -> Response | None:
-    """The user's own correction that was cancelled before it was sent, to continue with."""
+    """The user's own cancelled correction that the URL names, to edit it again."""
     again = number(request.GET.get("again", "")) or 0
     mine = statement.corrections.filter(author=request.user, state=State.CANCELLED)
     return mine.filter(pk=again).first()
 
 
 def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
-    """The form, filled with the words that are online at this moment."""
+    """The form, filled with the text that is online now."""
     newest = corrections.newest(statement)
     return CorrectForm(
         corrections.current(statement), newest, corrections.posts_of(statement), typed
@@ -78,7 +78,7 @@ def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
 
 
 def _statement(request: StaffRequest, pk: int) -> Response:
-    """Look up a statement to many; 403 if the user may not speak for its department."""
+    """Look up a statement; 403 if the user may not speak for its department."""
     found = response_to_see(request, pk)
     if not found.is_macro or found.corrects_in_place:
         raise Http404

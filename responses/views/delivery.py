@@ -26,7 +26,7 @@ def delivery_problems(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def check(request: StaffRequest, pk: int) -> HttpResponse:
-    """Ask the network now whether a delivery of unknown state left."""
+    """Ask the network now whether an unknown delivery was sent."""
     delivery = delivery_to_act_on(request, pk)
     unknown = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.UNKNOWN)
     if unknown.update(settle_after=timezone.now()):
@@ -57,7 +57,7 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def send_again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Send again: a new delivery replaces this one, after a look at the old one."""
+    """Send again: a new delivery replaces this one, which the user has checked."""
     delivery = delivery_to_act_on(request, pk)
     if request.method != "POST":
         may_change = bool(changeable([delivery.response], request.user))

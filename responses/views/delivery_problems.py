@@ -1,4 +1,4 @@
-"""The page “Check sending”: deliveries that need a user, and the workspace's switches."""
+"""The page “Delivery problems”: deliveries that need a user, and the pause of sending."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _control(request: StaffRequest) -> dict[str, Any]:
 
 
 def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
-    """What a restored database will send after the release, and how much may be sent already."""
+    """Template context of a restored database: deliveries to release and deliveries in doubt."""
     waiting = restored_database.waiting().visible_to(request.user)
     rows = waiting.order_by("send_after", "pk").select_related(
         "response__case__profile", "response__issue", "response__author", "account", "profile"

@@ -31,8 +31,9 @@ MAX_VERSIONS = 20
 def keep(request: StaffRequest, pk: int) -> HttpResponse:
     """Save the draft while its author types, and return the findings of the business rules."""
     case = case_to_work_on(request, pk)
-    asked = request.POST.get("draft_kind", "reply")
-    kind = asked if asked in KINDS else "reply"
+    requested = request.POST.get("draft_kind", "reply")
+    kind = requested if requested in KINDS else "reply"
+    # First: a save that arrives after sending must not bring the draft back.
     if _was_sent(request):
         return HttpResponse(status=204)
     draft, kept = _keep(request, kind, case=case)
@@ -41,7 +42,7 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
     if kept and kind in {"reply", "statement"} and draft.text.strip():
         response, accounts = _as_response(request, kind, draft.text, case)
         reasons = spoken(response, accounts)
-        over = [found for each in accounts if (found := _over(response, each))]
+        over = [excess for account in accounts if (excess := _excess(response, account))]
     shown = {"draft": draft, "kept": kept, "reasons": reasons, "over": over, "case": case}
     return render(request, "responses/_kept.html", shown, status=200 if kept else 409)
 
@@ -50,6 +51,7 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
 def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
     """Save the draft of a statement on an issue; also return a preview of each place."""
     issue = get_object_or_404(Issue, pk=pk)
+    # First: a save that arrives after sending must not bring the draft back.
     if _was_sent(request):
         return HttpResponse(status=204)
     draft, kept = _keep(request, "statement", issue=issue)
@@ -59,11 +61,13 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
         department = chosen(departments, request.POST)
         form = StatementForm(department, issue, None, request.POST, user=request.user)
         shown["form"] = form
-        shown["reasons"] = _said_by_rules(request, form, issue) if draft.text.strip() else []
+        shown["reasons"] = (
+            _findings_for_statement(request, form, issue) if draft.text.strip() else []
+        )
     return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
 
 
-def _over(response: Response, account: Account) -> tuple[Account, int, int] | None:
+def _excess(response: Response, account: Account) -> tuple[Account, int, int] | None:
     """(account, excess characters, limit) if the text is too long for the account, else None."""
     limit = max_length(account)
     excess = len(response.words_on(account)) - limit if limit else 0
@@ -71,7 +75,7 @@ def _over(response: Response, account: Account) -> tuple[Account, int, int] | No
 
 
 def _was_sent(request: StaffRequest) -> bool:
-    """Whether the form was sent already: a late save must not bring its draft back."""
+    """Whether a response was stored for this form, and not cancelled."""
     try:
         form = UUID(request.POST.get("form", ""))
     except ValueError:
@@ -104,8 +108,9 @@ def _as_response(
         accounts = [place.account] if place else []
     else:
         facts = {"audience": "many", "visibility": "public"}
-        ticked = {number(each) for each in request.POST.getlist("accounts")}
-        accounts = [each for each in speaking_accounts(case.department) if each.pk in ticked]
+        ticked = {number(value) for value in request.POST.getlist("accounts")}
+        offered = speaking_accounts(case.department)
+        accounts = [account for account in offered if account.pk in ticked]
     response = Response(
         case=case, issue=case.issue, department=case.department, text=text, **facts,
         **_typed_facts(request),
@@ -113,7 +118,9 @@ def _as_response(
     return response, accounts
 
 
-def _said_by_rules(request: StaffRequest, form: StatementForm, issue: Issue) -> list[Spoken]:
+def _findings_for_statement(
+    request: StaffRequest, form: StatementForm, issue: Issue
+) -> list[Spoken]:
     response = Response(
         issue=issue,
         department=form.department,
@@ -122,11 +129,11 @@ def _said_by_rules(request: StaffRequest, form: StatementForm, issue: Issue) -> 
         text=_typed(request, "text", LONGEST),
         **_typed_facts(request),
     )
-    return spoken(response, [each.account for each in form.previews])
+    return spoken(response, [preview.account for preview in form.previews])
 
 
 def _typed_facts(request: StaffRequest) -> dict[str, Any]:
-    """Facts of a text that every composer form has, as far as they are valid already."""
+    """Values of the fields that every composer form has, as far as they are valid."""
     versions = {name.removeprefix("version_"): words for name, words in _versions(request).items()}
     try:
         moment = parse_datetime(_typed(request, "send_at"))
@@ -150,22 +157,24 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
     names = (
         "department", "subject", "place", "publicly", "how", "corrects", "campaign", "send_at",
     )  # fmt: skip
-    kept: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
-    kept |= _versions(request)
-    accounts = [pk for each in request.POST.getlist("accounts") if (pk := number(each))]
+    values: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
+    values |= _versions(request)
+    accounts = [pk for value in request.POST.getlist("accounts") if (pk := number(value))]
     along = [
         str(file.uuid)
         for file in upload_field.named(
             upload_field.offered(request.user), request.POST.getlist("kept")
         )
     ]
-    return kept | {
-        name: these for name, these in (("accounts", accounts), ("kept", along)) if these
+    return values | {
+        name: value_list
+        for name, value_list in (("accounts", accounts), ("kept", along))
+        if value_list
     }
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
-    """Value of a field, cut to what can be stored: a draft is saved whatever it contains."""
+    """Value of a field, shortened so that it can be stored: a draft is never refused."""
     return storable(request.POST.get(name, ""))[:most]
 
 

@@ -33,17 +33,17 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
         left = signing.remove_file(response, file, shown=shown, by=request.user)
     except (Refused, Stale) as error:
         messages.error(request, str(error))
-        return _back(request, response)
+        return _redirect_back(request, response)
     says = _("“%(name)s” was removed. It will not be sent.") % {"name": file.name}
     if left != response and left.state == "held":
         says = f"{says} {held_for(left)}."
     elif left != response and left.state == "draft":
         says = _("%(says)s The text is now a draft. Send it when it is ready.") % {"says": says}
     messages.success(request, says)
-    return _back(request, left)
+    return _redirect_back(request, left)
 
 
-def _back(request: StaffRequest, response: Response) -> HttpResponse:
+def _redirect_back(request: StaffRequest, response: Response) -> HttpResponse:
     """Return to the page on which the file was removed."""
     if request.htmx:
         answer = render(request, "_messages.html", {"oob": True})

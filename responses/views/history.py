@@ -46,8 +46,8 @@ PAGE = 50
 def history(request: StaffRequest) -> HttpResponse:
     """List responses, newest first; the URL holds the filters."""
     form = HistoryForm(request.GET, user=request.user)
-    asked = before(form.found, request.GET.get("before", ""))
-    rows = list(with_facts(asked)[: PAGE + 1])
+    found = before(form.found, request.GET.get("before", ""))
+    rows = list(with_facts(found)[: PAGE + 1])
     query = query_of(request.GET)
     views = list(HistoryView.objects.visible_to(request.user).select_related("owner"))
     shown = {
@@ -57,7 +57,7 @@ def history(request: StaffRequest) -> HttpResponse:
         "query": query,
         "campaigns": set(Campaign.objects.visible_to(request.user).values_list("pk", flat=True)),
         "views": views,
-        "view": next((each for each in views if query and each.query == query), None),
+        "view": next((view for view in views if query and view.query == query), None),
         "view_form": HistoryViewForm(),
     }
     return render(request, "responses/history.html", shown, status=200 if form.is_valid() else 422)
@@ -70,6 +70,7 @@ def export(request: StaffRequest) -> HttpResponseBase:
     if not form.is_valid():
         messages.error(request, _("A filter is invalid. Nothing was exported."))
         return redirect(f"{reverse('responses:history')}?{query_of(request.GET)}")
+    # Errors come first: they cannot be shown once the stream has begun.
     rows = lines(form.found, request.user, timezone.get_current_timezone())
     answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
     name = f"responses-{timezone.localdate():%Y-%m-%d}.csv"
@@ -102,7 +103,7 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def response(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show everything about one response: what caused it, and its feedback."""
+    """Show one response with its cause, deliveries, history and feedback."""
     found = response_to_see(request, pk)
     return _response(request, found)
 
@@ -121,13 +122,13 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
     form.instance.judged_by = request.user if form.cleaned_data["outcome"] else None
     form.save()
     if request.htmx:
-        return _judged(request, feedback)
+        return _judged_row(request, feedback)
     messages.success(request, _("Outcome saved."))
     return redirect(feedback.response)
 
 
-def _judged(request: StaffRequest, feedback: Feedback) -> HttpResponse:
-    """Return the updated row; the trigger makes the sums next to it reload."""
+def _judged_row(request: StaffRequest, feedback: Feedback) -> HttpResponse:
+    """Return the updated row, and an event that makes the totals on the page reload."""
     (echo,) = echoes(Feedback.objects.filter(pk=feedback.pk), request.user)
     shown = {
         "echo": echo,
@@ -166,8 +167,8 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
 
 def _campaign(found: Response, request: StaffRequest) -> Campaign | None:
     """The campaign of a statement, if the user may see it."""
-    theirs = Campaign.objects.visible_to(request.user)
-    return theirs.filter(links__statement=found).first()
+    visible = Campaign.objects.visible_to(request.user)
+    return visible.filter(links__statement=found).first()
 
 
 def _campaign_form(found: Response, request: StaffRequest) -> CountInForm | None:

@@ -35,10 +35,10 @@ FEW = 20
 
 @require_safe
 def said(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show statements, replies to single people, and their answers: a part of the issue's page."""
+    """Show the responses on an issue and their answers, as a part of the issue's page."""
     issue = get_object_or_404(Issue, pk=pk)
     user = request.user
-    all_said = Response.objects.about(issue)
+    all_responses = Response.objects.about(issue)
     visible = Response.objects.visible_to(user).about(issue)
     statements = with_tallies(_with_facts(visible.filter(audience="many"), user), user)
     ours = {department.pk for department in departments_to_speak_for(user)}
@@ -47,10 +47,10 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
     shown = {
         "issue": issue,
         "statements": statements,
-        "standing": {each.pk for each in statements if each.department_id in ours and stands(each)},
+        "standing": {row.pk for row in statements if row.department_id in ours and stands(row)},
         "replies": with_tallies(_with_facts(replies, user)[:FEW], user),
         "replies_n": count,
-        "replies_hidden": all_said.exclude(audience="many").count() - count,
+        "replies_hidden": all_responses.exclude(audience="many").count() - count,
         "works": works(user),
         "all_silent": f"{reverse('responses:history')}?issue={issue.pk}&outcome={SILENT}",
         **answers(request, list(visible.order_by().values_list("pk", flat=True))),
@@ -67,11 +67,11 @@ def statement(request: StaffRequest, pk: int) -> HttpResponse:
     if not departments:
         raise PermissionDenied
     if request.method != "POST":
-        return _form(request, issue, departments, _begun(request, issue, departments))
+        return _form(request, issue, departments, _form_with_draft(request, issue, departments))
     department = chosen(departments, request.POST)
     then = request.POST.get("then", "")
     if then == "discard":
-        return _gone(request, issue, forget(request, kind="statement", issue=issue))
+        return _leave_form(request, issue, forget(request, kind="statement", issue=issue))
     form = StatementForm(department, issue, None, request.POST, user=request.user)
     if then == "preview":
         return _form(request, issue, departments, form)
@@ -100,7 +100,7 @@ def _publish(
         form.look_again(None)
         return _form(request, issue, departments, form, status=409, stale=stale)
     tell(request, response)
-    return _gone(request, issue, forget(request, kind="statement", issue=issue))
+    return _leave_form(request, issue, forget(request, kind="statement", issue=issue))
 
 
 def _form(
@@ -125,20 +125,22 @@ def _form(
     return render(request, "responses/issue_statement.html", shown, status=status)
 
 
-def _begun(request: StaffRequest, issue: Issue, departments: list[Department]) -> StatementForm:
+def _form_with_draft(
+    request: StaffRequest, issue: Issue, departments: list[Department]
+) -> StatementForm:
     """The form, with the author's draft if there is one; `corrects` names an earlier statement."""
     mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
-    begun = mine.exclude(text="").first()
-    fields = begun.fields if begun else {}
+    draft = mine.exclude(text="").first()
+    fields = draft.fields if draft else {}
     department = chosen(departments, fields | request.GET.dict())
     form = StatementForm(department, issue, None, user=request.user)
-    form.initial = {**form.initial, **fields, **({"text": begun.text} if begun else {})}
+    form.initial = {**form.initial, **fields, **({"text": draft.text} if draft else {})}
     if corrects := number(request.GET.get("corrects", "")):
         form.initial["corrects"] = corrects
     return form
 
 
-def _gone(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
+def _leave_form(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
     """Redirect to the issue; the browser drops its copy of the draft."""
     if not request.htmx:
         return redirect(issue)

@@ -1,4 +1,4 @@
-"""Look up rows by the user's rights: 404 without the right to read, 403 without that to act."""
+"""Look up rows by the user's rights: 404 if they may not read a row, 403 if they may not act."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def may_speak_for(department: Department, user: User) -> bool:
 def chosen(departments: list[Department], asked: Mapping[str, Any]) -> Department:
     """The department that the page names, else the first one."""
     named = asked.get("department", "")
-    return next((each for each in departments if str(each.pk) == named), departments[0])
+    return next((row for row in departments if str(row.pk) == named), departments[0])
 
 
 def response_to_see(request: StaffRequest, pk: int) -> Response:
@@ -62,19 +62,22 @@ def response_to_see(request: StaffRequest, pk: int) -> Response:
 
 def words_answered(responses: Iterable[Response], user: User) -> dict[int, Interaction]:
     """Response id → the interaction that it answers, if `user` may read it."""
-    answered = {each.pk: each.in_reply_to_id for each in responses if each.in_reply_to_id}
+    answered = {row.pk: row.in_reply_to_id for row in responses if row.in_reply_to_id}
     readable = Interaction.objects.readable_by(user).in_bulk(list(answered.values()))
-    return {pk: readable[said] for pk, said in answered.items() if said in readable}
+    return {pk: readable[message] for pk, message in answered.items() if message in readable}
 
 
 def changeable(responses: Collection[Response], user: User) -> set[int]:
     """Ids of the unsent responses that `user` may change."""
-    return editable([each for each in responses if is_unsent(each)], user)
+    return editable([response for response in responses if is_unsent(response)], user)
 
 
 def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
-    """Template context: public replies to people who wrote privately, before or since."""
-    since = wrote_privately([each for each in responses if is_unsent(each)])
+    """Template context: ids of the public replies to people who wrote privately in the case.
+
+    `wrote_privately_since` has those where they did so after the reply was written.
+    """
+    since = wrote_privately([response for response in responses if is_unsent(response)])
     return {
         "wrote_privately": set(since),
         "wrote_privately_since": {pk for pk, is_since in since.items() if is_since},
@@ -84,7 +87,7 @@ def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
 def may_deal_with(response: Response, user: User) -> bool:
     """Whether the user may act on a response's deliveries and feedback.
 
-    Users who may work on its case, leads of its department, supervisors and admins may.
+    These are users who may work on its case, leads of its department, supervisors and admins.
     """
     return response.pk in dealt_with_by([response], user)
 
@@ -92,12 +95,12 @@ def may_deal_with(response: Response, user: User) -> bool:
 def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
     """Ids of the responses that `user` may deal with: two queries, however many there are."""
     if user.sees_everything:
-        return {each.pk for each in responses}
+        return {response.pk for response in responses}
     led = set(Department.objects.led_by(user).values_list("pk", flat=True))
-    asked = {each.case_id for each in responses if each.case_id}
-    workable = Case.objects.workable_by(user).filter(pk__in=asked)
+    of_responses = {response.case_id for response in responses if response.case_id}
+    workable = Case.objects.workable_by(user).filter(pk__in=of_responses)
     cases = set(workable.values_list("pk", flat=True))
-    return {each.pk for each in responses if each.department_id in led or each.case_id in cases}
+    return {row.pk for row in responses if row.department_id in led or row.case_id in cases}
 
 
 def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
@@ -105,19 +108,19 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
 
     With `outcome` in the URL, only the answers with that outcome.
     """
-    user, asked = request.user, request.GET.get("outcome", "")
+    user, outcome = request.user, request.GET.get("outcome", "")
     found = Feedback.objects.filter(response__in=keys)
     tally = sum(tallies(keys, user).values(), Tally())
-    wanted = tally.total
-    if asked in ASKED:
-        found, wanted = found.filter(outcome_is(asked)), tally.count(asked)
+    total = tally.total
+    if outcome in ASKED:
+        found, total = found.filter(outcome_is(outcome)), tally.count(outcome)
     shown = echoes(found, user)
     return {
         "tally": tally,
-        "asked": asked,
+        "asked": outcome,
         "echoes": shown,
-        "more_answers": max(wanted - len(shown), 0),
-        "judgeable": dealt_with_by([each.feedback.response for each in shown], user),
+        "more_answers": max(total - len(shown), 0),
+        "judgeable": dealt_with_by([echo.feedback.response for echo in shown], user),
         "outcomes": Feedback.Outcome.choices,
     }
 

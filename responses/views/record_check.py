@@ -22,8 +22,8 @@ MAX_CLOSED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A gap, and those of its neighbouring rows that exist."""
+class GapRow:
+    """A gap with the name of its check and its existing neighbouring rows."""
 
     gap: Gap
     name: str | Promise
@@ -45,17 +45,19 @@ def record_check(request: StaffRequest) -> HttpResponse:
     context = {
         "last": last,
         "running": RecordCheck.objects.filter(ended_at=None).order_by("pk").first(),
-        "gaps": _told(list(open_gaps[:MAX_GAPS])),
+        "gaps": _gap_rows(list(open_gaps[:MAX_GAPS])),
         "more": max(open_gaps.count() - MAX_GAPS, 0),
-        "closed": _told(list(Gap.objects.exclude(closed_at=None)[:MAX_CLOSED])),
-        "checks": [(each, last.found.get(each.key), last.missed.get(each.key)) for each in CHECKS]
+        "closed": _gap_rows(list(Gap.objects.exclude(closed_at=None)[:MAX_CLOSED])),
+        "checks": [
+            (check, last.found.get(check.key), last.missed.get(check.key)) for check in CHECKS
+        ]
         if last
-        else [(each, None, None) for each in CHECKS],
+        else [(check, None, None) for check in CHECKS],
     }
     return render(request, "responses/record_check.html", context)
 
 
-def _told(gaps: Sequence[Gap]) -> list[Told]:
+def _gap_rows(gaps: Sequence[Gap]) -> list[GapRow]:
     """Load the neighbours of gaps: three queries, however many gaps there are."""
     keys = {
         name: {gap.there[name] for gap in gaps if name in gap.there}
@@ -66,7 +68,7 @@ def _told(gaps: Sequence[Gap]) -> list[Told]:
     profiles = Profile.objects.in_bulk(keys["profile"])
     names = {check.key: check.name for check in CHECKS}
     return [
-        Told(
+        GapRow(
             gap,
             names.get(gap.check_key, gap.check_key),
             responses.get(gap.there.get("response")),

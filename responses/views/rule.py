@@ -43,23 +43,24 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 def _edit(request: StaffRequest, rule: ResponseRule) -> HttpResponse:
     if request.method != "POST":
         rows = rows_from_json(rule.conditions, SCHEMA)
-        shown = [each | {"holds": "yes" if each["holds"] else "no"} for each in rule.examples]
+        shown = [row | {"holds": "yes" if row["holds"] else "no"} for row in rule.examples]
         examples = ExampleForms(initial=shown, prefix="example")
         return _page(request, RuleForm(instance=rule), rows, examples)
     conditions, rows = rows_from_post(request.POST, SCHEMA)
-    sound = _is_sound(conditions, rows)
-    rule.conditions = conditions if sound else {"all": []}
+    valid_conditions = _is_valid(conditions, rows)
+    # The form validates the model, whose clean() raises on invalid conditions.
+    rule.conditions = conditions if valid_conditions else {"all": []}
     form = RuleForm(request.POST, instance=rule)
     examples = ExampleForms(request.POST, prefix="example")
-    valid = form.is_valid() and examples.is_valid() and sound
-    if not (valid and _holds_good(rule, examples)):
+    valid = form.is_valid() and examples.is_valid() and valid_conditions
+    if not (valid and _passes_examples(rule, examples)):
         return _page(request, form, rows, examples, status=422)
     form.save()
     messages.success(request, _("“%(rule)s” saved.") % {"rule": rule})
     return redirect(rule)
 
 
-def _is_sound(conditions: object, rows: Rows) -> bool:
+def _is_valid(conditions: object, rows: Rows) -> bool:
     try:
         parse(conditions, SCHEMA)
     except ConditionErrors as errors:
@@ -68,8 +69,8 @@ def _is_sound(conditions: object, rows: Rows) -> bool:
     return True
 
 
-def _holds_good(rule: ResponseRule, examples: Any) -> bool:
-    """Whether the rule treats every example as it should; also sets them on the rule."""
+def _passes_examples(rule: ResponseRule, examples: Any) -> bool:
+    """Check all examples and set them on the rule. Returns whether all have the right result."""
     pure = rule.pure()
     for form in examples.forms:
         if form.example and (why := failed(pure, form.example)):
