@@ -18,16 +18,16 @@ from scrm.db.locks import locked
 from scrm.web.form_fields import first_error
 
 AT_ONCE = 50
-"""Up to this number of cases the page waits; more run as a job that the page follows."""
+"""Maximum number of cases that run within the request; more run as a job."""
 
 
 def carry_out(job: Job, *, ring: bool = False) -> None:
     """Run the job's verb on each case that its owner may work on.
 
-    A second run continues where the first one died. ring: the owner does not wait for it, so a
-    notice tells when it has ended.
+    A second run continues after the cases of the first one. ring: notify the owner at the end,
+    because they do not wait for it.
     """
-    # Cases that an earlier run of this job dealt with.
+    # An earlier run of this job may have died: its cases must not be changed twice.
     tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}
     for pk, last, assignee in job.data["cases"]:
         if pk not in tried:
@@ -41,7 +41,7 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
 
 @transaction.atomic
 def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -> None:
-    """Change one case and the job's record of it in one transaction: a crash repeats nothing.
+    """Change one case and note it in the job, in one transaction: a crash repeats nothing.
 
     last_inbound, assignee: ids that the case's row showed; None for none.
     """
@@ -116,8 +116,8 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
 def _result_message(job: Job) -> str:
     _verb, bulk = _verb_of(job)
     done, refused = len(_changes(job)), len(_refused(job))
-    said = str(bulk.message) % (ngettext("%d case.", "%d cases.", done) % done)
+    message = str(bulk.message) % (ngettext("%d case.", "%d cases.", done) % done)
     if refused:
         left = ngettext("%d was left unchanged.", "%d were left unchanged.", refused)
-        said = f"{said} {left % refused}"
-    return said
+        message = f"{message} {left % refused}"
+    return message

@@ -30,4 +30,4 @@ CLOSE_WITHOUT_REPLY = CaseVerb(
 )
 
 CASE_VERBS = {verb.name: verb for verb in (*ROUTING_VERBS, CLOSE_WITHOUT_REPLY)}
-"""The one table that the case page, bulk actions, keys and the command palette share."""
+"""Verb name → verb: for the case page, bulk actions, shortcuts and the command palette."""

@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 UNTOUCHED = timedelta(days=7)
 """Age after which no user returns to a page and no fetch is still running."""
 SLICE = 100
-"""Rows per transaction: a crash between rows and files leaves at most this many files behind."""
+"""Rows per transaction: after a crash, at most this many files without a row remain."""
 
 
 def sweep(*, now: datetime) -> int:

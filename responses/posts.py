@@ -49,8 +49,8 @@ def bounced() -> Exists:
 def unsent_files(user: User) -> QuerySet[Any]:
     """Ids of the files of responses of the user's departments."""
     through = Response.attachments.through.objects
-    theirs = user.memberships.values("department")
-    return through.filter(response__department__in=theirs).values("attachment")
+    departments = user.memberships.values("department")
+    return through.filter(response__department__in=departments).values("attachment")
 
 
 def last_posts(issues: Collection[int]) -> dict[int, datetime]:
@@ -61,7 +61,7 @@ def last_posts(issues: Collection[int]) -> dict[int, datetime]:
 
 
 def replies_to_us() -> QuerySet[Any]:
-    """Ids of the interactions that answer something we said."""
+    """Ids of the interactions that answer a response of ours."""
     return Feedback.objects.values("interaction")
 
 

@@ -22,7 +22,7 @@ class Ready:
 
 
 def unknown_variables(text: str) -> list[str]:
-    """Names in double braces that are not variables, without duplicates."""
+    """Names in double braces that are not known variables, without duplicates."""
     names = [name.strip() for name in _VARIABLE.findall(text)]
     return list(dict.fromkeys(name for name in names if name not in VARIABLES))
 

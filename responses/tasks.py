@@ -17,7 +17,7 @@ def carry_out(job: int) -> None:
     mine = Job.objects.select_related("owner").get(pk=job)
     if mine.claim():
         bulk.carry_out(mine, ring=True)
-    # claim() fails a job after too many attempts: its owner must hear of that.
+    # claim() fails a job after too many attempts: its owner must be notified.
     elif mine.state == Job.State.FAILED:
         Notice.end_of(mine)
 

@@ -39,7 +39,7 @@ class FilesField(forms.FileField):
     widget = _SeveralFiles
 
     def clean(self, data: Any, _initial: Any = None) -> list[UploadedFile[bytes]]:
-        files = [each for each in data or [] if each]
+        files = [file for file in data or [] if file]
         if wrong := [why for file in files if (why := trouble(file))]:
             raise forms.ValidationError(wrong)
         return files
@@ -59,7 +59,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Which of the files that are stored already are sent; an unticked one is left out."""
+    """Checkboxes for the files that are stored already: an unticked file is not sent."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -71,14 +71,14 @@ def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Accoun
     """Why the account cannot send all of these files, in words, or ""."""
     total, most = sum(file.size or 0 for file in files), account.channel.carries
     if not most:
-        says = _("%(account)s cannot send files. Remove them, or choose another channel.")
-        return says % {"account": account}
+        message = _("%(account)s cannot send files. Remove them, or choose another channel.")
+        return message % {"account": account}
     if len(files) > MAX_FILES:
         return _("Attach at most %(n)d files.") % {"n": MAX_FILES}
     if total > most:
-        says = _("These files have %(size)s together. The limit of %(account)s is %(most)s.")
+        message = _("These files have %(size)s together. The limit of %(account)s is %(most)s.")
         sizes = {"size": filesizeformat(total), "most": filesizeformat(most)}
-        return says % ({"account": account} | sizes)
+        return message % ({"account": account} | sizes)
     return ""
 
 
@@ -112,8 +112,8 @@ def offered(user: User, response: Response | None = None) -> QuerySet[Attachment
 
 def named(among: QuerySet[Attachment], uuids: Iterable[object]) -> list[Attachment]:
     """The files of `among` that a form or a draft names by UUID."""
-    asked = [UUID(each) for each in uuids if isinstance(each, str) and _UUID.fullmatch(each)]
-    return list(among.filter(uuid__in=asked).order_by("pk")) if asked else []
+    valid = [UUID(uuid) for uuid in uuids if isinstance(uuid, str) and _UUID.fullmatch(uuid)]
+    return list(among.filter(uuid__in=valid).order_by("pk")) if valid else []
 
 
 def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -> None:
@@ -123,12 +123,12 @@ def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -
         # The file cleanup may delete a stored file right now: never insert it again.
         file.save(force_update=file.pk is not None)
     response.attachments.set(files)
-    for says, these in (
+    for verb, names in (
         ("Removed", [file.name for file in before if file not in files]),
         ("Added", [file.name for file in files if file not in before]),
     ):
-        if these:
-            response.note(f"{says}: {', '.join(these)}.", by=by, now=timezone.now())
+        if names:
+            response.note(f"{verb}: {', '.join(names)}.", by=by, now=timezone.now())
 
 
 def take_back(response: Response) -> list[str]:
@@ -141,8 +141,8 @@ def take_back(response: Response) -> list[str]:
         response.attachments.remove(*files)
         Attachment.objects.filter(pk__in=[file.pk for file in files]).update(by=response.author)
         names = ", ".join(file.name for file in files)
-        why = f"Files restored to the draft: {names}."
-        response.note(why, by=response.author, now=timezone.now())
+        message = f"Files restored to the draft: {names}."
+        response.note(message, by=response.author, now=timezone.now())
     return [str(file.uuid) for file in files]
 
 
