@@ -18,7 +18,7 @@ _CODE = re.compile(r"(?<![\w-])(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{5,8}(?!
 _FLIGHT = re.compile(r"[A-Z]{2}\d{1,4}")
 # Spaces are matched possessively (`++`) and the look-ahead is bounded: with backtracking, a
 # letter with "booking" and 20,000 spaces took a minute.
-_NAMED_CODE = re.compile(
+_TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
     r"(?:\s++(?:number|no|nr|code|reference|ref))?\.?(?:\s++is)?\s*+[:#]?\s*+)"
     r"(?P<code>(?=[A-Z0-9-]{0,15}\d)[A-Z0-9-]{5,16}|[A-Z]{6})(?![\w-])"
@@ -90,7 +90,7 @@ def _findings(text: str, known: Known) -> Iterator[Finding]:
         digits = _digits(match[0])
         if len(digits) >= _ALIKE and digits[-_ALIKE:] in known_digits:
             yield Finding(*match.span(), "phone number")
-    named_codes = {match.span("code") for match in _NAMED_CODE.finditer(text)}
+    named_codes = {match.span("code") for match in _TOLD.finditer(text)}
     for start, end in _codes(text):
         if (start, end) in named_codes or text[start:end] in known.codes:
             yield Finding(start, end, "booking number")
@@ -107,7 +107,7 @@ def _name_forms(name: str) -> Iterator[str]:
 
 def _codes(text: str) -> set[tuple[int, int]]:
     mixed = {match.span() for match in _CODE.finditer(text) if not _FLIGHT.fullmatch(match[0])}
-    return mixed | {match.span("code") for match in _NAMED_CODE.finditer(text)}
+    return mixed | {match.span("code") for match in _TOLD.finditer(text)}
 
 
 def _digits(text: str) -> str:

@@ -162,7 +162,7 @@ def test_who_answered_in_time_is_not_silent(sent: Response, thanks: Any) -> None
 def test_an_answer_that_comes_after_all_takes_the_silence_back(
     sent: Response, thanks: Any, agent: User, as_: As
 ) -> None:
-    """Fails without `_break_the_silence`."""
+    """Fails without `_clear_answer_deadline`."""
     fall_silent(now=timezone.now() + timedelta(days=8))
     assert SILENT in html(as_(agent).get(HISTORY))
     answered(sent, thanks("Thank you, late as it is."))
