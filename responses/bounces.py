@@ -61,11 +61,12 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
     """Record a delay on the delivery. It has not failed: the receiving server keeps trying."""
     message = f"Not delivered yet: {why}"
-    # Servers repeat their notices; the case's history needs it once.
-    if delivery.error == message:
+    case = delivery.response.case
+    events = CaseEvent.objects.filter(case=case, data__response=delivery.response_id, why=message)
+    # Servers repeat their notices, and a batch that failed applies them again, old ones too.
+    if delivery.error == message or events.exists():
         return
     Delivery.objects.filter(pk=delivery.pk).update(error=message)
-    case = delivery.response.case
     if case:
         case.log(
             CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=delivery.response_id

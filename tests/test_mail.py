@@ -18,10 +18,12 @@ from django.utils import timezone
 
 from crm.models import Account, Attachment, Contact, Department, Interaction, Profile, User
 from listening.models import Mention, Source
+from responses import bounces
 from responses.models import Delivery, Feedback, Response, ResponseRule
 from routing.models import Case
-from scrm import pipeline
+from scrm import batch, pipeline
 from scrm.channels.base import (
+    NOTICE,
     Batch,
     ChannelError,
     Credentials,
@@ -244,6 +246,25 @@ def test_a_letter_that_is_late_says_so_and_is_no_failure(
     hear()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.error) == ("sent", "Not delivered yet: 450 4.2.0 busy")
+
+
+def test_two_delay_notices_that_are_applied_again_change_nothing(
+    post: Post, case: Case, agent: User, as_: Callable[[User], Client]
+) -> None:
+    """Fails if a notice is compared with the last error only: the two would alternate."""
+    delivery = answer(as_(agent), case)
+    for hours in ("4 hours", "24 hours"):
+        words = f"450 4.2.0 busy for {hours}\n\n<{delivery.sent_key}>"
+        post.write(words, sender="postmaster@mx.example", Subject="Delayed mail")
+    hear()
+    events, error = case.events.count(), Delivery.objects.get().error
+    notices = [
+        batch._item(mention) for mention in Mention.objects.filter(kind=NOTICE).order_by("pk")
+    ]
+    assert len(notices) == 2
+    for again in (notices, notices[:1], notices[1:], notices[:1]):
+        bounces.come_back(again, now=timezone.now())
+    assert (case.events.count(), Delivery.objects.get().error) == (events, error)
 
 
 def test_an_automatic_answer_is_no_feedback_even_later(

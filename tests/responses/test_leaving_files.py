@@ -533,3 +533,15 @@ def test_somebody_who_changes_the_time_sees_it_change(
     changed = Response.objects.latest("pk")
     assert changed.send_at == later.replace(second=0, microsecond=0)
     assert changed.deliveries.get().send_after == changed.send_at
+
+
+def test_a_file_of_a_held_response_is_for_its_department_only(
+    held: Response, agent: User, reader: User, outsider: User, supervisor: User, as_: As
+) -> None:
+    """Fails without the department in `unsent_files`: any user could download the file."""
+    file = Attachment(by=held.author, name="offer.pdf", content_type="application/pdf", size=4)
+    file.file.save("offer.pdf", SimpleUploadedFile("offer.pdf", b"%PDF"))
+    held.attachments.add(file)
+    address = reverse("crm:attachment", args=[file.uuid])
+    assert [as_(user).get(address).status_code for user in (agent, reader, supervisor)] == [200] * 3
+    assert as_(outsider).get(address).status_code == 404
