@@ -24,6 +24,7 @@ def readable(user: User) -> Q:
     """Condition on interactions: all but those of conversations restricted to other departments."""
     if user.sees_everything:
         return Q()
+    # Membership in any role is enough: every role may read.
     mine = Q(conversation__restricted_to__in=user.memberships.values("department"))
     return Q(conversation__restricted_to=None) | mine
 

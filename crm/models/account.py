@@ -27,7 +27,8 @@ class AccountQuerySet(models.QuerySet["Account"]):
 class Account(models.Model):
     """Our own account on a channel. Secrets are encrypted and never tracked.
 
-    sources_to_open: address → name; listening opens these sources and empties the field.
+    sources_to_open: address → name of sources that `listening` is to create; it then empties the
+    field.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -61,18 +62,19 @@ class Account(models.Model):
 
     @property
     def web_address(self) -> str:
-        """The address if it is that of a web page, else ""."""
+        """The address if it is a web URL, else ""."""
         return self.address if self.address.startswith(("https://", "http://")) else ""
 
     @transaction.atomic
-    def keep_with(self, config: Json, **facts: Any) -> Account:
-        """Save these facts and configuration values, and nothing else; None removes a value.
+    def keep_with(self, config: Json, **fields: Any) -> Account:
+        """Save these fields and configuration values, and leave all others unchanged.
 
-        A login is tried before this, which takes seconds: what others saved meanwhile is kept.
+        None removes a configuration value. Our copy of the row may be seconds old, because the
+        login was tested first: values that others saved meanwhile are not overwritten.
         """
-        # Read under a lock: our copy of the row is as old as the form.
+        # Read again under a lock: this object is as old as the form.
         row = locked(Account.objects.filter(pk=self.pk)).get() if self.pk else self
-        for name, value in facts.items():
+        for name, value in fields.items():
             setattr(row, name, value)
         merged = {**row.config, **config}
         row.config = {name: value for name, value in merged.items() if value is not None}

@@ -14,10 +14,10 @@ from scrm.channels.base import File
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: User) -> AttachmentQuerySet:
-        """Attachments the user may download.
+        """Attachments that the user may download.
 
-        Those of interactions the user may read, the user's own uploads that belong to no
-        interaction yet, and those of unsent responses of the user's departments.
+        These are the files of interactions that the user may read, the user's own uploads without
+        an interaction, and the files of unsent responses of the user's departments.
         """
         readable = Interaction.objects.readable_by(user).values("pk")
         if user.sees_everything:
@@ -30,9 +30,10 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
 
 
 class Attachment(models.Model):
-    """A file that was received with an interaction, or waits to be sent; see `visible_to`.
+    """A file that was received with an interaction, or uploaded to be sent.
 
-    by: the member of staff who added it.
+    interaction: None until the interaction is recorded. by: the user who uploaded it; None for a
+    received file.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -14,23 +14,23 @@ from django.utils import timezone
 from crm.models.user import User
 
 CONTACT_NAMES = SearchVector("name", config="simple")
-"""The text by which a contact is found."""
+"""The search vector of a contact."""
 
 MAX_TAG_LENGTH = 60
-"""Of contacts, cases and rules."""
-_TAGGED = 1_000
+"""The maximum length of a tag of a contact, a case or a rule."""
+_MAX_TAGGED = 1_000
 """The number of contacts whose tags are offered as suggestions."""
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):
     def known_tags(self) -> list[str]:
         """The tags of the newest contacts that have any."""
-        latest = self.exclude(tags=[]).order_by("-pk").values_list("tags", flat=True)[:_TAGGED]
+        latest = self.exclude(tags=[]).order_by("-pk").values_list("tags", flat=True)[:_MAX_TAGGED]
         return sorted({tag for tags in latest for tag in tags}, key=str.casefold)
 
 
 class Contact(models.Model):
-    """A person or organisation outside that we know by name, on whatever networks."""
+    """A person or organisation outside that we know by name, with any number of profiles."""
 
     class Kind(models.TextChoices):
         CUSTOMER = "customer", "Customer"
@@ -76,17 +76,17 @@ class Contact(models.Model):
 
     @property
     def version(self) -> str:
-        """A hash of what the edit form shows; it changes with nothing else."""
+        """A hash of the values in the edit form; it changes only when one of them changes."""
         shown = [self.name, self.kind, self.about, self.owner_id]
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     def tag(self, tag: str) -> str:
-        """Add a tag and return it; a known tag keeps its known spelling.
+        """Add a tag and return it, in the spelling that other contacts already use.
 
-        Tags never conflict: the database adds to the stored list.
+        Two users can add tags at the same time: the database appends to the stored list.
         """
-        known = (each for each in Contact.objects.known_tags() if each.casefold() == tag.casefold())
-        tag = next(known, tag)
+        known = {name.casefold(): name for name in reversed(Contact.objects.known_tags())}
+        tag = known.get(tag.casefold(), tag)
         self._set_tags(Func(F("tags"), Value(tag), function="array_append"), unless=[tag])
         return tag
 
@@ -102,7 +102,7 @@ class Contact(models.Model):
         self.refresh_from_db(fields=["tags"])
 
     def relate(self, other: Contact, *, kind: str, by: User) -> ContactRelation:
-        """Record that this contact is KIND of the other one. Idempotent."""
+        """Record the relation "this contact KIND other contact". Idempotent."""
         return self.relations.get_or_create(
             other=other, kind=kind, ended_at=None, defaults={"made_by": by}
         )[0]
@@ -115,7 +115,7 @@ class ContactRelationQuerySet(models.QuerySet["ContactRelation"]):
 
 
 class ContactRelation(models.Model):
-    """A relation between two contacts, read from `one` to `other`; it is undone by ending it.
+    """A relation from contact `one` to contact `other`; it can be ended and is never deleted.
 
     kind: read as "one KIND other", such as "assistant of" or "works at".
     """

@@ -8,9 +8,9 @@ from crm.models.department import Department
 
 
 class Conversation(models.Model):
-    """One exchange. Which one an item joins is decided in `crm.threads`.
+    """One exchange with one party, for example a mail thread; `crm.threads` assigns items to it.
 
-    restricted_to: the only department whose members may read its text; None for all staff.
+    restricted_to: the only department whose members may read its text; None means all staff.
     """
 
     network = models.CharField(max_length=600)

@@ -42,7 +42,7 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
     append_only=True,
 )
 class Department(models.Model):
-    """A team with its own inbox. accounts: those that its members may answer from."""
+    """A team with its own inbox. accounts: our accounts from which its members may answer."""
 
     name = models.CharField(max_length=120, unique=True)
     colour = models.CharField(max_length=7, default="#5b6472")
@@ -76,7 +76,7 @@ class Department(models.Model):
         return self.memberships.working().filter(user=user).exists()
 
     def only_drafts(self, user: User) -> bool:
-        """Whether the user's responses always wait for a team lead, whatever the rules say."""
+        """Whether a team lead must approve every response of the user, whatever the rules say."""
         return self.memberships.drafting().filter(user=user).exists()
 
     @cached_property

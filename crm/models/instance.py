@@ -1,4 +1,4 @@
-"""Identify this database, so that a restored copy is noticed before it sends anything."""
+"""Identify this database, so that a restored copy is detected before it sends anything."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class CurrentFingerprint(Func):
     """Fingerprint of this database: cluster, database, timeline and the oid of this table.
 
     Restoring a dump changes the cluster, the database or the oid of the table. Recovery to a point
-    in time and the promotion of a standby change the timeline. A crash changes nothing. Any role
-    may read it.
+    in time and the promotion of a standby change the timeline. A crash changes nothing. Every
+    database role may read these values.
     """
 
     template = (
@@ -31,46 +31,46 @@ class CurrentFingerprint(Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def moved(self) -> InstanceQuerySet:
-        """The row, if it was written by another database. PostgreSQL compares."""
+        """The row, if its fingerprint is not that of this database."""
         return self.exclude(fingerprint=CurrentFingerprint())
 
     def is_set_back(self) -> bool:
-        """Whether more deliveries were attempted from this database than it knows of."""
+        """Whether the high-water mark counts more attempts of this database than its own row."""
         mine = self.filter(pk=ONLY).first()
         if mine is None:
             return False
         known = high_water_mark.highest(str(mine.uuid))
-        # Checked again in the database: another sender may count an attempt and commit before it
-        # reports the number. Or an admin released the database under a new name, for which this
-        # number says nothing.
+        # Compared again in the database, because our copy of the row may be old by now: another
+        # sender may have counted and reported an attempt, or an admin may have released the
+        # database under a new name, which has a mark of its own.
         behind = self.filter(pk=ONLY, uuid=mine.uuid, attempts__lt=known)
         return known > mine.attempts and behind.exists()
 
     def count_attempt(self) -> None:
-        """Count one attempt.
-
-        The high-water mark gets the number on commit, before the network call.
+        """Count one attempt to send; the high-water mark gets the number on commit.
 
         Call it last in its transaction: the row stays locked until then, so each number is
-        committed after all lower ones. Raises DoesNotExist if the row is missing: a new row would
-        accept this database without a release.
+        committed after all lower ones. Raises DoesNotExist if the row is missing: creating it here
+        would let this database send although no admin released it.
         """
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE crm_instance SET attempts = attempts + 1 RETURNING uuid, attempts"
             )
-            counted = cursor.fetchone()
-        if counted is None:
+            row = cursor.fetchone()
+        if row is None:
             raise self.model.DoesNotExist("The row of this database is missing: nothing is sent.")
-        name, attempt = counted
+        name, attempt = row
+        # On commit, before the network call: a copy restored later then counts fewer attempts.
         transaction.on_commit(lambda: high_water_mark.keep(str(name), attempt))
 
     def accept(self) -> None:
-        """Make this database the one that sends, under a new name.
+        """Allow this database to send, under a new name.
 
-        The old name is retired in the high-water mark, so that older copies restored later are
-        held.
+        The old name is retired in the high-water mark, so that an older copy, if restored later,
+        is held.
         """
+        # Read before the update, which replaces it.
         old = str(self.get(pk=ONLY).uuid)
         self.filter(pk=ONLY).update(
             fingerprint=CurrentFingerprint(), uuid=uuid.uuid4(), recorded_at=timezone.now()
@@ -79,9 +79,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(models.Model):
-    """The database that sends: one row, which a copy contains too, unlike its fingerprint.
+    """The identity of the database that may send, in one row.
 
-    uuid: its name in `scrm.db.high_water_mark`. attempts: how many deliveries were attempted.
+    A restored copy contains the same row, but has another fingerprint. uuid: the name of the
+    database in `scrm.db.high_water_mark`. attempts: how many deliveries were attempted.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

@@ -30,28 +30,28 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
     ) -> InteractionQuerySet:
         """The newest `most` interactions with these profiles, or posts to many about their cases.
 
-        Filter and paginate before this, not after it: at most `most` rows of each profile are read,
-        along its index, so that a long history costs no more than a short one.
+        Filter and paginate before this call, not after it: it reads at most `most` rows of each
+        profile, through an index, so that a long history costs no more than a short one.
         """
-        # Listed one by one, so that PostgreSQL knows which of them have a long history.
-        known = list(profiles.order_by().values_list("pk", flat=True))
+        # A list, not a subquery: PostgreSQL then knows which profiles have a long history.
+        ids = list(profiles.order_by().values_list("pk", flat=True))
         newest = self.order_by("-sort_at", "-pk")
-        of_each = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
-        each = Func(of_each, function="unnest", set_returning=True, output_field=BigAutoField())
-        said = Profile.objects.filter(pk__in=known).annotate(touch=each).values("touch")
-        posts = [post.values("pk") for post in above.posts_to(self, known)]
-        touches = said.union(*posts, all=True)
-        return Interaction.objects.filter(pk__in=touches).order_by("-sort_at", "-pk")[:most]
+        of_profile = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
+        row = Func(of_profile, function="unnest", set_returning=True, output_field=BigAutoField())
+        direct = Profile.objects.filter(pk__in=ids).annotate(row=row).values("row")
+        posts = [post.values("pk") for post in above.posts_to(self, ids)]
+        found = direct.union(*posts, all=True)
+        return Interaction.objects.filter(pk__in=found).order_by("-sort_at", "-pk")[:most]
 
     def with_later(self) -> InteractionQuerySet:
-        """Annotate each with `later`: the kind of the interaction that revises it, or None."""
+        """Annotate `later`: the kind of the newest interaction that revises the row, or None."""
         after = Interaction.objects.filter(revises=OuterRef("pk")).order_by("-pk")
         return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
         """The rows after `row` in a list that is newest first."""
-        # The second condition is implied, but with it PostgreSQL can start at that place of the
-        # index.
+        # The condition sort_at__lte excludes nothing more, but it lets PostgreSQL start at the
+        # right place of the index.
         below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)
         return self.filter(below, sort_at__lte=row.sort_at)
 
@@ -70,9 +70,9 @@ class InteractionManager(_Manager["Interaction"]):
 
 
 class Interaction(models.Model):
-    """The ledger: one thing said or done, inbound or outbound.
+    """One row of the ledger: one message or offline contact, incoming or outgoing.
 
-    It points at a profile, not a contact.
+    It points at a profile and not at a contact, so that a new link of the profile changes no row.
 
     scope, key: the item's identity on its network; offline items have a UUID as their key.
     profile: the outside party; None only if we wrote to many.
@@ -113,8 +113,9 @@ class Interaction(models.Model):
         output_field=models.DateTimeField(),
         db_persist=True,
     )
-    words = models.GeneratedField(  # stored, so that the newest hits of a common word are found
-        expression=_WORDS,  # by reading the newest rows, not all hits
+    # Stored, so that a search for a common word can read the newest rows instead of all hits.
+    words = models.GeneratedField(
+        expression=_WORDS,
         output_field=SearchVectorField(),
         db_persist=True,
     )

@@ -22,7 +22,7 @@ ENDLESS = "The job was started several times and never finished."
 
 class JobQuerySet(LeaseQuerySet["Job"]):
     def due(self, now: datetime) -> JobQuerySet:
-        """Jobs that have not ended and that no living worker has."""
+        """Jobs that have not ended and that no worker has leased."""
         return super().due(now).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
 
 
@@ -82,21 +82,23 @@ class Job(LeasedRow):
         """Create a job and wake a worker for it.
 
         form: the UUID of the submitted form, so that a double click creates one job. here: the
-        caller claims the job itself, so no worker is woken; the tick finds it if it does not.
+        caller claims the job itself, so no worker is woken; the tick finds an unclaimed job.
         """
-        facts = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
-        job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=facts)
+        values = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
+        job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=values)
+        # Only for a new job: a second submission of the form must not start it twice.
         if new and not here:
             nudge(kind, job.pk)
         return job
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Claim the job. False if a worker has it or it has ended.
+        """Claim the job; return False if another worker has it or it has ended.
 
         A job whose workers died `MAX_ATTEMPTS` times fails instead.
         """
         now = now or timezone.now()
         mine = Job.objects.filter(pk=self.pk)
+        # Before the claim: a job that kills its workers must not kill this worker too.
         died = (
             mine.due(now)
             .filter(attempt__gte=MAX_ATTEMPTS)
@@ -114,6 +116,7 @@ class Job(LeasedRow):
     def progress(self, done: int, *, now: datetime | None = None) -> None:
         """Store the progress and renew the lease."""
         now = now or timezone.now()
+        # fenced(): a worker that lost its lease must not overwrite what the next worker stores.
         Job.objects.fenced(self).update(done=done, lease_until=now + LEASE)
         self.done = done
 
@@ -131,6 +134,7 @@ class Job(LeasedRow):
     def _end(
         self, state: State, message: str, result: dict[str, Any], now: datetime | None
     ) -> None:
+        # fenced(): a worker that lost its lease must not end the job of the next worker.
         Job.objects.fenced(self).update(
             state=state,
             message=message,

@@ -17,7 +17,7 @@ class Role(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a role allows in its department. Every role may read.
+    """The permissions of a role in its department. Every role may read.
 
     works: act on cases. sends: send without the approval of a team lead. leads: approve the
     responses of others and edit the department's saved replies and campaigns.
@@ -34,20 +34,20 @@ PERMISSIONS = {
     Role.DRAFTER: Permissions(works=True),
     Role.READER: Permissions(),
 }
-"""The only place that says what a role may do."""
+"""Role → its permissions. They are defined only here."""
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def working(self) -> MembershipQuerySet:
-        """Memberships whose active users may act on cases there."""
+        """Memberships of active users who may act on the department's cases."""
         return self._that_may("works").filter(user__is_active=True)
 
     def leading(self) -> MembershipQuerySet:
-        """Memberships whose active users lead the department."""
+        """Memberships of active users who lead the department."""
         return self._that_may("leads").filter(user__is_active=True)
 
     def drafting(self) -> MembershipQuerySet:
-        """Memberships whose users work there, but send only with a team lead's approval."""
+        """Memberships of users who may act on cases, but send only with a team lead's approval."""
         return self._that_may("works").exclude(role__in=_roles_that_may("sends"))
 
     def _that_may(self, permission: str) -> MembershipQuerySet:

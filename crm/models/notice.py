@@ -41,17 +41,18 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(read_at=None)
 
     def to_mail(self, now: datetime) -> NoticeQuerySet:
-        """Notices of the last day that should have been mailed: their nudge was lost."""
+        """Notices of the last day that are still to be mailed, because their nudge was lost."""
         since, until = now - MAIL_WITHIN, now - MAIL_AFTER
         late = self.unmailed().filter(read_at=None, at__gt=since, at__lt=until)
         return late.filter(user__mail_notices=True, user__is_active=True)
 
     def unmailed(self) -> NoticeQuerySet:
-        """Notices not mailed yet; none while a restored database waits for its release."""
-        free = self.exclude(Exists(Instance.objects.moved())).exclude(
+        """Notices that are not mailed yet; none while a restored database is held."""
+        # A restored copy must not mail notices that the original database has mailed.
+        allowed = self.exclude(Exists(Instance.objects.moved())).exclude(
             Exists(Pause.objects.restored())
         )
-        return free.filter(mailed_at=None)
+        return allowed.filter(mailed_at=None)
 
     def never_mail(self, *, now: datetime) -> None:
         """Mark unmailed notices as mailed, so that they are only shown in the app."""
@@ -134,18 +135,19 @@ class Notice(models.Model):
         """Mail the notice at most once, if its user wants mail and has not read it."""
         if not self.user.mail_notices or not self.user.is_active or self.read_at:
             return
+        # Claimed before the network call: a mail may be lost with its worker, but not sent twice.
         if self._claim_mail(now or timezone.now()):
             text = render_to_string("crm/notice.txt", {"notice": self})
             send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.mail_to])
 
     @transaction.atomic
     def _claim_mail(self, now: datetime) -> bool:
-        if Instance.objects.is_set_back():  # the next tick holds everything
+        if Instance.objects.is_set_back():  # the next tick pauses all sending
             return False
-        won = Notice.objects.unmailed().filter(pk=self.pk).update(mailed_at=now)
-        if won:
+        claimed = Notice.objects.unmailed().filter(pk=self.pk).update(mailed_at=now)
+        if claimed:
             Instance.objects.count_attempt()
-        return bool(won)
+        return bool(claimed)
 
     @classmethod
     def give(
@@ -169,17 +171,17 @@ class Notice(models.Model):
         wanted.discard(by.pk if by else 0)
         url = url or (about.url if about else "")
         if once:
-            told = cls.objects.filter(user__in=wanted, kind=kind, url=url)
-            wanted -= set(told.values_list("user", flat=True))
+            earlier = cls.objects.filter(user__in=wanted, kind=kind, url=url)
+            wanted -= set(earlier.values_list("user", flat=True))
         now = now or timezone.now()
-        facts = {"kind": kind, "by": by, "text": text[:300], "url": url, "at": now}
+        values = {"kind": kind, "by": by, "text": text[:300], "url": url, "at": now}
         return cls._write(
-            Notice(user_id=user, **facts, **_columns(about)) for user in sorted(wanted)
+            Notice(user_id=user, **values, **_columns(about)) for user in sorted(wanted)
         )
 
     @classmethod
     def end_of(cls, job: Job) -> list[Notice]:
-        """Notify the owner of a job once that it has ended."""
+        """Notify the owner of a job that it has ended, but only once."""
         if not job.ended_at:
             return []
         done = job.state == Job.State.DONE
@@ -188,17 +190,18 @@ class Notice(models.Model):
         return cls.give([job.owner_id], cls.Kind.JOB, text=text, url=url, once=True)
 
     @classmethod
-    def give_each(cls, kind: Kind, each: Iterable[tuple[About, int | None]]) -> list[Notice]:
-        """Notify the user of each pair about its subject. One statement, whatever the number."""
+    def give_each(cls, kind: Kind, pairs: Iterable[tuple[About, int | None]]) -> list[Notice]:
+        """Notify the user of each pair about its subject. One statement for any number of pairs."""
         return cls._write(
             Notice(user_id=user, kind=kind, url=about.url, **_columns(about))
-            for about, user in each
+            for about, user in pairs
             if user
         )
 
     @staticmethod
     def _write(notices: Iterable[Notice]) -> list[Notice]:
         rows = Notice.objects.bulk_create(notices)
+        # Both wait for the commit: a worker or browser that is faster would not find the notice.
         for row in rows:
             publish(f"user:{row.user_id}", "notice", row.pk)
             nudge("crm.mail_notice", row.pk)

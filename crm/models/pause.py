@@ -31,7 +31,7 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
     def _begin(self, *, kind: str, by: User | None, why: str, now: datetime | None) -> bool:
-        # The unique constraint decides between two callers; a check before it would be a race.
+        # The unique constraint decides between two callers: a check before it would be a race.
         try:
             with transaction.atomic():
                 self.create(kind=kind, by=by, why=why, at=now or timezone.now())
@@ -49,9 +49,9 @@ class PauseQuerySet(models.QuerySet["Pause"]):
 
 
 class Pause(models.Model):
-    """A period in which no account sends anything, with its reason and who ended it.
+    """A period in which no account sends anything, with its reason.
 
-    A user begins it, or scrm does after a restore of the database (then `by` is empty).
+    by: the user who began it; None if scrm began it after a restore of the database.
     """
 
     class Kind(models.TextChoices):
@@ -59,7 +59,7 @@ class Pause(models.Model):
         RESTORED = "restored", "Restored database"
 
     class Evidence(models.TextChoices):
-        """The sign by which a restored database was noticed; stored in `why`."""
+        """How a restored database was detected; stored in `why`."""
 
         MOVED = (
             "moved",
@@ -95,7 +95,7 @@ class Pause(models.Model):
 
     @property
     def reason(self) -> str:
-        """The reason, as pages show it."""
+        """The reason as pages show it."""
         if self.kind == self.Kind.RESTORED:
             return str(self.Evidence(self.why).label)
         return self.why

@@ -14,7 +14,7 @@ from crm.models.user import User
 from scrm.db.locks import locked
 
 NAMES = SearchVector("name", "handle", "key", config="simple")
-"""The text by which a profile is found."""
+"""The search vector of a profile."""
 
 
 class ProfileQuerySet(models.QuerySet["Profile"]):
@@ -29,14 +29,14 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
 
     def heard(self) -> int:
         """Mark unreachable profiles as reachable, because they wrote to us; return how many."""
-        mute = self.filter(unreachable_since__isnull=False)
-        return mute.update(unreachable_since=None, unreachable_why="")
+        unreachable = self.filter(unreachable_since__isnull=False)
+        return unreachable.update(unreachable_since=None, unreachable_why="")
 
 
 class Profile(models.Model):
     """One outside party on one network. The key never changes; handle and name may.
 
-    unreachable_since: when a message to it bounced; None again as soon as it writes to us.
+    unreachable_since: the time at which a message to it bounced; None as soon as it writes to us.
     """
 
     network = models.CharField(max_length=60)
@@ -100,8 +100,9 @@ class Profile(models.Model):
     ) -> ProfileLink:
         """Link this profile to a contact; an earlier link is ended and kept."""
         now = now or timezone.now()
-        # Locks the profile: of two links made at the same moment, the second ends the first.
+        # Locks the profile: if two users link it at once, the second link ends the first.
         locked(Profile.objects.filter(pk=self.pk)).get()
+        # Before the new link: a constraint allows one current link of a profile.
         self.links.filter(ended_at=None).update(ended_at=now, ended_by=by)
         return self.links.create(
             contact=contact,
@@ -132,7 +133,7 @@ class ProfileName(models.Model):
 
 
 class ProfileLink(models.Model):
-    """The statement that a profile belongs to a contact, with evidence; undone by ending it."""
+    """A link from a profile to its contact, with the evidence; it is ended and never deleted."""
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="links")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="links")
@@ -156,13 +157,13 @@ class ProfileLink(models.Model):
         return f"{self.profile} is {self.contact}"
 
     def confirm(self, *, by: User) -> ProfileLink:
-        """Turn a guess into a link confirmed by this user; the guess is kept."""
+        """Replace a guessed link by one that this user confirms; the guess is ended and kept."""
         return self.profile.link_to(self.contact, by=by, evidence=self.evidence)
 
     def again(self, *, by: User) -> ProfileLink:
-        """Restore an ended link.
+        """Link the profile again as in this ended link.
 
-        A guess stays a guess; a confirmed link is confirmed by this user.
+        A guessed link remains a guess; a confirmed link is now confirmed by this user.
         """
         return self.profile.link_to(
             self.contact,

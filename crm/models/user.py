@@ -14,7 +14,8 @@ class UserManager(BaseUserManager["User"]):
     def create_user(
         self, email: str, password: str | None = None, *, name: str = "", role: str = ""
     ) -> User:
-        """Create a member of staff; without a password nobody can log in with it yet."""
+        """Create a user; without a password the user cannot log in yet."""
+        # Lower case: addresses that differ only in case belong to one user.
         user = self.model(email=email.strip().lower(), name=name, role=role)
         user.set_password(password)
         user.save()
@@ -32,7 +33,7 @@ class UserManager(BaseUserManager["User"]):
     model_name="UserChange", fields=["email", "name", "role", "is_active"], append_only=True
 )
 class User(AbstractBaseUser):
-    """A member of staff. Memberships, in routing, decide which departments' inboxes they see."""
+    """A member of staff. Memberships decide which departments' inboxes the user sees."""
 
     class Role(models.TextChoices):
         STAFF = "", "Staff"
@@ -59,7 +60,7 @@ class User(AbstractBaseUser):
 
     @property
     def mail_to(self) -> str:
-        """The address that mail is sent to. Django itself would encode its domain as IDNA 2003."""
+        """The address for mail to the user, encoded by IDNA 2008; Django would use IDNA 2003."""
         return mail_address(self.email) or self.email
 
     @property

@@ -23,10 +23,10 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     append_only=True,
 )
 class Workspace(models.Model):
-    """The organisation that works here: one row, or none before it is set up.
+    """The organisation that uses this installation: one row, or none before it is set up.
 
-    zone: the time zone of its days. handles: the names by which others address or mention it.
-    signature: the text below its mail.
+    zone: the time zone in which its days begin. handles: the names by which others address or
+    mention it. signature: the text below its mail.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
