@@ -1,4 +1,4 @@
-"""Write interactions to the ledger. There is no other way in."""
+"""Write interactions to the ledger. No other code writes them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from crm.models import Conversation, Interaction, Profile, ProfileLink, ProfileN
 from crm.threads import Parent, Person, conversation_key
 from scrm.channels.base import Author, Visibility
 
+# The key of the advisory lock: any number, but the same one in all processes.
 _LOCK = 0x5C12
 Place = tuple[str, str]
 """(scope, key) of an entry."""
-# Two days inside the range of datetime: see `tellable`.
+# Two days inside the range of datetime, see `tellable`.
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing said or done, ready to be recorded.
+    """One interaction that is to be recorded.
 
-    author: the outside party, who wrote to us or to whom we wrote; None if we wrote to many.
-    conversation: the id of a known conversation; with None the thread rule decides.
+    author: the outside party, as sender or as recipient; None if we wrote to many. account, staff,
+    revises: ids. conversation: the id of a known conversation; with None the thread rule decides.
     """
 
     scope: str
@@ -51,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The rows of an entry in the CRM. `new` is false if it was recorded before."""
+    """The ids of the rows of an entry. new: False if the entry was in the ledger before."""
 
     interaction: int
     conversation: int
@@ -64,8 +65,8 @@ class Recorded:
 def tellable(moment: datetime | None) -> datetime | None:
     """Return `moment` in UTC, at least two days inside the range of datetime.
 
-    Two days, so that every time zone can show it. UTC, because PostgreSQL refuses an offset of 16
-    hours or more.
+    The two days let every time zone show the moment. UTC, because PostgreSQL refuses an offset of
+    16 hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
@@ -88,8 +89,9 @@ def record(entries: Sequence[Entry], *, now: datetime) -> list[Recorded]:
     known = _known(entries)
     ordered = _in_order(entries, known)
     profiles = _profiles([entry.author for entry in ordered if entry.author], now)
-    # In order of time: an entry can only join the conversation of a parent that has a key by then.
+    # Oldest first: a parent needs its conversation key before an answer can join it.
     keys = _conversation_keys(ordered, known)
+    # Only new entries: a second row with the same (scope, key) would abort the whole batch.
     fresh = [entry for entry in ordered if (entry.scope, entry.key) not in known]
     conversations = _conversations(fresh, keys, now)
     written = _interactions(fresh, profiles, conversations, keys, now)
@@ -120,7 +122,7 @@ def _recorded(
 def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
     """Create or update the profiles of authors and return their ids.
 
-    A handle and name that changed are kept as a former name.
+    If the handle or name changed, the former ones are kept as a ProfileName.
     """
     latest = {(author.network, author.key): author for author in authors}
     networks, keys = {n for n, _ in latest}, {k for _, k in latest}
@@ -129,7 +131,7 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
         for row in Profile.objects.filter(network__in=networks, key__in=keys)
     }
     rows, past = [], []
-    # In a fixed order, so that two transactions cannot lock the same profiles crosswise.
+    # Sorted, so that two transactions lock the same profiles in the same order: no deadlock.
     for person in sorted(latest):
         author, before = latest[person], known.get(person)
         row = Profile(
@@ -157,6 +159,7 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
 
 
 def _bigint(number: int | None) -> int | None:
+    # Networks report any number: PostgreSQL refuses one that does not fit into a bigint.
     return None if number is None else max(0, min(number, 2**62))
 
 
@@ -175,23 +178,26 @@ def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
 
 
 def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list[Entry]:
-    """Return each entry once, oldest first, undated ones last, but a parent before its answers.
+    """Return each entry once: oldest first, undated entries last, a parent before its answers.
 
-    An entry of ours without an addressee gets the author of the item that it answers.
+    An entry without an author gets the author of the item that it answers.
     """
     by_place = {(entry.scope, entry.key): entry for entry in entries}
     ordered: dict[Place, Entry] = {}
     for entry in sorted(by_place.values(), key=_age):
         chain: dict[Place, Entry] = {}
-        above: Entry | None = entry
-        # `place not in chain`: items that answer each other in a circle would loop for ever.
-        while above and (place := (above.scope, above.key)) not in ordered and place not in chain:
-            chain[place] = above
-            above = by_place.get((above.scope, above.in_reply_to))
-        for place, each in reversed(chain.items()):
-            parent = (each.scope, each.in_reply_to)
+        ancestor: Entry | None = entry
+        # `place in chain`: items that answer each other in a circle would loop for ever.
+        while ancestor:
+            place = (ancestor.scope, ancestor.key)
+            if place in ordered or place in chain:
+                break
+            chain[place] = ancestor
+            ancestor = by_place.get((ancestor.scope, ancestor.in_reply_to))
+        for place, link in reversed(chain.items()):
+            parent = (link.scope, link.in_reply_to)
             answered = _author(ordered.get(parent), known.get(parent))
-            ordered[place] = replace(each, author=each.author or answered)
+            ordered[place] = replace(link, author=link.author or answered)
     return list(ordered.values())
 
 
@@ -205,7 +211,7 @@ def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
 def _conversation_keys(
     ordered: Sequence[Entry], known: dict[Place, Interaction]
 ) -> dict[Place, str]:
-    """Return, for each entry, the key of its conversation by the thread rule."""
+    """Return the key of each entry's conversation, by the thread rule."""
     people = _people(row.conversation_id for row in known.values())
     parents = {
         (row.scope, row.key): (row.conversation.key, row.is_ours and row.profile_id is not None)
@@ -227,8 +233,8 @@ def _conversation_keys(
         )
         if author:
             people[entry.scope, keys[place]].add(author)
-        spoken_to = entry.direction == "out" and entry.author is not None
-        parents.setdefault(place, (keys[place], spoken_to))
+        is_addressed = entry.direction == "out" and entry.author is not None
+        parents.setdefault(place, (keys[place], is_addressed))
     return keys
 
 
@@ -239,7 +245,7 @@ def _age(entry: Entry) -> tuple[bool, float, str]:
 
 
 def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Person]]:
-    """Return the participants by (network, key) of the conversation."""
+    """Return the participants of conversations, by (network, key) of the conversation."""
     pairs = (
         Interaction.objects.filter(conversation__in=set(conversations), profile__isnull=False)
         .values_list(
@@ -262,8 +268,8 @@ def _conversations(
         if entry.conversation is None:
             first.setdefault((entry.scope, keys[entry.scope, entry.key]), entry)
     networks, names = {scope for scope, _ in first}, {key for _, key in first}
-    there = Conversation.objects.filter(network__in=networks, key__in=names)
-    known = {(row.network, row.key, row.visibility): row.pk for row in there}
+    existing = Conversation.objects.filter(network__in=networks, key__in=names)
+    known = {(row.network, row.key, row.visibility): row.pk for row in existing}
     stored = Conversation.objects.bulk_create(
         [
             Conversation(
@@ -277,8 +283,8 @@ def _conversations(
             )
             # Sorted: rows are always locked in the same order.
             for (scope, key), entry in sorted(first.items(), key=lambda item: item[0])
-            # Not written again: that would lock a conversation before its case, which a batch
-            # locks next, and a transfer locks the case first.
+            # An existing row is not written again: that would lock the conversation before its
+            # case, while a transfer locks the case first: a deadlock.
             if (scope, key, entry.visibility) not in known
         ],
         update_conflicts=True,

@@ -1,4 +1,4 @@
-"""The rule that decides which conversation an item belongs to. Pure."""
+"""The thread rule: it decides which conversation an item belongs to. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Person = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What is known of the item that another item answers.
+    """The known facts about a parent, which is the item that another item answers.
 
     conversation: the key of its conversation. addressed: whether we wrote it to one person.
     people: the participants of its conversation.
@@ -35,11 +35,12 @@ def conversation_key(
     """Return the key, within the item's scope, of the conversation that the item joins or opens.
 
     author: the outside party of the item; None if we wrote to many. A private thread is one
-    conversation. A public item joins the conversation of its parent if we wrote the item, if we
-    wrote the parent to one person, or if its author already takes part there; else it opens (thread
-    root, author).
+    conversation. A public item joins the conversation of its parent if it has no author, if we
+    wrote the parent to one person, or if its author already takes part there. Otherwise it gets
+    the conversation of its thread root and author.
     """
     root = thread_key or key
+    # First: a private item must never join a public conversation.
     if private:
         return bounded_key(f"thread {root}")
     if parent and (author is None or parent.addressed or author in parent.people):

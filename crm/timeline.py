@@ -22,8 +22,8 @@ PAGE = 50
 class Activity:
     """One activity of a timeline.
 
-    readable: whether its text may be shown. department: the one that holds its conversation, "" if
-    there is none. case: the id of its case, 0 if there is none that the user may see.
+    readable: whether its text may be shown. department: the name of the department that has its
+    case, "" without a case. case: the id of its case, 0 if there is none that the user may see.
     """
 
     interaction: Interaction
@@ -33,23 +33,24 @@ class Activity:
 
     @property
     def icon(self) -> str:
-        # What we wrote to many has no profile; heard on the network, it is a post as any other.
+        # Our own posts have no profile. If a source found one, its kind is that of any other post.
         return self.interaction.icon if self.interaction.profile_id else "megaphone"
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """The channels and kinds of interactions that occurred with some profiles."""
+class TimelineOptions:
+    """The channels and kinds that a timeline can be filtered by."""
 
     channels: frozenset[str]
     kinds: frozenset[str]
 
 
-def met(profiles: QuerySet[Profile]) -> Met:
-    """Return the channels and kinds among the newest thousand interactions."""
+def timeline_options(profiles: QuerySet[Profile]) -> TimelineOptions:
+    """Return the channels and kinds of the newest thousand interactions with these profiles."""
     newest = Interaction.objects.on_timeline_of(profiles=profiles, most=1_000)
     pairs = set(newest.values_list("channel", "kind"))
-    return Met(frozenset(pair[0] for pair in pairs), frozenset(pair[1] for pair in pairs))
+    channels = frozenset(channel for channel, _kind in pairs)
+    return TimelineOptions(channels, frozenset(kind for _channel, kind in pairs))
 
 
 def by_day(activities: Sequence[Activity]) -> list[tuple[date, list[Activity]]]:
@@ -57,7 +58,7 @@ def by_day(activities: Sequence[Activity]) -> list[tuple[date, list[Activity]]]:
     days = groupby(
         activities, key=lambda activity: timezone.localdate(activity.interaction.sort_at)
     )
-    return [(day, list(each)) for day, each in days]
+    return [(day, list(group)) for day, group in days]
 
 
 def timeline(
@@ -70,7 +71,7 @@ def timeline(
 ) -> tuple[list[Activity], int]:
     """Return a page of `most` activities, newest first, and the key of the next page, 0 at the end.
 
-    before: such a key from the query string; any other value starts at the newest.
+    before: such a key from the query string; any other value gives the first page.
     among: the interactions that may be shown; None for all.
     """
     rows = Interaction.objects.all() if among is None else among
@@ -78,6 +79,7 @@ def timeline(
     if anchor:
         rows = rows.before(anchor)
     found = rows.on_timeline_of(profiles=profiles, most=most + 1)
+    # One row more than the page has: it shows whether there is a next page.
     page = list(
         found.with_later()
         .select_related("profile", "staff", "account", "conversation")
@@ -89,16 +91,17 @@ def timeline(
 
 def _activities(rows: Sequence[Interaction], user: User) -> list[Activity]:
     conversations = {row.conversation_id for row in rows}
-    closed = [row.pk for row in rows if row.conversation.restricted_to_id]
-    opened = set(
-        Interaction.objects.readable_by(user).filter(pk__in=closed).values_list("pk", flat=True)
+    # The text of a restricted row must not reach a user without access to it.
+    restricted = [row.pk for row in rows if row.conversation.restricted_to_id]
+    readable = set(
+        Interaction.objects.readable_by(user).filter(pk__in=restricted).values_list("pk", flat=True)
     )
     links = above.cases_of_conversations(conversations, user)
     none = above.CaseLink("", 0)
     return [
         Activity(
             interaction=row,
-            readable=not row.conversation.restricted_to_id or row.pk in opened,
+            readable=not row.conversation.restricted_to_id or row.pk in readable,
             department=links.get(row.conversation_id, none).department,
             case=links.get(row.conversation_id, none).case,
         )

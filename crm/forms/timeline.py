@@ -14,14 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from crm.interaction_kinds import kind_label
 from crm.models import Interaction, User
 from crm.models.interaction import InteractionQuerySet
-from crm.timeline import Met
+from crm.timeline import TimelineOptions
 from scrm.channels import registry
 from scrm.text.clean import storable
 from scrm.web.form_fields import set_choices
 
 
 class TimelineForm(forms.Form):
-    """Which activities a timeline shows; the values come from the query string."""
+    """The filter of a timeline's activities. options: the channels and kinds to choose from."""
 
     EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
     SIDES = (
@@ -41,15 +41,16 @@ class TimelineForm(forms.Form):
     since = forms.DateField(label=_("since"), required=False, widget=DATE, validators=DAY)
     until = forms.DateField(label=_("until"), required=False, widget=DATE, validators=DAY)
 
-    def __init__(self, asked: Any, *, met: Met) -> None:
-        super().__init__(asked, label_suffix="")
-        kinds = sorted((met.kinds | {storable(asked.get("kind", ""))[:30]}) - {""})
-        channels = [(kind, registry.label(kind)) for kind in sorted(met.channels)]
+    def __init__(self, query: Any, *, options: TimelineOptions) -> None:
+        super().__init__(query, label_suffix="")
+        # With the kind from the query string, so that a link to a kind without hits stays valid.
+        kinds = sorted((options.kinds | {storable(query.get("kind", ""))[:30]}) - {""})
+        channels = [(channel, registry.label(channel)) for channel in sorted(options.channels)]
         set_choices(self, "channel", [("", _("all channels")), *channels])
         set_choices(
             self, "kind", [("", _("all kinds")), *((kind, kind_label(kind)) for kind in kinds)]
         )
-        self.is_valid()
+        self.is_valid()  # fills cleaned_data, without the fields that are invalid
 
     @property
     def narrows(self) -> bool:
@@ -61,11 +62,11 @@ class TimelineForm(forms.Form):
         A filter by channel, kind or text leaves out restricted conversations that the user may not
         read: otherwise the filter would reveal more about them than their page shows.
         """
-        asked, rows = self.cleaned_data, Interaction.objects.all()
-        for name, narrowed in _NARROWED.items():
-            if value := asked.get(name):
-                rows = narrowed(rows, value)
-        if any(asked.get(name) for name in ("channel", "kind", "text")):
+        chosen, rows = self.cleaned_data, Interaction.objects.all()
+        for name, filtered in _FILTERS.items():
+            if value := chosen.get(name):
+                rows = filtered(rows, value)
+        if any(chosen.get(name) for name in ("channel", "kind", "text")):
             rows = rows.readable_by(user)
         return rows
 
@@ -80,7 +81,7 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-_NARROWED: dict[str, Callable[[InteractionQuerySet, Any], InteractionQuerySet]] = {
+_FILTERS: dict[str, Callable[[InteractionQuerySet, Any], InteractionQuerySet]] = {
     "by": _side,
     "channel": lambda rows, kind: rows.filter(channel=kind),
     "kind": lambda rows, kind: rows.filter(kind=kind),

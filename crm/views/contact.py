@@ -16,11 +16,11 @@ from crm.access import StaffRequest, worker_only, works
 from crm.forms import ContactForm, TagForm
 from crm.models import Contact, ContactRelation, Profile
 from crm.views.listing import typed_words
-from crm.views.timeline import asked_timeline
+from crm.views.timeline import load_timeline
 from scrm.db.locks import locked
 
 _KINDS = ("assistant of", "works at", "parent of", "partner of", "manager of", "press officer of")
-_TOLD = 200
+_MAX_RELATIONS = 200
 """The number of newest relations whose kinds are offered as suggestions."""
 
 
@@ -44,7 +44,7 @@ def new(request: StaffRequest) -> HttpResponse:
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
     """Edit a contact; answer 409 if it was changed since the page was opened."""
-    # Locked until the save, so that no change can come between the comparison and the save.
+    # Locked until the save: no other change may come between the comparison and the save.
     row = get_object_or_404(locked(Contact.objects.all()), pk=pk)
     form = ContactForm(request.POST or None, instance=row)
     if not form.is_valid():
@@ -81,11 +81,11 @@ def untag(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def contact_page(
-    request: StaffRequest, row: Contact, *, status: int = 200, **told: Any
+    request: StaffRequest, row: Contact, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    """Render the page. told: forms with errors, and the results of a search in them."""
+    """Render the page. extra: context of a submitted form: its errors and search results."""
     profiles = Profile.objects.of_contact(row)
-    timeline = asked_timeline(request, profiles, here=row.get_absolute_url())
+    timeline = load_timeline(request, profiles, here=row.get_absolute_url())
     if timeline.alone:
         return render(request, "crm/_timeline.html", timeline.context)
     current, former = row.links.filter(ended_at=None), row.links.exclude(ended_at=None)
@@ -98,16 +98,16 @@ def contact_page(
         "relations": ContactRelation.objects.of(row).select_related("one", "other", "made_by"),
         "party_cases": above.party_cases(profiles, request.user),
         "works": works(request.user),
-        **_offered(),
-        **told,
+        **_suggestions(),
+        **extra,
     }
     return render(request, "crm/contact.html", context, status=status)
 
 
-def _offered() -> dict[str, Any]:
-    """The suggestions of the small forms."""
-    told = ContactRelation.objects.order_by("-pk").values_list("kind", flat=True)[:_TOLD]
-    kinds = sorted({*told, *_KINDS}, key=str.casefold)
+def _suggestions() -> dict[str, Any]:
+    """The tags and relations that the forms of the page suggest."""
+    used = ContactRelation.objects.order_by("-pk").values_list("kind", flat=True)[:_MAX_RELATIONS]
+    kinds = sorted({*used, *_KINDS}, key=str.casefold)
     return {"known_tags": Contact.objects.known_tags(), "relation_kinds": kinds}
 
 

@@ -17,7 +17,7 @@ from crm.models import Contact, Profile, ProfileLink
 from crm.views.contact import contact_page
 from crm.views.listing import typed_words
 from crm.views.lookup import only_finds, profile_offers
-from crm.views.profile import profile_page, shown_claim
+from crm.views.profile import profile_page, shown_link
 from scrm.db.locks import locked
 
 
@@ -49,20 +49,21 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def link(request: StaffRequest, pk: int) -> HttpResponse:
     """Link this profile to a contact; answer 409 if its link changed since the page was opened."""
+    # Locked until the commit: the link must not change between the check of `seen` and the save.
     row = _locked(pk)
     form = LinkForm(request.POST)
     if only_finds(request, "contact", "evidence"):
         return profile_page(request, row, form=LinkForm(initial=request.POST.dict()))
     if not form.is_valid():
         return profile_page(request, row, form=form, status=422)
-    if form.cleaned_data["seen"] != shown_claim(row):
+    if form.cleaned_data["seen"] != shown_link(row):
         taken = _("Another user linked this profile in the meantime. Nothing was changed.")
         form.add_error(None, taken)
         return profile_page(request, row, form=form, status=409)
     contact = form.cleaned_data["contact"]
     row.link_to(contact, by=request.user, evidence=form.cleaned_data["evidence"])
-    said = _("%(profile)s is now linked to %(contact)s.") % {"profile": row, "contact": contact}
-    messages.success(request, said)
+    message = _("%(profile)s is now linked to %(contact)s.")
+    messages.success(request, message % {"profile": row, "contact": contact})
     return redirect(contact)
 
 
@@ -72,31 +73,32 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
 def unlink(request: StaffRequest, pk: int) -> HttpResponse:
     """End the link that the page showed. The interactions stay with the profile."""
     row = _locked(pk)
-    claim = row.link
-    if claim is None or request.POST.get("seen", "") != shown_claim(row):
+    ended = row.link
+    if ended is None or request.POST.get("seen", "") != shown_link(row):
         messages.error(request, _("This link was changed in the meantime. Nothing was done."))
         return redirect(row)
     row.unlink(by=request.user)
-    said = _("%(profile)s is no longer linked to %(contact)s. Its history stays.")
+    message = _("%(profile)s is no longer linked to %(contact)s. Its history stays.")
     undo = {
-        "said": said % {"profile": _called(claim), "contact": claim.contact},
-        "action": reverse("crm:link_again", args=[claim.pk]),
+        "said": message % {"profile": _handle(ended), "contact": ended.contact},
+        "action": reverse("crm:link_again", args=[ended.pk]),
     }
     messages.success(request, render_to_string("crm/_undo.html", undo, request))
-    return redirect(claim.contact if request.POST.get("at") == "contact" else row)
+    return redirect(ended.contact if request.POST.get("at") == "contact" else row)
 
 
 @require_POST
 @worker_only
 @transaction.atomic
 def confirm(request: StaffRequest, pk: int) -> HttpResponse:
-    """Confirm a guessed link in the user's name."""
+    """Confirm a guessed link, if it is still the current one."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
-    now = _locked(row.profile_id).link
-    if now == row:
+    # The current link is read under the lock: a colleague may change it at the same moment.
+    current = _locked(row.profile_id).link
+    if current == row:
         row.confirm(by=request.user)
-        said = _("%(profile)s is now linked to %(contact)s.")
-        messages.success(request, said % {"profile": _called(row), "contact": row.contact})
+        message = _("%(profile)s is now linked to %(contact)s.")
+        messages.success(request, message % {"profile": _handle(row), "contact": row.contact})
     else:
         messages.error(request, _("This link was changed in the meantime. Nothing was done."))
     return redirect(row.contact)
@@ -106,17 +108,18 @@ def confirm(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Restore an ended link, unless another one was made meanwhile."""
+    """Restore an ended link, unless the profile has another link by now."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
-    now = _locked(row.profile_id).link
-    if now is None:
+    # The current link is read under the lock: a colleague may change it at the same moment.
+    current = _locked(row.profile_id).link
+    if current is None:
         row.again(by=request.user)
-    if now is None or now.contact_id == row.contact_id:
-        said = _("%(profile)s is linked to %(contact)s again.")
-        messages.success(request, said % {"profile": _called(row), "contact": row.contact})
+    if current is None or current.contact_id == row.contact_id:
+        message = _("%(profile)s is linked to %(contact)s again.")
+        messages.success(request, message % {"profile": _handle(row), "contact": row.contact})
     else:
-        said = _("%(profile)s was linked to %(contact)s in the meantime. Nothing was changed.")
-        messages.error(request, said % {"profile": _called(row), "contact": now.contact})
+        message = _("%(profile)s was linked to %(contact)s in the meantime. Nothing was changed.")
+        messages.error(request, message % {"profile": _handle(row), "contact": current.contact})
     return redirect(row.contact)
 
 
@@ -124,11 +127,12 @@ def again(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
-    """Create a contact from a profile in one step; a profile that has a contact by now keeps it."""
+    """Create a contact from a profile, unless the profile has a contact by now."""
     row = _locked(pk)
+    # Checked under the lock: two clicks must not create two contacts.
     if row.contact:
-        said = _("%(profile)s is already linked to %(contact)s. Nothing was changed.")
-        messages.warning(request, said % {"profile": row, "contact": row.contact})
+        message = _("%(profile)s is already linked to %(contact)s. Nothing was changed.")
+        messages.warning(request, message % {"profile": row, "contact": row.contact})
         return redirect(row.contact)
     form = StrangerForm(request.POST, instance=Contact(owner=request.user))
     if not form.is_valid():
@@ -140,9 +144,9 @@ def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(contact)
 
 
-def _called(claim: ProfileLink) -> str:
-    """Return the handle of the profile, because its name may be that of the contact."""
-    return claim.profile.handle or str(claim.profile)
+def _handle(row: ProfileLink) -> str:
+    """Return the profile's handle if it has one: its name may be that of the contact."""
+    return row.profile.handle or str(row.profile)
 
 
 def _locked(pk: int) -> Profile:

@@ -1,4 +1,4 @@
-"""The page of one profile, and the contact it belongs to."""
+"""The page of one profile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crm.models import Contact, Profile
 from crm.search import alike
 from crm.views.listing import typed_words
 from crm.views.lookup import contact_offers
-from crm.views.timeline import asked_timeline
+from crm.views.timeline import load_timeline
 from scrm.text.clean import safe_url
 
 
@@ -23,7 +23,7 @@ def profile(request: StaffRequest, pk: int) -> HttpResponse:
     return profile_page(request, row)
 
 
-def shown_claim(row: Profile) -> str:
+def shown_link(row: Profile) -> str:
     """Return the id of the current link, which the forms send back as `seen`."""
     return str(row.link.pk) if row.link else ""
 
@@ -38,7 +38,7 @@ def profile_page(
 ) -> HttpResponse:
     """Render the page. form, stranger_form: forms that were submitted with errors."""
     alone = Profile.objects.filter(pk=row.pk)
-    timeline = asked_timeline(request, alone, here=row.get_absolute_url())
+    timeline = load_timeline(request, alone, here=row.get_absolute_url())
     if timeline.alone:
         return render(request, "crm/_timeline.html", timeline.context)
     find = typed_words(request, "q")
@@ -48,7 +48,7 @@ def profile_page(
         "profile": row,
         "web": safe_url(row.url),
         "link": row.link,
-        "seen": shown_claim(row),
+        "seen": shown_link(row),
         "past_names": row.past_names.all(),
         "past_links": row.links.exclude(ended_at=None).select_related("contact", "ended_by"),
         "party_cases": above.party_cases(alone, request.user),

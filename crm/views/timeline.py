@@ -12,26 +12,26 @@ from django.utils import timezone
 from crm.access import StaffRequest
 from crm.forms.timeline import TimelineForm
 from crm.models import Interaction, Profile
-from crm.timeline import by_day, met, timeline
+from crm.timeline import by_day, timeline, timeline_options
 from scrm.web.params import number
 
 _PARTS = {"timeline", "older"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TimelinePart:
     """The template context of a timeline.
 
-    alone: whether htmx asked for only this part of the page.
+    alone: whether htmx requested the timeline alone, without the rest of the page.
     """
 
     context: dict[str, Any]
     alone: bool
 
 
-def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: str) -> Asked:
-    """Load the timeline for the query string. here: the URL of the page it belongs to."""
-    form = TimelineForm(request.GET, met=met(profiles))
+def load_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: str) -> TimelinePart:
+    """Load the timeline that the query string selects. here: the URL of its page."""
+    form = TimelineForm(request.GET, options=timeline_options(profiles))
     before = request.GET.get("before", "")
     activities, older = timeline(
         profiles, user=request.user, before=before, among=form.among(request.user)
@@ -47,7 +47,7 @@ def asked_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: 
         "before": number(before) or 0,
         "continued": _day_of(before) if target == "older" else None,
     }
-    return Asked(context, alone)
+    return TimelinePart(context, alone)
 
 
 def _day_of(key: str) -> date | None:
