@@ -1,7 +1,6 @@
-"""Questions of crm that only the apps above it can answer.
+"""Functions that crm calls but only the apps above it can implement.
 
-`scrm/wiring.py` sets each of these functions at startup, so that crm names no case, response or
-delivery itself.
+`scrm/wiring.py` sets each of them at startup, so that crm imports no case, response or delivery.
 """
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ class CaseLink:
 
 
 cases_of_conversations: Callable[[Collection[int], User], dict[int, CaseLink]]
-"""Conversation id → its current case; without the conversations that belong to no case."""
+"""Conversation id → its current case; a conversation without a case is absent."""
 
 party_cases: Callable[[QuerySet[Profile], User], list[Any]]
-"""Cases with these profiles, open ones first, each with `open_to_user`: whether they may see it."""
+"""Cases with these profiles, open cases first; `case.open_to_user`: whether the user may see it."""
 
 posts_to: Callable[[QuerySet[Any], Sequence[int]], list[QuerySet[Any]]]
-"""Parts of a queryset of interactions: our posts to many about the cases with these profiles."""
+"""(interactions, profile ids) → querysets of our posts about the cases with these profiles."""
 
 unsent_files: Callable[[User], QuerySet[Any]]
 """Ids of the files of responses that the user may read because of their department."""
 
 open_case_counts: Callable[[], dict[int | None, int]]
-"""User id → number of open cases assigned to them; None for unassigned ones."""
+"""User id → number of open cases assigned to the user; under None, the unassigned cases."""
 
 open_cases_of: Callable[[User], dict[str, int]]
 """Department name → number of open cases assigned to the user."""
 
 return_open_cases: Callable[[User, User], int]
-"""Unassign the open cases of the first user, on behalf of the second → how many."""
+"""Unassign the open cases of the first user, in the name of the second → number of cases."""
 
 owned_by: Callable[[User], Iterable[Any]]
-"""Some rows that the user owns: topics, sources, rules and issues."""
+"""The first topics, sources, rules and issues that the user owns."""

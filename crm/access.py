@@ -35,7 +35,7 @@ def works(user: User) -> bool:
 
 
 class StaffRequest(HttpRequest):
-    """A request of a logged-in member of staff; the request type of every view behind the login."""
+    """A request of a logged-in user; the request type of every view that needs a login."""
 
     user: User
     htmx: HtmxDetails
@@ -44,11 +44,11 @@ class StaffRequest(HttpRequest):
 Page = Callable[Concatenate[StaffRequest, P], HttpResponse]
 
 
-def _only(may: Callable[[User], bool]) -> Callable[[Page[P]], Page[P]]:
+def _only(is_allowed: Callable[[User], bool]) -> Callable[[Page[P]], Page[P]]:
     def decorate(view: Page[P]) -> Page[P]:
         @wraps(view)
         def guarded(request: StaffRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if not (isinstance(request.user, User) and may(request.user)):
+            if not (isinstance(request.user, User) and is_allowed(request.user)):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
@@ -68,5 +68,5 @@ def supervisor_only(view: Page[P]) -> Page[P]:
 
 
 def worker_only(view: Page[P]) -> Page[P]:
-    """Answer 403 to users who are only readers, in whatever department."""
+    """Answer 403 to users who may not act on cases in any department."""
     return _only(works)(view)

@@ -22,21 +22,23 @@ _log = structlog.get_logger(__name__)
 
 
 class StaffOnly(DefaultAccountAdapter):
-    """The login's adapter: accounts are created by invitation only."""
+    """Settings of django-allauth: users are created by invitation only."""
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return False
 
     def get_reset_password_from_key_url(self, key: str) -> str:
-        """Return the address on our public URL, whatever host the request named."""
+        """Return the link in a password mail, always below PUBLIC_URL."""
+        # Not the request's host: a forged Host header would send the secret key to another site.
         uid, _dash, token = key.partition("-")
         return password_url(uid, token)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail; a failure is only logged, so that it does not reveal who has an account."""
+        """Send a mail; an error is only logged, so that no answer reveals which addresses exist."""
         try:
             super().send_mail(template_prefix, mail_address(email) or email, context)
         except (SMTPException, OSError) as error:
+            # The type only: the message of the mail server may contain the address.
             _log.warning("mail not sent", error=type(error).__name__)
 
     def is_safe_url(self, url: str) -> bool:
@@ -57,12 +59,12 @@ def password_url(uid: str, token: str) -> str:
 
 
 def password_link(user: User) -> str:
-    """Return the URL where this user sets a password; valid once and as long as a reset link."""
+    """Return a URL to set a new password; it works once and expires like a reset link."""
     return password_url(user_pk_to_url_str(user), default_token_generator.make_token(user))
 
 
 def forget_old_addresses(user: User) -> None:
-    """Delete the login's own list of addresses: users log in with `user.email` only."""
+    """Delete allauth's own list of the user's addresses: users log in with `user.email` only."""
     EmailAddress.objects.filter(user=user).delete()
 
 

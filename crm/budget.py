@@ -24,6 +24,6 @@ class Budget:
 
     @property
     def limits(self) -> list[tuple[int, timedelta]]:
-        """The limits that are set, as (most deliveries, time span)."""
+        """The limits that are set, as (maximum number of deliveries, time span)."""
         both = ((self.per_hour, HOUR), (self.per_day, DAY))
-        return [(most, span) for most, span in both if most]
+        return [(maximum, span) for maximum, span in both if maximum]

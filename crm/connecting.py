@@ -1,4 +1,4 @@
-"""Connect one of our accounts: log in, refuse what is connected already, then save."""
+"""Connect one of our accounts: log in, refuse an account that is already connected, then save."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from scrm.channels.base import Connected, ConnectError, Connector, Json
 
 
 def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -> Connected:
-    """Log in with what was typed; saves nothing. Raises ConnectError.
+    """Log in with the typed values and save nothing. Raises ConnectError.
 
-    account: the account that is connected again, or an unsaved one of the kind.
+    account: the account to connect again, or a new account that is not saved yet.
     """
     known = account.credentials if account.pk else None
+    # Outside any transaction: a login takes seconds.
     connected = connector.connect(typed, known, test=test)
     same = Account.objects.filter(network=connected.network).defer("secrets")
+    # On a network of our own, for example a blog, all logins belong to one account.
     if not account.channel.own_ground:
         same = same.filter(self_key=connected.self_key)
-    if twin := same.exclude(pk=account.pk).first():
-        said = _("“%(name)s” already uses this account. Open that account instead.")
-        raise ConnectError(("", said % {"name": twin}))
+    if other := same.exclude(pk=account.pk).first():
+        message = _("“%(name)s” already uses this account. Open that account instead.")
+        raise ConnectError(("", message % {"name": other}))
     if account.pk and not same.exists():
         raise ConnectError(("", _("This is a different account. Connect it as a new one.")))
     return connected
@@ -31,21 +33,21 @@ def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -
 
 def save(account: Account, connected: Connected, *, owner: User) -> Account:
     """Save an account whose login works. Raises ConnectError if a colleague was faster."""
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "network": connected.network,
         "self_key": connected.self_key,
         "address": connected.address[:500],
         "secrets": dict(connected.secrets),
         "owner": owner,
     }
-    if connected.sources_to_open:  # else those that wait to be opened still wait
-        facts["sources_to_open"] = dict(connected.sources_to_open)
-    if not account.pk:  # later, staff choose the name
-        facts["name"] = connected.name[:200]
-    # The unique constraint decides: a colleague may have connected it after log_in looked.
+    if connected.sources_to_open:  # if empty, keep the sources that are still to be opened
+        fields["sources_to_open"] = dict(connected.sources_to_open)
+    if not account.pk:  # an existing account keeps the name that staff gave it
+        fields["name"] = connected.name[:200]
+    # The unique constraint decides: a colleague may connect the account after log_in() checked.
     try:
         with transaction.atomic():
-            return account.keep_with(connected.config, **facts)
+            return account.keep_with(connected.config, **fields)
     except IntegrityError as error:
-        said = _("Another user has just connected this account. Nothing was saved.")
-        raise ConnectError(("", said)) from error
+        message = _("Another user has just connected this account. Nothing was saved.")
+        raise ConnectError(("", message)) from error

@@ -13,7 +13,7 @@ WORK_KINDS = {
     "message": InteractionKind(_("Message"), "mail"),
     **OFFLINE_KINDS,
 }
-"""What others say, online and offline, and what can become a case."""
+"""The kinds of incoming interactions, online and offline; they can become cases."""
 _OTHER_KINDS = {
     AUTOMATIC: InteractionKind(_("Automatic answer"), "mail"),
     "reply": InteractionKind(_("Reply"), "corner-up-left"),
@@ -25,7 +25,7 @@ KINDS = WORK_KINDS | _OTHER_KINDS
 
 
 def kind_label(kind: str) -> str:
-    """Return the name of a kind on screen; a kind that no longer exists is its own name."""
+    """Return the label of a kind; for a kind that no longer exists, the kind itself."""
     return str(KINDS[kind].label) if kind in KINDS else kind
 
 

@@ -1,4 +1,4 @@
-"""The login pages that staff need. Sign-up is closed; only admins and users change addresses."""
+"""URLs of the login pages. `crm.views.people` and `crm.views.me` change addresses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The kinds of offline interactions that staff log, with label and icon. A new kind goes here.
+"""The kinds of offline interactions that staff log, with label and icon.
 
-The form, the filters, the routing rules and the timelines all read this table.
+Add new kinds here: the form, the filters, the routing rules and the timelines read this table.
 """
 
 from __future__ import annotations

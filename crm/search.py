@@ -1,8 +1,8 @@
 """Find contacts and profiles by typed words: each word matches the beginning of a stored word.
 
-A word is looked up as a whole lexeme (`ron@calder` begins a mail address) and in pieces (`O'Brien`
-is stored as two). Special characters have no meaning: what is typed never becomes part of an
-expression of PostgreSQL.
+Each word is searched as one lexeme (`ron@calder` is the beginning of a mail address) and in pieces
+(PostgreSQL stores `O'Brien` as two lexemes). Special characters have no meaning: typed text never
+becomes an operator of a PostgreSQL query.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text.clean import storable
 
 LOOKED_THROUGH = 15
+"""The number of hits that a search during typing reads."""
+# Bounds: each word costs PostgreSQL a scan of an index.
 _MAX_WORDS, _MAX_PIECES, _LONGEST = 8, 8, 200
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
 """ASCII punctuation without the plus, with which telephone numbers begin."""
@@ -28,12 +30,12 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PIECE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
 _TELEPHONE = re.compile(r"(\+|00)?[0-9 ()/.-]{5,40}", re.ASCII)
 _ADDRESS = re.compile(r".*@|\+?\d{6}", re.DOTALL)
-_TELLING = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
+_DISTINCTIVE = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
 """Matches a mail address, a handle or a telephone number, but not a short number."""
 
 
 class Lexemes(SearchQuery):
-    """A tsquery in its own notation, lower-cased as PostgreSQL lower-cases what it stores."""
+    """A tsquery in PostgreSQL's own notation, in lower case like the stored lexemes."""
 
     SEARCH_TYPES = {"lexemes": "tsquery"}  # casts to this type
 
@@ -44,18 +46,18 @@ class Lexemes(SearchQuery):
 def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
     """Return a query for text that contains words beginning with these, in any order.
 
-    The vector must have the config simple. None if there is nothing to look for. Only the first
-    eight words count.
+    The search vector must use the config `simple`. Only the first eight words count. Returns None
+    if the words contain nothing to search for.
     """
-    kept = [word[:_LONGEST] for word in storable(words).split()[:_MAX_WORDS]]
-    terms = [term for word in kept if (term := _term(word))]
+    used = [word[:_LONGEST] for word in storable(words).split()[:_MAX_WORDS]]
+    terms = [term for word in used if (term := _term(word))]
     if not terms:
         return None
     notation = " & ".join(terms)
-    if _TELEPHONE.fullmatch(number := " ".join(kept)):
+    if _TELEPHONE.fullmatch(number := " ".join(used)):
         notation = f"({notation}) | {_telephone(number)}"
-    # Also the whole text as PostgreSQL parses it, for addresses that it splits in its own way.
-    return Lexemes(notation) | SearchQuery(" ".join(kept), config="simple")
+    # Also the whole text as PostgreSQL parses it: it splits some addresses differently.
+    return Lexemes(notation) | SearchQuery(" ".join(used), config="simple")
 
 
 def profiles_named(words: str) -> ProfileQuerySet:
@@ -73,33 +75,33 @@ def contacts_named(words: str) -> QuerySet[Contact]:
         return Contact.objects.none()
     own = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query).order_by()
     links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles_named(words))
-    # Not an OR: PostgreSQL would use neither of the two indexes.
+    # A union: with an OR, PostgreSQL would use neither of the two indexes.
     return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
 
 
 def some_contacts_named(words: str) -> QuerySet[Contact]:
-    """Like `contacts_named`, but among the first LOOKED_THROUGH hits only.
+    """Like `contacts_named`, but only among the first LOOKED_THROUGH hits.
 
-    That is fast enough to search while the user types.
+    This is fast enough for a search while the user types.
     """
-    _profiles, contacts = _called_so(words, most=LOOKED_THROUGH)
+    _profiles, contacts = _profiles_and_contacts_named(words, most=LOOKED_THROUGH)
     return Contact.objects.filter(pk__in=contacts)
 
 
 def people_named(words: str, *, most: int) -> set[int]:
-    """Ids of profiles of that name and of all profiles of the contacts found by it.
+    """Ids of the profiles with this name, and of all profiles of the contacts with this name.
 
-    A contact is found by its own name or by a profile of that name.
+    A contact is found by its own name or by the name of a linked profile.
     """
-    profiles, contacts = _called_so(words, most=most)
+    profiles, contacts = _profiles_and_contacts_named(words, most=most)
     links = ProfileLink.objects.filter(ended_at=None, contact__in=contacts)
     return profiles | {*links.values_list("profile", flat=True)[:most]}
 
 
-def _called_so(words: str, *, most: int) -> tuple[set[int], set[int]]:
-    """Ids of profiles of that name, and of contacts who have that name or such a profile.
+def _profiles_and_contacts_named(words: str, *, most: int) -> tuple[set[int], set[int]]:
+    """Ids of the profiles with this name, and of the contacts with this name or such a profile.
 
-    At most `most` hits of each are read, in no particular order, each through its own index.
+    At most `most` hits of each table are read through its index, in no particular order.
     """
     query = prefix_query(words)
     if query is None:
@@ -112,7 +114,7 @@ def _called_so(words: str, *, most: int) -> tuple[set[int], set[int]]:
 
 
 def strangers_named(words: str) -> ProfileQuerySet:
-    """Profiles with these words that belong to no contact."""
+    """Profiles whose names contain these words and that belong to no contact."""
     return profiles_named(words).strangers()
 
 
@@ -125,7 +127,7 @@ class Likeness:
 
 
 def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
-    """Contacts a profile may belong to: same address or handle elsewhere, else a similar name."""
+    """Contacts that a profile may belong to: first by address or handle, then by a similar name."""
     found: dict[int, Likeness] = {}
     for address in dict.fromkeys((profile.key, profile.handle)):
         why = _("Same address: %s") if _ADDRESS.match(address) else _("Same handle: %s")
@@ -137,7 +139,7 @@ def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
 
 
 def _with_address(address: str) -> QuerySet[Contact]:
-    if not _TELLING.match(address):
+    if not _DISTINCTIVE.match(address):
         return Contact.objects.none()
     query = SearchQuery(storable(address), config="simple", search_type="phrase")
     profiles = Profile.objects.alias(search=NAMES).filter(search=query)
@@ -146,20 +148,20 @@ def _with_address(address: str) -> QuerySet[Contact]:
 
 
 def _with_name_like(name: str) -> QuerySet[Contact]:
-    """Contacts that share a word of three bytes or more, those with the most shared words first.
+    """Contacts whose names share a word of at least three bytes, most shared words first.
 
     Three bytes are three letters in ASCII and two in most other scripts.
     """
-    pieces = [each for each in _PIECE.findall(storable(name)) if len(each.encode()) >= 3]
+    pieces = [piece for piece in _PIECE.findall(storable(name)) if len(piece.encode()) >= 3]
     if not pieces:
         return Contact.objects.none()
-    query = Lexemes(" | ".join(_begins(each[:_LONGEST]) for each in pieces[:_MAX_WORDS]))
+    query = Lexemes(" | ".join(_begins(piece[:_LONGEST]) for piece in pieces[:_MAX_WORDS]))
     found = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query)
     return found.order_by(SearchRank(CONTACT_NAMES, query).desc(), "name", "pk")
 
 
 def _term(word: str) -> str:
-    """Return the query of one word, whole or in pieces; "" if there is nothing to look for."""
+    """Return the query of one word, whole or in pieces; "" if it contains nothing to search for."""
     whole = _SCHEME.sub("", word, count=1).lstrip(_PUNCTUATION).rstrip(_PUNCTUATION + "+")
     if not whole:
         return ""
@@ -171,19 +173,19 @@ def _term(word: str) -> str:
 
 
 def _piece(piece: str) -> str:
-    """Match digits also with a sign: PostgreSQL stores them with the sign before them."""
+    """Return the query of one piece. Digits also match with a sign, which PostgreSQL stores too."""
     if not (piece.isascii() and piece.isdigit()):
         return _begins(piece)
     return f"({_begins(piece)} | {_begins('+' + piece)} | {_begins('-' + piece)})"
 
 
 def _telephone(number: str) -> str:
-    """Match a telephone number that is stored without spaces, however it was typed."""
-    digits = "".join(sign for sign in number if sign.isdigit())
+    """Return the query of a telephone number that is stored without spaces, in any typed format."""
+    digits = "".join(char for char in number if char.isdigit())
     return f"({_begins('+' + digits.removeprefix('00'))} | {_begins(digits)})"
 
 
 def _begins(lexeme: str) -> str:
-    # In quotes, so that no character of the lexeme acts as an operator.
+    # Quoted and escaped: no typed character may act as an operator of the query.
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}':*"

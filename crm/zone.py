@@ -14,17 +14,17 @@ from crm.models import Workspace
 class WorkspaceZone:
     """Activate the workspace's time zone for pages of staff.
 
-    Not for other pages: health must answer without the database.
+    Other pages are left alone: the health check must answer without the database.
     """
 
-    def __init__(self, page: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.page = page
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
-            return self.page(request)
+            return self.get_response(request)
         finally:
-            # The thread serves other requests next, which must not inherit this time zone.
+            # The thread serves other requests afterwards: they must not get this time zone.
             timezone.deactivate()
 
     def process_view(self, _request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:

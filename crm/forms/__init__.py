@@ -18,7 +18,7 @@ from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The facts about a contact. seen: the version that the page showed."""
+    """The editable fields of a contact. seen: the version that the page showed."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -33,7 +33,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
         set_empty_label(self, "owner", _("no owner"))
         if self.instance.pk:
             self.fields["seen"].initial = self.instance.version
-        else:  # namesakes are shown while the name is typed
+        else:  # a new contact: contacts of the same name are shown while the user types
             self.fields["name"].widget.attrs |= {
                 "hx-get": reverse("crm:namesakes"),
                 "hx-trigger": "input changed delay:300ms",
@@ -43,7 +43,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StrangerForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The fields that are needed to make a contact of a profile."""
+    """The fields that a new contact needs when it is created from a profile."""
 
     class Meta:
         model = Contact
@@ -85,7 +85,7 @@ class LinkForm(EvidenceForm):
 class ProfileChoiceForm(EvidenceForm):
     """Choose a profile that belongs to a contact.
 
-    move: the id of a link to another contact that is to end.
+    move: the id of the profile's link to another contact, if that link is to end.
     """
 
     profile = forms.ModelChoiceField(
@@ -95,7 +95,7 @@ class ProfileChoiceForm(EvidenceForm):
 
 
 class RelationForm(forms.Form):
-    """Connect two contacts. `way` says which of them is the subject of the relation."""
+    """Relate two contacts. way: which of the two is the subject of the relation."""
 
     FORTH, BACK = "forth", "back"
 
@@ -125,7 +125,7 @@ _TAKEN = _("This address is already in use.")
 
 
 def login_address(typed: str, *, of: User) -> str:
-    """Return the address with which `of` logs in, in lower case.
+    """Return the typed address in lower case, as the login of the user `of`.
 
     Raises ValidationError if mail cannot be sent to it or another user has it.
     """
@@ -137,7 +137,7 @@ def login_address(typed: str, *, of: User) -> str:
 
 
 class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A user with the address used to log in."""
+    """Base of the forms that change the address with which a user logs in."""
 
     def clean_email(self) -> str:
         return login_address(self.cleaned_data["email"], of=self.instance)
@@ -168,7 +168,7 @@ class InviteForm(AddressForm):
         fields = ("email", "name", "role")
 
     def save(self, commit: bool = True) -> User:
-        self.instance.set_unusable_password()  # the link in the invitation sets one
+        self.instance.set_unusable_password()  # the user sets one with the link in the invitation
         return super().save(commit)
 
 
@@ -214,7 +214,7 @@ class MeForm(AddressForm):
 
 
 def is_last_admin(user: User) -> bool:
-    """Whether no other active admin is left. Reads the stored roles, not the typed ones."""
+    """Whether the user is the only active admin, by the stored roles and not the typed ones."""
     admins = User.objects.active().filter(role=User.Role.ADMIN)
     return set(admins.values_list("pk", flat=True)) == {user.pk}
 
@@ -229,7 +229,7 @@ class HandlesField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         text = str(value or "").replace(",", "\n")
-        # the validators find NUL in the text; they would miss it in the list
+        # Before the split: the validators find NUL characters in a text, but not in a list.
         self.run_validators(text)
         names = list({name: None for name in map(str.strip, text.splitlines()) if name})
         if long := next((name for name in names if len(name) > 200), None):
@@ -241,7 +241,7 @@ class HandlesField(forms.CharField):
 
 
 class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The organisation that works here."""
+    """The settings of the organisation."""
 
     zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -269,7 +269,7 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An account of a channel without secrets: the sandbox, or manual work of staff."""
+    """An account without a login: one of the sandbox, or one for activity logged manually."""
 
     OFFLINE = "offline"
     NETWORKS = (
@@ -303,12 +303,13 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk or "network" not in data:
             return data
         key = (data.get("self_key") or "").strip(" @")
+        # Mail addresses are stored in lower case; offline there is only one account.
         data["self_key"] = key = {MAIL: key.lower(), self.OFFLINE: ""}.get(data["network"], key)
         if not key and data["network"] != self.OFFLINE:
             self.add_error("self_key", _t("Enter our handle or address on this network."))
-        twin = Account.objects.filter(network=data["network"], self_key=key).first()
-        if twin and not self.errors:
-            self.add_error("network", _t("“%(name)s” already uses this account.") % {"name": twin})
+        other = Account.objects.filter(network=data["network"], self_key=key).first()
+        if other and not self.errors:
+            self.add_error("network", _t("“%(name)s” already uses this account.") % {"name": other})
         return data
 
     def save(self, commit: bool = True) -> Account:  # noqa: ARG002

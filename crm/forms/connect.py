@@ -1,4 +1,4 @@
-"""The form of a channel's connector, with the owner that every account has."""
+"""The form that connects an account: the fields of the channel's connector, and the owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def connect_form(connector: Connector, data: Any, *, account: Account) -> Connec
 
 
 def show_errors(form: ConnectForm, error: ConnectError) -> None:
-    """Show each error at its field; what concerns none, at the field that names the account."""
+    """Show each error at its field; an error without a field is shown at the first field."""
     first = next(iter(form.fields))
     for field, message in error.errors:
         form.add_error(field if field in form.fields else first, message)

@@ -60,11 +60,11 @@ def _save(
 ) -> HttpResponse:
     is_new = account.pk is None
     row = connecting.save(account, connected, owner=owner)
-    said = _("Saved “%(account)s”.")
+    message = _("Saved “%(account)s”.")
     if is_new:
-        said = _(
+        message = _(
             "“%(account)s” is connected, and its items are now fetched: see Sources. To let a "
             "department reply or publish from it, add the account under Departments."
         )
-    messages.success(request, said % {"account": row})
+    messages.success(request, message % {"account": row})
     return redirect("crm:account", row.pk)

@@ -20,26 +20,26 @@ _FEW = 10
 
 @require_safe
 def contacts(request: StaffRequest) -> HttpResponse:
-    words, asked = typed_words(request, "q"), _asked(request)
+    words, chosen = typed_words(request, "q"), _chosen_filters(request)
     found = contacts_named(words) if words else Contact.objects.all()
-    found = found.filter(**asked)
+    found = found.filter(**chosen)
     current = ProfileLink.objects.filter(ended_at=None).select_related("profile").order_by("pk")
     shown = found.select_related("owner").prefetch_related(
         Prefetch("links", queryset=current, to_attr="current_links")
     )
     rows, older = by_name(shown, after=request.GET.get("after", ""))
-    unknown: QuerySet[Profile] = strangers_named(words)
+    unlinked: QuerySet[Profile] = strangers_named(words)
     context = {
         "contacts": rows,
         "older": older,
         "count": counted(found),
-        "strangers": unknown.order_by("name", "pk")[:_FEW] if words else [],
-        "strangers_count": counted(unknown) if words else "",
+        "strangers": unlinked.order_by("name", "pk")[:_FEW] if words else [],
+        "strangers_count": counted(unlinked) if words else "",
         "words": words,
-        "kind": asked.get("kind", ""),
-        "owner": asked.get("owner"),
+        "kind": chosen.get("kind", ""),
+        "owner": chosen.get("owner"),
         "tag": typed_words(request, "tag"),
-        "narrowed": bool(words or asked),
+        "narrowed": bool(words or chosen),
         "kinds": Contact.Kind.choices,
         "owners": User.objects.active().order_by("name"),
         "tags": Contact.objects.known_tags(),
@@ -64,13 +64,13 @@ def strangers(request: StaffRequest) -> HttpResponse:
     return render(request, "crm/strangers.html", context)
 
 
-def _asked(request: StaffRequest) -> dict[str, Any]:
+def _chosen_filters(request: StaffRequest) -> dict[str, Any]:
     """Return the filters of the contact list; invalid values are ignored."""
-    asked: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     if (kind := request.GET.get("kind", "")) in Contact.Kind.values:
-        asked["kind"] = kind
+        chosen["kind"] = kind
     if (owner := number(request.GET.get("owner", ""))) is not None:
-        asked["owner"] = owner
+        chosen["owner"] = owner
     if tag := typed_words(request, "tag"):
-        asked["tags__contains"] = [tag]
-    return asked
+        chosen["tags__contains"] = [tag]
+    return chosen

@@ -14,9 +14,10 @@ from scrm.text.clean import clean
 
 @require_safe
 def whole(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show the whole interaction in its original layout, with what it quotes."""
+    """Show the whole interaction in its original layout, with the text that it quotes."""
     readable = Interaction.objects.readable_by(request.user).select_related("profile")
-    said = get_object_or_404(readable, uuid=uuid)
-    context = {"said": said, "html": mark_safe(clean(said.html))}  # noqa: S308 - by our allow-list
+    row = get_object_or_404(readable, uuid=uuid)
+    # clean() keeps only allowed tags: the HTML comes from outsiders.
+    context = {"said": row, "html": mark_safe(clean(row.html))}  # noqa: S308 - by our allow-list
     template = "_whole" if request.htmx else "whole"
     return render(request, f"crm/{template}.html", context)

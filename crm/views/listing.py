@@ -14,7 +14,7 @@ from scrm.web.params import number
 M = TypeVar("M", bound=Model)
 
 _PAGE = 50
-_COUNTED = 1_000
+_MAX_COUNT = 1_000
 
 
 def typed_words(request: HttpRequest, name: str) -> str:
@@ -26,9 +26,10 @@ def typed_words(request: HttpRequest, name: str) -> str:
 def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
     """Return a page of rows by name, and the key after which the next page begins, 0 at the end.
 
-    after: such a key from the query string; any other value starts at the first row.
+    after: such a key from the query string; any other value gives the first page.
     """
     anchor = rows.model._default_manager.filter(pk=number(after) or 0).values_list("name").first()
+    # By name and key: rows with the same name must not be skipped.
     if anchor:
         rows = rows.filter(Q(name__gt=anchor[0]) | Q(name=anchor[0], pk__gt=number(after)))
     return _page(rows.order_by("name", "pk"))
@@ -42,15 +43,15 @@ def newest_first(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
 
 
 def _page(rows: QuerySet[M]) -> tuple[list[M], int]:
-    page = list(rows[: _PAGE + 1])
+    page = list(rows[: _PAGE + 1])  # the last row only shows that there is a next page
     return page[:_PAGE], page[_PAGE - 1].pk if len(page) > _PAGE else 0
 
 
 def counted(rows: QuerySet[M]) -> str:
     """Return the count as text.
 
-    Above a thousand "1,000+", because counting further would be slow.
+    Above a thousand it is "1,000+": counting all rows would be slow.
     """
-    count = rows.order_by()[: _COUNTED + 1].count()
-    shown = number_format(min(count, _COUNTED), force_grouping=True)
-    return shown if count <= _COUNTED else f"{shown}+"
+    count = rows.order_by()[: _MAX_COUNT + 1].count()
+    shown = number_format(min(count, _MAX_COUNT), force_grouping=True)
+    return shown if count <= _MAX_COUNT else f"{shown}+"

@@ -21,7 +21,7 @@ _FEW = 8
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One search result to choose. chosen: whether it is selected."""
+    """One search result that the user can choose. chosen: whether it is selected."""
 
     key: int
     name: str
@@ -32,7 +32,7 @@ class Offer:
 
 @require_safe
 def find_profiles(request: StaffRequest) -> HttpResponse:
-    """Search profiles. `besides`: the contact whose own profiles are left out."""
+    """Search profiles. besides (query string): the contact whose own profiles are left out."""
     words = typed_words(request, "q")
     offers = profile_offers(words, besides=number(request.GET.get("besides", "")))
     return _offers(request, offers, words, field="profile")
@@ -40,7 +40,7 @@ def find_profiles(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def find_contacts(request: StaffRequest) -> HttpResponse:
-    """Search contacts. `besides`: the contact that is left out."""
+    """Search contacts. besides (query string): the contact that is left out."""
     words = typed_words(request, "q")
     offers = contact_offers(words, besides=number(request.GET.get("besides", "")))
     return _offers(request, offers, words, field="contact")
@@ -53,19 +53,19 @@ def namesakes(request: StaffRequest) -> HttpResponse:
     return _offers(request, contact_offers(words), words, field="")
 
 
-def only_finds(request: StaffRequest, choice: str, told: str) -> bool:
-    """Whether the user meant to search: its button, or Enter before anything else was given."""
-    said = request.POST.get(choice) or request.POST.get(told, "").strip()
-    return "find" in request.POST or bool(typed_words(request, "q") and not said)
+def only_finds(request: StaffRequest, choice: str, text: str) -> bool:
+    """Whether the user submitted a search: its button, or Enter with no other field filled in."""
+    filled = request.POST.get(choice) or request.POST.get(text, "").strip()
+    return "find" in request.POST or bool(typed_words(request, "q") and not filled)
 
 
 def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
     """Return matching profiles.
 
-    chosen: the key of a profile that comes first, whatever the words.
+    chosen: the key of the selected profile, which comes first even if it does not match.
     """
-    theirs = ProfileLink.objects.filter(contact=besides, ended_at=None)
-    found = profiles_named(words).exclude(pk__in=theirs.values("profile"))
+    own = ProfileLink.objects.filter(contact=besides, ended_at=None)
+    found = profiles_named(words).exclude(pk__in=own.values("profile"))
     rows = found.prefetch_related("links__contact").order_by("name", "pk")[:_FEW]
     first = Profile.objects.filter(pk=number(chosen) or 0).prefetch_related("links__contact")
     return [
@@ -77,7 +77,7 @@ def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") 
 def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
     """Return matching contacts.
 
-    chosen: the key of a contact that comes first, whatever the words.
+    chosen: the key of the selected contact, which comes first even if it does not match.
     """
     current = ProfileLink.objects.filter(ended_at=None).select_related("profile").order_by("pk")
     links = Prefetch("links", queryset=current, to_attr="current_links")

@@ -14,7 +14,7 @@ from crm.models import User
 @require_http_methods(["GET", "HEAD", "POST"])
 def me(request: StaffRequest) -> HttpResponse:
     """The user's own settings."""
-    # a second object: the page's frame goes on showing the saved name
+    # Not request.user: the header of the page must show the stored name, not the typed one.
     mine = User.objects.get(pk=request.user.pk)
     form = MeForm(request.POST or None, instance=mine)
     if form.is_valid() and form.save_if_free():

@@ -55,24 +55,24 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Deactivate a user; their open cases go back to the departments."""
+    """Deactivate a user and unassign the user's open cases."""
     row = _locked(pk)
     refusal = _why_not(row, by=request.user)
     if refusal:
         messages.error(request, refusal)
         return redirect("crm:person", pk)
     row.is_active = False
-    row.set_unusable_password()  # ends their sessions and links for good, even after a reactivation
+    row.set_unusable_password()  # ends all sessions and password links, even after a reactivation
     row.save(update_fields=["is_active", "password"])
     # In the same transaction: no open case may stay with a user who cannot log in.
-    messages.success(request, _given_back(row, by=request.user))
+    messages.success(request, _return_cases(row, by=request.user))
     return redirect("crm:person", pk)
 
 
 @admin_only
 @require_POST
 def activate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let a user log in again, with a new password of their own choice."""
+    """Let a user log in again, after the user has set a new password."""
     row = get_object_or_404(User, pk=pk)
     row.is_active = True
     row.save(update_fields=["is_active"])
@@ -88,12 +88,13 @@ def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _locked(pk: int) -> User:
-    """Return this user, with all admins locked: otherwise two could deactivate each other."""
+    """Return this user, with all admins locked: two admins must not deactivate each other."""
     list(locked(User.objects.filter(Q(role=User.Role.ADMIN) | Q(pk=pk))))
     return get_object_or_404(User, pk=pk)
 
 
 def _why_not(person: User, *, by: User) -> str:
+    """Return the reason why the person cannot be deactivated, or ""."""
     if person == by:
         return _("You cannot deactivate yourself. Another admin can.")
     if is_last_admin(person):
@@ -101,15 +102,15 @@ def _why_not(person: User, *, by: User) -> str:
     return ""
 
 
-def _given_back(person: User, *, by: User) -> str:
+def _return_cases(person: User, *, by: User) -> str:
     """Unassign the person's open cases and return a message."""
     count = above.return_open_cases(person, by)
-    said = ngettext(
+    message = ngettext(
         "%(person)s can no longer log in. %(count)d case returned to its department.",
         "%(person)s can no longer log in. %(count)d cases returned to their departments.",
         count,
     )
-    return said % {"person": person, "count": count}
+    return message % {"person": person, "count": count}
 
 
 def with_link(request: StaffRequest, person: User) -> HttpResponse:
@@ -126,6 +127,7 @@ def with_link(request: StaffRequest, person: User) -> HttpResponse:
         mailed = False
     context = {"person": person, "link": link, "mailed": mailed}
     response = render(request, "crm/password_link.html", context)
+    # The page contains a link that sets the password: no cache may keep it.
     response["Cache-Control"] = "no-store"
     return response
 

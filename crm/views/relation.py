@@ -24,10 +24,10 @@ from scrm.web.params import number
 def relate(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
     if only_finds(request, "contact", "kind"):
-        return _again(request, row, RelationForm(initial=request.POST.dict(), of=row), 200)
+        return _show(request, row, RelationForm(initial=request.POST.dict(), of=row), 200)
     form = RelationForm(request.POST, of=row)
     if not form.is_valid():
-        return _again(request, row, form, 422)
+        return _show(request, row, form, 422)
     one, other = form.pair()
     relation = one.relate(other, kind=form.cleaned_data["kind"], by=request.user)
     messages.success(request, f"{relation}.")
@@ -44,26 +44,26 @@ def end(request: StaffRequest, pk: int) -> HttpResponse:
         "action": reverse("crm:relation_again", args=[pk]),
     }
     messages.success(request, render_to_string("crm/_undo.html", undo, request))
-    return redirect(_where(request, row))
+    return redirect(_page_contact(request, row))
 
 
 @require_POST
 @worker_only
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Undo the end of a relation by making it again."""
+    """Undo the end of a relation by creating it again."""
     row = get_object_or_404(ContactRelation.objects.select_related("one", "other"), pk=pk)
     row.one.relate(row.other, kind=row.kind, by=request.user)
     messages.success(request, f"{row}.")
     return redirect(row.one)
 
 
-def _again(request: StaffRequest, row: Contact, form: RelationForm, status: int) -> HttpResponse:
+def _show(request: StaffRequest, row: Contact, form: RelationForm, status: int) -> HttpResponse:
     find = typed_words(request, "q")
     offers = contact_offers(find, besides=row.pk, chosen=request.POST.get("contact", ""))
-    told = {"relation_form": form, "relation_find": find, "relation_offers": offers}
-    return contact_page(request, row, status=status, **told)
+    extra = {"relation_form": form, "relation_find": find, "relation_offers": offers}
+    return contact_page(request, row, status=status, **extra)
 
 
-def _where(request: StaffRequest, row: ContactRelation) -> Contact:
+def _page_contact(request: StaffRequest, row: ContactRelation) -> Contact:
     """Return the contact on whose page the relation was ended."""
     return row.other if number(request.POST.get("at", "")) == row.other_id else row.one
