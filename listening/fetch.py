@@ -26,18 +26,18 @@ from scrm.text.clean import storable
 
 _log = structlog.get_logger(__name__)
 Files = Mapping[tuple[str, str], Sequence[Attachment]]
-"""(scope, key) of an item → the files that came with it."""
-NONE: Files = MappingProxyType({})
+"""(scope, key) of an item → its stored files."""
+NO_FILES: Files = MappingProxyType({})
 _CHUNK = 2000
-_ENDING = re.compile(r"\.[a-z0-9]{1,10}")
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def fetch_source(source: Source | None = None) -> Fetch | None:
     """Fetch this source, or the one that has been due longest; return the finished fetch.
 
-    None if no source is due, or another worker is fetching it.
+    Returns None if no source is due, or if another worker is fetching this one.
     """
-    # Commits the claim first: a worker that dies in the fetch leaves a lease that lapses.
+    # Commits the claim first: if the worker dies during the fetch, the lease lapses.
     fetch = (source or Source.objects).start_fetch(now=timezone.now())
     if fetch is None:
         return None
@@ -45,13 +45,13 @@ def fetch_source(source: Source | None = None) -> Fetch | None:
     try:
         # No transaction from here on: a slow network must not hold locks.
         batch = _listen(source)
-        # Before the transaction: a rollback cannot remove files.
-        files = _set_down(batch.items)
+        # Before the transaction, because a rollback removes no files.
+        files = _store_files(batch.items)
         again(lambda: _keep(fetch, batch, files, now=timezone.now()))
     except ChannelError as error:
         _fail(fetch, error)
-    except Exception as error:  # a broken listener must not stop the other sources
-        # a transient error of our own database: the lease lapses and the fetch is repeated
+    except Exception as error:  # an error in a listener must not stop the other sources
+        # A transient error of our own database: the lease lapses and the fetch is repeated.
         if is_passing(error):
             raise
         _log.exception("fetch failed", source=source.pk)
@@ -68,25 +68,27 @@ def _listen(source: Source) -> Batch:
 
 @transaction.atomic
 def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
-    """Store items and cursor in one transaction; an overtaken fetch stores nothing."""
-    # The fence: if another fetch has begun since, its cursor must not be overwritten.
+    """Store items and cursor in one transaction; a fetch that lost its claim stores nothing."""
+    # The fence: if another fetch has begun since, its items and cursor must not be overwritten.
     source = fetch.fence()
     if source is None:
         return
     Quarantined.objects.bulk_create(
-        Quarantined(fetch=fetch, raw=each.raw, reason=each.reason, at=now)
-        for each in batch.unreadable
+        Quarantined(fetch=fetch, raw=item.raw, reason=item.reason, at=now)
+        for item in batch.unreadable
     )
     fetch.found, fetch.size = len(batch.items), batch.size
     fetch.new = store(fetch, source, batch.items, files, now=now) if batch.items else 0
     fetch.quarantined = fetch.quarantined_items.count()
     fetch.end(Fetch.Outcome.UNCHANGED if batch.unchanged else Fetch.Outcome.OK, now=now)
+    # In the transaction of the items: a cursor that is ahead of them would lose items.
     source.record_success(cursor=batch.cursor, next_after=batch.next_after, now=now)
 
 
 def _fail(fetch: Fetch, error: ChannelError) -> None:
     now = timezone.now()
     with transaction.atomic():
+        # The fence: a fetch that lost its claim must not count as a failure of the source.
         source = fetch.fence()
         if source:
             fetch.end(Fetch.Outcome.FAILED, now=now, error=error.message)
@@ -94,15 +96,15 @@ def _fail(fetch: Fetch, error: ChannelError) -> None:
 
 
 def store(
-    fetch: Fetch, source: Source, items: Sequence[Item], files: Files = NONE, *, now: datetime
+    fetch: Fetch, source: Source, items: Sequence[Item], files: Files = NO_FILES, *, now: datetime
 ) -> int:
     """Store new items and record every sighting; return how many items were new.
 
-    files: those of new items, stored already. Runs inside the caller's fenced transaction. Items
-    that the database refuses are found by halving and quarantined with their raw bytes; the others
-    are stored all the same.
+    files: the stored files of new items. Call it inside the fenced transaction. Items that the
+    database refuses are found by halving and quarantined with their raw bytes; the others are
+    stored.
     """
-    # Sorted: two sources that found the same items lock them in the same order.
+    # Sorted, so that two sources with the same items lock them in the same order.
     by_place = {(item.scope, item.key): item for item in items}
     ordered = [by_place[place] for place in sorted(by_place)]
     return sum(
@@ -119,6 +121,7 @@ def _store_or_halve(
         with transaction.atomic():
             return _store(fetch, source, items, files, now)
     except (DatabaseError, ValueError, OverflowError) as error:
+        # A transient error is not the items' fault: the whole fetch is repeated.
         if is_passing(error):
             raise
         if len(items) == 1:
@@ -128,45 +131,45 @@ def _store_or_halve(
             return 0
         half = len(items) // 2
         halves = (items[:half], items[half:])
-        return sum(_store_or_halve(fetch, source, each, files, now) for each in halves)
+        return sum(_store_or_halve(fetch, source, part, files, now) for part in halves)
 
 
 def _store(fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
-    # Claiming decides which items are new, even against a fetch that runs at the same moment.
+    # claim() decides which items are new, also if another fetch runs at the same moment.
     fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
     new = [item for item in items if (item.scope, item.key) in fresh]
     mentions = Mention.objects.bulk_create(_mention(fetch, source, item, now) for item in new)
     _enclose(zip(mentions, new, strict=True), files)
-    sighted = _sight(fetch, source, items, now)
-    if source.stance == Source.Stance.FOR_US and len(sighted) > len(fresh):
-        # First found as talk about us, now known to be addressed to us: process it again.
-        mere_talk = Mention.objects.filter(pk__in=sighted, interaction=None, backlog=False)
-        update_in_order(mere_talk.exclude(processed_at=None), processed_at=None, attempt=0)
+    newly_sighted = _sight(fetch, source, items, now)
+    if source.stance == Source.Stance.FOR_US and len(newly_sighted) > len(fresh):
+        # Mentions first found by a source about us are now addressed to us: process them again.
+        unrouted = Mention.objects.filter(pk__in=newly_sighted, interaction=None, backlog=False)
+        update_in_order(unrouted.exclude(processed_at=None), processed_at=None, attempt=0)
     return len(fresh)
 
 
-def _set_down(items: Iterable[Item]) -> Files:
-    """Store the files of items that seem new, each on its own, outside any transaction.
+def _store_files(items: Iterable[Item]) -> Files:
+    """Store the files of items that seem new, without a transaction.
 
-    Files that no mention refers to in the end, because the fetch was void, are removed later.
+    If the fetch is discarded, no mention refers to these files; a cleanup removes them later.
     """
-    carrying = {(item.scope, item.key): item for item in items if item.attachments}
-    known = Seen.objects.known(set(carrying))
+    with_files = {(item.scope, item.key): item for item in items if item.attachments}
+    known = Seen.objects.known(set(with_files))
     return {
         place: [_attachment(file) for file in item.attachments]
-        for place, item in carrying.items()
+        for place, item in with_files.items()
         if place not in known
     }
 
 
 def _attachment(file: File) -> Attachment:
-    ending = PurePath(file.name).suffix.lower()
-    ending = ending if _ENDING.fullmatch(ending) else ""
+    extension = PurePath(file.name).suffix.lower()
+    extension = extension if _EXTENSION.fullmatch(extension) else ""
     return Attachment.objects.create(
         name=storable(file.name)[-255:],
         content_type=storable(file.content_type)[:100],
         size=len(file.content),
-        file=ContentFile(file.content, name=f"received{ending}"),
+        file=ContentFile(file.content, name=f"received{extension}"),
     )
 
 
@@ -211,7 +214,7 @@ def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention
 def _is_backlog(source: Source, item: Item) -> bool:
     """Whether an item is older than the date from which cases are opened.
 
-    Undated items are old only at the first fetch.
+    Undated items count as old only at the first fetch.
     """
     if item.occurred_at is None:
         return source.last_ok_at is None and source.cases_since > EVERYTHING
@@ -220,7 +223,7 @@ def _is_backlog(source: Source, item: Item) -> bool:
 
 def _sight(fetch: Fetch, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
     """Record which mentions this source shows for the first time; return their ids."""
-    # ORDER BY and ON CONFLICT: two sources may record the same mentions at the same moment.
+    # ORDER BY against deadlocks, ON CONFLICT against duplicates: fetches run at the same moment.
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO listening_sighting (mention_id, source_id, fetch_id, at) "

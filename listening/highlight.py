@@ -54,6 +54,7 @@ def _merged(spans: Spans, field: str, length: int) -> list[tuple[int, int]]:
 def _marked(text: str, places: list[tuple[int, int]]) -> SafeString:
     parts, last = [], 0
     for start, end in places:
+        # Each part is escaped on its own: the text comes from outsiders, only <mark> is ours.
         parts += [escape(text[last:start]), "<mark>", escape(text[start:end]), "</mark>"]
         last = end
     return mark_safe("".join([*parts, escape(text[last:])]))  # noqa: S308 - escaped above

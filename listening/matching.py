@@ -1,7 +1,8 @@
 """Match topics against a text: whole words and phrases, ignoring case and accents. Pure.
 
 A term is split into words and the gaps between them: "AT&T" is `at` `&` `t`, "@acme" is `@` `acme`.
-It matches where its whole words occur in order with the same gaps; any white space is one space.
+It matches where its whole words occur in order with the same gaps; all white space counts as one
+space.
 In scripts without word breaks each character is a word, so a substring matches there. Signs at the
 edge of a term count: "#acme" matches only with its sign, "acme" matches #acme, @acme and acme.
 """
@@ -23,8 +24,8 @@ MAX_TERMS, MAX_TERM = 500, 200
 
 Where = Literal["title", "text"]
 
-# Combining marks are not in \w, although words of many scripts contain them. The class is listed
-# for the basic plane only: then `re` looks a character up instead of trying ranges.
+# Combining marks are not in \w, although words of many scripts contain them. The characters are
+# listed for the basic plane only: for these, `re` uses a fast table instead of ranges.
 _BASIC = "".join(map(chr, range(0x80, 0x10000)))
 _MARKS = "".join(c for c in _BASIC if category(c)[0] == "M")
 _LETTERS = re.sub(rf"[\W{UNBROKEN}]", "", _BASIC) + re.sub(f"[{UNBROKEN}]", "", _MARKS)
@@ -94,9 +95,9 @@ def _term_error(term: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """A split term.
+    """A term that is split into words and gaps.
 
-    `gaps` stand before, between and after `words`, so there is one more of them.
+    The gaps are before, between and after the words, so there is one gap more than words.
     """
 
     words: list[str]
@@ -122,7 +123,7 @@ class _Term:
 
 
 def _is_free(sign: str, gap: str, beyond: str) -> bool:
-    """Whether a sign at a term's edge touches no further word: joe@acme is not @acme."""
+    """Whether no other word touches the sign at a term's edge: "@acme" does not match joe@acme."""
     return not sign or len(gap) > len(sign) or not beyond or bool(_LONE.match(beyond))
 
 
@@ -142,9 +143,9 @@ def _term(text: str) -> _Term:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A title or text that is split only once.
+    """A title or text that is split into words and gaps once.
 
-    Its offsets in the original are computed only for a hit.
+    The offsets in the original text are computed only for a hit.
     """
 
     field: Where
@@ -188,7 +189,10 @@ class _Plan:
 
 
 class Matcher:
-    """All queries at once: each word of a text is looked up among the first words of all terms."""
+    """Matches all queries in one pass over a text.
+
+    Each word of the text is looked up among the first words of all terms.
+    """
 
     def __init__(self, queries: tuple[TopicQuery, ...]) -> None:
         numbers: dict[str, int] = {}
@@ -197,6 +201,7 @@ class Matcher:
         self._plans = plans
         self._by_word: defaultdict[str, list[int]] = defaultdict(list)
         for number, term in enumerate(self._terms):
+            # By its first word only: fits() then compares the whole term.
             if term.words:
                 self._by_word[term.words[0]].append(number)
         self._wanted: defaultdict[int, list[int]] = defaultdict(list)

@@ -65,13 +65,16 @@ def _shown(
 
 
 def _readable(ids: Sequence[int], user: User) -> set[int]:
-    """Return the ids of public mentions, and of private ones whose conversation the user may read.
+    """Return the ids of the mentions that the user may read.
 
-    Private mentions that no department has yet are only for users who see everything.
+    A recorded mention is readable if its interaction is. Any other mention is readable if it is
+    public, or if the user sees everything.
     """
-    told = Q(interaction__in=Interaction.objects.readable_by(user).values("pk"))
-    untold = Q(interaction=None) if user.sees_everything else Q(interaction=None) & _PUBLIC
-    return set(Mention.objects.filter(told | untold, pk__in=ids).values_list("pk", flat=True))
+    recorded = Q(interaction__in=Interaction.objects.readable_by(user).values("pk"))
+    unrecorded = Q(interaction=None) if user.sees_everything else Q(interaction=None) & _PUBLIC
+    return set(
+        Mention.objects.filter(recorded | unrecorded, pk__in=ids).values_list("pk", flat=True)
+    )
 
 
 _PUBLIC = Q(visibility="public")

@@ -1,4 +1,4 @@
-"""Match texts against the current topics, which are compiled once per process and change."""
+"""Match texts against the active topics; each process compiles them again after a change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Hits = dict[int, list[Hit]]
 Spans = list[list[str | int]]
 """Places of hits: [["text", start, end], …] in code points; `end` is exclusive."""
 _compiled: dict[uuid.UUID, Matcher] = {}
-"""The compiled topics by their stamp; only the latest."""
+"""Stamp → the topics compiled under it; at most one entry, the newest."""
 
 
 def current_matcher() -> Matcher:
@@ -24,12 +24,12 @@ def current_matcher() -> Matcher:
     stamp = TopicStamp.objects.values_list("stamp", flat=True).first()
     matcher = _compiled.get(stamp) if stamp else None
     if matcher is None:
-        # Stamp and topics by one statement: a change in between would keep old topics under a new
-        # stamp.
+        # Stamp and topics come from one statement: if a change came between two statements, old
+        # topics would be stored under a new stamp.
         stamp, queries = Topic.objects.stamped_queries()
         matcher = matching.compile(queries)
         if stamp:
-            _compiled.clear()
+            _compiled.clear()  # matchers are large: keep only the newest
             _compiled[stamp] = matcher
     return matcher
 
@@ -50,7 +50,7 @@ def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
             Match(mention_id=pk, interaction_id=recorded.get(pk), **_columns(hit))
             for pk, found in sorted(hits.items())
             for hit in found
-            # Replayed mentions have hits already: only the ledger row may be new.
+            # A replayed mention has hits already: only their ledger row may be new.
         ],
         update_conflicts=True,
         unique_fields=["mention", "revision"],

@@ -15,9 +15,9 @@ from scrm.db.append_only import frozen
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 RISKY = 2
-"""After so many attempts without a result, a mention is processed alone."""
+"""After this many attempts without a result, a mention is processed alone."""
 HOPELESS = 10
-"""After so many attempts without a result, a mention is quarantined."""
+"""After this many attempts without a result, a mention is quarantined."""
 MAX_MENTIONS_PER_BATCH = 500
 
 
@@ -34,7 +34,7 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         return self.filter(sightings__source=source, backlog=True)
 
     def bring_in(self) -> int:
-        """Process a backlog after all; return how many mentions are due by this."""
+        """Make these mentions of a backlog due, so that they may open cases; return how many."""
         return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
 
     def claim_batch(
@@ -42,11 +42,11 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
     ) -> list[Mention]:
         """Claim the oldest due mentions, at most `MAX_MENTIONS_PER_BATCH` of them.
 
-        A mention whose worker died repeatedly is claimed alone, so that it stops no others.
+        A mention whose workers died repeatedly is claimed alone, so that it stops no other mention.
         """
 
         def risky_alone(mentions: list[Mention]) -> list[Mention]:
-            return [each for each in mentions if each.attempt >= RISKY][:1] or mentions
+            return [mention for mention in mentions if mention.attempt >= RISKY][:1] or mentions
 
         return self.claim(
             now=now, lease=lease, most=most or MAX_MENTIONS_PER_BATCH, choose=risky_alone
@@ -54,11 +54,11 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
 
 
 class Mention(LeasedRow):
-    """One item found online, as found. Its facts never change; only the state of the work does.
+    """One item found online, exactly as found. Only the state of its processing changes.
 
     scope, key: see `scrm.channels.base.Item`. backlog: older than its source's
-    `cases_since`, or undated at the first fetch: stored and matched, but no case by itself.
-    processed_at, attempt, lease_until: the state of the work. interaction: its ledger row.
+    `cases_since`, or undated at the first fetch: it is stored and matched, but opens no case.
+    processed_at, attempt, lease_until: the state of the processing. interaction: its ledger row.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -138,15 +138,16 @@ class SightingQuerySet(models.QuerySet["Sighting"]):
     def decisive(self) -> dict[int, Source]:
         """Return, by mention id, the source that decides how a mention is treated.
 
-        A source whose items are addressed to us wins over one about us; among equals the first one
-        wins.
+        A source whose items are addressed to us takes precedence over a source about us; among
+        equals, the first source does.
         """
+        # The dict keeps the last row: "for us" sorts after "about us", the first sighting last.
         ordered = self.select_related("source").order_by("source__stance", "-pk")
-        return {each.mention_id: each.source for each in ordered}
+        return {sighting.mention_id: sighting.source for sighting in ordered}
 
 
 class Sighting(models.Model):
-    """The source and the fetch that found a mention."""
+    """A source that found a mention, with its first fetch that did."""
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
     source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
@@ -163,7 +164,7 @@ class Sighting(models.Model):
 
 
 class Match(models.Model):
-    """A hit of a topic's revision in a mention, or in an offline interaction, which has no mention.
+    """A hit of a topic revision in a mention, or in an offline interaction, which has no mention.
 
     interaction: the ledger row recorded with this hit; None if nothing was recorded.
     spans: [["text", start, end], …] in code points.

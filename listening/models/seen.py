@@ -11,13 +11,14 @@ Place = tuple[str, str]
 
 class SeenManager(models.Manager["Seen"]):
     def claim(self, places: set[Place]) -> set[Place]:
-        """Mark places as seen; those that nobody had seen before come back.
+        """Mark items as seen and return those that were not seen before.
 
-        Two statements whatever the number. Rows are written in the order of their keys, also
-        from one call to the next of a fetch that claims chunk by chunk, so that two fetches
-        with the same keys wait for one another and never deadlock.
+        Two statements for any number of items. Rows are written in the order of their keys, also
+        across the chunks of one fetch, so that two fetches with the same items wait for each other
+        and never deadlock.
         """
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}
+        # Read before writing: most items of a feed were there at the last fetch.
         known = self._known(list(by_hash))
         fresh = [pair for pair in by_hash if pair not in known]
         if not fresh:
@@ -33,12 +34,12 @@ class SeenManager(models.Manager["Seen"]):
             return {by_hash[scope, bytes(key_hash)] for scope, key_hash in cursor.fetchall()}
 
     def known(self, places: set[Place]) -> set[Place]:
-        """Which of these were seen before."""
+        """Return the items that were seen before."""
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in places}
         return {by_hash[pair] for pair in self._known(list(by_hash))} if by_hash else set()
 
     def _known(self, wanted: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Asking first is cheapest: most of what a feed lists was there last time."""
+        """Return the pairs (scope, hash of the key) that are stored."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT seen.scope, seen.key_hash FROM listening_seen seen "
@@ -50,7 +51,7 @@ class SeenManager(models.Manager["Seen"]):
 
 
 class Seen(models.Model):
-    """What was found once, kept after the raw text is gone, so that it never comes as new."""
+    """An item that was found once. The row outlives its text, so that it is never new again."""
 
     scope = models.CharField(max_length=600)
     key_hash = models.BinaryField(max_length=32)

@@ -22,20 +22,20 @@ FIRST_DAY = timedelta(days=1)
 FIRST_DAY_INTERVAL = 45.0
 """Seconds between fetches in a source's first day, so that a new item is seen within a minute."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
-"""The `cases_since` of a source whose items all become cases, even undated ones."""
+"""The `cases_since` of a source whose items may all open cases, even undated ones."""
 
 
 class SourceQuerySet(LeaseQuerySet["Source"]):
     def due(self, now: datetime) -> SourceQuerySet:
-        """Active sources whose time has come and which no living worker is fetching."""
+        """Active sources whose next fetch is due and that no worker has leased."""
         return super().due(now).filter(is_active=True, next_fetch_at__lte=now)
 
     @transaction.atomic
     def start_fetch(self, *, now: datetime) -> Fetch | None:
         """Claim the source that has been due longest and record a new fetch of it.
 
-        Until its lease ends the source is not due, and `next_fetch_at` moves to that time: a
-        source whose fetch always kills its worker does not keep the others waiting.
+        The source is not due before its lease ends. `next_fetch_at` moves to that time, so that a
+        source whose fetch always kills its worker does not delay the other sources.
         """
         lease = timedelta(seconds=settings.FETCH_LEASE_SECONDS)
         order = ("next_fetch_at", "pk")
@@ -43,6 +43,7 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
         if not claimed:
             return None
         source = claimed[0]
+        # A fetch still marked as running belongs to a worker that died or lost its lease.
         source.fetches.filter(outcome=Fetch.Outcome.RUNNING).update(
             outcome=Fetch.Outcome.FAILED, ended_at=now, error="This fetch ended without a result."
         )
@@ -50,7 +51,7 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
         """Open the sources that connected accounts ask for."""
-        # Secrets are not loaded: the tick must go on where no key decrypts them.
+        # Without the secrets: the tick must continue even if no key decrypts them.
         asking = Account.objects.active().exclude(sources_to_open={}).defer("secrets")
         for account in asking.order_by("pk"):
             self._open(account, now=now)
@@ -70,7 +71,7 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
                     "created_at": now,
                 },
             )
-        # Compared: the account may have been connected again meanwhile, and ask for others.
+        # Only if unchanged: a reconnected account may ask for other sources by now.
         unchanged = Account.objects.filter(pk=account.pk, sources_to_open=account.sources_to_open)
         unchanged.update(sources_to_open={})
 
@@ -141,27 +142,27 @@ class Source(LeasedRow):
         return channel(self.kind)
 
     def start_fetch(self, *, now: datetime) -> Fetch | None:
-        """Claim this source and record a new fetch; None if it is not due or another has it."""
+        """Claim this source and record a new fetch; None if it is not due or already claimed."""
         return Source.objects.filter(pk=self.pk).start_fetch(now=now)
 
     def record_success(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
-        """Store the cursor, release the lease and schedule the next fetch. Under the fence."""
+        """Store the cursor, release the lease, schedule the next fetch. Call it under the fence."""
         self.cursor, self.last_ok_at = dict(cursor), now
         self.failures, self.error = 0, ""
         self._schedule(self.interval(next_after, now=now), now)
 
     def record_failure(self, error: ChannelError, *, now: datetime) -> None:
-        """Store the error, release the lease and schedule a retry; the cursor stays.
+        """Store the error, release the lease and schedule a retry; the cursor does not change.
 
-        Under the fence.
+        Call it under the fence.
         """
         self.failures, self.error = self.failures + 1, error.message
         self._schedule(self.pause_after_failure(error), now)
 
     def interval(self, asked: float | None, *, now: datetime) -> float:
-        """Seconds until the next fetch: our rhythm, or longer if the other side asked for it.
+        """Seconds until the next fetch: our rhythm, or longer if the network asked for it.
 
-        asked: what the listener returned; 0 if more items wait there, which means at once.
+        asked: the seconds that the listener returned; 0 if more items wait, to fetch them at once.
         """
         if asked == 0:
             return 0.0
@@ -178,7 +179,7 @@ class Source(LeasedRow):
         )  # fmt: skip
 
     def pause_after_failure(self, error: ChannelError) -> float:
-        """Seconds until the retry: as the server asked, else doubled each time, up to 6 hours."""
+        """Seconds until the retry: as the network asked, else doubled each time, up to 6 hours."""
         longest = MAX_PAUSE.total_seconds()
         if error.retry_after is not None:
             return min(max(error.retry_after, self.rhythm), 24 * 3600)
@@ -237,7 +238,7 @@ class Fetch(models.Model):
         source = locked(mine).first()
         if source is None:
             self.outcome, self.ended_at = Fetch.Outcome.DISCARDED, timezone.now()
-            # update(), not save(): save() would insert the row anew if it was deleted meanwhile.
+            # update(), not save(): save() would insert the row again if it was deleted meanwhile.
             row = Fetch.objects.filter(pk=self.pk)
             row.update(outcome=self.outcome, ended_at=self.ended_at)
         return source

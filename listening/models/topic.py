@@ -25,9 +25,10 @@ class TopicQuerySet(models.QuerySet["Topic"]):
         return self.stamped_queries()[1]
 
     def stamped_queries(self) -> tuple[uuid.UUID | None, list[TopicQuery]]:
-        """Return these queries with their stamp; one statement, so both are of the same moment.
+        """Return the stamp of the topics with the queries of the active ones.
 
-        The stamp is None if there are no such topics.
+        One statement reads both, so both are of the same moment. The stamp is None if no topic is
+        active.
         """
         current = TopicRevision.objects.filter(current_of__in=self.active()).order_by("pk")
         stamp = models.Subquery(TopicStamp.objects.values("stamp")[:1])
@@ -55,7 +56,7 @@ class Topic(models.Model):
 
     class Meta:
         ordering = ["name"]
-        # In the database, so that raw SQL changes the stamp too.
+        # A trigger, so that raw SQL changes the stamp too.
         triggers = [
             pgtrigger.Trigger(
                 name="stamp",
@@ -86,7 +87,7 @@ class Topic(models.Model):
         by: User,
         now: datetime | None = None,
     ) -> TopicRevision:
-        """Listen for these words from now on; earlier matches keep their revision."""
+        """Create the revision that is current from now on; earlier matches keep the old one."""
         # Locks the topic: two admins who save at once would create the same revision number.
         locked(Topic.objects.filter(pk=self.pk)).get()
         last = self.revisions.order_by("-number").first()
@@ -98,6 +99,7 @@ class Topic(models.Model):
             made_by=by,
             made_at=now or timezone.now(),
         )
+        # Only this column: the caller's copy of the other columns may be old.
         self.save(update_fields=["current"])
         return self.current
 
@@ -125,12 +127,12 @@ class TopicRevision(models.Model):
 
 
 class TopicStamp(models.Model):
-    """One row that changes with every change of a topic, by whatever statement.
+    """One row whose stamp changes with every statement that changes topics.
 
     A process that has compiled the topics under this stamp need not read them again. The stamp is
-    random and not a number: a number that was rolled back would come a second time, for other
-    topics. A transaction that changes a topic locks the row until its commit, so changes follow one
-    another.
+    random and not a number: after a rollback, the same number would be used again for other
+    topics. A transaction that changes a topic locks the row until its commit, so two changes never
+    overlap.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)
