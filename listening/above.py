@@ -1,4 +1,4 @@
-"""A question of listening that only responses can answer; `scrm/wiring.py` sets the function."""
+"""A function that listening calls but only responses can implement; `scrm/wiring.py` sets it."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from typing import Any
 from django.db.models import QuerySet
 
 replies_to_us: Callable[[], QuerySet[Any]]
-"""Ids of the interactions that answer something we said."""
+"""Ids of the interactions that answer a response of ours."""

@@ -1,6 +1,6 @@
 """Named filters for mentions and sources.
 
-Pages that show a count and the lists they link to share them, so that both agree.
+A page that shows a count and the list that it links to use the same filter, so both agree.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ ITEMS = {
 SOURCES = {"failing": _("failing"), "quarantined": _("with quarantined items")}
 
 
-def items(word: str, *, now: datetime) -> Q:
-    """Return the condition on mentions of a filter in ITEMS."""
-    return _ITEMS[word](now)
+def items(name: str, *, now: datetime) -> Q:
+    """Return the condition on mentions of the filter with this name in ITEMS."""
+    return _ITEMS[name](now)
 
 
-def sources(word: str) -> Q:
-    """Return the condition on sources of a filter in SOURCES."""
-    if word == "failing":
+def sources(name: str) -> Q:
+    """Return the condition on sources of the filter with this name in SOURCES."""
+    if name == "failing":
         return Q(is_active=True, failures__gt=0)
     return Q(pk__in=Quarantined.objects.filter(replayed_at=None).values("fetch__source"))
 
@@ -41,7 +41,7 @@ def sources(word: str) -> Q:
 def _today(now: datetime) -> Q:
     """Mentions found by a fetch of today.
 
-    The fetches are filtered by source although every source counts: only then is an index used.
+    The condition on `source` excludes nothing, but lets PostgreSQL use the index of fetches.
     """
     fetches = Fetch.objects.filter(source__in=Source.objects.values("pk"))
     return Q(fetch__in=fetches.filter(started_at__gte=midnight(timezone.localdate(now))))

@@ -30,7 +30,7 @@ class TermsField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         text = str(value or "")
-        # the validators find NUL in the text; they would miss it in the list
+        # Before the split: the validators find NUL characters in a text, but not in a list.
         self.run_validators(text)
         terms: dict[str, None] = {}
         errors: list[str] = []
@@ -54,8 +54,8 @@ class TermsField(forms.CharField):
 class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     """A topic and its words.
 
-    seen: the number of the revision that the form showed. If the words were revised since then,
-    saving other words is a conflict.
+    seen: the number of the revision that the form showed. If another user revised the words since
+    then, the form refuses different words once and shows the conflict.
     """
 
     any_of = TermsField(label=_("Any of these"), required=False, strip=False)
@@ -79,7 +79,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         current = self.instance.current
         if current:
-            self.initial.update({each: getattr(current, each) for each in LISTS})
+            self.initial.update({name: getattr(current, name) for name in LISTS})
             self.initial["seen"] = current.number
 
     def clean(self) -> dict[str, Any]:
@@ -87,7 +87,9 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         if not (data.get("any_of") or data.get("all_of")) and not self.errors:
             self.add_error("any_of", _t("Enter a term here or under “All of these”."))
         current = self.instance.current
+        # The view has locked the topic: nobody can revise it between this check and the save.
         if current and data.get("seen") != current.number and self.words != words_of(self.instance):
+            # Saving would replace the words of a colleague that this user has not seen.
             self.is_stale = True
             raise ValidationError(
                 _t(
@@ -101,10 +103,10 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def words(self) -> dict[str, list[str]]:
-        return {each: self.cleaned_data.get(each, []) for each in LISTS}
+        return {name: self.cleaned_data.get(name, []) for name in LISTS}
 
     def keep(self, *, by: User) -> Topic:
-        """Save the topic; make a new revision only if its words changed."""
+        """Save the topic; create a new revision only if its words changed."""
         topic: Topic = self.save()
         if self.words != words_of(topic):
             words = self.words
@@ -116,7 +118,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
 
 def words_of(topic: Topic) -> dict[str, list[str]]:
     current = topic.current
-    return {each: getattr(current, each) if current else [] for each in LISTS}
+    return {name: getattr(current, name) if current else [] for name in LISTS}
 
 
 class AddressForm(forms.Form):
@@ -138,8 +140,8 @@ class AddressForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        hearing = [kind for kind in kinds() if channel(kind).listener]
-        accounts = Account.objects.active().filter(kind__in=hearing)
+        with_listener = [kind for kind in kinds() if channel(kind).listener]
+        accounts = Account.objects.active().filter(kind__in=with_listener)
         set_queryset(self, "account", accounts)
         if not accounts:
             del self.fields["account"]
@@ -180,7 +182,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class SourceForm(SettingsForm):
-    """Step 2 of a new source: which of the addresses found, and its settings."""
+    """Step 2 of a new source: one of the addresses that were found, and the settings."""
 
     SINCE = (
         ("day", _("Items of the last 24 hours")),
@@ -202,21 +204,21 @@ class SourceForm(SettingsForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.kind, self.account = kind, account
-        self.items = {each.address: each.items for each in found}
-        choices = [(each.address, each.title or each.address) for each in found]
+        self.items = {place.address: place.items for place in found}
+        choices = [(place.address, place.title or place.address) for place in found]
         set_choices(self, "found", choices)
         self.initial.setdefault("found", found[0].address)
         self.initial.setdefault("name", found[0].title[:200])
-        if not Topic.objects.active().exists():  # without topics nothing about us could match
+        if not Topic.objects.active().exists():  # without topics no item about us could match
             self.initial.setdefault("stance", Source.Stance.FOR_US)
 
     def clean_found(self) -> str:
         address: str = self.cleaned_data["found"]
-        double = Source.objects.filter(kind=self.kind, address=address, account=self.account)
-        if twin := double.first():
+        duplicates = Source.objects.filter(kind=self.kind, address=address, account=self.account)
+        if other := duplicates.first():
             raise ValidationError(
                 _t("“%(name)s” already listens to %(address)s.")
-                % {"name": twin.name, "address": address}
+                % {"name": other.name, "address": address}
             )
         return address
 
@@ -237,6 +239,7 @@ class SourceForm(SettingsForm):
         if since in ages:
             return now - ages[since]
         shown = [item.occurred_at for item in self.items[self.cleaned_data["found"]]]
+        # If an item is undated, no date covers all items shown: then every item may open cases.
         dated = [moment for moment in shown if moment]
         return min(dated) if dated and len(dated) == len(shown) else EVERYTHING
 

@@ -25,7 +25,7 @@ from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel
 
 _FIRST = 3
-"""The number of samples that are shown at once; the others are folded."""
+"""The number of samples that are shown at once; the others are collapsed."""
 
 
 @admin_only
@@ -96,7 +96,7 @@ def _keep(form: SourceForm) -> Source | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One recent item and the topics it would hit. age: in seconds, None if undated."""
+    """One recent item and the topics that match it. age: in seconds, None if undated."""
 
     item: Item
     title: SafeString
@@ -122,21 +122,21 @@ def _previews(found: list[Found]) -> list[Preview]:
     )
     now = timezone.now()
     previews = []
-    for each in found:
-        samples = [_sample(item, matcher, names, now) for item in each.items]
+    for place in found:
+        samples = [_sample(item, matcher, names, now) for item in place.items]
         matched = sum(bool(sample.topics) for sample in samples)
-        previews.append(Preview(each, samples[:_FIRST], samples[_FIRST:], matched))
+        previews.append(Preview(place, samples[:_FIRST], samples[_FIRST:], matched))
     return previews
 
 
 def _sample(item: Item, matcher: Matcher, names: dict[int, str], now: datetime) -> Sample:
     hits = matcher.match(item.title, item.text)
     spans = [(span.field, span.start, span.end) for hit in hits for span in hit.spans]
-    said = item.occurred_at
+    at = item.occurred_at
     return Sample(
         item=item,
         title=excerpt(item.title, spans, field="title", most=160),
         text=excerpt(item.text, spans, most=200),
         topics=tuple(names[hit.key] for hit in hits if hit.key in names),
-        age=max(int((now - said).total_seconds()), 0) if said else None,
+        age=max(int((now - at).total_seconds()), 0) if at else None,
     )

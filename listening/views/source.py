@@ -29,7 +29,7 @@ _MAX_QUARANTINED = 20
 
 @require_safe
 def sources(request: StaffRequest) -> HttpResponse:
-    """List all sources, or those of a filter in `filters.SOURCES`."""
+    """List all sources. only (query string): a name in `filters.SOURCES`."""
     only = request.GET.get("only", "")
     rows, label = _with_health(), filters.SOURCES.get(only, "")
     if label:
@@ -39,7 +39,7 @@ def sources(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def source(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show a source with its last items and its health; htmx polls for that part alone."""
+    """Show a source with its last items and its health; htmx polls for these two parts alone."""
     row = get_object_or_404(_with_health(), pk=pk)
     if request.htmx:
         context = {"source": row, **_items_part(request, row)}
@@ -54,6 +54,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     form = SettingsForm(request.POST, instance=row)
     if not form.is_valid():
         return _page(request, row, form, status=422)
+    # Only the form's fields: a fetch may have stored its cursor meanwhile.
     row.save(update_fields=list(SettingsForm.Meta.fields))
     messages.success(request, _("Saved."))
     return redirect(row)
@@ -62,13 +63,13 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause or resume fetching, as the button said."""
+    """Pause fetching, or resume it if `to` is "active"."""
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
     paused = _("Paused. The source is not fetched until you resume it.")
-    said = _("Resumed. The source is fetched again.") if row.is_active else paused
-    messages.success(request, said)
+    message = _("Resumed. The source is fetched again.") if row.is_active else paused
+    messages.success(request, message)
     return redirect(row)
 
 
@@ -85,14 +86,14 @@ def fetch(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Process the backlog of a source after all."""
+    """Process the backlog of a source: its older items may now open cases."""
     row = get_object_or_404(Source, pk=pk)
     count = Mention.objects.backlog_of(row).bring_in()
     nudge("scrm.pipeline.process")
-    said = ngettext(
+    message = ngettext(
         "%(count)d older item is being routed.", "%(count)d older items are being routed.", count
     )
-    messages.success(request, said % {"count": count})
+    messages.success(request, message % {"count": count})
     return redirect(row)
 
 
@@ -139,24 +140,24 @@ def _page(
 
 
 def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
-    """Context of the item list.
+    """The template context of the item list.
 
     refresh: seconds until the page polls again, 2 until the first fetch has ended and 10 after it;
     0 on later pages and for a paused source.
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
-    waits = not (row.last_ok_at or row.failures)
+    is_unfetched = not (row.last_ok_at or row.failures)
     return {
         "items": items,
         "older": older,
         "backlog": Mention.objects.backlog_of(row).count(),
-        "refresh": (2 if waits else 10) if is_first_page and row.is_active else 0,
+        "refresh": (2 if is_unfetched else 10) if is_first_page and row.is_active else 0,
     }
 
 
 def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
-    """Return a page of what the source found, and the key of the next page, 0 at the end.
+    """Return a page of the source's mentions, and the key of the next page, 0 at the end.
 
     Pages follow the order in which items were found, for which there is an index; within a page the
     newest item comes first.
@@ -165,7 +166,7 @@ def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
     found = row.sightings.select_related("mention").order_by("-mention")
     if before is not None:
         found = found.filter(mention__lt=before)
-    page = [each.mention for each in found[: _PAGE + 1]]
+    page = [sighting.mention for sighting in found[: _PAGE + 1]]
     older = page[_PAGE - 1].pk if len(page) > _PAGE else 0
-    newest_first = sorted(page[:_PAGE], key=lambda each: (each.sort_at, each.pk), reverse=True)
+    newest_first = sorted(page[:_PAGE], key=lambda row: (row.sort_at, row.pk), reverse=True)
     return shown(newest_first, user=request.user), older

@@ -48,11 +48,11 @@ def topic(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @transaction.atomic
 def new(request: StaffRequest) -> HttpResponse:
-    form = TopicForm(request.POST or None, initial={"owner": request.user, **_proposal()})
+    form = TopicForm(request.POST or None, initial={"owner": request.user, **_initial_values()})
     if form.is_valid():
         row = form.keep(by=request.user)
-        said = _("Topic saved. New items are matched against “%(topic)s” from now on.")
-        messages.success(request, said % {"topic": row})
+        message = _("Topic saved. New items are matched against “%(topic)s” from now on.")
+        messages.success(request, message % {"topic": row})
         return redirect(row)
     return _form(request, form)
 
@@ -74,17 +74,17 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause or resume listening for a topic, as the button said."""
+    """Pause listening for a topic, or resume it if `to` is "active"."""
     row = get_object_or_404(Topic, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
     paused = _("Paused. New items are not matched until you resume the topic.")
-    said = _("Resumed. New items are matched again.") if row.is_active else paused
-    messages.success(request, said)
+    message = _("Resumed. New items are matched again.") if row.is_active else paused
+    messages.success(request, message)
     return redirect(row)
 
 
-def _proposal() -> dict[str, Any]:
+def _initial_values() -> dict[str, Any]:
     """Initial values for the very first topic: the name and handles of the organisation."""
     here = Workspace.objects.here()
     if here is None or Topic.objects.exists():
@@ -97,6 +97,7 @@ def _form(request: StaffRequest, form: TopicForm) -> HttpResponse:
     if form.is_bound:
         status = 409 if form.is_stale else 422
     if form.is_stale and form.instance.current:
+        # The user has now seen the conflict: saving again replaces the stored words.
         form.data = data = request.POST.copy()
         data["seen"] = str(form.instance.current.number)
     return render(request, "listening/topic_form.html", {"form": form}, status=status)
@@ -120,8 +121,8 @@ def _history(revisions: list[TopicRevision]) -> list[tuple[TopicRevision, list[C
 def _changes(revision: TopicRevision, before: TopicRevision | None) -> list[Change]:
     labels = dict(zip(LISTS, [_("any of"), _("all of"), _("none of")], strict=True))
     changes = []
-    for each, label in labels.items():
-        now, then = getattr(revision, each), getattr(before, each, [])
+    for name, label in labels.items():
+        now, then = getattr(revision, name), getattr(before, name, [])
         added = tuple(word for word in now if word not in then)
         removed = tuple(word for word in then if word not in now)
         if added or removed:
