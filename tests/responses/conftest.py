@@ -1,4 +1,4 @@
-"""Shared starting point of the response tests: a public complaint in customer service."""
+"""Shared fixtures of the response tests. They start from a public complaint to customer service."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def seats(agent: User) -> Issue:
 
 @pytest.fixture
 def elsewhere(complaint: Case, sales: Any) -> Case:
-    """The same case after it was moved to another department."""
+    """The complaint's case after its department became sales."""
     complaint.department = sales
     complaint.save()
     return complaint
@@ -72,9 +72,9 @@ def elsewhere(complaint: Case, sales: Any) -> Case:
 
 @pytest.fixture
 def answer(complaint: Case, agent: User) -> Callable[..., Response]:
-    """Return a function with which the agent replies to the complaint.
+    """Return a function that replies to the complaint.
 
-    It returns the response, released or held.
+    The agent is the default author. The function returns the response, released or held.
     """
 
     def write(text: str = "We are so sorry.", by: User = agent) -> Response:
@@ -87,9 +87,9 @@ def answer(complaint: Case, agent: User) -> Callable[..., Response]:
 
 @pytest.fixture
 def make_rule(admin: User) -> Callable[..., ResponseRule]:
-    """Return a function that makes a rule on a word in the text.
+    """Return a function that creates a response rule for texts that contain a word.
 
-    The verdict is "hold" by default.
+    The default verdict is "hold".
     """
 
     def make(word: str, verdict: str = "hold", **facts: Any) -> ResponseRule:
@@ -116,7 +116,7 @@ def held(answer: Callable[..., Response], make_rule: Callable[..., ResponseRule]
 
 @pytest.fixture
 def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Response]]:
-    """Return a function that replies to `count` people, each of whom has a case of their own."""
+    """Return a function that replies to `count` people, each with their own case."""
 
     def write(count: int, by: User = agent) -> list[Response]:
         cases = [hear("@SkywardAir and me", handle=f"@{uuid.uuid4().hex}") for _ in range(count)]
@@ -135,7 +135,7 @@ def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Re
 
 @pytest.fixture
 def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Interaction]:
-    """Return a function with which the customer answers in the same thread."""
+    """Return a function that records an answer of the customer in the complaint's thread."""
 
     def say(text: str, **facts: Any) -> Interaction:
         first = Interaction.objects.get(pk=complaint.last_inbound_id)
@@ -147,7 +147,7 @@ def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Intera
 
 @pytest.fixture
 def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
-    """One statement to many people, already sent."""
+    """A statement to the public that was already sent."""
     words = Words(uuid.uuid4(), "We change our policy.", "public")
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
     receipt = Receipt(NETWORK, "statement")
@@ -157,9 +157,9 @@ def stated(seats: Issue, microblog: Account, service: Department, agent: User) -
 
 @pytest.fixture
 def comment(hear: Callable[..., Case], stated: Response) -> Callable[..., Feedback]:
-    """Return a function that adds a comment on the statement.
+    """Return a function that records a comment on the statement as feedback.
 
-    The feedback is judged if an outcome is given.
+    The feedback counts as judged if an outcome is given.
     """
 
     def say(text: str, outcome: str = "", **facts: Any) -> Feedback:

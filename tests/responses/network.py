@@ -1,4 +1,4 @@
-"""A fake network with its own memory: it knows what was published there, whatever scrm believes."""
+"""A fake network that records what was published, independently of scrm's database."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scrm.channels.base import ChannelError, Credentials, Lookup, Outgoing, Rece
 
 @dataclass
 class Network:
-    """What really arrived on the network, and how the next call ends.
+    """What arrived on the network, and the result of its next call.
 
     kind: how the network recognises a text that is sent twice ("key", "lookup", "none"). mood: the
-    result of the next call. check: called at the moment at which something arrives; its argument is
-    the text, or the receipt of the post that is taken down.
+    result of the next call. check: called when a text or change arrives, with the text or with the
+    receipt of the post that is withdrawn.
     """
 
     kind: str
@@ -63,7 +63,7 @@ class Network:
     def _change(self, receipt: Receipt, text: str | None, asked: Outgoing | Receipt) -> None:
         mood = self._before()
         self.check(asked)
-        if mood == "slow":  # the change was never applied
+        if mood == "slow":  # the network never applies a change that timed out
             raise ChannelError("It took too long.", uncertain=True)
         self.stands[receipt.key] = text
         self._after(mood)
@@ -85,7 +85,7 @@ class Network:
             raise ChannelError("No answer.", uncertain=True)
 
     def arrive(self, outgoing: Outgoing) -> None:
-        """Record a post. A network of kind "key" takes the same nonce only once."""
+        """Record a post. A network of kind "key" accepts each nonce only once."""
         if self.kind != "key" or outgoing.nonce not in self.arrived:
             self.arrivals[outgoing.nonce] += 1
             self.stands[self.receipt(outgoing).key] = outgoing.text

@@ -1,7 +1,7 @@
-"""Stateful test of guarantee G1: it plays many orders of clicks, crashes and late answers.
+"""State machine that tests guarantee G1 with random orders of clicks, crashes and late answers.
 
-A response leaves at most once, never without the signatures that it needs, and never after it was
-undone. No response is silently lost, and what is published in the end is what the record says.
+A response is sent at most once, never without the approvals that it needs, and never after an undo.
+No response is silently lost, and the published text equals the recorded text.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tests.responses.network import Network
 
 
 class Crash(BaseException):
-    """The process dies: no line after this one runs."""
+    """Simulate the death of the process: no later line runs."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ _moves: dict[Move, int] = {}
 
 
 def move(weight: int) -> Callable[[Move], Move]:
-    """Register a function as a possible event, with its weight relative to the others.
+    """Register a function as a possible event; `weight` is relative to the other events.
 
-    All that the event does depends only on the random generator it is given.
+    The function must take every random choice from the generator that it is given.
     """
 
     def store(function: Move) -> Move:
@@ -90,7 +90,7 @@ def move(weight: int) -> Callable[[Move], Move]:
 
 @contextmanager
 def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
-    """Let the worker die before or after this step, if it reaches the step."""
+    """Kill the worker before or after this step, if the worker reaches the step."""
     if at is None:
         yield
         return
@@ -109,8 +109,8 @@ def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
 class Once(RuleBasedStateMachine):
     """The state machine of G1. Each step is one draw from the random generator.
 
-    So all moves stay possible at any time, and any step can be left out of a failing run, which
-    lets Hypothesis shorten the run.
+    All moves therefore stay possible at any time, and Hypothesis can leave out any step to shorten
+    a failing run.
     """
 
     cast: ClassVar[Cast]
@@ -151,7 +151,7 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def say_and_let_it_leave(self, dice: Random) -> None:
-        """The normal path, so that later moves have a response to work on."""
+        """Send a response in the normal way, so that later moves have a response to work on."""
         response = self._click(dice.choice(TEXTS), wide=dice.random() < 0.6, later=False)
         self._sign(response.pk)
         self._let_it_leave(response, dice)
@@ -163,9 +163,9 @@ class Once(RuleBasedStateMachine):
                 self._try(delivery, dice)
 
     def _click(self, text: str, *, wide: bool, later: bool) -> Response:
-        """Send the form twice, as people do.
+        """Submit the form twice, as users do.
 
-        Return an older response if there are enough of them.
+        If there are already enough responses, return the newest one instead.
         """
         if len(self.responses) >= MAX_RESPONSES:
             return self._response(self.responses[-1])
@@ -234,8 +234,10 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def correct(self, dice: Random) -> None:
-        """Correct a statement; sometimes twice, the second time before the first correction has
-        left."""
+        """Correct a statement once or twice.
+
+        A second correction is made before the first one is sent.
+        """
         pk = self._one_that_stands(dice)
         for _turn in range(dice.choice([1, 1, 2])):
             form = uuid.uuid4()
@@ -258,7 +260,7 @@ class Once(RuleBasedStateMachine):
             take_down(self._response(pk), why=why, over=over, by=self.cast.lead)
 
     def _seen(self, pk: int, dice: Random) -> int:
-        """The version that the author saw, usually the newest one."""
+        """Return the id of the version that the author has seen, usually the newest one."""
         return newest(self._response(pk)).pk if dice.random() < 0.9 else pk
 
     @move(1)
@@ -293,7 +295,7 @@ class Once(RuleBasedStateMachine):
             self.by_hand.add(delivery.pk)
 
     def _to_check(self, dice: Random) -> Delivery:
-        """Usually a delivery that waits for a human; sometimes any other."""
+        """Usually return a delivery that waits for a user; sometimes any other delivery."""
         listed = list(Delivery.objects.to_check(self.now).order_by("pk"))
         return dice.choice(listed) if listed and dice.random() < 0.8 else self._one(dice)
 
@@ -301,7 +303,7 @@ class Once(RuleBasedStateMachine):
 
     @move(10)
     def a_worker_tries(self, dice: Random) -> None:
-        """Deliver once, in time or too early. The worker may die during the delivery."""
+        """Deliver once, on time or too early. The worker may die during the delivery."""
         delivery = self._one(dice)
         if delivery.send_after and dice.random() < 0.8:
             self.now = max(self.now, delivery.send_after)
@@ -336,7 +338,7 @@ class Once(RuleBasedStateMachine):
 
     @move(3)
     def a_worker_falls_asleep(self, dice: Random) -> None:
-        """The worker stops between the network's answer and recording it."""
+        """Stop the worker after the network's answer and before the answer is recorded."""
         kept: list[Any] = [None]
         delivery = self._one(dice)
         with (
@@ -388,10 +390,10 @@ class Once(RuleBasedStateMachine):
     # Invariants
 
     def watch(self, asked: Outgoing | Receipt) -> None:
-        """Check a call; the network calls this at the moment at which something arrives.
+        """Check a call at the moment when it arrives on the network.
 
-        A breach is kept and raised later, because the sender would take any error for an error of
-        the network.
+        A breach is stored and raised later: the sender would treat an exception here as a network
+        error.
         """
         try:
             self.may_leave(asked)
@@ -421,8 +423,7 @@ class Once(RuleBasedStateMachine):
         return rows.get(state="sending", act="withdraw", amends__sent_key=asked.key)
 
     def _keeps_the_order(self, mine: Delivery) -> None:
-        """Check that nothing is published anew and no change is undone after a later change was
-        made."""
+        """Check that a change neither publishes a post again nor overwrites a later change."""
         if not mine.amends:
             assert not Delivery.objects.filter(amends__response=mine.response, state="sent")
             return
@@ -439,7 +440,7 @@ class Once(RuleBasedStateMachine):
         assert response.author_id not in signed
 
     def _signers(self, response: Response) -> set[int]:
-        """The users who signed this content for these places since it was last sent back."""
+        """The users who approved this content for these places since it was last sent back."""
         first = response.deliveries.filter(replaces=None).exclude(act="withdraw")
         places = list(first.values_list("account_id", "destination"))
         how = (response.audience, response.visibility)
@@ -486,10 +487,10 @@ class Once(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_silently_lost(self) -> None:
-        """Every released delivery is accounted for.
+        """Check that each released delivery is accounted for.
 
-        It is sent, is being sent, waits for its time, is on a user's list, or says what replaced
-        it.
+        A delivery is sent, is being sent, waits for its time, is listed as a delivery problem, or
+        has a reason for its cancellation.
         """
         lists = Delivery.objects.to_check(self.now).values_list("pk", flat=True)
         released = Delivery.objects.filter(response__state="released", settled_at=None)
@@ -500,7 +501,9 @@ class Once(RuleBasedStateMachine):
             assert each.state == "sent" or on_its_way or waits or given_up, each.state
 
     def teardown(self) -> None:
-        """All faults end: everything that may leave leaves, and the record check finds no gaps."""
+        """End all faults, send everything that is due, and expect that the record check finds no
+        gaps.
+        """
         try:
             self._recover()
         finally:
@@ -538,19 +541,19 @@ class Once(RuleBasedStateMachine):
         return Response.objects.get(pk=pk)
 
     def _some(self, dice: Random) -> int:
-        """Any response; more often one of the latest."""
+        """Return any response, more often one of the newest three."""
         if not self.responses:
             self._click("We are sorry.", wide=True, later=False)
         return dice.choice(self.responses[-3:] if dice.random() < 0.6 else self.responses)
 
     def _one_that_stands(self, dice: Random) -> int:
-        """A statement whose post was confirmed as sent, if there is one."""
+        """Return a statement whose post was confirmed as sent, if there is one."""
         sent = Delivery.objects.filter(state="sent", act="say", response__audience="many")
         there = list(sent.order_by("pk").values_list("response", flat=True))
         return dice.choice(there) if there and dice.random() < 0.9 else self._some(dice)
 
     def _one(self, dice: Random) -> Delivery:
-        """A delivery that waits, or any delivery; always a fresh row, as a worker loads it."""
+        """Return a queued delivery or any other; it is read afresh, as in a worker."""
         waiting = Delivery.objects.filter(state="queued", response__state="released")
         any_of_it = self._response(self._some(dice)).deliveries.all()
         rows = waiting if waiting and dice.random() < 0.6 else any_of_it

@@ -62,7 +62,10 @@ def test_an_approval_lets_it_go(
 
 
 def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_: As) -> None:
-    """The lead is also told that the response leaves. Fails if the notice is left unread."""
+    """An approval marks the approver's notice as read, and the page says that the response is sent.
+
+    Fails if the notice is left unread.
+    """
     asked = Notice.objects.filter(user=lead, kind="to approve")
     assert asked.unread().count() == 1
     said = as_(lead).post(url("approve", held), signed(held), follow=True).content.decode()
@@ -132,8 +135,7 @@ def test_one_of_two_leads_does_not_approve_their_own(
 def test_words_that_changed_since_are_not_signed(
     held: Response, lead: User, agent: User, as_: As
 ) -> None:
-    """Fails without the content hash in the form: the lead signed a text that was never shown to
-    them."""
+    """Fails without the content hash in the form: the lead approved a text that was never shown."""
     shown = signed(held)
     held.edit(text="We are sorry, here is 1,000,000.", by=agent)
     release.send(held, by=agent)
@@ -267,7 +269,7 @@ def test_readers_may_not_edit_or_cancel(held: Response, reader: User, as_: As) -
 def test_an_author_no_longer_reads_what_became_restricted(
     held: Response, agent: User, lead: User, sales: Department, as_: As
 ) -> None:
-    """Fails if the text is shown without a check: the author read the conversation of Legal."""
+    """Fails if the text is shown without a check: the author read a restricted conversation."""
     browser = as_(agent)
     assert "threw me off" in browser.get(url("edit", held)).content.decode()
     sales.is_restricted = True
@@ -304,7 +306,9 @@ def _state_to_all_and_leave(response: Response, sales: Department) -> None:
 def test_an_author_who_lost_the_rights_sends_and_changes_nothing(
     held: Response, lead: User, sales: Department, as_: As, lose_rights: Callable[..., None]
 ) -> None:
-    """Fails if only the author's identity is checked: the response was released."""
+    """Fails if only the author's identity is checked: an author without rights released the
+    response.
+    """
     release.send_back(held, by=lead, why="Shorter.")
     typed = changed(held, "We pay.")
     lose_rights(held, sales)
@@ -341,7 +345,7 @@ def test_who_may_no_longer_change_it_is_not_offered_to(
 
 
 def test_an_endless_number_is_no_sign_of_having_read(held: Response, lead: User, as_: As) -> None:
-    """Fails if `int()` is applied to whatever was posted: it answered with status 500."""
+    """Fails if `int()` is applied to the posted value: a very long number caused a status 500."""
     release.send_back(held, by=lead, why="Shorter.")
     assert (
         as_(held.author).post(url("send", held), signed(held) | {"seen": "9" * 5000}).status_code
@@ -357,9 +361,9 @@ def test_the_queue_asks_as_little_for_thirteen_as_for_three(
     request: pytest.FixtureRequest,
     as_: As,
 ) -> None:
-    """The number of queries is constant.
+    """The number of queries does not depend on the number of responses.
 
-    Fails if the hash and the right to sign are queried row by row.
+    Fails if the hash and the right to approve are queried for each row.
     """
     make_rule("sorry")
     by, asked = request.getfixturevalue(who), []

@@ -1,4 +1,4 @@
-"""Campaigns: statements with one aim, added by hand, tracked by a topic, with summed results."""
+"""Campaigns: statements are added manually, a topic finds mentions, and results are totalled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def summer(lead: User, service: Department) -> Campaign:
-    """A campaign that began the day before and has a topic for its hashtag."""
+    """A campaign that began yesterday and has a topic for its hashtag."""
     campaign = Campaign.objects.create(
         name="Skyward Summer",
         aim="More guests on Tuesdays.",
@@ -50,14 +50,14 @@ def summer(lead: User, service: Department) -> Campaign:
 
 @pytest.fixture
 def running(summer: Campaign, stated: Response, lead: User) -> Campaign:
-    """The campaign with one statement in it."""
+    """The campaign with one statement."""
     summer.add(stated, by=lead)
     return summer
 
 
 @pytest.fixture
 def heard_of(running: Campaign, make_source: Callable[..., Source]) -> Mention:
-    """Return a function that records a post with the hashtag, matched to the topic."""
+    """A mention with the campaign's hashtag, matched to the campaign's topic."""
     fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
     mention = Mention.objects.create(
         scope="sandbox.microblog", key="t", fetch=fetch, text="See #SkywardSummer", kind="post",
@@ -104,7 +104,7 @@ def test_where_no_topic_can_be_made_no_campaign_is(
     page = as_(lead).post(NEW, typed(service, lead))
     assert page.status_code == 422
     assert "Nothing was saved" in html(page)
-    assert "#SkywardSummer" in html(page)  # the form keeps what was typed
+    assert "#SkywardSummer" in html(page)  # the form still shows the typed text
     assert not Campaign.objects.exists()
 
 
@@ -185,7 +185,7 @@ def test_a_statement_is_counted_in_on_its_own_page(
     assert answer.redirect_chain[0][0] == stated.get_absolute_url()
     assert "Added to the campaign “Skyward Summer”." in html(answer)
     assert [each.pk for each in summer.statements] == [stated.pk]
-    assert "Added to the campaign" in html(answer)  # its own history says so
+    assert "Added to the campaign" in html(answer)  # the history of the statement says so
 
 
 def test_it_counts_for_one_campaign_at_a_time(
@@ -202,8 +202,7 @@ def test_it_counts_for_one_campaign_at_a_time(
 def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
     running: Campaign, stated: Response, lead: User, service: Department, as_: As
 ) -> None:
-    """Fails if only the submitted choice is looked at: the statement was removed from its
-    campaign."""
+    """Fails if only the submitted choice is checked: the statement left its campaign."""
     Campaign.objects.filter(pk=running.pk).update(closed_at=timezone.now())
     say = reverse("responses:count_in", args=[stated.pk])
     page = html(as_(lead).post(say, {"campaign": ""}, follow=True))
@@ -216,7 +215,10 @@ def test_a_statement_stays_in_a_campaign_that_its_user_may_not_see(
     stated: Response, sales: Department, admin: User, lead: User, service: Department, as_: As,
     choice: str,
 ) -> None:  # fmt: skip
-    """Neither the pages nor the verbs remove it. Fails without `_check_reach`."""
+    """A campaign of another department keeps its statement, on the pages and in the verbs.
+
+    Fails without `_check_reach`.
+    """
     facts = {"owner": admin, "aim": "x"}
     theirs = Campaign.objects.create(name="Theirs", department=sales, **facts)
     ours = Campaign.objects.create(name="Ours", department=service, **facts)
@@ -350,7 +352,7 @@ def test_a_contact_is_one_person_on_all_their_profiles(
 def test_answers_with_departments_of_others_are_in_no_figure(
     running: Campaign, comment: Callable[..., Feedback], lead: User, supervisor: User, as_: As
 ) -> None:
-    """Fails without `readable_by`."""
+    """Fails without `readable_by`: answers of other departments were counted."""
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     legal = Department.objects.create(name="Legal", owner=lead, is_restricted=True)
     Case.objects.filter(conversation_links__conversation=secret).update(department=legal)
@@ -446,7 +448,7 @@ def test_a_statement_on_an_issue_counts_for_the_campaign_that_was_chosen(
 def test_a_statement_in_a_case_counts_for_the_campaign_that_was_chosen(
     summer: Campaign, complaint: Case, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """A form that is submitted twice counts once."""
+    """A form that is submitted twice adds one statement."""
     browser, tab = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "Skyward Summer</option>" in html(browser.get(tab, {"tab": "statement"}))
     typing |= {"campaign": summer.pk, "seen": complaint.last_inbound_id}
@@ -480,7 +482,7 @@ def test_the_draft_keeps_the_campaign_and_so_does_an_undo(
 ) -> None:
     """A statement that was undone does not count.
 
-    Fails without the campaign among the fields of a draft.
+    Fails if the campaign is not among the stored fields of a draft.
     """
     browser, page = as_(agent), reverse("responses:issue_statement", args=[seats.pk])
     chosen = f'<option value="{summer.pk}" selected>'

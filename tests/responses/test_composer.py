@@ -17,7 +17,7 @@ As = Callable[[User], Client]
 
 
 def form(case: Case, **typed: Any) -> dict[str, Any]:
-    """The data that a browser posts from the reply tab, with these fields filled in."""
+    """Return the data that a browser posts from the reply tab, with these fields changed."""
     case.refresh_from_db()
     account, profile = Account.objects.get(name="@SkywardAir"), case.profile
     fields = {
@@ -238,9 +238,9 @@ def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_sin
     as_: As,
     seen: str,
 ) -> None:
-    """Fails if the case's last message counts as seen.
+    """A logged call must not hide a message that arrived after the page was loaded.
 
-    Fails also if the form's value is trusted.
+    Fails if the case's last message counts as seen, and if the form's value is not checked.
     """
     typed = form(complaint, how="call", text="I told him that we are sorry.")
     thanks("and you lost my bag too")

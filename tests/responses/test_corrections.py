@@ -1,4 +1,4 @@
-"""A published statement is corrected and taken down; the record keeps both versions."""
+"""Corrections and takedowns of published statements; the record keeps both versions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def blog(service: Department, admin: User) -> Account:
 
 @pytest.fixture
 def stated(blog: Account, service: Department, agent: User) -> Response:
-    """One statement, published on the blog."""
+    """A statement that is published on the blog."""
     issue = Issue.objects.create(name="Seat policy", owner=agent)
     words = Words(uuid.uuid4(), "He had a second seat.", "public", subject="Not a size")
     said = state_publicly(words, accounts=[blog], by=agent, department=service, issue=issue)
@@ -68,7 +68,7 @@ def stated(blog: Account, service: Department, agent: User) -> Response:
 
 
 def sweep() -> None:
-    """Process everything that is due, after the leases of dead workers have lapsed."""
+    """Process all due deliveries, with the leases of dead workers lapsed."""
     for _ in range(3):
         past = timezone.now() - timedelta(seconds=1)
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=past)
@@ -137,8 +137,10 @@ def test_taken_down_it_is_gone_there_and_stays_here(stated: Response, lead: User
 def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     stated: Response, hear: Callable[..., Case], lead: User, as_: As
 ) -> None:
-    """On its own page, in the history, the calendar, its issue, a case, and the timeline of a
-    contact."""
+    """The takedown is shown on each page that shows the statement.
+
+    These are its own page, the history, the calendar, its issue, a case and a contact's timeline.
+    """
     case = hear("Me too", handle="@rita")
     case.group(stated.issue, by=lead)
     correction = correct(stated, words(), by=lead)
@@ -154,17 +156,17 @@ def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     ]
     read = lambda page: as_(lead).get(page).content.decode().lower()  # noqa: E731
     take_down(stated, why="It told the world.", by=lead)
-    assert [page for page in pages if ">taken down" in read(page)] == []  # not withdrawn yet
+    assert [page for page in pages if ">taken down" in read(page)] == []  # not yet withdrawn
     sweep()
     assert [page for page in pages if ">taken down" not in read(page)] == []
     Delivery.objects.filter(act="amend").update(state="cancelled")
-    assert ">taken down<" not in read(correction.get_absolute_url())  # it was never published
+    assert ">taken down<" not in read(correction.get_absolute_url())  # never published
 
 
 def test_taking_down_shows_what_stands_and_what_was_about_to(
     stated: Response, agent: User, lead: User, as_: As
 ) -> None:
-    """Fails if a text that has not left is shown as the published one."""
+    """Fails if a correction that is still queued is shown as the published text."""
     correct(stated, words("Not there yet."), by=agent)
     page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
     places = [
@@ -197,7 +199,7 @@ def test_who_signs_a_correction_reads_what_it_takes_the_place_of(
 def test_an_export_says_what_was_corrected_and_taken_down(
     stated: Response, lead: User, as_: As
 ) -> None:
-    """Fails if the states of the response and its deliveries are exported as they are stored."""
+    """Fails if the export contains the stored states instead of “Taken down” and “Corrected”."""
     correct(stated, words(), by=lead)
     sweep()
     take_down(stated, why="It told the world.", by=lead)
@@ -219,7 +221,7 @@ def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
     page = reverse("responses:issue_said", args=[stated.issue_id])
     theirs = as_(agent).get(page).content.decode()
     assert "correction pending" in theirs
-    assert "corrected later" not in theirs  # it is not, so far
+    assert "corrected later" not in theirs  # the correction was not published so far
     assert "Correction pending" in as_(agent).get(stated.get_absolute_url()).content.decode()
     shown = as_(outsider).get(page).content.decode()
     assert "He had a second seat." in shown
@@ -279,7 +281,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
 
 
 def test_a_later_change_is_never_undone_by_an_earlier_one(stated: Response, agent: User) -> None:
-    """Fails without `is_overtaken`: the old text came back."""
+    """Fails without `is_overtaken`: the old text was published again."""
     correct(stated, words("Second."), by=agent)
     first = change("amend")
     Delivery.objects.filter(pk=first.pk).update(
@@ -348,7 +350,10 @@ def test_feedback_stays_with_the_post_whichever_version_it_has(
 def test_of_two_at_the_same_moment_the_second_is_told(
     stated: Response, agent: User, teammate: User, as_: As, other: str
 ) -> None:
-    """Each user has seen the first version. Fails if `over` is checked before the lock is taken."""
+    """Both users have seen the first version.
+
+    Fails if `over` is checked before the lock is taken.
+    """
     correcting = reverse("responses:correct", args=[stated.pk])
     typed = {"form": uuid.uuid4(), "seen": stated.pk, "subject": "Mine", "text": "What I typed."}
     url = reverse("responses:take_down", args=[stated.pk])
@@ -408,8 +413,9 @@ class TestPages:
     def test_a_reason_is_not_lost_either_and_the_new_words_are_shown(
         self, stated: Response, agent: User, as_: As
     ) -> None:
-        """Fails if `over` is not checked: the statement was taken down although its new text was
-        not read."""
+        """Fails if `over` is not checked: the user took down a statement without seeing its new
+        text.
+        """
         page = reverse("responses:take_down", args=[stated.pk])
         mine = {"why": "It names him.", "seen": stated.pk}
         correct(stated, words("Theirs."), by=agent)
@@ -485,7 +491,7 @@ class TestPages:
 
 @pytest.fixture
 def half_out(blog: Account, service: Department, agent: User, admin: User) -> Response:
-    """A statement that is published on the blog and still waits to leave on the microblog."""
+    """A statement that is published on the blog and still queued for the microblog."""
     other = Account.objects.create(
         kind="sandbox", network="sandbox.microblog", self_key="us", name="@us", owner=admin,
         paused_at=timezone.now(),
@@ -504,7 +510,7 @@ def half_out(blog: Account, service: Department, agent: User, admin: User) -> Re
 def test_what_still_waits_elsewhere_does_not_leave_any_more(
     half_out: Response, agent: User, act: str
 ) -> None:
-    """Fails without `_stop_what_waits`: the same text was published on the microblog."""
+    """Fails without `_stop_what_waits`: the wrong text was published on the microblog."""
     if act == "correct":
         correct(half_out, words(), by=agent)
     else:
@@ -532,7 +538,9 @@ def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
 def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
     stated: Response, agent: User
 ) -> None:
-    """Fails if the newer delivery is taken for the later correction: the old text was published."""
+    """Fails if the order of the deliveries decides which correction is newer: the old text
+    returned.
+    """
     old = correct(stated, words("The old correction."), by=agent)
     failed = old.deliveries.get()
     Delivery.objects.filter(pk=failed.pk).update(state=DeliveryState.FAILED)
@@ -546,7 +554,7 @@ def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
 
 
 def test_taking_down_waits_for_no_budget(stated: Response, blog: Account, lead: User) -> None:
-    """Fails if the rate limit is applied to it: it waited for an hour."""
+    """Fails if the rate limit applies to a takedown: it waited for an hour."""
     blog.config["per_hour"] = 1
     blog.save()
     take_down(stated, why="A slip.", by=lead)
@@ -566,7 +574,7 @@ def test_who_only_drafts_takes_nothing_down(stated: Response, service: Departmen
 def test_a_correction_that_is_held_is_not_read_by_other_departments(
     stated: Response, agent: User, outsider: User, admin: User, as_: As
 ) -> None:
-    """Fails if all corrections are shown to every user who sees the statement."""
+    """Fails if each user who sees the statement also sees all its corrections."""
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
     )
@@ -576,7 +584,7 @@ def test_a_correction_that_is_held_is_not_read_by_other_departments(
     assert "Nobody signed this." not in as_(outsider).get(url).content.decode()
 
 
-# Undoing a correction before it left
+# Undoing a correction before it is sent
 
 
 def undo(browser: Client, correction: Response) -> Any:
@@ -586,7 +594,7 @@ def undo(browser: Client, correction: Response) -> Any:
 def test_an_undone_correction_lets_go_what_it_had_stopped(
     stated: Response, agent: User, teammate: User, as_: As
 ) -> None:
-    """Fails without `_stopped_at`: the first text stayed published for good."""
+    """Fails without `_stopped_at`: the replaced correction was never sent."""
     theirs = correct(stated, words("Theirs."), by=teammate)
     mine = correct(stated, words("Mine."), by=agent)
     page = undo(as_(agent), mine).content.decode()
@@ -602,7 +610,7 @@ def test_an_undone_correction_lets_go_what_it_had_stopped(
 def test_an_undone_correction_in_the_middle_lets_nothing_go(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """Fails without the check of `last`: the first correction was released again."""
+    """Fails without the check of `last`: the first correction was queued again."""
     first, second = (correct(stated, words(each), by=agent) for each in ("First.", "Second."))
     third = correct(stated, words("Third."), by=agent)
     undo(as_(agent), second)
@@ -628,7 +636,7 @@ def test_an_undone_correction_lets_nothing_go_to_what_was_taken_down(
 def test_an_undone_correction_lets_the_statement_go_on_to_where_it_waited(
     half_out: Response, agent: User, as_: As
 ) -> None:
-    """Fails without this release: the statement was never published on the microblog."""
+    """Fails if the stopped delivery stays stopped: the statement never reached the microblog."""
     undo(as_(agent), correct(half_out, words(), by=agent))
     Account.objects.update(paused_at=None)
     sweep()
@@ -658,9 +666,9 @@ def test_nobody_goes_on_with_what_a_colleague_undid(
 def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """The link to a new post remains where nothing is published any more.
+    """“Correct it” opens the correction form; after a takedown it opens a new post.
 
-    Fails if the page links to a new post.
+    Fails if the link always opens a new post.
     """
     page = reverse("responses:issue_said", args=[stated.issue_id])
     there = reverse("responses:correct", args=[stated.pk])
@@ -688,7 +696,7 @@ def test_of_a_correction_on_an_issue_the_statement_is_corrected(
 def test_a_correction_that_never_went_is_not_said_to_be_one(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """Fails if every correction is taken for a published one."""
+    """Fails if each correction counts as published."""
     pages = (stated.get_absolute_url(), reverse("responses:issue_said", args=[stated.issue_id]))
     words = Words(uuid.uuid4(), "He needed two seats.", "public")
     corrections.correct(stated, words, over=stated.pk, by=agent)
@@ -703,7 +711,7 @@ def test_a_correction_that_never_went_is_not_said_to_be_one(
 def test_undoing_a_correction_brings_nothing_back_of_what_was_taken_down(
     half_out: Response, agent: User, settings: Any
 ) -> None:
-    """Fails if the deliveries that the correction stopped are released all the same."""
+    """Fails if the deliveries that the correction stopped are queued again after a takedown."""
     settings.UNDO_SECONDS = 60
     text = Words(uuid.uuid4(), "He needed two seats.", "public")
     correction = corrections.correct(half_out, text, over=half_out.pk, by=agent)

@@ -1,4 +1,4 @@
-"""Drafts are kept while an agent types, rules are checked meanwhile, saved replies are offered."""
+"""Drafts: autosave, a check of the rules while the user types, and saved replies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_what_is_typed_is_there_again_in_the_same_tab(
     assert "Dear Ron," in page
     assert 'value="Seat"' in page
     keep(client, complaint, "We change the policy.", draft_kind="statement")
-    assert "We change the policy." in composer(client, complaint)  # the tab used last
+    assert "We change the policy." in composer(client, complaint)  # the tab that was used last
 
 
 def test_a_second_window_does_not_overwrite_the_first(
@@ -151,7 +151,7 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
 def test_the_rules_speak_of_a_kept_draft_as_soon_as_it_is_shown(
     as_: As, agent: User, complaint: Case
 ) -> None:
-    """Showing the draft again is not a change, so no other window that shows it is told of one."""
+    """Showing a draft does not change it, so its version stays the same."""
     browser, url = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "load, keep" not in browser.get(url).content.decode()
     keep(browser, complaint, "Your seat")
@@ -252,9 +252,10 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     agent: User,
     as_: As,
 ) -> None:
-    """The case stays closed, because a newer case has the customer's message.
+    """An undone reply leaves its noise case closed, because a newer case has the customer's
+    message.
 
-    Fails if the case is reopened all the same: that was refused, and the answer would have left.
+    Fails if the undo reopens the case: the reopening was refused, and the reply was sent.
     """
     response = answer()
     complaint.set_aside(by=agent)

@@ -1,4 +1,4 @@
-"""The outcome of a response: proposed by software, judged by a human, or no answer."""
+"""The outcome of a response: proposed by scrm, judged by a user, or no answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def sent(answer: Callable[..., Response]) -> Response:
-    """A reply to one person that left just now."""
+    """A reply to one person that was sent just now."""
     response = answer()
     outbox.mark_sent(response.deliveries.get(), Receipt(NETWORK, "ours"), now=timezone.now())
     return response
@@ -51,7 +51,7 @@ def answered(response: Response, interaction: Interaction) -> None:
     link({interaction.pk: where}, now=timezone.now())
 
 
-# A proposal is not a judgement
+# A proposed outcome is not a judgement
 
 
 def test_an_answer_comes_with_a_proposal_and_no_outcome(comment: Callable[..., Feedback]) -> None:
@@ -162,7 +162,7 @@ def test_who_answered_in_time_is_not_silent(sent: Response, thanks: Any) -> None
 def test_an_answer_that_comes_after_all_takes_the_silence_back(
     sent: Response, thanks: Any, agent: User, as_: As
 ) -> None:
-    """Fails without `_clear_answer_deadline`."""
+    """Fails without `_clear_answer_deadline`: the response still counted as unanswered."""
     fall_silent(now=timezone.now() + timedelta(days=8))
     assert SILENT in html(as_(agent).get(HISTORY))
     answered(sent, thanks("Thank you, late as it is."))
@@ -175,7 +175,7 @@ def test_an_answer_that_comes_after_all_takes_the_silence_back(
 def test_an_orphan_that_is_adopted_breaks_no_promise(
     answer: Callable[..., Response], hear: Callable[..., Case]
 ) -> None:
-    """The customer answered before our delivery was confirmed, so no answer is awaited."""
+    """A customer answered before our delivery was confirmed, so no further answer is awaited."""
     response = answer()
     hear("Thank you.", in_reply_to="ours")
     outbox.mark_sent(response.deliveries.get(), Receipt(NETWORK, "ours"), now=timezone.now())

@@ -1,4 +1,4 @@
-"""Unused files are removed; a file that any row refers to is never removed."""
+"""The cleanup removes unused files and never a file that a row refers to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def files(place: Path) -> list[str]:
 
 @pytest.fixture
 def scan(agent: User) -> Callable[..., Attachment]:
-    """Return a function that stores an uploaded file whose content is its name."""
+    """Return a function that stores an uploaded file; the file contains its own name."""
 
     def make(text: str = "scan", age: timedelta = LONG_AGO, **facts: Any) -> Attachment:
         facts = {"by": agent, "content_type": "image/png", "size": len(text)} | facts
@@ -54,8 +54,9 @@ def scan(agent: User) -> Callable[..., Attachment]:
 def test_all_of_it_goes_whatever_stands_before_it(
     scan: Callable[..., Attachment], agent: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if only one slice of the oldest files is read: files that drafts name filled the
-    slice."""
+    """Fails if the cleanup reads only the oldest files: files that are named in drafts filled that
+    slice.
+    """
     monkeypatch.setattr(sweeping, "SLICE", 2)
     named = [str(scan(f"named {n}").uuid) for n in range(2)]
     for n in range(3):
@@ -79,7 +80,7 @@ def test_what_anything_refers_to_stays(
     scan: Callable[..., Attachment], answer: Callable[..., Response], agent: User, media: Path,
     make_source: Callable[..., Source],
 ) -> None:  # fmt: skip
-    """Fails, for each reference, if that reference is not looked at."""
+    """Fails if any one of the references is not checked."""
     response = answer()
     said = Interaction.objects.latest("pk")
     fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
@@ -98,7 +99,7 @@ def test_what_anything_refers_to_stays(
 
 
 def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], media: Path) -> None:
-    """Fails if other rows that name the file are not checked."""
+    """Fails if other rows that name the same file are not checked."""
     left, other = scan("shared"), scan("own", age=timedelta(0))
     Attachment.objects.filter(pk=other.pk).update(file=left.file.name)
     assert sweep(now=timezone.now()) == 1
@@ -110,7 +111,7 @@ def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], medi
 def test_what_is_being_used_at_this_moment_is_passed_over(
     scan: Callable[..., Attachment], answer: Callable[..., Response], media: Path
 ) -> None:
-    """Fails without `skip_locked`."""
+    """Fails without `skip_locked`: the cleanup waited for a row that is in use."""
     response, row, used, swept = answer(), scan("used"), Event(), Event()
 
     def use() -> int:

@@ -1,4 +1,4 @@
-"""The page of an issue: what was said, what was answered, and writing another statement."""
+"""The page of an issue: its mentions, our answers, and a form for a new statement."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sent(response: Response, key: str) -> Response:
 
 @pytest.fixture
 def answered(seats: Issue, hear: Hear, agent: User) -> Callable[..., Response]:
-    """A case of the issue, answered in person."""
+    """Return a function that creates a case of the issue with a reply that was sent."""
 
     def write(handle: str, text: str = "We are so sorry.") -> Response:
         case = hear("@SkywardAir my seat", handle=handle)
@@ -67,7 +67,7 @@ def typed(account: Account, **more: Any) -> dict[str, Any]:
     return fields | more
 
 
-# What was said, and the answers
+# What people wrote, and our answers
 
 
 def test_statements_and_replies_of_its_cases_stand_together(
@@ -115,7 +115,7 @@ def test_a_sum_opens_the_answers_behind_it(
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     seats: Issue, comment: Callable[..., Feedback], outsider: User, service: Department, as_: As
 ) -> None:
-    """Fails without `readable_by` in the tally: these answers were summed as if they were open."""
+    """Fails without `readable_by` in the totals: restricted conversations were included."""
     secret = comment("Between us and our lawyers", "angry")
     secret.interaction.conversation.restricted_to = service
     secret.interaction.conversation.save()
@@ -139,7 +139,7 @@ def test_an_answer_is_judged_where_it_stands(
 ) -> None:
     feedback = comment("Good of you.")
     judge = reverse("responses:judge", args=[feedback.pk])
-    assert judge not in html(as_(agent).get(said(seats)))  # leads judge these outcomes
+    assert judge not in html(as_(agent).get(said(seats)))  # only leads may judge it
     browser = as_(supervisor)
     assert judge in html(browser.get(said(seats)))
     row = browser.post(judge, {"outcome": "thanks"}, headers=HTMX)
@@ -281,7 +281,7 @@ def test_a_draft_can_be_thrown_away(seats: Issue, microblog: Account, agent: Use
 def test_the_same_form_with_other_words_is_stale_and_keeps_them(
     seats: Issue, microblog: Account, agent: User, as_: As
 ) -> None:
-    """Fails if `Stale` is not caught: it answered with status 500."""
+    """Fails if `Stale` is not caught: the page had status 500."""
     fields, browser = typed(microblog), as_(agent)
     browser.post(writing(seats), fields)
     late = browser.post(writing(seats), fields | {"text": "Other words"})

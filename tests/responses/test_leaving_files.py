@@ -1,6 +1,6 @@
-"""Files, recipients and time of a response: shown and editable on every page that releases it.
+"""Files, recipients and send time of a response on each page that can send the response.
 
-The tests check what the channel is given in the end.
+The tests check what the channel finally receives.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ As = Callable[[User], Client]
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Network:
-    """A network that takes files and remembers what it was given."""
+    """A network that accepts files and records what it received."""
     settings.MEDIA_ROOT = tmp_path
     network = Network("key", NETWORK)
     plug = replace(channel("sandbox"), speaker=network, editor=network, carries=10_000)
@@ -45,7 +45,7 @@ def network(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> N
 
 @pytest.fixture
 def page(network: Network, complaint: Case, agent: User, as_: As) -> Callable[..., Response]:
-    """Return a function with which the agent replies with two files. It returns the response."""
+    """Return a function that replies with two files as the agent and returns the response."""
 
     def write(**typed: Any) -> Response:
         complaint.refresh_from_db()
@@ -84,7 +84,7 @@ def url(name: str, response: Response) -> str:
 
 
 def form(client: Client, response: Response, **typed: Any) -> dict[str, Any]:
-    """The data that a browser posts from the edit page, with these fields changed."""
+    """Return the data that a browser posts from the edit page, with these fields changed."""
     shown = client.get(url("edit", response)).context["form"]
     fields = {each.html_name: each.value() for each in shown if each.name != "uploads"}
     posted = {name: value for name, value in fields.items() if value not in (None, "")}
@@ -108,7 +108,7 @@ def remove(client: Client, response: Response, name: str, **typed: Any) -> Any:
 
 
 def leave(network: Network) -> list[Outgoing]:
-    """Send everything that is released, whatever its time. Return what the channel was given."""
+    """Send each released response, whatever its time. Return what the channel received."""
     before = set(network.arrived)
     Delivery.objects.filter(state=DeliveryState.QUEUED).update(send_after=timezone.now())
     for delivery in Delivery.objects.due(timezone.now()):
@@ -121,7 +121,7 @@ def names(sent: Outgoing) -> list[str]:
 
 
 def gaps() -> list[str]:
-    """The gaps that the nightly record check would report about our responses."""
+    """Return the gaps that the nightly record check would report about our responses."""
     wanted = [each for each in checks.CHECKS if each.key in {"response", "signatures", "sending"}]
     return [says["words"] for check in wanted for says in check.find().values()]
 
@@ -129,7 +129,7 @@ def gaps() -> list[str]:
 def test_an_approver_takes_a_file_out_of_what_they_edit_and_approve(
     held: Response, network: Network, lead: User, as_: As
 ) -> None:
-    """Fails if the edit form neither shows the files nor changes them."""
+    """Fails if the edit form does not show the files, or does not remove them."""
     client, before = as_(lead), held.content_hash
     shown = client.get(url("edit", held)).content.decode()
     assert "passport.pdf" in shown
@@ -198,7 +198,7 @@ def test_what_was_sent_back_leaves_without_the_file_that_was_to_go(
 def test_a_draft_is_sent_as_it_was_shown_or_not_at_all(
     held: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """Fails if "Send as it is" does not post what the page had shown."""
+    """Fails if "Send as it is" does not post the hash of the content that the page showed."""
     release.send_back(held, by=lead, why="Not the passport.")
     ResponseRule.objects.update(is_active=False)
     client, seen = as_(agent), held.case.last_inbound_id
@@ -214,7 +214,10 @@ def test_a_draft_is_sent_as_it_was_shown_or_not_at_all(
 def test_what_is_planned_is_changed_and_leaves_once_at_its_time(
     planned: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """Its lead can change it as well as its author. The text that was released is unchanged."""
+    """A lead and the author can change a planned response.
+
+    The released text itself stays unchanged.
+    """
     client = as_(lead)
     typed = form(client, planned, text="So sorry.", kept=without(planned, "passport.pdf"))
     client.post(url("edit", planned), typed)
@@ -223,7 +226,7 @@ def test_what_is_planned_is_changed_and_leaves_once_at_its_time(
     assert (planned.state, planned.text) == ("cancelled", "We are so sorry.")
     assert (changed.state, changed.send_at, changed.author) == ("released", planned.send_at, agent)
     assert (changed.decision, changed.case) == (planned.decision, planned.case)
-    assert client.post(url("edit", planned), typed).status_code == 409  # pressed twice
+    assert client.post(url("edit", planned), typed).status_code == 409  # a second submit
     assert Response.objects.count() == 2
     assert not Delivery.objects.due(timezone.now() + timedelta(hours=23)).exists()
     (sent,) = leave(network)
@@ -247,7 +250,7 @@ def test_a_file_removed_from_what_is_planned_makes_the_rules_speak_again(
 def test_what_is_being_sent_is_not_changed_any_more(
     planned: Response, network: Network, agent: User, as_: As
 ) -> None:
-    """Fails without the check of the deliveries under the lock of the response."""
+    """Fails if the deliveries are not checked while the response is locked."""
     client = as_(agent)
     typed = form(client, planned, kept=[])
     Delivery.objects.update(state=DeliveryState.SENDING)
@@ -300,8 +303,10 @@ def test_what_failed_is_changed_and_sent_instead(
 def test_what_failed_is_sent_instead_once(
     page: Callable[..., Response], network: Network, agent: User, as_: As
 ) -> None:
-    """Fails if any failed delivery can be changed, also one that was dealt with: pressing the
-    button again sent a second copy."""
+    """Fails if a failed delivery that was already resolved can be changed.
+
+    The second click then sent a second copy.
+    """
     failed, client = page(uploads=[]), as_(agent)
     network.mood = "refuses"
     leave(network)
@@ -336,7 +341,10 @@ def test_a_correction_takes_no_file_along_and_loses_those_it_had(
     lead: User,
     as_: As,
 ) -> None:
-    """The editor of a channel is given text only. A held correction can lose its files too."""
+    """A channel's editor accepts text only, so a correction has no files.
+
+    Files of a held correction can be removed.
+    """
     words = Words(uuid.uuid4(), "We change our policy.", "public")
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
     said.attachments.add(stored(agent, "plan.pdf"))
@@ -407,7 +415,7 @@ def test_a_form_that_comes_again_keeps_new_files_and_what_was_left_out(
 def test_an_undone_answer_gives_back_what_its_approver_had_added(
     held: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """Fails if only the author's own files come back: the letter was lost silently."""
+    """Fails if only the author's own files return to the draft: the added letter was lost."""
     client = as_(lead)
     client.post(url("edit", held), form(client, held, uploads=[upload("letter.pdf")]))
     as_(agent).post(url("cancel", held))
@@ -474,7 +482,11 @@ def test_an_edit_in_public_needs_the_confirmation_too(
     lead: User,
     as_: As,
 ) -> None:
-    """The same holds for a draft that is sent as it is. Fails without either check."""
+    """A public reply after a private message must be confirmed again when it is edited or sent as
+    it is.
+
+    Fails without either check.
+    """
     make_rule("sorry")
     start = f"{microblog.pk}:{complaint.profile_id}"
     held, client = page(place=f"{start}:public", uploads=[]), as_(lead)

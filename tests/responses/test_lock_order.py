@@ -1,4 +1,4 @@
-"""Every verb locks rows in one order, so that no two of them wait for each other.
+"""All verbs lock rows in one order, so that no two of them can deadlock.
 
 The order is in `docs/decisions/0014-lock-order.md`.
 """
@@ -62,7 +62,7 @@ def words(text: str, visibility: str = "public") -> Words:
 
 
 def unknown(response: Response) -> Delivery:
-    """Its delivery, after a sender that died on the way."""
+    """Return the response's delivery in the state in which a dead sender left it."""
     now = timezone.now() + timedelta(minutes=1)
     delivery = response.deliveries.get()
     assert outbox.claim(delivery, now=now)
@@ -71,7 +71,7 @@ def unknown(response: Response) -> Delivery:
 
 
 def answering(delivery: Delivery, kind: str = "post") -> Item:
-    """An item that names the delivery as the one that it answers or returns."""
+    """Return an item that names the delivery as its parent: an answer or a bounce."""
     author = Author(NETWORK, delivery.destination)
     key = uuid.uuid4().hex
     return Item(
@@ -81,7 +81,7 @@ def answering(delivery: Delivery, kind: str = "post") -> Item:
 
 
 def hear_answer(delivery: Delivery) -> None:
-    """Record an answer without linking it, as if its delivery had not been known."""
+    """Record an answer whose delivery is not yet known, so no link is made."""
     answer = Entry(
         scope=NETWORK, key=uuid.uuid4().hex, author=Author(NETWORK, delivery.destination),
         channel="sandbox", kind="post", visibility="public", text="Thanks",
@@ -91,7 +91,7 @@ def hear_answer(delivery: Delivery) -> None:
 
 
 def lock(*rows: Case | Response | Delivery) -> None:
-    """Lock these rows in the order given, in one transaction."""
+    """Lock these rows in the given order in one transaction."""
     with transaction.atomic():
         for row in rows:
             locked(type(row).objects.filter(pk=row.pk)).get()
@@ -99,7 +99,7 @@ def lock(*rows: Case | Response | Delivery) -> None:
 
 @contextmanager
 def assert_found(violation: str) -> Iterator[None]:
-    """Fail unless the recorder finds this in the transaction of the block."""
+    """Fail unless the recorder finds this violation in the transaction of the block."""
     with pytest.raises(AssertionError, match=violation), recorded_locks(), transaction.atomic():
         yield
 
@@ -333,7 +333,7 @@ def test_a_post_is_corrected_taken_down_and_cancelled(
 def test_what_waits_and_what_failed_of_a_post_ends_when_it_is_corrected(
     complaint: Case, microblog: Account, agent: User
 ) -> None:
-    """What waits was written after what failed, and is stopped first."""
+    """The queued delivery was created after the failed one, but the correction stops it first."""
     others = [
         Account.objects.create(
             kind="sandbox", network=NETWORK, self_key=name, name=name, owner=agent
@@ -443,7 +443,7 @@ def test_what_the_tick_does_with_deliveries(answer_many: Many, microblog: Accoun
 def test_our_own_posts_bounces_and_answers_are_heard(
     answer_many: Many, hear: Callable[..., Case]
 ) -> None:
-    """The batch hears of the later delivery first."""
+    """The batch receives the items in the opposite order of their deliveries."""
     first, second = (unknown(response) for response in answer_many(2))
     with recorded_locks() as locks:
         outbox.prove([answering(second), answering(first)], now=timezone.now())
@@ -482,7 +482,9 @@ def test_answers_that_came_before_their_deliveries_are_linked(
 def test_a_batch_with_answers_bounces_and_our_own_posts(
     answer_many: Many, microblog: Account, make_source: Callable[..., Source]
 ) -> None:
-    """Two cases get a message, in the order opposite to their ids, and two deliveries settle."""
+    """Two cases receive a message in the opposite order of their ids, and two deliveries are
+    settled.
+    """
     first, second, third = (unknown(response) for response in answer_many(3))
     outbox.mark_sent(first, Receipt(NETWORK, str(first.uuid)), now=timezone.now())
     mentions = make_source(kind="sandbox", address="x", account=microblog, stance="for us")
@@ -501,7 +503,7 @@ def test_a_batch_with_answers_bounces_and_our_own_posts(
 def test_an_item_joins_a_case_that_was_transferred(
     complaint: Case, hear: Callable[..., Case], agent: User, sales: Department
 ) -> None:
-    """Fails if a conversation that is known is locked when its next item is recorded."""
+    """Fails if recording the next item locks a conversation that is already known."""
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     complaint.transfer(to=sales, by=agent, why="Yours.")
     with recorded_locks() as locks, transaction.atomic():
@@ -510,7 +512,7 @@ def test_an_item_joins_a_case_that_was_transferred(
 
 
 def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor: User) -> None:
-    """The release doubts the last delivery, which became due, before it looks up the others."""
+    """The release marks the last delivery, which became due, before it looks up the others."""
     now = timezone.now() + timedelta(minutes=1)
     first, _second, third = answer_many(3)
     Delivery.objects.filter(response=first).update(state="unknown", settle_after=now)
@@ -528,7 +530,7 @@ def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor:
 
 
 def waited_for() -> bool:
-    """Whether another connection waits for a lock of this one."""
+    """Return whether another connection waits for a lock of this connection."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks"
@@ -541,7 +543,7 @@ def waited_for() -> bool:
 def test_an_approval_and_a_verb_of_its_case_do_not_deadlock(
     held: Response, agent: User, lead: User
 ) -> None:
-    """Fails if an approval locks the response before the case."""
+    """Fails if an approval locks the response before its case."""
     has_case = Event()
 
     def close() -> str:
@@ -566,9 +568,9 @@ def test_an_approval_and_a_verb_of_its_case_do_not_deadlock(
 def test_a_transfer_and_the_next_message_do_not_deadlock(
     complaint: Case, hear: Callable[..., Case], agent: User, sales: Department
 ) -> None:
-    """Fails if a conversation that is known is locked when its next item is recorded.
+    """Fails if recording the next item locks a conversation that is already known.
 
-    Fails also if the case is left out because its department is another one by then.
+    Fails also if the case is skipped because its department changed meanwhile.
     """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     has_case = Event()
@@ -591,7 +593,7 @@ def test_a_transfer_and_the_next_message_do_not_deadlock(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_is_added_to_a_case_that_is_locked(complaint: Case, teammate: User) -> None:
-    """Fails if a case is locked by a plain FOR UPDATE."""
+    """Fails if a case is locked with a plain FOR UPDATE: inserting an event then waits."""
 
     def open_it() -> None:
         with transaction.atomic(), connection.cursor() as cursor:

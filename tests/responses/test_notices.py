@@ -1,6 +1,6 @@
-"""Notices are written together with the change, or neither is.
+"""A notice and the change that it reports are written in one transaction.
 
-They go to authors and to owners of long jobs.
+The recipients are authors of responses and owners of long jobs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Kind = Notice.Kind
 
 @pytest.fixture
 def leaving(answer: Callable[..., Response]) -> Delivery:
-    """A delivery of the agent's answer that is due."""
+    """The agent's answer as a delivery that is due."""
     delivery = answer().deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     return Delivery.objects.select_related("account").get(pk=delivery.pk)
@@ -38,8 +38,10 @@ def leaving(answer: Callable[..., Response]) -> Delivery:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that sets what the network answers to a send and to a look-up: an error or
-    a value."""
+    """Return a function that sets the network's result for a send and for a look-up.
+
+    A result is a value or an exception.
+    """
 
     def answers(**calls: Any) -> None:
         for name, outcome in calls.items():
@@ -89,7 +91,7 @@ def test_who_approves_their_own_is_not_told(
     assert rung(lead) == []
 
 
-@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # only one is held again
+@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # only one is held
 def test_an_author_hears_once_that_their_words_were_edited_and_let_go(
     held: Response, agent: User, lead: User, as_: As, text: str
 ) -> None:
@@ -131,7 +133,7 @@ def test_what_is_tried_again_by_itself_rings_for_nobody(
 def test_one_that_nobody_can_look_up_rings_once_however_often_it_is_asked(
     leaving: Delivery, agent: User, network: Callable[..., None], looked: Any
 ) -> None:
-    """Fails without `once`: a notice was written at every look-up."""
+    """Fails without `once`: each look-up wrote another notice."""
     network(send=ChannelError("No answer came.", uncertain=True), find=looked)
     outbox.deliver(leaving)
     for _ in range(3):
@@ -186,12 +188,12 @@ def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
 def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
     leaving: Delivery, network: Callable[..., None], broken_bell: None
 ) -> None:
-    """Fails without the transaction in `_settle`: it was marked as failed without a notice."""
+    """Fails without the transaction in `_settle`: the delivery failed without a notice."""
     network(send=ChannelError("They refused it.", permanent=True))
     with pytest.raises(RuntimeError):
         outbox.deliver(leaving)
     leaving.refresh_from_db()
-    assert leaving.state == "sending"  # its lease lapses, and then it is looked up
+    assert leaving.state == "sending"  # when its lease lapses, it is looked up
 
 
 # Long jobs
@@ -236,7 +238,7 @@ def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
 
 
 def test_a_job_ends_with_its_notice_or_not_at_all(job: Job, broken_bell: None) -> None:
-    """Fails without the transaction in `bulk.carry_out`."""
+    """Fails without the transaction in `bulk.carry_out`: the job ended without a notice."""
     job.claim()
     with pytest.raises(RuntimeError):
         bulk.carry_out(job, ring=True)

@@ -1,8 +1,8 @@
-"""Mutation tests of the G1 state machine: it must fail when a guard is taken out of the product.
+"""Mutation tests of the G1 state machine: it must fail when a guard is removed from the product.
 
-A guard is some lines of the product's code; each test removes exactly these. Where a second guard
-would catch the same fault, both are removed. The runs differ from time to time, and a rare fault
-may be missed: this tests the state machine, not the product. Run it with `make test-guards`.
+A guard is some lines of the product's code, and each test removes exactly these lines. Where two
+guards prevent the same fault, both are removed. The runs are random, so a rare fault can be missed:
+the subject of the test is the state machine. Run it with `make test-guards`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ GUARDS: dict[str, list[Cut]] = {
 
 @contextmanager
 def without(cuts: list[Cut]) -> Iterator[None]:
-    """The product with these lines changed and everything else as it is."""
+    """Replace these lines of the product and leave all other code as it is."""
     with ExitStack() as stack:
         for owner, name, there, instead in cuts:
             stack.enter_context(patch.object(owner, name, _cut(owner, name, there, instead)))

@@ -1,4 +1,4 @@
-"""G1: in any order of events a response leaves at most once. The state machine is in `once.py`."""
+"""G1: a response is sent at most once in any order of events. The state machine is in `once.py`."""
 
 from __future__ import annotations
 

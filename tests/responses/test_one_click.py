@@ -1,4 +1,4 @@
-"""G2: one click makes one response, however often the browser posts it."""
+"""G2: one click makes one response, however often the browser posts the form."""
 
 from __future__ import annotations
 

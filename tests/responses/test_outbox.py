@@ -1,4 +1,4 @@
-"""G1: a response leaves at most once, and none is silently lost, wherever the sender dies."""
+"""G1: a response is sent at most once and none is silently lost, wherever the sender dies."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 @pytest.fixture
 def complaint(mentions: Source) -> Case:
-    """The tweet of the film director, as a case."""
+    """The case of the film director's post."""
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(mentions)
     return Case.objects.get()
@@ -73,14 +73,17 @@ def answer(complaint: Case, agent: User) -> Callable[..., Delivery]:
 
 
 def hear(source: Source) -> None:
-    """Fetch the source once and process all that it found."""
+    """Fetch the source once and process each item that was found."""
     source.fetch_now()
     assert fetch_source(source)
     pipeline.process()
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """Do what the tick does for deliveries, until nothing changes. Leases lapse first."""
+    """Run the tick's work on deliveries until nothing changes.
+
+    Leases lapse first if `lapse` is set.
+    """
     if lapse:
         Delivery.objects.filter(state="sending").update(lease_until=timezone.now())
     for _ in range(4):
@@ -97,7 +100,7 @@ def fresh(delivery: Delivery) -> Delivery:
 
 
 def posts(delivery: Delivery) -> int:
-    """The number of copies that the network really has."""
+    """Return the number of copies that are really on the network."""
     return Post.objects.filter(nonce=str(delivery.uuid)).count()
 
 
@@ -110,8 +113,7 @@ def test_it_survives_kill_9_at_every_step(
     where: str,
     when: str,
 ) -> None:
-    """Fails for `lookup` if `settle()` always puts the delivery back into the queue: it was sent
-    twice."""
+    """Fails for `lookup` if `settle()` queues the delivery without asking: it was sent twice."""
     microblog.config = {"idempotence": idempotence}
     microblog.save()
     delivery = answer()
@@ -186,7 +188,7 @@ def test_a_speaker_that_breaks_leaves_the_sending_unknown(
 
 
 def test_ten_senders_at_once_send_one(answer: Callable[..., Delivery]) -> None:
-    """Fails if `claim()` updates without `state=queued`."""
+    """Fails if `claim()` does not filter by `state=queued`."""
     delivery = answer()
 
     def send() -> None:
@@ -211,7 +213,7 @@ def test_a_sender_that_wakes_after_its_lease_changes_nothing(
     delivery = answer()
     assert outbox.claim(delivery, now=timezone.now())
     late = Delivery.objects.get(pk=delivery.pk)
-    sweep()  # the lease lapsed, the look-up found nothing, another sender sent it
+    sweep()  # the lease lapsed, the look-up found no post, and another sender sent it
 
     late.fail("I woke up late")
 
@@ -225,8 +227,7 @@ def test_an_answer_may_be_heard_before_the_send_is_committed(
     complaint: Case,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The customer answers between our network call and our commit; the answer is feedback all the
-    same."""
+    """An answer that arrives between our network call and our commit still becomes feedback."""
     delivery = answer()
     late: list[tuple[Delivery, Receipt]] = []
     with monkeypatch.context() as between:
@@ -234,7 +235,7 @@ def test_an_answer_may_be_heard_before_the_send_is_committed(
         outbox.deliver(delivery)
     key = Post.objects.get(nonce=str(delivery.uuid)).key
     community.post(MICROBLOG, "roncalder", "who said you could?", in_reply_to=key)
-    with monkeypatch.context() as deaf:  # our own post is not heard in time
+    with monkeypatch.context() as deaf:  # our own post does not arrive in time
         deaf.setattr(outbox, "heard_ourselves", lambda *_, **__: None)
         hear(mentions)
     assert not Feedback.objects.exists()
@@ -271,7 +272,7 @@ def test_our_own_post_coming_by_settles_an_unknown_sending(
 
 @pytest.fixture
 def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
-    """Return a function that makes a statement of this account with an unknown delivery."""
+    """Return a function that creates a statement with an unknown delivery on an account."""
 
     def write(account: Account) -> Delivery:
         words = Words(uuid.uuid4(), "All is late.", "public", seen=complaint.last_inbound_id)
@@ -288,7 +289,7 @@ def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
 def test_our_own_post_proves_no_second_sending_of_the_same_words(
     mentions: Source, microblog: Account, state: Callable[[Account], Delivery]
 ) -> None:
-    """Fails if posts that are already in the record are taken as proof."""
+    """Fails if a post that is already in the record also proves the other delivery."""
     lost, said = state(microblog), state(microblog)
     key = community.post(MICROBLOG, "skywardair", said.words, nonce=str(said.uuid))
     outbox.mark_sent(said, Receipt(MICROBLOG, key), now=timezone.now())
@@ -304,9 +305,9 @@ def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
     agent: User,
     address: str,
 ) -> None:
-    """The key of the post that was seen is unknown.
+    """A user confirmed that the post exists, but its key is unknown.
 
-    Fails if only unknown deliveries are compared.
+    Fails if only unknown deliveries are compared with an incoming post.
     """
     lost, seen = state(microblog), state(microblog)
     outbox.confirm_sent(seen, by=agent, url=address)
@@ -322,7 +323,7 @@ def test_the_posts_of_two_accounts_prove_each_its_own(
     state: Callable[[Account], Delivery],
     admin: User,
 ) -> None:
-    """Fails if the post of any account is taken as proof: then neither delivery is settled."""
+    """Fails if a post proves deliveries of any account: then neither delivery is settled."""
     keys = {"network": MICROBLOG, "self_key": "skywardcares"}
     second = Account.objects.create(kind="sandbox", name="Cares", owner=admin, **keys)
     heard = make_source(kind="sandbox", address="mentions", account=second, stance="for us")
@@ -391,7 +392,7 @@ def test_cancelled_in_the_undo_window_never_leaves(
 def test_send_again_is_a_new_sending_and_only_one(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Fails if `take_in_hand` accepts any delivery, also one that was already dealt with."""
+    """Fails if `take_in_hand` accepts a delivery that was already resolved."""
     delivery = answer()
     community.fail(MICROBLOG, "refused")
     outbox.deliver(delivery)
@@ -429,12 +430,14 @@ def test_errors_carry_what_the_outbox_must_decide() -> None:
     )
 
 
-# The machine leaves alone what a human dealt with
+# Workers ignore deliveries that a user has resolved
 
 
 @pytest.fixture
 def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) -> Delivery:
-    """A delivery that broke before the network had it, while the network cannot be asked."""
+    """An unknown delivery: the send failed before it reached the network, and the look-up failed
+    too.
+    """
     delivery = answer()
     with monkeypatch.context() as broken:
         broken.setattr(type(delivery.account.channel.speaker), "send", lambda *_: 1 / 0)
@@ -447,15 +450,16 @@ def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def later() -> None:
-    """Let the time come at which the network would be asked again."""
+    """Make the next look-up due and run the sweep."""
     Delivery.objects.exclude(settle_after=None).update(settle_after=timezone.now())
     sweep()
 
 
 def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
-    """Fails if `_settle` ignores what a human did; if `due` ignores it too, the post left twice.
+    """Fails if `_settle` ignores that a user resolved the delivery.
 
-    Fails also if `take_in_hand` leaves no trace of the human.
+    If `due` ignores this too, the post is sent twice. Fails also if `take_in_hand` does not record
+    the user.
     """
     running = fresh(unknown)
     again = check_sending.send_again(unknown, by=agent)
@@ -469,10 +473,10 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
 
 
 def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
-    """Fails if `take_in_hand` leaves no trace of the human, or if `to_check` ignores it.
+    """Fails if `take_in_hand` does not record the user, or if `to_check` ignores this.
 
-    `_settle`, `due` and `to_settle` each keep it from leaving: it leaves if all three ignore the
-    trace.
+    `_settle`, `due` and `to_settle` each prevent the sending: the delivery is sent only if all
+    three ignore the user's decision.
     """
     check_sending.dismiss(unknown, by=agent)
     later()
@@ -484,7 +488,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
 def test_what_is_on_its_way_cannot_be_put_away(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Fails if `take_in_hand` accepts any delivery."""
+    """Fails if `take_in_hand` accepts a delivery that is still queued."""
     delivery = answer()
     with pytest.raises(Stale):
         check_sending.dismiss(delivery, by=agent)
@@ -494,7 +498,7 @@ def test_what_is_on_its_way_cannot_be_put_away(
 
 
 def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
-    """Fails without the look into the ledger."""
+    """Fails if the ledger is not searched: the address belongs to another person's post."""
     theirs = Post.objects.get(nonce="")
     with pytest.raises(Refused, match="another interaction"):
         outbox.confirm_sent(unknown, by=agent, url=theirs.key)
@@ -506,8 +510,9 @@ def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: Use
 def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """Fails if `wait` is given the customer's last message instead of the one that the author
-    saw."""
+    """Fails if `wait` is given the customer's last message instead of the last one that the author
+    saw.
+    """
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
     hear(mentions)
@@ -526,9 +531,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     make_source: Callable[..., Source],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A search found the answer before our send was committed: no topic, no parent, not kept.
+    """An answer that matched no topic is processed again after our send is committed.
 
-    Fails without the second look of `adopt`.
+    A search found the answer before its parent was recorded, so the answer made no case. Fails
+    without the second look of `adopt`.
     """
     talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()
@@ -550,9 +556,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
 def test_what_they_wrote_before_we_did_is_no_feedback(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """A private thread has no key of the parent, so only the order of the messages counts.
+    """A message from before our reply is not feedback.
 
-    Fails if every delivery of the thread is taken as earlier.
+    Messages in a private thread do not name a parent, so only their order counts. Fails if each
+    delivery of the thread counts as earlier.
     """
     community.post(MICROBLOG, "roncalder", "privately, then", to="skywardair")
     hear(mentions)

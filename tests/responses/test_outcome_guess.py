@@ -1,4 +1,4 @@
-"""The proposed outcome of an answer: by words and tone, in many languages, if it is clear."""
+"""The proposed outcome of an answer, from words and sentiment in many languages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TABLE = [
     ("¡Qué vergüenza!", "angry"),
     ("This is a horrible, insulting answer and I hate it.", "angry"),
     ("I would like to speak to somebody about this for my column.", "neutral"),
-    # Unclear texts are left to a human.
+    # An unclear text gets no proposal.
     ("", ""),
     ("And the other people at that desk?", ""),
     ("Thank you, but this is a horrible, disgusting, hateful mess.", ""),
@@ -51,7 +51,7 @@ def test_each_word_of_anger_is_anger(word: str) -> None:
 
 
 def test_the_german_article_is_no_death() -> None:
-    """Fails if the tone of every text is asked: “die” is the most negative word that it knows."""
+    """Fails if sentiment is used for all languages: its word list rates “die” as most negative."""
     assert propose("Die Maschine, die um zehn kommt, ist die richtige.") == Proposal()
 
 

@@ -1,4 +1,4 @@
-"""Personal data in a text: what it reveals about the people of a case."""
+"""Personal data in a text: names and numbers of the people of a case are found."""
 
 from __future__ import annotations
 

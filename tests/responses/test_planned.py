@@ -1,4 +1,4 @@
-"""When a response leaves, and its text in each place."""
+"""The send time of a response, and its different text per channel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ As = Callable[[User], Client]
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_there(db: None) -> Iterator[None]:
-    """The sandbox uses a connection of its own, which no test rolls back, so it is emptied here."""
+    """Empty the sandbox after each test: its own connection is not rolled back."""
     yield
     community.reset()
 
@@ -145,7 +145,7 @@ def test_each_place_gets_its_own_words(
 def test_a_version_of_its_own_is_judged_and_measured_too(
     complaint: Case, microblog: Account, blog: Account, agent: User, admin: User, as_: As
 ) -> None:
-    """Fails if only the main text is judged: the refund left in the short version."""
+    """Fails if the rules check only the main text: the short version with a refund was sent."""
     refund = {"all": [{"field": "text", "op": "contains", "value": "refund"}]}
     ResponseRule.objects.create(
         name="Money", owner=admin, conditions=refund, verdict="refuse", reason="No money."
@@ -168,7 +168,7 @@ def test_a_version_of_its_own_is_judged_and_measured_too(
 def test_a_signature_covers_every_version_and_the_database_keeps_them(
     complaint: Case, microblog: Account, agent: User, lead: User, admin: User
 ) -> None:
-    """Fails without `versions` in the trigger: the text could be changed after the signature."""
+    """Fails without `versions` in the trigger: a version could be changed after the approval."""
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
     )
@@ -228,7 +228,7 @@ def test_a_draft_keeps_time_and_versions_as_one_types(
 def test_a_calendar_that_shows_only_the_first_says_so(
     complaint: Case, microblog: Account, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the remaining entries are left out without a message."""
+    """Fails if entries beyond the limit are left out without a message."""
     browser, later = as_(agent), timezone.now() + timedelta(days=70)
     url = reverse("responses:statement", args=[complaint.pk])
     for text in ("One.", "Two.", "Three."):
@@ -268,7 +268,7 @@ def test_a_month_that_does_not_exist_is_this_one(agent: User, as_: As, month: st
 def test_what_is_planned_is_nobody_elses_until_it_is_out(
     complaint: Case, microblog: Account, agent: User, outsider: User, as_: As
 ) -> None:
-    """Fails if a released response is taken as public: every user read it a day early."""
+    """Fails if a planned response counts as published: all users could read it a day early."""
     tomorrow = timezone.now() + timedelta(days=1)
     url = reverse("responses:statement", args=[complaint.pk])
     as_(agent).post(url, statement(complaint, microblog, send_at=typed(tomorrow)))

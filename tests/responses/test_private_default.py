@@ -1,4 +1,4 @@
-"""After a private message, a private reply is the default and a public one must be confirmed."""
+"""After a private message, the default reply is private and a public reply must be confirmed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONFIRM = "Answer publicly although this person wrote privately"
 
 @pytest.fixture
 def in_private(complaint: Case, hear: Callable[..., Case]) -> Case:
-    """The customer complained in public and went on in private."""
+    """The customer complained in public and then wrote a private message."""
     assert hear("My booking is X7K2P9.", visibility="private", thread_key="dm") == complaint
     complaint.refresh_from_db()
     return complaint
@@ -56,7 +56,7 @@ def selected(page: Any) -> str:
 def test_private_is_selected_once_something_private_was_said(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Fails if the person's first place is selected, which is the public one."""
+    """Fails if the first place of the person is selected, which is the public one."""
     client, ways = as_(agent), places(complaint, microblog)
     page = composer(client, complaint)
     assert (selected(page), CONFIRM in page.content.decode()) == (ways["public"], False)
@@ -91,7 +91,10 @@ def test_a_private_answer_needs_no_confirmation(
 def test_a_draft_from_before_does_not_bring_the_public_place_back(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """A place that was confirmed does come back. Fails if the place of the draft is trusted."""
+    """A draft restores a public place only if it was confirmed.
+
+    Fails if the place of the draft is always restored.
+    """
     client, ways = as_(agent), places(complaint, microblog)
     keep = reverse("responses:draft", args=[complaint.pk])
     draft = {"draft_kind": "reply", "text": "We are", "place": ways["public"]}
@@ -109,7 +112,7 @@ def test_a_draft_from_before_does_not_bring_the_public_place_back(
 def test_a_confirmed_public_answer_that_is_undone_comes_back_as_it_was(
     in_private: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Unless the customer wrote privately since."""
+    """An undo restores the confirmed public place, unless a private message arrived meanwhile."""
     client, ways = as_(agent), places(in_private, microblog)
     for since in (False, True):
         url = reverse("responses:reply", args=[in_private.pk])
@@ -182,7 +185,7 @@ PLACES = st.builds(
 def test_the_default_is_private_where_it_can_be(
     offered: list[Place], private_in: Conversation | None
 ) -> None:
-    """Fails if the places are ordered by person only."""
+    """Fails if the places are sorted by person only."""
     found = default_place(offered, party=PROFILES[0], private_in=private_in)
     assert (found is None) == (not offered)
     if not found:

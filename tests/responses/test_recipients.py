@@ -1,4 +1,4 @@
-"""Which pending replies compete when one of them is approved."""
+"""Which held replies are sent back when another reply is approved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def everything_is_held(make_rule: Callable[..., ResponseRule]) -> ResponseRule:
 
 @pytest.fixture
 def statement(complaint: Case, microblog: Account, agent: User) -> Response:
-    """A held statement on the same case."""
+    """A held statement on the complaint's case."""
     words = Words(uuid.uuid4(), "We are sorry, all of you.", "public", seen=None)
     return state_publicly(
         words, accounts=[microblog], by=agent, department=complaint.department, case=complaint
@@ -42,7 +42,7 @@ def approve(client: Client, response: Response) -> None:
 def test_a_held_statement_stays_held_when_a_reply_on_its_case_is_approved(
     answer: Callable[..., Response], statement: Response, lead: User, as_: As
 ) -> None:
-    """Fails if every held response of the case counts as a competitor."""
+    """Fails if each held response of the case counts as a competing reply."""
     held, client = answer(), as_(lead)
     assert "instead" not in client.get(reverse("responses:approvals")).content.decode()
     approve(client, held)
@@ -74,7 +74,10 @@ def test_another_reply_to_the_same_person_is_sent_back(
 def test_two_profiles_of_one_contact_are_one_person(
     complaint: Case, microblog: Account, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Another person on the same case does not compete. Fails if profiles are compared."""
+    """Replies to two profiles of one contact compete; replies to another person do not.
+
+    Fails if profiles are compared.
+    """
     ron = Contact.objects.create(name="Ron Calder")
     second = Profile.objects.create(network=microblog.network, key="ron2", handle="@ron2")
     bystander = Profile.objects.create(network=microblog.network, key="eve", handle="@eve")

@@ -52,7 +52,7 @@ def source(microblog: Account, make_source: Callable[..., Source]) -> Source:
 def whole(
     source: Source, agent: User, lead: User, make_rule: Callable[..., ResponseRule]
 ) -> Response:
-    """A complete chain: found, routed, decided, held, signed, sent, recorded, answered."""
+    """A complete chain: found, routed, decided, held, approved, sent, recorded, answered."""
     make_rule("sorry")
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)
@@ -79,7 +79,7 @@ def hear(source: Source) -> None:
 
 
 def gaps() -> list[Gap]:
-    """The gaps that a record check reports now."""
+    """Run a record check and return its open gaps."""
     mine = RecordCheck.objects.create()
     run.check_record(mine)
     mine.refresh_from_db()
@@ -89,7 +89,7 @@ def gaps() -> list[Gap]:
 
 
 def by_force(statement: str, *values: object) -> None:
-    """Run a statement without any trigger or foreign key, which no user can do."""
+    """Run a statement with all triggers and foreign keys disabled, which no user can do."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         try:
@@ -217,7 +217,7 @@ def test_two_beats_start_one_record_check_a_night_in_the_workspaces_zone(
     service: Department,
 ) -> None:
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
-    one_at_night = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # half past one, the fifth of March
+    one_at_night = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # 01:30 on 5 March in that zone
     RecordCheck.objects.start_nightly(one_at_night)
     assert not RecordCheck.objects.exists()
     for minutes in (60, 61, 300):
@@ -277,8 +277,7 @@ def test_a_check_that_takes_too_long_is_said_and_the_others_are_made(
 def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
     whole: Response, supervisor: User, monkeypatch: pytest.MonkeyPatch, as_: As
 ) -> None:
-    """Fails without the note that is written before each check: every attempt died of the same
-    check."""
+    """Fails if no note is written before each check: each attempt died of the same check."""
 
     def find(check: Check) -> dict[str, dict[str, object]]:
         if check.key == "fetch":
@@ -309,7 +308,7 @@ def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
 def test_slow_checks_are_shared_among_tasks(
     whole: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with all checks in one task: with two slow checks it exceeded its time limit."""
+    """Fails if one task runs all checks: two slow checks exceeded the time limit."""
     clock = itertools.count(step=6)
     monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))
     mine, tasks = RecordCheck.objects.create(), 0
@@ -366,7 +365,7 @@ def test_the_page_names_the_hole_and_leads_to_what_is_there(
     assert "No check has run yet" in as_(supervisor).get(page).content.decode()
 
     as_(supervisor).post(page)
-    as_(supervisor).post(page)  # a second click finds the first check waiting
+    as_(supervisor).post(page)  # the second click finds the first check queued
     check_record(RecordCheck.objects.get().pk)
     assert "No gaps found." in as_(supervisor).get(page).content.decode()
 

@@ -1,4 +1,4 @@
-"""From click to release: the rules decide, a second person signs, an edit voids the signature."""
+"""From click to release: the rules decide, a second user approves, an edit voids the approval."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_nobody_signs_their_own_words(
     lead: User,
     service: object,
 ) -> None:
-    """Fails without the comparison of author and signer."""
+    """Fails if author and approver are not compared."""
     second = User.objects.create_user("second@scrm.example", name="Second Lead")
     Membership.objects.create(user=second, department=service, role="lead")  # type: ignore[misc]
     make_rule("sorry")
@@ -136,7 +136,7 @@ def test_an_answer_to_something_that_has_changed_is_stale(
 def test_answering_what_a_colleague_finished_opens_it_again(
     complaint: Case, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Otherwise the answer, and the reply to it, would be in a closed case that no agent reads."""
+    """The answer, and the reply to it, must not be in a closed case that no agent reads."""
     complaint.finish(by=agent, seen=complaint.last_inbound_id)
     answer()
     complaint.refresh_from_db()

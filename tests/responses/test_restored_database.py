@@ -1,4 +1,4 @@
-"""G18, G26: a restored database holds its deliveries, says why, and a human releases them.
+"""G18, G26: a restored database holds its deliveries with the reason until a user releases them.
 
 The real restore, with dumps, copied files and workers, is in `tests/test_restore.py`.
 """
@@ -42,7 +42,7 @@ SENDINGS, RELEASE = "/delivery-problems/", "/delivery-problems/release/"
 
 @pytest.fixture(autouse=True)
 def place(settings: Any, tmp_path: Path) -> Path:
-    """Disable the undo delay and give the witness a directory of its own."""
+    """Disable the undo delay and give the witness its own directory."""
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -50,8 +50,7 @@ def place(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def network(microblog: Account) -> Iterator[Network]:
-    """A network that knows what was published, whatever the database is set back to, and can be
-    asked."""
+    """A network that supports look-ups and records posts outside the database."""
     network = Network("lookup", microblog.network)
     with speaking(network):
         yield network
@@ -65,13 +64,13 @@ def speaking(network: Network) -> Iterator[None]:
 
 
 def restore() -> None:
-    """Make the database look like a copy of one that was recorded elsewhere."""
+    """Make the database look like a copy of a database from another place."""
     Instance.objects.count_attempt()
     Instance.objects.update(fingerprint="another/place")
 
 
 def set_back() -> None:
-    """Make the files look an hour old: only the number of attempts differs."""
+    """Make the data files look like an older copy: only the number of attempts is lower."""
     Instance.objects.count_attempt()
     Instance.objects.update(attempts=0)
 
@@ -91,7 +90,7 @@ def states() -> list[str]:
 
 
 def later(delivery: Delivery) -> None:
-    """Plan the delivery for tomorrow."""
+    """Schedule the delivery for tomorrow."""
     tomorrow = timezone.now() + timedelta(days=1)
     Delivery.objects.filter(pk=delivery.pk).update(send_after=tomorrow)
 
@@ -127,7 +126,7 @@ def test_a_role_without_rights_may_ask_where_it_is(db: None) -> None:
             cursor.execute("RESET ROLE; REVOKE ALL ON crm_instance FROM plain; DROP ROLE plain")
 
 
-# Nothing leaves
+# Nothing is sent
 
 
 def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Network) -> None:
@@ -141,7 +140,7 @@ def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Netwo
 
 
 def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Network) -> None:
-    """Fails if the witness is not asked in `deliver`."""
+    """Fails if `deliver` does not ask the witness."""
     answer_many(1)
     set_back()
     try_all()
@@ -152,7 +151,7 @@ def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Ne
 def test_without_the_row_of_this_database_nothing_is_sent(
     answer_many: Many, network: Network
 ) -> None:
-    """If counting wrote the row again, it would accept any place."""
+    """Fails if counting creates the row again: the new row would accept any place."""
     answer_many(1)
     Instance.objects.all().delete()
     with pytest.raises(Instance.DoesNotExist):
@@ -163,7 +162,7 @@ def test_without_the_row_of_this_database_nothing_is_sent(
 
 
 def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Network) -> None:
-    """On the same installation the witness knows a higher count as well.
+    """A restored dump is reported as moved, although the witness also knows a higher count.
 
     Fails if the tick or a sender asks the witness first.
     """
@@ -213,10 +212,10 @@ def test_a_later_change_to_a_post_is_held_too(
 
 
 def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by: str) -> None:
-    """Fails if `unmailed` holds nothing back, and without the question to the witness.
+    """During a hold no notice is mailed.
 
     A notice that the original may have mailed is never mailed, and neither is the notice of the
-    hold.
+    hold. Fails if `unmailed` holds nothing back, or if the witness is not asked.
     """
     User.objects.update(mail_notices=True)
     (before,) = Notice.give([agent], Notice.Kind.ASSIGNED, text="Of before the hold.")
@@ -253,11 +252,11 @@ def restore_by(request: pytest.FixtureRequest) -> str:
 def test_what_was_due_is_looked_up_and_what_is_planned_waits(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Fails if the due deliveries are left in the queue."""
+    """Fails if the due deliveries stay in the queue."""
     answer_many(3)
     first, second, planned = Delivery.objects.select_related("account").order_by("pk")
     later(planned)
-    network.arrive(first.outgoing)  # by the original, after the copy was taken
+    network.arrive(first.outgoing)  # sent by the original after the copy was made
     restore()
     pipeline.tick()
     assert states() == ["unknown", "unknown", "queued"]
@@ -278,10 +277,11 @@ def test_what_was_due_is_looked_up_and_what_is_planned_waits(
 def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """The first is looked up before, the second becomes due before a tick, the third after it.
+    """Three deliveries that the original sends during the hold are not sent again.
 
-    Fails if a delivery that was found absent goes back into the queue, and if `look` and `release`
-    leave in the queue what becomes due: each was sent twice.
+    The first is looked up before, the second becomes due before a tick, the third after the tick.
+    Fails if an absent delivery is queued again, or if `look` and `release` leave due deliveries in
+    the queue: each was sent twice.
     """
     answer_many(3)
     first, second, third = Delivery.objects.select_related("account").order_by("pk")
@@ -308,7 +308,7 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 def test_an_answer_of_before_the_release_is_not_taken_after_it(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Fails if the hold is checked after the network has answered."""
+    """Fails if the hold is checked only after the network has answered."""
     answer_many(1)
     restore()
     pipeline.tick()
@@ -329,7 +329,10 @@ def test_an_answer_of_before_the_release_is_not_taken_after_it(
 def test_what_is_written_during_the_hold_is_sent_by_the_release(
     answer_many: Many, microblog: Account, supervisor: User
 ) -> None:
-    """The original cannot have sent it, though the network cannot be asked."""
+    """The original cannot have sent a delivery that was created during the hold.
+
+    The release sends it, even without look-ups on the network.
+    """
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -349,7 +352,7 @@ def test_what_is_written_during_the_hold_is_sent_by_the_release(
 def test_the_page_counts_the_unknown_of_this_hold_alone(
     answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """Fails if every unknown delivery is counted."""
+    """Fails if unknown deliveries of earlier holds are counted."""
     with speaking(Network("none", microblog.network)):
         for _hold in range(2):
             answer_many(1)
@@ -379,7 +382,7 @@ def test_what_no_network_can_tell_is_for_a_human_to_decide(
         assert set(network.arrivals.values()) == {1}
 
 
-# A human releases
+# A user releases
 
 
 def test_the_page_says_why_and_shows_what_would_leave(
@@ -415,7 +418,7 @@ def test_without_a_look_at_it_nothing_is_released(
 def test_a_form_told_off_shows_the_whole_page(
     verb: str, answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """The list beside the form is shown too."""
+    """A refused form shows the whole page, with the list of deliveries."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -426,7 +429,7 @@ def test_a_form_told_off_shows_the_whole_page(
 
 
 def test_reasons_are_translated_when_they_are_shown(supervisor: User, as_: As) -> None:
-    """The database stores codes, not sentences."""
+    """The database stores codes, and the page translates them."""
     restore()
     pipeline.tick()
     words = {
@@ -480,7 +483,7 @@ def test_what_became_late_meanwhile_is_looked_up_before_it_leaves(
 def test_older_files_put_back_after_a_release_are_held_again(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """The witness knows that the name of these files is retired."""
+    """After a release the witness knows that the old name of the database is retired."""
     answer_many(1)
     files = Instance.objects.values("uuid", "fingerprint", "attempts").get()
     Instance.objects.update(fingerprint="another/place")
@@ -496,7 +499,7 @@ def test_older_files_put_back_after_a_release_are_held_again(
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     supervisor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number that the witness returned belongs to the old name."""
+    """The count that the witness returned belongs to the old name, so it proves nothing."""
     set_back()
     restored_database.check(now=timezone.now())
     ask = high_water_mark.highest
@@ -557,7 +560,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """Fails if the witness is not notified."""
+    """Fails if the witness is not informed before the send."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
@@ -654,7 +657,7 @@ def test_many_senders_at_once_are_not_taken_for_a_restored_database(
 def test_who_counts_on_between_two_looks_is_not_taken_for_one_either(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the count is read before the witness and not read again."""
+    """Fails if the count is read before the witness is asked and not read again."""
     Instance.objects.count_attempt()
     ask = high_water_mark.highest
 

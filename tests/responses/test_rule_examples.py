@@ -1,4 +1,7 @@
-"""The examples of a rule test what it is for; one is the privacy fault of the sample story."""
+"""The examples of a response rule describe what the rule is for.
+
+One example is the privacy fault of the sample story.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def privacy(admin: User) -> ResponseRule:
 
 @pytest.fixture
 def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Response]:
-    """Return a function that posts a team lead's statement about the director's case."""
+    """Return a function that publishes a team lead's statement about the director's case."""
 
     def write(text: str) -> Response:
         return state_publicly(
@@ -57,7 +60,7 @@ def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Resp
 
 
 def form(rule: ResponseRule, **more: str) -> dict[str, str]:
-    """The rule's own form as it is: conditions, verdict, examples."""
+    """Return the data of the rule's own form, unchanged: conditions, verdict and examples."""
     examples = {
         f"example-{n}-{name}": {True: "yes", False: "no"}.get(value, value)
         for n, example in enumerate(rule.examples)
@@ -74,7 +77,7 @@ def form(rule: ResponseRule, **more: str) -> dict[str, str]:
     } | examples | more  # fmt: skip
 
 
-# The privacy fault of the story
+# The privacy fault of the sample story
 
 
 def test_the_statement_that_tells_of_the_second_seat_is_held_with_its_words(
@@ -99,7 +102,7 @@ def test_the_same_text_without_it_passes(
 def test_whose_name_is_not_public_there_is_not_named_there(
     privacy: ResponseRule, complaint: Case, say: Callable[[str], Response], agent: User
 ) -> None:
-    """On the microblog Ron Calder uses that name; any other name that we know of him is private."""
+    """Ron Calder is his public name on the microblog; any other name that we know is private."""
     complaint.profile.link_to(
         Contact.objects.create(name="Ronald P. Calderwood"), by=agent, evidence="told us"
     )
@@ -122,9 +125,9 @@ def test_what_they_told_us_in_private_is_not_told_in_public(
 def test_of_a_very_long_text_its_beginning_is_looked_through(
     hear: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the beginning is read.
+    """Only the beginning of a long text is searched for personal data.
 
-    Fails if each of 500 texts is read in full, whatever its length.
+    Fails if long texts are searched in full, because up to 500 texts are searched.
     """
     monkeypatch.setattr(rule_facts, "LONGEST_TEXT", 30)
     said = "My booking is X7K2P9, and also, by the way: order Z9Z9Z9."

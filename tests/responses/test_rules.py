@@ -1,4 +1,6 @@
-"""Business rules: the strictest wins, every reason is kept, an approval covers exact content."""
+"""Business rules: the strictest verdict wins, all reasons are kept, an approval is for exact
+content.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +166,7 @@ def test_text_cannot_pass_for_other_parts() -> None:
     assert hashed("a", versions={"1": "b"}) != hashed("a")
 
 
-# What the verdicts require, and their names
+# What each verdict requires, and its name
 
 
 def _said(condition: object, verdict: Outcome, **more: Any) -> ResponseRule:

@@ -1,4 +1,4 @@
-"""Whom a held text waits for: steps, deadlines, drafters, competing replies; and later reading."""
+"""Approval of a held response: steps, deadlines, drafters, competing replies and later review."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def drafter(service: Department) -> User:
 
 
 def asked(response: Response) -> set[User]:
-    """The users who were asked to sign it."""
+    """Return the users who were asked to approve the response."""
     url = f"{reverse('responses:approvals')}#response-{response.pk}"
     told = Notice.objects.filter(kind=TO_APPROVE, url=url)
     return {notice.user for notice in told.select_related("user")}
@@ -67,7 +67,7 @@ def test_two_signatures_are_given_in_turn_by_two_people(
 def test_a_supervisor_who_signs_for_the_lead_does_not_sign_twice(
     answer: Answer, make_rule: MakeRule, supervisor: User, admin: User
 ) -> None:
-    """Fails without the check of earlier signers: one person was both."""
+    """Fails if earlier approvers are not excluded: one user approved both steps."""
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     release.approve(response, by=supervisor)
@@ -96,7 +96,7 @@ def test_a_step_of_a_supervisor_is_not_a_leads(
 def test_an_edit_between_two_signatures_voids_the_first(
     answer: Answer, make_rule: MakeRule, lead: User, second_lead: User, supervisor: User
 ) -> None:
-    """Fails if the hash is not compared: one signature was enough."""
+    """Fails if the hash is not compared: the first approval still counted after the edit."""
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     release.approve(response, by=lead)
@@ -164,7 +164,7 @@ def test_what_was_decided_is_not_escalated(
 def test_two_ticks_at_once_escalate_once(
     answer: Answer, make_rule: MakeRule, supervisor: User, lead: User
 ) -> None:
-    """Fails without the lock of the response in `escalate`."""
+    """Fails if `escalate` does not lock the response: the supervisor got two notices."""
     make_rule("sorry", within=1)
     response = answer()
     now = timezone.now() + timedelta(hours=2)
@@ -178,7 +178,7 @@ def test_two_ticks_at_once_escalate_once(
 def test_what_a_drafter_writes_waits_for_a_lead(
     answer: Answer, drafter: User, lead: User, complaint: Case, as_: As
 ) -> None:
-    """Fails without the built-in rule: the text left at once."""
+    """Fails without the built-in rule for drafters: the text was sent at once."""
     response = answer(by=drafter)
     assert response.state == "held"
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
@@ -223,7 +223,7 @@ def test_rivals_stay_where_that_is_wished(
     assert other.state == "held"
 
 
-# Afterwards
+# Later review
 
 
 def test_what_goes_out_unsigned_is_read_afterwards(
