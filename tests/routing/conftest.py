@@ -1,4 +1,4 @@
-"""Fixtures that make cases in the same way as real ones: recorded and routed."""
+"""Fixtures that create cases as the product does: an interaction is recorded and then routed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from scrm.channels.base import Author
 
 @pytest.fixture
 def say(service: Department) -> Callable[..., Interaction]:
-    """Return a function that records a public post, routes it into a case, and returns its
-    interaction."""
+    """Return a function that records and routes a public post and returns its interaction."""
     numbers = itertools.count(1)
 
     def said(text: str, *, by: str = "roncalder", at: datetime | None = None, **facts: Any) -> Any:
@@ -56,7 +55,7 @@ def say(service: Department) -> Callable[..., Interaction]:
 
 @pytest.fixture
 def make_case(say: Callable[..., Interaction]) -> Callable[..., Case]:
-    """Return a function that makes a case from a first post and sets the given fields."""
+    """Return a function that creates a case from a post and sets the given fields."""
 
     def make(text: str = "My bag is gone", *, by: str = "roncalder", **facts: Any) -> Case:
         said = say(text, by=by, at=facts.pop("at", None) or timezone.now() - timedelta(hours=1))
@@ -73,8 +72,10 @@ def case(make_case: Callable[..., Case]) -> Case:
 
 @pytest.fixture
 def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
-    """Return a function that makes a match of a topic at these places of an interaction's
-    mention."""
+    """Return a function that creates a match of a topic with these spans.
+
+    The match belongs to the mention of the given interaction.
+    """
 
     def made(said: Interaction, topic: Topic, spans: list[list[Any]]) -> Match:
         source = Source.objects.first() or make_source()

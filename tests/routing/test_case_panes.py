@@ -1,4 +1,4 @@
-"""Cases on the desk: verbs that return panes, presence of colleagues, and undo."""
+"""The case page beside the inbox list: panes returned by verbs, presence of colleagues, undo."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_row_opens_beside_its_list(as_: As, agent: User, case: Case) -> None:
     panes = html(as_(agent).get(f"/cases/{case.pk}/?view=unassigned", headers=DESK))
     assert "<html" not in panes
     assert panes.lstrip().startswith('<div id="open"')
-    assert f'id="row-{case.pk}"' in panes  # the row, marked as the current one
+    assert f'id="row-{case.pk}"' in panes  # the row of the open case, marked as current
     whole = html(as_(agent).get(f"/cases/{case.pk}/?view=unassigned"))
     assert 'id="case-rows"' in whole
     assert 'class="timeline"' in whole
@@ -54,7 +54,10 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
 
 
 def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
-    """Without its list the row would be marked only by a later refresh."""
+    """A verb returns the row as it looks in the current list.
+
+    Otherwise the row would be marked as gone only by a later refresh.
+    """
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
     assert f'<li id="row-{case.pk}" class="case-row current gone"' in panes
@@ -66,7 +69,7 @@ def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, cas
 def test_a_list_on_screen_keeps_its_view(
     as_: As, agent: User, teammate: User, case: Case, make_case: Make
 ) -> None:
-    """Once an agent has claimed a case, an address without a view means another list."""
+    """The refresh must name the view: without it, an agent with an own case gets another list."""
     other = make_case(by="ruth")
     case.claim(by=agent)
     asked = {"ids": f"{case.pk},{other.pk}", "shows": "unassigned"}
@@ -108,7 +111,7 @@ def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
 def test_handing_over_can_be_taken_back(
     as_: As, agent: User, outsider: User, sales: Department, service: Department, case: Case
 ) -> None:
-    """This also undoes who may read the text: the restricted department has the case no longer."""
+    """The undo of a transfer also removes the restriction to the other department."""
     sales.is_restricted = True
     sales.save()
     client, before = as_(agent), snapshot(Case.objects.get(pk=case.pk))
@@ -125,7 +128,9 @@ def test_handing_over_can_be_taken_back(
 def test_what_they_wrote_there_meanwhile_stays_with_them(
     as_: As, agent: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Fails without a check of what was done and written since: the agent read the note."""
+    """Fails if the undo ignores later notes and messages: the agent read the note of the
+    department.
+    """
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
     answer = html(as_(agent).post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
     how = re.findall(r'name="how" value="([^"]+)"', answer)[0]
@@ -140,8 +145,9 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
 def test_who_took_it_back_reads_no_further_because_of_it(
     as_: As, agent: User, teammate: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Fails if the transfer stays in force: the agent could read the case after a later
-    transfer."""
+    """Fails if the undone transfer stays in force: its author could read the case after a later
+    transfer.
+    """
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
     answer = html(client.post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
@@ -165,7 +171,7 @@ def test_who_left_the_department_takes_nothing_back_into_it(
 
 
 def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
-    """A second undo would claim to undo something and change nothing."""
+    """The second click changes nothing, so it must not offer an undo."""
     for ways_back in (1, 0):
         typed = {"seen": case.last_inbound_id}
         answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
@@ -176,7 +182,7 @@ def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, 
 def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
     agent: User, teammate: User, case: Case
 ) -> None:
-    """Fails if the slower user's case takes over the new state: an undo was offered."""
+    """Fails if the slower user's case object takes over the new state: an undo was offered."""
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
     before = snapshot(theirs)
     case.finish(by=agent, seen=seen)
@@ -200,7 +206,10 @@ def test_undo_leaves_alone_what_somebody_changed_since(
 def test_who_writes_again_after_noise_is_seen_with_the_mark(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """The mark is in the list and on the case. The undo names the case that has the message."""
+    """The list and the new case show the mark “earlier noise”.
+
+    The undo message names the new case.
+    """
     client = as_(agent)
     answer = client.post(f"/cases/{case.pk}/noise/", headers=DESK)
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
@@ -242,7 +251,7 @@ def test_snooze_until_they_write(as_: As, agent: User, case: Case, say: Say) -> 
 
 
 def test_tags_of_two_windows_both_stay(as_: As, agent: User, case: Case) -> None:
-    """Each form includes the tags that its page showed, and only the difference is applied."""
+    """Each form posts the tags that its page showed, and only the difference is applied."""
     client = as_(agent)
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "urgent bag, lisbon"})
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "refund"})
@@ -359,7 +368,7 @@ def test_a_first_name_that_two_share_calls_neither(
     service: Department, teammate: User, case: Case
 ) -> None:
     other = User.objects.create_user("t2@scrm.example", name="Theo Other", role="supervisor")
-    assert mentioned("@theo?", case) == [teammate]  # the part of his address before the @
+    assert mentioned("@theo?", case) == [teammate]  # the local part of Theo's mail address
     User.objects.filter(pk=teammate.pk).update(email="x@scrm.example")
     assert mentioned("@theo?", case) == []
     assert mentioned("@Theo Other?", case) == [other]
@@ -380,8 +389,7 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
 def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes to users who want mail, while it is recent, and not if it was read or already
-    mailed."""
+    """The tick mails a recent notice that is neither read nor mailed, to a user who wants mail."""
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)
     now = timezone.now()
     ages = {"lost": 5, "just now": 0, "old": 60 * 25, "read": 5, "mailed": 5}

@@ -1,4 +1,4 @@
-"""Routing facts are built in one place: a trial judges a case as it was judged when it came in."""
+"""Routing facts are built in one place, so a trial gives the result of the original routing."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ conditions = st.one_of(
 
 
 def house(rules: list[dict[str, Any]]) -> User:
-    """Make two topics, a fallback department, and one department for each rule.
+    """Create two topics, a fallback department, and one department for each rule.
 
-    Every second rule assigns its cases to the owner.
+    Every second rule assigns its cases to the owner, who is returned.
     """
     owner = User.objects.create_user("owner@scrm.example", role="admin")
     Department.objects.create(name="Fallback", owner=owner, is_fallback=True)
@@ -136,8 +136,8 @@ def assert_facts_are_stored_as_they_are_built(routed: CaseEvent) -> None:
 class TrialAndRouting(TestCase):
     """A trial of the rules gives the recorded result.
 
-    Fails if the title is left out of what is recorded, and if a source counts that found the item
-    later.
+    Fails if the title is left out of the recorded facts, or if a source that found the item later
+    counts.
     """
 
     @settings(max_examples=50)
@@ -221,7 +221,7 @@ def voice(title: str, text: str = "Nice people") -> OfflineContact:
 def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
     service: Department, sales: Department, admin: User
 ) -> None:
-    """It was tried with its title but routed without it. Fails if only the text is used."""
+    """Fails if routing uses the text without the title: the trial used both."""
     rule = RoutingRule.objects.create(name="Leeds", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "Fair in Leeds"}
     rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
@@ -246,7 +246,7 @@ def call(brand_rule: RoutingRule, agent: User) -> Case:
 def test_a_call_hits_topics_and_is_routed_by_them(
     call: Case, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """Fails if no topic is asked."""
+    """Fails if topics are not matched with the text of a call."""
     event = call.events.get()
     assert event.revision == brand_rule.current
     assert [topic["topic"] for topic in event.facts["topics"]] == [brand.pk]
@@ -256,7 +256,7 @@ def test_a_call_hits_topics_and_is_routed_by_them(
 def test_the_topic_of_a_call_is_marked_and_found(
     call: Case, brand: Topic, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """It is on the case's page, under “Why here”, in the list, and found by its filter.
+    """The topic is shown on the case's page, under “Why here” and in the list; the filter finds it.
 
     Fails if the matches are not stored.
     """
@@ -286,7 +286,7 @@ def test_the_same_call_logged_twice_is_matched_once(call: Case, brand: Topic, ag
 def test_statements_do_not_depend_on_the_number_of_answers(
     brand_rule: RoutingRule, agent: User
 ) -> None:
-    current_matcher()  # compiled once for all
+    current_matcher()  # the matcher is built before statements are counted
     counts = []
     for size in (2, 20, 200):
         answers = [
@@ -308,8 +308,9 @@ def test_statements_do_not_depend_on_the_number_of_answers(
 def test_a_hit_that_a_topic_no_longer_has_does_not_count_when_it_is_recorded(
     brand: Topic, brand_rule: RoutingRule, admin: User, make_source: Callable[..., Source]
 ) -> None:
-    """The mention was matched as backlog, and the topic was revised before it was brought in.
+    """A match counts only if the topic's current revision still matches.
 
+    The mention was matched as backlog, and the topic was revised before the mention was brought in.
     Fails if the trial counts all matches of the mention.
     """
     source = make_source(kind="sandbox", address="search", stance="for us")
@@ -345,7 +346,10 @@ def rule_on(field: str, value: str, *, department: Department, by: User) -> Rout
 def test_every_kind_is_tried_as_it_was_routed(
     kind: str, service: Department, sales: Department, admin: User, make_source: Any
 ) -> None:
-    """Online and offline kinds and events. Fails if a path leaves a fact out."""
+    """A trial agrees with the routing for all online and offline kinds.
+
+    Fails if one way of recording leaves a fact out.
+    """
     rule = rule_on("kind", kind, department=sales, by=admin)
     if kind in OFFLINE_KINDS:
         offline_contact = OfflineContact(
@@ -357,7 +361,7 @@ def test_every_kind_is_tried_as_it_was_routed(
         author = Author(NET, "anna", handle="@anna", reach=9)
         item = Item(scope=NET, key="1", author=author, text="Nice", kind=kind, language="en")
         store(source.fetches.create(), source, [item], now=timezone.now())
-        Mention.objects.update(backlog=False)  # an item without a date
+        Mention.objects.update(backlog=False)  # the item has no date, so it would be backlog
         process()
         case = Case.objects.get()
     assert (case.department, case.assignee, case.priority) == (sales, admin, "high")
@@ -371,7 +375,7 @@ def test_every_kind_is_tried_as_it_was_routed(
 def test_no_word_of_the_message_is_stored_with_the_event(
     brand_rule: RoutingRule, admin: User
 ) -> None:
-    """Fails if a title, a text, a name or a handle is among the facts."""
+    """Fails if a title, text, name or handle is among the stored facts."""
     offline_contact = OfflineContact(
         form=uuid.uuid4(), kind="event", title="Fair", text="Skyward lost it", name="Ron",
         mail="ron@calder.example", phone="+15550100",
@@ -386,7 +390,7 @@ def test_no_word_of_the_message_is_stored_with_the_event(
 def test_a_contact_who_changed_is_tried_as_at_the_time(
     sales: Department, service: Department, admin: User
 ) -> None:
-    """Fails if the trial asks for today's kind of contact."""
+    """Fails if the trial uses the contact's present kind."""
     rule_on("contact_kind", "press", department=sales, by=admin)
     contact = Contact.objects.create(name="Known", kind="press")
     case = record.log(
@@ -402,7 +406,10 @@ def test_a_contact_who_changed_is_tried_as_at_the_time(
 def test_without_stored_facts_they_are_built_again(
     brand: Topic, brand_rule: RoutingRule, call: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """After an erasure, and for events of earlier versions. Fails if the facts must be there."""
+    """Facts are missing after an erasure and in events of earlier versions.
+
+    Fails if a trial needs stored facts.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL scrm.erasing = 'on'")
         call.events.update(facts={})
@@ -415,7 +422,10 @@ def test_without_stored_facts_they_are_built_again(
 def test_the_facts_of_a_conversation_that_joins_are_stored(
     service: Department, admin: User
 ) -> None:
-    """The rules were asked whether it belongs elsewhere. Fails if only new cases store facts."""
+    """The rules also decide whether a further conversation joins an open case.
+
+    Fails if facts are stored for new cases only.
+    """
     contact = Contact.objects.create(name="Known", kind="press")
     for text in ("Hello", "Hello again"):
         case = record.log(

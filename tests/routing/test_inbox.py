@@ -151,7 +151,7 @@ def test_a_row_says_who_what_and_how_late(
 def test_the_text_of_a_restricted_case_stays_with_its_department(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
-    """The user who transferred it may still follow the case, but not read on."""
+    """The user who transferred the case still sees it in the list, but cannot read its text."""
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()
     case.transfer(to=sales, by=agent, why="A contract")

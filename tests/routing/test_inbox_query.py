@@ -1,4 +1,4 @@
-"""The query of the inbox: which cases it finds, their order, and filters in its address."""
+"""The inbox query: which cases are found, in which order, with which filters in the URL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shown(page: Any) -> list[int]:
 
 
 def walk(client: Client, address: str) -> list[int]:
-    """The cases on all pages of a list, as if the user pressed “Older” again and again."""
+    """Return the ids of the cases on all pages, following the “Older” link to the end."""
     page = client.get(address)
     found = shown(page)
     while older := page.context["listing"].older:
@@ -100,8 +100,10 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
 def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last transferred cases that are still open are listed; a case that is done uses up no
-    place."""
+    """Only the latest transferred cases are listed, but filters and searches find all of them.
+
+    A case that is done does not count towards the limit.
+    """
     monkeypatch.setattr(inbox_query, "MAX_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
     for case in reversed(handed):
@@ -116,7 +118,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
 def test_whom_cases_can_be_given_to_does_not_only_read(
     as_: As, agent: User, admin: User, reader: User, teammate: User
 ) -> None:
-    """The same holds for several cases at once as for a single one."""
+    """Read-only members are not offered as assignees, for one case or for several."""
     for who in (agent, admin):
         page = html(as_(who).get("/"))
         offered = page[page.index('id="bulk-person"') :]
@@ -231,7 +233,7 @@ def test_news_counts_what_came_and_refreshes_what_is_on_screen(
     assert "1 new case" in page
     assert f'id="row-{on_screen.pk}"' in page
     assert 'hx-swap-oob="true"' in page
-    assert "assigned to you" in page  # it no longer belongs to “Unassigned”
+    assert "assigned to you" in page  # the case no longer matches “Unassigned”
     assert f'id="row-{came.pk}"' not in page
 
 

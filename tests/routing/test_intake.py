@@ -1,6 +1,6 @@
 """Intake: which case a new item joins, and why.
 
-It joins its conversation's case, a case of the same person, or a new one.
+An item joins the case of its conversation, another open case of the same party, or a new case.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RuleMaker = Callable[..., RoutingRule]
 
 @pytest.fixture(autouse=True)
 def house(service: Department) -> Department:
-    """A fallback department, which always exists."""
+    """The fallback department, which every test here needs."""
     return service
 
 
@@ -60,7 +60,7 @@ _keys = iter(range(10**9))
 
 
 def arrival(who: str = "anna", text: str = "hello", **facts: Any) -> Arrival:
-    """A recorded item that `who` wrote in a private thread of their own."""
+    """Return a recorded item that `who` wrote in a private thread."""
     return arrivals((who, text), **facts)[0]
 
 
@@ -98,7 +98,7 @@ def kinds(case: Case) -> list[str]:
 
 
 def contact(*profiles: str) -> Contact:
-    """One contact with all these profiles."""
+    """Create one contact with all these profiles."""
     known = Contact.objects.create(name="Anna K")
     for key in profiles:
         profile, _ = Profile.objects.get_or_create(network="x", key=key)
@@ -154,7 +154,7 @@ def test_within_thirty_days_a_reply_reopens_what_was_done(days: int, agent: User
 
 
 def test_later_it_makes_a_new_case_that_names_the_old(agent: User) -> None:
-    """Fails if every done case is reopened."""
+    """Fails if a done case is reopened however old it is."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     late = NOW + 30 * DAY + timedelta(seconds=1)
@@ -182,9 +182,9 @@ def current_links() -> list[tuple[int, str]]:
 
 
 def test_a_message_after_noise_is_new_work(noise: Case, sales: Department, make_rule: Any) -> None:
-    """It gets a case of its own that names the old one and is routed as a new case.
+    """The message gets a new case that names the noise case and is routed like any new case.
 
-    Fails if the message stays in the old case, where no agent saw it.
+    Fails if the message stays in the noise case, where no agent saw it.
     """
     make_rule("buy", sales, priority="high")
     fresh = hear(text="I want to buy", now=NOW + DAY)
@@ -204,7 +204,10 @@ def test_several_messages_of_one_batch_after_noise_are_one_case(noise: Case) -> 
 
 
 def test_two_conversations_of_one_noise_case_go_on_in_one_case(agent: User) -> None:
-    """Both within one batch and over two. Fails with a new case for each conversation."""
+    """The conversations share one new case, in the same batch and in a later batch.
+
+    Fails with a new case for each conversation.
+    """
     old, *_same = [hear(thread=thread) for thread in ("one", "two", "three")]
     old.set_aside(by=agent)
     both = place(*(arrival(thread=thread, at=NOW) for thread in ("one", "two")))
@@ -221,16 +224,16 @@ def test_noise_again_is_new_work_again(noise: Case, agent: User) -> None:
 
 
 def test_what_is_logged_into_a_noise_case_is_new_work_too(noise: Case) -> None:
-    """Fails if the call stays in the old case."""
+    """Fails if the call stays in the noise case."""
     call = hear(thread="a call", case=noise.pk)
     assert (call.continues, call.status) == (noise, Status.NEW)
 
 
 def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: User) -> None:
-    """It can be neither undone nor reopened: a conversation must not be the work of two cases.
+    """A noise case cannot be undone or reopened: its conversation must not belong to two cases.
 
-    Fails if either of the two is allowed, or if only open newer cases count: the reopened case
-    had no conversation.
+    Fails if either is allowed, or if only open newer cases count: the reopened case had no
+    conversation.
     """
     case = hear()
     before = snapshot(case)
@@ -284,7 +287,7 @@ class WhateverIsDoneToCases(TestCase):
     def test_no_message_vanishes_and_no_open_case_is_empty(
         self, steps: list[tuple[str, Any]]
     ) -> None:
-        """Cases are marked as noise, finished, reopened and undone in between."""
+        """The steps mark cases as noise, finish, reopen and undo them in any order."""
         agent = User.objects.create_user("agent@scrm.example", role="admin")
         deeds: list[tuple[Case, dict[str, Any], dict[str, Any]]] = []
         for day, (what, which) in enumerate(steps):
@@ -322,7 +325,7 @@ def test_a_late_older_message_does_not_turn_the_clock_back() -> None:
 
 
 def test_a_second_exchange_joins_the_one_open_case() -> None:
-    """The director's tweet, mail and call are one case. Fails without joining."""
+    """The director's post, mail and call are one case. Fails if conversations are not joined."""
     contact("anna-tweets", "anna-mails", "anna-calls")
     cases = [hear(who, now=NOW + timedelta(hours=n)) for n, who in enumerate(
         ["anna-tweets", "anna-mails", "anna-calls"])]  # fmt: skip
@@ -397,7 +400,7 @@ def test_a_human_may_say_where_it_belongs() -> None:
 
 
 def test_ten_posts_of_one_stranger_in_one_batch_are_one_case() -> None:
-    """Fails if new cases are missing from `by_party` until they are written."""
+    """Fails if `by_party` contains new cases only after they are written."""
     cases = place(*(arrival(thread=str(n), at=NOW - n * timedelta(minutes=1)) for n in range(10)))
     assert len(set(cases)) == 1
     assert cases[0].conversations.count() == 10
@@ -419,7 +422,7 @@ def test_nothing_is_nothing() -> None:
 
 
 def test_statements_do_not_depend_on_the_number_of_arrivals() -> None:
-    """Fails with one look-up per person."""
+    """Fails if each person is looked up separately."""
     counts = []
     for size in (10, 100, 500):
         crowd = arrivals(*((f"{size}-{n // 2}", "hello") for n in range(size)))
@@ -444,7 +447,10 @@ def test_a_rule_gives_department_person_priority_and_tags(
 def test_whoever_handled_this_party_last_gets_it(
     service: Department, agent: User, teammate: User, make_rule: RuleMaker
 ) -> None:
-    """The profile that the person used does not matter. Fails if the look-up is by profile only."""
+    """The last handler of any profile of the contact counts.
+
+    Fails if the handler is looked up by profile only.
+    """
     make_rule("bag", service, assign="last")
     contact("anna-tweets", "anna-mails")
     for colleague in (teammate, agent):
@@ -458,7 +464,10 @@ def test_whoever_handled_this_party_last_gets_it(
 def test_who_has_left_the_house_gets_nothing(
     service: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Fails if neither `_last_handlers` nor `_able` checks it; one of the two is enough."""
+    """Fails if neither `_last_handlers` nor `_able` checks that the user is active.
+
+    One of the two checks is enough.
+    """
     make_rule("bag", service, assign="last")
     case = hear()
     case.claim(by=agent)
@@ -556,7 +565,7 @@ def test_an_answer_ties_an_open_case_to_the_issue_but_never_to_another(
 def test_what_goes_to_a_restricted_department_is_read_there_only(
     legal: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Fails if conversations are not marked as restricted."""
+    """Fails if the conversation is not marked as restricted."""
     make_rule("sue", legal)
     hear("anna", "I will sue")
     hear("ben", "hello")
@@ -569,9 +578,10 @@ def test_what_goes_to_a_restricted_department_is_read_there_only(
 def test_a_message_never_opens_a_restricted_text(
     legal: Department, agent: User, service: Department, make_rule: RuleMaker
 ) -> None:
-    """The old case was set aside, and the rule that led to Legal is off: the new case is Service's.
+    """A conversation stays restricted although its new case belongs to another department.
 
-    Fails if `restrict` may open a text when a message arrives.
+    The rule for Legal is off, so the new case is routed to Customer service. Fails if `restrict`
+    may remove a restriction when a message arrives.
     """
     rule = make_rule("sue", legal)
     case = hear("anna", "I will sue")
@@ -586,7 +596,7 @@ def test_a_message_never_opens_a_restricted_text(
 def test_reopened_cases_cost_no_statement_each(
     agent: User, django_assert_max_num_queries: Any
 ) -> None:
-    """Fails if the notices read each case's profile and department."""
+    """Fails if the notices query each case's profile and department."""
     cases = [hear(f"person{n}", thread=f"t{n}") for n in range(8)]
     for case in cases:
         case.claim(by=agent)
@@ -612,7 +622,7 @@ def test_what_joins_a_restricted_case_is_restricted_too(
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
     service: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails without `_able`."""
+    """Fails without `_able`: an inactive user became the assignee."""
     make_rule("bag", service, assign="person", person=agent)
     agent.is_active = False
     agent.save()
@@ -622,7 +632,7 @@ def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
 def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
     service: Department, sales: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails without `_able`."""
+    """Fails without `_able`: a user without access to the department became the assignee."""
     old = hear(text="first")
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -632,7 +642,7 @@ def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
 
 
 def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
-    """Fails without `_able`, and if `_hear` does not call it."""
+    """Fails without `_able`, or if `_hear` does not call it: the inactive assignee remained."""
     old = hear()
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -645,7 +655,7 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails if `readable_by` counts ended links too."""
+    """Fails if `readable_by` also counts ended links between case and conversation."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     make_rule("lawyer", legal)
@@ -655,7 +665,7 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
-    """Fails if the status of the old page is written back: the customer's message was hidden."""
+    """Fails if claiming writes the old status back: the case with a new message stayed waiting."""
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)
     case.refresh_from_db()

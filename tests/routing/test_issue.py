@@ -104,7 +104,7 @@ def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> No
 
 
 def test_a_second_click_on_close_changes_nothing(as_: As, agent: User, seats: Issue) -> None:
-    """Fails if closing toggles: the second click reopened the issue."""
+    """Fails if the button toggles: the second click reopened the issue."""
     client = as_(agent)
     client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
     seats.refresh_from_db()
@@ -168,9 +168,9 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
     as_: As, agent: User, reader: User, sales: Department, seats: Issue,
     make_case: Callable[..., Case], say: Callable[..., Interaction],
 ) -> None:  # fmt: skip
-    """Each case is compared with what the page showed.
+    """A case with a new message since the page was loaded stays open.
 
-    Cases of other departments and closed ones are left out.
+    Closed cases and cases of other departments are not included.
     """
     mine, late = (make_case(by=name, issue=seats) for name in ("one", "two"))
     make_case(by="three", issue=seats, department=sales)

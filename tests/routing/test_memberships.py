@@ -1,4 +1,4 @@
-"""Memberships: set at the invitation and later, for all departments at once."""
+"""Memberships are set at the invitation and later, for all departments at once."""
 
 from __future__ import annotations
 

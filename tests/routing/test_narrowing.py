@@ -1,4 +1,4 @@
-"""Inbox filters that figures on other pages link to: by assignee, and cases that are not closed."""
+"""Inbox filters that other pages link to: one assignee, or all cases that are not closed."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def test_each_filter_narrows_the_list(
 def test_whoever_sees_everything_may_ask_for_anybodys_cases(
     cases: dict[str, Case], admin: User, supervisor: User, as_: Any
 ) -> None:
-    """An admin is a member of no department but may claim a case all the same."""
+    """An admin is a member of no department, but can be the assignee of a case."""
     Case.objects.filter(pk=cases["ann"].pk).update(assignee=admin)
     assert found(as_(supervisor), f"assignee={admin.pk}") == {"ann"}

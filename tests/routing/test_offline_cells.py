@@ -1,4 +1,4 @@
-"""Reading table cells: dates, numbers and addresses in any script, with clear errors."""
+"""Table cells: dates, numbers and addresses in any script, with clear errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the person of an offline item while the name is typed."""
+"""The person field of an offline contact: suggestions while the user types a name."""
 
 from __future__ import annotations
 

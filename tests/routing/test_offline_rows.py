@@ -87,7 +87,7 @@ def test_names_in_any_script_come_through(as_: As, agent: User) -> None:
 
 
 def test_one_bad_row_stores_nothing_and_loses_nothing(as_: As, agent: User) -> None:
-    """Fails if `entered` returns those of the valid rows."""
+    """Fails if `entered` returns the valid rows of a form with errors."""
     later = (timezone.now() + timedelta(days=2)).date().isoformat()
     form = cards(("Good", "Ann", "a@b.example"), ("", "عائشة", "call me", later), ("Also good",))
     page = as_(agent).post("/new/cards/", form)
@@ -117,7 +117,9 @@ def test_a_second_click_records_nothing_twice(as_: As, agent: User) -> None:
 
 
 def test_what_is_typed_into_an_old_form_is_recorded(as_: As, agent: User) -> None:
-    """The Back button brings the form back with its UUID: a different text is a different card."""
+    """The Back button shows the form with the same UUID; a different text is still a different
+    card.
+    """
     form = cards(("First",))
     as_(agent).post("/new/cards/", form)
     as_(agent).post("/new/cards/", form | {"text-0": "Second"})

@@ -154,7 +154,7 @@ def test_rules_move_in_their_order(
     client = as_(admin)
     client.post(f"/rules/{late.pk}/move/", {"to": "up"})
     assert list(RoutingRule.objects.all()) == [late, brand_rule]
-    client.post(f"/rules/{late.pk}/move/", {"to": "up"})  # it is already the first
+    client.post(f"/rules/{late.pk}/move/", {"to": "up"})  # it is already first
     assert list(RoutingRule.objects.all()) == [late, brand_rule]
     client.post(f"/rules/{late.pk}/move/", {"to": "down"})
     assert list(RoutingRule.objects.all()) == [brand_rule, late]

@@ -1,4 +1,4 @@
-"""The first rule that holds decides where a case goes; the others report why they did not."""
+"""The first rule that matches routes a case; the other rules report why they did not match."""
 
 from __future__ import annotations
 
