@@ -1,4 +1,4 @@
-"""Automatic mail, and which of our letters a bounce returns."""
+"""Automatic mail, and the recognition of the letter of ours that a bounce returns."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_machine_that_answers(head: str) -> None:
         "Subject: Out of the office furniture\nIn-Reply-To: <x@y>",
     ],
 )
-# Fails if `Precedence: list` or the suppress header counts as evidence of automatic mail.
+# Fails if `Precedence: list` or the suppress header counts as proof of automatic mail.
 def test_a_letter_that_is_work(head: str) -> None:
     assert heard(f"From: jo@customers.example\n{head}\n\nHello").kind == "message"
 
@@ -190,7 +190,7 @@ def test_a_letter_that_is_work(head: str) -> None:
     ],
 )
 def test_who_is_answered(head: str, author: str) -> None:
-    """A Reply-To beside a person's address could lead our answers to another person."""
+    """A Reply-To that differs from the sender could redirect our answers to another person."""
     assert heard(f"{head}\n\nHello").author.key == author
 
 

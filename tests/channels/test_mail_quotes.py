@@ -1,4 +1,4 @@
-"""Which part of a letter is new, and which part is quoted."""
+"""The new part and the quoted part of a letter."""
 
 from __future__ import annotations
 

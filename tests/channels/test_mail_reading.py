@@ -1,4 +1,4 @@
-"""Parsing the bytes of a letter: any charset, any nesting, and nothing that breaks the parser."""
+"""Parsing of raw letters: any charset and nesting, and no input that makes the parser fail."""
 
 from __future__ import annotations
 

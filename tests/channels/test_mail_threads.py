@@ -1,4 +1,4 @@
-"""Message-IDs: ours can be verified; threads follow ours, or else the letters of one author."""
+"""Message-IDs: ours are verifiable; threads follow our ids, otherwise one author's letters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_our_own_ids_are_known_again_and_no_others() -> None:
     assert ids.find_ours(f"{own}. It came back") == found
 
 
-# Fails if the mark does not cover the domain: the second id counted as ours.
+# Fails if the signature does not cover the domain: the second id was accepted as ours.
 def test_only_a_whole_id_of_this_domain_is_our_own() -> None:
     own = identity(US, outgoing())[0]
     assert ids.own_id(own, "skyward.example") == ids.own_id(own.upper(), "skyward.example")

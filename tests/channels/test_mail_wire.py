@@ -1,4 +1,4 @@
-"""What a mail server is sent, tested with a server that records it."""
+"""The bytes that are sent to a mail server, recorded by a test server."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_letter_leaves_for_the_address_as_it_is(sink: Any, to: str, told: str)
     assert [str(each) for each in letter["To"].addresses] == [told]
 
 
-# Fails with `formataddr` of the typed address, which refuses all but ASCII.
+# Fails with `formataddr` of the typed address, which accepts ASCII only.
 def test_our_own_domain_is_in_ascii_everywhere(sink: Any) -> None:
     send(sink, "jo@customers.test", us="care@straße.test")
     assert sink.told[0].lower() == "ehlo xn--strae-oqa.test"

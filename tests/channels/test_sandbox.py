@@ -1,4 +1,4 @@
-"""The sandbox must fail like a real network, or the other tests prove nothing."""
+"""The sandbox fails like a real network; without this, tests that use it would prove nothing."""
 
 from __future__ import annotations
 

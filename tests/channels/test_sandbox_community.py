@@ -1,4 +1,4 @@
-"""The simulated people of the sandbox: varied, repeatable, and never endless."""
+"""The simulated people of the sandbox: varied, repeatable, and limited in number of posts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_hour_does_not_look_like_a_loop_and_does_not_explode() -> None:
 
 
 def answered_back(answer: str, minutes: int, rng: Random) -> str:
-    """Return the key of the person's next post if they answer within that many minutes, or ""."""
+    """Return the key of the person's next post within that many minutes, or ""."""
     for minute in range(2, minutes):
         community.step(NOON + timedelta(minutes=minute), rng)
         said = Post.objects.filter(parent_key=answer, nonce="").first()

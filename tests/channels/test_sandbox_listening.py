@@ -1,4 +1,4 @@
-"""What a source finds in the sandbox, and how far one fetch goes."""
+"""The items that a source finds in the sandbox, and the limits of one fetch."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_long_past_comes_in_visits_of_five_hundred() -> None:
 
 
 def test_a_row_that_commits_after_a_later_one_is_still_heard() -> None:
-    """Fails if the listener reads only what is above its cursor."""
+    """Fails if the listener reads only rows above its cursor: rows that commit late were missed."""
     slow = connections["default"].copy()
     try:
         slow.set_autocommit(False)

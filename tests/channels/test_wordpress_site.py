@@ -1,4 +1,4 @@
-"""The REST API of a blog: found in either form, with a clear message for each refusal."""
+"""The REST API of a blog: found in either URL form, with a clear message for each refusal."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def comment(number: int, **facts: Any) -> dict[str, Any]:
 
 
 class Blog:
-    """A fake blog with as much as the listener asks for. comments: oldest first."""
+    """A fake blog with the endpoints that the listener uses. comments: oldest first."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.posts, self.comments = [POST], [comment(1)]
@@ -130,7 +130,7 @@ class TestHearing:
     def test_a_long_past_is_read_to_its_end_in_several_visits(
         self, server: HTTPServer, us: Credentials
     ) -> None:
-        """Fails if the floor moves up before its end is reached."""
+        """Fails if the lower limit moves up before the old posts are read to the end."""
         blog = Blog(server)
         blog.comments = [comment(number) for number in range(1, 2501)]
         heard: set[str] = set()
@@ -139,7 +139,7 @@ class TestHearing:
             batch = WordPressListener().listen(FetchRequest("", cursor, us))
             heard |= {item.key for item in batch.items}
             cursor = batch.cursor
-            # Meanwhile a reader writes a comment, and a moderator deletes one.
+            # Between two fetches a reader adds a comment and a moderator deletes one.
             blog.comments = [each for each in blog.comments if each["id"] % 500 != visits]
             blog.comments.append(comment(2500 + visits))
             if cursor["comments"] == {"floor": 2500}:
@@ -156,7 +156,7 @@ class TestHearing:
 
 
 class TestRefusals:
-    """Each way in which a blog may refuse, or answer nothing."""
+    """Each way in which a blog can refuse a request or not answer."""
 
     def ask(self, us: Credentials) -> ChannelError:
         with pytest.raises(ChannelError) as caught:

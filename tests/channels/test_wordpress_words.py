@@ -1,6 +1,6 @@
-"""The text sent to WordPress, and the identity of posts there.
+"""The text that is sent to WordPress, and the keys of posts there.
 
-The functions are pure and take any text and any guid.
+The functions are pure and accept any text and any guid.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class TestIdentity:
         ],
     )
     def test_no_site_speaks_for_another(self, guid: str) -> None:
-        """Fails if any host is accepted: a stranger's feed hid our posts."""
+        """Fails if any host is accepted: another site's feed could claim the keys of our posts."""
         assert place(guid, feed=FEED, by_wordpress=True) is None
 
     @given(st.text(max_size=60), st.booleans())

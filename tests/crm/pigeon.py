@@ -1,4 +1,4 @@
-"""A channel that scrm does not know: pigeon post. A loft opens to whoever knows its word."""
+"""A test channel that scrm itself does not know: pigeon post. Each loft has a password."""
 
 from __future__ import annotations
 

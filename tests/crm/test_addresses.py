@@ -1,4 +1,4 @@
-"""Changing a login address: one's own with the password, any user's by an admin."""
+"""Login addresses: users change their own with their password; admins change any address."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def change(browser: Client, email: str, password: str = PASSWORD) -> Any:
 
 
 def test_ones_own_is_changed_with_the_password(anna: User, as_: Any) -> None:
-    """Fails without `forget_old_addresses`: the old address still worked."""
+    """Fails without `forget_old_addresses`: the old address could still log in."""
     browser, old = as_(anna), anna.email
     assert change(browser, " Anna@Acme.Example ").status_code == 302
     anna.refresh_from_db()
@@ -89,7 +89,7 @@ def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
 def test_an_address_taken_since_the_check_is_refused_at_the_field(
     page: str, anna: User, admin: User, as_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`save` alone raises IntegrityError here, which would be answered with status 500."""
+    """Without this check `save` raises IntegrityError, and the page has status 500."""
     save = AddressForm.save
 
     def another_saves_first(form: AddressForm, commit: bool = True) -> User:

@@ -1,4 +1,4 @@
-"""Connecting a blog: checked before it is saved, errors at their field, its source added."""
+"""Connecting a blog: tested before it is saved, errors at their fields, and a source is added."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "abcd efgh ijkl mnop"
 
 
 class There:
-    """A fake blog: what it says of itself, and of the user who logs in."""
+    """A fake blog that describes itself and the user who logs in."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.address, api = server.url_for("/"), server.url_for("/wp-json/")
@@ -114,7 +114,7 @@ def test_trouble_stands_at_the_field_that_it_concerns(
 
 
 def test_the_same_blog_twice_is_refused_by_its_name(there: There, admin: User, as_: Any) -> None:
-    """Under another user too: one blog is one account."""
+    """One blog is one account, even with a login of another user."""
     as_(admin).post(NEW, there.typed(admin))
     there.me["id"] = 2
     answer = as_(admin).post(NEW, there.typed(admin))

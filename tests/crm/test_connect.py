@@ -1,4 +1,4 @@
-"""One page connects an account of any channel, also of one that only its package knows."""
+"""One page connects an account of any channel, including a channel that a plug-in adds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEW = "/our-accounts/new/pigeon/"
 
 @pytest.fixture(autouse=True)
 def pigeon_post(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Add the channel as a plug-in would be: by one line in the registry."""
+    """Register the channel as a plug-in would do: one entry in the registry."""
     monkeypatch.setitem(registry._KINDS, "pigeon", "tests.crm.pigeon")
     yield
     registry.channel.cache_clear()
@@ -145,7 +145,7 @@ def test_fields_of_a_line_stand_side_by_side(browser: Client) -> None:
 def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
     browser: Client, admin: User, page: str, facts: dict[str, str], field: str
 ) -> None:
-    """Fails with a crash if the unique constraint is left to itself."""
+    """Fails if the database alone checks uniqueness: the second request crashed."""
     network = facts.get("network", "pigeon")
     key = facts.get("self_key", "north")
     with ThreadPoolExecutor(1) as pool:
@@ -163,7 +163,7 @@ def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
 def test_a_password_that_is_saved_meanwhile_stays(
     browser: Client, admin: User, microblog: Account, page: str
 ) -> None:
-    """Fails if a name or a sending limit is saved with the row as it was read before."""
+    """Fails if the whole row is saved with a name or limit: an older password was written back."""
     facts = {"name": "New name", "owner": admin.pk, "per_hour": "7"}
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():

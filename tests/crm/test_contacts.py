@@ -73,7 +73,7 @@ def body(browser: Client, page: str, **query: Any) -> str:
 
 
 def shown(browser: Client, contact: Contact, **query: Any) -> list[str]:
-    """The texts on the timeline, from top to bottom."""
+    """Return the texts of the timeline, from top to bottom."""
     days = browser.get(contact.get_absolute_url(), query).context["days"]
     return [touch.interaction.text for _day, touches in days for touch in touches]
 
@@ -181,7 +181,7 @@ def test_a_restricted_conversation_shows_as_one_with_its_department_and_nothing_
 def test_asking_for_kinds_tells_nothing_about_a_restricted_conversation(
     agent: User, sales: Department, as_: Any, director: Contact, say: Any
 ) -> None:
-    """Fails if all interactions are searched, not only the readable ones."""
+    """Fails if the filter searches interactions that the user may not read."""
     give(say("My lawyer says", restricted_to=sales, kind="letter"), sales)
     say("A letter", kind="letter")
     browser = as_(agent)
@@ -502,7 +502,7 @@ def test_facts_are_edited(agent: User, as_: Any, director: Contact) -> None:
 def test_an_edit_of_what_changed_meanwhile_is_refused_with_both_shown(
     agent: User, as_: Any, director: Contact
 ) -> None:
-    """Fails if versions are not compared: the last edit replaced the other."""
+    """Fails if versions are not compared: the later edit silently replaced the earlier one."""
     browser, page = as_(agent), f"/contacts/{director.pk}/edit/"
     seen = browser.get(page).context["form"]["seen"].value()
     Contact.objects.filter(pk=director.pk).update(about="Theirs", kind="partner")

@@ -1,4 +1,4 @@
-"""One table says how a kind of interaction is called and drawn; everything else reads it."""
+"""One table holds the label and icon of each interaction kind; all other code reads the table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ ICONS = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static/icons.svg").read
 
 
 def written() -> Iterator[str]:
-    """The kinds that our code names where it makes something that becomes an interaction."""
+    """Yield each kind that our code passes to a constructor of an item, entry or offline
+    contact.
+    """
     for path in sources():
         for call in ast.walk(ast.parse(path.read_text())):
             name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
@@ -44,13 +46,13 @@ def test_every_kind_that_is_written_has_a_label_and_an_icon() -> None:
     found = set(written())
     assert {"post", "comment", "reply", "statement", "correction", "withdrawal"} <= found
     assert found | {AUTOMATIC} <= set(KINDS)
-    # These two are never recorded.
+    # Bounces and notices are never recorded as interactions.
     assert not {BOUNCE, NOTICE} & set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_label_of_its_own_and_an_icon_that_exists(kind: str) -> None:
-    """Fails with a label that another kind has, and with an icon that does not exist."""
+    """Fails if two kinds share a label, or if an icon does not exist."""
     assert [str(look.label) for look in KINDS.values()].count(kind_label(kind)) == 1
     assert kind_icon(kind) in ICONS
 
@@ -61,7 +63,7 @@ def test_a_kind_that_no_longer_exists_is_shown_by_its_name() -> None:
 
 @pytest.mark.django_db
 def test_forms_filters_and_rules_offer_every_offline_kind(agent: User) -> None:
-    """Fails if one of them has a list of its own."""
+    """Fails if a form, filter or rule has its own list of kinds."""
     offered = OfflineForm(user=agent).fields["kind"].choices  # type: ignore[attr-defined]
     assert [kind for kind, _label in offered] == list(OFFLINE_KINDS)
     tabs = OfflineForm(user=agent, initial={"kind": "other"}).fields["kind"].widget.choices  # type: ignore[attr-defined]

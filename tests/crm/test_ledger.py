@@ -1,4 +1,4 @@
-"""G17: not even raw SQL can edit the ledger, and changes of configuration are recorded."""
+"""G17: even raw SQL cannot edit the ledger, and each change of configuration is recorded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def record_of_a_day(
     service: Department,
     noon: datetime,
 ) -> Response:
-    """One row in each table of the ledger."""
+    """Create one row in each table of the ledger."""
     anna = Author("x", "anna")
     entry = Entry("x", "1", anna, "feed", "post", "public", "my words", other_address="ben@x.test")
     row = record([entry], now=noon)[0]
@@ -99,13 +99,13 @@ def changed(column: str) -> str:
 
 @pytest.mark.parametrize(("table", "column"), LEDGERS.items())
 def test_nobody_edits_the_ledger(table: str, column: str) -> None:
-    """Fails, for each table, if its triggers are disabled."""
+    """Fails if the triggers of any one table are disabled."""
     assert refused(f"UPDATE {table} SET {column} = {changed(column)}")
 
 
 @pytest.mark.parametrize("table", [*LEDGERS, "listening_mention", "responses_response"])
 def test_nobody_deletes_from_the_ledger(table: str) -> None:
-    """Fails, for each table, if its triggers are disabled."""
+    """Fails if the triggers of any one table are disabled."""
     assert refused(f"DELETE FROM {table}")
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"DELETE FROM {table}")
@@ -113,20 +113,20 @@ def test_nobody_deletes_from_the_ledger(table: str) -> None:
 
 @pytest.mark.parametrize(("table", "column"), BLANKABLE)
 def test_an_erasure_may_blank_the_words(table: str, column: str) -> None:
-    """Fails if erasures are refused as well."""
+    """An erasure may empty text columns. Fails if the triggers refuse erasures too."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused(f"UPDATE {table} SET {column} = ''")
 
 
 @pytest.mark.parametrize(("table", "column"), NAMED.items())
 def test_not_even_an_erasure_changes_anything_else(table: str, column: str) -> None:
-    """Fails, for each table, if its triggers are disabled."""
+    """Fails if the triggers of any one table are disabled."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET {column} = ''")
 
 
 def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
-    """Fails if erasures are refused as well."""
+    """Fails if the triggers refuse erasures too."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused("UPDATE routing_caseevent SET facts = '{}'")
     assert CaseEvent.objects.get().facts == {}
@@ -137,7 +137,7 @@ def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
     ["facts = '{\"reach\": 1}'", "facts = '[]'", "facts = facts - 'reach'", "facts = 'null'"],
 )
 def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> None:
-    """Fails if an erasure may write other facts, or if they may be emptied without one."""
+    """Fails if an erasure may write other facts, or if facts may be emptied without an erasure."""
     assert refused("UPDATE routing_caseevent SET facts = '{}'")
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE routing_caseevent SET {change}")
@@ -146,21 +146,21 @@ def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> Non
 
 @pytest.mark.parametrize("table", ["routing_rulerevision", "listening_topicrevision"])
 def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
-    """Fails if an erasure may change anything."""
+    """Fails if an erasure may change a revision."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET number = number + 1")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_leave_to_blank_ends_with_its_transaction() -> None:
-    """Fails if any value of `scrm.erasing` is accepted: the setting stays, with an empty value."""
+    """Fails if any value of `scrm.erasing` permits an erasure: after the transaction it is ""."""
     with transaction.atomic():
         sql("SET LOCAL scrm.erasing = 'on'")
     assert refused("UPDATE routing_caseevent SET why = ''")
 
 
 def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
-    """Fails if any value of `scrm.erasing` is accepted."""
+    """Fails if a value other than "on" permits an erasure."""
     for word in ("off", "", "true"):
         sql(f"SET LOCAL scrm.erasing = '{word}'")
         assert refused("UPDATE routing_caseevent SET why = ''")
@@ -198,7 +198,10 @@ def test_the_work_on_what_was_found_moves_on(noon: datetime) -> None:
     ],
 )
 def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
-    """P7: nobody becomes the author of another user's text either. Fails without `frozen`."""
+    """P7: neither the text nor the author of a response changes after the draft.
+
+    Fails if the trigger `frozen` is disabled.
+    """
     assert not refused("UPDATE responses_response SET text = 'a draft may change'")
     for state in ("held", "released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)
@@ -206,14 +209,20 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """Otherwise its text could be changed after it left. Fails without `never`."""
+    """A released response must not become an editable draft again.
+
+    Fails without the trigger `never`.
+    """
     for state in ("released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)
         assert refused("UPDATE responses_response SET state = 'draft'")
 
 
 def test_the_words_cannot_change_in_the_step_that_leaves_the_draft_behind() -> None:
-    """Fails with neither `never` nor the frozen text; one of the two is enough."""
+    """The change to a draft must not change the text in the same statement.
+
+    Fails if `never` and `frozen` are both disabled; one of the two is enough.
+    """
     sql("UPDATE responses_response SET state = 'released'")
     assert refused("UPDATE responses_response SET state = 'draft', text = 'other'")
 
@@ -249,7 +258,7 @@ def changes(name: str) -> int:
 def test_a_change_of_configuration_is_kept_even_by_raw_sql(
     table: str, change: str, log: str
 ) -> None:
-    """Fails, for each table, if its triggers are disabled."""
+    """Fails if the triggers of any one table are disabled."""
     before = changes(log)
     sql(f"UPDATE {table} SET {change}")
     assert changes(log) > before
@@ -266,7 +275,10 @@ def test_who_left_a_department_stays_on_record() -> None:
 
 
 def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
-    """Fails if every UPDATE of a source is tracked."""
+    """A fetch updates its source, but this is no change of configuration.
+
+    Fails if each UPDATE of a source is recorded.
+    """
     before = changes("listening.SourceChange")
     source = Source.objects.get()
     source.record_success(cursor={"seq": 7}, next_after=None, now=noon)
@@ -274,9 +286,9 @@ def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
 
 
 def test_no_secret_is_in_any_record_of_changes(microblog: Account) -> None:
-    """G14: checked by column names, and by a marker value in the rows.
+    """G14: no log has a secret column, and no row contains the marker value.
 
-    Fails if the secrets of accounts are tracked.
+    Fails if the secrets of accounts are recorded.
     """
     microblog.secrets = {"token": "canary-4711"}
     microblog.name = "renamed"

@@ -196,7 +196,7 @@ def test_the_last_admin_is_told_why_not_before_they_try(admin: User, as_: Any) -
 def test_a_deactivation_waits_for_who_works_on_their_case(
     admin: User, agent: User, service: Department, as_: Any
 ) -> None:
-    """Fails with FOR UPDATE on users: a deadlock, and one of the two got an error."""
+    """Fails with FOR UPDATE on users: a deadlock, and one of the two requests failed."""
     profile = Profile.objects.create(network="x", key="1")
     case = Case.objects.create(profile=profile, department=service, assignee=agent, status="open")
     browser = as_(admin)

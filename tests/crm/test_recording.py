@@ -1,4 +1,6 @@
-"""Recording in the ledger: one profile, one conversation and one row, in any order of arrival."""
+"""Recording in the ledger: one profile, one conversation and one row, whatever the arrival
+order.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_results_come_in_the_order_in_which_entries_were_given() -> None:
 def test_parent_and_answer_may_come_in_one_batch_in_any_order(
     order: Sequence[str], dated: str
 ) -> None:
-    """Fails if entries are sorted by time and key only: a parent without a date comes too late."""
+    """Fails if entries are sorted by time and key only: an undated parent was recorded after its
+    answer.
+    """
     moments = {
         "": (None, None),
         "both": (NOW - timedelta(minutes=2), NOW),
@@ -95,7 +99,7 @@ def test_a_thread_of_a_thousand_answers_is_written_in_its_order() -> None:
 
 
 def test_the_same_entry_twice_is_written_once() -> None:
-    """Fails if every entry is taken as new."""
+    """Fails if each entry counts as new."""
     first = write(said("1"), said("1"))
     again = write(said("1"))
     assert [row.interaction for row in first] == [again[0].interaction] * 2
@@ -104,7 +108,7 @@ def test_the_same_entry_twice_is_written_once() -> None:
 
 
 def test_what_stands_in_the_ledger_already_opens_no_second_conversation() -> None:
-    """Fails if a conversation is made for every entry, known or not."""
+    """Fails if a known entry also creates a conversation."""
     talk = write(said("1"))[0].conversation
     ours = said("2", None, direction="out")
     write(Entry(**{name: getattr(ours, name) for name in ours.__slots__} | {"conversation": talk}))
@@ -150,7 +154,7 @@ def test_who_a_profile_is_known_to_be_comes_back_with_the_row() -> None:
 
 
 def test_statements_do_not_depend_on_the_number_of_entries() -> None:
-    """Fails with one look-up per profile."""
+    """Fails if each profile is looked up separately."""
     counts = []
     for size in (10, 100, 500):
         entries = [said(f"{size}-{n}", f"{size}-{n // 2}") for n in range(size)]
@@ -163,7 +167,7 @@ def test_statements_do_not_depend_on_the_number_of_entries() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation() -> None:
-    """G4. Fails without `lock_workspace`: the second insert fails in its thread."""
+    """G4. Fails without `lock_workspace`: the second insert raised an error in its thread."""
     entries = [said(str(n % 5), visibility="private", thread_key="t") for n in range(20)]
     rows = at_once(*(lambda entry=entry: write(entry)[0] for entry in entries))
     assert Profile.objects.count() == Conversation.objects.count() == 1
@@ -174,7 +178,7 @@ def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation()
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_two_batches_with_the_same_20000_people_in_opposite_order_do_not_deadlock() -> None:
-    """G4. Fails without `lock_workspace`: both insert the same rows."""
+    """G4. Fails without `lock_workspace`: both transactions insert the same rows."""
     entries = [said(f"k{n}", f"p{n}") for n in range(20_000)]
     rows = at_once(lambda: write(*entries), lambda: write(*reversed(entries)))
     assert Profile.objects.count() == Interaction.objects.count() == 20_000

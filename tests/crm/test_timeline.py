@@ -1,4 +1,6 @@
-"""The timeline of a contact: its content, and that a long history costs as much as a short one."""
+"""The timeline of a contact: its content, and that its cost does not depend on the history's
+length.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,10 @@ def say(ron: Profile, noon: datetime) -> Say:
 
 @pytest.fixture
 def publish(say: Say, service: Department, admin: User, microblog: Account) -> Callable[..., Any]:
-    """Return a function that publishes a text to many people or to one, about a case or an
-    issue."""
+    """Return a function that publishes a text about a case or an issue.
+
+    The text is for one person or for many.
+    """
 
     def published(
         text: str, *, minute: int = 0, to: Profile | None = None, **about: Any
@@ -101,7 +105,7 @@ def test_what_we_said_to_many_is_on_it_once_where_it_answers_their_case_or_issue
 def test_a_reply_to_somebody_else_about_the_same_issue_is_not_on_it(
     director: Contact, ron: Profile, publish: Any, service: Department, admin: User
 ) -> None:
-    """Fails if every answer to the issue is on the timeline."""
+    """Fails if each reply about the issue appears: a reply to another person was shown."""
     issue = Issue.objects.create(name="Seat policy", owner=admin)
     amara = Profile.objects.create(network="x", key="8")
     Case.objects.create(profile=ron, department=service, issue=issue)
@@ -133,7 +137,7 @@ def test_pages_neither_lose_nor_double_what_was_said_at_the_same_moment(
 def test_a_long_history_is_read_from_its_newest_end_alone(
     director: Contact, ron: Profile, say: Say, agent: User
 ) -> None:
-    """Fails with an OR of both parts: all interactions were read."""
+    """Fails if one query joins both parts with OR: PostgreSQL read all interactions."""
     talk = say("the first of many").conversation
     Interaction.objects.bulk_create(
         Interaction(
@@ -163,7 +167,7 @@ def test_a_restricted_conversation_is_readable_by_its_department_alone(
     director: Contact, ron: Profile, say: Say, agent: User, outsider: User, sales: Department,
     supervisor: User,
 ) -> None:  # fmt: skip
-    """Fails if every interaction is readable."""
+    """Fails if all interactions are readable."""
     restricted(say, sales, ron)
     say("Hello")
     profiles = Profile.objects.of_contact(director)

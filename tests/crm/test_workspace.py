@@ -1,4 +1,4 @@
-"""The workspace: the organisation's name, time zone, handles and signature."""
+"""The workspace settings: organisation name, time zone, handles and signature."""
 
 from __future__ import annotations
 

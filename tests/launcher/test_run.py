@@ -1,4 +1,4 @@
-"""`make run`, with small processes in place of the real ones (see stand_in.py)."""
+"""`make run` with small processes instead of the real ones (see stand_in.py)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENV = {name: value for name, value in os.environ.items() if name not in GIVEN}
 
 
 class Machine:
-    """A data directory and a port for one or more runs of the stand-in."""
+    """A data directory and a port for one or more runs of the small processes."""
 
     def __init__(self, var: Path) -> None:
         self.var = var
@@ -91,7 +91,7 @@ def test_it_says_one_address_and_stops_everything_in_five_seconds(
     supervisor = machine.start()
     machine.says("logins: ('admin',)")
     assert machine.words.count("http://") == 1
-    # One of the processes ignores TERM, and so does its child in another session.
+    # One process ignores SIGTERM, and so does its child in another session.
     pids = machine.all_pids()
     assert len(pids) > 7
     began = time.monotonic()

@@ -1,6 +1,6 @@
-"""Fetches of a source: claimed, fetched without a transaction, stored with their cursor.
+"""Fetches of a source: claimed, run outside a transaction, stored together with the cursor.
 
-Items and cursor are stored together or not at all.
+Either all items and the cursor are stored, or nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HOUR = timedelta(hours=1)
 
 
 class Village:
-    """A listener that returns the given answers in turn and records its calls."""
+    """A listener that returns prepared answers in order and records its requests."""
 
     def __init__(self) -> None:
         self.answers: list[Batch | Exception | Callable[[], Batch]] = []
@@ -88,7 +88,7 @@ def item(key: str, **facts: Any) -> Item:
 
 
 def go(source: Source) -> Fetch | None:
-    """Fetch the source now, whenever it is due."""
+    """Make the source due, fetch it, and return the fetch."""
     Source.objects.filter(pk=source.pk).update(next_fetch_at=NOON - HOUR)
     done = fetch_source(Source.objects.get(pk=source.pk))
     source.refresh_from_db()
@@ -140,7 +140,7 @@ def test_a_network_that_asks_us_to_stay_away_is_obeyed(source: Source, village: 
 def test_in_its_first_day_a_source_is_visited_within_a_minute(
     source: Source, village: Village
 ) -> None:
-    """Fails if only the rhythm counts: the user who added the source waited five minutes."""
+    """Fails if only the interval counts: a user who had added a source waited five minutes."""
     source.created_at = NOON - timedelta(hours=23)
     source.save()
     village.says(item("1"))
@@ -157,7 +157,7 @@ def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, villag
 
 
 def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Village) -> None:
-    """Fails if places are not deduplicated and batches are not halved; one of the two is enough."""
+    """Fails if keys are not deduplicated and batches are not halved; one of the two is enough."""
     village.says(item("1"), item("1"))
     go(source)
     assert stored() == {"1"}
@@ -166,7 +166,7 @@ def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Vill
 def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
     source: Source, village: Village
 ) -> None:
-    """A Seen row outlives its mention. Fails if every listed item is taken as new."""
+    """A Seen row outlives its mention. Fails if each listed item counts as new."""
     Seen.objects.claim({(SCOPE, "old")})
     village.says(item("old"), item("new"))
     fetch = go(source)
@@ -190,13 +190,13 @@ def test_statements_do_not_depend_on_the_number_of_items(source: Source, village
 
 
 class PowerCut(BaseException):
-    """An exception that no handler catches, like SIGKILL."""
+    """An exception that no handler catches; it simulates SIGKILL."""
 
 
 def test_dying_between_fetch_and_store_loses_nothing(
     source: Source, village: Village, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the cursor moves before the items are stored."""
+    """Fails if the cursor is stored before the items."""
 
     def cut(*_: object, **__: object) -> None:
         raise PowerCut
@@ -221,7 +221,7 @@ def test_dying_between_fetch_and_store_loses_nothing(
 def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
     source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the transaction around `_keep`."""
+    """Fails without the transaction around `_keep`: items or cursor were stored alone."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("disk on fire")
@@ -247,7 +247,7 @@ def test_only_one_of_two_pollers_visits(source: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Village) -> None:
-    """G3, G8. Fails if `due` ignores the lease."""
+    """G3, G8. Fails if `due` ignores the lease: several workers fetched the source."""
     village.answers = [Batch(items=(item("1"),))] * 8
     done = at_once(*(lambda: fetch_source(Source.objects.get(pk=source.pk)) for _ in range(8)))
     assert len([fetch for fetch in done if fetch]) == 1
@@ -258,7 +258,7 @@ def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Villa
 def test_a_poller_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Fails without the fence: the late cursor overwrote the new one."""
+    """Fails without the fence: the late worker overwrote the new cursor."""
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -278,7 +278,7 @@ def test_a_poller_that_wakes_after_its_lease_changes_nothing(
 def test_a_failure_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Fails without the fence."""
+    """Fails without the fence: the late worker overwrote the new result with its error."""
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -298,7 +298,10 @@ def test_a_failure_that_wakes_after_its_lease_changes_nothing(
 def test_the_one_that_has_been_due_longest_is_next(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Neither name nor number counts. Fails if the first by name is taken."""
+    """The longest due source is fetched first, whatever its name or id.
+
+    Fails if sources are ordered by name.
+    """
     for name, hours in (("b", 1), ("a", 2), ("d", 3), ("c", 4)):
         make_source(address=name, next_fetch_at=NOON - hours * HOUR)
     make_source(address="later", next_fetch_at=NOON + HOUR)
@@ -312,10 +315,10 @@ def test_the_one_that_has_been_due_longest_is_next(
 def test_what_always_kills_its_worker_keeps_nobody_waiting(
     make_source: Callable[..., Source], village: Village, clock: Any
 ) -> None:
-    """Fails if the due time is not changed: after each lease the same source was first again."""
+    """Fails if the claim leaves the due time unchanged: the same source always came first again."""
     make_source(address="killer", next_fetch_at=NOON - 9 * HOUR)
     make_source(address="waits", next_fetch_at=NOON - HOUR)
-    assert Source.objects.start_fetch(now=datetime.now(UTC)).source.name == "killer"  # and it dies
+    assert Source.objects.start_fetch(now=datetime.now(UTC)).source.name == "killer"  # it dies now
     clock.shift(HOUR)
     village.answers = [Batch()]
     assert fetch_source().source.name == "waits"
@@ -327,7 +330,7 @@ def test_what_always_kills_its_worker_keeps_nobody_waiting(
 def test_pollers_at_once_take_one_source_each(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails without a lock: all took the first source."""
+    """Fails without a lock: all workers took the first source."""
     for number in range(8):
         make_source(address=str(number), next_fetch_at=NOON - HOUR)
     village.answers = [Batch()] * 8
@@ -384,7 +387,7 @@ def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
 def test_a_broken_listener_stops_only_itself(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails if only ChannelError is caught."""
+    """Fails if the fetch handles ChannelError only."""
     broken, sound = (
         make_source(address="https://a.example"),
         make_source(address="https://b.example"),
@@ -413,7 +416,7 @@ def test_a_channel_that_cannot_listen_says_so(
 def test_nul_and_lone_surrogates_are_gone_before_they_reach_the_database(
     source: Source, village: Village
 ) -> None:
-    """Fails without `storable`."""
+    """Fails without `storable`: PostgreSQL cannot store these characters."""
     author = Author("feed", "a\0b", name="An\ud800na")
     village.says(item("1\0", text="a\0b\udfffc", title="\ud83d", author=author))
     fetch = go(source)
@@ -432,7 +435,7 @@ def poison(key: str) -> Item:
 def test_a_poison_item_is_quarantined_and_the_others_are_stored(
     source: Source, village: Village, bad: set[int]
 ) -> None:
-    """Fails if batches are not halved."""
+    """Fails if batches are not halved: one bad item stopped all others."""
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
     fetch = go(source)
     assert fetch
@@ -445,9 +448,9 @@ def test_a_poison_item_is_quarantined_and_the_others_are_stored(
 
 
 def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, village: Village) -> None:
-    """PostgreSQL reports this as an operational error.
+    """PostgreSQL reports the oversized key as an operational error.
 
-    Fails if that is believed: the source stopped.
+    Fails if this counts as a failure of the database: the source stopped.
     """
     vast = "".join(chr(0x10000 + n * 977 % 0xF0000) for n in range(400))
     village.says(item(vast, scope=vast[::-1]), item("1"))
@@ -460,7 +463,7 @@ def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, villag
 def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
     source: Source, village: Village
 ) -> None:
-    """Fails if `_keep` ignores the items that the listener quarantined."""
+    """Fails if `_keep` ignores the items that the listener could not read."""
     village.says(item("1"), unreadable=(UnreadableItem(b"<entry", "no end"),))
     fetch = go(source)
     assert fetch
@@ -487,7 +490,7 @@ EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 def test_an_absurd_date_breaks_nothing(
     source: Source, village: Village, moment: datetime, zone: str, settings: Any
 ) -> None:
-    """Fails if the date is stored as it came: year 1 in the far east is before Christ in UTC."""
+    """Fails if dates are stored unchanged: year 1 at UTC+14 is before year 1 in UTC."""
     settings.TIME_ZONE = zone
     village.says(item("absurd", occurred_at=moment), item("1"))
     fetch = go(source)
@@ -545,7 +548,7 @@ def test_backlog_is_brought_in_on_demand(source: Source, village: Village) -> No
 def test_a_second_source_sights_the_same_mention(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails with neither the look-up of sightings nor ON CONFLICT: the third was quarantined.
+    """Fails without the look-up of sightings and ON CONFLICT: the third item was quarantined.
 
     One of the two is enough.
     """
@@ -562,9 +565,9 @@ def test_a_second_source_sights_the_same_mention(
 def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails if it is not processed again.
+    """A mention is processed again when a source that is addressed to us also lists it.
 
-    Fails also if its attempts are not reset, because it would be given up.
+    Fails if it is not processed again, or if its attempts are not reset: it would be quarantined.
     """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     for source in (talk, ours):
@@ -580,7 +583,7 @@ def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
 def test_what_is_being_worked_on_is_left_to_its_worker(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails if a mention that was never processed is reset as well."""
+    """Fails if a mention is reset while a worker processes it for the first time."""
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     village.says(item("1"))
     go(talk)
@@ -594,7 +597,7 @@ def test_what_is_being_worked_on_is_left_to_its_worker(
 def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """G4. Fails with a deadlock if `Seen.claim` does not sort."""
+    """G4. Fails with a deadlock if `Seen.claim` does not sort the keys."""
     keys = [(SCOPE, f"k{n}") for n in range(20_000)]
     gate = Barrier(2)
 
@@ -616,7 +619,7 @@ def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
 def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     make_source: Callable[..., Source], village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with a deadlock if the rows of each chunk are written in the order of their hashes."""
+    """Fails with a deadlock if each chunk is written in the order of the hashes."""
     items = [item(f"{n:03}") for n in range(600)]
     first_stored, claim = Event(), SeenManager.claim
 
@@ -626,7 +629,7 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
             return claim(manager, places)
         fresh = claim(manager, places)
         first_stored.set()
-        time.sleep(0.5)  # the other fetch meets the rows that this one holds
+        time.sleep(0.5)  # now the other fetch has to wait for these rows
         return fresh
 
     monkeypatch.setattr(SeenManager, "claim", in_turn)
@@ -669,7 +672,10 @@ def test_a_file_is_stored_once_however_often_its_letter_is_found(
 def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the cleanup finds the file. Fails if files are stored in the transaction of the fetch."""
+    """A failed fetch leaves an attachment row, so that the cleanup finds the file.
+
+    Fails if files are stored in the transaction of the fetch.
+    """
     monkeypatch.setattr("listening.fetch._sight", lambda *_: 1 / 0)
     village.says(letter())
     done = go(source)

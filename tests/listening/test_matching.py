@@ -1,4 +1,6 @@
-"""Topics match whole words and phrases in any script, with their places in the original."""
+"""Topics match whole words and phrases in any script and report their places in the original
+text.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def _match(query: TopicQuery, text: str, title: str = "") -> list[Hit]:
 
 
 def _found(term: str, text: str) -> list[str]:
-    """The parts of the original text that `term` matches."""
+    """Return the parts of the original text that `term` matches."""
     hits = _match(TopicQuery(1, any_of=(term,)), text)
     return [text[span.start : span.end] for hit in hits for span in hit.spans]
 

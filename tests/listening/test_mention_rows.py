@@ -1,4 +1,4 @@
-"""The list of mentions: all of them, or those that a figure of the map counted."""
+"""The list of mentions: all mentions, or those behind a figure of the map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics are read again exactly when one of them was changed, by whatever statement."""
+"""Topics are reloaded exactly when one of them was changed, by any statement."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ class AfterAnyChanges(TestCase):
     def test_the_matcher_is_that_of_the_topics_as_they_are(
         self, steps: list[tuple[str, str, bool]]
     ) -> None:
-        """Some of the changes are rolled back.
+        """The matcher matches the present topics after any changes, some of which are rolled back.
 
-        Fails without the trigger. Fails also with a number that each change increases: a change
-        that was rolled back gave its number to another change.
+        Fails without the trigger. Fails also if each change increases a counter: after a rollback
+        another change got the same number.
         """
         owner = User.objects.create_user("owner@scrm.example")
         for change, word, stays in steps:
@@ -106,7 +106,7 @@ class AfterAnyChanges(TestCase):
 
 @contextmanager
 def elsewhere() -> Iterator[Any]:
-    """A connection of another process, in a transaction of its own."""
+    """Open a connection as another process has it, in its own transaction."""
     other = connection.copy()
     other.set_autocommit(False)
     try:
@@ -118,7 +118,7 @@ def elsewhere() -> Iterator[Any]:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_another_process_changes_counts_from_its_commit(brand: Topic) -> None:
-    """Fails without the trigger."""
+    """Fails without the trigger: changes of other processes were not noticed."""
     assert hits() == []
     with elsewhere() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""A day that includes a case of every kind, made in the same way as real work."""
+"""A day with a case of each kind, created by the product's own functions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _listen(*, and_route: bool = True) -> None:
 
 
 def _said_yesterday(agent: User) -> None:
-    """Find, route and answer a post on the day before, so that no figure of today counts it."""
+    """Find, route and answer a post yesterday, so that no figure of today may count it."""
     community.post(NETWORK, "old", "@SkywardAir yesterday's bag")
     _listen()
     case = Case.objects.get()
@@ -79,7 +79,7 @@ def _case_of(who: str) -> Case:
 
 
 def _they_are_of_all_sorts(sales: Department) -> None:
-    """Link one case to a contact, make one late, and move one to another department."""
+    """Link one case to a contact, make one overdue, and transfer one to another department."""
     ann = Contact.objects.create(name="Ann")
     _case_of("ann").profile.link_to(ann, by=None, evidence="Said so.")
     Case.objects.filter(profile__key="bob").update(due_at=timezone.now() - timedelta(hours=3))

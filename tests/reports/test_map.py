@@ -50,8 +50,7 @@ def rows_behind(browser: Client, figure: Figure) -> int:
 def test_each_figure_opens_the_rows_that_it_counts(
     who: str, busy_day: None, as_: As, request: pytest.FixtureRequest
 ) -> None:
-    """Fails without `visible_to` in one of the counts, and if a parameter is missing from a
-    link."""
+    """Fails if a count lacks `visible_to`, or if a link lacks a parameter."""
     browser = as_(request.getfixturevalue(who))
     found = shown(browser)
     assert len(found) >= 10
@@ -102,9 +101,9 @@ def test_the_oldest_is_told_in_one_unit(noon: datetime) -> None:
 
 
 def test_a_day_is_a_day_of_the_workspace(agent: User, as_: As, busy_day: None) -> None:
-    """Fails without the time zone middleware."""
+    """Fails without the time zone middleware: the day began at midnight UTC."""
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
-    midnight_there = datetime(2026, 3, 4, 11, tzinfo=UTC)  # thirteen hours ahead
+    midnight_there = datetime(2026, 3, 4, 11, tzinfo=UTC)  # this zone is thirteen hours ahead
     Case.objects.update(last_inbound_at=midnight_there - timedelta(minutes=1))
     Case.objects.filter(profile__key="ann").update(last_inbound_at=midnight_there)
     with time_machine.travel(midnight_there + timedelta(hours=1), tick=False):
