@@ -1,4 +1,4 @@
-"""Shared fixtures: users named by their role, their departments, first rows of most tests."""
+"""Shared fixtures: users named after their role, their departments, and common first rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scrm.bus.breaker import Patience
 from scrm.db import high_water_mark
 
 ROOT = Path(__file__).parent
-# Not part of `make check`, which should take less than a minute; `make test` runs everything.
+# These tests are not part of `make check`, which should take under a minute; `make test` runs all.
 SLOW = {
     "test_access.py", "test_batch.py", "channels/test_sandbox.py",
     "channels/test_sandbox_community.py", "channels/test_sandbox_listening.py",
@@ -42,7 +42,7 @@ SLOW = {
 }  # fmt: skip
 
 
-# A busy machine must not fail a test.
+# No deadline: tests must also pass on a busy machine.
 hypothesis.settings.register_profile(
     "scrm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -57,15 +57,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @receiver(post_migrate)
 def record_the_place(sender: Any, **_: object) -> None:
-    """Write the row of this database again, because the flush after a transactional test removes
-    it."""
+    """Create the row of this database again: the flush after a transactional test removes it."""
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Reset the circuit breakers, so that no test inherits an open one from an earlier test."""
+    """Reset the circuit breakers, so that none is still open from an earlier test."""
     for module in (nudge, live, high_water_mark):
         monkeypatch.setattr(module, "_patience", Patience())
     settings.WITNESS_DIR = None
@@ -73,7 +72,7 @@ def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 @pytest.fixture
 def service(db: None, admin: User) -> Department:
-    """Customer service: the department of most users, and the fallback of all routing."""
+    """Customer service: the department of most users, and the fallback department."""
     return Department.objects.create(name="Customer service", owner=admin, is_fallback=True)
 
 
@@ -126,7 +125,7 @@ def _member(email: str, name: str, department: Department, role: str) -> User:
 
 @pytest.fixture
 def as_() -> Callable[[User], Client]:
-    """Return a function that opens a test client in which a user is logged in."""
+    """Return a function that returns a test client in which the given user is logged in."""
 
     def browser(user: User) -> Client:
         client = Client()
@@ -138,7 +137,7 @@ def as_() -> Callable[[User], Client]:
 
 @pytest.fixture
 def microblog(service: Department, admin: User) -> Account:
-    """Our account on the microblog of the sandbox, which customer service may use."""
+    """Our microblog account in the sandbox; customer service may use it."""
     account = Account.objects.create(
         kind="sandbox",
         network="sandbox.microblog",

@@ -15,10 +15,10 @@ from django.db import connections
 def killed_at(where: str, when: str, work: Callable[[], object]) -> int:
     """Run `work` in a process that is killed "before" or "after" a step. Return the signal.
 
-    where: "module:owner.name". The process is a fork. A result of 0 says that the step was never
+    where: "module:owner.name". The process is a fork. The result 0 means that the step was not
     reached.
     """
-    connections.close_all()  # a forked child must not share a socket to the database
+    connections.close_all()  # a forked child must not share the parent's database socket
     child = os.fork()
     if child == 0:
         try:

@@ -1,7 +1,7 @@
-"""Record which rows each transaction locks, in order, and check it against the lock order.
+"""Record which rows each transaction locks, in order, and compare this with the lock order.
 
-A test that runs inside a transaction is divided by its outermost savepoints: each is what the
-product calls a transaction. The order and its reasons are in `docs/decisions/0014-lock-order.md`.
+A test that runs inside a transaction is divided by its outermost savepoints: each of them is a
+transaction of the product. The order and its reasons are in `docs/decisions/0014-lock-order.md`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ONE = re.compile(r"\"id\" = %s")
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that locks rows. kind: its first word or two."""
+    """A statement that locks rows. kind: its first one or two keywords."""
 
     kind: str
     table: str
@@ -59,7 +59,7 @@ class Statement:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether its rows must be locked by key."""
+        """Whether the rows of this table must be locked in the order of their keys."""
         return RANKS.get(self.table, DELIVERY + 1) <= DELIVERY
 
     @property
@@ -76,9 +76,9 @@ class Statement:
 
 
 def parse(sql: str) -> Statement | None:
-    """Return the statement if it locks rows of a table in the lists above.
+    """Return the statement if it locks rows of a listed table, otherwise None.
 
-    One that writes is made to return the rows that it wrote.
+    A writing statement gets a RETURNING clause, so that the written rows are known.
     """
     if "pg_advisory_xact_lock" in sql:
         return Statement("advisory", LEDGER, sql)
@@ -92,7 +92,7 @@ def parse(sql: str) -> Statement | None:
 
 @dataclass
 class Transaction:
-    """The rows that it holds, and those tables and keys that it had to wait for, in order."""
+    """The locked rows of one transaction, and the locks that it could have waited for, in order."""
 
     held: set[tuple[str, Any]] = field(default_factory=set)
     taken: list[tuple[str, Any]] = field(default_factory=list)
@@ -129,24 +129,27 @@ class Recorder:
         if keys == [None] and (one := _ONE.search(sql)):
             keys = [params[sql[: one.start()].count("%s")]]
         if newest is not None:
-            # Nobody else sees a new row. One that an upsert found is locked as by an update.
+            # Others cannot see a new row. An upsert locks a row that it finds like an update.
             transaction.hold(statement.table, [key for key in keys if not key or key > newest])
         self._take(transaction, statement, keys)
         return result
 
     def saw(self, *tables: str) -> bool:
-        """Whether rows of all these tables were locked."""
+        """Return whether rows of all these tables were locked."""
         return set(tables) <= self.seen
 
     def _current(self) -> Transaction | None:
         names = connection.savepoint_ids[self.outer :]
         if names and names[0]:
             return self.transactions.setdefault(names[0], Transaction())
-        # A statement that is a transaction of its own.
+        # A statement outside an atomic block is its own transaction.
         return Transaction() if names or self.own_statements else None
 
     def _newest(self, table: str) -> Any:
-        """The highest key of the table, read past Django, which does not see this statement."""
+        """Return the highest key of the table.
+
+        The query bypasses Django's wrapper, so it is not recorded itself.
+        """
         column = "response_id" if table == "responses_approvalrequest" else "id"
         with connection.connection.cursor() as cursor:
             cursor.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{table}"')
@@ -159,11 +162,11 @@ class Recorder:
         if fresh:
             self.seen.add(table)
         if statement.skips:
-            # It never waits, so its place does not matter.
+            # A statement with SKIP LOCKED never waits, so its place in the order does not matter.
             transaction.hold(table, fresh)
             return
         if statement.kind != "SELECT" and statement.is_in_order:
-            fresh.sort()  # written in any order, but locked in this one
+            fresh.sort()  # the rows are locked in key order before they are written
         elif statement.kind != "SELECT" and len(fresh) > 1 and statement.is_ranked:
             self._violate("Several rows are changed that were not locked in order", statement)
         for key in fresh:
@@ -174,7 +177,7 @@ class Recorder:
             transaction.taken.append((table, key))
 
     def _check(self, statement: Statement) -> None:
-        """Check a SELECT that locks, whichever rows it finds."""
+        """Check the form of a locking SELECT, whatever rows it finds."""
         if statement.kind != "SELECT":
             return
         if statement.is_plain and (statement.is_ranked or statement.table in FREE):
@@ -185,7 +188,7 @@ class Recorder:
             self._violate("Several rows are locked in no order", statement)
 
     def _why_not(self, transaction: Transaction, table: str, key: Any) -> str:
-        """Why this row must not be waited for now; "" if it may."""
+        """Return why the transaction must not wait for this row now, or "" if it may."""
         alone = (LEDGER, 0) not in transaction.held
         rank = RANKS.get(table)
         ranked = [(RANKS[name], row) for name, row in transaction.taken if name in RANKS]
@@ -210,7 +213,7 @@ class Recorder:
 
 
 def _keys(cursor: Any) -> list[Any]:
-    """The keys in the result of a statement, which is left as if nobody had read it."""
+    """Return the keys in a result; the cursor is reset, so that the caller can read it too."""
     if cursor.description is None or not cursor.rowcount:
         return []
     names = [column.name for column in cursor.description]
@@ -223,9 +226,9 @@ def _keys(cursor: Any) -> list[Any]:
 
 @contextmanager
 def recorded_locks(*, own_statements: bool = False) -> Iterator[Recorder]:
-    """Record the locks of this block; fail at its end if one was taken out of order.
+    """Record the locks in this block and fail at its end if a lock was taken out of order.
 
-    own_statements: also record statements outside any transaction of the product.
+    own_statements: also record statements outside the product's transactions.
     """
     assert connection.in_atomic_block, "The recorder needs a test inside a transaction."
     recorder = Recorder(len(connection.savepoint_ids), own_statements)

@@ -57,9 +57,10 @@ def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.0
 
 
 def slowdown(seconds: float = 0.2) -> float:
-    """How many times slower this process runs than on an idle machine, where the result is 1.
+    """Return how many times slower this process runs than on an idle machine.
 
-    It is the elapsed time divided by the processor time of `seconds` of computing.
+    The result is the elapsed time divided by the processor time of `seconds` of computing; 1 is
+    normal.
     """
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < seconds:
@@ -126,14 +127,14 @@ class Machine:
         }
 
     def start(self, name: str) -> None:
-        """Start a process, also one that has ended. Return before it is ready."""
+        """Start a process that is new or has ended. Return before it is ready."""
         with self.log(name).open("ab") as log:
             self.children[name] = processes.spawn(
                 self.commands[name], env=self.env, cwd=settings.BASE_DIR, output=log
             )
 
     def kill(self, name: str) -> None:
-        """Send SIGKILL to a process and its pool, so that nothing is cleaned up."""
+        """Send SIGKILL to a process and its pool, so that no cleanup runs."""
         child = self.children.pop(name)
         processes.send([child.pid], signal.SIGKILL, group=True)
         child.wait()
@@ -143,9 +144,9 @@ class Machine:
         self.start(name)
 
     def until(self, check: Callable[[], T], *, within: float = 30) -> T:
-        """Wait like `eventually`, and restart each process that ends meanwhile, as `make run` does.
+        """Wait like `eventually`, and restart each process that ends, as `make run` does.
 
-        A worker that loses Redis while it reconnects to it gives up and ends.
+        A worker that loses Redis while it reconnects gives up and ends.
         """
         return eventually(lambda: self._revive() or check(), within=within)
 
@@ -155,11 +156,11 @@ class Machine:
                 self.start(name)
 
     def pids(self) -> list[int]:
-        """The ids of all running processes, including those of the pools."""
+        """Return the ids of all running processes, including the pools."""
         return processes.marked(self.mark)
 
     def stop(self) -> None:
-        """End all processes, first gently and then by force."""
+        """End all processes: first with SIGTERM, then with SIGKILL."""
         leaders = [child.pid for child in self.children.values()]
         processes.end(leaders, within=STOP_WITHIN)
         processes.end_marked(self.mark, within=0.2)
@@ -173,7 +174,7 @@ class Machine:
         eventually(lambda: Heartbeat.objects.filter(name="tick", at__gt=since), within=within)
 
     def queued(self) -> int:
-        """The number of messages that wait in Redis."""
+        """Return the number of messages that wait in Redis."""
         with redis.Redis.from_url(self.redis.url) as client:
             return sum(int(client.llen(queue)) for queue in QUEUES)
 
@@ -181,7 +182,7 @@ class Machine:
         return self.place / f"{name}.log"
 
     def words(self) -> str:
-        """The last log lines of every process."""
+        """Return the last log lines of each process."""
         logs = {name: self.log(name) for name in self.commands if self.log(name).exists()}
         return "\n".join(
             f"--- {name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-60:])
@@ -190,14 +191,14 @@ class Machine:
 
 
 def database_url() -> str:
-    """The URL of the test's own database, for another process."""
+    """Return the URL of the test database, for another process."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
 
 
 @contextmanager
 def nudging(url: str) -> Iterator[None]:
-    """Send the Celery messages and live events of this process to that Redis."""
+    """Let this process send its Celery messages and live events to that Redis."""
     before = app.conf.broker_url
     with override_settings(REDIS_URL=url):
         _connect(url)
@@ -209,5 +210,5 @@ def nudging(url: str) -> Iterator[None]:
 
 def _connect(url: str) -> None:
     app.conf.broker_url = url
-    app._after_fork()  # drops its connections, so that the next one goes to the new address
+    app._after_fork()  # close the connections, so that the next one uses the new address
     live._publisher.cache_clear()

@@ -1,4 +1,4 @@
-"""Use pages like a user: open one, change fields of its form, press its button."""
+"""Use pages as a user does: open a page, change fields of a form, press a button."""
 
 from __future__ import annotations
 

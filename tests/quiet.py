@@ -1,4 +1,4 @@
-"""A kind of channel that never finds anything, for workers that a test starts with `-I`."""
+"""A channel that never finds an item, for workers that a test starts with `-I`."""
 
 from __future__ import annotations
 

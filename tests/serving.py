@@ -1,4 +1,4 @@
-"""A web server in a thread of the test, for behaviour that only raw connections can show."""
+"""A web server in a thread, for tests of behaviour that needs raw connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scrm.web.http_protocol import Protocol
 
 @dataclass
 class Serving:
-    """The port and the server, with its open connections."""
+    """The port, the server and its open connections."""
 
     port: int
     server: uvicorn.Server
@@ -38,7 +38,7 @@ class Serving:
     def ask(self, *pieces: bytes) -> bytes:
         """Send these pieces on one connection.
 
-        Return all that arrives until the server closes it or stops sending.
+        Return all received bytes until the server closes the connection or stops sending.
         """
         with self.connect() as sock:
             for piece in pieces:
@@ -48,7 +48,7 @@ class Serving:
 
 
 def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
-    """Read until the connection ends, or until nothing arrives for `within` seconds."""
+    """Read until the connection ends, or until no byte arrives for `within` seconds."""
     sock.settimeout(10)
     found = b""
     try:
@@ -61,7 +61,7 @@ def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
 
 
 def statuses(answer: bytes) -> list[int]:
-    """The status codes of all answers in these bytes."""
+    """Return the status codes of all responses in these bytes."""
     return [int(piece[:3]) for piece in answer.split(b"HTTP/1.1 ")[1:]]
 
 

@@ -1,8 +1,8 @@
-"""G12: every URL is requested by every role, from one table. A URL missing from it fails the build.
+"""G12: one table says what each role gets at each URL; a URL that is missing fails the build.
 
-Fails if `visible_to` returns everything, if `admin_only` lets every user through, without
-`LoginRequiredMiddleware`, if readers may act wherever they may read (`workable_by`), and if a URL
-is added.
+Fails if `visible_to` returns all rows, if `admin_only` admits each user, without
+`LoginRequiredMiddleware`, if read-only members may act where they may read (`workable_by`), and if
+a new URL is not in the table.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ from routing.models import Case, Issue, RoutingRule, SavedView
 from routing.rules import Facts
 from scrm.channels.base import Author
 
-pytestmark = pytest.mark.django_db  # without it pytest-django creates no test database at all
+pytestmark = pytest.mark.django_db  # without this, pytest-django creates no test database
 
 ROLES = ("stranger", "outsider", "reader", "agent", "lead", "supervisor", "admin")
 """The outsider is an agent of another department."""
 
-# One letter per role, in the order of ROLES: `.` allowed, `L` sent to the login, `3` told that the
-# page is not for this role (403), `4` not told that the page exists (404).
+# One letter per role, in the order of ROLES: `.` allowed, `L` redirected to the login, `3` refused
+# with an explanation (403), `4` page not found (404).
 ANYONE = "......."
 STAFF = "L......"
 WORKERS = "L.3...."  # staff with work in any department; readers only read
@@ -179,7 +179,7 @@ def test_the_table_names_every_url() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One object of each kind, in customer service, made once. Each request is rolled back."""
+    """One object of each kind in customer service, created once; each request is rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield build()
         transaction.set_rollback(True)
@@ -370,9 +370,9 @@ def test_who_may_act(world: World, name: str, rights: str) -> None:
 
 
 def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
-    """The agent who transferred it keeps reading it.
+    """An agent who transferred a case can read it until it is done.
 
-    Fails if transferred cases are left out, and if they stay visible for good.
+    Fails if transferred cases are invisible, or if they stay visible for ever.
     """
     with transaction.atomic():
         agent, admin = world.people["agent"], world.people["admin"]

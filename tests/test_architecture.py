@@ -66,7 +66,7 @@ def test_imports_follow_foreign_keys() -> None:
 
 
 def imports() -> dict[str, set[str]]:
-    """Module → the modules of ours that it imports, `TYPE_CHECKING` blocks included."""
+    """Return each module → the modules of ours that it imports, `TYPE_CHECKING` blocks included."""
     paths = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
         for path in sources()
@@ -108,9 +108,9 @@ def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() ->
 
 
 def names_added_from_above() -> dict[str, set[str]]:
-    """App → names of reverse accessors and queries that higher apps add to models of lower ones.
+    """Return app → names of reverse accessors and lookups that other apps add to models.
 
-    A name is forbidden in an app if every app that adds it is higher.
+    A name is forbidden in an app if only higher apps add it.
     """
     relations = [
         (relation.related_model._meta.app_label, {relation.get_accessor_name(), relation.name})
@@ -126,7 +126,9 @@ def names_added_from_above() -> dict[str, set[str]]:
 
 
 def uses(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, name) of each attribute, and of each part of a lookup such as `case__profile`."""
+    """Return (line, name) of each attribute and of each part of a lookup such as
+    `case__profile`.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute):
             yield node.lineno, node.attr
@@ -162,7 +164,7 @@ def test_every_question_to_the_apps_above_has_an_answer(declared: ModuleType) ->
 
 
 def test_every_nudged_task_is_registered() -> None:
-    """Tasks are started by name. Fails if two letters of a name are swapped."""
+    """Tasks are started by name. Fails if a name in a nudge is misspelt."""
     current_app.loader.import_default_modules()
     nudged = {
         name
@@ -215,7 +217,7 @@ def test_no_line_of_a_template_is_longer_than_160_characters() -> None:
 
 @pytest.mark.parametrize("name", ["utils", "common", "core", "helpers", "services", "managers"])
 def test_no_room_without_a_purpose(name: str) -> None:
-    """Fails with a scrm/utils.py."""
+    """Fails with a module scrm/utils.py."""
     assert [str(path) for path in sources() if path.stem == name or name in path.parts] == []
 
 
@@ -225,9 +227,9 @@ def test_the_pipeline_fits_on_one_screen() -> None:
 
 
 def test_no_function_imports_late() -> None:
-    """A late import hides an import cycle; only the channel registry loads SDKs late.
+    """A late import hides an import cycle; only the channel registry may import SDKs late.
 
-    Fails with an import in a function.
+    Fails with an import inside a function.
     """
     late = [
         f"{path.relative_to(ROOT)}:{inner.lineno}"
@@ -240,7 +242,7 @@ def test_no_function_imports_late() -> None:
 
 
 def test_no_test_is_hollow() -> None:
-    """Each test asserts something itself or through a helper whose name says so.
+    """Each test asserts something, directly or through a helper whose name says so.
 
     Fails with a test that only prints.
     """

@@ -338,15 +338,16 @@ def test_the_table_names_every_form() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One object of each kind, made once. Each request is rolled back."""
+    """One object of each kind, created once; each request is rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield furnished(build())
         transaction.set_rollback(True)
 
 
 def furnished(world: World) -> World:
-    """Add what the forms name besides: an account that can send, and the values that each page
-    showed."""
+    """Add further rows that the forms need: an account that can send, and the values of each
+    page.
+    """
     admin, ids = world.people["admin"], world.ids
     service = Department.objects.get(pk=ids["department"])
     speaking = Account.objects.create(
@@ -374,7 +375,7 @@ def furnished(world: World) -> World:
 
 
 class OpenSite:
-    """A blog that accepts every login and answers each request with the same row."""
+    """A fake blog that accepts each login and returns the same row for each request."""
 
     host = "b.example"
 
@@ -393,9 +394,9 @@ class OpenSite:
 
 @pytest.fixture
 def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client of an admin that reports a crash as a status.
+    """An admin's client that reports a crash as a status code.
 
-    Look-ups outside are replaced by fixed results.
+    Network look-ups are replaced by fixed results.
     """
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
@@ -408,7 +409,7 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
-    """The fields of a form, percent-encoded."""
+    """Return the fields of a form, percent-encoded."""
     typed = {field: str(value) for field, value in TYPED[name].items()}
     named = {field: ids[value[1:]] for field, value in typed.items() if value.startswith("@")}
     return {field: quote(str(value)) for field, value in (typed | named).items()}
@@ -417,7 +418,7 @@ def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
 def post(
     browser: Client, name: str, fields: dict[str, str], ids: dict[str, Any], after: str = ""
 ) -> int:
-    """Return the higher status: of the post, or of the page that is requested afterwards."""
+    """Return the higher status code: of the post, or of the page that is requested afterwards."""
     body = "&".join(f"{field}={value}" for field, value in fields.items())
     url, _, kind = name.partition(" ")
     ids = ids | {"kind": kind}
@@ -441,9 +442,10 @@ def crashes(answers: Iterable[tuple[str, int]]) -> list[str]:
 
 @pytest.mark.parametrize("name", TYPED)
 def test_the_form_is_accepted_as_it_stands(world: World, browser: Client, name: str) -> None:
-    """Otherwise the tests below would prove nothing about the code after the form's first error.
+    """A form with valid values must be accepted.
 
-    409 says that the form's work was already done; this is checked last.
+    Otherwise the tests below would never reach the code after the form's first error. A 409 means
+    that the form's work was already done; this is checked last.
     """
     assert post(browser, name, filled(name, world.ids), world.ids) in {200, 302, 409}
 
@@ -468,8 +470,7 @@ def test_an_odd_value_in_a_query(world: World, browser: Client, name: str, field
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, zone: str) -> None:
-    """At the ends of the calendar a day more or less, or the same moment in another zone, is no
-    valid date."""
+    """Dates at both ends of the calendar: one day more, or another time zone, is out of range."""
     settings.TIME_ZONE = zone
     ends = ODD | MOMENTS
     history, inbox = address("responses:history", {}), address("routing:inbox", {})

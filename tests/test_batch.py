@@ -1,4 +1,4 @@
-"""A batch of mentions, from raw to routed: each once, despite crashes, repeats, bad items."""
+"""A batch of mentions, from raw to routed: each exactly once, despite crashes and bad items."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Hear = Callable[..., list[Mention]]
 
 @pytest.fixture(autouse=True)
 def house(service: Department, brand: Topic, brand_rule: RoutingRule) -> None:
-    """A department, a topic and a rule."""
+    """A department, a topic and a routing rule."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def item(key: str, text: str = "Skyward lost my bag", by: str = "anna", **facts:
 
 
 def hear(source: Source, *items: Item) -> list[Mention]:
-    """Store items as a fetch would store them."""
+    """Store items as a fetch does, and return their mentions."""
     fetch = source.fetches.create()
     store(fetch, source, items, now=timezone.now())
     return list(Mention.objects.filter(fetch=fetch).order_by("pk"))
@@ -81,7 +81,7 @@ def claim(now: datetime | None = None, most: int = 500) -> list[Mention]:
 
 
 def work(mentions: Sequence[Mention] | None = None) -> list[Mention]:
-    """Process what is due, as the task does, in one go."""
+    """Process all due mentions at once, as the task does, and return them."""
     mentions = claim() if mentions is None else mentions
     if mentions:
         process_or_halve(mentions)
@@ -92,13 +92,13 @@ def recorded() -> set[str]:
     return set(Interaction.objects.values_list("key", flat=True))
 
 
-# Mentions that are kept
+# Mentions that become interactions
 
 
 def test_what_matches_a_topic_becomes_a_case_that_says_why(
     talk: Source, service: Department, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """Fails if a fact is not stored with the event, and if a text of the message is."""
+    """Fails if a fact is missing in the event, or if the event contains text of the message."""
     mention = hear(talk, item("1", "I flew Skyward and lost a bag", raw=b"{}"))[0]
     work()
     case = Case.objects.get()
@@ -184,7 +184,7 @@ def test_what_two_sources_saw_is_work_once_and_for_us_wins(talk: Source, ours: S
 
 @pytest.fixture
 def our_reply(ours: Source, microblog: Account, agent: User) -> Delivery:
-    """A reply to Anna that was sent."""
+    """A reply to Anna that is being sent."""
     hear(ours, item("q", "where is my bag?"))
     work()
     return answer(Case.objects.get(), microblog, agent, "one")
@@ -219,7 +219,10 @@ def test_our_own_post_makes_no_case(ours: Source, microblog: Account) -> None:
 
 
 def test_our_own_post_settles_the_sending_that_it_proves(our_reply: Delivery, talk: Source) -> None:
-    """Any source may hear it. Fails if our own posts are kept only where a topic matched."""
+    """Our own post proves the delivery, whichever source finds the post.
+
+    Fails if our own posts are recorded only where a topic matched.
+    """
     hear(talk, own("r", in_reply_to="q"))
     work()
     our_reply.refresh_from_db()
@@ -246,7 +249,7 @@ def test_an_answer_to_us_is_kept_though_it_shares_no_word_with_any_topic(
 def test_an_answer_in_the_same_batch_as_our_own_post_is_feedback_too(
     our_reply: Delivery, talk: Source
 ) -> None:
-    """Fails if the answered response is looked up in the ledger only."""
+    """Fails if the answered response is searched in the ledger only."""
     hear(talk, item("a-thanks", "cheers!", in_reply_to="r"), own("r", in_reply_to="q"))
     work()
     assert Feedback.objects.get().interaction.key == "a-thanks"
@@ -276,7 +279,7 @@ def test_a_comment_on_our_statement_becomes_the_commenters_case(
 
 
 def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
-    """Fails if the attempt is counted after the work is done."""
+    """Fails if the attempt is counted after the work."""
     hear(talk, item("1"))
     assert [mention.attempt for mention in claim()] == [1]
     assert Mention.objects.get().attempt == 1, "its worker may die now"
@@ -287,7 +290,10 @@ def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
 
 
 def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
-    """Fails if every claim takes a whole batch."""
+    """Mentions whose worker died before are claimed one by one.
+
+    Fails if each claim takes a whole batch.
+    """
     mentions = hear(talk, *(item(str(n)) for n in range(5)))
     Mention.objects.filter(pk__in=[mentions[1].pk, mentions[3].pk]).update(attempt=RISKY)
     batches = [[mention.key for mention in claim()] for _ in range(3)]
@@ -295,7 +301,7 @@ def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
 
 
 def test_what_always_kills_its_worker_is_quarantine(talk: Source) -> None:
-    """Fails without HOPELESS: it would be retried for ever."""
+    """Fails without HOPELESS: the mention would be retried for ever."""
     hear(talk, item("killer", raw=b"\x00"), item("good"))
     now = timezone.now()
     for _ in range(20):
@@ -312,7 +318,7 @@ def test_what_always_kills_its_worker_is_quarantine(talk: Source) -> None:
 
 
 def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
-    """Fails without `_still_ours`."""
+    """Fails without `_still_ours`: each mention was routed twice."""
     hear(talk, item("1"), item("2", by="ben"))
     claimed = work()
     work(claimed)
@@ -331,7 +337,7 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> No
 
 
 def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> None:
-    """Fails if `_quarantine` has no fence."""
+    """Fails if `_quarantine` has no fence: a late worker quarantined a routed mention."""
     hear(talk, item("1"))
     Mention.objects.update(attempt=HOPELESS)
     late = claim()
@@ -354,7 +360,7 @@ def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[
 def test_a_batch_calls_for_another_only_while_more_waits(
     talk: Source, nudges: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if each batch calls for another, and if none does."""
+    """Fails if each batch sends a message for another batch, and if none does."""
     monkeypatch.setattr("listening.models.mention.MAX_MENTIONS_PER_BATCH", 2)
     hear(talk, *(item(str(number)) for number in range(5)))
     called = []
@@ -368,7 +374,7 @@ def test_a_batch_calls_for_another_only_while_more_waits(
 def test_a_visit_calls_for_a_batch_only_when_something_is_new(
     ours: Source, nudges: list[str]
 ) -> None:
-    """Fails if each fetch calls for a batch."""
+    """Fails if each fetch sends a message for a batch."""
     community.post(NET, "anna", "@skywardair where is my bag?")
     called = []
     for _ in range(3):
@@ -380,7 +386,7 @@ def test_a_visit_calls_for_a_batch_only_when_something_is_new(
 
 @pytest.mark.django_db(transaction=True)
 def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
-    """G8. Fails without `skip_locked`, and without a lock: both workers want the same five."""
+    """G8. Fails without `skip_locked`, and without a lock: both workers claimed the same five."""
     hear(talk, *(item(str(n)) for n in range(10)))
 
     def claim_next() -> list[Mention]:
@@ -396,9 +402,9 @@ def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
-    """G8.
+    """G8: two workers share the mentions.
 
-    Fails if `due` ignores the lease: both workers take the same mentions, one of them in vain.
+    Fails if `due` ignores the lease: both workers claim the same mentions, one of them in vain.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n % 40}") for n in range(200)))
     taken: list[int] = []
@@ -419,7 +425,7 @@ def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None:
-    """Fails without `_still_ours`: everything is recorded twice."""
+    """Fails without `_still_ours`: each mention was recorded twice."""
     hear(talk, *(item(f"{n:03}", by=f"p{n % 7}") for n in range(100)))
     claimed = claim()
     at_once(*(lambda: process_or_halve(claimed) for _ in range(3)))
@@ -434,7 +440,9 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
 def test_poison_in_a_batch_is_found_and_quarantine(
     talk: Source, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
-    """Fails if batches are not halved: a hundred mentions would be quarantined, or none routed."""
+    """Fails if batches are not halved: all hundred mentions were quarantined, or none was
+    routed.
+    """
     hear(talk, *(item(f"{n:03}", by=f"p{n}", raw=b"raw %d" % n) for n in range(100)))
     names = {f"{n:03}" for n in bad}
     record = batch.record
@@ -476,7 +484,7 @@ def test_what_was_quarantined_can_be_replayed(
 
 
 def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
-    """Fails if batches are not halved."""
+    """Fails if batches are not halved after an error of the database."""
     vast = Author("n" * 61, "k")
     hear(
         talk,
@@ -512,7 +520,7 @@ def test_a_deadlock_is_tried_again(
 def test_what_matching_cannot_read_is_quarantined_alone(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the matching is done before the halving: none of the three was routed."""
+    """Fails if topics are matched before the batch is halved: none of the three was routed."""
     match = batch.find_matches
 
     def stumble(mentions: Sequence[Mention]) -> Any:
@@ -530,7 +538,7 @@ def test_what_matching_cannot_read_is_quarantined_alone(
 def test_the_databases_own_trouble_sets_nothing_apart(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if OperationalError is treated like any other error."""
+    """Fails if an OperationalError is treated like an error of the item."""
 
     def down(*_: object, **__: object) -> None:
         raise OperationalError("the server is shutting down")
@@ -548,7 +556,7 @@ def test_the_databases_own_trouble_sets_nothing_apart(
 def test_a_backend_terminated_in_the_middle_loses_nothing(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G7. Fails without `again`: nothing is done until the lease lapses."""
+    """G7. Fails without `again`: the work waits until the lease lapses."""
     kills = [True]
     take_in = batch.take_in
 
@@ -584,7 +592,7 @@ def terminate(backend: int) -> None:
 
 
 def test_statements_do_not_depend_on_the_size_of_the_batch(talk: Source) -> None:
-    """Fails with one look-up per mention."""
+    """Fails if each mention is looked up separately."""
     counts = []
     for size in (10, 100, 500):
         hear(talk, *(item(f"{size}-{n}", by=f"{size}-{n // 2}") for n in range(size)))

@@ -1,7 +1,7 @@
-"""The sample story, end to end, through real workers, beat, PostgreSQL and Redis.
+"""The sample story from end to end, with real workers, beat, PostgreSQL and Redis.
 
-Staff act on the pages and the public acts on the networks of the sandbox. Only the real processes
-connect the two.
+Staff use the pages and the public uses the networks of the sandbox. Only the real processes connect
+the two.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ CROWD = {
 
 @pytest.fixture
 def skyward(transactional_db: None, settings: Any) -> Workspace:
-    """Skyward Air on its first day, with sources that are due at once and an empty sandbox."""
+    """Skyward Air on its first day: its sources are due at once and the sandbox is empty."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.UNDO_SECONDS = 0
     community.reset()
     workspace = furnish(since=timezone.now() - timedelta(days=2))
     Source.objects.update(rhythm=1)
-    # This rule is off, because the story runs at any hour of the day.
+    # This rule depends on the time of day, so it is off.
     ResponseRule.objects.filter(name="No posts at night").update(is_active=False)
     return workspace
 
 
 @dataclass
 class Story:
-    """The steps of the story, and what each one waits for."""
+    """The steps of the story, each with the result that it waits for."""
 
     skyward: Workspace
     as_: Callable[[User], Client]
@@ -64,7 +64,7 @@ class Story:
         return self.as_(self.skyward.people[name])
 
     def his_case(self) -> Case:
-        """The director's only case, whatever channel he used."""
+        """Return the director's only case, whatever channel he used."""
         link = ProfileLink.objects.get(profile__key=DIRECTOR)
         return Case.objects.get(profile__links__contact=link.contact_id)
 
@@ -90,7 +90,7 @@ class Story:
         press(self.browser("ben"), page, new, kind="call", text=words.CALL, profile=phone.pk)
 
     def reply(self, name: str, place: str, text: str, **confirmed: str) -> Response:
-        """Send a micro response from the composer. `place` is the value of its place field."""
+        """Send a reply from the composer. place: the value of the form's place field."""
         composer, action = self._answering("reply")
         press(self.browser(name), composer, action, place=place, text=text, **confirmed)
         return self._sent(text)
@@ -129,7 +129,7 @@ class Story:
         return issue
 
     def state(self, name: str, issue: Issue, text: str, **typed: object) -> Response:
-        """Publish a macro response on the blog in the name of Marketing."""
+        """Publish a statement on the blog in the name of Marketing."""
         action = reverse("responses:issue_statement", args=[issue.pk])
         page = f"{action}?department={self.skyward.departments[MARKETING].pk}"
         blog = self.skyward.accounts["blog"].pk
@@ -142,7 +142,7 @@ class Story:
         self._sent(response.text)
 
     def answer(self, response: Response, who: str, text: str) -> Feedback:
-        """A member of the public answers a response. Wait until it arrives as feedback."""
+        """Post an answer of the public to a response and wait until it is recorded as feedback."""
         sent = response.deliveries.get()
         key = community.post(sent.scope, who, text, in_reply_to=sent.sent_key)
         eventually(lambda: Feedback.objects.filter(interaction__key=key))
@@ -191,7 +191,7 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 
 def three_micro_responses_answer_it(story: Story) -> Response:
     publicly = story.way("microblog", DIRECTOR, "public")
-    # He wrote a mail and called as well, so a public answer must be confirmed.
+    # He also wrote a mail and called, so a public answer must be confirmed.
     tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET, publicly="on")
     story.take_over("ben")
     story.reply("ben", story.way("mail", HIS_MAIL, "private"), words.REPLY_BY_MAIL)
@@ -209,7 +209,7 @@ def three_micro_responses_answer_it(story: Story) -> Response:
 
 
 def his_answer_reopens_it(story: Story, tweeted: Response) -> Feedback:
-    """The answer shares no word with any topic and is recorded all the same."""
+    """An answer to us is recorded although it matches no topic."""
     feedback = story.answer(tweeted, DIRECTOR, words.HIS_ANSWER)
     assert not feedback.interaction.mention.matches.exists()
     assert feedback.response == tweeted

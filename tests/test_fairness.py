@@ -1,6 +1,6 @@
-"""Thousands of sources are due at once: each is fetched in its turn, and the queue stays short.
+"""Thousands of due sources: each is fetched in its turn, and the queue stays short.
 
-The workers are real and keep their database connection from one task to the next.
+The workers are real and keep their database connection between tasks.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ out of order."""
 
 
 def make(count: int, owner: User) -> list[Source]:
-    """Sources that are due, each a moment after the one before, and named in the opposite order.
+    """Create due sources, each due a moment after the one before, with names in the opposite order.
 
-    Each is due again a second after its fetch.
+    Each source is due again a second after its fetch.
     """
     first = timezone.now() - timedelta(hours=2)
     return Source.objects.bulk_create(
@@ -47,17 +47,16 @@ def make(count: int, owner: User) -> list[Source]:
 
 
 def quiet_machine(place: Path, *run: str) -> Machine:
-    """A machine whose worker knows the kind of channel that never finds anything."""
+    """A machine whose worker has a channel that never finds an item."""
     machine = Machine(place, run=("worker", *run))
     machine.commands["worker"] += ("-I", quiet.__name__)
     return machine
 
 
 def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, admin: User) -> None:
-    """The source that has been due longest comes first, and each has its turn.
+    """The longest due source is fetched first, and none is fetched twice before all others.
 
-    None is fetched twice before all were fetched once. Fails if each tick sends the first 500 by
-    name: the round did not end.
+    Fails if each tick sends the first 500 sources by name: the round did not end.
     """
     sources = make(SOURCES, admin)
     machine = quiet_machine(tmp_path, "sender", "beat")
@@ -78,7 +77,7 @@ def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, ad
 
 
 def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, admin: User) -> None:
-    """Expired messages are in the queue too. Fails without the check of its length."""
+    """Expired messages also count for the queue. Fails if the length is not checked."""
     make(SOURCES, admin)
     ticks = 8
     with Machine(tmp_path, run=("sender", "beat"), env={"SCRM_TICK_SECONDS": "0.3"}) as machine:
@@ -88,7 +87,7 @@ def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, a
 
 
 def others() -> set[int]:
-    """The database backends that serve other processes."""
+    """Return the database backends of other processes."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -98,7 +97,7 @@ def others() -> set[int]:
 
 
 def visit_all(sources: list[Source]) -> None:
-    """Send one task for each source. Wait until all were fetched once more."""
+    """Send one task for each source and wait until all sources were fetched once more."""
     before = Fetch.objects.exclude(ended_at=None).count()
     for source in sources:
         nudge("scrm.pipeline.poll", source.pk)
@@ -108,10 +107,10 @@ def visit_all(sources: list[Source]) -> None:
 
 
 def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: User) -> None:
-    """G7. Fails without CELERY_DB_REUSE_MAX: each connection was closed after its task.
+    """G7. Fails without CELERY_DB_REUSE_MAX: each task closed the connection.
 
-    Fails also without the connection check before a task: a connection that was cut failed every
-    task.
+    Fails also if the connection is not checked before a task: after a lost connection each task
+    failed.
     """
     sources = make(10, admin)
     with quiet_machine(tmp_path):

@@ -1,4 +1,4 @@
-"""G6, G7, G8: whatever dies while a thousand items arrive, each is routed exactly once."""
+"""G6, G7, G8: a thousand items are each routed exactly once, whatever process dies meanwhile."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def machine(tmp_path: Path, mentions: Source, settings: Any) -> Iterator[Machine
 
 
 def post(first: int = 0, last: int = ITEMS) -> None:
-    """Post a message to us from each person with a number in this range."""
+    """Post a message to us from each person whose number is in this range."""
     Post.objects.bulk_create(
         Post(
             network=MICROBLOG,
@@ -82,9 +82,9 @@ def post(first: int = 0, last: int = ITEMS) -> None:
 
 @contextmanager
 def all_stand_at(lock: str) -> Iterator[int]:
-    """Hold this lock, so that every worker that needs it stops in the middle of its work.
+    """Hold a lock, so that each worker that needs the lock stops in the middle of its work.
 
-    Yield the id of our own backend.
+    Yields the id of the backend that holds the lock.
     """
     holder = connection.copy()
     holder.set_autocommit(False)
@@ -98,7 +98,7 @@ def all_stand_at(lock: str) -> Iterator[int]:
 
 
 def at_work() -> bool:
-    """Whether a batch has been claimed and is not done."""
+    """Return whether a batch is claimed and not done."""
     return Mention.objects.unprocessed().exclude(lease_until=None).exists()
 
 
@@ -117,7 +117,10 @@ def all_in() -> bool:
 
 
 def assert_routed_once() -> None:
-    """Items that were interrupted twice are taken one by one, which is slow on a busy machine."""
+    """Check that each item was routed once.
+
+    Items that were interrupted twice are processed one by one, which is slow on a busy machine.
+    """
     eventually(all_in, within=180)
     assert not Quarantined.objects.exists()
     assert Interaction.objects.filter(direction="in").count() == ITEMS
@@ -135,7 +138,7 @@ def assert_answered(count: int) -> None:
 
 
 def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
-    """Fails without the tick's sweep of sources. The next test covers its sweep of mentions."""
+    """Fails if the tick does not search for due sources. The next test does this for mentions."""
     post()
     with redis.Redis.from_url(machine.redis.url) as client:
         trouble(client.flushall, times=30, every=0.1)
@@ -143,7 +146,10 @@ def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
 
 
 def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentions: Source) -> None:
-    """No other fetch sends a message again. Fails without the tick's sweep of mentions."""
+    """No other fetch sends the message again.
+
+    Fails if the tick does not search for due mentions.
+    """
 
     def visit_all() -> bool:
         mentions.fetch_now()
@@ -163,10 +169,10 @@ def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentio
 def test_redis_stops_and_pages_go_on(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Fails if errors of `live` and of `nudge` are raised.
+    """Fails if errors of `live` and `nudge` are raised to the page.
 
-    If the commit hooks are not robust either, no agent can take a case or answer. Fails also
-    without the tick's sweep of deliveries.
+    Without robust commit hooks no agent could then claim a case or answer. Fails also if the tick
+    does not search for due deliveries.
     """
     post()
     browser = as_(agent)
@@ -183,12 +189,12 @@ def test_redis_stops_and_pages_go_on(
 def test_redis_freezes_and_nobody_waits_for_it(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Fails without the time-outs of live events and of nudges, and without each `Patience`."""
+    """Fails without the time-outs of live events and nudges, and without either `Patience`."""
     post()
     browser = as_(agent)
     eventually(Case.objects.exists, within=30)
     machine.redis.freeze()
-    rescue = Timer(30, machine.redis.thaw)  # ends a wait that would never end, so that it fails
+    rescue = Timer(30, machine.redis.thaw)  # ends an endless wait, so that the test fails instead
     rescue.start()
     try:
         assert_pages_answer(browser)
@@ -200,10 +206,10 @@ def test_redis_freezes_and_nobody_waits_for_it(
 
 
 def assert_pages_answer(browser: Client) -> None:
-    """Claim twenty cases, answer them and open the inbox: no errors, and hardly a wait.
+    """Claim and answer twenty cases and open the inbox, without errors and almost without waiting.
 
-    A request that finds Redis silent waits for its time-outs: half a second for a live event, two
-    for a nudge. After that Redis is skipped for a while.
+    A request that finds a silent Redis waits for the time-outs: half a second for a live event, two
+    seconds for a nudge. After that Redis is skipped for some seconds.
     """
     begin = time.monotonic()
     with capture_logs() as log:
@@ -216,7 +222,7 @@ def assert_pages_answer(browser: Client) -> None:
 
 
 def _use(browser: Client) -> Iterator[float]:
-    """Make three requests for each of twenty cases. Yield the seconds that each took."""
+    """Make three requests for each of twenty cases. Yield the seconds of each request."""
     for case in Case.objects.order_by("pk")[:20]:
         place = places_for(case)[0]
         words = {
@@ -236,11 +242,11 @@ def _use(browser: Client) -> Iterator[float]:
 
 
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
-    """Each worker and beat are killed with signal 9 during a fetch, a batch and a delivery.
+    """Each worker and beat are killed with SIGKILL during a fetch, a batch and a delivery.
 
-    Fails if leases of sources and of mentions never lapse, and without the tick's sweep of
+    Fails if leases of sources and mentions never lapse, or if the tick does not search for due
     deliveries. Without `give_up_on_the_dead` alone it passes, because our own posts settle all
-    deliveries when they are heard; it fails without both.
+    deliveries when they are found; it fails without both.
     """
 
     def kill_all() -> None:
@@ -267,7 +273,7 @@ def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
 
 
 def waiting() -> int:
-    """The number of backends in this database that wait for a lock."""
+    """Return the number of backends in this database that wait for a lock."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
@@ -278,7 +284,7 @@ def waiting() -> int:
 
 
 def cut(*spared: int) -> None:
-    """End every connection to the database except ours and the spared ones."""
+    """End each connection to the database except ours and the spared ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -288,7 +294,7 @@ def cut(*spared: int) -> None:
 
 
 def test_the_databases_connections_are_cut(machine: Machine) -> None:
-    """Fails without `again` if leases never lapse either; one of the two is enough to recover."""
+    """Fails without `again` if leases also never lapse; one of the two is enough to recover."""
     post(0, 500)
     trouble(cut, times=5, every=0.5)
     with all_stand_at(LEDGER) as ours:
@@ -300,7 +306,7 @@ def test_the_databases_connections_are_cut(machine: Machine) -> None:
 
 
 def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], agent: User) -> None:
-    """Fails without `conn_health_checks`."""
+    """Fails without `conn_health_checks`: the page used the lost connection."""
     browser = as_(agent)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -309,15 +315,15 @@ def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], age
     with executioner.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ours])
     executioner.close()
-    close_old_connections()  # as every request does at its start, except with the test client
+    close_old_connections()  # each request does this at its start, but not with the test client
     assert browser.get(reverse("routing:inbox")).status_code == 200
 
 
 def test_two_of_everything_change_nothing(machine: Machine) -> None:
-    """Four processes are notified of the same items many times, and all wait for the same lock.
+    """Four processes are notified of the same items many times and wait for the same lock.
 
-    Fails if the claim ignores the lease: what was claimed too often was quarantined. Without the
-    fence of the batch as well, everything was recorded twice.
+    Fails if the claim ignores the lease: mentions that were claimed too often were quarantined.
+    Without the fence of the batch as well, each mention was recorded twice.
     """
     for name in ("worker", "sender", "beat"):
         machine.commands[f"second {name}"] = machine.commands[name]

@@ -1,4 +1,4 @@
-"""The identity of a letter's sender, from the bytes that arrive to the bytes of the answer."""
+"""The identity of a letter's sender, from the received bytes to the bytes of the answer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_answer_goes_to_the_address_and_not_to_the_name(
     assert Case.objects.count() == 2
 
 
-# Fails without the parser: the stranger's letter was in Kim's case as if Kim had sent it.
+# Fails without the parser: another sender's letter was in Kim's case as if Kim had sent it.
 def test_a_stranger_in_her_name_is_not_in_her_case(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -81,7 +81,7 @@ def test_a_stranger_in_her_name_is_not_in_her_case(
     assert went_to(post) == MAX
 
 
-# Fails without `_alone`: his letter was in her conversation, counted as feedback to our answer, and
+# Fails without `_alone`: his letter was in her conversation, counted as feedback to our answer and
 # reopened her case.
 def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
@@ -123,7 +123,7 @@ def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, brows
     assert not Mention.objects.filter(author_key=care.self_key).exists()
 
 
-# Fails if `ids.key` gives a letter with our Message-ID the key of our letter.
+# Fails if `ids.key` gives a received letter with our Message-ID the key of our own letter.
 def test_a_bounce_cannot_take_the_key_of_our_letter(
     post: Post, care: Account, browser: Client
 ) -> None:

@@ -1,7 +1,7 @@
-"""G18, G26: restore a dump, or put back older files, and start everything: nothing is sent.
+"""G18, G26: after a restored dump or older data files, the started product sends nothing.
 
-The dumps, the files of the cluster and the workers are real, and a human releases the deliveries
-through the page. What the page shows and what else is held is tested in
+The dumps, the files of the cluster and the workers are real, and a user releases the deliveries on
+the page. The page itself and other held work are tested in
 `tests/responses/test_restored_database.py`.
 """
 
@@ -53,7 +53,7 @@ def witness(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def looking_at(url: str) -> Iterator[None]:
-    """Let Django in this process use that database instead."""
+    """Let Django in this process use that database in this block."""
     before = dict(connection.settings_dict)
     connection.close()
     parts = urlsplit(url)
@@ -70,7 +70,7 @@ def program(name: str, *arguments: str) -> None:
 
 
 def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Delivery]:
-    """This many replies that wait to be sent, none of them tried."""
+    """Create this many replies that wait to be sent and were never tried."""
     rows = []
     for _ in range(number):
         key = community.post(MICROBLOG, f"p-{uuid.uuid4().hex[:8]}", "@SkywardAir and me")
@@ -82,7 +82,7 @@ def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Deliver
 
 
 def left() -> dict[str, int]:
-    """Our posts on the network: nonce → number of copies."""
+    """Return our posts on the network: nonce → number of copies."""
     nonces = Post.objects.exclude(nonce="").values_list("nonce", flat=True)
     return {nonce: list(nonces).count(nonce) for nonce in nonces}
 
@@ -143,7 +143,7 @@ def test_a_restored_dump_sends_nothing_until_a_human_releases_it(
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Postgres]:
-    """A PostgreSQL server of the test's own, whose files can be copied."""
+    """A PostgreSQL server for this test alone, whose files can be copied."""
     server = Postgres(tmp_path / "postgres")
     server.start()
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
@@ -155,7 +155,7 @@ def cluster(tmp_path: Path) -> Iterator[Postgres]:
 
 @contextmanager
 def stopped(server: Postgres) -> Iterator[Path]:
-    """Its data directory, while the server is stopped."""
+    """Stop the server in this block and yield its data directory."""
     connection.close()
     server.stop()
     yield server.data
@@ -172,14 +172,14 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
     tmp_path: Path, witness: Path, cluster: Postgres, as_: As
 ) -> None:
     with looking_at(cluster.url):
-        assert Instance.objects.get().attempts == 0  # recorded when the database was made
+        assert Instance.objects.get().attempts == 0  # recorded by the first migration
         hearing, agent, boss = people()
         first, second, third = answers(hearing, agent, 3)
         Delivery.objects.filter(pk=third.pk).update(send_after=timezone.now() + timedelta(hours=3))
         outbox.deliver(first)
         with stopped(cluster) as files:
             copy(files, tmp_path / "copy")
-        cluster.kill()  # a crash is no restore: deliveries go on, also after its recovery
+        cluster.kill()  # a crash is not a restore: sending continues after the recovery
         cluster.start()
         connection.close()
         outbox.deliver(second)
@@ -188,7 +188,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
         with stopped(cluster) as files:
             copy(tmp_path / "copy", files)
 
-        assert not Instance.objects.moved().exists()  # everything but the count is unchanged
+        assert not Instance.objects.moved().exists()  # only the count differs from the original
         with Machine(tmp_path, env={"DATABASE_URL": cluster.url}) as machine:
             machine.wait()
             machine.until(Pause.objects.restored().exists)
@@ -208,7 +208,9 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
 
 
 def people() -> tuple[Callable[..., Case], User, User]:
-    """The users of a new database: a function that records a post, an agent, and a supervisor."""
+    """Create users in a new database; return a function that records posts, an agent, a
+    supervisor.
+    """
     boss = User.objects.create_user("sue@scrm.example", name="Sue", role="supervisor")
     agent = User.objects.create_user("anna@scrm.example", name="Anna")
     service = Department.objects.create(name="Service", owner=boss, is_fallback=True)
@@ -235,7 +237,7 @@ def test_a_dump_restored_over_the_same_database_is_known_too(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_of_another_version_is_refused_in_words(cluster: Postgres) -> None:
-    """Fails without the check: Django takes the first migration for applied."""
+    """Fails without the check: Django assumes that the first migration is applied."""
     env = {**os.environ, "DATABASE_URL": cluster.url}
     with looking_at(cluster.url):
         MigrationRecorder(connection).record_applied("crm", "0002_inbox")

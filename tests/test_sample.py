@@ -1,4 +1,4 @@
-"""The sample workspace: the story is told in a few seconds by calling the product's own code."""
+"""The sample workspace: the story is created in a few seconds by the product's own functions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(command: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
-    """One load for all checks, because it takes seconds."""
+    """All checks use one sample, because loading takes seconds."""
     run("load_sample")
     everything_was_taken_in()
     nothing_happens_in_the_future()
@@ -144,7 +144,7 @@ def everybody_can_log_in() -> None:
     changed.save()
     User.objects.filter(email=lines[1].split()[-2]).update(is_active=False)
     left = [line.split() for line in run("logins")]
-    assert left == [line.split() for line in lines[2:]]  # what does not work is not shown
+    assert left == [line.split() for line in lines[2:]]  # changed logins are not printed
 
 
 def it_can_be_told_from_a_real_workspace() -> None:
@@ -155,7 +155,7 @@ def it_can_be_told_from_a_real_workspace() -> None:
 
 
 def it_can_be_left_for_good() -> None:
-    """Nothing was added since, so nothing of the sample stays."""
+    """No real data was added, so the sample is removed completely."""
     ada = User.objects.get(role="admin")
     goes = ending.preview(ada)
     assert [label for label, _n in goes.stays] == ["user", "account"]

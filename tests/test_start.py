@@ -1,4 +1,4 @@
-"""Start for real: the sample is removed as a whole or not at all; the user stays logged in."""
+"""Start for real removes the whole sample or nothing, and the user stays logged in."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 def sample(
     agent: User, service: Department, microblog: Account, make_source: Callable[..., Source]
 ) -> Case:
-    """A small sample: a recorded case with a scan, a sandbox account, a source and logins."""
+    """A small sample: a case with a scan, a sandbox account, a source and users."""
     offline_contact = record.OfflineContact(
         uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira"
     )
@@ -99,7 +99,7 @@ def begin(by: User | None) -> None:
 
 
 def rows() -> dict[str, int]:
-    """Table → number of rows, for all tables that are not Django's own."""
+    """Return table → number of rows for all tables except Django's own."""
     with connection.cursor() as cursor:
         counts = {}
         for table in ending._tables():
@@ -160,7 +160,7 @@ def log_in(email: str, password: str) -> bool:
 
 
 def test_the_login_knows_no_earlier_address(browser: Client, admin: User) -> None:
-    """Fails without `forget_old_addresses`: the printed address still worked."""
+    """Fails without `forget_old_addresses`: the printed address could still log in."""
     EmailAddress.objects.create(user=admin, email=admin.email, verified=True, primary=True)
     start(browser)
     assert not log_in("admin@scrm.example", NINA.password)
@@ -185,7 +185,7 @@ def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Pa
 
 
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
-    """Fails with RESTART IDENTITY."""
+    """Fails with RESTART IDENTITY: an old link opened a new row."""
     start(browser)
     offline_contact = record.OfflineContact(
         uuid.uuid4(), "letter", "The first real one", name="Ms Real"
@@ -229,7 +229,7 @@ def test_without_the_name_twice_nothing_goes(browser: Client) -> None:
 def test_what_is_wrong_about_the_admin_is_said_at_its_field(
     browser: Client, field: str, typed: str
 ) -> None:
-    """The old password was printed. Fails without each of the checks."""
+    """The old password was printed, so it is refused too. Fails without each of the checks."""
     before = rows()
     again = {"password_again": typed} if field == "password" else {}
     page = start(browser, **{field: typed} | again)
@@ -249,8 +249,7 @@ def test_a_second_click_is_refused_in_words(browser: Client) -> None:
 
 
 def test_two_clicks_at_once_start_once(browser: Client) -> None:
-    """Fails if the marker is read without a lock: the second click emptied what the first had
-    begun."""
+    """Fails if the marker is read without a lock: the second request removed the new workspace."""
 
     def click(_: int) -> int:
         try:
@@ -266,7 +265,7 @@ def test_two_clicks_at_once_start_once(browser: Client) -> None:
 
 
 def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample: Case) -> None:
-    """Fails if the marker is not checked."""
+    """Fails if the marker is not checked: a real workspace was removed."""
     marker.rows().delete()
     before = rows()
     assert "There is no sample data" in browser.get("/start/").content.decode()
@@ -328,7 +327,7 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 
 
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
-    """Fails if `Fetch.end` is inside the fence: it wrote the row of the fetch again, in vain."""
+    """Fails if `Fetch.end` runs inside the fence: it tried to write the removed row again."""
     source = Source.objects.get()
     fetch = source.start_fetch(now=timezone.now())
     assert fetch
@@ -382,13 +381,13 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
 
 
 def test_every_table_has_a_fate() -> None:
-    """Fails if a table is left out, so each new table needs a decision."""
+    """Fails if a table is not listed, so each new table needs a decision."""
     managed = [m for m in apps.get_models(include_auto_created=True) if m._meta.managed]
     assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.TABLE_RULES)
 
 
 def test_what_merely_is_emptied_may_be_empty() -> None:
-    """A field that does not exist or must not be empty would be a typing error in the list."""
+    """Each field that is listed as emptied must exist and accept an empty value."""
     for name in keeping._LOOSE:
         label, _dot, field = name.rpartition(".")
         assert apps.get_model(label)._meta.get_field(field).null

@@ -1,4 +1,4 @@
-"""View as another user: only in the sample, and only on this machine."""
+"""View as another user: only in the sample workspace, and only on this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sample(cast: dict[str, User], settings: Any) -> None:
 
 
 def look(browser: Client, person: User, **headers: str) -> Any:
-    """Switch the view to a user; on this machine, unless the headers say otherwise."""
+    """Switch the view to a user, from this machine unless the headers say otherwise."""
     here = {"HTTP_HOST": "localhost:8000", "REMOTE_ADDR": "127.0.0.1"}
     return browser.post("/sample/as/", {"user": person.pk}, **here | headers)
 
@@ -98,7 +98,7 @@ def test_nobody_is_viewed_as_who_is_not_of_the_sample(
 def test_who_is_not_of_the_sample_views_it_as_nobody(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Fails if only the other user is checked."""
+    """Fails if only the viewed user is checked, not the viewing one."""
     real = User.objects.create_user("nina@acme.example", name="Nina", role="admin")
     assert look(as_(real), cast["ben"]).status_code == 404
     assert offered(real).strip() == ""
@@ -107,9 +107,10 @@ def test_who_is_not_of_the_sample_views_it_as_nobody(
 def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Neither does a new address given to a user of the sample, who is then a real user.
+    """A real user with an address of the sample gets no access.
 
-    Fails if the users that the marker names are not checked.
+    A sample user whose address was changed counts as a real user too. Fails if the user ids in the
+    marker are not checked.
     """
     User.objects.filter(pk=cast["dev"].pk).update(email="dev@acme.example")
     real = User.objects.create_user("dev@skyward.example", name="Dev Real", role="admin")
@@ -138,7 +139,7 @@ def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
 def test_it_works_at_this_machine_alone(
     sample: None, cast: dict[str, User], as_: As, headers: dict[str, str]
 ) -> None:
-    """Fails if the peer, the host or the forwarded headers are not checked, for each of them."""
+    """Fails if any one of peer, host and forwarded headers is not checked."""
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"], **headers).status_code == 404
     assert who(browser) == "Ben Osei"
@@ -157,7 +158,7 @@ def test_by_each_name_of_this_machine(
 def test_not_where_the_pages_have_a_public_address(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """This setting reveals a proxy that forwards no headers and names this machine as the host."""
+    """A public URL in the settings reveals a proxy that hides itself in the headers."""
     settings.PUBLIC_URL = "https://crm.example.org"
     assert look(as_(cast["ben"]), cast["ada"]).status_code == 404
 
