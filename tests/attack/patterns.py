@@ -1,8 +1,8 @@
-"""Every regular expression in the code, and hostile strings for each, derived from its parse tree.
+"""All regular expressions in the code, and hostile strings for each, derived from its parse tree.
 
-`re` backtracks: two neighbouring unbounded repeats that can take the same characters try every way
-to share them. So each hostile string has the shortest text that leads to a repeat, then many copies
-of what the repeat takes, and never what would follow.
+`re` backtracks: if two neighbouring unbounded repeats accept the same characters, `re` tries each
+way to divide a text between them. So each hostile string has the shortest text that leads to a
+repeat, then many copies of what the repeat accepts, and never the text that would follow.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CATEGORIES = {
 class Found:
     """A pattern, its place in the code, and the methods that are called on it.
 
-    `pattern` is None if it is made while the program runs.
+    `pattern` is None if the pattern is only built at run time.
     """
 
     where: str
@@ -94,7 +94,7 @@ def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]
 
 
 def _method(call: ast.Call) -> str | None:
-    """The name of the called function of the module `re` (compile, sub, …), or None."""
+    """Return the name of the called function of the module `re` (compile, sub, …), or None."""
     function = call.func
     if not isinstance(function, ast.Attribute) or ast.unparse(function.value) != "re":
         return None
@@ -102,7 +102,7 @@ def _method(call: ast.Call) -> str | None:
 
 
 def _value(node: ast.expr, file: str) -> Any:
-    """The value of an expression made of a module's constants.
+    """Return the value of an expression that consists of a module's constants.
 
     Raises NameError for any other expression.
     """
@@ -111,7 +111,7 @@ def _value(node: ast.expr, file: str) -> Any:
 
 
 def _used(name: str, calls: list[ast.Call]) -> set[str]:
-    """The methods that are called on a pattern of this name."""
+    """Return the methods that are called on the pattern with this name."""
     used = {
         call.func.attr
         for call in calls
@@ -137,7 +137,7 @@ def hostile(pattern: re.Pattern[Any]) -> Strings:
 def _add_neighbours(nodes: list[Any], before: str, found: Strings) -> str:
     """Add hostile strings to `found`.
 
-    Return `before` with the shortest text that these nodes match.
+    Returns `before` with the shortest text that these nodes match.
     """
     said = before
     for operation, value in nodes:
@@ -172,7 +172,7 @@ def _repeat(value: Any, before: str, found: Strings) -> str:
 
 
 def _each(nodes: list[Any]) -> Iterator[str]:
-    """One example of every kind of character that a repeat may take."""
+    """Return one example of each kind of character that a repeat accepts."""
     for operation, value in nodes:
         if operation is code.IN:
             members = [each for each in value if each[0] is not code.NEGATE]
@@ -227,7 +227,10 @@ class TooLong(Exception):
 
 
 def seconds(pattern: re.Pattern[Any], method: str, text: str) -> float:
-    """CPU seconds of one use, at most `PATIENCE`. It works because `re` checks for signals."""
+    """Return the CPU seconds of one use, at most `PATIENCE`.
+
+    The limit works because `re` checks for signals.
+    """
     subject: Any = text if isinstance(pattern.pattern, str) else text.encode("utf-8", "replace")
     before = signal.signal(signal.SIGVTALRM, _end)
     signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
@@ -252,9 +255,9 @@ def _end(_signum: int, _frame: FrameType | None) -> None:
 
 
 def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length: int) -> float:
-    """CPU time for such a string relative to one of a quarter of its length.
+    """Return the CPU time for a string, relative to the time for a quarter of its length.
 
-    It is 1 if hardly any time is used.
+    The result is 1 if the time is too short to measure.
     """
     small, large = ((first + pump * n)[:n] + "\x00" for n in (length // 4, length))
     took = seconds(pattern, method, large)
@@ -264,9 +267,9 @@ def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length:
 
 
 def worst(found: Found, length: int) -> tuple[float, str, str]:
-    """The largest growth over all hostile strings, and the string.
+    """Return the largest growth over all hostile strings, and its string in two parts.
 
-    Stops at the first one over `LIMIT`.
+    Stops at the first growth above `LIMIT`.
     """
     assert found.pattern is not None
     largest = (1.0, "", "")

@@ -2,9 +2,9 @@
 
     python -m tests.attack.slow 8000
 
-The connections are those of a stranger: bodies that arrive byte by byte, readers that take almost
-nothing, request heads that never end. A connection that the server ends is opened again. Loopback
-only, bounded in count and in time: it stops by itself within a minute and a half.
+The clients are not logged in: they send bodies byte by byte, read responses very slowly, or never
+end a request head. A connection that the server closes is opened again. The attack uses loopback
+only, and stops by itself within 90 seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BODY = (
     b"POST /account/login/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"a" * 32 + b"\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\nlogin="
 )
-# A kernel buffers some hundred KB for a reader that reads nothing; this many files are more.
+# The kernel buffers some hundred KB for a client that does not read; this request asks for more.
 FILE = b"/static/fonts/inter-latin-ext-wght-normal.woff2"
 READER = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % FILE * 40
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -42,7 +42,7 @@ KINDS = {"bodies": BODY, "readers": READER, "heads": HEAD}
 
 @dataclass
 class Attack:
-    """This many connections of these kinds, in turn, held by a separate thread."""
+    """`count` connections of the given kinds in turn, held open by a separate thread."""
 
     port: int
     kinds: tuple[str, ...] = tuple(KINDS)
@@ -59,7 +59,7 @@ class Attack:
             deadline = time.monotonic() + LONGEST / 3
             while self.standing < self.count and time.monotonic() < deadline:
                 time.sleep(0.05)
-            time.sleep(1)  # lets the server send all that it can
+            time.sleep(1)  # the server now sends as much as it can
             yield self
         finally:
             self._over.set()
@@ -71,7 +71,7 @@ class Attack:
         await asyncio.gather(*(self._hold(KINDS[kind], until) for kind in kinds))
 
     async def _hold(self, beginning: bytes, until: float) -> None:
-        """Open one connection after another until the attack is over."""
+        """Open one connection after another until the attack ends."""
         loop = asyncio.get_running_loop()
         while self._goes_on(until):
             with closing(socket.socket()) as sock, suppress(OSError):
@@ -84,9 +84,9 @@ class Attack:
             await asyncio.sleep(0.05)
 
     async def _drip(self, sock: socket.socket, reads: bool, until: float) -> None:
-        """Send or read a byte now and then.
+        """Send or read one byte at intervals.
 
-        Raises OSError when the server has ended the connection.
+        Raises OSError when the server has closed the connection.
         """
         loop = asyncio.get_running_loop()
         self.standing += 1
@@ -108,16 +108,15 @@ class Attack:
 
 def _is_closed(sock: socket.socket) -> bool:
     try:
-        return sock.recv(1000, socket.MSG_PEEK) != b"\0"  # it was answered or closed
+        return sock.recv(1000, socket.MSG_PEEK) != b"\0"  # the server has answered or closed
     except BlockingIOError:
         return False
 
 
 def times(port: int, path: str, *, count: int, cookie: str = "", within: float = 12) -> list[float]:
-    """The seconds of each of `count` requests, each on its own connection.
+    """Return the seconds of `count` requests, each on its own connection.
 
-    A request without an answer counts as `PATIENCE`. After `within` seconds no more requests are
-    made.
+    A request without an answer counts as `PATIENCE`. No request starts after `within` seconds.
     """
     took, began = [], time.monotonic()
     while len(took) < count and time.monotonic() - began < within:

@@ -1,4 +1,4 @@
-"""G24: 100 slow connections of strangers (bodies, readers, heads) do not slow down other users."""
+"""G24: 100 slow connections without a login do not slow down other users."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_pages_stay_as_fast_while_100_slow_connections_stand(machine: Machine, agent: User) -> None:
-    """Fails with uvicorn and a2wsgi as they are: neither a page nor /healthz was answered."""
+    """Fails with plain uvicorn and a2wsgi: neither a page nor /healthz was answered."""
     port, pids = int(machine.given["PORT"]), machine.pids()
     browser = Client()
     browser.force_login(agent)

@@ -1,6 +1,6 @@
-"""G24: four texts that a stranger may send, each of which once stopped a process, now cost little.
+"""G24: four hostile texts from outside, each of which once stopped a process, now cost little time.
 
-Each test fails with the earlier code. What is found in ordinary texts is unchanged.
+Each test fails with the earlier code. The results for ordinary texts are unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scrm.channels.wordpress import hear
 
 
 class Site:
-    """A site with no posts."""
+    """A site without posts."""
 
     def get(self, _kind: str, **_asked: Any) -> Any:
         return SimpleNamespace(ok=True, rows=[])
@@ -65,8 +65,8 @@ def cpu(work: Callable[[int], None], size: int) -> float:
     return time.process_time() - began
 
 
-# The smaller size comes first: where the larger one would take minutes, 50,000 is slow enough to
-# fail.
+# The smaller size comes first: 50,000 is slow enough to fail where four times as much would take
+# minutes.
 @pytest.mark.parametrize("work", [codes, variables, flowed, authors])
 def test_four_times_the_text_is_no_more_than_eight_times_the_work(
     work: Callable[[int], None],
@@ -101,9 +101,9 @@ def test_a_long_list_of_authors_is_kept() -> None:
 
 
 def test_a_blog_names_a_post_in_few_words() -> None:
-    """The links of up to 100 comments in one answer are read.
+    """Links of comments are read within a limit of length.
 
-    Fails without a bound: it took quadratic time, and a number of 5,000 digits ended the fetch.
+    Fails without the limit: the work was quadratic, and a number of 5,000 digits ended the fetch.
     """
     hrefs = ["/wp/v2/" * 20_000, "/wp/v2/posts/" + "9" * 5_000]
     rows = [{"_links": {"up": [{"href": href}]}} for href in hrefs]
@@ -112,7 +112,7 @@ def test_a_blog_names_a_post_in_few_words() -> None:
     assert time.process_time() - began < 1
 
 
-# The results are those of the earlier code
+# The results equal those of the earlier code
 
 OLD_TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
@@ -134,8 +134,10 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
-    """Fails if the words in between are matched with possessive repeats (`?+`), as ISABCD is a
-    code."""
+    """Fails if the words before a code use possessive repeats (`?+`):
+
+    ISABCD is a code, not “IS”.
+    """
     assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 
 

@@ -1,8 +1,7 @@
 """A small scanner of JavaScript that finds functions and counts their lines.
 
-It knows strings, template literals, regular expressions and comments, so that braces in them are
-not taken for code. It relies on semicolons, which all our files have, to find the end of an arrow
-function without braces.
+Braces in strings, template literals, regular expressions and comments do not count as code. The end
+of an arrow function without braces is its semicolon, which all our files have.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# In this order: a comment begins like a regular expression.
+# In this order, because a comment and a regular expression both begin with a slash.
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 STRING = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 TEMPLATE_PART = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(`|\$\{)", re.DOTALL)
 REGEX = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
-# A slash after one of these begins a regular expression; after anything else it divides.
+# After one of these a slash begins a regular expression; elsewhere it means division.
 BEFORE_REGEX = re.compile(
     r"(?:^|[(,=:\[!&|?{};+\-*%~^<>]|(?<![.\w$])(?:return|typeof|case|in|of|void|delete|await|yield))"
     r"\s*\Z"
@@ -28,14 +27,14 @@ CLOSERS = {"}": "{", ")": "(", "]": "["}
 
 @dataclass(frozen=True)
 class Function:
-    """first: number of the line on which it begins, from 1."""
+    """A function. first: the number of its first line, counted from 1."""
 
     first: int
     lines: int
 
 
 def functions(text: str) -> list[Function]:
-    """All functions: declared, arrows, methods, and those that are called at once."""
+    """Return all functions: declarations, arrow functions, methods and functions called at once."""
     code = without_text(text)
     pairs = brackets(code)
     found = [body(code, pairs, opening) for opening in pairs if code[opening] == "{"]
@@ -48,9 +47,11 @@ def _measured(code: str, start: int, end: int) -> Function:
 
 
 def without_text(text: str) -> str:
-    """The code as long as before: spaces for text and comments, but for the ends of lines."""
+    """Return the code with text and comments replaced by spaces; length and line ends are
+    unchanged.
+    """
     code = ""
-    depths: list[int] = []  # of braces, in each `${…}` that is open
+    depths: list[int] = []  # open braces in each open `${…}`
     while len(code) < len(text):
         at, char = len(code), text[len(code)]
         if match := _skipped(text, code):
@@ -62,7 +63,7 @@ def without_text(text: str) -> str:
             assert part, f"a template literal without an end: {text[at : at + 40]!r}"
             if part[1] == "${":
                 depths.append(0)
-            code += "_" + _blank(part[0])  # stands for a value
+            code += "_" + _blank(part[0])  # the underscore stands for a value
         else:
             if depths:
                 depths[-1] += {"{": 1, "}": -1}.get(char, 0)
@@ -71,7 +72,7 @@ def without_text(text: str) -> str:
 
 
 def _skipped(text: str, code: str) -> re.Match[str] | None:
-    """A comment, a string or a regular expression that begins where `code` ends."""
+    """Return the comment, string or regular expression that begins where `code` ends, or None."""
     at = len(code)
     if text[at] in "'\"":
         return STRING.match(text, at)
@@ -84,13 +85,15 @@ def _skipped(text: str, code: str) -> re.Match[str] | None:
 
 
 def _blank(text: str) -> str:
-    """A string or a regular expression leaves a value behind, a comment nothing."""
+    """Return spaces of the same length; a string or regular expression begins with `_` as a
+    value.
+    """
     blank = re.sub(r"[^\n]", " ", text)
     return blank if text.startswith("/") and COMMENT.match(text) else f"_{blank[1:]}"
 
 
 def brackets(code: str) -> dict[int, int]:
-    """The place of each opening bracket → that of its closing one."""
+    """Return the position of each opening bracket → the position of its closing bracket."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for at, char in enumerate(code):
@@ -105,7 +108,7 @@ def brackets(code: str) -> dict[int, int]:
 
 
 def body(code: str, pairs: dict[int, int], opening: int) -> tuple[int, int] | None:
-    """Start and end of the function whose body this brace opens; None if it opens no function."""
+    """Return start and end of the function whose body this brace opens, or None."""
     before = code[:opening].rstrip()
     if before.endswith("=>"):
         return _parameters(before[:-2].rstrip(), pairs), pairs[opening]
@@ -119,7 +122,7 @@ def body(code: str, pairs: dict[int, int], opening: int) -> tuple[int, int] | No
 
 
 def expression(code: str, pairs: dict[int, int], start: int) -> tuple[int, int]:
-    """Start and end of the arrow function whose expression begins at `start`."""
+    """Return start and end of the arrow function whose expression begins at `start`."""
     end = start
     while end < len(code) and code[end] not in ",;)]}":
         end = pairs.get(end, end) + 1
@@ -127,7 +130,7 @@ def expression(code: str, pairs: dict[int, int], start: int) -> tuple[int, int]:
 
 
 def _parameters(before: str, pairs: dict[int, int]) -> int:
-    """Where the parameters begin that `before` ends with."""
+    """Return the start of the parameters with which `before` ends."""
     if before.endswith(")"):
         return next(start for start, end in pairs.items() if end == len(before) - 1)
     return len(before) - len(re.search(r"[\w$]*\Z", before)[0])  # type: ignore[index]

@@ -27,7 +27,7 @@ GROUPS = st.builds(
 
 
 def posted(data: dict[str, object]) -> dict[str, str]:
-    """The data that a browser posts from the page that shows this condition, unchanged."""
+    """Return the data that a browser posts from the page of this condition, unchanged."""
     rows = rows_from_json(data, SCHEMA)
     fields = {"cond-match": rows.match}
     for place, row in enumerate(rows):

@@ -207,15 +207,14 @@ LETTERS = st.text(st.sampled_from("aAäÄ ﬁfi東ßsS\u00ad\u0301İ-'\n\t™"),
 
 
 def _begins_with_a_letter(word: str) -> bool:
-    """Whether a word does not begin with a combining mark of the character before it, as in
-    “東́”."""
+    """Return whether a word begins with a letter and not with a combining mark, as in “東́”."""
     seen = fold(word).strip()
     return bool(seen) and not combining(seen[0])
 
 
 @given(LETTERS, st.lists(LETTERS.filter(_begins_with_a_letter), min_size=1, max_size=3))
 def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
-    """A leaf that looks for words holds exactly where it can highlight them."""
+    """A condition on words holds exactly where the words can be highlighted."""
     field = SCHEMA["text"]
     found = hits(Leaf(field, "contains any", tuple(words)), {"text": text})
     assert bool(found) == predicate(Leaf(field, "contains any", tuple(words)))({"text": text})

@@ -1,4 +1,6 @@
-"""Encrypted fields: secrets in the database, encrypted under several keys that can be rotated."""
+"""Encrypted fields: secrets are encrypted in the database, with several keys that can be
+rotated.
+"""
 
 from __future__ import annotations
 

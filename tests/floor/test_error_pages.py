@@ -1,4 +1,4 @@
-"""Error pages: a text and a link to go on with, never a blank page."""
+"""Error pages always have a text and a link, and are never blank."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
 
 @pytest.mark.django_db
 def test_a_stranger_who_is_lost_gets_words_and_the_login() -> None:
-    """Fails if only staff get the text: the page was blank."""
+    """Fails if only staff get the text: the page was blank without a login."""
     page = Client().get("/nowhere/")
     assert page.status_code == 404
     assert "Page not found" in page.content.decode()

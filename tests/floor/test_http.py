@@ -1,7 +1,7 @@
 """The only module that makes outgoing requests (G10).
 
-Each group of guards was tested with its guard removed: the comment at the group says which line was
-removed and what the tests did then.
+Each group of guards was tested with the guard removed: the comment above a group says which line
+was removed and what the tests then did.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The addresses to which a connection is attempted. No attempt succeeds."""
+    """The addresses to which a connection is attempted; each attempt fails."""
     tried: list[Any] = []
 
     def connect(self: socket.socket, address: Any) -> None:
@@ -149,7 +149,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Answers of a fake resolver: one list of addresses per look-up.
 
-    The last list is used again.
+    The last list is used for all further look-ups.
     """
     answers: list[list[str]] = []
 
@@ -164,7 +164,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return answers
 
 
-# Fails if `denied` returns False: every one of these tried to connect.
+# Fails if `denied` returns False: each URL led to a connection attempt.
 @pytest.mark.parametrize("url", REFUSED)
 def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -174,8 +174,8 @@ def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[An
     assert connections == []
 
 
-# Fails without the check of `@`, of `_NOT_IN_URL` and of the scheme: fourteen of these were
-# accepted as an address and connected to or looked up.
+# Fails without the checks of `@`, `_NOT_IN_URL` and the scheme: fourteen of these URLs were
+# accepted and looked up.
 @pytest.mark.parametrize("url", MALFORMED)
 def test_it_refuses_what_is_no_plain_web_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -191,7 +191,7 @@ def test_the_session_for_sdks_refuses_the_same(url: str, connections: list[Any])
     assert connections == []
 
 
-# It depends on the system's resolver whether a trailing dot makes an address or a name.
+# The system's resolver decides whether a name with a trailing dot is an address.
 @pytest.mark.parametrize("host", ["127.0.0.1.", "2130706433.", "localhost.", "LocalHost.."])
 def test_a_trailing_dot_opens_no_way(host: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -220,7 +220,7 @@ def test_one_bad_address_among_good_ones_is_enough_to_refuse(
     assert connections == []
 
 
-# Fails if the check comes first and `socket.create_connection((host, port))` after it.
+# Fails if `socket.create_connection((host, port))` looks the name up again after the check.
 def test_a_name_that_changes_its_answer_reaches_only_the_checked_address(
     connections: list[Any], resolver: list[list[str]]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Outgoing requests: limits on slow, large and broken answers (G9)."""
+"""Outgoing requests: limits on slow, large and broken responses (G9)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
     """Return a function that starts a server.
 
-    After reading a request, the server passes the connection to `answer`.
+    After the server has read a request, it passes the connection to `answer`.
     """
     listeners: list[socket.socket] = []
 
@@ -68,8 +68,8 @@ def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
         listener.close()
 
 
-# Fails without `settimeout(_left(…))` in `_Capped.readinto`: a test with a dripping server lasted
-# until the server gave up. Fails without the byte counts: large answers were read in full.
+# Fails without `settimeout(_left(…))` in `_Capped.readinto`: the test lasted until the slow server
+# gave up. Fails without the byte counts: large responses were read in full.
 @pytest.mark.usefixtures("allow_loopback")
 class TestBounds:
     def drip(self, head: bytes, drop: bytes) -> Callable[[socket.socket], None]:

@@ -1,4 +1,4 @@
-"""Idle connections are closed: those that send no head, never end, or read nothing.
+"""Idle connections are closed: clients that send no head, do not end it, or do not read.
 
 Each test fails with uvicorn's own protocol.
 """
@@ -23,8 +23,8 @@ LARGE = 50_000_000
 async def answer(scope: Any, receive: Any, send: Any) -> None:
     """Answer each path with a different body.
 
-    `/large`: more than any kernel buffers. `/headers`: the names of the headers. Any other path:
-    the length of the request body.
+    `/large`: more than any kernel buffers. `/headers`: the names of the request's headers. Any
+    other path: the length of the request body.
     """
     size, more = 0, True
     while more:
@@ -98,7 +98,7 @@ def test_a_reader_who_takes_nothing_is_dropped(server: Serving) -> None:
 def test_nothing_is_written_to_one_who_is_gone(
     server: Serving, leaves: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Pending requests on such a connection caused one error in the log each."""
+    """Fails if pending requests of a closed connection are answered: each logged an error."""
     with server.connect(GET % b"" * 3 + GET % b"large" * 5, window=4096):
         eventually(lambda: server.connections == 1)
         if not leaves:
@@ -124,7 +124,10 @@ def test_headers_have_a_size(server: Serving) -> None:
 
 @pytest.mark.parametrize("around", [b"1;" + b"x" * 100_000, b"0\r\nX-Trailer: " + b"x" * 100_000])
 def test_so_has_what_stands_around_a_body(server: Serving, around: bytes) -> None:
-    """Trailers were stored without a limit."""
+    """Chunk extensions and trailers are limited.
+
+    Fails without the limit: they were stored in full.
+    """
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with server.connect(head + around) as sock:
         assert is_ended_while_sending(sock, b"x" * 100_000, times=1000, every=0.001)
@@ -148,7 +151,7 @@ def test_requests_on_one_connection_are_answered_in_their_order(server: Serving)
 def test_only_a_few_requests_wait_on_one_connection(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the limit: requests waited in memory for a client that read nothing."""
+    """Fails without the limit: requests piled up in memory for a client that did not read."""
     waiting: list[int] = []
     receive = http_protocol.Protocol.data_received
 
@@ -164,14 +167,14 @@ def test_only_a_few_requests_wait_on_one_connection(
 
 
 def test_trailers_are_no_headers(server: Serving) -> None:
-    """Fails with uvicorn's own list: a client could bypass a proxy that sets a header."""
+    """Fails if trailers become headers: a client could bypass a proxy that sets a header."""
     head = b"POST /headers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = server.ask(head, b"1\r\nx\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
     assert answer.endswith(b"host,transfer-encoding")
 
 
 def test_a_reader_of_the_slowest_rate_gets_all(server: Serving) -> None:
-    """Fails with the kernel's default buffer, of which 1 MB must be read at a time."""
+    """Fails with the kernel's default buffer, because then 1 MB must be read at a time."""
     piece = int(http_protocol.READER_SECONDS * 2_000_000 / 10)  # 2 MB a second
     with server.connect(GET % b"large", window=1_000_000) as sock:
         for _ in range(140):

@@ -1,6 +1,6 @@
-"""Live events: sent on commit, only to browsers that watch the topic.
+"""Live events are sent on commit, only to browsers that watch the topic.
 
-A failure to send them never fails the work.
+If they cannot be sent, the work itself still succeeds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Sent = list[dict[str, Any]]
 
 @pytest.fixture
 def hints(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The messages that would have gone to Redis."""
+    """The messages that would have been sent to Redis."""
     sent: list[Any] = []
     monkeypatch.setattr(live, "_publish", lambda message: sent.append(json.loads(message)))
     return sent
@@ -46,7 +46,7 @@ def no_redis(settings: Any) -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> None:
-    """Fails if the event is sent at once."""
+    """Fails if the event is sent before the commit."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         assert hints == []
@@ -55,7 +55,7 @@ def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
-    """Fails if the event is sent at once."""
+    """Fails if the event is sent before the commit."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         transaction.set_rollback(True)
@@ -74,7 +74,7 @@ def test_without_redis_the_work_goes_on(no_redis: None) -> None:
 
 
 class Browser:
-    """One open stream, with what was sent to it. `left` closes it."""
+    """One open stream and the messages sent to it. `left` closes the stream."""
 
     def __init__(self, token: str) -> None:
         self.scope = {"type": "http", "path": "/live/", "query_string": f"token={token}".encode()}
@@ -104,7 +104,7 @@ def refused(token: str) -> bool:
 
 
 def test_a_stranger_is_turned_away() -> None:
-    """Fails if the token is read without its signature."""
+    """Fails if the signature of the token is not checked."""
     assert refused("")
     assert refused("made-up")
     assert refused(signing.dumps(["department:1"], salt="another"))
@@ -112,7 +112,7 @@ def test_a_stranger_is_turned_away() -> None:
 
 
 def test_a_token_does_not_outlive_its_hour() -> None:
-    """Fails if a token of any age is accepted."""
+    """Fails if the age of the token is not checked."""
     with time_machine.travel("2026-03-04T12:00:00Z", tick=False):
         token = live.token(["department:1"])
     with time_machine.travel("2026-03-04T13:00:02Z", tick=False):
@@ -120,7 +120,7 @@ def test_a_token_does_not_outlive_its_hour() -> None:
 
 
 async def shout_until(heard: Any, topic: str) -> None:
-    """Publish until the event was received, because a subscription takes some time."""
+    """Publish until the event is received, because a subscription takes some time."""
     for _ in range(100):
         await asyncio.to_thread(
             live._publish, json.dumps({"topic": topic, "event": "case", "id": 7})
@@ -132,7 +132,7 @@ async def shout_until(heard: Any, topic: str) -> None:
 
 
 def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
-    """Through a real Redis. Fails if every browser gets every event."""
+    """Through a real Redis. Fails if each browser receives all events."""
     mine, theirs = f"department:{uuid.uuid4()}", f"department:{uuid.uuid4()}"
 
     async def scene() -> tuple[Browser, Browser, Browser]:
@@ -179,7 +179,7 @@ def test_one_user_has_so_many_streams_and_another_one_more() -> None:
 
 
 def test_one_subscription_serves_all_browsers_of_a_process() -> None:
-    """Fails with one subscription for each browser."""
+    """Fails if each browser has its own subscription."""
 
     async def scene() -> int:
         browsers = [Browser(live.token(["x"])) for _ in range(5)]
@@ -195,7 +195,7 @@ def test_one_subscription_serves_all_browsers_of_a_process() -> None:
 
 
 def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if the stream waits for the next event, however long that takes."""
+    """Fails if the stream only waits for the next event: proxies close a silent connection."""
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
 
     async def scene() -> str:
@@ -210,7 +210,7 @@ def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
-    """Fails if no event is dropped: a full queue broke the bus for all browsers."""
+    """Fails if no event is dropped: a full queue stopped the events of all browsers."""
 
     async def scene() -> list[bytes]:
         async def send(_message: dict[str, Any]) -> None:
@@ -219,7 +219,7 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
         hub, line = live._Hub(), live._Line(["x"], send)
         with hub.holding(line):
             line.tell(live.BEAT)
-            await asyncio.sleep(0.01)  # from now on it does not return
+            await asyncio.sleep(0.01)  # from now on this send does not return
             for pk in range(live._WAITING + 5):
                 hub._spread(json.dumps({"topic": "x", "event": "case", "id": pk}).encode())
             waiting = list(line.waiting)
@@ -233,7 +233,7 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
 
 
 def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) -> None:
-    """G6. Fails if the subscription is given up at the first error."""
+    """G6. Fails if the subscription ends at its first error."""
     topic, there = str(uuid.uuid4()), settings.REDIS_URL
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
@@ -252,9 +252,9 @@ def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) 
 
 
 def test_what_stands_for_good_is_no_garbage_to_look_through() -> None:
-    """The garbage collector ignores what was loaded at startup.
+    """Objects from the startup are excluded from garbage collection.
 
-    Otherwise a thousand open streams, and every page beside them, waited for its collections.
+    Otherwise a thousand open streams, and all pages, wait for each collection.
     """
     told = iter(["lifespan.startup", "lifespan.shutdown"])
 

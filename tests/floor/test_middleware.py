@@ -1,4 +1,4 @@
-"""Middleware of every page: request ids, a login that works inside htmx, and security headers."""
+"""Middleware of all pages: request ids, a login that works inside htmx, and security headers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_each_request_is_one_line_in_the_log(client: Client) -> None:
 def test_no_key_in_an_address_gets_into_the_log(
     agent: User, as_: Callable, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
-    """Neither our own log line nor Django's has it.
+    """Neither our own log line nor Django's contains a key from the URL.
 
     Fails if the path is logged, and without the filter.
     """
@@ -67,7 +67,7 @@ def test_what_no_page_answers_has_no_route(agent: User, as_: Callable) -> None:
 
 
 def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
-    """Access is denied by default. Fails without LoginRequiredMiddleware."""
+    """All pages need a login by default. Fails without LoginRequiredMiddleware."""
     answer = client.get("/contacts/?q=anna")
     assert answer.status_code == 302
     assert urlsplit(answer["Location"]).path == "/account/login/"
@@ -84,7 +84,7 @@ def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
     ],
 )
 def test_inside_htmx_the_whole_browser_goes_to_the_login(client: Client, here: str) -> None:
-    """Otherwise the login page would appear inside a pane. Fails without `login_inside_htmx`."""
+    """Fails without `login_inside_htmx`: the login page appeared inside a pane."""
     answer = client.get(
         "/nav/", headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{here}"}
     )

@@ -24,7 +24,7 @@ from scrm.bus.scheduler import BoundedScheduler
 
 
 class Broker:
-    """A fake of Celery with one queue that records what it was asked to send."""
+    """A fake of Celery with one queue; it records the messages."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
@@ -42,7 +42,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 
 def app_at(port: int) -> Celery:
-    """Our Celery settings with another broker."""
+    """Return a Celery app with our settings and another broker."""
     app = Celery("elsewhere", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
     ours = scrm.celery.app.conf
     app.conf.update(
@@ -62,7 +62,7 @@ def frozen() -> Iterator[int]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
-    """Fails if the task is sent at once: it would not find its row."""
+    """Fails if the message is sent before the commit: the task would not find its row."""
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         assert broker.sent == []
@@ -73,14 +73,14 @@ def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_later_nudge_expires_later(broker: Broker) -> None:
-    """Fails with one expiry time for all messages."""
+    """Fails if all messages have the same expiry time."""
     nudge("scrm.pipeline.deliver", 7, after=10)
     assert broker.sent[0][2] == {"countdown": 10, "expires": EXPIRES + 10, "retry": False}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
-    """Fails if the task is sent at once."""
+    """Fails if the message is sent before the commit."""
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         transaction.set_rollback(True)
@@ -103,7 +103,7 @@ def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
 
 @pytest.mark.django_db(transaction=True)
 def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
-    """Fails without the check of the queue's length: a queue without a worker kept growing."""
+    """Fails if the length of the queue is not checked: without a worker it grew without limit."""
     for number in range(FULL + 10):
         nudge("scrm.pipeline.deliver", number)
     assert len(broker.sent) == FULL
@@ -111,7 +111,7 @@ def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
 
 @pytest.fixture
 def due(admin: User) -> QuerySet[Source]:
-    """More sources than are sent at once; the oldest comes last by name and by number."""
+    """More due sources than messages are allowed; the oldest comes last by name and by id."""
     first = timezone.now() - timedelta(days=1)
     Source.objects.bulk_create(
         Source(
@@ -131,8 +131,7 @@ def due(admin: User) -> QuerySet[Source]:
 def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Fails if the rows are taken in their own order, by name, and if the same rows are sent
-    again."""
+    """Fails if the rows are taken by name, and if the same rows are sent again."""
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
     oldest = due.order_by("next_fetch_at").values_list("pk", flat=True)[:MAX_IN_FLIGHT]
     assert [args for _task, args, _options in broker.sent] == [(pk,) for pk in oldest]
@@ -145,7 +144,7 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
 
 @pytest.mark.django_db(transaction=True)
 def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Source]) -> None:
-    """Fails if each tick sends one message per row, whatever is already waiting."""
+    """Fails if each tick sends one message per row, however many messages already wait."""
     for _ in range(3):
         top_up("scrm.pipeline.process", due.filter(name__lt="00003"))
         assert [args for _task, args, _options in broker.sent] == [()] * 3
@@ -162,7 +161,7 @@ def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Sou
 def test_without_redis_nothing_is_sent_and_all_stay_due(
     due: QuerySet[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After one failure Redis is skipped for a while. Fails if each row is tried."""
+    """After one failure Redis is skipped for some seconds. Fails if each row causes an attempt."""
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1))
     sweeps: list[Callable[[], None]] = [
         lambda: top_up("scrm.pipeline.poll", due),
@@ -178,8 +177,9 @@ def test_without_redis_nothing_is_sent_and_all_stay_due(
 def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Fails with one limit for both: unknown deliveries waited behind a statement to 5,000
-    people."""
+    """Fails if both tasks share a limit: unknown deliveries waited behind a post with 5,000
+    deliveries.
+    """
     nudge_each("scrm.pipeline.deliver", due, oldest_by="pk")
     nudge_rare("scrm.pipeline.settle", due.filter(name__lt="00007"), oldest_by="pk")
     assert [task for task, _args, _options in broker.sent].count("scrm.pipeline.settle") == 7
@@ -188,7 +188,7 @@ def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
 def test_beat_sends_nothing_into_a_full_queue(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with Celery's own scheduler: without a worker the queue grew for ever."""
+    """Fails with Celery's own scheduler: without a worker the queue grew without limit."""
     monkeypatch.setattr(Scheduler, "apply_async", lambda _self, entry: broker.sent.append(entry))
     scheduler = BoundedScheduler(app=scrm.celery.app, lazy=True)
     entry = scheduler.Entry(task="scrm.pipeline.tick", app=scrm.celery.app)

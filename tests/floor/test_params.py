@@ -14,8 +14,7 @@ def test_a_key_is_read(typed: str, read: int) -> None:
 
 @pytest.mark.parametrize("typed", ["", "-1", "1.0", " 1", "1_0", "²", "٣", "9" * 19, "9" * 5000])
 def test_anything_else_is_no_key(typed: str) -> None:
-    """Numbers of more than 18 digits are no keys of PostgreSQL; above 4,300 Python itself
-    refuses."""
+    """PostgreSQL has no keys of more than 18 digits, and Python refuses to convert 4,300 digits."""
     assert number(typed) is None
 
 

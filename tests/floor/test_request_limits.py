@@ -1,4 +1,4 @@
-"""Size limits of request bodies by view: small without a login, whatever cookie the request has."""
+"""Size limits of request bodies by view: small without a login, whatever cookies are sent."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def test_each_view_has_a_limit(path: str, limit: int) -> None:
 def test_only_a_session_of_somebody_counts(
     agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if any session counts, and if any cookie counts."""
-    monkeypatch.setattr(request_limits, "close_old_connections", lambda: None)  # ours stays open
+    """Fails if an anonymous session counts as a login, and if any cookie counts."""
+    # keep the connection of the test open
+    monkeypatch.setattr(request_limits, "close_old_connections", lambda: None)
     key = as_(agent).cookies["sessionid"].value
     assert is_logged_in(f"theme=dark; sessionid={key}")
     assert not is_logged_in("")
@@ -86,7 +87,8 @@ def post(server: Serving, path: str, size: int, cookie: str = "", more: bytes = 
 def test_a_stranger_sends_a_little_and_staff_a_form(server: Serving, agent: User, as_: As) -> None:
     cookie = f"sessionid={as_(agent).cookies['sessionid'].value}"
     fake = "sessionid=abcdefghijklmnopqrstuvwxyz012345"
-    assert statuses(post(server, "/topics/new/", ANONYMOUS, fake)) == [403]  # no CSRF token
+    # 403: the size is accepted, but the CSRF token is missing
+    assert statuses(post(server, "/topics/new/", ANONYMOUS, fake)) == [403]
     assert statuses(post(server, "/topics/new/", ANONYMOUS + 1, fake)) == [413]
     assert statuses(post(server, "/new/", ANONYMOUS + 1)) == [413]
     assert statuses(post(server, "/account/login/", ANONYMOUS + 1, cookie)) == [413]
@@ -110,7 +112,7 @@ def test_the_reason_fits_into_a_page_that_htmx_keeps(server: Serving, agent: Use
 def test_it_is_alive_while_pages_hold_all_threads(
     server: Serving, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if /healthz is served as a page."""
+    """Fails if /healthz needs a thread of the pages."""
     held, is_held = threading.Event(), threading.Event()
 
     def hold() -> str:

@@ -1,4 +1,4 @@
-"""A mail system that runs for the whole test session, and our mailbox in it, connected."""
+"""A mail system that runs for the whole test session, with our connected mailbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def private_media(settings: Any, tmp_path: Any) -> None:
 
 @pytest.fixture
 def typed(mail: MailSystem, admin: User) -> Callable[..., dict[str, Any]]:
-    """Return a function that makes the data with which an admin connects care@skyward.test."""
+    """Return a function that returns the form data with which an admin connects
+    care@skyward.test.
+    """
 
     def form(**facts: Any) -> dict[str, Any]:
         config = mail.config()
@@ -66,7 +68,7 @@ def care(
     admin: User,
     service: Department,
 ) -> Account:
-    """Our mailbox, connected by an admin through the page; customer service may use it."""
+    """Our mailbox, connected by an admin on the page; customer service may use it."""
     mail.empty()
     answer = as_(admin).post(reverse("crm:connect", args=["email"]), typed())
     assert answer.status_code == 302, answer.content.decode()

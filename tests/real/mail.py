@@ -4,9 +4,9 @@
         mail.deliver("jo@customers.test", "care@skyward.test", "Subject: …")
         mail.box("jo@customers.test").letters()
 
-The programs are those of the distribution. Nothing of the machine's own configuration is read.
-Nothing can leave, because Postfix refuses all but the two domains. At the end exactly the processes
-that were started here are ended.
+The programs come from the distribution, but none of the machine's own configuration is read. No
+letter can leave the machine, because Postfix refuses all domains except these two. At the end
+exactly the processes that were started here are ended.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class MailSystem:
         subprocess.run(command, check=True, capture_output=True, timeout=30)
 
     def refuse(self, answers: dict[str, str]) -> None:
-        """Let Postfix give these answers to mail for these addresses from now on."""
+        """Make Postfix give these answers to mail for these addresses."""
         if answers == self.refused:
             return
         self.refused = answers
@@ -157,7 +157,7 @@ class MailSystem:
             time.sleep(0.5)
 
     def empty(self) -> None:
-        """Empty all mailboxes and end all refusals."""
+        """Empty all mailboxes and remove all refusals."""
         self.refuse({})
         for user in USERS:
             with Box(self, user)._open(readonly=False) as imap:
@@ -167,7 +167,7 @@ class MailSystem:
     # Actions of people
 
     def deliver(self, sender: str, to: str, letter: EmailMessage | bytes | str) -> None:
-        """Put a letter into a mailbox by LMTP, unchanged."""
+        """Deliver a letter unchanged into a mailbox by LMTP."""
         content = (
             letter.as_bytes(policy=policy.SMTP) if isinstance(letter, EmailMessage) else letter
         )
@@ -193,7 +193,7 @@ class MailSystem:
 
 
 class Box:
-    """A mailbox as its owner sees it."""
+    """A mailbox from its owner's point of view."""
 
     def __init__(self, system: MailSystem, user: str) -> None:
         self.system, self.user = system, user
@@ -226,7 +226,7 @@ class Box:
             imap.append(folder, "", "", raw)
 
     def begin_anew(self) -> None:
-        """Keep the letters but let the server forget how it numbered them: UIDVALIDITY changes."""
+        """Keep the letters but give them new numbers: UIDVALIDITY changes."""
         for name in (
             "dovecot-uidlist",
             "dovecot.index",
@@ -248,7 +248,7 @@ def _bytes(answer: Any) -> bytes:
 
 
 def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> EmailMessage:
-    """Make an ordinary letter. In header names write _ for -."""
+    """Return an ordinary letter. In the keyword names of headers, _ stands for -."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"] = datetime.now(UTC)
@@ -261,7 +261,7 @@ def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> Ema
 
 
 def certify(place: Path, *, host: str = "localhost", days: int = 30) -> tuple[Path, Path]:
-    """Make a self-signed certificate, valid for `days` from now. Return the paths of its files."""
+    """Create a self-signed certificate that is valid for `days`. Return the paths of its files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

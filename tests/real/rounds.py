@@ -1,4 +1,4 @@
-"""The steps of staff and of the workers between two letters, run one by one without workers."""
+"""Steps of staff and workers between two letters; they run one by one, without worker processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scrm import pipeline
 
 
 def hear() -> Source:
-    """Fetch from our mailbox until nothing waits there, and process what arrived."""
+    """Fetch from our mailbox until no letter waits, and process all letters."""
     for _ in range(20):
         Source.objects.update(next_fetch_at=timezone.now(), lease_until=None)
         source = Source.objects.get()
@@ -29,7 +29,7 @@ def hear() -> Source:
 
 
 def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
-    """Answer a case through the composer. Return the response, which is released."""
+    """Answer a case in the composer and return the released response."""
     case.refresh_from_db()
     page = browser.get(reverse("responses:composer", args=[case.pk]))
     place = page.context["form"].fields["place"].choices[0][0]
@@ -41,7 +41,7 @@ def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
 
 
 def send(response: Response) -> Delivery:
-    """Let the undo time of a response pass and send it."""
+    """Make a response due and send it."""
     delivery = response.deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     pipeline.deliver(delivery.pk)

@@ -1,4 +1,4 @@
-"""The whole cycle with a real WordPress: published once, answered, heard, corrected, taken down."""
+"""The whole cycle with a real WordPress: published once, answered, found, corrected, taken down."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def blog(site: WordPress, service: Department, admin: User, as_: As) -> WordPress:
-    """An empty blog that was connected through its page."""
+    """An empty blog that was connected on its page."""
     site.php(
         "foreach (get_posts(['numberposts'=>-1,'post_status'=>'any,trash']) as $p)"
         "  wp_delete_post($p->ID, true);"
@@ -81,7 +81,7 @@ def source() -> Source:
 
 
 def listen() -> None:
-    """Fetch from the blog once, and process what was found."""
+    """Fetch from the blog once and process the new items."""
     Source.objects.update(lease_until=None)
     Mention.objects.update(lease_until=None)
     each = source()
@@ -91,7 +91,7 @@ def listen() -> None:
 
 
 def sweep() -> None:
-    """Do what the tick does for deliveries, as if time had passed."""
+    """Run the tick's work on deliveries, as if their times had passed."""
     for _ in range(4):
         now = timezone.now()
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=now - timedelta(1))
@@ -108,7 +108,7 @@ def sweep() -> None:
 def state(blog: WordPress, service: Department, agent: User) -> Callable[..., Response]:
     """Return a function that writes a statement for the blog.
 
-    It is sent at once if `sent` is true.
+    The statement is sent at once if `sent` is true.
     """
 
     def say(text: str = "He had a second seat.", *, sent: bool = True) -> Response:
@@ -125,7 +125,7 @@ def state(blog: WordPress, service: Department, agent: User) -> Callable[..., Re
 
 
 def there(blog: WordPress) -> str:
-    """The text of the blog's front page, as a reader gets it."""
+    """Return the text of the blog's front page, as a visitor gets it."""
     return unescape(blog.get(""))
 
 
@@ -162,8 +162,7 @@ class TestTheRound:
         slug = r"/not-a-size-sorry-thanks-[0-9a-f]{10}/$" if blog.pretty else r"\?p=\d+$"
         assert re.search(slug, sending.url)
 
-        # A reader comments; WordPress holds the comment for moderation, and it is heard all the
-        # same.
+        # A reader comments. WordPress holds the comment for moderation, but our source finds it.
         blog.comment(number(sending), "Ann", "You told <b>everyone</b> about his seat!")
         listen()
         comment = Feedback.objects.get(response=said).interaction
@@ -175,7 +174,7 @@ class TestTheRound:
         assert "held for moderation on the blog" in shown
         assert comment.text in as_(agent).get(said.get_absolute_url()).content.decode()
 
-        # Our answer waits until the comment is approved, and then is published under it once.
+        # Our answer waits until the comment is approved, and is then published once below it.
         refused = answer_to(case, agent, "Dear Ann, you are right.")
         assert refused.state == DeliveryState.FAILED
         assert "still held for moderation" in refused.error
@@ -187,13 +186,13 @@ class TestTheRound:
         assert ours == [min(parents)]
         assert "Dear Ann, you are right." in page_of(blog, sending)
 
-        # Ann answers our answer: the same case again.
+        # Ann answers our answer; the answer joins the same case.
         blog.comment(number(sending), "Ann", "Thank you.", parent=max(parents))
         listen()
         assert Case.objects.get().pk == case.pk
         assert Feedback.objects.count() == 2
 
-        # Corrected, then taken down: on the blog and in the record.
+        # Correct the post and then take it down, on the blog and in the record.
         new = Words(uuid.uuid4(), "We wrote too much.", "public")
         correct(said, new, over=said.pk, by=agent)
         sweep()
@@ -286,7 +285,7 @@ class TestKilled:
         ("responses.outbox:claim", "after"),
         ("scrm.channels.wordpress.speak:_find_post", "after"),
         ("scrm.channels.wordpress.site:Site.post", "before"),
-        ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is stored there
+        ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is stored by now
         ("scrm.channels.wordpress.speak:_publish", "after"),
         ("responses.outbox:mark_sent", "before"),
         ("responses.outbox:record", "after"),

@@ -1,4 +1,4 @@
-"""G1, G3 with real mail: killed at any step, no letter is lost and none is duplicated."""
+"""G1, G3 with real mail: a process is killed at each step, and no letter is lost or duplicated."""
 
 from __future__ import annotations
 

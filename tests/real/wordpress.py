@@ -2,9 +2,9 @@
 
     with WordPress(tmp_path) as blog:
         blog.address, blog.user, blog.password  # an editor's application password
-        blog.comment(post_id, "Ann", "Thanks!")  # as a reader does it in a browser
-        blog.stop(), blog.start()               # the web server; the database goes on
-        blog.die_at_next_publish()              # killed when the post is out, unanswered
+        blog.comment(post_id, "Ann", "Thanks!")  # like a reader in a browser
+        blog.stop(), blog.start()               # the web server alone; the database keeps running
+        blog.die_at_next_publish()              # after the post is stored, before the response
 
 MariaDB has a private data directory and a free loopback port. Nothing of the system's own
 configuration is read or written.
@@ -30,7 +30,7 @@ DATABASE = "blog"
 
 
 def missing() -> list[str]:
-    """The programs and files that this machine lacks, as a reason to skip the tests."""
+    """Return the required programs and files that this machine lacks."""
     found = [name for name in NEEDED if shutil.which(name, path=_PATH) is None]
     return found if SOURCE.is_dir() else [*found, str(SOURCE)]
 
@@ -116,7 +116,7 @@ class WordPress:
     # Actions of a reader or an administrator
 
     def php(self, code: str) -> str:
-        """Run `code` inside WordPress as an administrator. Return what it printed."""
+        """Run `code` inside WordPress as an administrator. Return its output."""
         head = (
             f"$_SERVER['HTTP_HOST']='127.0.0.1:{self.port}';"
             f"require '{self.root}/wp-load.php'; wp_set_current_user(1);"
@@ -129,7 +129,7 @@ class WordPress:
         return done.stdout
 
     def comment(self, post: int, name: str, text: str, *, parent: int = 0) -> None:
-        """Post a comment like a reader's browser. It is held until a moderator approves it."""
+        """Post a comment as a reader's browser does. WordPress holds the comment for moderation."""
         facts = {
             "comment_post_ID": post, "author": name, "email": f"{name.lower()}@readers.example",
             "comment": text, "comment_parent": parent,
@@ -137,7 +137,7 @@ class WordPress:
         self._post("wp-comments-post.php", facts)
 
     def user_password(self, login: str, role: str) -> str:
-        """Add another user with a role. Return an application password of that user."""
+        """Add a user with a role. Return an application password of the user."""
         return self.php(
             f"$u = wp_insert_user(['user_login'=>'{login}','user_pass'=>'{self.secret}',"
             f"'user_email'=>'{login}@blog.example','role'=>'{role}']);"
@@ -146,7 +146,7 @@ class WordPress:
         )
 
     def posts(self) -> list[dict[str, Any]]:
-        """All public posts, newest first, as visitors get them."""
+        """Return all public posts, newest first, as visitors see them."""
         route = "wp/v2/posts&per_page=100"
         return json.loads(self.get(f"?rest_route=/{route}"))  # type: ignore[no-any-return]
 
