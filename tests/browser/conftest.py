@@ -43,13 +43,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SHOTS = Path("var/browser")
 """Directory for the screenshots of the pages of a failed test."""
-# Messages of htmx about requests whose page was left; the browser itself reports which requests
-# failed. The last one is about a row that has just left the list and so has no place to be updated.
+# Messages of htmx about requests of a page that was left; the browser itself reports failed
+# requests. The last message is about a row that has just left the list, so it cannot be updated.
 LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError", "htmx:oobErrorNoTarget, #row-")
 PATIENCE = 60_000
 """Milliseconds that a step may take. At a load of nine per core, a page took 16 s to be drawn."""
 expect.set_options(timeout=PATIENCE)
-# Logs what the content security policy refused, even where the browser's console would not.
+# Logs each violation of the content security policy, which the console alone may not show.
 WATCH = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));"""
 
@@ -75,7 +75,7 @@ def pytest_runtest_makereport(
 
 
 def missing(what: str) -> None:
-    """Skip the test with a reason; in CI fail instead."""
+    """Skip the test with a reason; in CI, fail."""
     words = f"{what}. `make browser` puts it there."
     if os.environ.get("CI"):
         pytest.fail(words)
@@ -84,7 +84,7 @@ def missing(what: str) -> None:
 
 @dataclass(frozen=True)
 class Site:
-    """The address of the pages, and the processes that serve them."""
+    """The URL of the pages, and the processes that serve them."""
 
     url: str
     machine: Machine
@@ -95,8 +95,7 @@ def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         missing("There is no Chromium on PATH")
-    # Playwright's event loop runs in this thread, but the ORM calls of the tests do not run inside
-    # it.
+    # Playwright's event loop runs in this thread, but the tests call the ORM outside of it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -106,7 +105,7 @@ def chromium() -> Iterator[Browser]:
 def site(
     chromium: Browser, django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
 ) -> Iterator[Site]:
-    """One site for all browser tests of a run. The rows of each test come and go while it runs."""
+    """One site for all browser tests of a run; each test creates and deletes its rows meanwhile."""
     port = _free_port()
     env = {
         "PORT": str(port),
@@ -129,7 +128,10 @@ def site(
 
 
 def _alone() -> bool:
-    """Whether no other connection uses the database, so that it can be dropped. Ends all others."""
+    """End all other connections.
+
+    Return whether none is left, so that the database can be dropped.
+    """
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
@@ -139,8 +141,7 @@ def _alone() -> bool:
 def _give_way() -> None:
     """Give the site's connections a lock timeout, so that the tables can always be emptied.
 
-    In a deadlock only the connection that closed the circle detects it; one that waited before does
-    not.
+    A deadlock is detected only by the connection that waited last; the others would wait on.
     """
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
@@ -166,9 +167,9 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Windows:
-    """All browsers of a test. An error or warning in a console fails the test at its end.
+    """All browsers of a test. At its end an error or warning in a console fails the test.
 
-    `expect` names the messages that the test itself causes, such as a refusal.
+    `expect` names messages that the test causes on purpose, for example a refusal.
     """
 
     chromium: Browser
@@ -186,7 +187,7 @@ class Windows:
         phone: bool = False,
         **options: Any,
     ) -> Page:
-        """Open a page in a new browser in which this user is logged in."""
+        """Open a page in a new browser in which the given user is logged in."""
         context = self.browser(user, theme=theme, phone=phone, **options)
         page = context.new_page()
         page.goto(address)
@@ -239,7 +240,7 @@ class Windows:
 @pytest.fixture
 def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[Windows]:
     with connection.cursor() as cursor:
-        # If a late request of the site meets the emptying of the tables, the request must give way.
+        # If a late request of the site conflicts with emptying the tables, the request must fail.
         cursor.execute("SET deadlock_timeout = '20s'; SET lock_timeout = 0")
     here = Windows(chromium, site)
     yield here
@@ -250,15 +251,14 @@ def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[W
 
 
 def leaves(delivery: Delivery) -> None:
-    """Let the undo time of a delivery pass, and wait until the sender has sent it."""
+    """Make a delivery due, and wait until the sender has sent the text."""
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", delivery.pk)
     eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"), within=60)
 
 
 def _until_quiet() -> None:
-    """Wait until no request of the pages is still being answered, so that the rows can be
-    deleted."""
+    """Wait until no request is running, so that the rows can be deleted."""
     busy = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND state <> 'idle'"
@@ -276,7 +276,7 @@ def _until_quiet() -> None:
 
 @pytest.fixture
 def world(service: Department, microblog: Account, agent: User) -> World:
-    """Fifteen cases without an assignee. An answer may have at most 500 characters."""
+    """Fifteen unassigned cases. A reply has at most 500 characters."""
     microblog.config = {"max_length": 500}
     microblog.save()
     return populate(agent)
@@ -299,7 +299,7 @@ TWO_WAYS = pytest.mark.parametrize(
 
 @pytest.fixture
 def sit_down(windows: Windows, way: tuple[str, str]) -> Callable[..., Hand]:
-    """Return a function that opens a page for a user with the device and theme of this run."""
+    """Return a function that opens a page for a user, with the device and theme of this run."""
 
     def sit(user: User, address: str = "/", **options: Any) -> Hand:
         hand, theme = way

@@ -1,4 +1,4 @@
-"""Two ways to do the same things on a page: only with the keyboard, or with the mouse."""
+"""Two ways to do the same things on a page: with the keyboard only, or with the mouse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FAR = 120
 
 
 class Hand:
-    """Actions of staff on the desk. Each action returns when its result is on the page."""
+    """Actions of staff in the inbox. Each action returns when the page shows its result."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -23,7 +23,7 @@ class Hand:
 
     @property
     def said(self) -> Locator:
-        """The messages of the page about the last action."""
+        """The messages about the last action."""
         return self.page.locator("#messages")
 
     @property
@@ -76,12 +76,12 @@ class Hand:
         return self.page.get_by_role("button", name=name)
 
     def verb(self, name: str) -> Locator:
-        """A button above the case."""
+        """Return a button above the case."""
         return self.opened.locator(".case-title :is(button, summary)", has_text=name)
 
     def take(self) -> None:
         self.press("m", self.verb("Take it"))
-        expect(self.verb("Take it")).to_have_count(0)  # the buttons are updated, not only the facts
+        expect(self.verb("Take it")).to_have_count(0)  # the buttons must be updated too
         expect(self.opened.locator(".case-facts")).to_contain_text("you")
 
     def finish(self) -> None:
@@ -101,11 +101,11 @@ class Hand:
 
 
 class Keyboard(Hand):
-    """Uses only the keyboard: the keys listed by `?`, Tab, arrows, Enter and Space."""
+    """Uses the keyboard only: the shortcuts listed by `?`, Tab, arrows, Enter and Space."""
 
     def press(self, key: str, what: Locator) -> None:
         expect(what.first).to_be_visible()
-        self.page.wait_for_load_state("domcontentloaded")  # the keys work from now on
+        self.page.wait_for_load_state("domcontentloaded")  # from now on the shortcuts work
         if len(key) == 1 and self.page.evaluate(WRITES):
             self.page.keyboard.press("Escape")
         self.page.keyboard.press(key)
@@ -157,7 +157,7 @@ class Keyboard(Hand):
     def _turn_to(self, radio: Locator) -> None:
         """Choose a radio button.
 
-        Tab reaches the chosen one, or else the first; arrow keys move to the next.
+        Tab reaches the selected one, or else the first; arrow keys move to the next.
         """
         name = f"input[name={radio.get_attribute('name')}]"
         chosen = self.page.locator(f"{name}:checked")
@@ -170,7 +170,7 @@ class Keyboard(Hand):
 
 
 class Mouse(Hand):
-    """Presses no keys except to type text."""
+    """Uses the mouse, and keys only to type text."""
 
     def press(self, key: str, what: Locator) -> None:
         what.first.click()

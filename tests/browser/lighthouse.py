@@ -75,7 +75,7 @@ def _answers(port: int) -> bool:
 def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
     """Open a browser with a logged-in profile.
 
-    Yield the port through which Lighthouse controls it.
+    Yields the port through which Lighthouse controls the browser.
     """
     port = free_port()
     arguments = ["--no-sandbox", f"--remote-debugging-port={port}"]

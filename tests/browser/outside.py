@@ -1,4 +1,4 @@
-"""The networks of the sandbox: read our posts there, and write posts of the public."""
+"""The networks of the sandbox, seen from outside: read our posts, and write posts of the public."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.machinery import eventually
 
 
 def ours(network: str = MICROBLOG) -> list[str]:
-    """Our posts on a network, in the order in which they arrived."""
+    """Return the texts of our posts on a network, in the order of their arrival."""
     said = Post.objects.filter(network=network, author_key__startswith=US[:7])
     return list(said.order_by("seq").values_list("text", flat=True))
 
 
 def nudged_again(site: Site, delivery: Delivery) -> None:
-    """Notify the sender of a delivery again, because every message may come twice and late.
+    """Send the message about a delivery again, because each message can arrive twice and late.
 
-    Returns when the sender has processed these messages as well.
+    Returns when the sender has processed these messages too.
     """
     for _ in range(3):
         nudge("scrm.pipeline.deliver", delivery.pk)
@@ -34,14 +34,14 @@ def nudged_again(site: Site, delivery: Delivery) -> None:
 
 
 def _is_idle() -> bool:
-    """Whether neither the worker nor the sender has an active or a reserved task."""
+    """Return whether worker and sender have neither an active nor a reserved task."""
     ask = current_app.control.inspect(timeout=1)
     answers = [ask.reserved() or {}, ask.active() or {}]
     return all(len(each) == 2 and not any(each.values()) for each in answers)
 
 
 def source_of(account: Account) -> Source:
-    """A source for what people write to this account on the microblog."""
+    """Return a source for posts to this account on the microblog."""
     return Source.objects.create(
         kind="sandbox", address="mentions", account=account, name="Mentions of us",
         stance=Source.Stance.FOR_US, owner=account.owner,
@@ -49,7 +49,7 @@ def source_of(account: Account) -> Source:
 
 
 def heard(source: Source, who: str, text: str, *, name: str = "", to: str = "") -> Interaction:
-    """Post a text of a member of the public, and wait until the workers have recorded it.
+    """Post a text of the public, and wait until the workers have recorded it.
 
     to: the key of the post that it answers.
     """

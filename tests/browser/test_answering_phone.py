@@ -1,4 +1,4 @@
-"""Approving, correcting, taking down and counting on a phone of 390 px, in both themes."""
+"""Approvals, corrections, takedowns and campaigns on a phone of 390 px, in both themes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def phone(windows: Windows, lead: User, world: World, theme: Any) -> Mouse:
 
 @pytest.fixture
 def stated(world: World, microblog: Account, service: Department, lead: User) -> Response:
-    """The lead's statement, published on the microblog."""
+    """A statement of the lead, published on the microblog."""
     bags = Issue.objects.create(name="Lost bags in Athens", owner=lead)
     world["ron"].group(bags, by=lead)
     words = Words(uuid.uuid4(), SAID, "public")
@@ -72,7 +72,7 @@ def test_one_is_sent_back_and_one_is_approved(
 
 
 def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None:
-    """Fails if the page to take down ignores the correction."""
+    """Fails if the takedown page ignores the correction."""
     page = phone.page
     page.goto(stated.get_absolute_url())
     fits(page)

@@ -34,7 +34,7 @@ def inspected(windows: Windows) -> Windows:
 def opened(windows: Windows, user: User | None, address: str, **options: Any) -> Page:
     """Open a page with axe.
 
-    Playwright adds the script, so the content security policy stays as it is.
+    Playwright adds the script, so the content security policy is unchanged.
     """
     context = windows.browser(user, **options)
     context.add_init_script(path=AXE)
@@ -44,7 +44,7 @@ def opened(windows: Windows, user: User | None, address: str, **options: Any) ->
 
 
 def found(page: Page, what: str) -> list[str]:
-    """The findings of axe about the current page, in both themes."""
+    """Return the findings of axe on the current page, in both themes."""
     said = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def found(page: Page, what: str) -> list[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_page(inspected: Windows, part: int) -> None:
-    """All pages in the table of addresses, as a user who sees most of each page."""
+    """Check each page in the table of URLs, as a user who sees most of the page."""
     inspected.expect("404", "501", "503")
     things = build()
     said: list[str] = []
@@ -75,7 +75,7 @@ def test_every_page(inspected: Windows, part: int) -> None:
 
 
 def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: World) -> None:
-    """Every small form, tab and dialog of the desk, opened, with its messages and its errors."""
+    """Check each small form, tab and dialog of the inbox, with its messages and errors."""
     inspected.expect("404", "409", "422")
     page = opened(inspected, agent, world["ron"].get_absolute_url())
     hand = Mouse(page)
@@ -146,7 +146,7 @@ def _viewer(things: Things, rights: str) -> User | None:
 
 
 def _shows(page: Page, address: str) -> bool:
-    """Open the address. Return whether it is a full page, and no fragment, file or stream."""
+    """Open the URL. Return whether it is a full page, and not a fragment, file or stream."""
     kind = page.request.get(address, max_redirects=0).headers.get("content-type", "")
     if not kind.startswith("text/html"):
         return False

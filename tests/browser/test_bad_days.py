@@ -1,4 +1,4 @@
-"""Lost connections, stale pages and bad input: each is handled, and no typed text is lost."""
+"""Lost connections, stale pages and bad input are handled, and no typed text is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     windows: Windows, hand: Mouse
 ) -> None:
-    """A button pressed meanwhile is retried automatically and makes one response.
+    """A button that was pressed offline is pressed again automatically and makes one response.
 
     Fails without the second attempt in connection.js.
     """
@@ -53,7 +53,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
 def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without the copy that the browser keeps, and without saving it at `connected`."""
+    """Fails without the copy in the browser, or if the copy is not saved at `connected`."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("Half an answer")
@@ -67,7 +67,7 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
-    """Fails if typing does not cancel the pending press."""
+    """Fails if typing does not cancel the pending send."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("We are sorry")
@@ -82,9 +82,10 @@ def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mo
 def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """The first request had arrived: the second has the same UUID and gets the same answer.
+    """The first request arrived, so the second one has the same UUID and gets the same answer.
 
-    Fails with "queue last" in _write.html: a request that keeps the draft took its place.
+    Fails with "queue last" in _write.html: a request that saved the draft replaced the second
+    attempt.
     """
     windows.expect("ERR_CONNECTION_RESET")
     answers: list[int] = []
@@ -120,9 +121,9 @@ def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
 def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """The session has expired when the text is about to be saved.
+    """The session expires before the draft is saved.
 
-    Fails without `next`, inside a pane, and without the copy that the browser keeps.
+    Fails without `next`, inside a pane, and without the copy in the browser.
     """
     _expires_at(hand.page, "**/draft/")
     hand.write("We are very sorry.")
@@ -135,7 +136,7 @@ def test_an_expired_session_comes_back_to_the_case_and_the_text(
 def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """Fails without `next`."""
+    """Fails without `next` in the URL of the login page."""
     _expires_at(hand.page, "**/done/")
     hand.finish()
     _log_in_again(hand, agent, world["ron"])
@@ -145,7 +146,7 @@ def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
 
 
 def _expires_at(page: Page, address: str) -> None:
-    """End all sessions at the next request to this address."""
+    """End all sessions just before the next request to this URL."""
 
     def expired(route: Route) -> None:
         Session.objects.all().delete()
@@ -155,9 +156,10 @@ def _expires_at(page: Page, address: str) -> None:
 
 
 def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
-    """Log in again. The login page leads back to the case."""
+    """Log in again; the login page leads back to the case."""
     expect(hand.page).to_have_url(re.compile(rf"/account/login/\?next=/cases/{case.pk}/$"))
-    user.set_password("correct horse battery")  # not before: it ends every session as well
+    # only now, because a new password ends all sessions as well
+    user.set_password("correct horse battery")
     user.save()
     hand.page.get_by_label("Email").fill(user.email)
     hand.page.get_by_label("Password").fill("correct horse battery")
@@ -168,7 +170,7 @@ def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
 def test_done_in_a_stale_pane_is_refused_and_says_why(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without `check_seen`."""
+    """Fails without `check_seen`: a case with an unread message was marked done."""
     windows.expect("409")
     hand.page.route("**/cases/*/", lambda route: route.abort())
     says("ron", "One more thing!")
@@ -208,7 +210,7 @@ def test_two_thousand_lines_that_they_wrote_leave_room_for_the_answer(
 def test_five_hundred_emoji_are_sent_as_they_are(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails if the browser counts halves of characters."""
+    """Fails if the browser counts UTF-16 units instead of characters."""
     text = EMOJI[:500]
     says("wei", text)
     hand.write(text)
@@ -225,7 +227,7 @@ def test_five_hundred_emoji_are_sent_as_they_are(
 def test_names_in_ten_scripts_keep_their_place(
     windows: Windows, agent: User, world: World, phone: bool
 ) -> None:
-    """Each name is separate from what is beside it and has its own text direction.
+    """Each name keeps its own text direction beside other text.
 
     Fails without `bdi`.
     """
@@ -245,7 +247,7 @@ def test_names_in_ten_scripts_keep_their_place(
 def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     hand: Mouse, tmp_path: Path
 ) -> None:
-    """Fails without file_size.js."""
+    """Fails without file_size.js: the file was uploaded first."""
     scan = tmp_path / "letter.pdf"
     scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
     page = hand.page
@@ -263,7 +265,7 @@ def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
 def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
     windows: Windows, hand: Mouse, service: Department, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Fails without the size limit of a single file."""
+    """Fails without the size limit for a single file."""
     windows.expect("422")
     care = _mail_to(world["ron"], service, agent)
     film = tmp_path / "film.mp4"
@@ -281,9 +283,9 @@ def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
 
 
 def _mail_to(case: Case, service: Department, agent: User) -> Account:
-    """Make the sender reachable by mail as well, because mail carries files.
+    """Give the customer a mail profile, because mail can carry files.
 
-    Return the mail account.
+    Returns the mail account.
     """
     care = Account.objects.create(
         kind="email", network="email", self_key="care@skyward.example", owner=agent,
@@ -300,7 +302,7 @@ def _mail_to(case: Case, service: Department, agent: User) -> Account:
 def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
     windows: Windows, hand: Mouse, tmp_path: Path
 ) -> None:
-    """A wrong encoding, delimiter and column are each shown before anything is recorded."""
+    """A wrong encoding, delimiter or column is shown before any answer is recorded."""
     windows.expect("422")
     file = tmp_path / "umfrage.csv"
     file.write_bytes("Datum;Antwort\n2026-03-04;Schöne Plätze.\n".encode("cp1252"))
@@ -333,7 +335,7 @@ OVERLAPS = """() => [...document.querySelectorAll("#case-rows .top")].flatMap((t
 
 
 def _sticks_out(page: Page) -> list[str]:
-    """The elements that reach beyond the right edge of the window."""
+    """Return the elements that reach beyond the right edge of the window."""
     found: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("main *")]
           .filter((each) => each.checkVisibility() && !each.closest("bdi, .tabs, .hidden"))

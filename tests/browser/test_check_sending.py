@@ -1,4 +1,4 @@
-"""Undone answers and unknown deliveries: nothing is lost, and nothing is sent twice by mistake."""
+"""Undone replies and unknown deliveries: no text is lost, and none is sent twice by mistake."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SAID = "We are sorry. May we call you?"
 
 @pytest.fixture
 def cannot_tell(microblog: Account) -> None:
-    """A network that cannot be asked whether something arrived."""
+    """A network without look-ups: nobody can find out whether a text arrived."""
     microblog.config |= {"idempotence": "none"}
     microblog.save()
 
 
 def says_it(hand: Hand) -> Delivery:
-    """Answer the open case. Return the delivery, which waits to leave."""
+    """Answer the open case. Return the delivery, which waits to be sent."""
     hand.write(SAID)
     hand.send()
     expect(hand.said).to_contain_text("is sent in")
@@ -41,7 +41,7 @@ def says_it(hand: Hand) -> Delivery:
 
 
 def in_doubt(windows: Windows, agent: User, world: World) -> Delivery:
-    """A delivery that was published while the network's confirmation was lost."""
+    """Return an unknown delivery: the text was published, but the network's answer was lost."""
     community.fail(MICROBLOG, "answer lost")
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     listening(hand.page)
@@ -49,7 +49,7 @@ def in_doubt(windows: Windows, agent: User, world: World) -> Delivery:
     sending = says_it(hand)
     Delivery.objects.filter(pk=sending.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", sending.pk)
-    # The author is notified after the network could not tell.
+    # The author gets a notice when the network could not say whether the text arrived.
     expect(hand.page.locator("#bell")).to_have_attribute("aria-label", "1 new notice")
     sending.refresh_from_db()
     assert sending.state == "unknown"
@@ -63,7 +63,7 @@ def row(hand: Hand, sending: Delivery) -> Locator:
 def test_what_is_undone_in_time_comes_back_and_never_leaves(
     sit_down: SitDown, agent: User, world: World, site: Site
 ) -> None:
-    """Fails if undoing does not make a draft of the text again."""
+    """Fails if the undone text does not become a draft again."""
     hand = sit_down(agent)
     hand.open(world["ron"])
     private = hand.page.get_by_label("Message privately")
@@ -85,9 +85,9 @@ def test_what_is_undone_in_time_comes_back_and_never_leaves(
 def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
     sit_down: SitDown, windows: Windows, agent: User, world: World, site: Site
 ) -> None:
-    """The network was down when it was first asked.
+    """The network was down at the first look-up.
 
-    Fails if a delivery that may have left is simply retried.
+    Fails if an unknown delivery is simply sent again.
     """
     community.fail(MICROBLOG, "down", call="find")
     sending = in_doubt(windows, agent, world)
@@ -105,7 +105,7 @@ def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
 def test_one_that_was_seen_over_there_is_marked_as_sent(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None, site: Site
 ) -> None:
-    """Fails if the typed address is not kept."""
+    """Fails if the typed address is not stored."""
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/delivery-problems/")
     it = row(hand, sending)
@@ -126,9 +126,9 @@ def test_one_that_was_seen_over_there_is_marked_as_sent(
 def test_one_is_sent_again_with_the_old_one_beside_it(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None
 ) -> None:
-    """The page warns that it may arrive twice; here it does.
+    """The page warns that the text may arrive twice, and here it does.
 
-    Fails if the old delivery is not marked as dealt with.
+    Fails if the old delivery is not marked as resolved.
     """
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/delivery-problems/")

@@ -1,4 +1,4 @@
-"""A day at the desk, with only the keyboard and again with the mouse, in both themes."""
+"""Work in the inbox, once with the keyboard only and once with the mouse, in both themes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ SitDown = Callable[..., Hand]
 
 
 def test_ten_cases_are_triaged(sit_down: SitDown, agent: User, world: World) -> None:
-    """Each case is claimed, finished, marked as noise or closed without a response; then the next
-    one opens."""
+    """Each case is claimed, finished, marked as noise or closed without reply.
+
+    After each verb that closes a case, the next case opens.
+    """
     hand = sit_down(agent)
     keys = list(PEOPLE)[:10]
     hand.open(world[keys[0]])
@@ -41,7 +43,7 @@ def _noise(hand: Hand) -> None:
 
 
 def _nothing(hand: Hand) -> None:
-    """Close without a response. The last reason is filled in already, and Enter accepts it."""
+    """Close without reply. The last reason is filled in, and Enter accepts it."""
     hand.tab("z", "Close without reply")
     why = hand.page.locator("#composing").get_by_label("Reason")
     if not why.input_value():
@@ -76,7 +78,9 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
 
 
 def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, world: World) -> None:
-    """Fails without the cancellation, the draft, and the way back to the case."""
+    """Fails if the delivery is not cancelled, without the draft, or without the way back to the
+    case.
+    """
     hand = sit_down(agent)
     hand.open(world["ron"])
     hand.write("Too soon.")
@@ -119,7 +123,7 @@ def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None
 def test_several_are_done_at_once_and_taken_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the cases are not restored, and if the list is not loaded again."""
+    """Fails if the cases are not restored, or if the list is not reloaded."""
     hand = sit_down(agent)
     keys = ["layla", "noa", "olena"]
     hand.pick(*(world[key] for key in keys))
@@ -138,9 +142,9 @@ def test_several_are_done_at_once_and_taken_back(
 def test_a_list_is_filtered_saved_and_shared(
     sit_down: SitDown, windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """The address alone shows a colleague the same list.
+    """The URL alone shows a colleague the same list.
 
-    Fails if a view is saved without its query, and if an opened case has no address.
+    Fails if a view is saved without its query, or if an open case has no URL.
     """
     Case.objects.filter(pk=world["misaki"].pk).update(priority="urgent")
     hand = sit_down(agent)
@@ -167,7 +171,7 @@ def test_a_list_is_filtered_saved_and_shared(
 def test_the_last_of_a_list_is_done_and_comes_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the page is reloaded: the message and its undo were gone."""
+    """Fails if the page is reloaded: the message and its undo were lost."""
     ron = world["ron"]
     ron.claim(by=agent)
     hand = sit_down(agent, "/?view=mine")
@@ -194,7 +198,7 @@ def test_what_is_open_is_not_replaced_by_news(
 ) -> None:
     """A colleague tags the case while the agent chooses an assignee.
 
-    Fails without the check in requests.js: the form was gone.
+    Fails without the check in requests.js: the refreshed pane replaced the open form.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])

@@ -21,7 +21,7 @@ MARKED = """() => document.body.addEventListener(
 
 
 class Late:
-    """Answers of the server for an address, held back until they are released."""
+    """Answers of the server for a URL, held back until the test releases them."""
 
     def __init__(self, page: Page, address: str | re.Pattern[str], times: int = 1) -> None:
         self.page = page
@@ -54,7 +54,7 @@ def tell(page: Page, event: str, **detail: object) -> None:
 
 @pytest.fixture
 def hand(windows: Windows, agent: User, world: World) -> Mouse:
-    """The second case in the list of unassigned cases; no event arrives by the live stream."""
+    """Open the second case in the list of unassigned cases, without the live stream."""
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
     windows.expect("ERR_FAILED")
@@ -68,7 +68,7 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the row is only removed 400 ms later, when it still has its mark."""
+    """Fails if the row stays in the page for 400 ms after the verb: the old answer restored it."""
     page, layla = hand.page, world["layla"]
     page.evaluate(MARKED)
     news = Late(page, NEWS)
@@ -78,14 +78,14 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     until(page, lambda: page.evaluate("window.finished"))
     news.let_go()
     hand.is_at(world["noa"])
-    page.wait_for_timeout(600)  # nothing more happens: there is no condition to wait for
+    page.wait_for_timeout(600)  # nothing may happen: there is no condition to wait for
     expect(hand.row(layla)).to_have_count(0)
 
 
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails without `turnFinished` in list_versions.js."""
+    """Fails without `turnFinished` in list_versions.js: the old list brought the case back."""
     page, layla = hand.page, world["layla"]
     late = Late(page, LIST)
     tell(page, "list-changed")
@@ -100,7 +100,7 @@ def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
 
 
 def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
-    """Fails without the turn of a row in list_versions.js."""
+    """Fails if list_versions.js does not compare the turns of a row."""
     page = hand.page
     news = Late(page, NEWS)
     tell(page, "live:case", id=str(world["layla"].pk))
@@ -115,7 +115,7 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
 
 
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
-    """After an agent claims a first case, the agent's default view becomes “Mine”.
+    """The default view becomes “Mine” when an agent claims a first case.
 
     Fails without "shows": all other rows were marked as gone, and the list changed.
     """
@@ -132,7 +132,7 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
 
 
 def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
-    """Fails if every finished case opens the next one."""
+    """Fails if a finished case always opens the next one: the agent had moved on already."""
     page = hand.page
     hand.write("We are sorry.")
     expect(hand.opened.locator("#speaks")).to_contain_text("Draft saved")
@@ -166,7 +166,7 @@ def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
 def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if only the message of the verb is shown."""
+    """Fails if the answer shows only the message of the verb and not the new buttons."""
     page = hand.page
     held: list[Route] = []
     page.route("**/claim/", lambda route: held.append(route))
@@ -182,9 +182,9 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
 def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """The connection is lost before the rest is saved; then the page is reloaded.
+    """The connection is lost before the rest is saved, and then the page is reloaded.
 
-    Fails if any successful save of the draft clears the copy that the browser keeps.
+    Fails if each successful save of the draft clears the copy in the browser.
     """
     page = hand.page
     keep = Late(page, "**/draft/")
@@ -199,7 +199,7 @@ def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
 
 
 def test_enter_takes_nobody_from_an_older_search(hand: Mouse, world: World) -> None:
-    """Fails if any answer counts as the newest: the wrong person was chosen."""
+    """Fails if each answer counts as the newest: the wrong person was chosen."""
     page = hand.page
     page.goto("/new/")
     older = Late(page, "**/new/who/?*")

@@ -23,7 +23,7 @@ def look_for(page: Page, words: str) -> None:
 
 
 def close(page: Page) -> None:
-    page.keyboard.press("Escape")  # clears the words
+    page.keyboard.press("Escape")  # clears the search words
     page.keyboard.press("Escape")
     expect(page.locator("#palette")).to_be_hidden()
 
@@ -54,7 +54,7 @@ def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: Worl
 
 
 def test_enter_never_runs_a_verb(windows: Windows, agent: User, world: World) -> None:
-    """Fails if Enter presses the first choice: a search for a Mark would finish the open case."""
+    """Fails if Enter presses the first entry: a search for “Mark” would finish the open case."""
     hand = Keyboard(windows.open(agent))
     hand.open(world["ron"])
     look_for(hand.page, "mark")

@@ -23,13 +23,13 @@ def phone(windows: Windows, agent: User, world: World, theme: Any) -> Mouse:
 
 
 def fits(page: Page) -> None:
-    """Check that nothing is wider than the screen."""
+    """Check that no element is wider than the screen."""
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390, f"{wide} px at {page.url}"
 
 
 def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
-    """Fails with two panes, and with a page that is too wide."""
+    """Fails if two panes are shown, or if the page is too wide."""
     fits(phone.page)
     keys = list(PEOPLE)[:10]
     phone.open(world[keys[0]])

@@ -1,6 +1,6 @@
-"""Manual records and issues: calls, surveys, one matter of many people, linked profiles.
+"""Offline records and issues: calls, surveys, one issue with many cases, linked profiles.
 
-Each test runs by keyboard or by mouse.
+Each test runs with the keyboard or with the mouse.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
 def test_a_survey_comes_in_without_its_two_bad_rows(
     sit_down: SitDown, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Fails if errors are overlooked, and if a row with an error counts as good."""
+    """Fails if errors are ignored, or if a row with an error counts as valid."""
     file = tmp_path / "answers.csv"
     file.write_text(SURVEY)
     hand = sit_down(agent, "/new/")
@@ -98,7 +98,7 @@ def test_a_survey_comes_in_without_its_two_bad_rows(
 def test_five_become_an_issue_and_a_statement_answers_them(
     sit_down: SitDown, windows: Windows, agent: User, world: World
 ) -> None:
-    windows.expect("422")  # when no place is chosen
+    windows.expect("422")  # if no place was chosen
     five = [world[key] for key in ("ron", "layla", "noa", "olena", "eleni")]
     hand = sit_down(agent)
     hand.pick(*five)
@@ -133,7 +133,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
 
 
 def test_two_profiles_are_linked_and_unlinked(sit_down: SitDown, agent: User, world: World) -> None:
-    """Fails if unlinking ends no link."""
+    """Fails if the link still exists after unlinking."""
     hand = sit_down(agent)
     page = hand.page
     hand.open(world["ron"])

@@ -1,4 +1,4 @@
-"""An answer that a rule holds: written, sent back, edited, approved, and sent once."""
+"""A reply that a rule holds: written, sent back, edited, approved, and sent once."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WHY = "The world need not know the number."
 
 @pytest.fixture(autouse=True)
 def rules(admin: User) -> None:
-    """The rules of every new workspace, except the one that depends on the time of day."""
+    """The rules of each new workspace, except the one that depends on the time of day."""
     ship(admin, but=("No posts at night",))
 
 
 @pytest.fixture
 def at_the_case(sit_down: SitDown, agent: User, world: World) -> Hand:
-    """The agent has the case open and receives live events."""
+    """The agent's page with the case open and the live stream connected."""
     hand = sit_down(agent, world["ron"].get_absolute_url())
     listening(hand.page)
     hand.is_at(world["ron"])
@@ -39,7 +39,7 @@ def at_the_case(sit_down: SitDown, agent: User, world: World) -> Hand:
 
 @pytest.fixture
 def held(at_the_case: Hand) -> Response:
-    """A response of the agent that waits for a team lead."""
+    """A response of the agent that waits for approval by a team lead."""
     return asks(at_the_case)
 
 
@@ -51,7 +51,7 @@ def asks(hand: Hand) -> Response:
 
 
 def waits(hand: Hand) -> Locator:
-    """The responses in the open case that have not left yet."""
+    """Return the card of the responses in the open case that are not yet sent."""
     return hand.opened.locator("#case-responses article")
 
 
@@ -72,7 +72,7 @@ def rewrite(hand: Hand, text: str, button: str) -> None:
 def test_what_tells_a_booking_is_held_with_its_words(
     at_the_case: Hand, agent: User, lead: User, site: Site
 ) -> None:
-    """Fails if `Response.send` releases a text that should be held."""
+    """Fails if `Response.send` releases a text that a rule holds."""
     hand = at_the_case
     hand.write(TOLD)
     speaks = hand.opened.locator("#speaks")
@@ -93,7 +93,7 @@ def test_what_tells_a_booking_is_held_with_its_words(
 def test_it_is_sent_back_mended_held_again_and_said_once(
     at_the_case: Hand, held: Response, sit_down: SitDown, lead: User, site: Site
 ) -> None:
-    """Fails if `Delivery.claim` takes any delivery that it is notified of."""
+    """Fails if `Delivery.claim` claims a delivery without checking its state: it was sent twice."""
     anna, lea = at_the_case, sit_down(lead, "/approvals/")
     row = in_queue(lea, held)
     expect(row).to_contain_text(TOLD)
@@ -132,7 +132,7 @@ def test_it_is_sent_back_mended_held_again_and_said_once(
 def test_a_lead_edits_it_and_signs_in_one_go(
     at_the_case: Hand, held: Response, sit_down: SitDown, agent: User, lead: User
 ) -> None:
-    """Fails if `rewrite_and_send` does not sign."""
+    """Fails if `rewrite_and_send` does not approve the new text."""
     lea = sit_down(lead, "/approvals/")
     lea.go(in_queue(lea, held).get_by_role("link", name="Edit"))
     expect(lea.page.get_by_label("Text", exact=True)).to_have_value(TOLD)
@@ -150,9 +150,10 @@ def test_a_lead_edits_it_and_signs_in_one_go(
 def test_an_edit_voids_the_signature_that_was_given(
     windows: Windows, at_the_case: Hand, lead: User, supervisor: User, site: Site
 ) -> None:
-    """Two users must sign; the second one's screen no longer shows the text that would leave.
+    """Two users must approve; after an edit the second user's page shows an old text.
 
-    Fails without the check of `shown`, and if every held text is said to wait for a team lead.
+    Fails without the check of `shown`, or if the page says that each held text waits for a team
+    lead.
     """
     windows.expect("409")
     ResponseRule.objects.filter(name=PRIVACY).update(steps="lead supervisor")

@@ -1,4 +1,4 @@
-"""A statement: for two places, planned, corrected, taken down, and counted in a campaign."""
+"""A statement: in two places, scheduled, corrected, taken down, and counted in a campaign."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEW = "We have found your bags. They fly tomorrow at six."
 
 @pytest.fixture
 def blog(service: Department, admin: User) -> Account:
-    """Another account with which the department may post in public."""
+    """A second account with which the department may publish."""
     account = Account.objects.create(
         kind="sandbox", network=BLOG, self_key="skyward-blog", name="Skyward Blog", owner=admin
     )
@@ -75,7 +75,7 @@ def set_time(hand: Hand, field: Locator, moment: datetime) -> None:
 def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     sit_down: SitDown, site: Site, lead: User, bags: Issue
 ) -> None:
-    """Fails if `send_at` is ignored, and if each place gets the same text."""
+    """Fails if `send_at` is ignored, or if both places get the same text."""
     hand, tomorrow = sit_down(lead, bags.get_absolute_url()), timezone.localtime()
     tomorrow = (tomorrow + timedelta(days=1)).replace(hour=9, minute=30, second=0, microsecond=0)
     page = hand.page
@@ -117,7 +117,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """The reader finds the new text in the old place; we keep both texts, and the reason.
+    """The corrected text replaces the old one in its place; the record keeps both, with the reason.
 
     Fails if a correction is sent as a new post.
     """
@@ -202,7 +202,7 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
 
 
 def figures(hand: Hand, row: str) -> dict[str, str]:
-    """The figures above zero in a row of the results, by column label."""
+    """Return the figures above zero in a row of the results, by column label."""
     found = hand.page.locator("tr", has_text=row)
     expect(found).to_be_visible()
     cells = found.locator("td:has(a)").all()

@@ -1,4 +1,4 @@
-"""Two browsers at once: who is present, who was first, and what arrives meanwhile."""
+"""Two browsers at once: presence, simultaneous verbs, and messages that arrive meanwhile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def at(windows: Windows, user: User, world: World, key: str) -> Mouse:
 
 
 def listening(page: Page) -> None:
-    """Reload and wait until the live stream is open; earlier events are not received."""
+    """Reload and wait until the live stream is open, because earlier events are not received."""
     with page.expect_response(lambda answer: "/live/?token" in answer.url):
         page.reload()
 
@@ -41,8 +41,9 @@ def listening(page: Page) -> None:
 def test_they_see_each_other_by_name(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Fails if the page does not report leaving, does not report replying, or reports nothing at
-    the first letters."""
+    """Fails if the page does not report leaving or replying, or reports nothing at the first
+    letters.
+    """
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
     expect(anna.opened.locator(".present")).to_have_text("Theo Teammate is viewing")
@@ -57,9 +58,9 @@ def test_they_see_each_other_by_name(
 def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Both press the button at the same moment.
+    """Both agents press the button at the same moment.
 
-    Fails without the comparison in `Case.claim`.
+    Fails if `Case.claim` does not compare the assignee.
     """
     windows.expect("409")
     both = {user: at(windows, user, world, "ron") for user in (agent, teammate)}
@@ -81,7 +82,7 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
 def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without `check_seen`, and if the form comes back empty."""
+    """Fails without `check_seen`, or if the form comes back empty."""
     windows.expect("409")
     anna = at(windows, agent, world, "ron")
     anna.write("We are sorry about your bag.")
@@ -102,7 +103,7 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The median of three arrivals takes less than a second; longer only on a busy machine.
+    """The median of three arrivals must be below a second, or more on a busy machine.
 
     Fails with one second of additional delay.
     """
@@ -155,7 +156,7 @@ def test_the_last_of_what_comes_at_once_is_shown(
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A user who types on in the older window is told, and keeps both texts.
+    """A user who continues in the older window gets a message, and both texts are kept.
 
     Fails without the version of the draft.
     """

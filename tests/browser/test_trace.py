@@ -1,4 +1,4 @@
-"""The response history: filtered, saved as a view, exported, and followed back and forth."""
+"""The response history: filtered, saved as a view, exported, and with links in both directions."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def source(microblog: Account) -> Source:
 
 @pytest.fixture
 def asked(world: World, source: Source, brand_rule: RoutingRule) -> Case:
-    """A case whose post was found by a fetch, matched a topic, and was routed here by a rule."""
+    """A case whose post was found by a fetch, matched a topic, and was routed by a rule."""
     said = heard(source, "zoe", ASKED, name="Zoë Marsh")
     return Case.objects.get(conversation_links__conversation=said.conversation)
 
 
 @pytest.fixture
 def answered(windows: Windows, agent: User, world: World, asked: Case) -> Response:
-    """The agent's public answer to her case; another case was answered as well."""
+    """The agent's public reply to her case; another case has a reply too."""
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     for case, text in ((world["ron"], "It will not happen again."), (asked, SAID)):
         hand.page.goto(case.get_absolute_url())
@@ -92,7 +92,7 @@ def test_the_history_is_filtered_kept_shared_and_exported(
 def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     sit_down: SitDown, admin: User, answered: Response, asked: Case, source: Source
 ) -> None:
-    """As an admin, who may open every page on the way.
+    """The user is an admin, who may open each page of the trace.
 
     Fails without the `judged` event that reloads the totals.
     """

@@ -1,4 +1,4 @@
-"""A button pressed twice, or while the browser is busy: done once, and the page stays."""
+"""A button that is pressed twice, or while the browser is busy, acts once, and the page stays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.browser.world import World
 
 
 class Held:
-    """Requests to an address, held back on their way; the first ones are sent on at once."""
+    """Requests to a URL, held back before the server; the first ones are sent on at once."""
 
     def __init__(self, hand: Mouse, address: str, *, first: int) -> None:
         self.all: list[Route] = []
@@ -47,9 +47,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 
 
 def test_send_is_one_response(hand: Mouse, world: World) -> None:
-    """The second answer arrives when the next case is open, and leaves that case open.
+    """The second answer arrives when the next case is open, and must not close that case.
 
-    Fails without the UUID, and if the second answer counts.
+    Fails without the UUID, or if the second answer acts on the page.
     """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")
@@ -68,9 +68,9 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
 
 
 def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> None:
-    """Leaving the field saves the draft once more, while the send waits for the earlier save.
+    """Leaving the field saves the draft again, while the send waits for the earlier save.
 
-    Fails with "queue last" in _write.html: the second save took the place of the send.
+    Fails with "queue last" in _write.html: the second save replaced the send.
     """
     drafts = Held(hand, "**/draft/", first=0)
     hand.write("We are sorry.")

@@ -1,4 +1,4 @@
-"""Typed text never acts as shortcuts: after the key for a field, all of it goes into that field."""
+"""Text after the key for a field never acts as shortcuts: all of it goes into the field."""
 
 from __future__ import annotations
 
@@ -59,14 +59,13 @@ def _noise(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _confidential(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Transferred to a restricted department: the agent may follow the case, but neither read on
-    nor write."""
+    """Transferred to a restricted department: the agent sees the case, but cannot read or write."""
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     case.transfer(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
 
 
 def _mute(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """No account of the department can post on the network."""
+    """The department has no account that can post on this network."""
     case.department.accounts.clear()
 
 
@@ -75,7 +74,7 @@ def _draft(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """The composer opens with the note, so `r` loads the reply."""
+    """The composer opens with the note, so the key `r` has to load the reply."""
     Draft.keep(kind="note", by=agent, text="Ask the captain. ", seen=0, case=case, fields={})
 
 
@@ -107,13 +106,13 @@ def typed(page: Page, text: str = SENTENCE) -> None:
 
 
 def standing(world: World) -> list[Any]:
-    """Everything that a verb could change, for all cases."""
+    """Return everything that a verb could change, for all cases."""
     rows = Case.objects.order_by("pk").values_list("status", "assignee", "tags", "snoozed_until")
     return [*rows, Decision.objects.count()]
 
 
 def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
-    """Check that the whole sentence is in one visible field and that the case is still open."""
+    """Check that one visible field has the whole sentence and that the case is still open."""
     for _ in range(400):
         if page.evaluate(FIELDS, text) == 1:
             break
@@ -129,9 +128,9 @@ def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
 def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """Another case is open in the list; it receives none of the text either.
+    """Another case is open in the list and must not receive the text either.
 
-    Fails without typeahead.js, for every kind.
+    Fails without typeahead.js, for each kind of case.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -152,7 +151,7 @@ def test_a_reply_is_typed_while_the_page_of_a_case_loads(
 ) -> None:
     """The text is typed before all scripts are loaded.
 
-    Fails without early.js, and if `x` acts before the last script.
+    Fails without early.js, or if `x` acts before the last script has loaded.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -172,7 +171,7 @@ def test_a_reply_is_typed_while_the_page_of_a_case_loads(
 
 
 def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: World) -> None:
-    """There is no composer: the text is kept in a field that says so, also after a reload.
+    """A reader has no composer: a field with an explanation keeps the text, also after a reload.
 
     Fails without typeahead.js.
     """
@@ -196,7 +195,7 @@ def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: W
 def test_a_logged_call_is_answered_in_words_that_are_kept(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """It cannot be answered from here, so the text is a draft and becomes a note.
+    """A call cannot be answered on its network, so the text becomes a draft and then a note.
 
     Fails if the composer has only a sentence and no field.
     """
@@ -218,7 +217,7 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
 def test_a_reply_is_typed_without_a_connection(
     windows: Windows, agent: User, world: World, begun: str
 ) -> None:
-    """If the field has to be loaded, the text waits until the connection is back.
+    """If the field is still to be loaded, the text waits until the connection is back.
 
     Fails without typeahead.js.
     """
@@ -247,7 +246,7 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 ) -> None:
     """The text does not go into the case that was open; it appears when the connection is back.
 
-    Fails if that case stays in the pane under the address of the other one.
+    Fails if the old case stays in the pane although the URL names the new one.
     """
     windows.expect(LOST)
     ron, layla = world["ron"], world["layla"]
@@ -273,7 +272,7 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """After the first case is done, the text belongs to the next one.
+    """After the first case is done, the text belongs to the next case.
 
     Fails without typeahead.js: the text went into the case that was done.
     """
@@ -302,7 +301,7 @@ def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, worl
 def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without `comingCase` in typeahead.js: the last one was done."""
+    """Fails without `comingCase` in typeahead.js: the previous case was marked done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -337,7 +336,7 @@ def test_who_it_was_is_typed_before_the_page_for_it_is_there(
 def test_whoever_writes_elsewhere_by_then_is_left_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A field that appears does not take the focus from another one."""
+    """A field that appears does not take the focus from another field."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     held: list[Route] = []
@@ -356,7 +355,7 @@ def test_whoever_writes_elsewhere_by_then_is_left_there(
 def test_a_key_that_is_held_down_acts_once(
     windows: Windows, agent: User, world: World, microblog: Account
 ) -> None:
-    """Fails without `heldKey` in shortcuts.js: case after case was done."""
+    """Fails without `heldKey` in shortcuts.js: one case after another was marked done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     for _ in range(20):
@@ -370,9 +369,9 @@ def test_a_key_that_is_held_down_acts_once(
 def test_letters_in_a_small_form_act_on_nothing_beyond_it(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """All keys except the space, which presses the button.
+    """The text has no space, because the space key presses the button.
 
-    Fails if a button in the form has the focus, and if `j` moves on to the list.
+    Fails if a button in the form has the focus, or if `j` moves on in the list.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])

@@ -1,4 +1,4 @@
-"""Text typed between two pages belongs to the page that is loading, and is never lost."""
+"""Text that is typed between two pages belongs to the page that is loading, and is not lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERSISTED = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true
 
 
 def held(page: Page, address: str, times: int | None = None) -> list[Route]:
-    """Requests that get no answer until they are released."""
+    """Requests that get no answer until the test releases them."""
     routes: list[Route] = []
     page.route(address, lambda route: routes.append(route), times=times)
     return routes
@@ -35,8 +35,7 @@ def let_go(page: Page, routes: list[Route]) -> None:
 def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
     windows: Windows, agent: User, world: World, way: str
 ) -> None:
-    """Fails without the handlers for click and `popstate` that leave the page: the old case got the
-    text."""
+    """Fails if clicks and `popstate` do not end the old page: the old case got the text."""
     ron, layla = world["ron"], world["layla"]
     hand = at_list(windows, agent)
     page = hand.page
@@ -77,7 +76,7 @@ def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
 def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
     windows: Windows, agent: User, world: World, keys: str, field: str, text: str
 ) -> None:
-    """Fails if only the tabs of the composer count: a later letter opened a tab."""
+    """Fails if only the composer's tabs count as the first key: a later letter opened a tab."""
     page = windows.browser(agent).new_page()
     script = held(page, "**/typeahead.js", times=1)
     page.goto(world["layla"].get_absolute_url(), wait_until="commit")
@@ -113,7 +112,8 @@ def test_text_for_a_page_that_fails_goes_into_no_other(
 def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The next page took the text, and this page, restored from the browser's cache, knows it.
+    """The next page took the text; the browser restores this page from its cache, and the box is
+    gone.
 
     Fails without `pageshow` in typed_resume.js.
     """
@@ -131,7 +131,7 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 def test_text_that_fits_no_choice_is_kept(
     windows: Windows, agent: User, world: World, keys: str
 ) -> None:
-    """Fails if the choice has the focus: the text was gone."""
+    """Fails if the choice has the focus: the text was lost."""
     hand = at_list(windows, agent)
     hand._move_to(world["layla"])
     hand.page.keyboard.press("Enter")
@@ -145,7 +145,7 @@ def test_text_that_fits_no_choice_is_kept(
 def test_a_page_that_does_not_come_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if no code is told that the wait has ended, and if the first timer ends it."""
+    """Fails if the end of the wait is not announced, or if an older timer ends the wait."""
     page = windows.browser(agent).new_page()
     page.clock.install()
     page.goto(world["ron"].get_absolute_url())
@@ -167,7 +167,7 @@ def test_a_page_that_does_not_come_gives_the_keys_back(
 def test_escape_stops_the_wait_and_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if Escape deletes the text and leaves the keys disabled."""
+    """Fails if Escape deletes the text, or if the shortcuts stay disabled."""
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
     page.keyboard.type("cerika", delay=FAST)
@@ -185,8 +185,7 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
     """Fails if Escape deletes the text."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
-    # This also stops the request that follows a live event of the case: it would load the field as
-    # well.
+    # This also stops the request after a live event of the case, which would load the field too.
     hand.page.route(re.compile("/composer/"), lambda route: None)
     hand.page.keyboard.type(f"n{text}", delay=FAST)
     hand.page.keyboard.press("Escape")
@@ -200,14 +199,14 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
 
 
 def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the box that appeared forgets the running request."""
+    """Fails if the box forgets the running request: the field was requested again."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     asked = held(hand.page, "**/composer/?tab=note")
     hand.page.keyboard.type("nFor them", delay=FAST)
     expect(hand.page.locator(".typed")).to_contain_text("The field is loading.")
     hand.page.evaluate("document.dispatchEvent(new CustomEvent('desk-settled'))")
-    hand.page.wait_for_timeout(300)  # nothing more happens: there is no condition to wait for
+    hand.page.wait_for_timeout(300)  # nothing may happen: there is no condition to wait for
     assert len(asked) == 1
     let_go(hand.page, asked)
     expect(hand.writing).to_have_value("For them")
@@ -216,7 +215,7 @@ def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: Wo
 def test_a_form_that_a_case_does_not_have_is_named_so(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the message says that the case cannot be written in."""
+    """Fails if the message says that nobody can write in the case."""
     layla = world["layla"]
     layla.finish(by=agent, seen=layla.last_inbound_id)
     hand = at_list(windows, agent)
@@ -244,7 +243,7 @@ def test_a_case_that_is_refused_is_not_called_a_lost_connection(
 def test_news_that_could_not_be_asked_for_are_asked_for_again(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the changed ids are forgotten with the failed request."""
+    """Fails if a failed request forgets the ids of the changed cases."""
     windows.expect("ERR_FAILED", "500", "Response Status Error")
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
@@ -264,7 +263,7 @@ def test_news_that_could_not_be_asked_for_are_asked_for_again(
 def test_a_field_without_a_caret_takes_the_text(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the caret of an e-mail field is set, which the browser refuses."""
+    """Fails if the caret of an e-mail field is set: the browser raises an error."""
     page = windows.open(agent, world["ron"].get_absolute_url())
 
     coming = held(page, "**/new/")
@@ -279,7 +278,7 @@ def test_a_field_without_a_caret_takes_the_text(
 def test_an_older_list_does_not_replace_a_newer_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The older list was requested by a link such as “Older”; its address is not shown either.
+    """A link such as “Older” requested the older list; its URL is not shown either.
 
     Fails if the link still waits for its answer.
     """

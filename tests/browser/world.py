@@ -1,4 +1,4 @@
-"""Test data for the desk: a screenful of cases from people with names in ten scripts."""
+"""Data for tests of the inbox: many cases, from people with names in ten scripts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RIGHT_TO_LEFT = ("layla", "noa")
 
 @dataclass
 class World:
-    """The cases by their author's key. The newest case is the first in PEOPLE."""
+    """The cases by their author's key. The newest case is the first one in PEOPLE."""
 
     cases: dict[str, Case]
 
@@ -71,8 +71,7 @@ def says(
     visibility: Visibility = "public",
     at: datetime | None = None,
 ) -> Case:
-    """Record a post to us, now or at the given time, and return the case into which it was
-    routed."""
+    """Record a post to us, now or at the given time. Return the case of the post."""
     now = at or timezone.now()
     author = Author(MICROBLOG, key, handle=key, name=name or PEOPLE.get(key, (key,))[0])
     post = community.post(MICROBLOG, key, text, at=now, to="" if visibility == "public" else US)
