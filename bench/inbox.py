@@ -1,4 +1,4 @@
-"""Benchmark of the desk at 100,000 and at a million mentions.
+"""Benchmark of the inbox at 100,000 and at a million mentions.
 
 Measures lists, tags, search, badges and timelines (V5), the cost of a page (V6), and fifty users
 who press “next case” at once (V8).

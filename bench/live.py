@@ -1,9 +1,9 @@
 """Benchmark of a thousand browsers on the live stream of one process (V7).
 
-Measures how soon an event reaches all of them, how much memory each takes, and whether pages stay
-as fast. Run it with `make bench`. It prints `name value unit ratio goal`. All of it is on loopback
-and bounded in count and time. The process is `python -m scrm.web.server`, of which `make run`
-starts two.
+Measures how soon an event reaches all browsers, how much memory each browser needs, and whether
+pages stay as fast. Run it with `make bench`. It prints `name value unit ratio goal`. It uses
+loopback only, and is limited in number and time. The process is `python -m scrm.web.server`; `make
+run` starts two of them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Browser(asyncio.Protocol):
 
 @contextmanager
 def server(database_url: str) -> Iterator[tuple[int, int]]:
-    """Start one server process. Yield its port and its process id."""
+    """Start one server process. Yield its port and process id."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -100,18 +100,18 @@ def wait_for(port: int) -> None:
 
 
 def memory(pid: int) -> int:
-    """Resident memory in bytes."""
+    """Return the resident memory in bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 def spent(pid: int) -> float:
-    """Milliseconds of CPU that the main thread has used."""
+    """Return the CPU milliseconds that the main thread has used."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
 
 
 def took(port: int, path: str, cookie: str, times: int) -> list[float]:
-    """Milliseconds of each request on one connection."""
+    """Return the milliseconds of each request on one connection."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN)) as line:
         spent = []
         for _ in range(times):
@@ -140,7 +140,7 @@ async def open_all(port: int, count: int) -> list[Browser]:
 
 
 async def reach_all(browsers: list[Browser], events: int) -> list[list[float]]:
-    """Publish events. Return, for each event, the milliseconds until each browser had it."""
+    """Publish events. Return for each event the milliseconds until each browser had received it."""
     delays = []
     for _ in range(events):
         key = str(next(NUMBERS))
@@ -198,7 +198,7 @@ def main(*, smoke: bool) -> int:
     user = User.objects.get(email="anna.sales@bench.example")
     cookie = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}"
     gc.collect()
-    gc.freeze()  # so that the browsers, all in this one process, do not pause at once
+    gc.freeze()  # the browsers share this process, so a collection would delay all of them at once
     with server(database_url) as (port, pid):
         uvloop.run(scene(port, pid, cookie, count, events, times))
     return missed(slack=2) if smoke else 0

@@ -1,7 +1,7 @@
-"""Benchmark from the bytes of a feed to routed cases: entries per second, and statements per batch.
+"""Benchmark from the bytes of a feed to routed cases: entries per second, statements per batch.
 
-Run it with `make bench`. It prints `name value unit ratio goal`. The corpus is made here from a
-fixed seed: short posts of which every tenth matches a topic; 100 topics; 20 routing rules.
+Run it with `make bench`. It prints `name value unit ratio goal`. The data has a fixed seed: short
+posts, of which every tenth matches a topic; 100 topics; 20 routing rules.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ WORDS = "the a flight crew gate seat bag late lost nice thanks again why never c
 
 
 def corpus(run: str, size: int) -> bytes:
-    """An Atom feed of `size` new posts by 50 authors; every tenth post matches a topic."""
+    """Return an Atom feed of `size` new posts by 50 authors; every tenth post matches a topic."""
     rng = random.Random(f"{run} {size}")
     entries = []
     for number in range(size):
@@ -67,7 +67,7 @@ def corpus(run: str, size: int) -> bytes:
 
 @contextmanager
 def server() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """A real feed server on loopback. Yield its URL and a dict of path → body."""
+    """Run a real feed server on loopback. Yield its URL and a dict of path → body."""
     bodies: dict[str, bytes] = {}
 
     class Feeds(BaseHTTPRequestHandler):
@@ -134,7 +134,7 @@ def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[fl
 
 
 def topics_per_batch(admin: User) -> None:
-    """Measure what a batch pays for cached topics, compared with reading them all each time."""
+    """Compare the cost per batch of cached topics with the cost of reading all topics each time."""
     count = 1_000 if SMOKE else 10_000
     topics = Topic.objects.bulk_create(
         Topic(name=f"Many {number}", owner=admin) for number in range(count)

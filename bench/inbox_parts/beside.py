@@ -1,4 +1,6 @@
-"""django-helpdesk for comparison: in a virtual environment of its own under var/, or left out."""
+"""django-helpdesk for comparison, in its own virtual environment under var/, if it can be
+installed.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ Cost = tuple[float, float]
 
 @contextmanager
 def drawing() -> Iterator[Callable[[], Cost] | None]:
-    """Yield a function that draws its list of tickets once and returns the cost, or None if it
-    cannot be installed."""
+    """Yield a function that draws django-helpdesk's list of tickets and returns the cost.
+
+    Yields None if django-helpdesk cannot be installed.
+    """
     python = _python()
     if python is None:
         print(f"{VERSION} could not be installed, so nothing is measured beside it.")
@@ -52,7 +56,10 @@ def drawing() -> Iterator[Callable[[], Cost] | None]:
 
 
 def _python() -> Path | None:
-    """The Python in which it is installed. The first call installs it. None if that fails."""
+    """Return the Python of django-helpdesk's environment, or None if it cannot be installed.
+
+    The first call installs it.
+    """
     python = _HOME / "bin" / "python"
     if not (_HOME / "installed").exists():
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]

@@ -17,9 +17,9 @@ PEOPLE, ROUNDS = 50, 8
 
 
 def measure(people: int = PEOPLE, rounds: int = ROUNDS) -> None:
-    """Measure with all users in one department.
+    """Measure “next case” with all users in one department.
 
-    Each waits for the signal with an open connection.
+    Each user waits for the start signal with an open connection.
     """
     department = Department.objects.get(name="Service")
     crowd = [User.objects.create_user(f"crowd{n}@bench.example") for n in range(people)]

@@ -43,7 +43,7 @@ def say(name: str, value: float, unit: str, ratio: float | None, goal: str) -> N
 
 
 def missed(*, slack: float) -> int:
-    """The number of figures that miss their goal by this factor.
+    """Return the number of figures that miss their goal by this factor.
 
     Times are not judged, because they depend on the machine.
     """
@@ -55,7 +55,7 @@ def missed(*, slack: float) -> int:
 
 
 def compare(name: str, small: Cost, large: Cost) -> None:
-    """Report the cost in the large database. The cost is flat if the ratios are small."""
+    """Report the cost in the large database. The goal is a flat cost: the ratios are small."""
     full = large.rows and small.rows and small.rows < large.rows
     shown = small.rows / large.rows if full else 1
     say(f"{name}_buffers", large.buffers, "pages", large.buffers / small.buffers * shown, "2")
@@ -64,13 +64,13 @@ def compare(name: str, small: Cost, large: Cost) -> None:
 
 
 def into(database: str) -> None:
-    """Let Django's connection use that database from now on."""
+    """Let Django's connection use this database from now on."""
     connection.close()
     connection.settings_dict["NAME"] = database
 
 
 def statements(call: Callable[[], object]) -> list[Statement]:
-    """The exact statements that a call of the product sends to the database."""
+    """Return the exact statements that a call of the product sends to the database."""
     asked: list[Statement] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -84,10 +84,10 @@ def statements(call: Callable[[], object]) -> list[Statement]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of some statements together.
+    """The total cost of some statements.
 
-    buffers: pages read, from cache or disk. rows: rows of the last statement. Times are in ms of
-    CPU, of the database server and of this process.
+    buffers: pages read, from cache or disk. rows: rows of the last statement. Times are CPU time in
+    ms, of the database server and of this process.
     """
 
     buffers: int
@@ -107,7 +107,7 @@ class Line:
         self.clock = Path(f"/proc/{self.to.info.backend_pid}/schedstat")
 
     def spent(self) -> float:
-        """Seconds of CPU that this thread and its server process have used."""
+        """Return the CPU seconds that this thread and its server process have used."""
         return time.thread_time() + int(self.clock.read_text().split()[0]) / 1e9
 
     def ask(self, asked: Sequence[Statement]) -> float:
@@ -119,7 +119,7 @@ class Line:
             return (self.spent() - start) * 1000
 
     def read(self, asked: Statement) -> tuple[int, int]:
-        """Number of pages read and of rows returned."""
+        """Return the number of pages read and of rows returned."""
         with closing(self.to.cursor()) as cursor:
             sql, params = asked
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", params)
@@ -129,7 +129,9 @@ class Line:
 
 
 def costs(asked: dict[str, list[Statement]], *, runs: int) -> list[Cost]:
-    """The cost of the statements in each database, run in turns so that noise affects all alike."""
+    """Measure the statements in each database, in turns, so that noise affects all databases
+    alike.
+    """
     lines = {name: Line(name) for name in asked}
     took: dict[str, list[float]] = {name: [] for name in asked}
     try:

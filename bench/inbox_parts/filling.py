@@ -1,7 +1,7 @@
-"""A workspace for benchmarks, made from a fixed seed by statements over whole tables.
+"""A workspace for benchmarks, made from a fixed seed by SQL statements on whole tables.
 
-It has eight departments of unequal size with two agents each, 41 topics and 20 issues. Then
-`filling.sql` adds as many mentions as are wanted, and all that follows from them.
+The workspace has eight departments of unequal size with two agents each, 41 topics and 20 issues.
+Then `filling.sql` adds the wanted number of mentions with their cases and responses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SQL = (Path(__file__).parent / "filling.sql").read_text()
 
 
 def people() -> None:
-    """Create the users and the configuration: the same rows with the same ids in every run."""
+    """Create the users and the configuration, with the same ids in each run."""
     admin = User.objects.create_user("admin@bench.example", name="Ada Admin", role="admin")
     for number, name in enumerate(DEPARTMENTS):
         department = Department.objects.create(
@@ -60,7 +60,7 @@ def people() -> None:
 
 
 def made(name: str, mentions: int) -> str:
-    """Make a database with this many mentions, connect Django to it, and return its URL."""
+    """Create a database with this many mentions, connect Django to it, and return its URL."""
     _seed()
     _create(name, template=_SEED)
     into(name)
@@ -70,7 +70,7 @@ def made(name: str, mentions: int) -> str:
 
 @cache
 def _seed() -> None:
-    """Make the template of all databases: the tables, the users and the configuration."""
+    """Create the template of all databases: tables, users and configuration."""
     _create(_SEED, template="template1")
     into(_SEED)
     call_command("migrate", verbosity=0)
@@ -85,7 +85,7 @@ def _create(name: str, *, template: str) -> None:
 
 
 def fill(mentions: int) -> None:
-    """Add all mentions, and the work that came of them."""
+    """Add all mentions with their cases, responses and other rows."""
     rng = random.Random(SEED)
     vocabulary = WORDS + ["".join(rng.choices(_SYLLABLES, k=3)) for _ in range(3000)]
     weights = [1 / (rank + 8) for rank in range(len(vocabulary))]
@@ -106,8 +106,7 @@ def fill(mentions: int) -> None:
 
 
 def _know_defaults(cursor: object) -> None:
-    """Set column defaults like those of the models, so that the SQL needs to write only what
-    matters."""
+    """Set the column defaults of the models, so that the SQL can leave out most columns."""
     for model in (each for each in apps.get_models() if each._meta.managed):
         for field in model._meta.local_concrete_fields:
             if field.null or field.primary_key or field.is_relation or field.generated:
@@ -123,7 +122,7 @@ def _know_defaults(cursor: object) -> None:
 
 
 def _count_on(cursor: object) -> None:
-    """Move every table's id sequence past the ids that were given explicitly."""
+    """Move each id sequence past the ids that were given explicitly."""
     cursor.execute(  # type: ignore[attr-defined]
         "SELECT format('SELECT setval(pg_get_serial_sequence(%L, ''id''), max(id)) FROM %I',"
         " table_name, table_name) FROM information_schema.columns WHERE column_name = 'id'"

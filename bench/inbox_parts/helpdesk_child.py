@@ -1,8 +1,8 @@
-"""django-helpdesk in a virtual environment of its own, which draws its list of tickets on request.
+"""django-helpdesk in its own virtual environment; it draws its list of tickets on request.
 
-Each line on standard input requests one drawing. The answer is the CPU time in milliseconds of this
-process and of its database. The list is its page and the JSON of 50 rows that the page then
-fetches, as one of its staff.
+Each line on standard input requests one drawing. The answer is the CPU time in ms of this process
+and of its database. The list consists of its page and the JSON of 50 rows that the page then
+fetches, for a staff user.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The cost of a page: CPU of one request through the WSGI application, with all middleware."""
+"""The cost of a page: CPU time of one request through the WSGI application with all middleware."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Browser:
 
 
 def session_of(user: User) -> Any:
-    """The key of a session in which this user is logged in."""
+    """Return the key of a session in which this user is logged in."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -76,7 +76,7 @@ def pages() -> dict[str, Page]:
 
 
 def measure(pairs: int = PAIRS) -> None:
-    """Compare each page with an empty page for a logged-in user, in turns."""
+    """Compare each page with an empty page, in turns, for a logged-in user."""
     with override_settings(ROOT_URLCONF="inbox_parts.addresses", ALLOWED_HOSTS=["localhost"]):
         agent = User.objects.get(email="anna.sales@bench.example")
         empty, stranger = Browser(agent).page("/empty/"), Browser(None).page("/healthz")
@@ -92,8 +92,7 @@ def measure(pairs: int = PAIRS) -> None:
 
 
 def _beside_helpdesk(page: Page) -> None:
-    """Compare with a list of as many rows by django-helpdesk at 100,000 tickets, in turns with
-    ours."""
+    """Compare a page with django-helpdesk's list of as many rows at 100,000 tickets, in turns."""
     with beside.drawing() as draw:
         if draw is None:
             return
@@ -105,10 +104,10 @@ def _beside_helpdesk(page: Page) -> None:
 
 
 def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
-    """Compare two pages in pairs.
+    """Compare two pages, in pairs of calls.
 
-    Return the CPU time of one, in this process and in the database, in ms, and the ratio to the
-    other in this process.
+    Returns the CPU time of `one` in this process and in the database, in ms, and its ratio to the
+    time of `other` in this process.
     """
     costs = [(cpu(one, 3), cpu(other, 10)) for _ in range(pairs)]
     ratio = median(a[0] / b[0] for a, b in costs)
@@ -116,7 +115,7 @@ def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
 
 
 def cpu(page: Page, times: int) -> tuple[float, float]:
-    """Milliseconds of CPU per call, of this process and of the database process that serves it."""
+    """Return the CPU ms per call, of this process and of the database process that serves it."""
     page()
     clock = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
     start, before = time.process_time(), int(clock.read_text().split()[0])

@@ -1,4 +1,4 @@
-"""The queries of the pages, each made by the product's own functions."""
+"""The queries of the pages, created by the product's own functions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Call = Callable[[], object]
 
 
 def queries() -> Iterator[tuple[str, Call]]:
-    """Yield name and call of each query.
+    """Yield the name and the call of each query.
 
-    An agent belongs to one of eight departments, with an eighth of all cases.
+    The agent belongs to one of eight departments, which has an eighth of all cases.
     """
     admin = User.objects.get(email="admin@bench.example")
     agent = User.objects.get(email="anna.sales@bench.example")
@@ -95,14 +95,14 @@ def _listed(user: User, view: str, sort: str = "newest", **filters: Any) -> Call
 
 
 def _deep(user: User) -> Call:
-    """The page after the middle of all cases."""
+    """Return the call for the page after the middle of all cases."""
     middle = Case.objects.order_by("pk")[Case.objects.count() // 2]
     mark = query.mark_of(middle, "newest")
     return lambda: list(query.page(Asked("all", "newest", {}), user, mark))
 
 
 def _one_with(rows: QuerySet[Any], what: str, number: int = 10) -> Any:
-    """The first row with this many related rows, so that the same is queried at every size."""
+    """Return the first row with this many related rows, so that all sizes have the same query."""
     counted = rows.annotate(number=Count(what)).filter(number=number)
     return counted.order_by("pk")[0]
 
