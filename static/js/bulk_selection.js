@@ -1,4 +1,4 @@
-// Several cases are selected at once: by x, by a click on their boxes, or with Shift as a range.
+// Select several cases: with the key x, by clicking their boxes, or as a range with Shift.
 import { caseRows, focusedRow } from "./case_list.js";
 import { mayAct } from "./shortcuts.js";
 

@@ -1,4 +1,4 @@
-// A button that starts slow work says so while the work goes on.
+// A button that starts slow work shows a busy label until the work is done.
 
 for (const button of document.querySelectorAll("button[data-busy]")) {
   const label = button.textContent;

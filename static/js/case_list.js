@@ -1,4 +1,4 @@
-// The keys j and k move through the list of cases; the open case is marked in it.
+// The keys j and k move through the list of cases, and the row of the open case is marked.
 import { mayAct } from "./shortcuts.js";
 
 export function caseRows() {

@@ -1,5 +1,6 @@
-// Keys and typed text go to the right case: this file knows which case the pane beside the list
-// shows, and which one is on its way there. It is loaded on every page; most have no such pane.
+// Tracks which case the pane beside the list shows and which case is loading, so that keys and
+// typed text act on the right case. This file is loaded on every page; most pages have no such
+// pane.
 
 export const hasPane = Boolean(document.querySelector("main.inbox"));
 

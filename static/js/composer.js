@@ -1,4 +1,5 @@
-// Saved replies go in at the cursor, and colleagues see at the first letters that a reply is written.
+// Inserts saved replies at the cursor, and tells colleagues after the first letters that the user
+// is writing a reply.
 
 const SIGNAL_EVERY = 5000; // ms
 let lastSignal = 0;

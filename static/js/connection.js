@@ -1,6 +1,6 @@
-// When the connection is lost a banner says so, and when it is back the forms that were sent
-// meanwhile are sent again.
-// A form carries its UUID or what it depends on, so that sending it twice never acts twice.
+// Shows a banner while the connection is lost; when it is back, sends again the forms that failed
+// meanwhile.
+// A form contains its UUID or the version that it depends on, so sending it twice never acts twice.
 
 const banner = document.getElementById("offline");
 const unsent = new Map(); // form → the button that sent it

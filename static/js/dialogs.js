@@ -1,4 +1,5 @@
-// Dialogs open from any button that names one, and small forms close on Escape or a click elsewhere.
+// Opens a dialog with any button that names it, and closes small forms with Escape or a click
+// outside.
 
 export function openDialog(dialog) {
   if (!dialog || dialog.open) return;

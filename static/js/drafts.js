@@ -1,5 +1,5 @@
-// No written text is lost: the browser keeps what the server could not, as after a lost connection
-// or an expired login, and puts it back into its field.
+// Keeps a copy of typed text in the browser if the server could not save it, for example after a
+// lost connection or an expired login, and restores the text in its field.
 import { putCaretAtEnd } from "./fields.js";
 
 const PREFIX = `scrm-draft:${document.body.dataset.user}:`;

@@ -1,6 +1,7 @@
-// Keys that are pressed while the page still loads are kept, and act once the other scripts are there.
-// Danger: this must run before everything else. It is the only script that is not a module (modules
-// run after the page is parsed), so what it keeps is a global: early_keys.js takes it over.
+// Keeps the keys that are pressed while the page loads, until the other scripts can act on them.
+// Danger: this script must run before all others. It is the only script that is not a module,
+// because modules run after the page is parsed. So it stores the keys in a global variable, which
+// early_keys.js reads.
 "use strict";
 
 window.earlyKeys = {

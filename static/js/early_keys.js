@@ -1,5 +1,5 @@
-// Keys pressed while the page loaded count from the first one that leads to a field: what follows is
-// the text for it.
+// Handles the keys that were pressed while the page loaded: the first key that opens a field counts
+// as a shortcut, and all later keys are text for that field.
 import { hasPane, shownCase } from "./case_pane.js";
 import { focusField } from "./shortcuts.js";
 import { SMALL_FORM_KEYS, TAB_OF_KEY, TAGS_KEY, typeAheadOnNextPage, typeInBox } from "./typeahead.js";

@@ -1,4 +1,4 @@
-// Text typed ahead goes into any kind of field as if it had been typed there.
+// Inserts text that was typed ahead into any kind of field, as if the user had typed it there.
 
 const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select";
 

@@ -1,4 +1,4 @@
-// A file that is too large is refused as soon as it is chosen, not after its upload.
+// Refuses a file that is too large when it is chosen, before it is uploaded.
 
 document.addEventListener("change", ({ target }) => {
   const { files, dataset } = target;

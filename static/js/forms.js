@@ -1,5 +1,5 @@
-// Every form: errors go once their field is changed, Ctrl-Enter sends, and a second click does not
-// send twice.
+// For every form: an error disappears when its field is changed, Ctrl-Enter submits, and a second
+// click does not submit again.
 import { leaveFor } from "./leaving.js";
 
 for (const name of ["input", "change"]) {

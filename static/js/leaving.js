@@ -1,4 +1,4 @@
-// After a click on a link or a form, no key acts on the page that is about to go away.
+// After a click on a link or a form, keys no longer act on the old page.
 import { announceSettled } from "./case_pane.js";
 import { isInTextField } from "./fields.js";
 

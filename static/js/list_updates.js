@@ -1,5 +1,5 @@
-// The list shows what colleagues and customers change: rows on screen are refreshed where they stand,
-// and new cases wait behind a line above the list.
+// Updates the list when colleagues or customers change cases: rows on screen are refreshed in
+// place, and new cases are announced in a line above the list.
 import { clearSelection, renewBulkUuid, restoreSelection, selectedBoxes } from "./bulk_selection.js";
 import { caseRows } from "./case_list.js";
 import { pane, shownCase } from "./case_pane.js";

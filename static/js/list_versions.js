@@ -1,5 +1,5 @@
-// The list of cases never goes back in time: an older answer does not replace a newer row, and a
-// finished case does not come back with an answer that was asked for before.
+// Keeps old answers from changing the list: an older answer does not replace a newer row, and does
+// not bring a finished case back.
 
 let turn = 0; // counts requests and finished cases, in their order
 const turnOfRequest = new WeakMap();

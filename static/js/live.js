@@ -1,6 +1,7 @@
-// Pages learn within a second what changed elsewhere, with one stream per browser: the tab that
-// holds the lock listens and passes events on to the others.
-// An event is a hint with an id; pages fetch what changed through their own permissions.
+// Receives live events with one stream per browser: the tab that holds the lock listens and passes
+// the events on to the other tabs.
+// An event contains only a kind and an id; each page fetches the change itself, so that its
+// permissions are checked.
 
 const { live: streamAddress, liveToken } = document.body.dataset;
 const KINDS = ["case", "delivery", "response", "presence", "notice"];

@@ -1,4 +1,4 @@
-// Messages disappear by themselves, and an offer to undo counts down its seconds.
+// Messages disappear after some seconds, and a message with an undo counts the seconds down.
 
 const SECONDS = 6;
 const SECONDS_WITH_LINK = 20; // time to read it and to press

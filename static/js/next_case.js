@@ -1,4 +1,5 @@
-// After a case is finished the next one in the list opens, unless the user has moved on already.
+// Opens the next case in the list after a case is finished, unless the user has opened another one
+// already.
 import { pane, shownCase } from "./case_pane.js";
 import { caseRows, focusRow } from "./case_list.js";
 import { removeFinished } from "./list_versions.js";

@@ -1,4 +1,5 @@
-// A case opens beside the list, which stays as it is; if it cannot be loaded, the pane says so.
+// Opens a case beside the list without reloading the list; if the case cannot be loaded, the pane
+// says so.
 import { announceSettled, caseNumber, pane, shownCase } from "./case_pane.js";
 import { focusRow, markOpenRow, openRow, rowLink } from "./case_list.js";
 import { isPlainClick, leaveFor } from "./leaving.js";

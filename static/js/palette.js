@@ -1,5 +1,5 @@
-// Ctrl-K goes anywhere: pages of the menu appear at once, cases and people come from the server. It
-// also offers what the page of the open case offers, once words are typed.
+// The command palette (Ctrl-K): menu pages appear at once, cases and people come from the server,
+// and after some letters the verbs of the open case are offered too.
 import { comingCase } from "./case_pane.js";
 import { press } from "./shortcuts.js";
 import { canBePressed } from "./small_forms.js";

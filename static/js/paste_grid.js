@@ -1,4 +1,5 @@
-// Cells copied from a spreadsheet fill the grid of offline records, which grows by itself.
+// Cells that are pasted from a spreadsheet fill the grid of offline contacts, which adds rows when
+// needed.
 import { markUnsaved } from "./unsaved_form.js";
 
 const grid = document.querySelector("table.grid");

@@ -1,5 +1,6 @@
-// + New finds the person without the mouse: arrow down goes into the list, and Enter takes the first
-// person, or the chosen one, and goes on to the text. Without this script the buttons do it.
+// Choose a person under + New with the keyboard: arrow down moves into the list, and Enter takes
+// the chosen person, or else the first, and moves on to the text. Without this script, buttons do
+// the same.
 
 const search = document.getElementById("profile_q");
 const people = document.getElementById("people");

@@ -1,4 +1,4 @@
-// Colleagues see who reads a case and who replies to it: the browser tells the server every 15 s,
+// Shows colleagues who reads a case and who replies: the browser reports to the server every 15 s,
 // and when the user leaves the case.
 import { request, requestSource } from "./requests.js";
 

@@ -1,4 +1,4 @@
-// On a narrow screen a button shows who the customer is, over the case, and another hides it again.
+// On a narrow screen, one button shows the contact panel over the case and another hides it.
 
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-who]");

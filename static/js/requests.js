@@ -1,4 +1,4 @@
-// Answers of the server are never lost, even when the form that asked has left the page meanwhile.
+// Shows the answer to a form even if the form was replaced on the page meanwhile.
 import { announceSettled, pane, shownCase } from "./case_pane.js";
 import { withoutOldRows } from "./list_versions.js";
 

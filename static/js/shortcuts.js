@@ -1,4 +1,5 @@
-// A key presses the element that carries it, such as data-key="e"; never inside text fields.
+// A key presses the element that names it, for example with data-key="e"; never while the user
+// types in a field.
 import { closeLastPopover, hasOpenDialog, openDialog } from "./dialogs.js";
 import { isInTextField } from "./fields.js";
 import { nextPath, stayHere } from "./leaving.js";

@@ -1,5 +1,5 @@
-// A small form unfolds from a button of the page and begins at its first field. Its key is on the
-// <summary> of that button, or on one of several forms behind it.
+// Opens a small form below its button and puts the cursor into its first field. The key is on the
+// <summary> of the button, or on one of several forms in it.
 
 const FIELD = "input:not([type=hidden]), select, textarea, button";
 

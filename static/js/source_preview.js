@@ -1,4 +1,5 @@
-// A new source shows for each of its last items whether it would become a case, as the choices stand.
+// The form of a new source shows for each of its latest items whether it would become a case with
+// the present choices.
 
 const DAY = 86400; // s
 // Items younger than this become cases, by the choice "since".

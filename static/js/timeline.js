@@ -1,4 +1,4 @@
-// The newest message of a case is in view, unless the user reads further up.
+// Scrolls the timeline to the newest message, unless the user has scrolled up.
 
 const NEAR_END = 60; // px
 let isAtEnd = true;

@@ -1,4 +1,5 @@
-// Times read as "2 hours ago" or "due 3 h", stay up to date, and show the exact time on hover.
+// Shows times as "2 hours ago" or "due 3 h", keeps them up to date, and shows the exact time on
+// hover.
 
 const { lang } = document.documentElement;
 const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "long" });

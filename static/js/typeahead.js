@@ -1,5 +1,5 @@
-// A user can type right after the key or click that leads to a text field: nothing typed before the
-// field is there gets lost, or acts as a shortcut on what is shown meanwhile.
+// Lets the user type right after the key or click that opens a text field: text that is typed
+// before the field exists is not lost, and does not act as shortcuts.
 import { comingCase, hasPane, shownCase, wantedCase } from "./case_pane.js";
 import { enterField } from "./fields.js";
 import { isPlainClick, nextPath } from "./leaving.js";

@@ -1,5 +1,5 @@
-// Typed text moves from its box into the field it was meant for: a tab of the composer, a small form
-// of the case, or the first field of the next page. If the field does not come, the box says why.
+// Moves text from the box of typed text into its field: a tab of the composer, a small form of the
+// case, or the first field of the next page. If the field does not appear, the box says why.
 import { comingCase, shownCase } from "./case_pane.js";
 import { addText, enterField, isTextField } from "./fields.js";
 import { nextPath } from "./leaving.js";

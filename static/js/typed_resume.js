@@ -1,7 +1,7 @@
-// Waiting text moves on as soon as its field may be there: when a case or a tab has loaded, when the
-// connection is back, and on the next page.
-// Order: loaded last. drafts.js must have restored a draft before text is added to it, and
-// open_case.js must have asked for its case again before "connected" is heard here.
+// Moves waiting text into its field as soon as the field can exist: when a case or tab has loaded,
+// when the connection is back, and on the next page.
+// Order: this script is loaded last. drafts.js must restore a draft before text is added to it, and
+// open_case.js must request its case again before this script handles "connected".
 import { hasPane, shownCase } from "./case_pane.js";
 import { followEarlyKeys, spellKeys, takeEarlyKeys } from "./early_keys.js";
 import { stayHere } from "./leaving.js";

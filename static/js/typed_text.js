@@ -1,6 +1,6 @@
-// Text that is typed before its field is there stays visible in a box, with the reason, and survives
-// a reload. As the box holds a real text field with the focus, no letter acts as a shortcut, and
-// backspace, paste, dead keys and input methods work as in any field.
+// Shows text that is typed before its field exists in a box, with the reason, and keeps it over a
+// reload. The box is a real text field with the focus, so letters do not act as shortcuts, and
+// backspace, paste, dead keys and input methods work.
 import { stayHere } from "./leaving.js";
 
 const template = document.getElementById("typed");

@@ -1,5 +1,5 @@
-// A form for an offline record is not lost by accident: leaving the page asks first, and another tab
-// of the same form takes along what is typed.
+// Protects a form for an offline contact: leaving the page asks for confirmation, and another tab
+// of the same form takes the typed text over.
 
 const form = document.querySelector("form[data-keep]");
 let isUnsaved = false;
