@@ -195,7 +195,7 @@ def test_one_subscription_serves_all_browsers_of_a_process() -> None:
 
 
 def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if the stream only waits for the next event: proxies close a silent connection."""
+    """Fails if the stream sends nothing until the next event."""
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
 
     async def scene() -> str:

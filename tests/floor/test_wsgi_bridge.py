@@ -101,7 +101,7 @@ def test_a_body_that_comes_slowly_takes_no_thread(server: Serving) -> None:
     ],
 )
 def test_a_body_arrives_whole(server: Serving, head: bytes, body: bytes, told: bytes) -> None:
-    """A chunked body arrives too. Fails with a2wsgi, which passed on an empty body."""
+    """A chunked body arrives too. Fails with a2wsgi, which does not pass it on."""
     assert told in server.ask(POST + head + b"\r\n", body)
 
 
