@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses import saved_replies
+from responses import saved_reply_variables
 from responses.rules import personal_data
 from scrm.channels.email import read
 from scrm.channels.feed import parse
@@ -45,8 +45,8 @@ def codes(size: int) -> None:
 
 def variables(size: int) -> None:
     for text in ("{{" + " " * size, "{{ " * (size // 3), "{{a " + " _" * (size // 2)):
-        saved_replies.unknown_variables(text)
-        saved_replies.fill_in(text, {"name": "Ron"})
+        saved_reply_variables.unknown_variables(text)
+        saved_reply_variables.fill_in(text, {"name": "Ron"})
 
 
 def flowed(size: int) -> None:
@@ -154,9 +154,9 @@ def test_variables_are_the_same(parts: list[str]) -> None:
     text = "".join(parts)
     values = {"name": "Ron", "first_name": "R"}
     old = OLD_VARIABLE.sub(lambda found: values.get(found[1].strip(), found[0]), text)
-    assert saved_replies.fill_in(text, values) == old
+    assert saved_reply_variables.fill_in(text, values) == old
     found = [each.strip() for each in OLD_VARIABLE.findall(text)]
-    assert [each.strip() for each in saved_replies._VARIABLE.findall(text)] == found
+    assert [each.strip() for each in saved_reply_variables._VARIABLE.findall(text)] == found
 
 
 @given(st.text(st.sampled_from("ab@. ()"), max_size=20).filter(lambda text: text[:1] != "@"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from crm import connecting
 from crm.models import Account, User, Workspace
 from listening.models import Source
 from scrm.channels import registry
+from tests.crm import pigeon
 from tests.crm.blocking import wait_until_blocked
 
 NEW = "/our-accounts/new/pigeon/"
@@ -156,6 +159,35 @@ def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
         said = errors(second.result())
     assert said[field][0].startswith("Another user has just")
     assert Account.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_admins_who_connect_one_site_at_once_one_account_is_saved(
+    browser: Client, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails without `_wait_for_turn`: two logins of one site became two accounts."""
+    monkeypatch.setattr(pigeon, "CHANNEL", replace(pigeon.CHANNEL, own_ground=True))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            connecting._wait_for_turn("pigeon")
+            Account.objects.create(kind="pigeon", network="pigeon", self_key="south", owner=admin)
+            second = pool.submit(_post, browser, NEW, typed(admin))
+            wait_until_blocked()
+        assert "Another user has just" in second.result().content.decode()
+    assert Account.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_login_that_a_colleague_stores_during_the_test_stays(admin: User) -> None:
+    """Fails if the secrets that were read before the login are written back."""
+    facts: dict[str, Any] = {"network": "pigeon", "self_key": "north", "secrets": {"word": "coo"}}
+    account = Account.objects.create(kind="pigeon", owner=admin, **facts)
+    form = {"loft": "north", "word": "", "street": "Other"}
+    connected = connecting.log_in(account, pigeon.CHANNEL.connector, form, test=False)
+    Account.objects.get().keep_with({}, secrets={"word": "new"})
+    connecting.save(account, connected, owner=admin)
+    saved = Account.objects.get()
+    assert (saved.secrets, saved.config) == ({"word": "new"}, {"street": "Other"})
 
 
 @pytest.mark.django_db(transaction=True)
