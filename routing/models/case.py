@@ -35,7 +35,7 @@ Kind = CaseEvent.Kind
 
 class CaseQuerySet(models.QuerySet["Case"]):
     def visible_to(self, user: User) -> CaseQuerySet:
-        """Their departments' cases, and those they handed over until these are done."""
+        """Cases of the user's departments, and cases the user transferred that are not closed."""
         if user.sees_everything:
             return self
         handed = CaseEvent.transfers(by=user).filter(case=OuterRef("pk"))
@@ -43,13 +43,13 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
 
     def in_departments_of(self, user: User) -> CaseQuerySet:
-        """Without those that they only handed over."""
+        """Cases of the user's departments, without the cases that the user transferred."""
         if user.sees_everything:
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
     def workable_by(self, user: User) -> CaseQuerySet:
-        """Those that a user may not only read but act on."""
+        """Cases that the user may change: in departments where the user works, not only reads."""
         if user.sees_everything:
             return self
         works = Membership.objects.working().filter(department=OuterRef("department"), user=user)
@@ -68,17 +68,17 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(assignee=user)
 
     def lock(self) -> list[Case]:
-        """Lock these cases until the commit and return them, as every verb on several does."""
+        """Lock these cases in the order of their ids until the commit, and return them."""
         return list(locked(self))
 
 
 class Case(models.Model):
-    """One matter with one outside party, as work. Its number is its key.
+    """The work on one matter with one party. The case number is the primary key.
 
-    last_inbound is what staleness is judged by: who acts must have seen it.
+    last_inbound: the newest message. A verb is refused if the user's page did not show it.
     """
 
-    # Indexed below, with what they are asked together with.
+    # db_index=False: the combined indexes in case_indexes.py serve these columns.
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="cases", db_index=False)
     department = models.ForeignKey(Department, models.PROTECT, related_name="cases", db_index=False)
     assignee = models.ForeignKey(
@@ -86,9 +86,9 @@ class Case(models.Model):
     )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
-    rank = models.GeneratedField(  # what the list by priority is ordered by
+    rank = models.GeneratedField(  # sort key of the list by priority: 0 is the most urgent
         expression=models.Case(
-            *(models.When(priority=each, then=n) for n, each in enumerate(Priority.values)),
+            *(models.When(priority=name, then=n) for n, name in enumerate(Priority.values)),
             default=len(Priority.values),
         ),
         output_field=models.SmallIntegerField(),
@@ -126,7 +126,7 @@ class Case(models.Model):
 
     @property
     def as_subject(self) -> About:
-        """How notices about this case name it."""
+        """Title, department and link of the case, for notices."""
         key, place = f"case:{self.pk}", str(self.department)
         return About(key=key, title=str(self), place=place, url=self.get_absolute_url())
 
@@ -136,18 +136,18 @@ class Case(models.Model):
 
     @property
     def was_set_aside(self) -> bool:
-        """Whether it goes on with a conversation that was set aside as noise before."""
+        """Whether this case continues a case that was marked as noise."""
         return self.continues is not None and self.continues.status == Status.NOISE
 
     @property
     def newer(self) -> Case | None:
-        """The case, open or closed, that took over this closed one's conversations, if any."""
+        """The case, open or closed, that has the conversations of this closed case; else None."""
         if not self.is_closed or self.conversation_links.filter(ended_at=None).exists():
             return None
         return self.continued_by.order_by("pk").last()
 
     def check_not_continued(self) -> None:
-        """Raises Stale if a newer case has the conversations: only one case may work on them."""
+        """Raise Stale if a newer case has the conversations: they belong to one case at a time."""
         if newer := self.newer:
             raise Stale(f"A new message opened case #{newer.pk}. This case stays closed.")
 
@@ -165,7 +165,7 @@ class Case(models.Model):
         interaction: Interaction | None = None,
         **data: Any,
     ) -> CaseEvent:
-        """Write what happened into the case's history and tell whoever looks at it."""
+        """Add an event to the case's history, and notify the pages that show the case."""
         self.tell()
         return self.events.create(
             kind=kind,
@@ -179,11 +179,14 @@ class Case(models.Model):
     def tell(self, event: str = "case") -> None:
         publish(f"department:{self.department_id}", event, self.pk)
 
-    # Verbs. Each compares only what it depends on, by compare-and-set.
+    # Verbs. Each compares only the values that it depends on: others may change meanwhile.
 
     @transaction.atomic
     def claim(self, *, by: User, seen: int | None = None) -> None:
-        """Take it. seen: the assignee's id on the page, None for nobody. Raises Stale."""
+        """Assign the case to `by`. Raises Stale if another user was assigned meanwhile.
+
+        seen: id of the assignee that the page showed; None for nobody.
+        """
         if self.assignee_id == by.pk:
             return
         self.compare_and_set(
@@ -203,11 +206,12 @@ class Case(models.Model):
 
     @transaction.atomic
     def transfer(self, *, to: Department, by: User, why: str, person: User | None = None) -> None:
-        """Pass it on with a reason and its whole context."""
+        """Transfer the case to another department, unassigned or assigned to `person`."""
         before = self.department
         self.compare_and_set(
             {"department_id": before.pk}, department_id=to.pk, assignee_id=person and person.pk
         )
+        # After the department is set: it decides who may read the conversations.
         restrict(self.conversations)
         self.log(
             Kind.TRANSFERRED, by=by, why=why, from_=before.name, to=to.name,
@@ -220,34 +224,36 @@ class Case(models.Model):
             about=self.as_subject,
             text=why,
         )
+        # log() published to the new department only: the old one's pages must update as well.
         publish(f"department:{before.pk}", "case", self.pk)
 
     @transaction.atomic
     def note(
         self, text: str, *, by: User, mentioned: Sequence[User] = (), form: UUID | None = None
     ) -> CaseEvent:
-        """Write something down that never leaves the house; who is mentioned is told.
+        """Add an internal note, and notify the mentioned users. A note is never sent.
 
-        form: its form's UUID, so that one click is one note.
+        form: UUID of the form. The same form again returns the first note.
         """
+        # Lock before the lookup: two clicks must not add two notes.
         self.lock()
         before = self.events.filter(kind=Kind.NOTED, data__form=str(form)).first() if form else None
         if before is not None:
             return before
         Notice.give(mentioned, Notice.Kind.MENTIONED, by=by, about=self.as_subject, text=text)
-        told = [user.pk for user in mentioned]
-        return self.log(Kind.NOTED, by=by, why=text, mentioned=told, form=form and str(form))
+        users = [user.pk for user in mentioned]
+        return self.log(Kind.NOTED, by=by, why=text, mentioned=users, form=form and str(form))
 
     @transaction.atomic
     def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:
-        """Put it off until then, or without a time until they write."""
+        """Snooze the case until a time, or with None until the next message. Raises Stale."""
         self.check_seen(seen)
         self.compare_and_set({}, status=Status.SNOOZED, snoozed_until=until)
         self.log(Kind.SNOOZED, by=by, until=until.isoformat() if until else "")
 
     @transaction.atomic
     def assign(self, *, to: User | None, by: User) -> None:
-        """Give it to somebody, whoever has it; they are told."""
+        """Assign to a user, who is notified, or to nobody. Raises Stale if the user cannot."""
         if to is not None and not Case.objects.workable_by(to).filter(pk=self.pk).exists():
             raise Stale(f"{to} does not work in {self.department}. Nothing was changed.")
         self.compare_and_set({}, assignee_id=to and to.pk)
@@ -256,18 +262,19 @@ class Case(models.Model):
 
     @transaction.atomic
     def tag(self, *, by: User, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
-        """Put tags on it and take some off. What others tagged meanwhile stays."""
+        """Add and remove tags. Tags that another user added meanwhile stay."""
+        # Lock and reload: the new list is computed from the current one.
         self.lock()
         added = [tag for tag in add if tag not in self.tags]
         gone = [tag for tag in remove if tag in self.tags]
         if added or gone:
             self.compare_and_set({}, tags=[tag for tag in self.tags if tag not in gone] + added)
-            said = [*(f"+{tag}" for tag in added), *(f"-{tag}" for tag in gone)]
-            self.log(Kind.TAGGED, by=by, why=" ".join(said), added=added, gone=gone)
+            changes = [*(f"+{tag}" for tag in added), *(f"-{tag}" for tag in gone)]
+            self.log(Kind.TAGGED, by=by, why=" ".join(changes), added=added, gone=gone)
 
     @transaction.atomic
     def rank_as(self, priority: str, *, by: User) -> None:
-        """How urgent it is; the time to answer by goes with it."""
+        """Set the priority, and compute `due_at` from the SLA target of that priority."""
         self.lock()
         if priority == self.priority:
             return
@@ -283,23 +290,24 @@ class Case(models.Model):
     def finish(
         self, *, by: User, seen: int | None, why: str = "", now: datetime | None = None
     ) -> None:
-        """Done. Refused with Stale if they said something that `by` has not seen."""
+        """Mark the case as done. Raises Stale if a message arrived that `by` has not seen."""
         self.check_seen(seen)
         now = now or timezone.now()
         if Case.objects.filter(pk=self.pk, status=Status.DONE).exists():
-            return  # somebody else has just done it
+            return  # another user has just marked it as done: no second event
         self.compare_and_set({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
         self.log(Kind.DONE, by=by, why=why, now=now)
 
     @transaction.atomic
     def set_aside(self, *, by: User, why: str = "") -> None:
-        """Noise: never deleted, and can be taken back. What they write from now on is new work."""
+        """Mark the case as noise. Nothing is deleted; a later message opens a new case."""
         self.compare_and_set({}, status=Status.NOISE, due_at=None)
         self.log(Kind.NOISE, by=by, why=why)
 
     @transaction.atomic
     def reopen(self, *, by: User | None, why: str) -> None:
-        """Raises Stale where a newer case has what was set aside here."""
+        """Reopen a closed case. Raises Stale if a newer case has its conversations."""
+        # Lock first: no message may open a newer case between the check and the update.
         self.lock()
         self.check_not_continued()
         self.compare_and_set({}, status=Status.OPEN, done_at=None, snoozed_until=None)
@@ -307,7 +315,10 @@ class Case(models.Model):
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:
-        """We answered what we had seen: now it is their turn, unless they wrote again."""
+        """Record our answer: the case waits for a reply, unless a newer message arrived.
+
+        seen: id of the last inbound message that the answer refers to.
+        """
         self.lock()
         values: dict[str, Any] = {"first_response_at": self.first_response_at or answered_at}
         if self.last_inbound_id == seen:
@@ -319,14 +330,14 @@ class Case(models.Model):
 
     @transaction.atomic
     def group(self, issue: Issue | None, *, by: User) -> None:
-        """Count it to an issue, or to none."""
+        """Add the case to an issue, or with None remove it from its issue."""
         before = self.issue
         self.compare_and_set({}, issue_id=issue and issue.pk)
         why = f"Added to “{issue}”." if issue else f"Removed from “{before}”."
         self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
 
     def check_seen(self, seen: int | None) -> None:
-        """Raises Stale if they wrote something that is not on the page; locks the case."""
+        """Lock the case; raise Stale unless `seen`, the last message on the page, is the last."""
         current = locked(Case.objects.filter(pk=self.pk)).values_list("last_inbound_id", flat=True)
         if current.get() != seen:
             raise Stale("A new message arrived meanwhile. Nothing was changed.")
@@ -337,7 +348,7 @@ class Case(models.Model):
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
-        """Update the row if it has the expected values, else raise Stale, naming who has it."""
+        """Update the row if it has the expected values; else raise Stale with the assignee."""
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(
@@ -348,9 +359,9 @@ class Case(models.Model):
 
 
 class CaseConversation(models.Model):
-    """A conversation's membership of a case. A conversation is in at most one case at a time.
+    """Link of a conversation to a case; a conversation has at most one current link.
 
-    ended_at: None for the current case.
+    ended_at: None for the current link.
     """
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
@@ -372,17 +383,17 @@ class CaseConversation(models.Model):
 
 
 def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = True) -> None:
-    """Set to which department the text of these conversations is restricted, or to none.
+    """Set the department that may read each of these conversations; None if all may.
 
-    It is the department of the case that has the conversation, if that department is restricted.
-    may_open: False where no user decided it, as when a message arrives. Then a conversation that
-    was restricted stays so, for the department that has it now. No other code writes
-    `restricted_to`.
+    It is the department of the conversation's current case, if that department is restricted.
+    may_open: whether a restriction may be lifted; False if no user decided it, for example when
+    a message arrives. Then a restricted conversation stays restricted, to its current
+    department. No other code writes `restricted_to`.
     """
     closed = Q(case__department__is_restricted=True)
     if not may_open:
         closed |= Q(conversation__restricted_to__isnull=False)
     department = models.Case(models.When(closed, then=F("case__department")), default=None)
     links = CaseConversation.objects.filter(conversation=OuterRef("pk"), ended_at=None)
-    # In order: a department's form changes the conversations of many cases at once.
+    # In the order of the ids, to avoid deadlocks: a department's form changes many of them.
     update_in_order(conversations, restricted_to=Subquery(links.values_list(department)[:1]))

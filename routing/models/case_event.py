@@ -9,10 +9,10 @@ from scrm.db.append_only import append_only
 
 
 class CaseEvent(models.Model):
-    """One thing that happened to a case: by whom or by which rule, and why. Never changed.
+    """One entry of a case's history, with the user or the rule, and the reason. Never changed.
 
-    facts: of a routing decision, what the rules were evaluated on; see `routing.facts.to_store`.
-    undoes: the handing over that this takes back, so that nobody reads on because of it.
+    facts: what the rules were evaluated on, of a routing decision; see `routing.facts.to_store`.
+    undoes: the transfer that this event undoes; it no longer lets the user read the case.
     """
 
     class Kind(models.TextChoices):
@@ -78,11 +78,12 @@ class CaseEvent(models.Model):
 
     @classmethod
     def transfers(cls, *, by: User) -> models.QuerySet[CaseEvent]:
-        """What they passed on, and did not take back."""
-        back = cls.objects.filter(by=by, undoes__isnull=False)  # nobody else takes it back
-        theirs = cls.objects.filter(kind=cls.Kind.TRANSFERRED, by=by)
-        return theirs.exclude(pk__in=back.values("undoes"))
+        """Transfers by the user that were not undone."""
+        # Only the user who transferred a case can undo that, so `by` narrows both queries.
+        undone = cls.objects.filter(by=by, undoes__isnull=False)
+        transferred = cls.objects.filter(kind=cls.Kind.TRANSFERRED, by=by)
+        return transferred.exclude(pk__in=undone.values("undoes"))
 
 
 LOOKING = (CaseEvent.Kind.OPENED, CaseEvent.Kind.LEFT)
-"""What changes nothing."""
+"""Events that change nothing: a user opened or left the case."""

@@ -11,7 +11,7 @@ from scrm.db.append_only import append_only
 
 
 class Decision(models.Model):
-    """What a human decided to do about a case or an issue, and why. Never changed."""
+    """A user's choice for a case or an issue: reply, post or no reply, and why. Never changed."""
 
     class Outcome(models.TextChoices):
         NONE = "none", "Close without reply"

@@ -18,7 +18,10 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(at__gt=now - FRESH)
 
     def sweep(self, *, now: datetime) -> int:
-        """Record that users left whose browser stopped reporting → how many. At most 500."""
+        """Delete presences whose browser stopped reporting, at most 500 → how many.
+
+        Their cases get an event `LEFT`.
+        """
         with transaction.atomic():
             # Skip locked rows: a browser is just reporting that this user is still there.
             gone = list(
@@ -26,12 +29,15 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
                     :500
                 ]
             )
-            self.filter(pk__in=[each.pk for each in gone]).delete()
+            self.filter(pk__in=[presence.pk for presence in gone]).delete()
             CaseEvent.objects.bulk_create(
                 CaseEvent(
-                    case_id=each.case_id, kind=CaseEvent.Kind.LEFT, by_id=each.user_id, at=each.at
+                    case_id=presence.case_id,
+                    kind=CaseEvent.Kind.LEFT,
+                    by_id=presence.user_id,
+                    at=presence.at,
                 )
-                for each in gone
+                for presence in gone
             )
         return len(gone)
 
@@ -63,7 +69,7 @@ class Presence(models.Model):
     ) -> None:
         """Record that the user has the case open, or still has it; `OPENED` is logged once."""
         now = now or timezone.now()
-        # Read before update_or_create() overwrites it: only a change is published.
+        # Read before update_or_create() overwrites the value: only a change is published.
         before = cls.objects.filter(case=case, user=user)
         known = before.values_list("replying", flat=True).first()
         cls.objects.update_or_create(

@@ -27,7 +27,7 @@ class Priority(models.TextChoices):
 
 class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def in_force(self) -> list[Rule]:
-        """Active rules in order, as `Rule` values for the pure router. One statement."""
+        """Active rules in order, as `Rule` values for the router, loaded by one statement."""
         active = self.filter(is_active=True, current__isnull=False)
         return [
             rule.current.pure(rule.name)
@@ -138,9 +138,11 @@ class RuleRevision(models.Model):
 
     @property
     def sentence(self) -> str:
+        """The conditions in words."""
         return sentence(_parse(self.conditions))
 
     def pure(self, name: str) -> Rule:
+        """This revision as a plain value for the router. name: the rule's name."""
         return Rule(
             revision=self.pk,
             name=name,

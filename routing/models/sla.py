@@ -19,7 +19,7 @@ class SlaPolicyQuerySet(models.QuerySet["SlaPolicy"]):
 
 
 class SlaPolicy(models.Model):
-    """Response target: hours within which a department first answers a case of a priority."""
+    """SLA target: the hours within which a department should answer a case of a priority."""
 
     department = models.ForeignKey(Department, models.CASCADE, related_name="targets")
     priority = models.CharField(max_length=10)
@@ -39,4 +39,5 @@ class SlaPolicy(models.Model):
 
     @staticmethod
     def due(start: datetime, hours: float | None) -> datetime | None:
+        """The time by which to answer; None without a target."""
         return start + timedelta(hours=hours) if hours else None
