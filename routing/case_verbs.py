@@ -1,6 +1,6 @@
-"""The verbs of a case: one entry each, for the case page, bulk actions, keys and the palette.
+"""The table of verbs on a case: the case page, bulk actions, keys and the palette use it.
 
-A new verb is one entry in `CASE_VERBS` and its method on `Case`. To change a key, change it here.
+To add a verb, add an entry to `CASE_VERBS` and a method to `Case`. Keys are defined here only.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Place(StrEnum):
     MENU = "menu"
     END = "end"  # after the menu
     ASSIGNEE = "assignee"
-    COMPOSER = "composer"  # a tab of that name, with a form of its own
+    COMPOSER = "composer"  # a tab of the composer, with its own form
 
 
 @dataclass(frozen=True, slots=True)
 class VerbInput:
-    """What a user wants of one case. entered: the values of the verb's form.
+    """A user's input for a verb on one case. entered: the cleaned values of the verb's form.
 
-    last_inbound, assignee: ids that the user's page showed; None for none.
+    last_inbound, assignee: ids that the user's page showed; None if it showed none.
     """
 
     by: User
@@ -47,11 +47,12 @@ class VerbInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulk:
-    """A verb on the selected cases of the list.
+    """How a verb runs on several selected cases.
 
-    What it changes must be in `routing.undo.snapshot`, which tells whether a case was changed.
-    message: with %s for the number of cases. form: what the bar asks. values: further values for
-    the verb's own form. on_bar: shown on the bar itself, not in its menu; only without fields.
+    `routing.undo.snapshot` must contain every value that the verb changes: it is compared to find
+    out whether a case was changed. message: with %s for the number of cases. form: the fields in
+    the bulk bar. values: constant values for the verb's own form. on_bar: shown as a button on
+    the bar, not in its menu; only for verbs without fields.
     """
 
     label: Text
@@ -63,13 +64,13 @@ class Bulk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerb:
-    """One thing that users do to a case.
+    """One verb on a case, for example “Snooze”.
 
-    name: also the name of its URL. path: the end of that URL, if it is not the name. label: in the
-    list of keys and in the palette. button: its text on the case page, where that differs.
-    applies: whether the page offers it to this user now. run: raises Stale if the case changed
-    since the page was shown. message: about the case afterwards. finishes: the next case of the
-    list opens. bulk: None if not for several cases.
+    name: also the name of its URL. label: text in the list of keys and in the palette. run: runs
+    it; raises Stale if the case changed since the page was shown. message: confirmation for the
+    changed case. form: the input that it needs. button: text on the case page, if not `label`.
+    applies: whether the page offers it to this user now. finishes: the next case of the list
+    opens. bulk: None if it runs on one case only. path: the end of its URL, if not `name`.
     """
 
     name: str
@@ -95,7 +96,7 @@ class CaseVerb:
     @property
     def asks(self) -> bool:
         """Whether its form has fields to fill in; otherwise it is a single button."""
-        return any(not each.widget.is_hidden for each in self.form.base_fields.values())
+        return any(not field.widget.is_hidden for field in self.form.base_fields.values())
 
     def form_for(self, case: Case, data: Mapping[str, Any] | None = None) -> forms.CaseVerbForm:
         return self.form(data, case=case, auto_id=f"{self.name}_%s")
@@ -112,7 +113,7 @@ CASE_VERBS = (
         button=lambda case: _("Take over") if case.assignee_id else _("Take it"),
         place=Place.HEAD,
         applies=lambda case, user: case.assignee_id != user.pk,
-        run=lambda case, asked: case.claim(by=asked.by, seen=asked.assignee),
+        run=lambda case, sent: case.claim(by=sent.by, seen=sent.assignee),
         message=lambda _case: _("The case is assigned to you."),
         undoable=True,
         bulk=Bulk(label=__("Take"), message=__("Taken: %s"), on_bar=True),
@@ -123,7 +124,7 @@ CASE_VERBS = (
         label=__("Assign"),
         place=Place.ASSIGNEE,
         form=forms.AssignForm,
-        run=lambda case, asked: case.assign(to=asked.entered["person"], by=asked.by),
+        run=lambda case, sent: case.assign(to=sent.entered["person"], by=sent.by),
         message=lambda case: (
             _("Assigned to %s.") % case.assignee if case.assignee else _("Unassigned.")
         ),
@@ -137,8 +138,8 @@ CASE_VERBS = (
         place=Place.HEAD,
         applies=lambda case, _user: not case.is_closed,
         form=forms.SnoozeForm,
-        run=lambda case, asked: case.snooze(
-            until=asked.entered["until"], by=asked.by, seen=asked.last_inbound
+        run=lambda case, sent: case.snooze(
+            until=sent.entered["until"], by=sent.by, seen=sent.last_inbound
         ),
         message=lambda _case: _(
             "Snoozed. The case returns at the set time or with the next message."
@@ -159,8 +160,8 @@ CASE_VERBS = (
         place=Place.END,
         applies=lambda case, _user: not case.is_closed,
         form=forms.UnaskedReasonForm,
-        run=lambda case, asked: case.finish(
-            by=asked.by, seen=asked.last_inbound, why=asked.entered["why"]
+        run=lambda case, sent: case.finish(
+            by=sent.by, seen=sent.last_inbound, why=sent.entered["why"]
         ),
         message=lambda _case: (
             _("Marked done. A new message within %d days reopens the case.") % REOPEN_WITHIN.days
@@ -181,11 +182,11 @@ CASE_VERBS = (
         label=__("Transfer"),
         place=Place.HEAD,
         form=forms.TransferForm,
-        run=lambda case, asked: case.transfer(
-            to=asked.entered["department"],
-            person=asked.entered["person"],
-            by=asked.by,
-            why=asked.entered["why"],
+        run=lambda case, sent: case.transfer(
+            to=sent.entered["department"],
+            person=sent.entered["person"],
+            by=sent.by,
+            why=sent.entered["why"],
         ),
         message=lambda case: (
             _("Transferred to %s. You can read the case until it is done.") % case.department
@@ -200,10 +201,10 @@ CASE_VERBS = (
         label=__("Tags, priority, issue"),
         button=lambda _case: _("Save tags"),
         form=forms.TagsForm,
-        run=lambda case, asked: case.tag(
-            add=asked.entered["tags"],
-            remove=[tag for tag in asked.entered["was"] if tag not in asked.entered["tags"]],
-            by=asked.by,
+        run=lambda case, sent: case.tag(
+            add=sent.entered["tags"],
+            remove=[tag for tag in sent.entered["was"] if tag not in sent.entered["tags"]],
+            by=sent.by,
         ),
         message=lambda case: (
             _("Tagged: %s.") % ", ".join(case.tags) if case.tags else _("All tags removed.")
@@ -215,7 +216,7 @@ CASE_VERBS = (
         name="priority",
         label=__("Set priority"),
         form=forms.PriorityForm,
-        run=lambda case, asked: case.rank_as(asked.entered["priority"], by=asked.by),
+        run=lambda case, sent: case.rank_as(sent.entered["priority"], by=sent.by),
         message=lambda case: _("Priority: %s.") % case.get_priority_display().lower(),
     ),
     CaseVerb(
@@ -223,7 +224,7 @@ CASE_VERBS = (
         path="issue",
         label=__("Set issue"),
         form=forms.GroupForm,
-        run=lambda case, asked: case.group(asked.entered["issue"], by=asked.by),
+        run=lambda case, sent: case.group(sent.entered["issue"], by=sent.by),
         message=lambda case: (
             _("Added to “%s”.") % case.issue if case.issue else _("Removed from the issue.")
         ),
@@ -239,7 +240,7 @@ CASE_VERBS = (
         path="give-back",
         label=__("Unassign"),
         applies=lambda case, _user: case.assignee_id is not None,
-        run=lambda case, asked: case.give_back(by=asked.by),
+        run=lambda case, sent: case.give_back(by=sent.by),
         message=lambda case: _("Unassigned. Anyone in %s can take the case.") % case.department,
         undoable=True,
     ),
@@ -249,7 +250,7 @@ CASE_VERBS = (
         label=__("Mark as noise"),
         applies=lambda case, _user: not case.is_closed,
         form=forms.UnaskedReasonForm,
-        run=lambda case, asked: case.set_aside(by=asked.by, why=asked.entered["why"]),
+        run=lambda case, sent: case.set_aside(by=sent.by, why=sent.entered["why"]),
         message=lambda _case: _("Marked as noise. Nothing was deleted. “Reopen” undoes this."),
         undoable=True,
         finishes=True,
@@ -267,7 +268,7 @@ CASE_VERBS = (
         place=Place.END,
         applies=lambda case, _user: case.is_closed,
         form=forms.ReasonForm,
-        run=lambda case, asked: case.reopen(by=asked.by, why=asked.entered["why"]),
+        run=lambda case, sent: case.reopen(by=sent.by, why=sent.entered["why"]),
         message=lambda _case: _("Reopened."),
     ),
 )

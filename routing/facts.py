@@ -1,7 +1,7 @@
 """Build the facts that routing rules are evaluated on, and store them with the event. Pure.
 
-One function serves mentions, offline contacts and trials of the rules on a case, so that all
-three get the same result.
+Mentions, offline contacts and trials of the rules all use `facts`, so that the same message
+always gets the same facts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from routing.rules import SCHEMA, Facts
 OFFLINE = "offline"
 
 
-class Said(Protocol):
-    """An interaction: an entry for the ledger, or its row."""
+class Message(Protocol):
+    """An interaction: an entry for the ledger, or its row in the ledger."""
 
     @property
     def channel(self) -> str: ...
@@ -45,7 +45,7 @@ class Origin:
 
     @classmethod
     def online(cls, mention: Mention, source: Source) -> Origin:
-        """Origin of a mention. source: the decisive one of those that saw it."""
+        """Origin of a mention. source: the decisive one of the sources that found it."""
         return cls(
             network=mention.author_network,
             handle=mention.author_handle,
@@ -57,30 +57,30 @@ class Origin:
 
     @classmethod
     def offline(cls, network: str, handle: str) -> Origin:
-        """Origin of a offline_contact that a user logged."""
+        """Origin of an offline contact."""
         return cls(network=network, handle=handle, stance=OFFLINE)
 
 
 def facts(
-    said: Said, origin: Origin, *, topics: Iterable[FoundTopic], contact_kind: str | None
+    message: Message, origin: Origin, *, topics: Iterable[FoundTopic], contact_kind: str | None
 ) -> Facts:
     """Build the facts of one interaction.
 
-    topics: those that matched. contact_kind: None if the author is no contact.
+    topics: the topics that matched. contact_kind: None if the author is no contact.
     """
     return Facts(
         topics=frozenset(topic.name for topic in topics),
-        channel=said.channel,
+        channel=message.channel,
         network=origin.network,
         source=origin.source,
         stance=origin.stance,
-        kind=said.kind,
-        visibility=said.visibility,
+        kind=message.kind,
+        visibility=message.visibility,
         reach=origin.reach,
         known=contact_kind is not None,
         contact_kind=contact_kind or "",
         handle=origin.handle,
-        text=f"{said.title}\n{said.text}".strip(),
+        text=f"{message.title}\n{message.text}".strip(),
         language=origin.language,
     )
 
@@ -89,9 +89,9 @@ _STORED = [name for name, field in SCHEMA.items() if field.type not in {"text", 
 
 
 def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
-    """Return the facts as their event stores them: ids and small values, no text of the message.
+    """Return the facts as a case event stores them: ids and small values, no text.
 
-    Text facts are left out, and so is what is unknown. topics: those that matched, as
+    Facts of type text and unknown facts are left out. Each topic becomes
     {"topic": id, "revision": id, "spans": [["text", start, end], …]}.
     """
     values = {name: getattr(facts, name) for name in _STORED}
@@ -104,7 +104,7 @@ def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
 
 
 def as_stored(built: Facts, stored: Mapping[str, Any], *, topics: Iterable[str]) -> Facts:
-    """Return the facts that an event stores, with the text facts of `built`.
+    """Return the facts that an event stores, completed with the text facts of `built`.
 
     topics: the names of the stored topics.
     """

@@ -1,10 +1,10 @@
 """Route recorded interactions: find or open the case of each, and record why.
 
-Arrivals are decided one by one, in the order in which they were said, and written in bulk: the
-number of SQL statements does not depend on the number of arrivals.
+Arrivals are decided one by one, in the order of `said_at`, and written in bulk: the number of
+SQL statements does not depend on the number of arrivals.
 
 A party is a contact with all linked profiles, or a single profile that is linked to no contact.
-A case is living until it is done or set aside as noise.
+A case is living until it is done or marked as noise.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ If there are more, it publishes 0 once, which means that any case may have chang
 
 Kind = CaseEvent.Kind
 _DECIDED_BY_RULES = (Kind.ROUTED, Kind.JOINED)
-"""What is logged where the rules were evaluated: their facts are stored with the event."""
+"""Events of decisions by the rules; the facts are stored with these events only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What an answer inherits from our response: its department and its issue."""
+    """Department and issue of our response, for the case that an answer to it opens."""
 
     department: int
     issue: int | None
@@ -53,10 +53,10 @@ class Hint:
 class Arrival:
     """One recorded inbound interaction, with everything that routing uses.
 
-    facts: what the rules are evaluated on. topics: the topics that matched, with their places.
-    contact: the contact that the profile is linked to, if any. said_at: aware, when it was
-    said; a batch is decided in this order. case: the case that a user chose for it. by: the
-    user who logged it. joins: whether it may join the living case of its party.
+    contact: the contact that the profile is linked to, if any. said_at: aware time of the
+    message. facts: what the rules are evaluated on. topics: the topics that matched, with their
+    places in the text. case: the case that a user chose. by: the user who logged it.
+    joins: whether it may join the living case of its party.
     """
 
     interaction: int
@@ -74,18 +74,18 @@ class Arrival:
 
 @transaction.atomic
 def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
-    """Route arrivals → interaction id: case id. The caller holds the ledger's lock."""
+    """Route the arrivals → interaction id: case id. The caller must hold the ledger's lock."""
     if not arrivals:
         return {}
-    desk = _Desk.open(arrivals, now)
+    batch = _Batch.open(arrivals, now)
     ordered = sorted(arrivals, key=lambda arrival: (arrival.said_at, arrival.interaction))
-    placed = {arrival.interaction: desk.place(arrival) for arrival in ordered}
-    desk.write()
+    placed = {arrival.interaction: batch.place(arrival) for arrival in ordered}
+    batch.write()
     return {interaction: case.pk for interaction, case in placed.items()}
 
 
 @dataclass
-class _Desk:
+class _Batch:
     """The data needed to route a batch, loaded once, and the changes, written once."""
 
     now: datetime
@@ -106,7 +106,7 @@ class _Desk:
     events: list[CaseEvent] = field(default_factory=list)
 
     @classmethod
-    def open(cls, arrivals: Sequence[Arrival], now: datetime) -> _Desk:
+    def open(cls, arrivals: Sequence[Arrival], now: datetime) -> _Batch:
         parties = _parties(arrivals)
         # Lock first: an agent must not close or transfer a case between the reads and write().
         cases = _lock_cases(arrivals, parties, now)
@@ -118,7 +118,7 @@ class _Desk:
             if case.status in LIVING:
                 by_party[parties.get(case.profile_id, ("profile", case.profile_id))].append(case)
         departments = {department.pk: department for department in Department.objects.all()}
-        fallback = next(pk for pk, each in departments.items() if each.is_fallback)
+        fallback = next(pk for pk, row in departments.items() if row.is_fallback)
         return cls(
             now=now,
             router=Router(RoutingRule.objects.in_force(), fallback),
@@ -139,31 +139,32 @@ class _Desk:
     def place(self, arrival: Arrival) -> Case:
         """Return the arrival's case: the chosen one, its conversation's, its party's or a new one.
 
-        Calls must follow the order in which the arrivals were said: each sees the cases that
-        earlier ones opened.
+        Call it in the order of `said_at`: a call sees the cases that earlier calls opened.
         """
-        known = self.cases.get(arrival.case or 0) or self.by_conversation.get(arrival.conversation)
-        if known:
-            return self._continue(known, arrival)
+        case = self.cases.get(arrival.case or 0) or self.by_conversation.get(arrival.conversation)
+        if case:
+            return self._continue(case, arrival)
         verdict = self.router.route(arrival.facts)
         living = self._living_case(arrival, verdict)
         return self._join(living, arrival) if living else self._open(arrival, verdict)
 
     def _join(self, case: Case, arrival: Arrival) -> Case:
-        """Add another conversation of the same party; the rules agree with its department."""
+        """Add a conversation of the same party to a case whose department the rules agree with."""
         self._link(case, arrival)
-        what = "New message in another conversation about an open case."
-        self._hear(case, arrival, Kind.JOINED, what)
+        why = "New message in another conversation about an open case."
+        self._hear(case, arrival, Kind.JOINED, why)
         return case
 
     def _continue(self, case: Case, arrival: Arrival) -> Case:
-        what = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
-        if what == "new":
+        """Add the arrival to this case, reopen it, or open a new case that continues it."""
+        effect = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
+        if effect == "new":
             return self._start_anew(case, arrival)
         # A user chose the case, and the conversation is in no case yet.
         if arrival.conversation not in self.by_conversation:
             self._link(case, arrival)
-        if what == "reopen":
+        if effect == "reopen":
+            # Before the status changes: the event names the old one.
             self._hear(case, arrival, Kind.REOPENED, f"New message; the status was {case.status}.")
             self.woken.append(case)
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
@@ -176,14 +177,14 @@ class _Desk:
     def _start_anew(self, old: Case, arrival: Arrival) -> Case:
         """Open a case that continues the old one, or join one that already continues it.
 
-        Another conversation of the old case may have opened that one before.
+        Another conversation of the old case may have opened the newer case before.
         """
         self.moved.append(arrival.conversation)  # write() ends its link to the old case
         verdict = self.router.route(arrival.facts)
-        begun = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
-        if not begun or not _agrees(verdict, begun[-1]):
+        newer = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
+        if not newer or not _agrees(verdict, newer[-1]):
             return self._open(arrival, verdict, continues=old)
-        return self._join(begun[-1], arrival)
+        return self._join(newer[-1], arrival)
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
         """The party's living case, if there is exactly one recent one and the rules agree.
@@ -192,12 +193,13 @@ class _Desk:
         """
         if not arrival.joins:
             return None
-        living = [
+        recent = [
             case
             for case in self.by_party.get(_party(arrival), [])
             if case.last_inbound_at and case.last_inbound_at > self.now - SAME_MATTER
         ]
-        return living[0] if len(living) == 1 and _agrees(verdict, living[0]) else None
+        # With several, nobody can say which one the message is about: it gets its own case.
+        return recent[0] if len(recent) == 1 and _agrees(verdict, recent[0]) else None
 
     def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
         department, why = verdict.department, verdict.why
@@ -233,18 +235,17 @@ class _Desk:
         return self._able(last, department)
 
     def _able(self, person: int | None, department: int) -> int | None:
-        """Return the person if they may work in the department, else None.
-
-        An unassigned case is found by colleagues; one with an assignee who cannot act is not.
-        """
-        able = person in self.everywhere or (department, person) in self.workers
-        return person if able else None
+        """The person, or None if they may not work there: colleagues must then find the case."""
+        may_work = person in self.everywhere or (department, person) in self.workers
+        return person if may_work else None
 
     def _due(self, case: Case) -> datetime | None:
         hours = self.hours.get((case.department_id, case.priority))
+        # From now, not from said_at: an old message must not be overdue when it arrives.
         return SlaPolicy.due(self.now, hours)
 
     def _hear(self, case: Case, arrival: Arrival, kind: str, why: str) -> None:
+        """Make the arrival the last message of an existing case, and log it."""
         case.last_inbound_id = arrival.interaction
         # The assignee may have left the department: then colleagues must find the case.
         case.assignee_id = self._able(case.assignee_id, case.department_id)
@@ -275,7 +276,7 @@ class _Desk:
         revision: int | None = None,
         **data: Any,
     ) -> None:
-        decided = kind in _DECIDED_BY_RULES
+        by_rules = kind in _DECIDED_BY_RULES
         self.events.append(
             CaseEvent(
                 case=case,
@@ -286,7 +287,7 @@ class _Desk:
                 interaction_id=arrival.interaction,
                 why=why,
                 data=data,
-                facts=to_store(arrival.facts, arrival.topics) if decided else {},
+                facts=to_store(arrival.facts, arrival.topics) if by_rules else {},
             )
         )
 
@@ -301,28 +302,29 @@ class _Desk:
         )
         CaseConversation.objects.bulk_create(self.links)
         CaseEvent.objects.bulk_create(self.events)
+        # After the links: they decide which department may read a conversation.
         self._restrict_texts()
         assigned = [case for case in self.woken if case.assignee_id]
         Notice.give_each(
             Notice.Kind.REOPENED, ((case.as_subject, case.assignee_id) for case in assigned)
         )
-        heard: dict[int, set[int]] = defaultdict(set)
+        changed: dict[int, set[int]] = defaultdict(set)
         for event in self.events:
-            heard[event.case.department_id].add(event.case.pk)
-        for department, cases in sorted(heard.items()):
+            changed[event.case.department_id].add(event.case.pk)
+        for department, cases in sorted(changed.items()):
             for case in sorted(cases) if len(cases) <= MAX_HINTS else [0]:
                 publish(f"department:{department}", "case", case)
 
     def _restrict_texts(self) -> None:
-        """Restrict what went to a restricted department; a message never opens restricted text."""
+        """Restrict conversations that went to a restricted department; never lift a restriction."""
         linked = {link.conversation_id: link.case.department_id for link in self.links}
-        closed = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
-        wanted = Q(pk__in=closed) | Q(restricted_to__isnull=False)
+        restricted = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
+        wanted = Q(pk__in=restricted) | Q(restricted_to__isnull=False)
         restrict(Conversation.objects.filter(wanted, pk__in=linked), may_open=False)
 
 
 def _agrees(verdict: Verdict, case: Case) -> bool:
-    """Whether the rules let it join this case: none applied, or one names the same department."""
+    """Whether the rules allow joining this case: none matched, or it names the same department."""
     return verdict.revision is None or verdict.department == case.department_id
 
 
@@ -331,7 +333,7 @@ def _party(arrival: Arrival) -> tuple[str, int]:
 
 
 def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
-    """Profile id → party, for the authors and for all other profiles of their contacts."""
+    """Profile id → party, for all authors and for the other profiles of their contacts."""
     parties = {arrival.profile: _party(arrival) for arrival in arrivals}
     contacts = {contact for kind, contact in parties.values() if kind == "contact"}
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
@@ -351,7 +353,7 @@ def _lock_cases(
     recent = Q(profile__in=list(parties), status__in=LIVING, last_inbound_at__gt=now - SAME_MATTER)
     wanted = Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
     found = [case.pk for case in Case.objects.filter(wanted).lock()]
-    # Only now the joins: with them, a case that is transferred while we wait would be left out.
+    # Join only now: a locking query with joins leaves out a case transferred while it waits.
     cases = Case.objects.filter(pk__in=found).select_related("profile", "department")
     return {case.pk: case for case in cases.order_by("pk")}
 
