@@ -1,4 +1,4 @@
-"""“Next case”: claim the most urgent unassigned case. No two agents get the same one."""
+"""“Next case”: claim the most urgent unassigned case; two agents never get the same one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from crm.models import Department, Membership, User
 from routing.models import Case
 
 _URGENT = ("rank", "last_inbound_at", "pk")
-_LOOKED_AT = 64
-"""Candidates per department: more than the agents who ask within the same few milliseconds."""
+_MAX_CANDIDATES = 64
+"""Candidates per department: more than agents who could press the button at the same moment."""
 
 
 @transaction.atomic
@@ -20,14 +20,14 @@ def take_next(user: User) -> Case | None:
     """
     free = Case.objects.active().unclaimed()
     firsts = [
-        free.filter(department=department).order_by(*_URGENT).values("pk")[:_LOOKED_AT]
+        free.filter(department=department).order_by(*_URGENT).values("pk")[:_MAX_CANDIDATES]
         for department in _workplaces(user)
     ]
     if not firsts:
         return None
-    among = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
+    candidates = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
     # Filter by `free` again: a candidate may have been claimed since it was read.
-    mine = free.filter(pk__in=among).order_by(*_URGENT)
+    mine = free.filter(pk__in=candidates).order_by(*_URGENT)
     case = mine.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if case is not None:
         case.claim(by=user)

@@ -1,6 +1,7 @@
-"""The inbox list: which cases a URL asks for, in which order, page by page.
+"""Queries of the inbox: the cases of a view with filters, sorted, page by page.
 
-Keyset pagination: each page is a row comparison that an index serves, never an offset.
+Keyset pagination: a page starts after the last row of the previous one, found by an index.
+An offset would read and skip all earlier rows.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from scrm.web.params import midnight, number, place
 
 PAGE = 50
 MAX_FOUND = 500
-"""Maximum number of search hits that are used: the newest."""
+"""Maximum number of search hits that are used; the newest are."""
 MAX_PARTS = 4
-"""Departments. A user in more departments sees so many cases that one filter finds a page soon."""
+"""A user in more departments than this sees so many cases that one query soon fills a page."""
 MAX_HANDED = 20
-"""Cases that a user transferred and that are still open elsewhere: the latest ones shown."""
-STRETCH = 5_000
-"""Interactions that a search reads first: the newest."""
+"""Maximum number of transferred cases in the view “all”: the latest that are still open."""
+FIRST_CHUNK = 5_000
+"""Number of interactions in the first chunk of a text search: the newest."""
 LABELS = {
     "mine": _("Mine"),
     "unassigned": _("Unassigned"),
@@ -56,7 +57,7 @@ KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_a
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a URL asks for: a view, a sort order, and filters as cleaned by `InboxForm`."""
+    """The list that a URL asks for: view, sort order, and filters as cleaned by `InboxForm`."""
 
     view: str
     sort: str
@@ -64,7 +65,7 @@ class Asked:
 
 
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
-    """Return the view for a URL that names none.
+    """Return the view for a URL that names no view.
 
     “all” with a search or a status; “open” with a filter such as a department or an assignee;
     else “mine”, or “unassigned” if the user has no active case.
@@ -89,10 +90,10 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
 
 
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
-    """Cases after the cursor `mark`, in order, and one more than fits on a page.
+    """One page of cases after the cursor `mark`, and one more: it shows that a page follows.
 
-    The first rows of each visible part are read along an index of their own, so that the cases
-    of a small department are not searched for among all cases.
+    The cases of each department are read along an index: the few cases of a small department are
+    not searched for among all cases.
     """
     found = _found(asked, user)
     conditions = _conditions(asked, user, found)
@@ -104,8 +105,8 @@ def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     if len(wanted) < 2:
         return in_order(wanted[0], asked.sort)[: PAGE + 1] if wanted else Case.objects.none()
     firsts = [in_order(part, asked.sort).values("pk")[: PAGE + 1] for part in wanted]
-    together = Case.objects.filter(pk__in=firsts[0].union(*firsts[1:], all=True))
-    return in_order(together, asked.sort)[: PAGE + 1]
+    merged = Case.objects.filter(pk__in=firsts[0].union(*firsts[1:], all=True))
+    return in_order(merged, asked.sort)[: PAGE + 1]
 
 
 def in_order(cases: QuerySet[Case], sort: str) -> QuerySet[Case]:
@@ -178,10 +179,10 @@ def _topic(topic: Topic) -> Q:
 
 
 def _found(asked: Asked, user: User) -> set[int] | None:
-    """Ids of cases found by number, by name, handle or address, or by text.
+    """Ids of the cases that match the search words; None without a search.
 
-    Each kind of search uses its own index. Text that the user may not read does not match.
-    None if there is no search.
+    The words may be a case number, a name, a handle, an address, or words of a message. Each kind
+    of search uses its own index. Text that the user may not read does not match.
     """
     words = asked.filters.get("q")
     if not words:
@@ -190,43 +191,47 @@ def _found(asked: Asked, user: User) -> set[int] | None:
     found = {pk} if pk is not None else set()
     query = prefix_query(words)
     if query is not None:
-        of_them = Case.objects.filter(profile__in=people_named(words, most=MAX_FOUND))
-        found |= {*of_them.order_by("-pk").values_list("pk", flat=True)[:MAX_FOUND]}
-        found |= _cases_about(_talks_with(query), user)
+        of_people = Case.objects.filter(profile__in=people_named(words, most=MAX_FOUND))
+        found |= {*of_people.order_by("-pk").values_list("pk", flat=True)[:MAX_FOUND]}
+        found |= _cases_of(_conversations_with(query), user)
     return found
 
 
-def _cases_about(talks: set[int], user: User) -> set[int]:
+def _cases_of(conversations: set[int], user: User) -> set[int]:
     """Ids of the current cases of these conversations.
 
     Restricted conversations count only in the user's departments: a search must not reveal text
-    that the user may not read. No join: for a list of ids PostgreSQL walks an index once.
+    that the user may not read.
     """
+    # Two lists of ids, no join: PostgreSQL then reads an index once for each list.
     links = CaseConversation.objects.filter(ended_at=None)
-    inside: set[int] = set()
+    closed: set[int] = set()
     if not user.sees_everything:
-        restricted = Conversation.objects.filter(pk__in=talks).exclude(restricted_to=None)
-        inside = {*restricted.values_list("pk", flat=True)}
-    theirs = links.filter(case__department__in=user.memberships.values("department"))
-    parts = (links.filter(conversation__in=talks - inside), theirs.filter(conversation__in=inside))
+        restricted = Conversation.objects.filter(pk__in=conversations).exclude(restricted_to=None)
+        closed = {*restricted.values_list("pk", flat=True)}
+    own = links.filter(case__department__in=user.memberships.values("department"))
+    parts = (
+        links.filter(conversation__in=conversations - closed),
+        own.filter(conversation__in=closed),
+    )
     return {case for part in parts for case in part.values_list("case", flat=True)}
 
 
-def _talks_with(query: Any) -> set[int]:
-    """Conversations of the newest matching interactions, searched in chunks from the newest on.
+def _conversations_with(query: Any) -> set[int]:
+    """Ids of the conversations with the newest matching interactions.
 
-    The hits of one chunk determine the size of the next, so that PostgreSQL reads only as many
-    rows as are needed, and not every interaction that ever contained a word.
+    Searches in chunks, the newest first. The number of hits in a chunk sets the size of the next:
+    PostgreSQL must not read every interaction that ever contained the words.
     """
     found: list[int] = []
     until = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    stretch = STRETCH
+    size = FIRST_CHUNK
     while until > 0 and (room := MAX_FOUND - len(found)) > 0:
-        said = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - stretch)
-        hits = said.order_by("-pk").values_list("conversation", flat=True)[:room]
+        chunk = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - size)
+        hits = chunk.order_by("-pk").values_list("conversation", flat=True)[:room]
         found += hits
-        # Twice the size that the hits of this chunk suggest; without a hit, all the rest.
-        until, stretch = until - stretch, 2 * room * stretch // len(hits) if hits else until
+        # Twice the size that the hits of this chunk suggest; without a hit, all remaining rows.
+        until, size = until - size, 2 * room * size // len(hits) if hits else until
     return set(found)
 
 
@@ -248,10 +253,10 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
 
 
 def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> list[CaseQuerySet]:
-    """The cases the user sees, in parts that do not overlap and use one index each.
+    """The cases that the user may see, in parts that do not overlap and use one index each.
 
-    handed: how many of the cases that the user transferred away are included: the last so many,
-    those among these ids, or all (None).
+    handed: which of the cases that the user transferred are included: a number for the latest ones,
+    a collection for those with these ids, None for all.
     """
     if user.sees_everything:
         return [Case.objects.all()]

@@ -24,7 +24,7 @@ from routing import above
 from routing.models import Case, Presence
 
 _LOOKED_AT = 2000
-"""Code points at the start of a text that are searched for the first hit."""
+"""Number of characters at the start of a text that are loaded, to show the first hit."""
 _SHOWN = (
     "profile__name", "profile__handle", "profile__key", "profile__reach", "department__name",
     "assignee__name", "assignee__email", "issue__name", "last_inbound__kind",
@@ -39,9 +39,11 @@ Hit = tuple[list[list[str | int]], str]
 class Row:
     """One case in the list.
 
-    snippet: safe HTML, hits highlighted. due: text and urgency ("late", "soon", "far", "").
-    others: names of the other users who have it open. gone: why it no longer belongs to this
-    list, else "".
+    who: name of the party. sub: handle and reach. via: icon of the last message's kind.
+    snippet: safe HTML with highlighted hits. due: text, and urgency "late", "soon", "far" or "".
+    held: a response is held. draft: the user has a draft. others: names of the other users who
+    have the case open. mine: assigned to the user. gone: why the case no longer belongs to this
+    list, or "".
     """
 
     case: Case
@@ -64,8 +66,9 @@ class Row:
 def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> list[Row]:
     """Build the rows of these cases, in their order."""
     now = now or timezone.now()
-    found = list(_with_last_words(cases))
-    closed = _closed(found, user)
+    found = list(_with_last_message(cases))
+    closed = _unreadable(found, user)
+    # Topics of a message that the user may not read would reveal its content.
     hits = _hits(case for case in found if case.last_inbound_id not in closed)
     contacts = _contacts(found)
     marks = _marks(found, user, now)
@@ -92,9 +95,9 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
 
 
 def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
-    """Return a text such as “due 41 m” or “12 m over”, and its urgency.
+    """Return a text such as “due 41 m” or “12 m overdue”, and its urgency as in `Row.due`.
 
-    The browser keeps the text up to date.
+    A script in the browser updates the text as time passes.
     """
     if due_at is None:
         return "", ""
@@ -120,7 +123,8 @@ def reach_words(reach: int) -> str:
     return str(reach)
 
 
-def _with_last_words(cases: QuerySet[Case]) -> QuerySet[Case]:
+def _with_last_message(cases: QuerySet[Case]) -> QuerySet[Case]:
+    """Load the columns that a row shows, and the start of the last message."""
     return (
         cases.annotate(
             restricted=F("last_inbound__conversation__restricted_to"),
@@ -133,8 +137,8 @@ def _with_last_words(cases: QuerySet[Case]) -> QuerySet[Case]:
     )
 
 
-def _closed(cases: Sequence[Any], user: User) -> set[int]:
-    """Ids of last messages that the user may not read: restricted to other departments."""
+def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
+    """Ids of the last messages that are restricted to other departments than the user's."""
     restricted = {case.last_inbound_id for case in cases if case.restricted}
     if not restricted or user.sees_everything:
         return set()
@@ -147,7 +151,7 @@ def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
         return ""
     if case.last_inbound_id in closed:
         return str(_("A conversation of %s") % case.department)
-    spans = [span for each, _topic in hits for span in each]
+    spans = [span for found, _topic in hits for span in found]
     if case.heading and not case.begins:
         return excerpt(case.heading, spans, field="title")
     return excerpt(case.begins, spans)
@@ -162,9 +166,9 @@ def _sub(case: Case, stranger: str) -> str:
 
 def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
     """Interaction id → its topic hits."""
-    said = [case.last_inbound_id for case in cases]
+    messages = [case.last_inbound_id for case in cases]
     hits: defaultdict[int, list[Hit]] = defaultdict(list)
-    found = Match.objects.filter(interaction__in=said)
+    found = Match.objects.filter(interaction__in=messages)
     for pk, *hit in found.values_list("interaction", "spans", "revision__topic__name"):
         hits[pk].append((hit[0], hit[1]))
     return hits
@@ -183,7 +187,7 @@ def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
 def _marks(
     cases: Sequence[Case], user: User, now: datetime
 ) -> defaultdict[tuple[str, int], list[str]]:
-    """(mark, case id) → values. Three marks, loaded by one statement.
+    """(mark, case id) → values, for three marks, loaded by one statement.
 
     "held": a response is held. "draft": the user has a draft. "present": names of other users
     who have the case open.
@@ -191,9 +195,9 @@ def _marks(
     pks = [case.pk for case in cases]
     present = Presence.objects.fresh(now).filter(case__in=pks).exclude(user=user)
     names = Coalesce(NullIf("user__name", Value("")), "user__email", output_field=CharField())
-    marked: Any = present.order_by().annotate(mark=Value("present"), said=names)
-    rows = marked.values_list("mark", "case", "said").union(*above.response_marks(pks, user))
+    marked: Any = present.order_by().annotate(mark=Value("present"), value=names)
+    rows = marked.values_list("mark", "case", "value").union(*above.response_marks(pks, user))
     marks: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-    for mark, case, said in rows:
-        marks[mark, case].append(said)
+    for mark, case, value in rows:
+        marks[mark, case].append(value)
     return marks
