@@ -107,6 +107,7 @@ class _Batch:
 
     @classmethod
     def open(cls, arrivals: Sequence[Arrival], now: datetime) -> _Batch:
+        """Lock the cases that the arrivals may belong to, and load all other data."""
         parties = _parties(arrivals)
         # Lock first: an agent must not close or transfer a case between the reads and write().
         cases = _lock_cases(arrivals, parties, now)
@@ -202,6 +203,7 @@ class _Batch:
         return recent[0] if len(recent) == 1 and _agrees(verdict, recent[0]) else None
 
     def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
+        """Open a case in the department that the rules, or else our own response, determine."""
         department, why = verdict.department, verdict.why
         # No rule matched: an answer goes to the department that wrote to the customer.
         if verdict.revision is None and arrival.hint:
@@ -235,7 +237,7 @@ class _Batch:
         return self._able(last, department)
 
     def _able(self, person: int | None, department: int) -> int | None:
-        """The person, or None if they may not work there: colleagues must then find the case."""
+        """The person if allowed to work there, else None: colleagues must find the case."""
         may_work = person in self.everywhere or (department, person) in self.workers
         return person if may_work else None
 

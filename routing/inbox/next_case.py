@@ -9,7 +9,7 @@ from routing.models import Case
 
 _URGENT = ("rank", "last_inbound_at", "pk")
 _MAX_CANDIDATES = 64
-"""Candidates per department: more than agents who could press the button at the same moment."""
+"""Candidates per department: more than the agents who press the button at the same moment."""
 
 
 @transaction.atomic

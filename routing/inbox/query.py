@@ -134,6 +134,7 @@ def mark_of(case: Case, sort: str) -> str:
 
 
 def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
+    """Parse a cursor of `mark_of` into values of the sort columns; None if it is invalid."""
     rank, rest = None, mark
     if sort == "priority":
         first, _comma, rest = mark.partition(",")
@@ -156,6 +157,7 @@ def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
 
 
 def _in_view(view: str, user: User) -> Q:
+    """Condition of a view; for an unknown one, that of “open”."""
     if view == "all":
         return Q()
     if view in Status.values and view != Status.OPEN:
@@ -261,12 +263,14 @@ def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> li
     if user.sees_everything:
         return [Case.objects.all()]
     mine = list(user.memberships.values_list("department", flat=True))
+    # One query with a filter instead of a union of many parts.
     if len(mine) > MAX_PARTS:
         cases = Case.objects.all()
         return [cases.in_departments_of(user) if handed == 0 else cases.visible_to(user)]
     parts = [Case.objects.filter(department=department) for department in mine]
     if handed != 0:
         events = CaseEvent.transfers(by=user).values("case")
+        # Without the own departments: a case in two parts would be listed twice.
         elsewhere = Case.objects.exclude(status__in=CLOSED).exclude(department__in=mine)
         if isinstance(handed, int):
             events = events.filter(case__in=elsewhere).order_by("-pk")[:handed]

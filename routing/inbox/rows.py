@@ -147,6 +147,7 @@ def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
 
 
 def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
+    """Excerpt of the last message as safe HTML, or the reason why the user may not read it."""
     if not case.last_inbound_id:
         return ""
     if case.last_inbound_id in closed:

@@ -147,7 +147,7 @@ class Case(models.Model):
         return self.continued_by.order_by("pk").last()
 
     def check_not_continued(self) -> None:
-        """Raise Stale if a newer case has the conversations: they belong to one case at a time."""
+        """Raise Stale if a newer case has the conversations, which belong to one case at a time."""
         if newer := self.newer:
             raise Stale(f"A new message opened case #{newer.pk}. This case stays closed.")
 
@@ -253,7 +253,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def assign(self, *, to: User | None, by: User) -> None:
-        """Assign to a user, who is notified, or to nobody. Raises Stale if the user cannot."""
+        """Assign to a user and notify them, or to nobody. Raises Stale if they cannot work here."""
         if to is not None and not Case.objects.workable_by(to).filter(pk=self.pk).exists():
             raise Stale(f"{to} does not work in {self.department}. Nothing was changed.")
         self.compare_and_set({}, assignee_id=to and to.pk)
