@@ -20,7 +20,7 @@ from routing.views.inbox import list_context, listing, rows_on_screen
 
 @require_safe
 def case(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the case next to the list from the URL; for htmx only the requested part."""
+    """Show the case next to the list of the URL; for htmx, only the part that it targets."""
     visible = Case.objects.visible_to(request.user)
     with_names = visible.select_related("profile", "department", "assignee", "issue")
     return page(request, get_object_or_404(with_names, pk=pk))
@@ -28,15 +28,15 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def thread(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the whole public threads of the case's conversations, with all participants."""
+    """Show the public threads of the case's conversations, with all participants."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
-    said = case_page.public_thread(case, request.user)
-    return render(request, "routing/thread.html", {"case": case, "said": said})
+    messages = case_page.public_thread(case, request.user)
+    return render(request, "routing/thread.html", {"case": case, "said": messages})
 
 
 @require_POST
 def here(request: StaffRequest, pk: int) -> HttpResponse:
-    """Record that the user still has the case open → the other users who have."""
+    """Record that the user still has the case open; answer with the other users who have."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     Presence.here(case, request.user, replying="replying" in request.POST)
     return render(
@@ -67,9 +67,9 @@ def page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Render the whole desk, or for htmx only its open case.
+    """Render the inbox with the open case; for htmx, only the part that it targets.
 
-    bound: the form with the user's input, by the name of its verb. error: why the verb failed.
+    bound: name of a verb → its form with the user's input. error: why the verb failed.
     """
     target = request.htmx.target or ""
     if target == f"timeline-{case.pk}":
@@ -84,7 +84,7 @@ def page(
 
 
 def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
-    """Template context of the panes next to the list: everything about one case."""
+    """Template context of the panes with the open case, next to the list."""
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
     party = case_page.party(case)
@@ -102,8 +102,8 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
 
 def address_query(request: StaffRequest) -> str:
     """The list's filters: the query string of the page's URL, with the "?"."""
-    here = request.htmx.current_url
-    query = urlsplit(here).query if here and not request.GET else request.GET.urlencode()
+    url = request.htmx.current_url
+    query = urlsplit(url).query if url and not request.GET else request.GET.urlencode()
     return f"?{query}" if query else ""
 
 

@@ -1,4 +1,4 @@
-"""Run a verb on a case. htmx gets the panes back, a plain form gets a redirect."""
+"""Run a verb on a case. htmx gets the new panes, a plain form gets a redirect."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ from scrm.web.params import number
 
 @require_POST
 def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
-    """Validate the verb's form, run the verb and confirm it; on an error show the input again.
+    """Validate the verb's form, run the verb and confirm it; after an error, show the input again.
 
-    404 for users who may only read the case.
+    Users who may only read the case get 404.
     """
     workable = Case.objects.workable_by(request.user).select_related("department", "issue")
     case = get_object_or_404(workable, pk=pk)
     form = verb.form_for(case, request.POST)
     if not form.is_valid():
         return page(request, case, bound={verb.name: form}, status=422)
-    before = snapshot(case)  # before the verb: undo restores it
+    # Before the verb runs: undo restores this state.
+    before = snapshot(case)
     try:
         verb.run(case, _input(request, form.cleaned_data))
     except Stale as stale:
         # Reload: the page must show what happened meanwhile.
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, bound={verb.name: form}, error=str(stale), status=409)
-    said = verb.message(case)
+    message = verb.message(case)
     undoable = verb.undoable and snapshot(case) != before
-    messages.success(request, _undoable(request, case, before, said) if undoable else said)
+    shown = _with_undo(request, case, before, message) if undoable else message
+    messages.success(request, shown)
     if not request.htmx:
         return redirect(f"{case.get_absolute_url()}{address_query(request)}")
     if verb.finishes:
@@ -52,7 +54,7 @@ def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
 
 
 def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
-    """The form's values, and what the page showed; see routing/_verb_form.html."""
+    """The form's values, and the ids that the page showed; see routing/_verb_form.html."""
     return VerbInput(
         by=request.user,
         entered=entered,
@@ -61,16 +63,16 @@ def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
     )
 
 
-def _undoable(request: StaffRequest, case: Case, before: dict[str, Any], said: str) -> str:
-    """Message with an undo button, which carries the signed states before and after."""
+def _with_undo(request: StaffRequest, case: Case, before: dict[str, Any], message: str) -> str:
+    """The message with an undo form, which contains the signed states before and after."""
     how = {"case": case.pk, "before": before, "after": snapshot(case), "by": request.user.pk}
-    shown = {"said": said, "how": signing.dumps(how, salt="undo", compress=True)}
+    shown = {"said": message, "how": signing.dumps(how, salt="undo", compress=True)}
     return render_to_string("routing/_undo.html", shown, request)
 
 
 @require_POST
 def undo(request: StaffRequest) -> HttpResponse:
-    """Restore the case's previous state, unless it changed since."""
+    """Restore the state of the case before a verb, unless the case changed since."""
     try:
         how = signing.loads(request.POST.get("how", ""), salt="undo", max_age=UNDO_WITHIN)
     except signing.BadSignature:
@@ -79,7 +81,7 @@ def undo(request: StaffRequest) -> HttpResponse:
     if how.get("by") != request.user.pk:
         raise Http404
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
-    # The department before: after a transfer the user may not work in the new one.
+    # Check the previous department: after a transfer the user may not work in the new one.
     worked = Department.objects.worked_by(request.user)
     get_object_or_404(worked, pk=how["before"]["department_id"])
     try:
@@ -96,7 +98,7 @@ def undo(request: StaffRequest) -> HttpResponse:
 
 
 def finished(request: StaffRequest, case: Case) -> HttpResponse:
-    """Tell the desk that the case is finished: the browser opens the next one of its list."""
+    """Trigger `case-finished` in the browser, which opens the next case of its list."""
     answer = render(request, "_messages.html", {"oob": True})
     trigger_client_event(answer, "case-finished", {"id": case.pk})
     return reswap(answer, "none")

@@ -55,7 +55,7 @@ def department(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def member(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add a user to the department, change the role, or remove the user."""
+    """Add a user to the department, change the user's role, or remove the user."""
     row = get_object_or_404(Department, pk=pk)
     form = MemberForm(request.POST)
     if not form.is_valid():
@@ -63,24 +63,26 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
     user, role = form.cleaned_data["user"], form.cleaned_data["role"]
     if "remove" in request.POST:
         Membership.objects.filter(department=row, user=user).delete()
-        said = _("%s was removed from this department.") % user
+        message = _("%s was removed from this department.") % user
     else:
         Membership.objects.update_or_create(department=row, user=user, defaults={"role": role})
-        said = _("%(person)s: %(role)s.") % {"person": user, "role": Membership.Role(role).label}
-    # After the change of the membership, which decides what the user may work on.
-    messages.success(request, f"{said} {_given_back(row, user, by=request.user)}".strip())
+        role_label = Membership.Role(role).label
+        message = _("%(person)s: %(role)s.") % {"person": user, "role": role_label}
+    # After the membership changed: it decides which cases the user may work on.
+    unassigned = _unassign_cases(row, user, by=request.user)
+    messages.success(request, f"{message} {unassigned}".strip())
     return redirect("routing:department", row.pk)
 
 
-def _given_back(department: Department, user: User, *, by: User) -> str:
-    """Unassign cases that the user may no longer work on → a sentence with their number."""
+def _unassign_cases(department: Department, user: User, *, by: User) -> str:
+    """Unassign the cases that the user may no longer work on → a message with their number."""
     workable = Case.objects.workable_by(user).values("pk")
     count = give_back(
         Case.objects.living().of(user).filter(department=department).exclude(pk__in=workable),
         by=by,
     )
-    said = ngettext("%d case is unassigned again.", "%d cases are unassigned again.", count)
-    return said % count if count else ""
+    message = ngettext("%d case is unassigned again.", "%d cases are unassigned again.", count)
+    return message % count if count else ""
 
 
 def _page(

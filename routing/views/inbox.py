@@ -46,8 +46,8 @@ MAX_SHOWN = 200
 class Listing:
     """The list pane.
 
-    query: the URL's filters, with the "?" and without pagination. older: the query string of
-    the next page, or "". at: when the list was built; cases that arrive later are new.
+    query: the URL's filters, with the "?" and without pagination. older: query string of the next
+    page, or "". at: when the list was built; the page counts cases that arrive later as new.
     """
 
     form: InboxForm
@@ -66,24 +66,24 @@ class Listing:
 
     @property
     def place(self) -> str:
-        """URL of this list, whichever case is open next to it."""
-        narrowed = self.query.lstrip("?")
-        return f"/?{narrowed or f'view={self.asked.view}'}"
+        """URL of this list, without the open case."""
+        filters = self.query.lstrip("?")
+        return f"/?{filters or f'view={self.asked.view}'}"
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """Active filters: label, value in words, query string without the filter."""
+        """Active filters: label, value in words, and the query string without this filter."""
         without = []
-        for name, label, said in self.form.narrowed:
+        for name, label, value in self.form.narrowed:
             rest = QueryDict(self.query.lstrip("?"), mutable=True)
             rest.pop(name, None)
-            without.append((label, said, f"?{rest.urlencode()}"))
+            without.append((label, value, f"?{rest.urlencode()}"))
         return without
 
 
 @require_safe
 def inbox(request: StaffRequest) -> HttpResponse:
-    """Show the list; on a wide screen with room for a case next to it."""
+    """Show the list, and on a wide screen an empty pane for a case next to it."""
     shown = listing(request)
     context = {"listing": shown, **list_context(request, shown)}
     part = request.htmx.target == "cases"
@@ -95,15 +95,16 @@ def inbox(request: StaffRequest) -> HttpResponse:
 def news(request: StaffRequest) -> HttpResponse:
     """Update a list on screen: redraw the changed rows, and count the new cases.
 
-    since: when the list was built. ids: rows on screen that changed. shown: all rows on screen.
+    Parameters: `since`, when the list was built; `ids`, cases that changed; `shown`, all cases on
+    screen.
     """
-    asked, _form = _asked(request.GET, request.user)
-    since = _moment(request.GET.get("since", ""))
-    ids = [pk for each in request.GET.get("ids", "").split(",") if (pk := number(each))]
-    shown = [pk for each in request.GET.get("shown", "").split(",") if (pk := number(each))]
-    theirs = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
-    # Without transferred cases: pages show only the latest of them, so others would seem new.
-    fresh = theirs.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MAX_SHOWN])
+    asked, _form = _parse(request.GET, request.user)
+    since = _time(request.GET.get("since", ""))
+    ids = _ids(request.GET.get("ids", ""))
+    shown = _ids(request.GET.get("shown", ""))
+    own = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
+    # Without transferred cases: a list shows only the latest ones, and older ones would seem new.
+    fresh = own.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MAX_SHOWN])
     query = _query(request.GET)
     context = {
         "rows": rows_in(asked, request.user, ids[:MAX_SHOWN]),
@@ -118,23 +119,23 @@ def news(request: StaffRequest) -> HttpResponse:
 
 
 def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
-    """The case's row for the list on screen, which the browser names in the Scrm-List header.
+    """The row of the case for the list on screen; [] if the request names no list.
 
-    Without JavaScript there is no header, and no row is redrawn.
+    The browser sends the query string of the list in the header `Scrm-List`.
     """
-    named = request.headers.get("Scrm-List")
-    if named is None:
+    header = request.headers.get("Scrm-List")
+    if header is None:
         return []
-    asked, _form = _asked(QueryDict(named), request.user)
+    asked, _form = _parse(QueryDict(header), request.user)
     return rows_in(asked, request.user, [case.pk])
 
 
 def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
-    """These rows as the list shows them; a row that no longer belongs to it says why."""
+    """The rows of these cases; a row that no longer belongs to the list says why."""
     drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
     wanted = inbox_query.cases_asked_for(asked, user).filter(pk__in=ids)
-    here = set(wanted.values_list("pk", flat=True))
-    return [row if row.case.pk in here else _gone(row) for row in drawn]
+    belonging = set(wanted.values_list("pk", flat=True))
+    return [row if row.case.pk in belonging else _gone(row) for row in drawn]
 
 
 @require_POST
@@ -146,15 +147,16 @@ def save_view(request: StaffRequest) -> HttpResponse:
         messages.error(request, _("Enter a view name that you have not used yet."))
         return redirect(f"/?{query}")
     view = form.save()
-    said = (
+    message = (
         _("View “%s” saved and shared with everyone.") if view.is_shared else _("View “%s” saved.")
     )
-    messages.success(request, said % view)
+    messages.success(request, message % view)
     return redirect(view)
 
 
 @require_POST
 def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
+    # Only the owner may delete a view, although everyone sees shared ones.
     view = get_object_or_404(SavedView, pk=pk, owner=request.user)
     view.delete()
     messages.success(request, _("View “%s” deleted. The cases are unchanged.") % view)
@@ -164,7 +166,7 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 def listing(request: StaffRequest) -> Listing:
     """Build the list pane for the URL's query string."""
     now = timezone.now()
-    asked, form = _asked(request.GET, request.user)
+    asked, form = _parse(request.GET, request.user)
     page = inbox_query.page(asked, request.user, request.GET.get("before", ""))
     found = rows(page, request.user, now=now)
     query = _query(request.GET)
@@ -176,7 +178,7 @@ def listing(request: StaffRequest) -> Listing:
 
 
 def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
-    """Template context of the list pane, besides the listing itself."""
+    """Template context of the list pane, in addition to the listing."""
     saved = SavedView.objects.visible_to(request.user).filter(query=shown.query.lstrip("?"))
     asked = shown.asked
     return {
@@ -193,11 +195,11 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
     }
 
 
-def _asked(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
-    """Parse a URL's query string.
+def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
+    """Parse a URL's query string into the list that it asks for, and the form.
 
-    If it names no view, a list on screen keeps its own (`shows`): the default view changes when
-    the user claims a first case.
+    If the URL names no view, the list on screen sends its view as `shows`. The default view must
+    not replace it: that changes when the user claims a first case.
     """
     form = InboxForm(address, user=user)
     form.is_valid()
@@ -211,12 +213,13 @@ def _asked(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
 
 
 def _shown_view(address: QueryDict) -> str:
+    """The view that the list on screen names in `shows`; "" if there is none."""
     shows = address.get("shows", "")
     return shows if shows in LABELS else ""
 
 
 def _address(query: str, **more: str) -> str:
-    """The same query string, with these parameters set."""
+    """The query string with these parameters set or replaced."""
     address = QueryDict(query.lstrip("?"), mutable=True)
     for name, value in more.items():
         address[name] = value
@@ -224,22 +227,28 @@ def _address(query: str, **more: str) -> str:
 
 
 def _query(data: QueryDict) -> str:
-    """The filters of a query string, without pagination and the list's own parameters."""
-    kept = data.copy()
+    """The query string without empty values, pagination and the parameters of `news`."""
+    filters = data.copy()
     for name in ("before", "since", "ids", "shown", "shows", "current", "all", "tab"):
-        kept.pop(name, None)
-    for name in [name for name, value in kept.items() if not value]:
-        kept.pop(name)
-    return f"?{kept.urlencode()}" if kept else ""
+        filters.pop(name, None)
+    for name in [name for name, value in filters.items() if not value]:
+        filters.pop(name)
+    return f"?{filters.urlencode()}" if filters else ""
 
 
-def _moment(text: str) -> datetime:
+def _ids(text: str) -> list[int]:
+    """Parse comma-separated ids; invalid ones are left out."""
+    return [pk for part in text.split(",") if (pk := number(part))]
+
+
+def _time(text: str) -> datetime:
+    """Parse an aware time; the current time if it is invalid."""
     try:
-        moment = parse_datetime(text)
+        time = parse_datetime(text)
     except ValueError:
-        moment = None
-    kept = tellable(moment) if moment and moment.tzinfo else None
-    return kept or timezone.now()
+        time = None
+    valid = tellable(time) if time and time.tzinfo else None
+    return valid or timezone.now()
 
 
 _MOVED_TO = {
@@ -252,7 +261,7 @@ _MOVED_TO = {
 def _gone(row: Row) -> Row:
     """Return the row with the reason why it no longer belongs to the list."""
     case = row.case
-    said = str(_MOVED_TO.get(case.status, "")) or _("moved to %s") % case.get_status_display()
+    reason = str(_MOVED_TO.get(case.status, "")) or _("moved to %s") % case.get_status_display()
     if case.assignee_id and case.status in ACTIVE:
-        said = _("assigned to you") if row.mine else _("assigned to %s") % case.assignee
-    return replace(row, gone=said)
+        reason = _("assigned to you") if row.mine else _("assigned to %s") % case.assignee
+    return replace(row, gone=reason)

@@ -33,7 +33,7 @@ MAX_FOUND = 20
 
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
-    """List issues, open ones first, with the people who raised each and its growth today."""
+    """List the issues, open ones first, with their number of people and their growth today."""
     counted = _counted().select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MAX_CLOSED])
@@ -94,7 +94,8 @@ def add(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, issue, form=form, status=422)
     fresh = [case for case in form.cleaned_data["cases"] if case.issue_id != issue.pk]
-    for case in sorted(fresh, key=attrgetter("pk")):  # the lock order
+    # In the order of the ids, as all code locks cases: else two requests could deadlock.
+    for case in sorted(fresh, key=attrgetter("pk")):
         case.group(issue, by=request.user)
     messages.success(request, _added(len(fresh)))
     return redirect(issue)
@@ -113,15 +114,15 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
     """Close or reopen the issue; only its owner, supervisors and admins may."""
-    theirs = Issue.objects.editable_by(request.user)
-    issue = get_object_or_404(theirs, pk=pk)
+    editable = Issue.objects.editable_by(request.user)
+    issue = get_object_or_404(editable, pk=pk)
     closing = "close" in request.POST
-    # Only if it is not closed already: a second click must not change the time of closing.
-    theirs.filter(pk=pk, closed_at__isnull=closing).update(
+    # Only if it is not closed already: a second click must not change the closing time.
+    editable.filter(pk=pk, closed_at__isnull=closing).update(
         closed_at=timezone.now() if closing else None
     )
-    said = _("Issue closed. Its cases are unchanged.") if closing else _("Reopened.")
-    messages.success(request, said)
+    message = _("Issue closed. Its cases are unchanged.") if closing else _("Reopened.")
+    messages.success(request, message)
     return redirect(issue)
 
 
@@ -162,9 +163,9 @@ def _page(
 
 
 def _rows(cases: CaseQuerySet, user: User) -> list[Row]:
-    """Rows of the cases: those that are not closed first, then by latest inbound message."""
-    rest = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
-    return rows(cases.order_by(rest, "-last_inbound_at", "-pk")[:MAX_CASES], user)
+    """Rows of the cases, open ones first, each group by latest inbound message."""
+    closed_last = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
+    return rows(cases.order_by(closed_last, "-last_inbound_at", "-pk")[:MAX_CASES], user)
 
 
 def _workable(issue: Issue, user: User) -> set[int]:
@@ -173,7 +174,7 @@ def _workable(issue: Issue, user: User) -> set[int]:
 
 
 def _found(issue: Issue, words: str, user: User) -> list[Row]:
-    """Cases that match these words and that the user may add."""
+    """Rows of the cases that match these words and that the user may add to the issue."""
     if not words:
         return []
     cases = cases_asked_for(Asked("all", "newest", {"q": words}), user)

@@ -1,6 +1,6 @@
-"""Roles of users in departments, and invitations with them.
+"""Edit a user's roles in departments, and invite a user with roles.
 
-Logins belong to crm. This app combines both, because departments are in a layer above crm.
+This is in routing, because a changed role can unassign cases, which crm does not know.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from routing.party_cases import give_back
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: StaffRequest) -> HttpResponse:
-    """Create a login and its department roles together; the link is shown and mailed."""
+    """Create a user with roles in departments; the login link is shown and mailed."""
     typed = request.POST or None
     form, memberships = InviteForm(typed), MembershipsForm(typed)
-    # One transaction: a login must not remain without its departments.
+    # One transaction: no user must remain without the chosen roles.
     with transaction.atomic():
         person = form.save_if_free() if form.is_valid() and memberships.is_valid() else None
         if person:
             _save_memberships(person, memberships, by=request.user)
-    # After the commit: no mail for a login that is rolled back.
+    # After the commit: no mail must be sent for a user that is rolled back.
     if person:
         return with_link(request, person)
     status = 422 if form.is_bound else 200
@@ -52,17 +52,18 @@ def memberships(request: StaffRequest, pk: int) -> HttpResponse:
         status = 422 if form.is_bound else 200
         return _page(request, person, form, status=status)
     with transaction.atomic():
-        given_back = _save_memberships(person, form, by=request.user)
-    said = ngettext(
+        unassigned = _save_memberships(person, form, by=request.user)
+    message = ngettext(
         "%d case is unassigned again.", "%d cases are unassigned again.",
-        given_back,
+        unassigned,
     )  # fmt: skip
-    messages.success(request, f"{_('Saved.')} {said % given_back if given_back else ''}".strip())
+    details = message % unassigned if unassigned else ""
+    messages.success(request, f"{_('Saved.')} {details}".strip())
     return redirect("crm:person", pk)
 
 
 def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
-    """Set the roles → number of cases unassigned because the person may not work on them now."""
+    """Save the roles, and unassign cases that the user may no longer work on → how many."""
     changes = list(form.changes)
     for department, role in changes:
         if role:
@@ -71,11 +72,11 @@ def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
             )
         else:
             Membership.objects.filter(user=person, department=department).delete()
-    # After the roles are set: they decide what the person may work on.
+    # After the roles are saved: they decide which cases the user may work on.
     workable = Case.objects.workable_by(person).values("pk")
-    touched = [department.pk for department, _role in changes]
-    theirs = Case.objects.living().of(person).filter(department__in=touched)
-    return give_back(theirs.exclude(pk__in=workable), by=by)
+    changed = [department.pk for department, _role in changes]
+    assigned = Case.objects.living().of(person).filter(department__in=changed)
+    return give_back(assigned.exclude(pk__in=workable), by=by)
 
 
 def _page(

@@ -27,7 +27,10 @@ from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_SCANS
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def new(request: StaffRequest) -> HttpResponse:
-    """Log a call, a letter or anything else. “Search” and another tab keep the input."""
+    """Log a call, a letter or another offline contact.
+
+    “Search” and the tabs show the form again with the input, and log nothing.
+    """
     if request.method == "POST" and not {"search", "tab"} & set(request.POST):
         return _log(request)
     typed = request.POST if request.method == "POST" else request.GET
@@ -46,14 +49,15 @@ def new(request: StaffRequest) -> HttpResponse:
 @require_safe
 @worker_only
 def who(request: StaffRequest) -> HttpResponse:
-    """Show the people whom the words find, while the user types."""
+    """Show the search results for a person while the user types."""
     words, value = request.GET.get("profile_q", ""), request.GET.get("profile", "")
-    # “New” was chosen for a shorter search: the longer one may find a person.
+    # The user chose “new” for earlier search words: the present ones may find a person.
     people = _people(words, "" if value == NEW else value)
     return render(request, "routing/_new_who.html", people)
 
 
 def _log(request: StaffRequest) -> HttpResponse:
+    """Validate the form and log the offline contact with its scans."""
     form = OfflineForm(request.POST, request.FILES, user=request.user)
     case = _case(request, request.POST.get("case", ""))
     if not form.is_valid():
@@ -75,17 +79,17 @@ def _log(request: StaffRequest) -> HttpResponse:
 
 
 def _case(request: StaffRequest, asked: str) -> Case | None:
-    """The case to add the offline_contact to; 404 if the user may not work on it."""
+    """The case to add the offline contact to; 404 if the user may not work on it."""
     if not asked:
         return None
     return get_object_or_404(Case.objects.workable_by(request.user), pk=number(asked) or 0)
 
 
 def _people(words: str, value: str = "") -> dict[str, Any]:
-    """Template context of the choice: the chosen person, the search results, then “new”."""
-    one = chosen(value)
-    first = [as_person(one)] if one else []
-    others = [person for person in find(words) if not one or person.value != first[0].value]
+    """Template context of the choice of a person: the chosen one, the search results, “new”."""
+    person = chosen(value)
+    first = [as_person(person)] if person else []
+    others = [found for found in find(words) if not first or found.value != first[0].value]
     new = not first and (value == NEW or not others)
     return {
         "people": first + others,
@@ -97,10 +101,11 @@ def _people(words: str, value: str = "") -> dict[str, Any]:
 
 
 def _kept(request: StaffRequest) -> list[Attachment]:
-    """Store the valid scans of a page that is shown again, so that they need not be chosen again.
+    """Store the valid scans of a form that is shown again → these and the scans stored before.
 
-    Returns them together with those that were stored before.
+    A browser does not keep the chosen files: the user would have to choose them again.
     """
+    # The user's own scans only: a UUID in the form must not show the file of another user.
     mine = Attachment.objects.filter(by=request.user, interaction=None)
     kept = list(mine.filter(uuid__in=_uuids(request.POST.getlist("kept"))))
     fresh = [file for file in request.FILES.getlist("scans") if not trouble(file)]
@@ -111,7 +116,7 @@ def _kept(request: StaffRequest) -> list[Attachment]:
 
 
 def _uuids(typed: list[str]) -> list[UUID]:
-    return [UUID(each) for each in typed if re.fullmatch(r"[0-9a-f-]{36}", each)]
+    return [UUID(text) for text in typed if re.fullmatch(r"[0-9a-f-]{36}", text)]
 
 
 def _page(

@@ -1,4 +1,4 @@
-"""The answer after offline contacts were logged: where they went, and a link to log another."""
+"""Response after offline contacts were logged: their cases, and a link to log another one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from routing.models import Case
 
 
 def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpResponse:
-    """Redirect to the case if all of them are in one that the user may see; else to the inbox.
+    """Redirect to the case, or to the inbox if there are several or the user may not see it.
 
-    cases: the case's id for each offline_contact. again: URL where the next one is logged.
+    cases: for each offline contact, the id of its case. again: URL of the form for the next one.
     """
     rows = {row.pk: row for row in Case.objects.filter(pk__in=cases).select_related("department")}
     visible = set(Case.objects.visible_to(request.user).filter(pk__in=rows).values_list(flat=True))
     only = rows[cases[0]] if len(rows) == 1 else None
-    said = _one(only, only.pk in visible) if only and len(cases) == 1 else _many(cases, rows)
+    message = _one(only, only.pk in visible) if only and len(cases) == 1 else _many(cases, rows)
     link = format_html('<a href="{}">{}</a>', again, _("Log another"))
-    messages.success(request, format_html("{} {}", said, link))
+    messages.success(request, format_html("{} {}", message, link))
     return redirect(only if only and only.pk in visible else reverse("routing:inbox"))
 
 
@@ -44,7 +44,5 @@ def _many(cases: Sequence[int], rows: dict[int, Case]) -> str:
         _("%(n)s in %(department)s") % {"n": n, "department": department}
         for department, n in counts.most_common()
     )
-    said = ngettext("One interaction was logged", "%(n)s interactions were logged", len(cases)) % {
-        "n": len(cases)
-    }
-    return f"{said}: {where}."
+    logged = ngettext("One interaction was logged", "%(n)s interactions were logged", len(cases))
+    return f"{logged % {'n': len(cases)}}: {where}."

@@ -14,14 +14,14 @@ from routing.views.offline_done import after
 from scrm.web.request_limits import body_limit
 
 _PASTED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-"""Bytes: 200 rows of long texts are larger than other forms."""
+"""Size limit in bytes: 200 rows of long texts are larger than other forms."""
 
 
 @body_limit(_PASTED)
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def cards(request: StaffRequest) -> HttpResponse:
-    """Log comment cards, one in each row."""
+    """Log comment cards, one per row."""
     return _grid(request, CardsForm, "cards")
 
 
@@ -29,12 +29,12 @@ def cards(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def event(request: StaffRequest) -> HttpResponse:
-    """Log an event such as a town hall: what each person said, under one title."""
+    """Log what people said at an event such as a town hall, one person per row."""
     return _grid(request, EventForm, "event")
 
 
 def _grid(request: StaffRequest, kind: type[GridForm], tab: str) -> HttpResponse:
-    """Store nothing until all rows are valid; “more” and “fill” only show more rows."""
+    """Log all rows, if all are valid. “more” and “fill” log nothing and show more rows."""
     if request.method != "POST":
         return _page(request, kind(), tab)
     if {"more", "fill"} & set(request.POST):

@@ -22,7 +22,7 @@ from scrm.web.upload_limits import MAX_CSV_BYTES
 CSV = "text/csv"
 _SHOWN = 10
 _RECEIVED = 5 * MAX_CSV_BYTES
-"""More than the limit: a slightly too large file is received and gets an error at its field."""
+"""In bytes, above the limit: a file that is too large gets an error message at its field."""
 
 
 @body_limit(with_files(_RECEIVED))
@@ -49,7 +49,7 @@ def upload(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Choose the content of each column and preview the result; “import” imports exactly that."""
+    """Choose the content of each column, preview the result, and import it."""
     row = get_object_or_404(_uploads(request.user), uuid=uuid)
     raw = _bytes(row)
     if job := survey.imported(row):
@@ -61,7 +61,7 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
     judged = survey.judge(form.sheet, form.plan, now=timezone.now())
     if "import" not in request.POST:
         return _page(request, row, form, judged)
-    # Import only a plan whose preview the user has seen.
+    # Only if the user has seen the preview of exactly this plan.
     if request.POST.get("seen") != form.plan.mark:
         form.trouble = _("You changed the file format. This is the new preview.")
         return _page(request, row, form, judged, status=409)
@@ -91,10 +91,12 @@ def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
 
 def _uploads(user: User) -> QuerySet[Attachment]:
+    """The user's own survey files: the file of another user may contain customer data."""
     return Attachment.objects.filter(by=user, interaction=None, content_type=CSV)
 
 
 def _bytes(row: Attachment) -> bytes:
+    """The content of the file; 404 if the file cleanup has deleted it."""
     try:
         with row.file.open("rb") as file:
             return file.read()  # type: ignore[no-any-return]

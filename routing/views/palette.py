@@ -33,9 +33,9 @@ def palette(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def suggestions(request: StaffRequest) -> HttpResponse:
-    """Tags in use and open issues, for fields with suggestions."""
+    """List the tags in use and the open issues, as suggestions for form fields."""
     tagged = Case.objects.visible_to(request.user).living().exclude(tags=[])
     newest = tagged.order_by("-last_inbound_at").values_list("tags", flat=True)[:_MAX_TAGGED]
-    tags = sorted({tag for each in newest for tag in each})
+    tags = sorted({tag for case_tags in newest for tag in case_tags})
     issues = Issue.objects.filter(closed_at=None)[:50]
     return render(request, "routing/_suggestions.html", {"tags": tags, "issues": issues})

@@ -23,7 +23,7 @@ from scrm.web.params import number
 @admin_only
 @require_safe
 def rules(request: StaffRequest) -> HttpResponse:
-    """List the rules in order; with `case`, also try them on that case."""
+    """List the rules in order; with the parameter `case`, also try them on that case."""
     rows = RoutingRule.objects.select_related("owner", "current__department", "current__person")
     asked = request.GET.get("case", "").strip().lstrip("#")
     context = {"rules": rows, "number": asked, "trial": _trial(asked) if asked else None}
@@ -50,7 +50,7 @@ def new(request: StaffRequest) -> HttpResponse:
 def rule(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(RoutingRule.objects.select_related("current"), pk=pk)
     form = RuleForm(request.POST or None, rule=row)
-    # An admin must not overwrite a revision that the page did not show.
+    # Check the revision first: an admin must not overwrite one that the page did not show.
     if form.is_bound and request.POST.get("revision", "") != str(row.current_id or ""):
         messages.error(request, _("Another user changed this rule meanwhile. See "
                                   "its revisions below. Nothing was saved, and your "
@@ -66,8 +66,8 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def move(request: StaffRequest, pk: int) -> HttpResponse:
-    """Move a rule one place up or down; positions are renumbered, so that no two are equal."""
-    # Lock all rules: two moves at once must not lose one another's positions.
+    """Move a rule one place up or down, and renumber all positions."""
+    # Lock all rules: two moves at the same time must not overwrite each other.
     rules = locked(RoutingRule.objects.all())
     order = sorted(rules, key=lambda rule: (rule.position, rule.pk))
     row = get_object_or_404(RoutingRule, pk=pk)
@@ -75,31 +75,31 @@ def move(request: StaffRequest, pk: int) -> HttpResponse:
     there = here + (1 if request.POST.get("to") == "down" else -1)
     if 0 <= there < len(order):
         order[here], order[there] = order[there], order[here]
-    for position, each in enumerate(order):
-        if each.position != position:
-            each.position = position
-            each.save(update_fields=["position"])
+    for position, rule in enumerate(order):
+        if rule.position != position:
+            rule.position = position
+            rule.save(update_fields=["position"])
     return redirect("routing:rules")
 
 
 @admin_only
 @require_POST
 def switch(request: StaffRequest, pk: int) -> HttpResponse:
-    """Turn a rule on or off, as the pressed button says.
+    """Turn a rule on or off.
 
-    The button names the new state: a second click does not turn it back.
+    The form contains the new state, so that a second click does not turn the rule back.
     """
     row = get_object_or_404(RoutingRule, pk=pk)
     row.is_active = request.POST.get("to") == "on"
     row.save(update_fields=["is_active"])
-    said = _("“%s” is active.") if row.is_active else _("“%s” is off. It matches no cases.")
-    messages.success(request, said % row)
+    message = _("“%s” is active.") if row.is_active else _("“%s” is off. It matches no cases.")
+    messages.success(request, message % row)
     return redirect("routing:rules")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One revision, and its differences from the previous one in words."""
+    """One revision, and its differences from the previous revision in words."""
 
     revision: RuleRevision
     differences: list[str]
@@ -115,14 +115,14 @@ def _page(
         "last": fields[2:],
         "rule": rule,
         "rows": form.rows,
-        "known": _known(),
+        "known": _usable_names(),
         "history": _history(rule) if rule else [],
     }
     return render(request, "routing/rule.html", context, status=status)
 
 
-def _known() -> list[tuple[str, list[str]]]:
-    """Names that a condition may use: of topics, sources and channels."""
+def _usable_names() -> list[tuple[str, list[str]]]:
+    """Names of topics, sources and channels, which conditions may use."""
     return [
         (_("Topics"), list(Topic.objects.values_list("name", flat=True))),
         (_("Sources"), list(Source.objects.values_list("name", flat=True))),
@@ -140,18 +140,18 @@ def _differences(old: RuleRevision, new: RuleRevision) -> list[str]:
     pairs = {
         _("condition"): (old.sentence, new.sentence),
         _("department"): (str(old.department), str(new.department)),
-        _("assignee"): (_given_to(old), _given_to(new)),
+        _("assignee"): (_assignee(old), _assignee(new)),
         _("priority"): (old.get_priority_display(), new.get_priority_display()),
         _("tags"): (", ".join(old.tags), ", ".join(new.tags)),
     }
-    said = [
+    changes = [
         _("%(what)s: “%(old)s” → “%(new)s”")
         % {"what": what, "old": before or _("none"), "new": after or _("none")}
         for what, (before, after) in pairs.items()
         if before != after
     ]
-    return said or [_("No changes except the number.")]
+    return changes or [_("No changes except the number.")]
 
 
-def _given_to(revision: RuleRevision) -> str:
+def _assignee(revision: RuleRevision) -> str:
     return str(revision.person) if revision.person else str(revision.get_assign_display())
