@@ -1,4 +1,4 @@
-"""Parse the cells of a comment card, an event's list or a survey row. Pure."""
+"""Parse the cells of one row: a comment card, a person at an event or a survey answer. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Unclear(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What one person said.
+    """The content of one row: what one person said, and who and when, if known.
 
     phone: digits, optionally after a plus. mail: an address as a profile's key. said_at: aware.
     """
@@ -50,34 +50,37 @@ class Voice:
 def voice(
     cells: Mapping[str, str], *, now: datetime, order: str = ""
 ) -> tuple[Voice, dict[str, str]]:
-    """Parse one row → the values that could be read, and an error message by cell.
+    """Parse one row → the values that could be read, and the error messages.
 
-    cells: by content: text, name, reach, phone, mail, when; any may be missing. order: as in
-    `moment`.
+    cells: content → cell; the contents are text, name, reach, phone, mail and when, and any may
+    be missing. order: as in `moment`. Errors: content → message.
     """
-    typed = _Cells(cells)
-    number, address = typed.read("reach", reach, ("", ""))
+    row = _Cells(cells)
+    number, address = row.read("reach", reach, ("", ""))
     found = Voice(
-        text=typed.read("text", _text, ""),
-        name=typed.read("name", _name, ""),
-        phone=number or typed.read("phone", phone, ""),
-        mail=address or typed.read("mail", mail, ""),
-        said_at=typed.read("when", lambda cell: moment(cell, now=now, order=order), None),
+        text=row.read("text", _text, ""),
+        name=row.read("name", _name, ""),
+        phone=number or row.read("phone", phone, ""),
+        mail=address or row.read("mail", mail, ""),
+        said_at=row.read("when", lambda cell: moment(cell, now=now, order=order), None),
     )
-    return found, typed.wrong
+    return found, row.wrong
 
 
 class _Cells:
+    """Cells by content, and the errors of those that could not be parsed."""
+
     def __init__(self, cells: Mapping[str, str]) -> None:
         self.cells = cells
         self.wrong: dict[str, str] = {}
 
-    def read(self, what: str, how: Callable[[str], T], otherwise: T) -> T:
+    def read(self, content: str, parse: Callable[[str], T], default: T) -> T:
+        """Parse one cell; after an error, store the message and return `default`."""
         try:
-            return how(storable(self.cells.get(what, "")).strip())
-        except Unclear as why:
-            self.wrong[what] = str(why)
-            return otherwise
+            return parse(storable(self.cells.get(content, "")).strip())
+        except Unclear as error:
+            self.wrong[content] = str(error)
+            return default
 
 
 def _text(cell: str) -> str:
@@ -136,8 +139,8 @@ def mail(cell: str) -> str:
 def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
     """Parse a date and time into UTC; None if empty. Raises Unclear.
 
-    A cell without an offset is in the workspace's time zone. order: "day" or "month", whichever
-    a date such as 03/04/2026 begins with; with "" an ambiguous date is an error.
+    A time without an offset is in the workspace's time zone. order: "day" or "month", the part
+    that a date such as 03/04/2026 begins with; with "" an ambiguous date is an error.
     """
     if not cell:
         return None
@@ -146,7 +149,8 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
         if at.tzinfo is None:
             at = timezone.make_aware(at)
         at = at.astimezone(UTC)
-    except Unclear:  # a ValueError too, but with a message of its own
+    # Before ValueError, its base class: Unclear already has a message for the user.
+    except Unclear:
         raise
     except (ValueError, OverflowError):
         raise Unclear(
@@ -161,19 +165,20 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
 
 
 def _moment(typed: str, order: str) -> datetime:
+    """Parse a date and time in ASCII; naive if it has no offset. Raises ValueError or Unclear."""
     parts = _DATE.fullmatch(typed)
     if not parts:
         return datetime.fromisoformat(typed)
     first, sign, second, third, hour, minute, second_of_minute, half = parts.groups()
     # Dates with dots, such as 31.12.2026, begin with the day.
     year, month, day = _in_order(first, int(second), third, order if sign != "." else "day")
-    return datetime(  # noqa: DTZ001 (the caller says in which zone)
+    return datetime(  # noqa: DTZ001 (moment() sets the time zone)
         year, month, day, _hour(int(hour or 0), half), int(minute or 0), int(second_of_minute or 0)
     )
 
 
 def _hour(hour: int, half: str | None) -> int:
-    """Hour of the day, 0 to 23. half: "a" or "p" of am and pm; None on the 24-hour clock."""
+    """Hour of the day, 0 to 23. half: the "a" of am or the "p" of pm; None on a 24-hour clock."""
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -198,7 +203,7 @@ def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int
 
 
 def _ascii(cell: str) -> str:
-    """Replace digits, hyphens and wide characters of any script by their ASCII forms."""
+    """Replace digits, hyphens and wide characters of any script with ASCII, for the parsers."""
     typed = normalize("NFKC", cell)
     return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
 

@@ -1,4 +1,4 @@
-"""Guess what the columns of a list contain, from their names and their first cells. Pure."""
+"""Guess the content of each column of a file from its name and its first cells. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scrm.text.fold import fold
 
 TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail", "phone", "when", ""
 LINE, FAULT = __("Line"), __("Problem")
-"""Columns that we add to a file of rejected rows; they are ignored when it is uploaded again."""
+"""Columns that scrm adds to the file of rejected rows; they are ignored in an uploaded file."""
 ONE_OF_EACH = (NAME, MAIL, PHONE, WHEN)
-"""A row has at most one of each of these; it may have several texts and scores."""
+"""Contents that at most one column has; several columns may be texts or scores."""
 
 _WORDS = {
     MAIL: "mail email e-mail courriel correo почта メール 邮箱",
@@ -25,23 +25,23 @@ _WORDS = {
     TEXT: "text comment comments answer feedback message remark said opinion kommentar antwort "
     "meinung commentaire réponse avis comentario respuesta отзыв комментарий コメント 回答 评论",
 }
-_KNOWN = {fold(word): what for what, words in _WORDS.items() for word in words.split()}
+_CONTENTS = {fold(word): what for what, words in _WORDS.items() for word in words.split()}
 _FIGURE = re.compile(r"[\d\s.,:/%+TZ-]+")
 _QUESTION = ("?", "\uff1f", "\u061f")  # Latin, Chinese and Arabic
 _LOOK_AT = 50
 
 
 def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row is a heading.
+    """Whether the first row contains the names of the columns.
 
-    It is if it has known words or questions, or a text above a column of numbers or addresses.
+    It does if it has known words or questions, or a text above a column of numbers or addresses.
     """
     if any("@" in cell or _is_figure(cell) for cell in first):
         return False
-    if any(_known(cell) or cell.strip().endswith(_QUESTION) for cell in first):
+    if any(_content_named(cell) or cell.strip().endswith(_QUESTION) for cell in first):
         return True
     return any(
-        cell.strip() and below and all(_is_figure(each) or "@" in each for each in below)
+        cell.strip() and below and all(_is_figure(value) or "@" in value for value in below)
         for n, cell in enumerate(first)
         for below in [_column(others, n)]
     )
@@ -52,17 +52,17 @@ def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
     found: list[str] = []
     for n in range(width):
         name = heading[n] if n < len(heading) else ""
-        what = NOTHING if _is_ours(name) else _known(name) or _held(_column(rows, n))
+        what = NOTHING if _is_ours(name) else _content_named(name) or _content_of(_column(rows, n))
         if what == NOTHING and name.strip().endswith(_QUESTION):
             what = TEXT
         found.append(NOTHING if what in ONE_OF_EACH and what in found else what)
     if TEXT not in found:
-        _make_text_of_the_longest(found, heading, rows)
+        _mark_longest_as_text(found, heading, rows)
     return found
 
 
 def guess_order(cells: Sequence[str]) -> str:
-    """Guess which part the dates begin with (as in `cells.moment`); "" if no date shows it."""
+    """Guess whether dates begin with "day" or "month"; "" if no date has a number above 12."""
     dates = [re.match(r"(\d{1,2})[/-](\d{1,2})[/-]\d{2,4}", cell.strip()) for cell in cells]
     pairs = [(int(date[1]), int(date[2])) for date in dates if date]
     if any(first > 12 for first, _second in pairs):
@@ -71,37 +71,41 @@ def guess_order(cells: Sequence[str]) -> str:
 
 
 def _is_ours(name: str) -> bool:
+    """Whether scrm itself added this column to a file of rejected rows."""
     return name in {str(LINE), str(FAULT)}
 
 
-def _known(name: str) -> str:
-    """Content that a short name tells: “E-mail address” is a mail address.
+def _content_named(name: str) -> str:
+    """The content that a column name states, for example MAIL for “E-mail address”; else "".
 
-    A name of more than four words is a question, whatever words it contains.
+    A name of more than four words is taken for a question, and its words are ignored.
     """
     words = re.findall(r"[\w-]+", fold(name))
     if len(words) > 4:
         return ""
-    return next((_KNOWN[word] for word in words if word in _KNOWN), "")
+    return next((_CONTENTS[word] for word in words if word in _CONTENTS), "")
 
 
-def _held(cells: Sequence[str]) -> str:
+def _content_of(cells: Sequence[str]) -> str:
+    """The content that the cells of a column look like; NOTHING if there is no evidence."""
     if not cells:
         return NOTHING
-    if all(_reads(mail, cell) for cell in cells):
+    if all(_parses(mail, cell) for cell in cells):
         return MAIL
+    # Dates before phone numbers: a date with dots or hyphens also parses as a number.
     if all(re.match(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}", cell) for cell in cells):
         return WHEN
-    if all(len(cell) >= 7 and _reads(phone, cell) for cell in cells):
+    if all(len(cell) >= 7 and _parses(phone, cell) for cell in cells):
         return PHONE
     if all(_is_figure(cell) for cell in cells):
         return SCORE if all(len(cell) <= 3 for cell in cells) else NOTHING
     return TEXT if sum(" " in cell for cell in cells) * 2 > len(cells) else NOTHING
 
 
-def _make_text_of_the_longest(
+def _mark_longest_as_text(
     found: list[str], heading: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
+    """Set TEXT for the unknown column with the most characters, if any has some."""
     sizes = {
         n: sum(map(len, _column(rows, n)))
         for n, what in enumerate(found)
@@ -120,8 +124,8 @@ def _is_figure(cell: str) -> bool:
     return any(map(str.isdigit, cell)) and bool(_FIGURE.fullmatch(cell.strip()))
 
 
-def _reads(how: Callable[[str], str], cell: str) -> bool:
+def _parses(parse: Callable[[str], str], cell: str) -> bool:
     try:
-        return bool(how(cell))
+        return bool(parse(cell))
     except Unclear:
         return False

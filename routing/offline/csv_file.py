@@ -2,7 +2,7 @@
 
 Encoding, delimiter and heading are guessed from the content if they are not given. A file that
 cannot be read raises `Unreadable`. A line that cannot be read becomes a row with an error, and
-the lines after it are read.
+the next lines are still read.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Unreadable(ValueError):
-    """The file cannot be read; the message says why and what to do.
+    """The file cannot be read; the message says why, and what to do.
 
-    about: "encoding" if another encoding may help, else "".
+    about: "encoding" if the user should try another encoding, else "".
     """
 
     def __init__(self, message: str, about: str = "") -> None:
@@ -49,7 +49,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. line: where it starts in the file, from 1. wrong: why it cannot be read, or ""."""
+    """One row. line: number of its first line, from 1. wrong: why it cannot be read, or ""."""
 
     line: int
     cells: tuple[str, ...]
@@ -74,11 +74,11 @@ def read(
     raw: bytes, *, encoding: str = "", delimiter: str = "", heading: bool | None = None
 ) -> Sheet:
     """Parse the whole file; parameters that are not given are guessed. Raises Unreadable."""
-    _refuse_what_is_no_text(raw)
+    _check_is_text(raw)
     encoding = encoding or guess_encoding(raw)
     text = _decode(raw, encoding)
     delimiter = delimiter or guess_delimiter(text)
-    # Two more than allowed: a heading, and one row that shows that the file is too long.
+    # Two rows above the limit: a heading, and one row that shows that the file is too long.
     rows = list(islice(_rows(text, delimiter), MAX_CSV_ROWS + 2))
     if not rows:
         raise Unreadable(_("This file is empty. It contains only blank lines."))
@@ -101,10 +101,12 @@ def read(
     return Sheet(encoding, delimiter, first, rows, width)
 
 
-def _refuse_what_is_no_text(raw: bytes) -> None:
+def _check_is_text(raw: bytes) -> None:
+    """Raise Unreadable for a file that is too large, a workbook, a picture or a document."""
     if len(raw) > MAX_CSV_BYTES:
-        says = _("This file is larger than %(limit)s. Split it and import the parts.")
-        raise Unreadable(says % {"limit": size_words(MAX_CSV_BYTES)})
+        message = _("This file is larger than %(limit)s. Split it and import the parts.")
+        raise Unreadable(message % {"limit": size_words(MAX_CSV_BYTES)})
+    # By the first bytes: a workbook may have been renamed to .csv.
     kind = next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), "")
     if kind in {"xlsx", "xls"}:
         raise Unreadable(
@@ -120,11 +122,14 @@ def _refuse_what_is_no_text(raw: bytes) -> None:
 
 
 def guess_encoding(raw: bytes) -> str:
+    """Guess one of `ENCODINGS` from the bytes; "cp1252" if they are in none of the others."""
+    # A BOM first: UTF-8 would decode it as a character of the first cell.
     if raw.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:  # Latin text without a BOM
+    # Latin text in UTF-16 without a BOM: before UTF-8, which decodes NUL bytes without an error.
+    if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:
         return "utf-16"
     try:
         raw.decode("utf-8")
@@ -134,6 +139,7 @@ def guess_encoding(raw: bytes) -> str:
 
 
 def _decode(raw: bytes, encoding: str) -> str:
+    """Decode the file into text that can be stored. Raises Unreadable."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -154,7 +160,7 @@ def _decode(raw: bytes, encoding: str) -> str:
 
 
 def guess_delimiter(text: str) -> str:
-    """Guess the delimiter: it splits most of the first lines into the same number of columns.
+    """Guess the delimiter: the one that splits most of the first rows into equally many columns.
 
     Of two that do so equally well, the one that gives more columns.
     """
@@ -169,22 +175,22 @@ def guess_delimiter(text: str) -> str:
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
     """Yield the rows. Blank lines are skipped; an unreadable line becomes a row with an error."""
-    # strict: a quotation mark that is never closed is an error, not a cell with all other lines.
+    # strict: an unclosed quotation mark must be an error, not a cell with all further lines.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
-            cells = tuple(_unmarked(cell) for cell in next(reader))
+            cells = tuple(_without_apostrophe(cell) for cell in next(reader))
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(line, (), _trouble(str(error)))
+            yield Row(line, (), _error_message(str(error)))
             continue
         if any(cell.strip() for cell in cells):
             yield Row(line, cells)
 
 
-def _trouble(error: str) -> str:
+def _error_message(error: str) -> str:
     if "end of data" in error:
         return _("A quotation mark is opened here and not closed.")
     if "field limit" in error:
@@ -197,7 +203,7 @@ def safe(cell: str) -> str:
     return f"'{cell}" if cell.lstrip(" ").startswith(_RISKY) else cell
 
 
-def _unmarked(cell: str) -> str:
+def _without_apostrophe(cell: str) -> str:
     """Remove the apostrophe that `safe`, or a spreadsheet, put before a possible formula."""
     return cell[1:] if cell.startswith("'") and safe(cell[1:]) != cell[1:] else cell
 
@@ -205,7 +211,7 @@ def _unmarked(cell: str) -> str:
 def written(rows: Iterable[Sequence[str]]) -> bytes:
     """Write rows as CSV for any spreadsheet.
 
-    UTF-8 with BOM, so that it reads any script; no cell is taken for a formula.
+    UTF-8 with BOM, so that spreadsheets detect the encoding; no cell can run as a formula.
     """
     out = io.StringIO(newline="")
     csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)

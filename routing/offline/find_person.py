@@ -1,4 +1,4 @@
-"""Find people by name, handle, number or address while the user types."""
+"""Search for people by name, handle, phone number or address while the user types."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _UNBROKEN = re.compile(f"[{UNBROKEN}]")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One search result.
+    """One search result: a profile or a contact.
 
-    value: what the form posts for it. where: handle or address, and the network. kind: kind of
-    contact, in words. known: whether it is a contact.
+    value: the value that the form posts. where: handle or address, and the network. kind: kind of
+    contact, in words. known: whether it is a contact or linked to one.
     """
 
     value: str
@@ -38,7 +38,7 @@ class Person:
 
 
 def chosen(value: str) -> Profile | Contact | None:
-    """Return the profile or contact of a form value; None if there is none."""
+    """The profile or contact of a form value; None if there is none."""
     if value.startswith(_CONTACT):
         pk = number(value.removeprefix(_CONTACT))
         return Contact.objects.filter(pk=pk).first() if pk else None
@@ -62,31 +62,32 @@ def as_person(one: Profile | Contact) -> Person:
 
 
 def find(words: str) -> list[Person]:
-    """Return the first few people whose name, handle, number or address starts with these words.
+    """The first `MAX_PEOPLE` whose name, handle, phone number or address matches the words.
 
-    Profiles, each with its contact, and contacts without a profile; known contacts come first.
-    It answers between two keystrokes, however many people there are.
+    Profiles, and contacts without a profile; known contacts come first. It runs at each
+    keystroke: every query has a limit, however many people there are.
     """
     words = storable(words).strip()
     profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MAX_PEOPLE])
-    if _UNBROKEN.search(words):  # no spaces between words: match anywhere
+    # A script without spaces has no word beginnings to search for: match anywhere.
+    if _UNBROKEN.search(words):
         profiles = Profile.objects.filter(name__icontains=words)
         contacts = list(Contact.objects.filter(name__icontains=words)[:MAX_PEOPLE])
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
     found = [*_with_number(words), *linked[: 2 * MAX_PEOPLE], *profiles[:MAX_PEOPLE]]
-    rows = Profile.objects.filter(pk__in=[each.pk for each in found])
-    people = [as_person(each) for each in rows.prefetch_related("links__contact")]
-    people += [as_person(each) for each in _without_profile(contacts)]
-    return sorted(people, key=_first)[:MAX_PEOPLE]
+    rows = Profile.objects.filter(pk__in=[profile.pk for profile in found])
+    people = [as_person(profile) for profile in rows.prefetch_related("links__contact")]
+    people += [as_person(contact) for contact in _without_profile(contacts)]
+    return sorted(people, key=_sort_key)[:MAX_PEOPLE]
 
 
-def _first(person: Person) -> tuple[bool, str, bool]:
-    """Sort key: known contacts first, then by name; a person's phone profile comes first."""
+def _sort_key(person: Person) -> tuple[bool, str, bool]:
+    """Known contacts first, then by name; of equal names, phone profiles first."""
     return (not person.known, person.name.casefold(), not person.where.endswith("phone"))
 
 
 def _with_number(words: str) -> QuerySet[Profile]:
-    """Phone profiles with these digits anywhere in their number."""
+    """Phone profiles whose number contains these digits, at most `MAX_PEOPLE`."""
     try:
         digits = phone(words).lstrip("+0")
     except Unclear:

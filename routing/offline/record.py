@@ -1,6 +1,6 @@
 """Log offline contacts: calls, letters, comment cards, survey answers, events.
 
-They are recorded in the ledger and routed by the same rules as online mentions.
+They are recorded in the ledger and routed by the same rules as mentions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCOPE = "offline"
 
 
 class LoggedAlready(Exception):
-    """This form was logged before with a different text; nothing was recorded now."""
+    """The form was logged before with a different text; nothing was recorded now."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(str(case))
@@ -39,9 +39,9 @@ class LoggedAlready(Exception):
 class OfflineContact:
     """One offline contact as a user entered it.
 
-    form: the form's UUID, so that one click logs one offline_contact. kind: one of
-    `crm.offline_kinds`. profile or contact: who it was, if known; else phone, mail and name
-    identify a new profile. said_at: aware, when it was said; None means now.
+    form: UUID of the form; the same form is logged only once. kind: one of `crm.offline_kinds`.
+    profile, contact: the person, if known; else phone, mail and name identify a new profile.
+    case: the case that the user chose. said_at: aware; None means now.
     """
 
     form: uuid.UUID
@@ -65,10 +65,10 @@ def log(
     scans: Iterable[Attachment] = (),
     now: datetime | None = None,
 ) -> Case:
-    """Record and route a offline_contact → its case. The same form again returns the first case.
+    """Record and route an offline contact → its case. The same form again returns that case.
 
-    scans: attachments, stored or not; those with a name and size that are attached already are
-    skipped. Raises LoggedAlready if the form was logged before with a different text.
+    scans: attachments, stored or not; a scan is skipped if one with the same name and size is
+    attached already. Raises LoggedAlready if the form was logged before with a different text.
     """
     logged = log_all([offline_contact], by=by, now=now)
     case = Case.objects.get(pk=logged.cases[offline_contact.form])
@@ -85,12 +85,12 @@ def _recorded(offline_contact: OfflineContact) -> QuerySet[Interaction]:
     return Interaction.objects.filter(scope=SCOPE, key=str(offline_contact.form))
 
 
-def _attach(scans: Iterable[Attachment], said: Interaction) -> None:
-    there = set(said.attachments.values_list("name", "size"))
+def _attach(scans: Iterable[Attachment], interaction: Interaction) -> None:
+    attached = set(interaction.attachments.values_list("name", "size"))
     for scan in scans:
-        if (scan.name, scan.size) not in there:
-            scan.interaction = said
-            # The file cleanup may delete a stored scan right now: never insert it again.
+        if (scan.name, scan.size) not in attached:
+            scan.interaction = interaction
+            # The file cleanup may have deleted a stored scan: it must not be inserted again.
             scan.save(force_update=scan.pk is not None)
 
 
@@ -98,7 +98,7 @@ def _attach(scans: Iterable[Attachment], said: Interaction) -> None:
 class Logged:
     """Result of `log_all`.
 
-    cases: form → case id, for all. new: form → interaction id, for those not logged before.
+    cases: form → case id, for all forms. new: form → interaction id, for forms not logged before.
     """
 
     cases: dict[uuid.UUID, int]
@@ -109,15 +109,16 @@ class Logged:
 def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None = None) -> Logged:
     """Record and route offline contacts.
 
-    The number of statements is constant, unless they name contacts.
+    The number of SQL statements is constant, except for new profiles of known contacts.
     """
     now = now or timezone.now()
     matcher = current_matcher()
     entries = [_entry(offline_contact, by) for offline_contact in entered]
-    # Match before record(): it takes the ledger's lock, which every writer waits for.
+    # Match before record(): that takes the ledger's lock, and every other writer waits for it.
     found = [matcher.match(entry.title, entry.text) for entry in entries]
     rows = record(entries, now=now)
-    hits = {row.interaction: each for row, each in zip(rows, found, strict=True) if row.new}
+    hits = {row.interaction: match for row, match in zip(rows, found, strict=True) if row.new}
+    # Before routing: the rules are evaluated on the topics.
     keep_offline_matches(hits)
     topics = found_topics(hits)
     logged = list(zip(entered, entries, rows, strict=True))
@@ -131,17 +132,18 @@ def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None
     return Logged(
         cases={
             offline_contact.form: placed.get(row.interaction) or before[row.conversation]
-            for offline_contact, _said, row in logged
+            for offline_contact, _recorded_entry, row in logged
         },
         new={
             offline_contact.form: row.interaction
-            for offline_contact, _said, row in logged
+            for offline_contact, _recorded_entry, row in logged
             if row.new
         },
     )
 
 
 def _cases_of(conversations: Iterable[int]) -> dict[int, int]:
+    """Conversation id → id of its current case."""
     links = CaseConversation.objects.filter(conversation__in=list(conversations), ended_at=None)
     return dict(links.values_list("conversation_id", "case_id"))
 
@@ -162,11 +164,11 @@ def _entry(offline_contact: OfflineContact, by: User) -> Entry:
 
 
 def _author(offline_contact: OfflineContact) -> Author:
-    """Return the author under whose profile the offline_contact is recorded.
+    """The author whose profile the offline contact is recorded under.
 
-    A known profile stays as it is. A phone number or a mail address is a profile of its own. A
-    contact without either gets one profile for all of them, and an unknown person a new one
-    for each.
+    A known profile is used as it is. A phone number or a mail address is a profile of its own.
+    Without either, a contact has one profile for all its offline contacts, and an unknown person
+    gets a new profile each time.
     """
     known, contact = offline_contact.profile, offline_contact.contact
     name = offline_contact.name or (contact.name if contact else "")
@@ -184,9 +186,9 @@ def _author(offline_contact: OfflineContact) -> Author:
 
 
 def _text(offline_contact: OfflineContact) -> str:
-    """The text, followed by the name, phone and mail that the author's profile does not hold."""
+    """The text, and after it the name, phone and mail that are not in the author's profile."""
     author = _author(offline_contact)
-    held = {author.key, author.name, author.handle}
+    known = {author.key, author.name, author.handle}
     also = [
         f"{label}: {fact}"
         for label, fact in (
@@ -194,7 +196,7 @@ def _text(offline_contact: OfflineContact) -> str:
             (_("Phone"), offline_contact.phone),
             (_("Mail"), offline_contact.mail),
         )
-        if fact and fact not in held
+        if fact and fact not in known
     ]
     return "\n\n".join([offline_contact.text, *(["\n".join(also)] if also else [])])
 
@@ -207,6 +209,7 @@ def _arrival(
     by: User,
     now: datetime,
 ) -> Arrival:
+    """The arrival of a recorded offline contact, whose profile is linked to the named contact."""
     contact, kind = row.contact, row.contact_kind
     named = offline_contact.contact
     if named and contact is None:

@@ -1,4 +1,4 @@
-"""Import survey answers from a file: check each row, and record the good ones exactly once."""
+"""Import survey answers from a file: check each row, and record each valid one exactly once."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from scrm.db.locks import locked
 from scrm.db.retry import again
 
 BATCH = 200
+"""Rows per transaction."""
 IMPORT = "routing.import_survey"
 
 
@@ -35,7 +36,7 @@ IMPORT = "routing.import_survey"
 class Plan:
     """How to read a file.
 
-    columns: the content of each (see `column_guess`). order: as in `cells.moment`.
+    columns: content of each column (see `column_guess`). order: as in `cells.moment`.
     """
 
     encoding: str
@@ -50,7 +51,7 @@ class Plan:
 
     @property
     def mark(self) -> str:
-        """Fingerprint that tells this plan from any other."""
+        """Fingerprint of the plan: another plan has another one."""
         return sha256(repr(self).encode()).hexdigest()[:16]
 
     def read(self, raw: bytes) -> Sheet:
@@ -59,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """An error in a row. column: its heading, or "" for the whole row. why: in words."""
+    """An error in a row. column: heading of the cell, or "" for the whole row. why: the message."""
 
     row: Row
     column: str
@@ -75,25 +76,26 @@ class Judged:
 
     @property
     def skipped(self) -> int:
-        """Number of rows that cannot be imported, however many errors each has."""
+        """Number of rows that cannot be imported; a row with several errors counts once."""
         return len({bad.row.line for bad in self.bad})
 
 
 def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
-    """Check each row exactly as the import does; a bad row is listed once per error."""
+    """Check each row exactly as the import does; `bad` has one entry per error."""
     good: list[tuple[int, Voice]] = []
     bad: list[Bad] = []
     for row in sheet.rows:
-        found, faults = _look(row, sheet, plan, now)
+        found, faults = _check_row(row, sheet, plan, now)
         if found:
             good.append((row.line, found))
         bad += [Bad(row, column, why) for column, why in faults]
     return Judged(good, bad)
 
 
-def _look(
+def _check_row(
     row: Row, sheet: Sheet, plan: Plan, now: datetime
 ) -> tuple[Voice | None, list[tuple[str, str]]]:
+    """Check one row → its content, or None and the errors as (column heading, message)."""
     if row.wrong:
         return None, [("", row.wrong)]
     if any(cell.strip() for cell in row.cells[sheet.width :]):
@@ -106,9 +108,9 @@ def _look(
 
 
 def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
-    """The row's cells by content.
+    """The cells of the row by content.
 
-    Several text columns become one text, each under its heading; the scores come after it.
+    Several text columns become one text, each under its heading; the scores follow.
     """
     cells: dict[str, str] = {}
     texts: list[str] = []
@@ -133,12 +135,13 @@ def heading_of(sheet: Sheet, n: int) -> str:
 
 
 def _column(what: str, sheet: Sheet, plan: Plan) -> str:
-    holders = [n for n, each in enumerate(plan.columns) if each == what]
-    return heading_of(sheet, holders[0]) if holders else ""
+    """Heading of the first column with this content; "" if there is none."""
+    numbers = [n for n, content in enumerate(plan.columns) if content == what]
+    return heading_of(sheet, numbers[0]) if numbers else ""
 
 
 def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
-    """The rejected rows as a CSV file, to be corrected: line number, errors, original cells."""
+    """The rejected rows as a CSV file for correction: line number, errors, original cells."""
     faults: dict[Row, list[str]] = {}
     for bad in judged.bad:
         faults.setdefault(bad.row, []).append(f"{bad.column}: {bad.why}".removeprefix(": "))
@@ -153,14 +156,14 @@ def imported(upload: Attachment) -> Job | None:
 
 
 def twin(raw: bytes) -> Job | None:
-    """A job, by any user, that imports a file with the same content and has not failed."""
+    """A job of any user that imports a file with the same content and has not failed."""
     jobs = Job.objects.filter(kind=IMPORT, data__digest=sha256(raw).hexdigest())
     return jobs.select_related("owner").exclude(state=Job.State.FAILED).first()
 
 
 @transaction.atomic
 def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: str, by: User) -> Job:
-    """Start the import of the good rows. The same upload again returns the same job."""
+    """Start the import of the valid rows. The same upload again returns the same job."""
     # Lock the upload: two clicks must not start two jobs.
     if job := imported(locked(Attachment.objects.filter(pk=upload.pk)).get()):
         return job
@@ -177,7 +180,7 @@ def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: st
 
 
 def try_again(job: Job) -> None:
-    """Continue a failed job; rows that it imported stay and are not imported again."""
+    """Continue a failed job; the rows that it already imported are not imported again."""
     failed = Job.objects.filter(pk=job.pk, state=Job.State.FAILED)
     # Compare-and-set: of two clicks only one restarts the job.
     if failed.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
@@ -185,10 +188,10 @@ def try_again(job: Job) -> None:
 
 
 def bring_in(job: Job) -> None:
-    """Record the good rows of the job's file.
+    """Record the valid rows of the job's file.
 
-    A second run after a crash records no row twice: the key of a offline_contact is made of the job
-    and the line.
+    A second run after a crash records no row twice: the key of each offline contact is computed
+    from the job and the line number.
     """
     try:
         with job.file.open("rb") as file:
@@ -202,50 +205,53 @@ def bring_in(job: Job) -> None:
     for start in range(job.done, len(judged.good), BATCH):
         batch = judged.good[start : start + BATCH]
         # Retried after a deadlock or a lost connection: a batch commits completely or not at all.
-        again(partial(_bring_in, job, batch))
+        again(partial(_record_batch, job, batch))
+        # After the commit: a second run continues after the last recorded batch.
         job.progress(start + len(batch))
     _finish(job, judged)
 
 
-def _bring_in(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
+def _record_batch(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
     record.log_all(
         [
             OfflineContact(
                 form=uuid.uuid5(job.uuid, str(line)),
                 kind="survey answer",
-                text=said.text,
-                name=said.name,
-                phone=said.phone,
-                mail=said.mail,
-                said_at=said.said_at,
+                text=answer.text,
+                name=answer.name,
+                phone=answer.phone,
+                mail=answer.mail,
+                said_at=answer.said_at,
                 title=job.data["title"],
             )
-            for line, said in batch
+            for line, answer in batch
         ],
         by=job.owner,
     )
 
 
-def _whose(job: Job, judged: Judged) -> str:
-    """Which departments have the answers now, as a sentence."""
-    keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _said in judged.good]
+def _by_department(job: Job, judged: Judged) -> str:
+    """A message with the number of imported answers per department, or ""."""
+    keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _answer in judged.good]
     answers = Interaction.objects.filter(scope=record.SCOPE, key__in=keys)
     links = answers.filter(conversation__case_links__ended_at=None)
-    of = links.values_list("conversation__case_links__case__department__name")
-    counts = of.annotate(n=Count("pk")).order_by("-n")
-    whose = ", ".join(f"{department} {n}" for department, n in counts if department)
-    return _(" By department: %s.") % whose if whose else ""
+    names = links.values_list("conversation__case_links__case__department__name")
+    counts = names.annotate(n=Count("pk")).order_by("-n")
+    numbers = ", ".join(f"{department} {n}" for department, n in counts if department)
+    return _(" By department: %s.") % numbers if numbers else ""
 
 
 def _finish(job: Job, judged: Judged) -> None:
-    skipped = judged.skipped
-    said = ngettext("One answer was imported", "%(n)s answers were imported", len(judged.good))
-    left = ngettext("one row was skipped", "%(n)s rows were skipped", skipped)
-    words = (said % {"n": len(judged.good)}, left % {"n": skipped})
-    told = ", ".join(words) + "." + _whose(job, judged)
+    good, skipped = len(judged.good), judged.skipped
+    answers = ngettext("One answer was imported", "%(n)s answers were imported", good)
+    rows = ngettext("one row was skipped", "%(n)s rows were skipped", skipped)
+    parts = (answers % {"n": good}, rows % {"n": skipped})
+    message = ", ".join(parts) + "." + _by_department(job, judged)
     url = reverse("routing:survey", args=[job.data["upload"]])
-    attempt = job.attempt  # before finish(), which reloads the row
+    # Before finish(): it reloads the row.
+    attempt = job.attempt
     with transaction.atomic():
-        job.finish(told, url=url, skipped=skipped)
-        if job.attempt == attempt:  # else a newer attempt took the job over and reports its end
+        job.finish(message, url=url, skipped=skipped)
+        # Otherwise a newer attempt has taken over the job, and reports its end.
+        if job.attempt == attempt:
             Notice.end_of(job)
