@@ -1,4 +1,4 @@
-"""Forms of routing's pages: they validate what users type and explain what is wrong."""
+"""Forms of routing's pages."""
 
 from routing.forms.bulk import BulkAssignForm, BulkForm, BulkGroupForm, BulkTagForm
 from routing.forms.case import (

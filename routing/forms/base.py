@@ -10,7 +10,7 @@ from crm.models.contact import MAX_TAG_LENGTH
 
 
 class PlainForm(forms.Form):
-    """Form without colons after labels, and with ids that are unique if forms share a page."""
+    """Form without colons after labels. Ids contain the class name: several forms share a page."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
@@ -19,7 +19,7 @@ class PlainForm(forms.Form):
 
 
 class TagsField(forms.CharField):
-    """Comma-separated tags → a list without duplicates, in order."""
+    """Comma-separated tags → a list without duplicates, in the order typed."""
 
     def __init__(self, widget: Any = None) -> None:
         super().__init__(
@@ -34,6 +34,6 @@ class TagsField(forms.CharField):
         words = (" ".join(word.split()) for word in super().clean(value).split(","))
         tags = list(dict.fromkeys(word for word in words if word))
         if any(len(tag) > MAX_TAG_LENGTH for tag in tags):
-            says = _("A tag has at most %(n)d characters.")
-            raise forms.ValidationError(says % {"n": MAX_TAG_LENGTH})
+            message = _("A tag has at most %(n)d characters.")
+            raise forms.ValidationError(message % {"n": MAX_TAG_LENGTH})
         return tags

@@ -1,4 +1,4 @@
-"""What the bulk bar asks before it runs a verb on the selected cases."""
+"""Forms of the bulk bar: the input of a verb that runs on several selected cases."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from scrm.web.form_fields import set_choices
 
 
 class BulkForm(forms.Form):
-    """Fields of one verb in the bulk bar; as it is, none: the verb is a single button.
+    """The fields of one verb in the bulk bar. This class has none: the verb is a single button.
 
-    by: who runs the verb. colleagues: (id, name) of the users whom the page offers as assignees.
+    by: the user who runs the verb. colleagues: (id, name) of the users offered as assignees.
     """
 
     # The bar is one HTML form: an empty field of one verb must not block the others.
@@ -31,10 +31,10 @@ class BulkForm(forms.Form):
         self.offer(colleagues)
 
     def offer(self, colleagues: Iterable[tuple[str, str]]) -> None:
-        """Offer these users where the form asks for one."""
+        """Offer these users as choices; for forms with a field for a user."""
 
     def values(self) -> dict[str, Any]:
-        """The values for the verb's own form, as JSON."""
+        """The values for the verb's form on one case, as JSON."""
         return {}
 
 
@@ -83,8 +83,8 @@ class BulkGroupForm(BulkForm):
     )
 
     def values(self) -> dict[str, Any]:
-        """The open issue with this name, which is created if there is none."""
+        """The id of the open issue with this name; creates the issue if there is none."""
         name = " ".join(self.cleaned_data["issue"].split())
-        there = Issue.objects.filter(name__iexact=name, closed_at=None).first()
-        issue = there or Issue.objects.create(name=name, owner=self.by)
+        existing = Issue.objects.filter(name__iexact=name, closed_at=None).first()
+        issue = existing or Issue.objects.create(name=name, owner=self.by)
         return {"issue": issue.pk}

@@ -18,14 +18,14 @@ from scrm.web.form_fields import set_queryset
 
 
 class CaseVerbForm(PlainForm):
-    """What a user enters for a verb on a case; as it is, nothing: the verb is a single button."""
+    """The input of a verb on a case. This class has no fields: the verb is a single button."""
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         self.case = case
         super().__init__(*args, initial=self.current(), **kwargs)
 
     def current(self) -> dict[str, Any]:
-        """The case's present values, which an empty form shows."""
+        """Initial values of the form: the present values of the case."""
         return {}
 
 
@@ -34,16 +34,13 @@ class ReasonForm(CaseVerbForm):
 
 
 class UnaskedReasonForm(CaseVerbForm):
-    """Accepts a reason, but the page does not ask for one: the verb is a single button."""
+    """A hidden, optional reason: the case page shows a single button, and bulk actions set it."""
 
     why = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
 
 
 class TransferForm(CaseVerbForm):
-    """Transfer to another department, or to a person there.
-
-    Within the same department a case is assigned instead.
-    """
+    """Another department, and optionally a user there; in its own department a case is assigned."""
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
     person = forms.ModelChoiceField(
@@ -78,9 +75,9 @@ class TransferForm(CaseVerbForm):
 
 
 class SnoozeForm(CaseVerbForm):
-    """An exact time, or else a preset → `cleaned_data["until"]`.
+    """A preset or an exact time, which takes precedence → `cleaned_data["until"]`.
 
-    Aware and in the future; None means until the customer replies.
+    It is aware and in the future. None means until the next message.
     """
 
     PRESETS = [
@@ -109,7 +106,7 @@ class SnoozeForm(CaseVerbForm):
             return data
         if data.get("preset") and data.get("until") is None:
             data["until"] = _preset(data["preset"], now)
-        # A date at the calendar's end cannot be shown in every time zone: tellable() limits it.
+        # A date at the end of the calendar cannot be shown in every time zone: refuse it.
         data["until"] = tellable(data.get("until"))
         if data["until"] is None:
             self.add_error("until", _("Choose how long to snooze."))
@@ -119,7 +116,7 @@ class SnoozeForm(CaseVerbForm):
 
 
 def _preset(name: str, now: datetime) -> datetime:
-    """The time of a preset. now: in the workspace's time zone."""
+    """The time of this preset. now: the current time in the workspace's time zone."""
     if name in {"hour", "afternoon"}:
         return now + timedelta(hours=1 if name == "hour" else 4)
     days = 1 if name == "tomorrow" else 7 - now.weekday()
@@ -128,7 +125,7 @@ def _preset(name: str, now: datetime) -> datetime:
 
 
 class AssignForm(CaseVerbForm):
-    """Assign to any user who may work on the case; empty means nobody."""
+    """A user who may work on the case; empty means unassigned."""
 
     person = forms.ModelChoiceField(
         User.objects.none(),
@@ -154,8 +151,8 @@ class AssignForm(CaseVerbForm):
 class TagsForm(CaseVerbForm):
     """Comma-separated tags.
 
-    was: the tags that the page showed. Only the difference to them is applied, so that a tag that
-    a colleague added meanwhile stays.
+    was: the tags that the page showed. Only the differences from these are applied: a tag that a
+    colleague added meanwhile stays.
     """
 
     tags = TagsField(

@@ -17,11 +17,10 @@ from scrm.web.form_fields import set_queryset
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A department with its response targets, in hours for each priority.
+    """A department with its SLA targets, in hours for each priority."""
 
-    is_fallback is not one of the model form's fields: its validation of the unique constraint
-    would reject a second fallback before `save` could clear the first.
-    """
+    # Not in Meta.fields: the model form would check the unique constraint, and reject a new
+    # fallback before save() has cleared the old one.
 
     is_fallback = forms.BooleanField(
         required=False, label=__("Fallback department for cases that match no rule")
@@ -59,11 +58,12 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def hours(self) -> list[forms.BoundField]:
-        """The response targets, one for each priority."""
+        """The fields of the SLA targets, one for each priority."""
         return [self[f"hours_{priority}"] for priority in Priority.values]
 
     @property
     def rest(self) -> list[forms.BoundField]:
+        """The other visible fields."""
         return [field for field in self.visible_fields() if not field.name.startswith("hours_")]
 
     def clean_colour(self) -> str:
@@ -85,7 +85,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @transaction.atomic
     def save(self, commit: bool = True) -> Department:
-        """Save; move the fallback here if wanted; restrict or open the current conversations."""
+        """Save the department, its SLA targets and, if changed, who may read its conversations."""
         # Clear the old fallback before saving this one: a unique constraint allows one only.
         if self.cleaned_data["is_fallback"]:
             others = Department.objects.exclude(pk=self.instance.pk)
@@ -95,8 +95,9 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         for priority in Priority.values:
             self._target(department, priority, self.cleaned_data[f"hours_{priority}"])
         if "is_restricted" in self.changed_data:
-            theirs = CaseConversation.objects.filter(case__department=department, ended_at=None)
-            restrict(Conversation.objects.filter(pk__in=theirs.values("conversation")))
+            # After the save: restrict() reads the department's new value.
+            links = CaseConversation.objects.filter(case__department=department, ended_at=None)
+            restrict(Conversation.objects.filter(pk__in=links.values("conversation")))
         return department
 
     def _target(self, department: Department, priority: str, hours: float | None) -> None:

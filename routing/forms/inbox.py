@@ -26,7 +26,7 @@ _ANY = ("", __("any"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A filter as the page shows it: its choices, if it has any, and its current value."""
+    """A filter as the page shows it: its choices, if any, and its current value."""
 
     name: str
     label: str
@@ -44,7 +44,7 @@ class Shown:
 
 
 class InboxForm(PlainForm):
-    """The inbox query in a URL: a view, a sort order, and filters."""
+    """The query string of an inbox URL: a view, a sort order, and filters."""
 
     view = forms.ChoiceField(required=False, choices=list(LABELS.items()))
     sort = forms.ChoiceField(required=False, choices=list(SORTS.items()))
@@ -101,7 +101,7 @@ class InboxForm(PlainForm):
         self.user = user
         departments = Department.objects.visible_to(user)
         set_queryset(self, "department", departments)
-        # A callable: queried only if an assignee is given or the choices are shown.
+        # A callable: the users are loaded only if an assignee is given or the choices are shown.
         self._choose(
             "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
         )
@@ -115,12 +115,12 @@ class InboxForm(PlainForm):
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:
-        """Users whom cases may be assigned to: (id, name)."""
+        """(id, name) of the users whom cases may be assigned to."""
         return self._named["colleague"]
 
     @cached_property
     def _named(self) -> dict[str, list[tuple[str, str]]]:
-        """Filter name → options (id, name), loaded by one statement for all filters."""
+        """Filter name → options (id, name); one SQL statement loads them for all filters."""
         departments = Department.objects.visible_to(self.user)
         members = Membership.objects.filter(department__in=departments)
         works = Q(pk__in=members.working().values("user"))
@@ -143,10 +143,8 @@ class InboxForm(PlainForm):
         return named
 
     def shown(self) -> list[Shown]:
-        """The filters as the page shows them.
-
-        Not as widgets: rendering 200 options takes as long as half of the page.
-        """
+        """The filters as the page shows them."""
+        # Not as Django widgets: rendering 200 options takes half of the time of the page.
         return [
             Shown(name, str(self.fields[name].label), self._options(name), self[name])
             for name in self.FILTERS
@@ -160,21 +158,21 @@ class InboxForm(PlainForm):
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """Active filters: field, label, value in words."""
+        """Active filters: field name, label, value in words."""
         data = getattr(self, "cleaned_data", {})
         return [
-            (name, str(self.fields[name].label), self._said(name, data[name]))
+            (name, str(self.fields[name].label), self._value_label(name, data[name]))
             for name in self.FILTERS
             if data.get(name)
         ]
 
-    def _said(self, name: str, value: Any) -> str:
+    def _value_label(self, name: str, value: Any) -> str:
         choices = dict(getattr(self.fields[name], "choices", ())) if isinstance(value, str) else {}
         return str(choices.get(value, value))
 
 
 def _choices(what: str, rows: Any, place: Any) -> Any:
-    """Options as (what, place, name, pk), which sort by `place` and then by name."""
+    """Options as rows (what, place, name, pk), to be sorted by `place` and then by name."""
     placed = rows.order_by().annotate(
         what=Value(what), place=ExpressionWrapper(place, BigIntegerField())
     )

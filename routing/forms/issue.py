@@ -39,6 +39,7 @@ class CaseNumbersForm(PlainForm):
         self.user = user
 
     def clean_numbers(self) -> str:
+        """Parse the numbers, and set `cases`; an error if the user may not work on one of them."""
         text: str = self.cleaned_data["numbers"]
         words = [word.lstrip("#") for word in re.split(r"[\s,;]+", text) if word]
         if odd := [word for word in words if not re.fullmatch(r"\d{1,18}", word)]:

@@ -15,7 +15,9 @@ class MembershipsForm(PlainForm):
 
     def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.departments = {_name(each): each for each in Department.objects.all()}
+        self.departments = {
+            _name(department): department for department in Department.objects.all()
+        }
         self.held = dict(person.memberships.values_list("department", "role")) if person else {}
         for name, department in self.departments.items():
             self.fields[name] = forms.ChoiceField(
@@ -27,7 +29,7 @@ class MembershipsForm(PlainForm):
 
     @property
     def changes(self) -> Iterator[tuple[Department, str]]:
-        """Each department where the role changes, with the new role; "" removes the user."""
+        """Yield each department whose role changed, and the new role; "" removes the user."""
         for name, department in self.departments.items():
             role = self.cleaned_data[name]
             if role != self.held.get(department.pk, ""):
@@ -35,4 +37,5 @@ class MembershipsForm(PlainForm):
 
 
 def _name(department: Department) -> str:
+    """Name of the form field for this department."""
     return f"part-{department.pk}"

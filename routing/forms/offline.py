@@ -30,9 +30,10 @@ _LABELS = {
 
 
 class OfflineForm(PlainForm):
-    """An offline contact: who, what kind, what was said, when.
+    """An offline contact: the person, the kind, the text and the time.
 
-    `as_kind` adapts the form to a call, a letter or anything else.
+    profile: the chosen person, as in `find_person.Person.value`. profile_q: the search words.
+    phone: a phone number or a mail address. kept: scans that were stored before.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -79,11 +80,13 @@ class OfflineForm(PlainForm):
         self.who: Profile | Contact | None = None
         self.reach = ("", "")
         set_queryset(self, "case", Case.objects.workable_by(user))
+        # The user's own scans only: a UUID in the form must not attach the file of another user.
         mine = Attachment.objects.filter(by=user)
         set_queryset(self, "kept", mine)
         self.as_kind(str(self["kind"].value() or ""))
 
     def as_kind(self, kind: str) -> None:
+        """Adapt the labels and fields to a call, a letter or another kind."""
         self.tab = kind if kind in _TABS else "other"
         self.fields["text"].label = _LABELS[self.tab]
         if self.tab == "other":
@@ -91,7 +94,7 @@ class OfflineForm(PlainForm):
             self.fields["kind"].widget = forms.Select(choices=others)
 
     def renew(self, why: str) -> None:
-        """Give the bound form a new UUID, so that it can be submitted again, and say why."""
+        """Give the bound form a new UUID, to be submitted again, and show the reason."""
         self.data = {**self.data, "form": str(uuid.uuid4())}
         self.add_error(None, why)
 
@@ -116,15 +119,15 @@ class OfflineForm(PlainForm):
         return value
 
     def clean(self) -> dict[str, Any]:
-        """Use the search words as the name of a person who was searched for and not found."""
+        """Use the search words as name, number or address if no person was chosen or entered."""
         data = self.cleaned_data
         if self.who or data.get("name") or data.get("phone"):
-            self._refuse_anothers_number()
+            self._refuse_number_of_other()
         elif not {"phone", "profile"} & set(self.errors):
-            self._name_by(data.get("profile_q", ""))
+            self._use_search_words(data.get("profile_q", ""))
         return data
 
-    def _name_by(self, words: str) -> None:
+    def _use_search_words(self, words: str) -> None:
         if words and (self.cleaned_data["profile"] == NEW or not find(words)):
             try:
                 self.reach = reach(words)
@@ -133,8 +136,8 @@ class OfflineForm(PlainForm):
         elif words or not self.cleaned_data.get("case"):
             self.add_error("name", _("Choose a person, or enter a name or a number."))
 
-    def _refuse_anothers_number(self) -> None:
-        """Refuse a number or address of another contact than the one that was chosen by name."""
+    def _refuse_number_of_other(self) -> None:
+        """Add an error if the number or address belongs to another contact than the chosen one."""
         if not isinstance(self.who, Contact) or "phone" in self.errors:
             return
         number, address = self.reach
@@ -149,9 +152,10 @@ class OfflineForm(PlainForm):
             )
 
     def offline_contact(self) -> OfflineContact:
+        """The valid input, to be logged."""
         data, case, (phone, mail) = self.cleaned_data, self.cleaned_data["case"], self.reach
         who: Profile | Contact | None = self.who
-        # No person was given: the customer of the case said it.
+        # No person was given: it is the customer of the case.
         if case and not (who or data["name"] or phone or mail):
             who = case.profile
         return OfflineContact(

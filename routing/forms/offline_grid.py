@@ -47,6 +47,8 @@ class Cell:
 
 @dataclass
 class GridRow:
+    """One row. cells: content → text. wrong: content → error message."""
+
     cells: dict[str, str]
     wrong: dict[str, str] = field(default_factory=dict)
 
@@ -56,9 +58,10 @@ class GridRow:
 
 
 class Grid:
-    """Rows of cells as typed, followed by the rows that were pasted from a spreadsheet.
+    """Rows that were typed, and after them the rows that were pasted from a spreadsheet.
 
-    trouble: why the pasted lines could not be added, in words, or ""; they stay in `lines`.
+    trouble: error message if the pasted lines could not be added, or ""; then they stay in
+    `lines`.
     """
 
     def __init__(self, columns: Columns, typed: Mapping[str, str] | None = None) -> None:
@@ -78,6 +81,7 @@ class Grid:
 
     @property
     def shown(self) -> Iterator[list[Cell]]:
+        """The rows as the page shows them."""
         for n, row in enumerate(self.rows):
             yield [
                 Cell(what, label, f"{what}-{n}", row.cells[what], row.wrong.get(what, ""))
@@ -90,9 +94,11 @@ class Grid:
 
     @property
     def wrong(self) -> int:
+        """Number of cells with an error."""
         return sum(len(row.wrong) for row in self.rows)
 
     def _paste(self) -> None:
+        """Add the pasted lines after the filled rows, or set `trouble`."""
         try:
             pasted = self._read_lines()
         except csv.Error:
@@ -109,6 +115,7 @@ class Grid:
         self._pad(count)
 
     def _read_lines(self) -> list[GridRow]:
+        """Parse the pasted lines: cells separated by tabs, as spreadsheets copy them."""
         reader = csv.reader(io.StringIO(self.lines, newline=""), delimiter="\t", strict=True)
         blank = dict.fromkeys(self.columns, "")
         rows = [GridRow(blank | dict(zip(self.columns, cells, strict=False))) for cells in reader]
@@ -119,20 +126,20 @@ class Grid:
             self.rows.append(GridRow(dict.fromkeys(self.columns, "")))
 
     def voices(self, *, now: datetime) -> list[tuple[str, Voice]]:
-        """Parse the filled rows → (mark, content) pairs. Errors are set in the rows' `wrong`.
+        """Parse the filled rows → (mark, content) pairs; errors are stored in the rows' `wrong`.
 
-        The mark tells the rows of one form apart: the row number and its cells.
+        The mark identifies a row of the form: it consists of the row number and the cells.
         """
-        said = []
+        voices = []
         for n, row in enumerate(self.rows):
             if row.filled:
                 found, row.wrong = voice(row.cells, now=now)
-                said.append(("\x1f".join([str(n), *row.cells.values()]), found))
-        return said
+                voices.append(("\x1f".join([str(n), *row.cells.values()]), found))
+        return voices
 
 
 class GridForm(PlainForm):
-    """Base of the grid forms. form: its UUID, so that one click logs each row once."""
+    """Base of the grid forms. form: UUID of the form; the same form logs each row only once."""
 
     kind = "comment card"
     columns = CARD_COLUMNS
@@ -143,12 +150,12 @@ class GridForm(PlainForm):
         self.grid = Grid(self.columns, self.data or self.initial)
 
     def entered(self, *, now: datetime) -> list[OfflineContact]:
-        """One offline_contact for each filled row; an empty list if there is any error.
+        """One offline contact for each filled row; an empty list if there is any error.
 
-        The errors are shown at their cells.
+        The page shows each error at its cell.
         """
-        said = self.grid.voices(now=now)
-        if not said and not self.grid.trouble:
+        voices = self.grid.voices(now=now)
+        if not voices and not self.grid.trouble:
             self.add_error(None, _("Fill in at least one row."))
         if self.errors or self.grid.wrong or self.grid.trouble:
             return []
@@ -164,13 +171,15 @@ class GridForm(PlainForm):
                 said_at=found.said_at or self.said_at(),
                 title=self.title(),
             )
-            for mark, found in said
+            for mark, found in voices
         ]
 
     def title(self) -> str:
+        """Title of each offline contact."""
         return ""
 
     def said_at(self) -> datetime | None:
+        """Time for rows that have none."""
         return None
 
 
@@ -179,7 +188,7 @@ class CardsForm(GridForm):
 
 
 class EventForm(GridForm):
-    """An event such as a town hall or a fair; its title links what was said there."""
+    """An event such as a town hall or a fair; all its entries have its title."""
 
     kind = "event"
     columns = VOICE_COLUMNS

@@ -39,7 +39,7 @@ class _SeveralFiles(forms.FileInput):
 
 
 class ScansField(forms.FileField):
-    """Several scans. Each one that cannot be accepted is an error with its name and reason."""
+    """Several files. The error of a refused file contains its name and the reason."""
 
     widget = _SeveralFiles(
         attrs={
@@ -53,7 +53,7 @@ class ScansField(forms.FileField):
     )
 
     def clean(self, data: Any, _initial: Any = None) -> list[UploadedFile[bytes]]:
-        files = [each for each in data or [] if each]
+        files = [file for file in data or [] if file]
         if wrong := [why for file in files if (why := trouble(file))]:
             raise forms.ValidationError(wrong)
         if len(files) > MAX_SCANS:
@@ -62,7 +62,7 @@ class ScansField(forms.FileField):
 
 
 def trouble(file: UploadedFile[bytes]) -> str:
-    """Why this scan cannot be accepted, in words, or ""."""
+    """Error message if this file cannot be accepted, or ""."""
     name = str(file.name)
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": name}
@@ -77,8 +77,8 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 def content_type(file: UploadedFile[bytes]) -> str:
-    """The content type, if the extension and the first bytes agree on it; else ""."""
-    # Read the file itself: the type that a browser sends is only a claim.
+    """The content type that both the extension and the first bytes show, or ""."""
+    # Read the file itself: the type that the browser sends may be false.
     file.seek(0)
     start = file.read(16)
     file.seek(0)

@@ -79,10 +79,10 @@ class Column:
 
 
 class PlanForm(PlainForm):
-    """How to read a file: guessed at first, then as the user chooses.
+    """How to read a file: first a guess, then as the user chooses.
 
-    `sheet` and `columns` are set once the file could be read. Columns are guessed again if the
-    encoding, the delimiter or the heading differs from the page that was sent.
+    `sheet` and `columns` are set if the file could be read. The columns are guessed again if the
+    user changed the encoding, the delimiter or the heading.
     """
 
     title = forms.CharField(
@@ -126,6 +126,7 @@ class PlanForm(PlainForm):
             self._guess(name)
 
     def _guess(self, name: str) -> None:
+        """Set the initial values and the plan from the content. name: of the uploaded file."""
         self.sheet = sheet = read(self.raw)
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
         whens = [n for n, what in enumerate(kinds) if what == column_guess.WHEN]
@@ -151,34 +152,36 @@ class PlanForm(PlainForm):
             self.add_error(why.about or None, str(why))
             return data
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
+        # Chosen columns count only if the file is still split in the same way.
         if self.shape == self.data.get("shape"):
-            kinds = [self._said(n) for n in range(sheet.width)]
+            kinds = [self._chosen(n) for n in range(sheet.width)]
         self._show(sheet, kinds)
         self.plan = self._plan(data, kinds)
         return data
 
     @property
     def shape(self) -> str:
-        """How the file is split into columns: encoding, delimiter, heading."""
+        """How the file is split into columns: encoding, delimiter and heading."""
         sheet = self.sheet
         return f"{sheet.encoding} {sheet.delimiter} {bool(sheet.heading)}" if sheet else ""
 
     @property
     def first_rows(self) -> list[list[str]]:
-        """The first rows, cells cut to fit a table; a row that cannot be read is empty."""
+        """The first rows for the preview, with shortened cells; an unreadable row is empty."""
         return [
             [row.cells[n][:200] if n < len(row.cells) else "" for n in range(len(self.columns))]
             for row in (self.sheet.rows[:5] if self.sheet else [])
         ]
 
-    def _said(self, n: int) -> str:
+    def _chosen(self, n: int) -> str:
+        """The content that the user chose for column `n`."""
         what = self.data.get(f"column-{n}", "")
         return what if what in dict(HOLDS) else column_guess.NOTHING
 
     def _plan(self, facts: dict[str, Any], kinds: list[str]) -> Plan | None:
-        """The plan; None while the columns contradict each other.
+        """The plan, or None if no column has a text or two columns have the same role.
 
-        The errors are set on the columns, or in `trouble`.
+        Error messages are in `trouble` and in the columns.
         """
         if not {column_guess.TEXT, column_guess.SCORE} & set(kinds):
             self.trouble = _("No column contains the text. Choose it below.")
@@ -191,6 +194,7 @@ class PlanForm(PlainForm):
     trouble = ""
 
     def _show(self, sheet: Sheet, kinds: list[str]) -> None:
+        """Set `columns`, with an error where a role is used a second time."""
         twice = _("Another column already has this role. It can be used only once.")
         self.columns = [
             Column(

@@ -18,7 +18,7 @@ from scrm.conditions.language import ConditionErrors
 
 
 class RuleForm(PlainForm):
-    """A routing rule; its conditions are `rows` next to the form's own fields."""
+    """A routing rule; its conditions are in `rows`, not in form fields."""
 
     name = forms.CharField(max_length=120, label=__("Name"))
     owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
@@ -71,7 +71,7 @@ class RuleForm(PlainForm):
 
     @transaction.atomic
     def keep(self, *, by: User) -> RoutingRule | None:
-        """Save as a new revision; None if a condition is invalid, with the error at its row."""
+        """Save as a new revision; None if a condition is invalid: its row gets the error."""
         data = self.cleaned_data
         rule = self.rule or RoutingRule(position=_last_position() + 1)
         rule.name, rule.owner = data["name"], data["owner"]
