@@ -1,4 +1,4 @@
-"""Questions of routing that only responses can answer; `scrm/wiring.py` sets the functions."""
+"""Functions that routing calls and that responses provides; `scrm/wiring.py` sets them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crm.models import User
 from routing.models import Case
 
 posts_about: Callable[[Case], list[QuerySet[Any]]]
-"""Querysets of interactions: our posts to many about the case or about its issue."""
+"""Querysets of interactions: our posts about the case or about its issue."""
 
 bounced: Callable[[], Exists]
 """Condition on an interaction: its delivery bounced."""

@@ -27,7 +27,7 @@ def mentioned(text: str, case: Case) -> list[User]:
 
 def _names(user: User, people: list[User]) -> set[str]:
     first = fold(user.name).partition(" ")[0]
-    shared = sum(fold(each.name).partition(" ")[0] == first for each in people) > 1
+    shared = sum(fold(other.name).partition(" ")[0] == first for other in people) > 1
     names = {fold(user.name), fold(user.email).partition("@")[0]}
     return (names if shared else names | {first}) - {""}
 

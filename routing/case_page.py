@@ -22,19 +22,19 @@ from routing.models import Case, CaseEvent
 MAX_MESSAGES = 200
 """Maximum number of messages on a page; `?all=1` shows the older ones too."""
 
-ONE_BREATH = timedelta(minutes=2)
+_FOLD_WITHIN = timedelta(minutes=2)
 """Events of one user within this time share one line of the timeline."""
 
 Kind = CaseEvent.Kind
-_QUIET = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
+_NOT_SHOWN = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the timeline: an interaction or an event.
 
-    title, text: of the interaction, as safe HTML with topic hits highlighted. also: further
-    events by the same user within `ONE_BREATH` of the first. readable: whether the user may
+    title, text: of the interaction, as safe HTML with highlighted topic hits. also: further
+    events by the same user within `_FOLD_WITHIN` of the first. readable: whether the user may
     read the interaction.
     """
 
@@ -55,6 +55,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """Entries, oldest first. older: number of older messages that are not shown."""
+
     entries: list[Entry]
     older: int
 
@@ -73,23 +75,24 @@ class Why:
 
 
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
-    """Return the interactions of the case's conversations and the case's events, oldest first.
+    """Return the interactions and the events of a case, oldest first.
 
-    Only the newest `MAX_MESSAGES`, unless `everything`; `older` counts the others. Users
-    from outside a restricted department see only their own notes.
+    Only the newest `MAX_MESSAGES` interactions, unless `everything`. Users from outside a
+    restricted department see only their own notes.
     """
-    said = (
+    messages = (
         interactions_of(case)
         .with_later()
         .select_related("profile", "staff", "account", "conversation")
     )
-    said = said.prefetch_related("attachments").annotate(came_back=above.bounced())
-    latest = list(said.order_by("-sort_at", "-pk")[: None if everything else MAX_MESSAGES])
-    older = 0 if everything or len(latest) < MAX_MESSAGES else said.count() - len(latest)
+    messages = messages.prefetch_related("attachments").annotate(came_back=above.bounced())
+    latest = list(messages.order_by("-sort_at", "-pk")[: None if everything else MAX_MESSAGES])
+    older = 0 if everything or len(latest) < MAX_MESSAGES else messages.count() - len(latest)
     readable = _readable(latest, user)
     matches = _matches(latest)
-    entries = [_said(each, matches[each.pk], each.pk in readable) for each in latest]
-    events = case.events.exclude(kind__in=_QUIET).select_related("by", "revision__rule")
+    entries = [_entry(message, matches[message.pk], message.pk in readable) for message in latest]
+    events = case.events.exclude(kind__in=_NOT_SHOWN).select_related("by", "revision__rule")
+    # A note of a restricted department may quote text that the user may not read.
     if case.department.is_restricted and not _works_there(case, user):
         events = events.exclude(~Q(by=user), kind=Kind.NOTED)
     # Events from before the oldest message on the page belong to messages that are not shown.
@@ -101,29 +104,30 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
 
 
 def _folded(entries: list[Entry]) -> list[Entry]:
-    """Fold consecutive events of one user within `ONE_BREATH` into one line."""
+    """Fold consecutive events of one user within `_FOLD_WITHIN` into one line."""
     lines: list[Entry] = []
     for entry in entries:
         last = lines[-1] if lines else None
-        if last and _in_one_breath(last, entry):
-            done = (*last.also, entry.event)
-            lines[-1] = replace(last, also=tuple(event for event in done if event))
+        if last and _may_fold(last, entry):
+            events = (*last.also, entry.event)
+            lines[-1] = replace(last, also=tuple(event for event in events if event))
         else:
             lines.append(entry)
     return lines
 
 
-def _in_one_breath(one: Entry, other: Entry) -> bool:
+def _may_fold(one: Entry, other: Entry) -> bool:
+    """Whether both are events of one user in quick succession; a note keeps its own line."""
     first, second = one.event, other.event
     if first is None or second is None or Kind.NOTED in {first.kind, second.kind}:
         return False
-    return first.by_id == second.by_id and other.at - one.at < ONE_BREATH
+    return first.by_id == second.by_id and other.at - one.at < _FOLD_WITHIN
 
 
 def interactions_of(case: Case) -> InteractionQuerySet:
-    """Interactions of the case's conversations, plus our posts to many about it or its issue.
+    """Interactions of the case's conversations, and our posts about the case or its issue.
 
-    Of a conversation that left the case, only what was recorded before it left.
+    If a conversation belongs to another case now, only interactions recorded before that.
     """
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
@@ -136,15 +140,15 @@ def interactions_of(case: Case) -> InteractionQuerySet:
         *above.posts_about(case),
     ]
     # UNION, not OR: with OR, PostgreSQL would start from every interaction ever recorded.
-    said = Interaction.objects.filter(conversation__in=here).values("pk")
-    return Interaction.objects.filter(pk__in=said.union(*(part.values("pk") for part in parts)))
+    own = Interaction.objects.filter(conversation__in=here).values("pk")
+    return Interaction.objects.filter(pk__in=own.union(*(part.values("pk") for part in parts)))
 
 
 def _works_there(case: Case, user: User) -> bool:
     return user.sees_everything or case.department.memberships.filter(user=user).exists()
 
 
-def _said(interaction: Interaction, matches: list[Match], readable: bool) -> Entry:
+def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> Entry:
     # Topics of a message that the user may not read would reveal what it says.
     hits = [] if interaction.is_ours or not readable else matches
     spans = [span for match in hits for span in match.spans]
@@ -161,19 +165,19 @@ def _said(interaction: Interaction, matches: list[Match], readable: bool) -> Ent
 def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
     """Ids of the interactions that the user may read.
 
-    Queries only for restricted conversations, of which there are usually none.
+    Runs a query only if there are restricted conversations; usually there are none.
     """
-    known = {each.pk for each in interactions}
-    closed = [each.pk for each in interactions if each.conversation.restricted_to_id]
+    keys = {message.pk for message in interactions}
+    closed = [message.pk for message in interactions if message.conversation.restricted_to_id]
     if not closed or user.sees_everything:
-        return known
+        return keys
     readable = Interaction.objects.readable_by(user).filter(pk__in=closed)
-    return known.difference(closed).union(readable.values_list("pk", flat=True))
+    return keys.difference(closed).union(readable.values_list("pk", flat=True))
 
 
 def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match]]:
     by_interaction: defaultdict[int, list[Match]] = defaultdict(list)
-    found = Match.objects.filter(interaction__in=[each.pk for each in interactions])
+    found = Match.objects.filter(interaction__in=[message.pk for message in interactions])
     for match in found.select_related("revision__topic"):
         by_interaction[match.interaction_id or 0].append(match)
     return by_interaction
@@ -196,10 +200,11 @@ def why(case: Case, user: User) -> Why | None:
 
 
 def _topics_of(event: CaseEvent) -> list[TopicRevision]:
-    """The topics that a routing event stores; without its facts, those that matched its item."""
+    """The topics stored in a routing event; if it has no facts, the topics that matched."""
     revisions = TopicRevision.objects.select_related("topic").order_by("topic__name")
     if event.facts:
-        return list(revisions.filter(pk__in=[each["revision"] for each in event.facts["topics"]]))
+        stored = [topic["revision"] for topic in event.facts["topics"]]
+        return list(revisions.filter(pk__in=stored))
     return list(revisions.filter(matches__interaction=event.interaction_id))
 
 
@@ -207,17 +212,17 @@ MAX_IN_THREAD = 300
 
 
 def public_thread(case: Case, user: User) -> list[Interaction]:
-    """Recorded interactions of the public threads that the case is part of, oldest first.
-
-    At most `MAX_IN_THREAD`.
-    """
+    """The first `MAX_IN_THREAD` interactions of the public threads of the case, oldest first."""
     roots = case.conversations.filter(visibility="public").exclude(thread_key="")
     threads = Q(pk__in=[])
     for network, root in roots.values_list("network", "thread_key").distinct():
         threads |= Q(network=network, thread_key=root)
-    talks = Conversation.objects.filter(threads, visibility="public")
-    said = Interaction.objects.readable_by(user).filter(conversation__in=talks.values("pk"))
-    return list(said.select_related("profile", "staff").order_by("sort_at", "pk")[:MAX_IN_THREAD])
+    conversations = Conversation.objects.filter(threads, visibility="public")
+    readable = Interaction.objects.readable_by(user)
+    messages = readable.filter(conversation__in=conversations.values("pk"))
+    return list(
+        messages.select_related("profile", "staff").order_by("sort_at", "pk")[:MAX_IN_THREAD]
+    )
 
 
 def party(case: Case) -> QuerySet[Profile]:
@@ -232,8 +237,8 @@ def other_cases(case: Case, user: User) -> list[Case]:
     """The newest ten other cases of the same party, each annotated with `open_to_user`."""
     others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
     rows = list(others.select_related("department").order_by("-opened_at")[:10])
-    theirs = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])
-    visible = set(theirs.values_list("pk", flat=True))
+    visible = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])
+    open_to_user = set(visible.values_list("pk", flat=True))
     for row in rows:
-        row.open_to_user = row.pk in visible  # type: ignore[attr-defined]
+        row.open_to_user = row.pk in open_to_user  # type: ignore[attr-defined]
     return rows

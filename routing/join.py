@@ -1,4 +1,4 @@
-"""Join conversations and late messages to a case that exists already."""
+"""Add a conversation or a late message to an existing case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routing.models.status import Status
 
 
 def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
-    """Give the case a conversation that belongs to no case yet."""
+    """Add the conversation to the case, unless it belongs to a case already."""
     CaseConversation.objects.get_or_create(
         conversation_id=conversation, ended_at=None, defaults={"case": case, "since": now}
     )
@@ -23,19 +23,23 @@ def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
 
 @transaction.atomic
 def join_message(case: Case, interaction: Interaction, *, now: datetime, why: str) -> None:
-    """Add a message that turns out to belong to this case; reopen the case if it rests."""
+    """Add a message to the case; reopen the case if it is waiting, snoozed or done.
+
+    why: the reason, for the case's history.
+    """
+    # Lock before the status is read: it decides whether the case is reopened.
     case.lock()
     join_conversation(case, interaction.conversation_id, now=now)
     values: dict[str, Any] = {}
     if case.last_inbound_id is None or case.last_inbound_id < interaction.pk:
         values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
-    rests = case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
-    if rests:
+    reopens = case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
+    if reopens:
         values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
     if values:
         case.compare_and_set({}, **values)
-    if rests and case.assignee_id:
+    if reopens and case.assignee_id:
         about = case.as_subject
         Notice.give([case.assignee_id], Notice.Kind.REOPENED, about=about, now=now)
-    kind = CaseEvent.Kind.REOPENED if rests else CaseEvent.Kind.HEARD
+    kind = CaseEvent.Kind.REOPENED if reopens else CaseEvent.Kind.HEARD
     case.log(kind, by=None, why=why, now=now, interaction=interaction)

@@ -1,4 +1,4 @@
-"""Cases as seen from conversations, parties and assignees: for pages that list more than cases."""
+"""Cases of conversations, parties and assignees, for pages outside the inbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_CLOSED = 10
 
 
 def cases_of_conversations(conversations: Collection[int], user: User) -> dict[int, CaseLink]:
-    """Conversation id → its current case; without the conversations that belong to no case."""
+    """Conversation id → its current case. Conversations that belong to no case are left out."""
     current = CaseConversation.objects.filter(conversation__in=set(conversations), ended_at=None)
     rows = list(current.values_list("conversation", "case", "case__department__name"))
     visible = Case.objects.visible_to(user).filter(pk__in={case for _, case, _ in rows})
@@ -28,9 +28,9 @@ def cases_of_conversations(conversations: Collection[int], user: User) -> dict[i
 
 
 def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
-    """All open cases with these profiles and the newest `MAX_CLOSED` closed ones.
+    """All open cases of these profiles, and the newest `MAX_CLOSED` closed ones.
 
-    Each has `open_to_user`: whether the user may see it.
+    Each gets an attribute `open_to_user`: whether the user may see it.
     """
     cases = Case.objects.filter(profile__in=profiles).order_by("-opened_at")
     cases = cases.select_related("department", "assignee")
@@ -63,6 +63,7 @@ def return_open_cases(person: User, by: User) -> int:
 
 def give_back(cases: QuerySet[Case], *, by: User) -> int:
     """Unassign these cases, locked in the order of their ids → how many."""
+    # A list: all cases are locked before the first one changes.
     rows = list(locked(cases))
     for case in rows:
         case.give_back(by=by)

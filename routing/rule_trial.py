@@ -29,14 +29,14 @@ class Trial:
 def try_rules(case: Case) -> Trial | None:
     """Run the current rules on a case; None if the case has no inbound interaction.
 
-    They see the facts that were stored when the case was routed, so that a contact or a source that
-    changed later does not count.
+    They are evaluated on the facts that were stored when the case was routed: changes of the
+    contact or the source since then do not count.
     """
     opened = case.events.filter(kind=CaseEvent.Kind.ROUTED, interaction__isnull=False).last()
-    said = opened.interaction if opened else case.last_inbound
-    if said is None or said.profile is None:
+    message = opened.interaction if opened else case.last_inbound
+    if message is None or message.profile is None:
         return None
-    known, _topics = rebuild(said, said.profile, opened.at if opened else timezone.now())
+    known, _topics = rebuild(message, message.profile, opened.at if opened else timezone.now())
     if opened and opened.facts:
         known = as_stored(known, opened.facts, topics=_names(opened.facts["topics"]))
     fallback = Department.objects.fallback()
@@ -45,27 +45,28 @@ def try_rules(case: Case) -> Trial | None:
 
 
 def rebuild(
-    said: Interaction, author: Profile, routed_at: datetime
+    message: Interaction, author: Profile, routed_at: datetime
 ) -> tuple[Facts, tuple[FoundTopic, ...]]:
     """Build the facts of a recorded interaction again, with the topics that matched it.
 
-    The contact's kind is today's; later sightings do not count.
+    The kind of contact is the present one. Sightings after `routed_at` do not count.
     """
-    topics = topics_found_in(said.pk)
+    topics = topics_found_in(message.pk)
     contact = author.contact
     kind = contact.kind if contact else None
-    return facts(said, _origin(said, author, routed_at), topics=topics, contact_kind=kind), topics
+    origin = _origin(message, author, routed_at)
+    return facts(message, origin, topics=topics, contact_kind=kind), topics
 
 
 def _names(topics: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The names that the stored topics have today, as the current rules name them."""
+    """The present names of the stored topics: the current rules use these."""
     revisions = TopicRevision.objects.filter(pk__in=[topic["revision"] for topic in topics])
     return list(revisions.values_list("topic__name", flat=True))
 
 
-def _origin(said: Interaction, author: Profile, routed_at: datetime) -> Origin:
-    mention = Mention.objects.filter(interaction=said).defer("raw", "html").first()
+def _origin(message: Interaction, author: Profile, routed_at: datetime) -> Origin:
+    mention = Mention.objects.filter(interaction=message).defer("raw", "html").first()
     seen = Sighting.objects.filter(mention=mention, at__lte=routed_at).decisive()
     if mention is None or mention.pk not in seen:
-        return Origin.offline(said.scope, author.handle)
+        return Origin.offline(message.scope, author.handle)
     return Origin.online(mention, seen[mention.pk])

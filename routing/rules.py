@@ -1,6 +1,6 @@
 """Routing rules: the department of a case, and whether a new message belongs to an old case. Pure.
 
-The first rule that matches wins; for every other rule there is a reason why it did not apply.
+The first rule that matches decides. The verdict gives a reason for every other rule.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Assign = Literal["nobody", "person", "last"]
 Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]
 Inbound = Literal["keep", "reopen", "new"]
 REOPEN_WITHIN = timedelta(days=30)
-"""A new message reopens a case that was done at most so long ago."""
+"""A new message reopens a case that was marked as done within this time."""
 
 STANCES = ("for us", "about us", "offline")
 KINDS = tuple(WORK_KINDS)
@@ -31,9 +31,9 @@ NORMAL = "normal"
 class Facts:
     """What is known about an incoming interaction. None and "" mean unknown.
 
-    topics: names of all topics that matched. reach: followers or readers of the author.
-    known: whether the author's profile is linked to a contact. contact_kind: that contact's
-    kind.
+    topics: names of all topics that matched. reach: number of the author's followers or readers.
+    known: whether the author's profile is linked to a contact. contact_kind: kind of that
+    contact.
     """
 
     topics: frozenset[str] = frozenset()
@@ -87,10 +87,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The department of a new case, and the reason.
+    """The decision of the rules on a new case, and the reason.
 
-    `revision` None and `rule` "" mean that no rule matched: the fallback department. why_not:
-    name and reason of each other rule, in the order of the rules.
+    If no rule matched, `department` is the fallback, `revision` None and `rule` "". why_not: name
+    of each other rule and why it did not decide, in the order of the rules.
     """
 
     department: int
@@ -112,8 +112,9 @@ class Router:
         self._fallback = fallback
 
     def route(self, facts: Facts) -> Verdict:
+        """Return the decision of the first rule that matches, or the fallback department."""
         known = _known(facts)
-        place = next((i for i, (_, holds) in enumerate(self._rules) if holds(known)), None)
+        place = next((i for i, (_, matches) in enumerate(self._rules) if matches(known)), None)
         tried = [rule for rule, _ in self._rules[:place]]
         failed = tuple((rule.name, explain(rule.condition, known).sentence) for rule in tried)
         if place is None:
@@ -121,7 +122,7 @@ class Router:
             return Verdict(self._fallback, "nobody", None, NORMAL, (), None, "", why, failed)
         rule = self._rules[place][0]
         after = tuple(
-            (late.name, f"“{rule.name}” matched first") for late, _ in self._rules[place + 1 :]
+            (later.name, f"“{rule.name}” matched first") for later, _ in self._rules[place + 1 :]
         )
         return Verdict(
             department=rule.department,
@@ -141,7 +142,7 @@ def route(facts: Facts, rules: Iterable[Rule], fallback: int) -> Verdict:
 
 
 def _known(facts: Facts) -> Mapping[str, object]:
-    """The facts by name, as conditions evaluate them: None means unknown."""
+    """The facts by name, for conditions: None means unknown."""
     return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
 
 

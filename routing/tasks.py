@@ -14,6 +14,6 @@ def import_survey(job: int) -> None:
     # A job may be queued more than once: only the task that claims it may run it.
     if row.claim():
         survey.bring_in(row)
-    # claim() fails a job after too many attempts: its owner must hear of that.
+    # claim() fails a job after too many attempts: its owner must be notified.
     elif row.state == Job.State.FAILED:
         Notice.end_of(row)

@@ -1,4 +1,4 @@
-"""Undo of a verb on a case: what the case was like before, and the way back to it."""
+"""Undo a verb on a case: take a snapshot before the verb, and restore it later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routing.models.status import Stale
 from scrm.bus.live import publish
 
 UNDO_WITHIN = timedelta(minutes=10)
-"""How long a verb on one case can be undone, if nobody changes the case meanwhile."""
+"""A verb can be undone within this time, if nobody changed the case meanwhile."""
 _CHANGED = "Another user has changed the case since. Nothing was undone."
 
 
@@ -33,7 +33,8 @@ def snapshot(case: Case) -> dict[str, Any]:
 
 @transaction.atomic
 def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
-    """Restore the snapshot `before`, unless the case differs from `after` by now. Raises Stale."""
+    """Restore the snapshot `before`. Raises Stale if the case no longer equals `after`."""
+    # Lock first: nobody may change the case between the comparison and the update.
     case.lock()
     if snapshot(case) != after:
         raise Stale(_CHANGED)
@@ -42,16 +43,18 @@ def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: Us
     transfer = _take_back_transfer(case, by=by) if was_transferred else None
     case.compare_and_set({}, **before)
     if transfer is not None:
+        # After the department is set: it decides who may read the conversations.
         restrict(case.conversations)
+        # tell() publishes to the restored department only.
         publish(f"department:{after['department_id']}", "case", case.pk)
     case.tell()
     case.events.create(kind=CaseEvent.Kind.UNDONE, by=by, undoes=transfer)
 
 
 def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
-    """Return the transfer to undo, and delete its unread notice.
+    """Return the transfer to undo, and delete its notice if nobody has read it.
 
-    Raises Stale if the other department wrote something since: its text must not come along.
+    Raises Stale if the other department has worked on the case since: its notes must not move.
     """
     transfer = CaseEvent.transfers(by=by).filter(case=case.pk).last()
     if transfer is None:

@@ -1,4 +1,4 @@
-"""Reopen snoozed cases whose time has come."""
+"""Reopen cases whose snooze time has passed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_CASES_PER_TICK = 500
 
 @transaction.atomic
 def wake_snoozed(*, now: datetime) -> int:
-    """Reopen the cases that were snoozed until now, and return how many."""
+    """Reopen cases whose snooze time has passed, at most `MAX_CASES_PER_TICK` → how many."""
     snoozed = Case.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
-    # Skip locked cases: a tick must not wait for a user who is changing one.
+    # Skip locked cases: a tick must not wait for a user who is changing one; the next tick does it.
     free = snoozed.select_for_update(no_key=True, skip_locked=True, of=("self",))
     due = list(free[:MAX_CASES_PER_TICK])
     woken = Case.objects.filter(pk__in=[case.pk for case in due])

@@ -27,7 +27,8 @@ def case_rows(context: dict[str, Any]) -> SafeString:
     shown = {
         "rows": context["rows"],
         "query": context.get("query", ""),
-        "cases": reverse("routing:case", args=[0]).removesuffix("0/"),  # reversed once, not per row
+        # Reversed once, not for each row.
+        "cases": reverse("routing:case", args=[0]).removesuffix("0/"),
         "current": context.get("current"),
         "departments": context.get("departments", False),
         "oob": context.get("oob", False),
@@ -38,13 +39,13 @@ def case_rows(context: dict[str, Any]) -> SafeString:
 
 @register.simple_tag
 def filter_fields(form: InboxForm) -> SafeString:
-    """Render the filter fields with Jinja, which is faster: they hold some hundred options."""
+    """Render the filter fields with Jinja, which is faster: they have hundreds of options."""
     html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it
 
 
 class ShownVerb(NamedTuple):
-    """A verb on the case page: its button's text, and its form, empty or with the user's input."""
+    """A verb on the case page, the text of its button, and its form, empty or as submitted."""
 
     verb: CaseVerb
     button: Text
@@ -53,7 +54,7 @@ class ShownVerb(NamedTuple):
 
 @register.simple_tag(takes_context=True)
 def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
-    """The verbs that the page of the context's case offers in one place."""
+    """The verbs that the case page offers at `place`."""
     case, user, bound = context["case"], context["user"], context.get("bound", {})
     return [
         ShownVerb(verb, verb.button_on(case), bound.get(verb.name) or verb.form_for(case))
@@ -64,7 +65,7 @@ def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
 
 @register.simple_tag(takes_context=True)
 def bulk_verbs(context: dict[str, Any]) -> list[tuple[CaseVerb, BulkForm]]:
-    """The verbs of the bulk bar, each with its form."""
+    """The verbs of the bulk bar, and the form of each."""
     user, colleagues = context["user"], context["listing"].form.colleagues
     return [
         (verb, verb.bulk.form(by=user, colleagues=colleagues))
