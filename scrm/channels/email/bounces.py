@@ -35,10 +35,10 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a bounce says about a mail of ours.
+    """The facts that a bounce reports about an undelivered mail.
 
-    kind: BOUNCE, or NOTICE if it may still arrive. recipient: "" if it is not named.
-    ours: which of our mails it was; None if it was none of ours.
+    kind: BOUNCE, or NOTICE if the mail may still arrive. recipient: "" if the bounce does not name
+    it. ours: the Message-ID of our mail; None if the mail was not ours.
     """
 
     kind: str
@@ -48,48 +48,53 @@ class Returned:
 
 
 def returned(letter: Letter) -> Returned | None:
-    """Return what a mail says about another that did not arrive; None if it is no such mail."""
-    return _by_report(letter) or _by_looks(letter)
+    """Return the facts of a bounce; None if the mail is no bounce."""
+    return _by_report(letter) or _by_signs(letter)
 
 
 def _by_report(letter: Letter) -> Returned | None:
     """Read a delivery report: the fields of a recipient that failed, else of the first one."""
-    told = [fields for fields in letter.report if "action" in fields]
-    if not told:
+    reports = [fields for fields in letter.report if "action" in fields]
+    if not reports:
         return None
-    failed = next((each for each in told if _field(each, "action").lower() == "failed"), None)
-    fields = failed or told[0]
+    failed = next(
+        (fields for fields in reports if _field(fields, "action").lower() == "failed"), None
+    )
+    fields = failed or reports[0]
     late = _field(fields, "action").lower() == "delayed"
-    whom = _field(fields, "original-recipient") or _field(fields, "final-recipient")
-    said = _field(fields, "diagnostic-code").partition(";")[2] or _field(fields, "status")
+    recipient = _field(fields, "original-recipient") or _field(fields, "final-recipient")
+    answer = _field(fields, "diagnostic-code").partition(";")[2] or _field(fields, "status")
     return Returned(
         BOUNCE if failed else NOTICE,
-        _address(whom.partition(";")[2] or whom),
-        _tidy(said) or _reason(letter),
-        _ours(letter) if failed or late else None,  # other actions say that all is well
+        _address(recipient.partition(";")[2] or recipient),
+        _tidy(answer) or _reason(letter),
+        _ours(letter) if failed or late else None,  # other actions report success
     )
 
 
-def _by_looks(letter: Letter) -> Returned | None:
+def _by_signs(letter: Letter) -> Returned | None:
     """Recognise a bounce without a report.
 
-    By a mail program's address, words of failure in the subject, or an empty return path.
+    The signs are the address of a mail program, words of failure in the subject, and an empty
+    return path.
     """
     sender = letter.sender.address if letter.sender else ""
     daemon = bool(_DAEMONS.match(sender))
-    nobody = letter.header("return-path").replace(" ", "") == "<>"
-    named = letter.header("x-failed-recipients")
+    empty_return_path = letter.header("return-path").replace(" ", "") == "<>"
+    failed_recipients = letter.header("x-failed-recipients")
     late = bool(_LATE.search(letter.subject))
     words_of_failure = late or bool(_FAILED.search(letter.subject))
-    by_daemon = daemon and (words_of_failure or nobody)
-    if not (named or by_daemon or (nobody and words_of_failure and not late)):
+    by_daemon = daemon and (words_of_failure or empty_return_path)
+    if not (
+        failed_recipients or by_daemon or (empty_return_path and words_of_failure and not late)
+    ):
         return None
     ours = _ours(letter)
-    certain = named or (daemon and nobody)
+    certain = failed_recipients or (daemon and empty_return_path)
     if ours is None and not certain:
         # a customer may write about a delay from such an address: read it as a normal mail
         return None
-    return Returned(NOTICE if late else BOUNCE, _address(named), _reason(letter), ours)
+    return Returned(NOTICE if late else BOUNCE, _address(failed_recipients), _reason(letter), ours)
 
 
 def _ours(letter: Letter) -> Ours | None:
@@ -101,13 +106,13 @@ def _field(fields: Headers, name: str) -> str:
 
 
 def _address(text: str) -> str:
-    """Return the first address of those that were not reached."""
+    """Return the first address in a list of failed recipients."""
     found = split(text.partition(",")[0])
     return found[0] if found else ""
 
 
 def _reason(letter: Letter) -> str:
-    """Return the line with the other server's answer, and the lines it continues on."""
+    """Return the line with the other server's answer, and up to two lines that continue it."""
     lines = [line.strip() for line in letter.text[:20_000].splitlines()]
     for index, line in enumerate(lines):
         if _CODE.search(line):
@@ -123,8 +128,8 @@ def _tidy(text: str) -> str:
 def is_automatic(letter: Letter) -> bool:
     """Whether a mail is an automatic answer.
 
-    A mail that a machine started (a form, an order) is work; so is what a person wrote through a
-    list or with the wish to get no automatic answer.
+    A mail from a web form or an order system answers nothing and is work. So is a mail that a
+    person sent through a mailing list or with a header that asks for no automatic answers.
     """
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
     if (
@@ -150,5 +155,5 @@ def _precedence(letter: Letter) -> str:
 
 
 def _by_list(letter: Letter) -> bool:
-    """Whether it came through a list: lists add `Precedence: bulk` to what people write."""
+    """Whether the mail came through a mailing list: lists add `Precedence: bulk` to all mails."""
     return any(name in letter.headers for name in ("list-id", "list-post", "mailing-list"))

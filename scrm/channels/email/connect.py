@@ -93,13 +93,13 @@ class MailboxForm(ConnectForm):
 
 
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:
-    """Log in to both servers; not if only the sender or the signature changed."""
+    """Log in to both servers, unless only the sender or the signature changed."""
     mailbox = _mailbox(typed, known)
     login_changed = typed["password"] or not known or _login(mailbox) != _login(known)
     if test or login_changed:
-        wrong = check(mailbox, seconds=10)
-        if wrong:
-            raise ConnectError(*(_at_field(side, error) for side, error in wrong.items()))
+        errors = check(mailbox, seconds=10)
+        if errors:
+            raise ConnectError(*(_at_field(side, error) for side, error in errors.items()))
     return mailbox
 
 

@@ -1,8 +1,8 @@
-"""Message-IDs: ours, which carry a signature, and the threads that Message-IDs form. Pure.
+"""Create and parse our signed Message-IDs, and derive threads from Message-IDs. Pure.
 
-Ours is `nonce.thread.mark@domain`. The mark signs the rest and only we can make it, so that nobody
-can put a mail into a thread in which they took no part. Every recipient of a mail knows its
-Message-ID, so an ID alone does not prove that a mail is from us.
+Our Message-IDs have the form `nonce.thread.mark@domain`. The mark is a signature that only we can
+make, so that an outsider cannot put a mail into a thread of other people. Every recipient of a mail
+knows its Message-ID, so an ID alone does not prove that a mail is from us.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def our_id(nonce: str, thread: str, domain: str) -> str:
 
 
 def find_ours(text: str) -> Ours | None:
-    """Return the first Message-ID in `text` that we made, at whatever place."""
+    """Return the first Message-ID anywhere in `text` that has a valid signature of ours."""
     for found in _OURS.finditer(text.lower()):
         nonce, thread, mark, domain = found.groups()
         if is_stamp(f"{nonce}.{thread}@{domain}", mark):
@@ -47,7 +47,7 @@ def find_ours(text: str) -> Ours | None:
 
 
 def own_id(message_id: str, domain: str) -> Ours | None:
-    """Return a Message-ID parsed if it is exactly one that we made for this domain, else None."""
+    """Parse a Message-ID that we made for this domain; return None for any other text."""
     found = find_ours(message_id)
     is_whole = found and found.id == message_id.lower() and found.id.endswith(f"@{domain}")
     return found if is_whole else None
@@ -62,7 +62,7 @@ def ids(header: str) -> tuple[str, ...]:
 
 
 def token(text: str) -> str:
-    """Return the key of a thread in a fixed form, so that it fits into a Message-ID."""
+    """Return a thread's key as 20 hexadecimal digits, so that it fits into a Message-ID."""
     return text if _TOKEN.fullmatch(text) else sha256(text.encode()).hexdigest()[:20]
 
 
@@ -70,9 +70,10 @@ def thread(own: str, references: Sequence[str], author: str) -> str:
     """Return the key of a mail's thread.
 
     A mail that refers to one of our own mails joins its thread, because its author received that
-    mail. Otherwise the thread belongs to one author: anybody can copy a Message-ID, so it lets
-    nobody in.
+    mail. Otherwise only mails of the same author join the thread: anybody can copy a Message-ID
+    that is not signed.
     """
+    # The last reference first: it is the mail that is answered.
     for reference in reversed(references):
         if found := find_ours(reference):
             return found.thread
@@ -89,7 +90,7 @@ def key(message_id: str, digest: str) -> str:
     """Return the identity of a mail that is not ours: its Message-ID and a digest.
 
     The sender chooses the Message-ID, so it alone cannot show that two mails are the same; the
-    content counts as well. Such a key is never one of ours, which is the Message-ID alone.
+    content counts as well. The key of our own mail is its Message-ID alone.
     """
     return f"{message_id}#{digest[:16]}"
 

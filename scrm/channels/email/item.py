@@ -1,4 +1,4 @@
-"""Turn a mail into an item, or into a reason why it is quarantined. Pure."""
+"""Turn a mail into an item, or into an unreadable item with the reason. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from scrm.channels.email.read import Letter, Unreadable, as_html, read
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
-"""The bytes of the raw mail that are stored: its files and its text are stored separately."""
+"""The number of bytes of the raw mail that are stored. Files and text are stored separately."""
 MAX_FROM_ONE, WITHIN = 30, 600
-"""Mails of one sender within so many seconds; a sender of more is a machine out of control."""
+"""The number of mails that one sender may send within so many seconds. Further mails come from a
+faulty program."""
 _NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
 _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 
@@ -28,8 +29,8 @@ _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 def self_key(address: str) -> str:
     """Return the key of our own profile.
 
-    No sender can have it: a mail that only carries our address was not sent by us, and opens a case
-    like any other mail.
+    No mail from outside gets this key: our address as sender does not prove that we sent the mail,
+    so such a mail opens a case like any other.
     """
     return f"us:{mail_address(address)}"
 
@@ -44,13 +45,13 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
             return _bounce(letter, back, raw, came)
         if ours := _ours(letter, credentials):
             author = Author(NETWORK, credentials.self_key, credentials.address)
-            said = _item(letter, author, raw, came)
-            return replace(said, key=ours.id, thread_key=ours.thread)
+            sent = _item(letter, author, raw, came)
+            return replace(sent, key=ours.id, thread_key=ours.thread)
         sender = _sender(letter, mail_address(credentials.address))
         if sender is None:
             return UnreadableItem(raw[:KEPT_RAW], "The message has no sender.")
         found = _item(letter, _as_author(sender), raw, came)
-        return _alone(found, letter, sender.other) if sender.other else found
+        return _isolated(found, letter, sender.other) if sender.other else found
     except Unreadable as error:
         return UnreadableItem(raw[:KEPT_RAW], str(error))
 
@@ -81,16 +82,17 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
         visibility="private",
         occurred_at=_when(letter.date, came),
         thread_key=ids.thread(letter.message_id or letter.digest, letter.references, author.key),
-        in_reply_to=_answers(letter),
+        in_reply_to=_answered_id(letter),
         raw=raw[:KEPT_RAW],
         attachments=letter.files,
     )
 
 
-def _alone(found: Item, letter: Letter, other: str) -> Item:
+def _isolated(found: Item, letter: Letter, other: str) -> Item:
     """Isolate a mail whose sender's name contains another address.
 
-    It answers nothing of ours, and shares a thread only with mails from the same address.
+    It counts as an answer to none of our mails, and shares a thread only with mails from the same
+    address.
     """
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
@@ -100,7 +102,7 @@ def _alone(found: Item, letter: Letter, other: str) -> Item:
 def _sender(letter: Letter, own: str) -> Person | None:
     """Return the author of a mail.
 
-    A web form, or a mailing list of ours, sends under its own or our address and names the author
+    Web forms and our own mailing lists send from their own or from our address, and name the author
     in another header. For any other sender, Reply-To is ignored: it could misdirect our answers.
     """
     sender, asked = letter.sender, letter.original or letter.reply_to
@@ -116,9 +118,9 @@ def _sender(letter: Letter, own: str) -> Person | None:
 
 
 def _is_group(address: str, letter: Letter, own: str) -> bool:
-    """Whether this is a mailing list of our own domain.
+    """Whether the address is a mailing list of our own domain.
 
-    A foreign list could name anybody as sender.
+    Other lists are not trusted, because they could name anybody as the author.
     """
     local, _, domain = address.rpartition("@")
     listed = f"<{local}.{domain}>" in letter.header("list-id").lower()
@@ -129,10 +131,10 @@ def _as_author(person: Person) -> Author:
     return Author(NETWORK, person.address, handle=readable(person.address), name=person.name)
 
 
-def _answers(letter: Letter) -> str:
-    """Return what it replies to: a mail of ours if it names one, else its In-Reply-To.
+def _answered_id(letter: Letter) -> str:
+    """Return the Message-ID that the mail answers: one of ours if it names one, else In-Reply-To.
 
-    In-Reply-To is the last of `references`.
+    `references` ends with In-Reply-To.
     """
     for reference in reversed(letter.references):
         if found := find_ours(reference):
@@ -140,10 +142,10 @@ def _answers(letter: Letter) -> str:
     return letter.references[-1] if letter.references else ""
 
 
-def _when(said: datetime | None, came: datetime | None) -> datetime | None:
+def _when(written: datetime | None, came: datetime | None) -> datetime | None:
     """Return the time of writing if it is plausible, else the time when the mailbox received it."""
-    if came is None or (said and came - _EARLY <= said <= came + _LATE):
-        return said
+    if came is None or (written and came - _EARLY <= written <= came + _LATE):
+        return written
     return came
 
 
@@ -165,9 +167,9 @@ def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -
 
 @dataclass
 class Pace:
-    """Counts the recent mails of each sender, from one fetch to the next.
+    """Counts the recent mails of each sender; the source's cursor stores it between fetches.
 
-    senders: address → [how many, since when in seconds], as JSON stores it.
+    senders: address → [number of mails, start of the count as a Unix time], as JSON stores it.
     """
 
     senders: dict[str, list[float]]
@@ -177,9 +179,9 @@ class Pace:
         return cls({k: list(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {})
 
     def count(self, found: Item, came: datetime | None) -> tuple[Item, str]:
-        """Count a mail; return it, as automatic if its sender sends too many, and a warning.
+        """Count a mail; return the mail and a warning.
 
-        The warning is "" except for the first mail above the limit.
+        Above the limit the mail becomes automatic. Only the first such mail has a warning.
         """
         if found.kind != "message" or came is None:
             return found, ""
@@ -191,11 +193,11 @@ class Pace:
         self.senders[found.author.key] = [number, since]
         if number <= MAX_FROM_ONE:
             return found, ""
-        said = (
+        warning = (
             f"{found.author.key} sent more than {MAX_FROM_ONE} emails within "
             f"{WITHIN // 60} minutes. Further emails are kept without opening cases."
         )
-        return replace(found, kind=AUTOMATIC), said if number == MAX_FROM_ONE + 1 else ""
+        return replace(found, kind=AUTOMATIC), warning if number == MAX_FROM_ONE + 1 else ""
 
     @property
     def kept(self) -> dict[str, list[float]]:

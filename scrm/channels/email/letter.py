@@ -32,7 +32,7 @@ class Sealed:
 
 
 def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
-    """Return the Message-ID and the thread; always the same for one delivery."""
+    """Return the Message-ID and the thread key; they are the same at each attempt."""
     thread = ids.token(outgoing.thread_key or outgoing.nonce)
     return ids.our_id(outgoing.nonce, thread, domain_of(credentials.address)), thread
 
@@ -66,7 +66,7 @@ def _on_the_wire(address: str) -> str:
 
 
 def subject(outgoing: Outgoing, whose: str) -> str:
-    """Return the subject as written, else that of the mail it answers, with one “Re:”."""
+    """Return the subject as written, else the subject of the answered mail with one “Re:”."""
     if outgoing.subject:
         return one_line(outgoing.subject)
     bare = re.sub(r"(?i)^(?:\s*(?:re|aw|sv|antw|ant|wg)\s*:\s*)+", "", one_line(outgoing.about))
@@ -83,9 +83,9 @@ def signed(text: str, signature: str) -> str:
 
 
 def _encoding(text: str) -> str:
-    """Return the transfer encoding.
+    """Return the transfer encoding of a text.
 
-    Readable if possible; long lines and other scripts are wrapped by their encoding.
+    Short lines of ASCII stay readable; other texts need an encoding that wraps their lines.
     """
     if text.isascii():
         return "7bit" if max(map(len, text.split("\n"))) <= 900 else "quoted-printable"
@@ -95,6 +95,7 @@ def _encoding(text: str) -> str:
 
 def _attach(message: EmailMessage, file: File) -> None:
     kind = file.content_type.lower()
+    # The type is only what the sender claims; message/ and multipart/ do not allow base64.
     kind = kind if _TYPE.fullmatch(kind) and not kind.startswith(("message/", "multipart/")) else ""
     main, _, sub = (kind or "application/octet-stream").partition("/")
     message.add_attachment(
@@ -105,21 +106,26 @@ def _attach(message: EmailMessage, file: File) -> None:
 def _ids(own: str, outgoing: Outgoing) -> bytes:
     """Return the headers with Message-IDs.
 
-    Not made by `email`: a long Message-ID must be folded and never encoded.
+    The `email` package is not used here, because it would encode a long Message-ID.
     """
     answered = ids.id_of(outgoing.in_reply_to)
-    named = [each for key in outgoing.references if (each := ids.id_of(key)) and each != own]
-    chain = list(dict.fromkeys([*(each for each in named if each != answered), answered]))
+    references = [ids.id_of(key) for key in outgoing.references]
+    named = [message_id for message_id in references if message_id not in ("", own)]
+    chain = list(
+        dict.fromkeys([*(message_id for message_id in named if message_id != answered), answered])
+    )
     lines = [f"Message-ID: <{own}>"]
     if answered:
         lines.append(f"In-Reply-To: <{answered}>")
-    if chain := [each for each in chain if each]:
-        lines.append("References: " + "\r\n ".join(f"<{each}>" for each in _shortened(chain)))
+    if chain := [message_id for message_id in chain if message_id]:
+        lines.append(
+            "References: " + "\r\n ".join(f"<{message_id}>" for message_id in _shortened(chain))
+        )
     return ("\r\n".join(lines) + "\r\n").encode("ascii")
 
 
 def _shortened(chain: Sequence[str]) -> Sequence[str]:
-    """Shorten References: the first names the thread, the last ones the mails it is about."""
+    """Shorten References to the first ID, which names the thread, and the last ones."""
     if len(chain) <= MAX_REFERENCES:
         return chain
     return [chain[0], *chain[-MAX_REFERENCES + 1 :]]

@@ -1,4 +1,4 @@
-"""Read a mailbox by IMAP: what is new since the last fetch. Nothing in the mailbox changes."""
+"""Read the new mails of a mailbox by IMAP. Nothing in the mailbox changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_LETTERS, MAX_BYTES = 100, 64 * http.MEGABYTE
 LARGEST = 36 * http.MEGABYTE
 """The size of the largest mail that is read: 25 MB of files are 34 MB in a mail."""
 HISTORY = timedelta(days=30)
-"""How far back mail is read that was in the mailbox before it was connected."""
+"""The age limit for mails that arrived before the mailbox was connected."""
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
@@ -48,28 +48,32 @@ class MailListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Fetch up to a hundred mails, oldest first. The cursor holds UIDVALIDITY and the last UID.
 
-        If UIDVALIDITY changed, everything since the start is read again; what was stored before is
-        known by its identity.
+        If UIDVALIDITY changed, all mails since the start are read again; stored mails are
+        recognised by their keys.
         """
-        us = _ours(request.credentials)
+        account = _ours(request.credentials)
         until = time.monotonic() + SECONDS
-        with mailbox(us, until=until, folder=request.address) as box:
+        with mailbox(account, until=until, folder=request.address) as box:
             validity = _validity(box, request.address)
             since = str(request.cursor.get("since") or (_today() - HISTORY).isoformat())
             same = request.cursor.get("validity") == validity
             last = int(request.cursor.get("uid", 0)) if same else 0
             uids = _uids(box, last, date.fromisoformat(since))
-            waiting = _few(_facts(box, uids[:MAX_LETTERS]))
+            waiting = _first_mails(_facts(box, uids[:MAX_LETTERS]))
             cursor = {"validity": validity, "uid": last, "since": since}
-            return _read(box, waiting, us, cursor | {"pace": request.cursor.get("pace", {})}, uids)
+            return _read(
+                box, waiting, account, cursor | {"pace": request.cursor.get("pace", {})}, uids
+            )
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
         """Return the folders of our mailbox, the inbox first."""
-        us = _ours(credentials)
-        with mailbox(us, until=time.monotonic() + SECONDS / 4) as box:
-            names = [each.name for each in box.folder.list() if "\\Noselect" not in each.flags]
+        account = _ours(credentials)
+        with mailbox(account, until=time.monotonic() + SECONDS / 4) as box:
+            names = [
+                folder.name for folder in box.folder.list() if "\\Noselect" not in folder.flags
+            ]
         names.sort(key=lambda name: (name.upper() != FOLDER, name))
-        return [Found(name, f"{us.address}: {name}", "folder") for name in names[:100]]
+        return [Found(name, f"{account.address}: {name}", "folder") for name in names[:100]]
 
 
 def _ours(credentials: Credentials | None) -> Credentials:
@@ -83,9 +87,9 @@ def _today() -> date:
 
 
 def _validity(box: Mailbox, folder: str) -> int:
-    _, said = box.client.response("UIDVALIDITY")
-    if said and isinstance(said[0], bytes) and said[0].isdigit():
-        return int(said[0])
+    _, answer = box.client.response("UIDVALIDITY")
+    if answer and isinstance(answer[0], bytes) and answer[0].isdigit():
+        return int(answer[0])
     return int(box.folder.status(folder, ["UIDVALIDITY"])["UIDVALIDITY"])
 
 
@@ -94,7 +98,7 @@ def _uids(box: Mailbox, last: int, since: date) -> list[int]:
     day = f"{since.day:02}-{_MONTHS[since.month - 1]}-{since.year}"
     # A range up to * includes the last mail even if it is older.
     asked = f"UID {last + 1}:*" if last else f"SINCE {day}"
-    return sorted({uid for each in box.uids(asked) if (uid := int(each)) > last})
+    return sorted({uid for number in box.uids(asked) if (uid := int(number)) > last})
 
 
 def _facts(box: Mailbox, uids: Sequence[int]) -> list[_Waiting]:
@@ -116,69 +120,70 @@ def _fact(line: object) -> _Waiting | None:
     return _Waiting(int(uid[1]), int(size[1]) if size else 0, moment)
 
 
-def _few(waiting: list[_Waiting]) -> list[_Waiting]:
-    """Return as many mails as one fetch may carry, but at least one."""
+def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
+    """Return the first mails that are within MAX_BYTES together, but at least one."""
     total, few = 0, list[_Waiting]()
-    for each in waiting:
-        total += min(each.size, LARGEST)
+    for mail in waiting:
+        total += min(mail.size, LARGEST)
         if few and total > MAX_BYTES:
             break
-        few.append(each)
+        few.append(mail)
     return few
 
 
 def _read(
-    box: Mailbox, waiting: list[_Waiting], us: Credentials, cursor: Json, uids: list[int]
+    box: Mailbox, waiting: list[_Waiting], account: Credentials, cursor: Json, uids: list[int]
 ) -> Batch:
     """Read one mail after the other. If the connection breaks, keep those read so far."""
     pace, size = Pace.of(cursor.get("pace")), 0
     found: list[Item | UnreadableItem] = []
-    last, trouble = int(cursor["uid"]), False
-    for each in waiting:
+    last, is_interrupted = int(cursor["uid"]), False
+    for mail in waiting:
         try:
-            raw = _fetch(box, each)
+            raw = _fetch(box, mail)
         except (MailError, http.HttpError, OSError, IMAP4.error):
             # Nothing was read yet: only an error makes the source show that it fails.
             if last == int(cursor["uid"]):
                 raise
-            trouble = True
+            is_interrupted = True
             break
-        found += _kept(raw, each, us, pace)
-        last, size = each.uid, size + len(raw)
-    more = bool(uids) and last < uids[-1] and not trouble
+        found += _items(raw, mail, account, pace)
+        last, size = mail.uid, size + len(raw)
+    more = bool(uids) and last < uids[-1] and not is_interrupted
     return Batch(
-        items=tuple(each for each in found if isinstance(each, Item)),
+        items=tuple(item for item in found if isinstance(item, Item)),
         cursor={**cursor, "uid": last, "pace": pace.kept},
         unchanged=not waiting,
         next_after=0.0 if more else None,
-        unreadable=tuple(each for each in found if isinstance(each, UnreadableItem)),
+        unreadable=tuple(item for item in found if isinstance(item, UnreadableItem)),
         size=size,
     )
 
 
-def _fetch(box: Mailbox, each: _Waiting) -> bytes:
+def _fetch(box: Mailbox, mail: _Waiting) -> bytes:
     """Return the bytes of a mail, only the header if it is too large, b"" if it is gone."""
     # PEEK: a plain BODY would mark the mail as read.
-    what = "BODY.PEEK[HEADER]" if each.size > LARGEST else "BODY.PEEK[]"
-    _, lines = box.client.uid("FETCH", str(each.uid), f"(UID {what})")
+    what = "BODY.PEEK[HEADER]" if mail.size > LARGEST else "BODY.PEEK[]"
+    _, lines = box.client.uid("FETCH", str(mail.uid), f"(UID {what})")
     return next((line[1] for line in lines if isinstance(line, tuple)), b"")
 
 
-def _kept(
-    raw: bytes, each: _Waiting, us: Credentials, pace: Pace
+def _items(
+    raw: bytes, mail: _Waiting, account: Credentials, pace: Pace
 ) -> Iterator[Item | UnreadableItem]:
+    """Yield the item of a mail, after a warning if there is one; nothing if the mail is gone."""
     if not raw:
         return
-    if each.size > LARGEST:
-        megabytes = each.size / http.MEGABYTE
+    if mail.size > LARGEST:
+        megabytes = mail.size / http.MEGABYTE
         most = LARGEST // http.MEGABYTE
         yield UnreadableItem(
             raw, f"It has {megabytes:.0f} MB; the limit is {most}. It is still in the mailbox."
         )
         return
-    found = item(raw, came=each.came, credentials=us)
+    found = item(raw, came=mail.came, credentials=account)
     if isinstance(found, Item):
-        found, wild = pace.count(found, each.came)
-        if wild:
-            yield UnreadableItem(b"", wild)
+        found, warning = pace.count(found, mail.came)
+        if warning:
+            yield UnreadableItem(b"", warning)
     yield found

@@ -1,8 +1,8 @@
 """Parse the person that a header names: an address, and a name that proves nothing. Pure.
 
-The address is the one in the last `<…>`; everything else is a name, whatever it looks like. This is
-our own code, because `email.utils` and `email.headerregistry` take the first thing that looks like
-an address. Linear in the length of the header.
+The address is the one in the last `<…>`; everything else is a name, whatever it looks like. We
+parse it ourselves, because `email.utils` and `email.headerregistry` take the first text that looks
+like an address. Linear in the length of the header.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ class Person:
 def mail_address(text: str) -> str:
     """Return an address in the form that is its key; "" if `text` is no address.
 
-    Lower case, the domain in A-labels. A domain that IDNA does not allow stays as it is written.
-    The
-    result is checked: it contains no sign that separates addresses, not even a full-width one, and
-    no invisible sign.
+    The result is in lower case, with the domain in A-labels; a domain that IDNA does not allow is
+    only put into lower case. The result contains no character that separates addresses, not even a
+    full-width one, and no invisible character.
     """
     found = _ADDRESS.fullmatch(_unwrapped(text)) if len(text) <= _LONGEST_ADDRESS else None
     if not found:
@@ -73,7 +72,7 @@ def mail_address(text: str) -> str:
 def _is_key(text: str) -> bool:
     if any(category(sign) == "Cf" for sign in text):
         return False
-    return all(_ADDRESS.fullmatch(each) for each in (text, normalize("NFKC", text)))
+    return all(_ADDRESS.fullmatch(form) for form in (text, normalize("NFKC", text)))
 
 
 def sendable(text: str) -> str:
@@ -86,7 +85,7 @@ def sendable(text: str) -> str:
 
 
 def readable(address: str) -> str:
-    """Return the address in the form that people read, its domain in Unicode."""
+    """Return the address for display, with its domain in Unicode."""
     local, at, domain = address.rpartition("@")
     return f"{local}{at}{domain_to_unicode(domain)}"
 
@@ -102,9 +101,10 @@ def domain_of(address: str) -> str:
 def split(header: str) -> tuple[str, str] | None:
     """Return the address that a header names, and the rest of it as the name, still encoded.
 
-    Must run before encoded words are decoded: a name could bring brackets of its own.
+    Call it before encoded words are decoded: a decoded name could contain brackets.
     """
     outside = _without_quotes(header)
+    # From the right: everything before the last address belongs to the name.
     for found in reversed(list(_BRACKETS.finditer(outside))):
         if address := mail_address(header[found.start(1) : found.end(1)]):
             return address, f"{header[: found.start()]} {header[found.end() :]}"
@@ -117,7 +117,7 @@ def split(header: str) -> tuple[str, str] | None:
 def _last_word(header: str, outside: str, start: int, end: int) -> tuple[str, str] | None:
     """Return the last word with an @ between `start` and `end`, if it is an address.
 
-    If it is none, no earlier word replaces it: what stands before it is a name.
+    If that word is no address, the result is None: the earlier words are a name.
     """
     for found in reversed(list(_WORD.finditer(outside, start, end))):
         if _has_at(found[0]):
@@ -134,7 +134,8 @@ def _has_at(text: str) -> bool:
 def _without_quotes(header: str) -> str:
     """Replace quoted strings and comments by blanks.
 
-    A header in which one of them does not end is returned unchanged: then the signs mean nothing.
+    If a quoted string or comment never ends, the header is returned unchanged, because its marks
+    then have no meaning.
     """
     kept: list[str] = []
     inside, depth, start, end = "", 0, 0, 0
@@ -152,13 +153,13 @@ def _without_quotes(header: str) -> str:
 
 
 def person(address: str, name: str) -> Person:
-    """Return the person. name: decoded, as it stands beside the address."""
-    called = re.sub(r"\\(.)", r"\1", plain(name[: 4 * _LONGEST_NAME]))
-    called = _unwrapped(called.strip(" <>"))
-    other = _other_address(name, address) or _other_address(called, address)
-    if other or mail_address(called) == address:
-        called = ""
-    return Person(address, called[:_LONGEST_NAME], other)
+    """Return the person. name: the decoded text beside the address."""
+    shown_name = re.sub(r"\\(.)", r"\1", plain(name[: 4 * _LONGEST_NAME]))
+    shown_name = _unwrapped(shown_name.strip(" <>"))
+    other = _other_address(name, address) or _other_address(shown_name, address)
+    if other or mail_address(shown_name) == address:
+        shown_name = ""
+    return Person(address, shown_name[:_LONGEST_NAME], other)
 
 
 def _other_address(name: str, address: str) -> str:
@@ -170,9 +171,9 @@ def _other_address(name: str, address: str) -> str:
     seen = _without_own(_visible(_without_own(name, address)), address)
     if "@" not in seen or _HANDLES.fullmatch(seen):
         return ""
-    pieces = [re.sub(r"[\s\"\[\\]", "", each).strip("'.") for each in _AROUND_AT.findall(seen)]
-    found = (mail_address(each) for each in pieces)
-    whole = (each for each in found if "." in each.rpartition("@")[2])
+    pieces = [re.sub(r"[\s\"\[\\]", "", piece).strip("'.") for piece in _AROUND_AT.findall(seen)]
+    found = (mail_address(piece) for piece in pieces)
+    whole = (address for address in found if "." in address.rpartition("@")[2])
     return next(whole, max(pieces, key=len))
 
 

@@ -32,16 +32,19 @@ _SENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """new: the text that the mail adds. quoted: the lines that were left out, in order."""
+    """A text in two parts.
+
+    new: the text that the mail adds. quoted: the lines that were left out, in order.
+    """
 
     new: str
     quoted: str
 
 
 def fold(text: str) -> Folded:
-    """Leave out quoted text. A mail without text of its own is left whole.
+    """Leave out quoted text; a mail without new text stays complete.
 
-    A quotation between two new passages leaves a mark, so that the reader sees the gap.
+    `LEFT_OUT` replaces a quotation between two new passages, so that the reader sees the gap.
     """
     lines = text.splitlines()
     end = _end_of_new(lines)
@@ -69,7 +72,7 @@ def marked(html: str) -> str:
 
 
 def _end_of_new(lines: list[str]) -> int:
-    """Return the index of the line that marks the rest as another mail."""
+    """Return the index of the line at which a quoted mail begins."""
     for index, line in enumerate(lines):
         if _BEGINS.match(line) or _is_head(lines, index):
             return index
@@ -79,7 +82,7 @@ def _end_of_new(lines: list[str]) -> int:
 
 
 def _is_head(lines: list[str], index: int) -> bool:
-    """Whether From, Sent, To, Subject follow below one another, as above a quotation."""
+    """Whether a block of From, Sent, To and Subject lines begins here, as above a quotation."""
     if index >= len(lines) or not _FROM.match(lines[index]):
         return False
     below = [line for line in lines[index + 1 : index + 7] if line.strip()]
@@ -87,7 +90,7 @@ def _is_head(lines: list[str], index: int) -> bool:
 
 
 def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
-    """Leave out lines like “On Monday, Jo wrote:” with the quotation below them."""
+    """Leave out lines like “On Monday, Jo wrote:” above a quotation."""
     for index, is_own in enumerate(own):
         if is_own or index == 0:
             continue

@@ -1,4 +1,4 @@
-"""Parse the bytes of a mail: any charset, any nesting; a hostile mail cannot break it."""
+"""Parse the bytes of a mail in any charset and nesting; hostile mails raise Unreadable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scrm.text.clean import clean, storable
 MAX_FILES = 50
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
 _MAX_WORK = 30_000_000
-"""A bound for boundaries times lines, which the parser's work grows with."""
+"""The limit of boundaries times lines: the parser's time grows with this product."""
 _MAX_DEPTH = 50
 _LONGEST_HEADER, _LONGEST_SENDER = 20_000, 1_000_000
 _RETURNED = 20_000
@@ -45,7 +45,7 @@ class Letter:
 
     message_id: without brackets, "" if it has none. digest: of sender, date, subject and body, the
     same in every mailbox. text: plain, from the HTML if there is nothing else.
-    html: the whole mail, sanitised, "" if it tells no more than `text`.
+    html: the whole mail, sanitised, "" if it adds nothing to `text`.
     original: the author, if a mailing list put its own address into From (X-Original-From).
     report: the fields of a delivery report, one mapping for each recipient.
     returned: the header of the mail that a report, or a bounce of an older kind, returns.
@@ -81,7 +81,7 @@ def read(raw: bytes) -> Letter:
         raise
     except RecursionError as error:
         raise Unreadable("The parts of the message are nested too deeply.") from error
-    except Exception as error:  # the parser breaks in many ways on what was made to break it
+    except Exception as error:  # a hostile mail can make the parser fail in many ways
         raise Unreadable(f"The message is damaged and cannot be read: {error!r}"[:300]) from error
 
 
@@ -152,17 +152,17 @@ class _Found:
         if kind in ("message/rfc822", "text/rfc822-headers"):
             return self._take_letter(part, kind)
         if part.is_multipart():
-            blocks = [self.take(each, depth + 1) for each in _parts(part)]
-            return _either(blocks) if kind == "multipart/alternative" else _all(blocks)
-        if _is_words(part, kind):
-            words = _words(part)
+            blocks = [self.take(child, depth + 1) for child in _parts(part)]
+            return _preferred(blocks) if kind == "multipart/alternative" else _joined(blocks)
+        if _is_text(part, kind):
+            words = _text_of(part)
             return _Block(html=words) if kind == "text/html" else _Block(plain=_flowed(part, words))
         self._keep(part, kind, part.get_payload(decode=True))
         return _Block()
 
     def _take_report(self, part: Part) -> None:
         inside = _parts(part) if part.is_multipart() else []
-        self.report += [_headers(each) for each in inside]
+        self.report += [_headers(child) for child in inside]
 
     def _take_letter(self, part: Part, kind: str) -> _Block:
         inside = next(iter(_parts(part)), None) if part.is_multipart() else None
@@ -184,14 +184,14 @@ class _Found:
         self.files.append(File(_file_name(part, kind, name), kind[:100], content))
 
 
-def _either(blocks: list[_Block]) -> _Block:
-    """Of alternative forms, take the last of each kind, which the author prefers."""
+def _preferred(blocks: list[_Block]) -> _Block:
+    """Return the last plain and the last HTML alternative: senders put the preferred one last."""
     words = [block.plain for block in blocks if block.plain.strip()]
     html = [block.html for block in blocks if block.html.strip()]
     return _Block(words[-1] if words else "", html[-1] if html else "")
 
 
-def _all(blocks: list[_Block]) -> _Block:
+def _joined(blocks: list[_Block]) -> _Block:
     blocks = [block for block in blocks if block.plain.strip() or block.html.strip()]
     if len(blocks) == 1:
         return blocks[0]
@@ -206,16 +206,16 @@ def as_html(text: str) -> str:
 
 
 def _parts(part: Part) -> list[Part]:
-    return [each for each in part.get_payload() if isinstance(each, Message)]
+    return [child for child in part.get_payload() if isinstance(child, Message)]
 
 
-def _is_words(part: Part, kind: str) -> bool:
+def _is_text(part: Part, kind: str) -> bool:
     if kind not in ("text/plain", "text/html"):
         return False
     return part.get_content_disposition() != "attachment" and not _raw_name(part)
 
 
-def _words(part: Part) -> str:
+def _text_of(part: Part) -> str:
     content = part.get_payload(decode=True)
     charset = part.get_content_charset() or "utf-8"
     return _decoded(content, charset) if isinstance(content, bytes) else ""
@@ -234,21 +234,21 @@ def _decoded(content: bytes, charset: str) -> str:
 
 
 def _flowed(part: Part, text: str) -> str:
-    """Join lines that were broken to fit (RFC 3676)."""
+    """Join lines that the sender's mail program wrapped as `format=flowed` (RFC 3676)."""
     if str(part.get_param("format", "")).lower() != "flowed":
         return text
     joint = -1 if str(part.get_param("delsp", "")).lower() == "yes" else None
     lines: list[list[str]] = []
-    going_on = False
+    continues = False
     for line in text.split("\n"):
         own = line[1:] if line.startswith(" ") else line
-        joins = going_on and not own.startswith(">") and own != "-- "
+        joins = continues and not own.startswith(">") and own != "-- "
         if joins:
             lines[-1][-1] = lines[-1][-1][:joint]
             lines[-1].append(own)
         else:
             lines.append([own])
-        going_on = own.endswith(" ") and own != "-- " and not own.startswith(">")
+        continues = own.endswith(" ") and own != "-- " and not own.startswith(">")
     return "\n".join("".join(pieces).rstrip() for pieces in lines)
 
 
@@ -256,14 +256,16 @@ def _raw_name(part: Part) -> str:
     try:
         return part.get_filename() or ""
     except (LookupError, UnicodeError, ValueError, TypeError):
+        # A name that cannot be decoded still marks the part as a file.
         return "file"
 
 
-def _file_name(part: Part, kind: str, otherwise: str) -> str:
+def _file_name(part: Part, kind: str, fallback: str) -> str:
     """Return the file name without folders and control characters."""
-    given = unfold(_raw_name(part)) or unfold(otherwise)
+    given = unfold(_raw_name(part)) or unfold(fallback)
     name = PurePosixPath(given.replace("\\", "/")).name
     name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
+    # The end of a long name, because it contains the extension.
     return name[-255:] or f"file.{re.sub(r'[^a-z0-9]', '', kind.partition('/')[2])[:10] or 'bin'}"
 
 
@@ -300,12 +302,12 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _person(message: Part, name: str) -> Person | None:
-    """Return the person in the headers of this name; of several addresses the last one counts."""
+    """Return the person in the headers of this name; the last of several addresses counts."""
     items = message.raw_items()  # type: ignore[attr-defined]
-    said = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
-    if len(said) > _LONGEST_SENDER:
+    header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
+    if len(header_text) > _LONGEST_SENDER:
         raise Unreadable("The headers are too long to identify the sender.")
-    found = split(_readable(re.sub(r"[\r\n]+", " ", said)))
+    found = split(_readable(re.sub(r"[\r\n]+", " ", header_text)))
     return person(found[0], unfold(found[1][:_LONGEST_HEADER])) if found else None
 
 
@@ -324,7 +326,7 @@ def _moment(header: str) -> datetime | None:
 
 
 def _digest(headers: Headers, raw: bytes) -> str:
-    """Hash sender, date, subject and body: not what servers add, nor where the mail is stored."""
-    told = "\n".join(_first(headers, name) for name in ("from", "date", "subject"))
+    """Hash sender, date, subject and body, which servers do not change."""
+    hashed_headers = "\n".join(_first(headers, name) for name in ("from", "date", "subject"))
     body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
-    return sha256(told.encode("utf-8", "replace") + b"\n\n" + body.strip()).hexdigest()
+    return sha256(hashed_headers.encode("utf-8", "replace") + b"\n\n" + body.strip()).hexdigest()

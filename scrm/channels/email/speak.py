@@ -1,4 +1,4 @@
-"""Send a mail, once, and look for one that may have been sent."""
+"""Send a mail once, and search for a mail that may have been sent."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scrm.channels.base import (
 )
 from scrm.channels.email.item import NETWORK
 from scrm.channels.email.letter import Sealed, identity, seal
-from scrm.channels.email.wire import Mailbox, Smtp, mailbox, outbox, told
+from scrm.channels.email.wire import Mailbox, Smtp, answer_text, mailbox, outbox
 from scrm.net import http
 
 SECONDS, LOOKUP_SECONDS = 60.0, 20.0
-COME_LATER = 300.0
-"""Seconds until a retry after a temporary refusal: greylisting accepts it after that time."""
+RETRY_SECONDS = 300.0
+"""Seconds until a retry after a temporary refusal: after it, greylisting accepts the mail."""
 
 
 class MailSpeaker:
@@ -36,26 +36,26 @@ class MailSpeaker:
         return Receipt(NETWORK, letter.id, letter.thread)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Look in the folders for sent mail; if it is not there, nothing is proved."""
+        """Search the Sent folders and the inbox; a mail that is missing may have been sent."""
         own, thread = identity(credentials, outgoing)
         with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
-            if any(_lies_in(box, folder, own) for folder in _where_sent(box)):
+            if any(_contains(box, folder, own) for folder in _sent_folders(box)):
                 return Receipt(NETWORK, own, thread)
         return Lookup.CANNOT_TELL
 
 
-def _where_sent(box: Mailbox) -> list[str]:
-    sent = [each.name for each in box.folder.list() if "\\Sent" in each.flags]
+def _sent_folders(box: Mailbox) -> list[str]:
+    sent = [folder.name for folder in box.folder.list() if "\\Sent" in folder.flags]
     return [*sent, "INBOX"]
 
 
-def _lies_in(box: Mailbox, folder: str, own: str) -> bool:
+def _contains(box: Mailbox, folder: str, own: str) -> bool:
     box.folder.set(folder, readonly=True)
     return bool(box.uids(f'HEADER Message-ID "<{own}>"'))
 
 
 def _send(smtp: Smtp, letter: Sealed) -> None:
-    """Send a mail. Before the final dot nothing was sent; after it only the answer tells."""
+    """Send a mail. Until the final dot nothing is sent; then only the answer shows the result."""
     content = _dotted(letter.content)
     host = smtp.server.host
     try:
@@ -63,11 +63,11 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
         _to(smtp, letter.to)
         code, words = smtp.docmd("DATA")
         if code != 354:
-            raise _no(code, words)
+            raise _refusal(code, words)
         smtp.send(content)
     except (smtplib.SMTPException, http.HttpError, OSError) as error:
-        said = f"{host} closed the connection before it accepted the email: {error}"
-        raise ChannelError(said) from error
+        message = f"{host} closed the connection before it accepted the email: {error}"
+        raise ChannelError(message) from error
     # Outside the try: from the final dot on, an error no longer means that nothing was sent.
     _end(smtp)
 
@@ -82,7 +82,7 @@ def _end(smtp: Smtp) -> None:
             uncertain=True,
         ) from error
     if code != 250:
-        raise _no(code, words)
+        raise _refusal(code, words)
 
 
 def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
@@ -94,34 +94,35 @@ def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
             f"this one has {size / http.MEGABYTE:.0f}.",
             permanent=True,
         )
-    said = f"FROM:<{sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
-    if not (said + to).isascii():
+    argument = f"FROM:<{sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
+    if not (argument + to).isascii():
         if not smtp.has_extn("smtputf8"):
             message = f"{smtp.server.host} cannot send to the address {to}."
             raise ChannelError(message, permanent=True)
         smtp.command_encoding = "utf-8"
-        said += " SMTPUTF8"
-    code, words = smtp.docmd("MAIL", said)
+        argument += " SMTPUTF8"
+    code, words = smtp.docmd("MAIL", argument)
     if code != 250:
-        raise _no(code, words)
+        raise _refusal(code, words)
 
 
 def _to(smtp: Smtp, to: str) -> None:
     code, words = smtp.docmd("RCPT", f"TO:<{to}>")
     if code not in (250, 251):
-        raise _no(code, words)
+        raise _refusal(code, words)
 
 
-def _no(code: int, words: bytes) -> ChannelError:
+def _refusal(code: int, words: bytes) -> ChannelError:
     """Return the error of an answer: 5xx is permanent, anything else is temporary."""
-    said = told(code, words)
+    answer = answer_text(code, words)
     if 500 <= code < 600:
-        return ChannelError(f"The mail server refused it: {said}", permanent=True)
-    return ChannelError(f"The mail server asks to retry later: {said}", retry_after=COME_LATER)
+        return ChannelError(f"The mail server refused it: {answer}", permanent=True)
+    return ChannelError(f"The mail server asks to retry later: {answer}", retry_after=RETRY_SECONDS)
 
 
 def _dotted(content: bytes) -> bytes:
     """Prepare content for DATA: CRLF throughout, dots doubled, without the final dot."""
     content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
+    # A line with a single dot would end the mail.
     content = re.sub(rb"(?m)^\.", b"..", content)
     return content if content.endswith(b"\r\n") else content + b"\r\n"

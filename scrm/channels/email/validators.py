@@ -13,5 +13,5 @@ def takes_mail(address: str) -> None:
     try:
         sendable(address)
     except ValueError as error:
-        said = _("No email can be sent to this address: %(why)s.")
-        raise ValidationError(said % {"why": error}) from error
+        message = _("No email can be sent to this address: %(why)s.")
+        raise ValidationError(message % {"why": error}) from error

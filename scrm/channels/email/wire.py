@@ -1,4 +1,4 @@
-"""Connections to mail servers: through the guarded `scrm.net.http` and within a time limit."""
+"""IMAP and SMTP connections, made by the guarded `scrm.net.http` and with a time limit."""
 
 from __future__ import annotations
 
@@ -101,10 +101,7 @@ class _Imap(imaplib.IMAP4):
         self.sock.close()
 
     def encrypt(self) -> None:
-        """Start TLS.
-
-        What the server said before it is dropped, because anyone could have sent it.
-        """
+        """Start TLS; drop earlier answers, because anyone could have sent them."""
         status, _ = self._simple_command("STARTTLS")  # type: ignore[attr-defined]
         if status != "OK":
             raise MailError(f"{self.server.host} does not offer STARTTLS on this port.", "security")
@@ -138,11 +135,12 @@ class Mailbox(BaseMailBox):
 def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iterator[Mailbox]:
     """Log in to a mailbox and open a folder read-only."""
     where = server(credentials, "imap")
-    with _imap_words(where):
+    with _imap_errors(where):
         box = Mailbox(where, until)
         try:
             box.enter()
             if folder:
+                # Read-only: otherwise opening the folder would change the state of its mails.
                 box.folder.set(folder, readonly=True)
             yield box
         finally:
@@ -157,34 +155,34 @@ def _leave(box: Mailbox) -> None:
 
 
 @contextmanager
-def _imap_words(where: Server) -> Iterator[None]:
+def _imap_errors(where: Server) -> Iterator[None]:
     """Turn every error into a MailError with a message."""
     try:
         yield
     except MailboxLoginError as error:
-        raise _refused(where, _said(error)) from error
+        raise _refused(where, _server_message(error)) from error
     except MailboxFolderSelectError as error:
-        message = f"{where.host} does not have this folder: {_said(error)}"
+        message = f"{where.host} does not have this folder: {_server_message(error)}"
         raise MailError(message, "folder", permanent=True) from error
     except http.HttpError as error:
         raise MailError(error.message, "security" if error.kind == "tls" else "host") from error
     except (ImapToolsError, imaplib.IMAP4.error, OSError) as error:
-        said = f"{where.host} closed the connection: {str(error)[:300]}"
-        raise MailError(said, "host") from error
+        reason = f"{where.host} closed the connection: {str(error)[:300]}"
+        raise MailError(reason, "host") from error
 
 
-def _refused(where: Server, said: str) -> MailError:
+def _refused(where: Server, reason: str) -> MailError:
     """Return the error of a failed login: wrong credentials are permanent, a busy server is not."""
-    if "UNAVAILABLE" in said.upper() or "LIMIT" in said.upper():
-        return MailError(f"{where.host} rejects logins at the moment: {said}", "host")
-    message = f"{where.host} does not accept this user name and password: {said}"
+    if "UNAVAILABLE" in reason.upper() or "LIMIT" in reason.upper():
+        return MailError(f"{where.host} rejects logins at the moment: {reason}", "host")
+    message = f"{where.host} does not accept this user name and password: {reason}"
     return MailError(message, "password", permanent=True)
 
 
-def _said(error: ImapToolsError) -> str:
+def _server_message(error: ImapToolsError) -> str:
     """Return the server's own message."""
     words = getattr(error, "command_result", ("", [b""]))[1]
-    lines = [each.decode("utf-8", "replace") for each in words if isinstance(each, bytes)]
+    lines = [line.decode("utf-8", "replace") for line in words if isinstance(line, bytes)]
     return " ".join(lines)[:300] or "no reason given."
 
 
@@ -199,6 +197,7 @@ class Smtp(smtplib.SMTP):
         return _connect(self.server, self.until)
 
     def getreply(self) -> tuple[int, bytes]:
+        # Before smtplib opens its own stream, which has no time limit and no byte limit.
         if self.file is None and self.sock:
             self.file = http.stream(
                 self.sock, self.server.host, until=self.until, max_bytes=http.MEGABYTE
@@ -212,8 +211,8 @@ class Smtp(smtplib.SMTP):
         where = self.server
         code, words = self.connect(where.host, where.port)
         if code != 220:
-            said = f"{where.host} refuses the connection for now: {told(code, words)}"
-            raise MailError(said, "host")
+            reason = f"{where.host} refuses the connection for now: {answer_text(code, words)}"
+            raise MailError(reason, "host")
         self.ehlo_or_helo_if_needed()
         if where.security == "starttls":
             self._encrypt()
@@ -225,10 +224,10 @@ class Smtp(smtplib.SMTP):
     def _encrypt(self) -> None:
         code, words = self.docmd("STARTTLS")
         if code != 220 or self.sock is None:
-            message = f"{self.server.host} does not offer STARTTLS: {told(code, words)}"
+            message = f"{self.server.host} does not offer STARTTLS: {answer_text(code, words)}"
             raise MailError(message, "security")
         self.sock = http.secure(self.sock, self.server.host)
-        # Forget what was said before TLS: an attacker could have written it.
+        # Forget the answers from before TLS: an attacker could have written them.
         self.file = self.helo_resp = self.ehlo_resp = None
         self.esmtp_features, self.does_esmtp = {}, False
         self.ehlo_or_helo_if_needed()
@@ -251,7 +250,7 @@ def outbox(credentials: Credentials, *, until: float) -> Iterator[Smtp]:
     where = server(credentials, "smtp")
     smtp = Smtp(where, until)
     try:
-        with _smtp_words(where):
+        with _smtp_errors(where):
             smtp.enter()
         yield smtp
     finally:
@@ -262,23 +261,25 @@ def outbox(credentials: Credentials, *, until: float) -> Iterator[Smtp]:
 
 
 @contextmanager
-def _smtp_words(where: Server) -> Iterator[None]:
+def _smtp_errors(where: Server) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPAuthenticationError as error:
-        said = told(error.smtp_code, error.smtp_error)
+        reason = answer_text(error.smtp_code, error.smtp_error)
         if error.smtp_code < 500:
-            raise MailError(f"{where.host} rejects logins at the moment: {said}", "host") from error
-        message = f"{where.host} does not accept this user name and password: {said}"
+            raise MailError(
+                f"{where.host} rejects logins at the moment: {reason}", "host"
+            ) from error
+        message = f"{where.host} does not accept this user name and password: {reason}"
         raise MailError(message, "password", permanent=True) from error
     except http.HttpError as error:
         raise MailError(error.message, "security" if error.kind == "tls" else "host") from error
     except (smtplib.SMTPException, OSError) as error:
-        said = f"{where.host} closed the connection: {str(error)[:300]}"
-        raise MailError(said, "host") from error
+        reason = f"{where.host} closed the connection: {str(error)[:300]}"
+        raise MailError(reason, "host") from error
 
 
-def told(code: int, words: bytes | str) -> str:
+def answer_text(code: int, words: bytes | str) -> str:
     """Return a server's answer on one line."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return f"{code} {' '.join(text.split())}"[:400]
@@ -286,15 +287,15 @@ def told(code: int, words: bytes | str) -> str:
 
 def check(credentials: Credentials, *, seconds: float = 15.0) -> dict[Side, MailError]:
     """Log in to both servers; return the errors by side, empty if both work."""
-    wrong: dict[Side, MailError] = {}
+    errors: dict[Side, MailError] = {}
     try:
         with mailbox(credentials, until=time.monotonic() + seconds, folder="INBOX"):
             pass
     except MailError as error:
-        wrong["imap"] = error
+        errors["imap"] = error
     try:
         with outbox(credentials, until=time.monotonic() + seconds):
             pass
     except MailError as error:
-        wrong["smtp"] = error
-    return wrong
+        errors["smtp"] = error
+    return errors
