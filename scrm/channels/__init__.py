@@ -1,1 +1,1 @@
-"""Channels: what a channel is, and each kind. To add a kind: its package, a line in `registry`."""
+"""Channels, one package per kind. To add a kind, add its package and a line in `registry`."""

@@ -1,8 +1,9 @@
 """The interface between scrm and a network: frozen dataclasses, protocols, one error type.
 
-A channel listens (`Listener`), speaks (`Speaker`), or both. Neither sees a model: a fetch passes
-a `FetchRequest` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`. A channel
-whose accounts have a login has a `Connector`: it gets what an admin typed and returns `Connected`.
+A channel reads items (`Listener`), sends texts (`Speaker`), or both. Neither uses a model: a fetch
+passes a `FetchRequest` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`. A
+channel whose accounts have a login has a `Connector`: it gets what an admin typed and returns
+`Connected`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Json = Mapping[str, Any]
 
 
 class ChannelError(Exception):
-    """The network refused, failed, or did not answer. Carries what the caller has to decide.
+    """The network refused, failed, or did not answer. Contains what the caller needs to decide.
 
     message: one sentence in plain English for the source's health or the failed delivery.
     permanent: retrying unchanged cannot help (404, wrong password, text refused).
@@ -80,9 +81,10 @@ class Author:
 AUTOMATIC, BOUNCE, NOTICE = "automatic answer", "bounce", "delivery notice"
 """Kinds of items that no human wrote.
 
-An automatic answer is recorded but is no work. A bounce says that a message of ours was returned, a
-notice that it is late. Both are nobody's words: their `author` is the recipient it did not reach,
-`in_reply_to` is our own key, "" if unknown, and `text` is the reason that the other server gave.
+An automatic answer is recorded but opens no case. A bounce reports that a message of ours was
+returned, a notice that it is late. Their `author` is the recipient that was not reached,
+`in_reply_to` is the key of our message, "" if unknown, and `text` is the reason that the other
+server gave.
 """
 
 
@@ -97,14 +99,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing found. Strings lose NUL and lone surrogates here, and nowhere else.
+    """One item found on a network. NUL and lone surrogates are removed from its strings here.
 
     scope, key: identity; a second item with the same pair is the same item, whatever source found
     it. `scope` is the widest space in which `key` is unique.
     thread_key, in_reply_to: keys in the same scope; "" if there is no thread or parent.
     text: plain, extracted once; spans of hits are code-point offsets into `title` and `text`.
     html: already sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
-    occurred_at: aware, as the network says; may be None or absurd, never trusted for order alone.
+    occurred_at: aware, as the network states it; may be None or absurd, so never order by it alone.
     other_address: an address in the sender's name that is not the sender's own. Such an item joins
     no conversation and no case of another person, and staff are warned.
     """
@@ -152,8 +154,8 @@ class Batch:
     """The result of a fetch.
 
     cursor: JSON, opaque to all but the listener; stored with the items, in one transaction.
-    unchanged: the network said, or a hash showed, that nothing is new.
-    next_after: seconds the network asks us to wait, or None; 0 if more is waiting there.
+    unchanged: true if the network or a hash shows that nothing is new.
+    next_after: seconds the network asks us to wait, or None; 0 if it has more new items.
     """
 
     items: tuple[Item, ...] = ()
@@ -176,11 +178,11 @@ class Found:
 
 class Listener(Protocol):
     def listen(self, request: FetchRequest) -> Batch:
-        """Fetch what is new since `request.cursor`. Holds no transaction. Raises ChannelError."""
+        """Fetch the items since `request.cursor`, outside a transaction. Raises ChannelError."""
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return what can be listened to at an address that a user typed. Raises ChannelError."""
+        """Return what can be fetched at an address that a user typed. Raises ChannelError."""
         ...
 
 
@@ -191,7 +193,7 @@ class Outgoing:
     nonce: the idempotency key; made and stored before the first attempt, the same at each.
     destination: a profile key for one person, "" for the public.
     in_reply_to, thread_key: keys in the network's scope, "" for a new thread.
-    about: the title of what it answers. references: keys of all earlier items of the thread.
+    about: the title of the answered item. references: keys of all earlier items of the thread.
     """
 
     nonce: str
@@ -218,7 +220,7 @@ class Receipt:
 
 
 class Lookup(Enum):
-    """The answer of `Speaker.find` if it has no receipt."""
+    """The answer of `Speaker.find` if it cannot return a receipt."""
 
     ABSENT = "surely absent"
     CANNOT_TELL = "cannot tell"
@@ -236,35 +238,35 @@ class Speaker(Protocol):
         ...
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
-        """Send it, once. Raises ChannelError, `uncertain` if it may have been sent."""
+        """Send the text once. Raises ChannelError, with `uncertain` if it may have been sent."""
         ...
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Look up whether this was sent. Never sends anything. Raises ChannelError."""
+        """Look up whether this text was sent. Never sends anything. Raises ChannelError."""
         ...
 
 
 class Editor(Protocol):
-    """Changes what we posted to many.
+    """Corrects and removes published posts.
 
-    Both methods are idempotent, so that after an error they are simply retried. `receipt` is what
+    Both methods are idempotent, so that they can be retried after an error. `receipt` is what
     `send` returned for the original.
     """
 
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
-        """Replace the text that is there. Raises ChannelError."""
+        """Replace the text of the post. Raises ChannelError."""
         ...
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Take it down; success also if it is gone already. Raises ChannelError."""
+        """Remove the post; succeeds also if it no longer exists. Raises ChannelError."""
         ...
 
 
 class ConnectForm(forms.Form):
-    """What an admin types to connect an account. Its first field names the account.
+    """The form with which an admin connects an account. Its first field names the account.
 
-    Fields called `sender` and `signature` start with the organisation's own, if they exist.
-    known: the account that is connected again, or None. lines: fields that stand side by side.
+    Fields called `sender` and `signature` start with the values of the organisation.
+    known: the account that is connected again, or None. lines: fields shown side by side.
     """
 
     lines: ClassVar[tuple[tuple[str, ...], ...]] = ()
@@ -277,7 +279,7 @@ class ConnectForm(forms.Form):
             self.show(known)
 
     def show(self, known: Credentials) -> None:
-        """Fill in the stored settings of an account; never a secret that logs in."""
+        """Fill in the stored settings of an account, but never its password."""
 
     def rows(self) -> list[list[forms.BoundField]]:
         """Return all fields, line by line."""
@@ -289,7 +291,7 @@ class ConnectForm(forms.Form):
 class ConnectError(Exception):
     """The reasons why an account cannot be connected.
 
-    errors: pairs of a field of the form and a sentence; "" stands for the form's first field.
+    errors: pairs of a field of the form and a sentence; "" means the form's first field.
     """
 
     def __init__(self, *errors: tuple[str, str]) -> None:
@@ -299,9 +301,9 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connected(Credentials):
-    """An account to which the login works, with all that is saved of it.
+    """An account whose login works, with everything that is stored about it.
 
-    name: how staff see it. sources_to_open: address → name of each new source.
+    name: the name on screen. sources_to_open: address → name of each new source.
     """
 
     name: str = ""
@@ -310,19 +312,19 @@ class Connected(Credentials):
 
 class Connect(Protocol):
     def __call__(self, typed: Json, known: Credentials | None, *, test: bool) -> Connected:
-        """Log in with what was typed. Changes nothing there. Raises ConnectError.
+        """Log in with the typed settings. Changes nothing on the network. Raises ConnectError.
 
-        typed: the cleaned data of the form. known: as in the form. test: log in even if nothing
-        changed that a login would check.
+        typed: the cleaned data of the form. known: as in the form. test: log in even if no setting
+        of the login changed.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """How an account of a channel is connected.
+    """The part of a channel that connects an account.
 
-    label, title, about: the kind of account, the heading of its page, and what connecting does.
+    label: the kind of account. title: the heading of its page. about: what connecting does.
     """
 
     label: str | Promise
@@ -334,12 +336,12 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A kind of network. Without a speaker, staff send by themselves and record what they sent.
+    """A kind of network. Without a speaker, staff send outside scrm and record the text.
 
-    max_length: code points a text may have, or None. visibilities: those it can send with.
-    titles: whether a text may have a title that is shown there. carries: bytes of files that a text
-    may carry. own_ground: the network is our own place (our blog): it is one account, and every
-    author of a post that answers nothing is one of us.
+    max_length: code points a text may have, or None. visibilities: those that it can send.
+    titles: whether a text may have a title that the network shows. carries: the bytes of files that
+    may be sent with a text. own_ground: the network is our own site (our blog): it is one account,
+    and every post that is no answer is ours.
     connector: None if its accounts need no login.
     """
 
@@ -368,11 +370,11 @@ def bounded_key(key: str) -> str:
 
 
 def _make_storable(facts: Any) -> None:
-    for each in fields(facts):
-        value = getattr(facts, each.name)
+    for attribute in fields(facts):
+        value = getattr(facts, attribute.name)
         if isinstance(value, str):
             value = storable(value)
-            # The dataclass is frozen: this is how __post_init__ sets a field.
+            # The dataclass is frozen, so ordinary assignment would fail.
             object.__setattr__(
-                facts, each.name, bounded_key(value) if each.name in _KEYS else value
+                facts, attribute.name, bounded_key(value) if attribute.name in _KEYS else value
             )

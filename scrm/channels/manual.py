@@ -1,4 +1,4 @@
-"""Channel for phone, letter and conversations in person: staff talk and log it afterwards."""
+"""Channel for phone, letter and conversations in person: staff record them afterwards."""
 
 from scrm.channels.base import Channel
 

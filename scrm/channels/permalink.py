@@ -1,8 +1,9 @@
-"""Identities on a WordPress site, the same by feed and by REST. Pure; both channels share it.
+"""Keys of WordPress posts and comments, equal in feeds and REST answers. Pure.
 
 WordPress gives each post a guid that never changes (`https://blog.example/?p=5`, or the address
 that the post had when it was published), and each comment the guid of its post with `#comment-7`.
-Feeds and REST both show it. The scheme is left out, so that a move to https makes nothing new.
+Feeds and REST both contain it. Keys contain no scheme, so they stay the same when a site moves to
+https.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scrm.channels.base import bounded_key
 from scrm.net.addresses import ascii_host
 
 _LONGEST_SCOPE = 60
-"""No longer than an account's network: scope and network must be equal."""
+"""The length limit of an account's network: a scope must fit, because both must be equal."""
 _COMMENT = re.compile(r"#comment-([0-9]{1,18})\Z")
 _NUMBERED = {"p", "page_id", "attachment_id"}
 
@@ -79,10 +80,10 @@ def post_number(key: str) -> int | None:
 
 
 def place(guid: str, *, feed: str, by_wordpress: bool) -> Place | None:
-    """Return what a feed's guid names on the feed's own site; None if it is no WordPress guid.
+    """Return the post or comment that a feed's guid names; None if it is no WordPress guid.
 
-    Only on the host of `feed` (its address): otherwise a feed could claim the identities of another
-    site's posts, and those would then be taken for known.
+    The guid must be on the host of `feed` (its address): otherwise a feed could claim the keys of
+    another site's posts, and the real posts would then be skipped as known.
     """
     key = guid_key(guid)
     try:

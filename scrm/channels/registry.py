@@ -34,5 +34,5 @@ def connectors() -> dict[str, Connector]:
 
 
 def label(kind: str) -> str:
-    """Return the name of a channel on screen; a kind that no longer exists is its own name."""
+    """Return the name of a channel on screen; for a removed kind, the kind itself."""
     return channel(kind).label if kind in _KINDS else kind

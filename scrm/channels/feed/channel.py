@@ -1,4 +1,4 @@
-"""Channel for RSS and Atom: fetch a feed politely, and find the feeds of a site."""
+"""Channel for RSS and Atom: fetch a feed by conditional requests, find the feeds of a site."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ class FeedListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Make one conditional GET. The cursor holds the feed's address and validators.
 
-        `scope` stays what it was at the first fetch; otherwise a feed that moves would seem all
-        new.
+        `scope` never changes after the first fetch; otherwise every entry of a feed that moves
+        would be new.
         """
+        # After a change of the address, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
         response = _get(
             str(cursor.get("address") or request.address),
@@ -78,7 +79,7 @@ class FeedListener:
         facts = _read_feed(response)
         items = tuple(_items(facts, str(fresh["scope"])))
         unreadable = tuple(
-            UnreadableItem(_bytes(each["raw"]), each["reason"]) for each in facts["unreadable"]
+            UnreadableItem(_bytes(entry["raw"]), entry["reason"]) for entry in facts["unreadable"]
         )
         stay_away = _stay_away(response, facts["ttl"])
         return Batch(items, fresh, False, stay_away, unreadable, len(response.body))
@@ -86,7 +87,7 @@ class FeedListener:
     def discover(
         self,
         address: str,
-        credentials: Credentials | None = None,  # noqa: ARG002 - feeds know no accounts
+        credentials: Credentials | None = None,  # noqa: ARG002 - feeds have no accounts
     ) -> list[Found]:
         """Return the feed at an address, or up to three that the page there links to."""
         until = time.monotonic() + DISCOVER_SECONDS
@@ -132,7 +133,7 @@ def _conditions(cursor: Json) -> dict[str, str]:
 
 
 def _refuse(response: http.Response) -> None:
-    """Raise ChannelError with a message for an answer that holds no feed."""
+    """Raise ChannelError with a message for an answer without a feed."""
     status, url = response.status, response.url
     if status in (429, 503):
         what = "asks for fewer requests" if status == 429 else "is not available at the moment"
@@ -199,7 +200,7 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
 
 
 def _by_permalink(item: Item, *, by_wordpress: bool) -> Item:
-    """Give a WordPress site's entry the identity that its REST API gives it too."""
+    """Give an entry of a WordPress site the same key as the site's REST API."""
     feed = f"//{item.scope.removeprefix('feed:')}"
     place = permalink.place(item.key, feed=feed, by_wordpress=by_wordpress)
     if place is None:
@@ -223,7 +224,7 @@ def _bytes(raw: str) -> bytes:
 
 
 def _stay_away(response: http.Response, ttl_minutes: str = "") -> float | None:
-    """Return the seconds until the feed may be new, as its server says, or None."""
+    """Return the seconds for which the server asks not to fetch the feed again, or None."""
     max_age = _MAX_AGE.search(response.headers.get("cache-control", ""))
     asked = [float(max_age[1])] if max_age else []
     if re.fullmatch(r"[0-9]{1,6}", ttl_minutes):
@@ -255,9 +256,9 @@ def _first_answer(address: str, until: float) -> http.Response:
 
 
 def _asked(response: http.Response, address: str) -> str:
-    """Return the address for the next fetch: the one asked for.
+    """Return the requested address with its scheme, for the next fetches.
 
-    Only permanent moves are followed.
+    Temporary redirects do not change it.
     """
     if _SCHEME.match(address.strip()):
         return address.strip()
@@ -273,16 +274,16 @@ def _found(response: http.Response, address: str) -> Found:
 def _linked(page: http.Response, until: float) -> list[Found]:
     """Return the feeds that the page links to. Raises the last error if all of them fail."""
     found: list[Found] = []
-    trouble: ChannelError | None = None
+    last_error: ChannelError | None = None
     for address, _ in _parse("page", page)["links"][:_MAX_TRIED]:
         try:
             found.append(_try(address, until))
         except ChannelError as error:
-            trouble = error
+            last_error = error
         if len(found) == _MAX_FOUND:
             break
-    if trouble is not None and not found:
-        raise ChannelError(f"The page links to a feed, but: {trouble.message}") from trouble
+    if last_error is not None and not found:
+        raise ChannelError(f"The page links to a feed, but: {last_error.message}") from last_error
     return found
 
 

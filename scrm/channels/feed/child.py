@@ -1,9 +1,8 @@
-"""One limited child process that parses feeds, started on first use and kept.
+"""One child process with limits that parses feeds; it is started on first use and reused.
 
 A child takes 0.3 s to start, so it parses one feed after the other; a child that exceeds its CPU,
 memory or time is killed and the next feed gets a new one. It ends with this process, because its
-standard input closes. After a fork the child process drops its copies of the pipes for the same
-reason.
+standard input closes. For the same reason, a forked process closes its copies of the pipes.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class _Child:
         finally:
             watchdog.cancel()
         if not line.endswith(b"\n"):
-            # Reaped here: otherwise the next feed might still meet the dying child.
+            # Wait for its end: otherwise the next feed could be sent to the dying child.
             child.kill()
             child.wait()
         return line
@@ -66,8 +65,8 @@ class _Child:
             )
         return self.process
 
-    def let_go(self) -> None:
-        """After a fork: the child belongs to the parent; close only our copies of its pipes."""
+    def close_pipes_after_fork(self) -> None:
+        """Close our copies of the pipes: after a fork, the child belongs to the parent process."""
         process, self.process, self.lock = self.process, None, threading.Lock()
         if process is not None and process.stdin is not None and process.stdout is not None:
             # The raw file: closing the buffer would first write what the parent had begun to send.
@@ -77,13 +76,13 @@ class _Child:
 
 
 _own = _Child()
-os.register_at_fork(after_in_child=_own.let_go)
+os.register_at_fork(after_in_child=_own.close_pipes_after_fork)
 
 
 def parse(
     op: Literal["feed", "page"], body: bytes, *, base: str, content_type: str
 ) -> dict[str, Any]:
-    """Return what `parse_feed` or `parse_page` says about `body`. Raises ChannelError."""
+    """Return the result of `parse_feed` or `parse_page`. Raises ChannelError."""
     request = {
         "op": op,
         "length": len(body),

@@ -33,16 +33,16 @@ _REFERENCE = re.compile(rb"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
 _FEED_TYPES = {"application/rss+xml", "application/atom+xml"}
 _MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
 
-# feedparser resolves ids against the address of the feed, so that a feed that moves from http to
-# https would seem all new. This process does nothing else, so the set may be changed globally.
+# feedparser resolves ids against the address of the feed, so that every entry of a feed that moves
+# to https would be new. This process does nothing else, so the set may be changed globally.
 feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 _sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
 
 
 def _sync_short_author(self: Any, key: str = "author") -> None:
-    """Leave a long author as it is written, so that it does not cost the whole feed.
+    """Keep a long author as it is written.
 
-    feedparser looks for an address in an author with a pattern that takes quadratic time.
+    feedparser would search it for an address with a pattern that takes quadratic time.
     """
     if len(self._get_context().get(key) or "") <= _MAX_NAME:
         _sync_author(self, key)
@@ -137,7 +137,7 @@ def _maker(feed: Any) -> str:
 
 
 def _markup(detail: Any, parsed: Any) -> str:
-    """Return a text as HTML. Only Atom reliably declares plain text; RSS puts HTML anywhere."""
+    """Return a text as HTML. Only Atom declares plain text reliably; RSS may have HTML anywhere."""
     value = _text(detail.get("value"))[:_MAX_HTML]
     plain_text = detail.get("type") == "text/plain" and _text(parsed.version).startswith("atom")
     return escape(value) if plain_text else value
@@ -149,7 +149,7 @@ _MAIL_AND_NAME = re.compile(r"[^\s@]+@\S+ \((.+)\)$")
 def _author(entry: Any, parsed: Any) -> tuple[str, str]:
     """Return name and link of an entry's author.
 
-    The author of an Atom feed wrote all its entries.
+    In Atom, the author of the feed counts for entries without an author.
     """
     sources = [entry, parsed.feed] if _text(parsed.version).startswith("atom") else [entry]
     for source in sources:
@@ -251,8 +251,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["length"])
-        # A timer of the kernel that kills: no Python handler has to run, so C code cannot outlast
-        # it.
+        # The kernel's timer kills the process even inside C code: no Python handler has to run.
         signal.setitimer(signal.ITIMER_PROF, request["seconds"])
         answer = _answer(request, body)
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -1,4 +1,4 @@
-"""Channel for the sandbox: how scrm listens and speaks on its networks."""
+"""Channel for the sandbox: how scrm reads and writes on its networks."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ class SandboxSpeaker:
                 f"The text has {len(outgoing.text)} characters; {MAX_LENGTH} are the most.",
                 permanent=True,
             )
+        # In autocommit: the post must stay stored even if the answer is then lost.
         with wire() as cursor:
-            fault = _meet_fault(cursor, credentials.network, "send")
+            fault = _apply_fault(cursor, credentials.network, "send")
             post = publish(cursor, self._post(credentials, outgoing))
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
@@ -79,7 +80,7 @@ class SandboxSpeaker:
         if self.idempotence(credentials) == "none":
             return Lookup.CANNOT_TELL
         with wire() as cursor:
-            _meet_fault(cursor, credentials.network, "find")
+            _apply_fault(cursor, credentials.network, "find")
             clause = "WHERE nonce = %s AND nonce <> '' AND network = %s ORDER BY seq LIMIT 1"
             found = select(cursor, clause, [outgoing.nonce, credentials.network])
         return _receipt(found[0]) if found else Lookup.ABSENT
@@ -100,7 +101,6 @@ class SandboxSpeaker:
             parent_key=outgoing.in_reply_to,
             author_key=credentials.self_key,
             author_handle=handle,
-            # Not one transaction: the post must be stored even if the answer is then lost.
             author_name=credentials.config.get("name", handle),
             author_url="" if mail else f"{SITE}/@{handle}",
             title="" if credentials.network == MICROBLOG else outgoing.subject,
@@ -115,7 +115,7 @@ class SandboxEditor:
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
         title = "" if credentials.network == MICROBLOG else outgoing.subject
         with wire() as cursor:
-            fault = _meet_fault(cursor, credentials.network, "send")
+            fault = _apply_fault(cursor, credentials.network, "send")
             found = rewrite(cursor, receipt.scope, receipt.key, title, outgoing.text)
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
@@ -125,7 +125,7 @@ class SandboxEditor:
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
         with wire() as cursor:
-            fault = _meet_fault(cursor, credentials.network, "send")
+            fault = _apply_fault(cursor, credentials.network, "send")
             remove(cursor, receipt.scope, receipt.key)
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
@@ -135,7 +135,7 @@ class SandboxListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Return at most 500 items.
 
-        The last few are returned again each time: the caller dedupes.
+        The last few are returned again each time; the caller skips the known ones.
         """
         what, _, words = request.address.partition(":")
         network = _NETWORK.get(what)
@@ -146,7 +146,7 @@ class SandboxListener:
             raise ChannelError(f"“{what}” needs one of our accounts on {network}.", permanent=True)
         seen = int(request.cursor.get("seq", 0))
         with wire() as cursor:
-            fault = _meet_fault(cursor, network, "listen")
+            fault = _apply_fault(cursor, network, "listen")
             times = 2 if fault and fault.mode == "duplicate" else 1
             posts = select(
                 cursor,
@@ -161,15 +161,15 @@ class SandboxListener:
         return Batch(items=items, cursor=cursor_now, unchanged=not items, size=size)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return all that an account can hear, or without an account what is public.
+        """Return the addresses that an account can fetch; without an account, the public search.
 
-        A search comes first, as it was typed.
+        A typed search comes first.
         """
         network = credentials.network if credentials else MICROBLOG
-        offers = [each for each, at in _NETWORK.items() if at == network]
+        offers = [offer for offer, at in _NETWORK.items() if at == network]
         if credentials is None:
             offers = ["search"]
-        found = [Found(each, _TITLE[each], network) for each in offers]
+        found = [Found(offer, _TITLE[offer], network) for offer in offers]
         if address.startswith("search:") and "search" in offers:
             words = address.removeprefix("search:").strip()
             found.insert(0, Found(address, f"{_TITLE['search']} with: {words}", network))
@@ -240,8 +240,8 @@ def _kind(post: Post) -> str:
 
 
 def _raw(post: Post, *, ours: bool) -> bytes:
-    """Return the row as compact JSON; a nonce is shown only to its own author."""
-    facts = {each.attname: getattr(post, each.attname) for each in Post._meta.concrete_fields}
+    """Return the row as compact JSON; only the post's author gets the nonce."""
+    facts = {field.attname: getattr(post, field.attname) for field in Post._meta.concrete_fields}
     if not ours:
         del facts["nonce"]
     return json.dumps(facts, default=str, ensure_ascii=False, separators=(",", ":")).encode()
@@ -251,7 +251,7 @@ def _receipt(post: Post) -> Receipt:
     return Receipt(post.network, post.key, post.thread_key, url_of(post.network, post.key))
 
 
-def _meet_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
+def _apply_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
     """Apply the next waiting fault; return it if the caller has to act on it."""
     fault = take_fault(cursor, network, call)
     if fault and fault.mode == "down":

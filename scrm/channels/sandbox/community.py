@@ -1,4 +1,4 @@
-"""What the people of the sandbox do, on request of a test or the sample, or on their own."""
+"""Posts of the sandbox's people: those that a test or the sample asks for, and random ones."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ US = {MICROBLOG: "skywardair", MAIL: "care@skyward.example", BLOG: "skyward-blog
 
 MAX_PER_STEP = 5
 MAX_ANSWERS = 3
-"""How often one person answers us in one thread."""
+"""The number of answers that one person writes to us in one thread."""
 MAX_COMMENTS = 6
 _MAX_ECHOES = 4
-_PATIENCE = timedelta(minutes=1)
+_REPLY_DELAY = timedelta(minutes=1)
 _INTEREST = timedelta(days=2)
 
 _UNANSWERED = """
@@ -46,7 +46,7 @@ _UNANSWERED = """
         AND count(*) FILTER (WHERE nonce = '' AND parent_key <> '' AND to_key <> ALL(%s)) < %s)
     ORDER BY seq
 """
-"""The last post to a person in a thread, if it is ours."""
+"""Our posts that are the last one to a person in a thread."""
 _OPEN_STATEMENT = """
     WHERE network = %s AND parent_key = '' AND nonce <> '' AND created_at > %s AND created_at <= %s
       AND %s > (SELECT count(*) FROM sandbox_post reply WHERE reply.network = sandbox_post.network
@@ -102,9 +102,9 @@ def fail(
 ) -> None:
     """Make the next `times` calls fail: sends by default, fetches for "duplicate".
 
-    answer lost: stored, but the caller is not told. down, refused: nothing is stored. slow: works
-    after
-    `seconds`. duplicate: a fetch returns earlier items again, and each item twice.
+    answer lost: the post is stored, but the caller gets no confirmation. down, refused: nothing is
+    stored. slow: the call works after `seconds`. duplicate: a fetch returns earlier items again,
+    and each item twice.
     """
     call = call or ("listen" if mode == "duplicate" else "send")
     with wire() as cursor:
@@ -125,11 +125,11 @@ def reset() -> None:
 def step(now: datetime, rng: Random) -> list[str]:
     """Simulate about a minute; return the keys of the new posts, at most MAX_PER_STEP."""
     with wire() as cursor:
-        ways = rng.choices(list(_WAYS), list(_WAYS.values()), k=rng.choice((1, 1, 2)))
-        said = [way(cursor, now, rng) for way in ways]
-        said += _answer_back(cursor, now, rng)
-        said += _comment(cursor, now, rng)
-    return [each.key for each in said]
+        actions = rng.choices(list(_ACTIONS), list(_ACTIONS.values()), k=rng.choice((1, 1, 2)))
+        posts = [act(cursor, now, rng) for act in actions]
+        posts += _answer_back(cursor, now, rng)
+        posts += _comment(cursor, now, rng)
+    return [post.key for post in posts]
 
 
 def _author(
@@ -178,13 +178,13 @@ def _say(
     return publish(cursor, drafted)
 
 
-def _aloud(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+def _public_post(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     moods = (phrases.COMPLAINTS, phrases.PRAISE, phrases.QUESTIONS)
     mood = rng.choices(moods, (6, 2, 2))[0]
     return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), phrases.say(mood, rng))
 
 
-def _idly(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+def _small_talk(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     text = phrases.say(phrases.NOISE, rng)
     return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), text)
 
@@ -192,10 +192,12 @@ def _idly(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
 def _echo(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     lively = select(cursor, _LIVELY, [MICROBLOG, now - _INTEREST, _MAX_ECHOES])
     if not lively:
-        return _aloud(cursor, now, rng)
-    heard = rng.choice(lively)
-    who = rng.choice([each for each in CROWD if each.key != heard.author_key])
-    return _say(cursor, now, rng, MICROBLOG, who, phrases.say(phrases.ECHOES, rng), answers=heard)
+        return _public_post(cursor, now, rng)
+    original = rng.choice(lively)
+    who = rng.choice([person for person in CROWD if person.key != original.author_key])
+    return _say(
+        cursor, now, rng, MICROBLOG, who, phrases.say(phrases.ECHOES, rng), answers=original
+    )
 
 
 def _message(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
@@ -204,7 +206,7 @@ def _message(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
 
 
 def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
-    who = rng.choice([each for each in CROWD if each.mail])
+    who = rng.choice([person for person in CROWD if person.mail])
     # One draw fills both, so that subject and body name the same flight.
     title, body = phrases.fill("\n".join(rng.choice(phrases.MAILS)), rng).split("\n")
     text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
@@ -212,20 +214,20 @@ def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
 
 
 def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """Let some people answer us after a while; one in four never does."""
-    keys = [each.key for each in PEOPLE] + [each.mail for each in PEOPLE if each.mail]
-    values: list[Value] = [keys, now - _PATIENCE, now - _INTEREST, keys, MAX_ANSWERS]
+    """Let some people answer us after a while; one post in four is never answered."""
+    keys = [person.key for person in PEOPLE] + [person.mail for person in PEOPLE if person.mail]
+    values: list[Value] = [keys, now - _REPLY_DELAY, now - _INTEREST, keys, MAX_ANSWERS]
     answers = select(cursor, _UNANSWERED, values)
-    willing = [each for each in answers if crc32(each.key.encode()) % 4]
-    said = []
-    for ours in [each for each in willing if rng.random() < 0.4][:2]:
+    willing = [answer for answer in answers if crc32(answer.key.encode()) % 4]
+    posts = []
+    for ours in [answer for answer in willing if rng.random() < 0.4][:2]:
         who = persona(ours.to_key)
         assert who is not None
         moods = (phrases.THANKS, phrases.ANGER, phrases.FOLLOW_UPS)
         text = phrases.say(rng.choices(moods, (5, 3, 2))[0], rng)
         to = ours.author_key if ours.visibility == "private" else ""
-        said.append(_say(cursor, now, rng, ours.network, who, text, to=to, answers=ours))
-    return said
+        posts.append(_say(cursor, now, rng, ours.network, who, text, to=to, answers=ours))
+    return posts
 
 
 def _comment(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
@@ -238,9 +240,9 @@ def _comment(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
     return [_say(cursor, now, rng, BLOG, rng.choice(CROWD), text, answers=found[0])]
 
 
-_WAYS: dict[Callable[[CursorWrapper, datetime, Random], Post], int] = {
-    _aloud: 50,
-    _idly: 15,
+_ACTIONS: dict[Callable[[CursorWrapper, datetime, Random], Post], int] = {
+    _public_post: 50,
+    _small_talk: 15,
     _echo: 14,
     _message: 9,
     _mail: 12,

@@ -42,7 +42,7 @@ PEOPLE = (
     Persona("mairead_oc", "Máiréad O'Connor", 945, "mairead@oconnor.example"),
 )
 CROWD = PEOPLE[1:]
-"""Everybody but the film director, who speaks only in the story or when he answers."""
+"""All personas but the film director, who posts only in the story or as an answer to us."""
 
 _BY_KEY = {person.key: person for person in PEOPLE} | {p.mail: p for p in PEOPLE if p.mail}
 

@@ -1,4 +1,4 @@
-"""What people say in the sandbox: templates, and the words that fill them."""
+"""Templates of the texts in the sandbox, and the words that fill them."""
 
 from __future__ import annotations
 

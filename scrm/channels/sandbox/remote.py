@@ -1,4 +1,4 @@
-"""The remote side of the sandbox: what its networks store, and the only access to it."""
+"""The remote side of the sandbox: the only code that writes its posts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Mode = Literal["answer lost", "down", "refused", "slow", "duplicate"]
 
 Value = str | int | datetime | list[str]
 
-_COLUMNS = tuple(each.attname for each in Post._meta.concrete_fields)
+_COLUMNS = tuple(field.attname for field in Post._meta.concrete_fields)
 _NEW = tuple(name for name in _COLUMNS if name != "seq")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sandbox_post "  # noqa: S608 - the model's names
 _INSERT = (
@@ -32,6 +32,7 @@ _INSERT = (
     f"VALUES ({', '.join(['%s'] * len(_NEW))}) "
     "ON CONFLICT (network, key) DO NOTHING"
 )
+# SKIP LOCKED: two calls at the same time must take two different faults.
 _TAKE_FAULT = """
     UPDATE sandbox_fault SET remaining = remaining - 1 WHERE id = (
         SELECT id FROM sandbox_fault WHERE network = %s AND call = %s AND remaining > 0
@@ -44,7 +45,7 @@ _TAKE_FAULT = """
 def wire() -> Iterator[CursorWrapper]:
     """Open a separate connection for one call, in autocommit: a rollback of ours cannot undo it.
 
-    It is opened anew each time, so forks, threads and lost connections need no care.
+    A new connection for each call also works after a fork or a lost connection, and in threads.
     """
     connection = connections[DEFAULT_DB_ALIAS].copy()
     try:
@@ -82,7 +83,7 @@ def publish(cursor: CursorWrapper, post: Post) -> Post:
     """Store `post` in its thread; if its key exists already, return the stored one.
 
     A visibility of "" becomes what the recipient, the network or the parent implies.
-    Raises ChannelError (permanent) for what the network does not accept.
+    Raises ChannelError (permanent) if the network does not accept the post.
     """
     parent = by_key(cursor, post.network, post.parent_key)
     if post.parent_key and parent is None and post.network != MAIL:

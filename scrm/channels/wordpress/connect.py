@@ -1,4 +1,4 @@
-"""Connect a blog: its form; find it, log in, check what the user may do there."""
+"""Connect a blog: its form, the login, and the check of the user's rights."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class BlogForm(ConnectForm):
 
 
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:  # noqa: ARG001
-    """Find the blog and log in. The key is the one under which our own comments appear."""
+    """Find the blog and log in. `self_key` is the author of our own comments."""
     address, user, password = typed["address"], typed["user"].strip(), typed["password"].strip()
     try:
         api = find_api(address)
         index = Site(api).get("").row
     except ChannelError as error:
         raise ConnectError(("address", error.message)) from error
-    _offers_passwords(index, api)
+    _require_app_passwords(index, api)
     site = Site(api, user, password)
     me = _me(site)
     home = str(index.get("home") or index.get("url") or address)
@@ -78,10 +78,10 @@ def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Co
     )
 
 
-def _offers_passwords(index: dict[str, Any], api: str) -> None:
+def _require_app_passwords(index: dict[str, Any], api: str) -> None:
     """Raise ConnectError if the blog offers no application passwords.
 
-    Without https WordPress switches them off and does not list them.
+    Without https, WordPress switches application passwords off and does not list them.
     """
     offered = index.get("authentication")
     if not (isinstance(offered, dict) and offered.get("application-passwords")):
@@ -91,7 +91,7 @@ def _offers_passwords(index: dict[str, Any], api: str) -> None:
 
 
 def _me(site: Site) -> dict[str, Any]:
-    """Log in; return the user, who may do there what scrm does. Raises ConnectError."""
+    """Log in and return the user. Raises ConnectError if the user lacks a right that scrm needs."""
     try:
         answer = site.get("users/me", context="edit")
     except ChannelError as error:
@@ -101,8 +101,8 @@ def _me(site: Site) -> dict[str, Any]:
         me = answer.row
     except ChannelError as error:
         raise ConnectError(("user", error.message)) from error
-    able = me.get("capabilities") or {}
-    missing = [words for name, words in _NEEDED.items() if not able.get(name)]
+    rights = me.get("capabilities") or {}
+    missing = [words for name, words in _NEEDED.items() if not rights.get(name)]
     if missing:
         lacks = f"{me.get('name')} may not {' or '.join(missing)} there."
         raise ConnectError(("user", f"{lacks} Use a user with the editor role."))

@@ -1,8 +1,8 @@
-"""Listen to our blog: its comments, including held ones, and its posts.
+"""Read the comments of our blog, including held ones, and its posts.
 
-Comments are read from the newest down to where the last fetch began, in pages that overlap, so that
-a comment deleted meanwhile leaves no gap. A long way down is continued by the next fetch. The
-newest hundred are read each time, so that a comment approved late from the spam is still found.
+Comments are read from the newest down to the newest of the last fetch, in pages that overlap, so
+that a comment deleted meanwhile causes no gap. If there are too many pages, the next fetch reads
+the rest. The newest hundred are read each time, so that a comment moved out of the spam is found.
 """
 
 from __future__ import annotations
@@ -45,29 +45,29 @@ Row = dict[str, Any]
 class WordPressListener:
     def listen(self, request: FetchRequest) -> Batch:
         site = Site.of(request.credentials)
-        us = request.credentials or Credentials("")
-        comments, heard = _sweep(
+        account = request.credentials or Credentials("")
+        comments, comment_cursor = _sweep(
             lambda offset: _comments(site, offset), request.cursor.get("comments", {}), _number,
             COMMENTS,
         )  # fmt: skip
-        posts, changed = _sweep(
+        posts, post_cursor = _sweep(
             lambda offset: _posts(site, "modified", offset), request.cursor.get("posts", {}),
             _modified, POSTS,
         )  # fmt: skip
         posts += _posts(site, "date", 0)  # a scheduled post is published without being modified
         raw = json.dumps([comments, posts]).encode()
         mark = sha256(raw).hexdigest()
-        cursor = {"comments": heard, "posts": changed, "hash": mark}
+        cursor = {"comments": comment_cursor, "posts": post_cursor, "hash": mark}
         if mark == request.cursor.get("hash"):
             return Batch(cursor=cursor, unchanged=True)
         # An editor's login also reads posts that the public needs a password for.
         posts = [post for post in posts if not _needs_password(post)]
-        known = _Under.all(posts)
+        known = _CommentedPost.all(posts)
         known |= _parents(site, comments, known)
         items, unreadable = _read(
             [
-                *((post, lambda row: _post(row, us)) for post in posts),
-                *((row, lambda row: _comment(row, us, known)) for row in comments),
+                *((post, lambda row: _post(row, account)) for post in posts),
+                *((row, lambda row: _comment(row, account, known)) for row in comments),
             ]
         )
         return Batch(items, cursor, not items, None, unreadable, len(raw))
@@ -120,8 +120,8 @@ def _sweep(
 ) -> tuple[list[Row], dict[str, Any]]:
     """Return all rows from the newest down to `cursor["floor"]`, and the next cursor.
 
-    After `PAGES` pages it stops, and the next fetch continues at `offset`: rows that are added
-    meanwhile push the rest further down, and rows that are deleted are within the overlap.
+    It stops after `PAGES` pages, and the next fetch continues at `offset`. Rows added meanwhile
+    move the rest further down; rows deleted meanwhile are covered by the overlap.
     """
     floor, top = cursor.get("floor"), cursor.get("top")
     rows = page = page_at(0)
@@ -142,15 +142,15 @@ def _sweep(
 
 
 @dataclass(frozen=True, slots=True)
-class _Under:
+class _CommentedPost:
     """The post that a comment belongs to."""
 
     key: str
     title: str
 
     @classmethod
-    def all(cls, rows: Iterable[Row]) -> dict[int, _Under]:
-        """Return posts by number; a row without a guid is reported where it is read as an item."""
+    def all(cls, rows: Iterable[Row]) -> dict[int, _CommentedPost]:
+        """Return posts by number; `_read` reports a row without a guid."""
         found = {}
         for row in rows:
             guid = row.get("guid")
@@ -159,15 +159,17 @@ class _Under:
         return found
 
 
-def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> dict[int, _Under]:
-    """Load what the comments belong to and is not known yet: pages and other types too."""
+def _parents(
+    site: Site, comments: Iterable[Row], known: dict[int, _CommentedPost]
+) -> dict[int, _CommentedPost]:
+    """Load the posts, pages and other entries of the comments that are not in `known`."""
     wanted: dict[str, set[int]] = {}
     for row in comments:
         up = (row.get("_links") or {}).get("up") or [{}]
         route = _ROUTE.search(unquote(str(up[0].get("href", "")))[:_LONGEST_ROUTE])
         if route and int(route[2]) not in known:
             wanted.setdefault(route[1], set()).add(int(route[2]))
-    found: dict[int, _Under] = {}
+    found: dict[int, _CommentedPost] = {}
     for kind, numbers in sorted(wanted.items()):
         every = sorted(numbers)
         for start in range(0, len(every), 100):
@@ -176,14 +178,14 @@ def _parents(site: Site, comments: Iterable[Row], known: dict[int, _Under]) -> d
                 include=",".join(map(str, every[start : start + 100])), per_page=100,
                 status="any", context="edit", _fields="id,guid,link,title",
             )  # fmt: skip
-            found |= _Under.all(answer.rows if answer.ok else [])
+            found |= _CommentedPost.all(answer.rows if answer.ok else [])
     return found
 
 
 def _read(
     rows: Iterable[tuple[Row, Callable[[Row], Item]]],
 ) -> tuple[tuple[Item, ...], tuple[UnreadableItem, ...]]:
-    """Return items; a row that cannot be read (a plugin left something out) is quarantined."""
+    """Return items; a row with missing fields, for example because of a plugin, is unreadable."""
     items, unreadable = {}, []
     for row, read in rows:
         try:
@@ -197,13 +199,13 @@ def _read(
     return tuple(items.values()), tuple(unreadable)
 
 
-def _post(row: Row, us: Credentials) -> Item:
+def _post(row: Row, account: Credentials) -> Item:
     html = str(row["content"]["rendered"])
     key = guid_key(row["guid"]["rendered"])
     return Item(
-        scope=us.network,
+        scope=account.network,
         key=key,
-        author=Author(us.network, f"user-{int(row['author'])}"),
+        author=Author(account.network, f"user-{int(row['author'])}"),
         title=_title(row),
         text=plain(html),
         html=clean(html),
@@ -215,14 +217,14 @@ def _post(row: Row, us: Credentials) -> Item:
     )
 
 
-def _comment(row: Row, us: Credentials, known: dict[int, _Under]) -> Item:
+def _comment(row: Row, account: Credentials, known: dict[int, _CommentedPost]) -> Item:
     number, post, parent = int(row["id"]), int(row["post"]), int(row.get("parent") or 0)
-    home = guid_key(us.address).partition("?")[0].rstrip("/")
-    under = known.get(post) or _Under(f"{home}/?p={post}", "")
-    html, author = str(row["content"]["rendered"]), _author(row, us)
+    home = guid_key(account.address).partition("?")[0].rstrip("/")
+    under = known.get(post) or _CommentedPost(f"{home}/?p={post}", "")
+    html, author = str(row["content"]["rendered"]), _author(row, account)
     title = f"Comment on “{under.title}”" if under.title else "Comment"
     return Item(
-        scope=us.network,
+        scope=account.network,
         key=comment_key(under.key, number),
         author=author,
         title=f"{title} · {HELD}" if row["status"] == "hold" else title,
@@ -237,14 +239,14 @@ def _comment(row: Row, us: Credentials, known: dict[int, _Under]) -> Item:
     )
 
 
-def _author(row: Row, us: Credentials) -> Author:
+def _author(row: Row, account: Credentials) -> Author:
     """Return the author: a user of the site by number, a guest by address or else by name."""
     name = " ".join(plain(str(row.get("author_name") or "")).split())
     email = str(row.get("author_email") or "").strip().lower()
     user = int(row.get("author") or 0)
     key = f"user-{user}" if user else f"mail:{email}" if email else f"name:{name}"
     url = safe_url(str(row.get("author_url") or ""))
-    return Author(us.network, key, handle=email, name=name, url=url)
+    return Author(account.network, key, handle=email, name=name, url=url)
 
 
 def _title(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Client for the REST API of a WordPress site, with errors in plain words."""
+"""Client for the REST API of a WordPress site, with errors in plain English."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class Answer:
             gone = "it was deleted there" if "invalid_id" in self.code else words or "it is gone"
             raise ChannelError(f"{self.host} does not have it: {gone}.", permanent=True)
         if self.status == 403:
-            said = f": “{words}”" if words else ""
+            quoted = f": “{words}”" if words else ""
             raise ChannelError(
-                f"The user at {self.host} may not do this there{said} (403). Give that user the "
+                f"The user at {self.host} may not do this there{quoted} (403). Give that user the "
                 "role of an editor.",
                 permanent=True,
             )
@@ -135,10 +135,12 @@ class Site:
             )  # fmt: skip
         except http.HttpError as error:
             # Only before a connection exists is it certain that the change did not reach the site.
-            surely_not = error.kind in ("refused", "not found")
-            raise ChannelError(error.message, uncertain=changes and not surely_not) from error
-        asked, came = urlsplit(self.api), urlsplit(response.url)
-        if (came.scheme, came.netloc) != (asked.scheme, asked.netloc):
+            certainly_not_sent = error.kind in ("refused", "not found")
+            raise ChannelError(
+                error.message, uncertain=changes and not certainly_not_sent
+            ) from error
+        requested, answered = urlsplit(self.api), urlsplit(response.url)
+        if (answered.scheme, answered.netloc) != (requested.scheme, requested.netloc):
             raise _redirected(self.host, response.url)  # the password was not sent there
         return _answer(response, self.host, changes=changes)
 
@@ -152,7 +154,7 @@ class Site:
 def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
     """Return the JSON of an answer.
 
-    Raises ChannelError for what does not come from WordPress itself.
+    Raises ChannelError if the answer does not come from WordPress itself.
     """
     status, location = response.status, response.headers.get("location", "")
     if 300 <= status < 400:
@@ -161,11 +163,11 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
         raise _redirected(host, response.url)
     if status in (429, 503):
         what = "asks for less frequent requests" if status == 429 else "is down for maintenance"
-        raise ChannelError(f"{host} {what} ({status}).", retry_after=_wait(response))
+        raise ChannelError(f"{host} {what} ({status}).", retry_after=_retry_after(response))
     if status >= 500 and status != 501:
         raise ChannelError(f"{host} has a server error ({status}).", uncertain=changes)
     data = _json(response)
-    status = _meant(status, data)
+    status = _real_status(status, data)
     if status == 401:
         raise ChannelError(
             f"{host} does not accept this user name and application password (401). Make a new "
@@ -177,7 +179,7 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
     return Answer(host, status, data)
 
 
-def _meant(status: int, data: Any) -> int:
+def _real_status(status: int, data: Any) -> int:
     """Return the real status of an answer.
 
     If the login is missing, WordPress may answer 400 for a parameter and nest the 401 or 403
@@ -186,12 +188,12 @@ def _meant(status: int, data: Any) -> int:
     details = (data.get("data") or {}).get("details") if isinstance(data, dict) else None
     if status != 400 or not isinstance(details, dict):
         return status
-    told = [
-        (each.get("data") or {}).get("status")
-        for each in details.values()
-        if isinstance(each, dict)
+    statuses = [
+        (detail.get("data") or {}).get("status")
+        for detail in details.values()
+        if isinstance(detail, dict)
     ]
-    return next((each for each in told if each in (401, 403)), status)
+    return next((inner for inner in statuses if inner in (401, 403)), status)
 
 
 def _no_json(response: http.Response, host: str, *, changes: bool) -> ChannelError:
@@ -231,7 +233,7 @@ def _is_json(response: http.Response) -> bool:
 
 
 def _json(response: http.Response) -> Any:
-    """Return the data, or None if the body is no JSON."""
+    """Return the parsed body; None if it is not JSON."""
     text = response.body.decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     try:
         return json.loads(text)
@@ -239,7 +241,7 @@ def _json(response: http.Response) -> Any:
         return None
 
 
-def _wait(response: http.Response) -> float | None:
+def _retry_after(response: http.Response) -> float | None:
     value = response.headers.get("retry-after", "").strip()
     return min(float(value), _LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,9}", value) else None
 
@@ -247,17 +249,18 @@ def _wait(response: http.Response) -> float | None:
 def find_api(address: str) -> str:
     """Find the REST API of the site at `address`, starting at its page. Raises ChannelError."""
     last: ChannelError | None = None
-    for each in _schemes(address.strip()):
+    for url in _schemes(address.strip()):
         try:
-            response = http.fetch(each, headers={"Accept": "text/html,*/*"}, deadline=SECONDS / 2)
+            response = http.fetch(url, headers={"Accept": "text/html,*/*"}, deadline=SECONDS / 2)
         except http.HttpError as error:
+            # The first error counts: it is the one of https.
             last = last or ChannelError(error.message)
             continue
-        return _safely(_named(response) or _guessed(response))
+        return _encrypted_or_local(_linked_api(response) or _guessed_api(response))
     raise last or ChannelError("Enter the address of the blog.", permanent=True)
 
 
-def _safely(api: str) -> str:
+def _encrypted_or_local(api: str) -> str:
     """Return the address if a password may be sent there: by https, or on this machine."""
     where = urlsplit(api)
     if where.scheme == "https" or where.hostname in {"localhost", "127.0.0.1", "::1"}:
@@ -274,21 +277,21 @@ def _schemes(address: str) -> list[str]:
     return [f"https://{address}", f"http://{address}"] if address else []
 
 
-def _named(response: http.Response) -> str:
+def _linked_api(response: http.Response) -> str:
     """Return the address in the page's Link header or `<link>`; only on the page's own host."""
-    found = [each[1] for each in _LINK_HEADER.finditer(response.headers.get("link", ""))]
+    found = [link[1] for link in _LINK_HEADER.finditer(response.headers.get("link", ""))]
     page = response.body[:512_000].decode("utf-8", "replace")
     tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
     found += [unescape(href[1]) for tag in tags if (href := _HREF.search(tag))]
     here = urlsplit(response.url)
-    for each in found:
-        there = urlsplit(urljoin(response.url, each))
+    for link in found:
+        there = urlsplit(urljoin(response.url, link))
         if (there.scheme, there.netloc) == (here.scheme, here.netloc):
             return str(there.geturl())
     return ""
 
 
-def _guessed(response: http.Response) -> str:
+def _guessed_api(response: http.Response) -> str:
     """Try the two usual addresses, because some themes and plugins remove the link."""
     for place in ("./wp-json/", "./?rest_route=/"):
         api = urljoin(response.url, place)

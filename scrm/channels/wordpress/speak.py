@@ -1,8 +1,8 @@
-"""Publish on our blog: a post, an answer to a comment, a correction, a withdrawal.
+"""Publish, answer, correct and withdraw on our blog.
 
 A post is first saved as a draft, under an address made from the nonce, and then published. After a
 crash in between, the look-up finds the draft or the post, so nothing appears twice. An answer
-carries its nonce as its user agent, which only editors see.
+stores its nonce in the user agent field, which only editors see.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from scrm.text.clean import safe_url
 
 _FIELDS = "id,guid,link,slug,status"
 _ANY = "publish,future,draft,pending,private,trash"
-_OUT = {"publish", "private", "future", "trash"}
-"""A post in one of these states was published once, whatever happened to it since."""
+_PUBLISHED = {"publish", "private", "future", "trash"}
+"""The states of a post that was published, even if it was removed later."""
 _MAX_ANSWERS = 100
 _MAX_PAGES = 20
 
@@ -55,7 +55,7 @@ class WordPressSpeaker:
             row = _find_answer(site, outgoing)
             return _comment_receipt(credentials.network, outgoing, row) if row else Lookup.ABSENT
         row = _find_post(site, outgoing)
-        if row is None or row["status"] not in _OUT:
+        if row is None or row["status"] not in _PUBLISHED:
             return Lookup.ABSENT
         return _receipt(credentials.network, row)
 
@@ -85,6 +85,7 @@ class WordPressEditor:
         try:
             number = int(_post(site, receipt.key)["id"])
         except Gone:
+            # Withdrawn already: a repeated call must succeed.
             return
         answer = site.delete(f"posts/{number}")
         if answer.code == "rest_trash_not_supported":
@@ -110,7 +111,7 @@ def _publish(site: Site, network: str, outgoing: Outgoing) -> Receipt:
         }
         row = site.post("posts", facts).row
     published = site.post(f"posts/{row['id']}", {"status": "publish"}).row
-    if published.get("status") not in _OUT:
+    if published.get("status") not in _PUBLISHED:
         raise ChannelError(
             f"{site.host} keeps the post as “{published.get('status')}” and does not publish it: "
             "a plugin there holds posts. Publish it there, then mark it as sent.",
@@ -124,13 +125,13 @@ def _find_post(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
     rows = site.get(
         "posts", slug=f"{slug},{slug}__trashed", status=_ANY, context="edit", _fields=_FIELDS
     ).rows
-    return next((row for row in rows if row["status"] in _OUT), rows[0] if rows else None)
+    return next((row for row in rows if row["status"] in _PUBLISHED), rows[0] if rows else None)
 
 
 def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
-    """Answer under a comment that other people can see.
+    """Answer a post, or a comment that other people can see.
 
-    Otherwise nobody would understand the answer.
+    Below a hidden comment, readers would not understand the answer.
     """
     number, post = comment_number(outgoing.in_reply_to), 0
     if number is None:
@@ -171,7 +172,7 @@ def _open_comment(site: Site, number: int) -> int:
 
 
 def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
-    """Find our answer by the mark it carries, in whatever state it is."""
+    """Find our answer by its mark, whatever its state; None if there is none."""
     number = comment_number(outgoing.in_reply_to)
     for status in ("any", "trash"):
         for page in range(1, _MAX_PAGES + 1):
@@ -201,7 +202,7 @@ def _post(site: Site, key: str) -> dict[str, Any]:
         answer = site.get(f"posts/{number}", context="edit", _fields=_FIELDS)
         if answer.status != 404:
             return answer.row
-    else:  # written by someone else, its guid is a readable address
+    else:  # a post of another program: its guid is a readable address
         slug = urlsplit(key).path.rstrip("/").rpartition("/")[2]
         query = {"slug": f"{slug},{slug}__trashed", "status": _ANY, "context": "edit"}
         for row in site.get("posts", **query, _fields=_FIELDS).rows:

@@ -23,9 +23,9 @@ def as_html(text: str) -> str:
     lines = storable(text).replace("\r\n", "\n").replace("\r", "\n")
     paragraphs = re.split(r"\n[^\S\n]*\n\s*", lines.strip())
     return "\n".join(
-        f"<p>{'<br />'.join(_linked(line) for line in each.split(chr(10)))}</p>"
-        for each in paragraphs
-        if each.strip()
+        f"<p>{'<br />'.join(_linked(line) for line in paragraph.split(chr(10)))}</p>"
+        for paragraph in paragraphs
+        if paragraph.strip()
     )
 
 
@@ -35,7 +35,7 @@ def as_comment(text: str) -> str:
 
 
 def title_of(subject: str, text: str) -> str:
-    """Return the title as HTML: as given, else the first words."""
+    """Return the title as HTML: the subject, else the first words of the text."""
     title = " ".join(subject.split()) or _shortened(" ".join(text.split()), _MAX_TITLE)
     return _plain(storable(title))
 
@@ -54,7 +54,7 @@ def _linked(line: str) -> str:
     pieces, at = [], 0
     for found in _LINK.finditer(line):
         link = found[0].rstrip(_TRAILING)
-        if link.endswith("//"):  # only a scheme, nothing behind it
+        if link.endswith("//"):  # only a scheme without a host
             continue
         address = _plain(link).replace('"', "&quot;")
         pieces += [_plain(line[at : found.start()]), f'<a href="{address}">{address}</a>']
