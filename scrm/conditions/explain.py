@@ -1,4 +1,4 @@
-"""Explain a condition in plain English, and what decided for or against it. Pure."""
+"""Explain a condition in plain English, and why it holds or not. Pure."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from scrm.text.fold import places
 MAX_SHOWN = 60
 
 
-def _asked(leaf: Leaf, *, quotes: bool = False) -> str:
-    """Return what a leaf wants of its field, without the label: "at least 10,000".
+def _requirement(leaf: Leaf, *, quotes: bool = False) -> str:
+    """Return the requirement of a leaf without its label: "at least 10,000".
 
-    quotes: also around choices and members of sets; text has them always.
+    quotes: quote choices and members of sets as well; text is always quoted.
     """
     value, quotes = leaf.value, quotes or leaf.field.type == "text"
     if isinstance(value, bool):
         return ""
     if isinstance(value, tuple):
-        quoted = tuple(f"“{each}”" for each in value) if quotes else value
+        quoted = tuple(f"“{item}”" for item in value) if quotes else value
         return listed(quoted, "and" if leaf.op == "has all" else "or")
     if isinstance(value, str):
         return f"“{value}”" if quotes else value
@@ -43,8 +43,10 @@ def sentence(condition: Condition) -> str:
     if not condition.members:
         return "always" if condition.kind != "any" else "never"
     parts = [
-        f"({sentence(each)})" if isinstance(each, Group) and each.kind != "none" else sentence(each)
-        for each in condition.members
+        f"({sentence(member)})"
+        if isinstance(member, Group) and member.kind != "none"
+        else sentence(member)
+        for member in condition.members
     ]
     if condition.kind == "none":
         return f"not ({' or '.join(parts)})"
@@ -52,7 +54,7 @@ def sentence(condition: Condition) -> str:
 
 
 def _leaf_sentence(leaf: Leaf) -> str:
-    label, asked = leaf.field.label, _asked(leaf)
+    label, asked = leaf.field.label, _requirement(leaf)
     if leaf.field.type == "bool":
         return label if leaf.value else f"not {label}"
     if leaf.field.type == "number":
@@ -63,11 +65,11 @@ def _leaf_sentence(leaf: Leaf) -> str:
 
 
 def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
-    """Return what a leaf found: "reach is 320 (rule needs at least 10,000)"; "topic is Brand".
+    """Compare a fact with a leaf: "reach is 320 (rule needs at least 10,000)"; "topic is Brand".
 
     wanted: whether the rule needs the leaf to hold; False under a `none`.
     """
-    fact, label, asked = fact_of(leaf, facts), leaf.field.label, _asked(leaf)
+    fact, label, asked = fact_of(leaf, facts), leaf.field.label, _requirement(leaf)
     met = question(leaf)(facts) != (leaf.op in POSITIVE)
     needed = wanted != (leaf.op in POSITIVE)
     if fact is None:
@@ -78,7 +80,7 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
     if leaf.field.type == "number":
         return f"{label} is {fact:,}" + (f", {asked}" if met else _needs(leaf, needed=needed))
     if "contain" in leaf.op:
-        named = [each for each, _span in hits(leaf, facts)]
+        named = [hit for hit, _span in hits(leaf, facts)]
         shown = listed(tuple(dict.fromkeys(named)), "and") if met and named else asked
         return f"{label} {'contains' if met else 'does not contain'} {shown}"
     found = _found(leaf, fact, met)
@@ -86,13 +88,13 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
 
 
 def _needs(leaf: Leaf, *, needed: bool) -> str:
-    """What a leaf asks for and did not find: needed by the rule, or just not the case."""
-    asked = _asked(leaf, quotes=True)
+    """Return the unmet requirement of a leaf. needed: whether the rule needs it."""
+    asked = _requirement(leaf, quotes=True)
     return f" (rule needs {asked})" if needed else f", not {asked}"
 
 
 def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
-    """Return the words that a leaf found, each quoted as asked, with its place in the fact.
+    """Return the words that a leaf found, quoted as in the rule, with their places in the fact.
 
     Places are code-point offsets, ends exclusive. Empty for leaves that do not look for words.
     """
@@ -100,7 +102,7 @@ def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
     if leaf.op not in ("contains", "contains any") or fact is None:
         return []
     asked = leaf.value if isinstance(leaf.value, tuple) else (str(leaf.value),)
-    return [(f"“{each}”", span) for each in asked for span in places(fact, each)]
+    return [(f"“{phrase}”", span) for phrase in asked for span in places(fact, phrase)]
 
 
 def _found(leaf: Leaf, fact: Any, met: bool) -> str:
@@ -110,8 +112,8 @@ def _found(leaf: Leaf, fact: Any, met: bool) -> str:
             f"“{shown}”" if leaf.field.type == "text" or (shown and not met) else shown or "blank"
         )
     asked = leaf.value if isinstance(leaf.value, tuple) else ()
-    named = [each for each in asked if each in fact] if met else sorted(map(str, fact))
-    return listed(tuple(named if met else (f"“{each}”" for each in named)), "and") or "empty"
+    named = [choice for choice in asked if choice in fact] if met else sorted(map(str, fact))
+    return listed(tuple(named if met else (f"“{choice}”" for choice in named)), "and") or "empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Explanation:
     """Why a condition holds or not.
 
     leaves: the leaves that decided, in order. If the condition does not hold, the first one is the
-      reason to show: it failed or, under a `none`, it held. sentence: what these leaves found.
+      reason to show: it failed or, under a `none`, it held. sentence: the facts of these leaves.
     """
 
     holds: bool
@@ -128,14 +130,14 @@ class Explanation:
 
     @property
     def leaf(self) -> Leaf | None:
-        """The first leaf that decided against the condition; None if it holds."""
+        """Return the first leaf that decided against the condition; None if it holds."""
         return None if self.holds or not self.leaves else self.leaves[0]
 
 
 def explain(condition: Condition, facts: Facts, *, wanted: bool = True) -> Explanation:
     """Explain a condition. `explain(c, facts).holds` always equals `compile(c)(facts)`.
 
-    wanted: False for what stands under a `none`, so that its sentence names no need of the rule.
+    wanted: False under a `none`, so that the sentence does not say what the rule needs.
     """
     if isinstance(condition, Leaf):
         found_words = _finding(condition, facts, wanted=wanted)
@@ -148,7 +150,7 @@ def explain(condition: Condition, facts: Facts, *, wanted: bool = True) -> Expla
             return found[-1]
     if condition.kind == "all":
         return _together(True, found)
-    held = [one for one in found if one.holds]
+    held = [explanation for explanation in found if explanation.holds]
     if condition.kind == "any":
         return _together(True, held) if held else _none_of(found)
     if not held:
@@ -157,8 +159,8 @@ def explain(condition: Condition, facts: Facts, *, wanted: bool = True) -> Expla
 
 
 def _together(holds: bool, found: list[Explanation]) -> Explanation:
-    leaves = tuple(leaf for each in found for leaf in each.leaves)
-    return Explanation(holds, leaves, " and ".join(each.sentence for each in found))
+    leaves = tuple(leaf for explanation in found for leaf in explanation.leaves)
+    return Explanation(holds, leaves, " and ".join(explanation.sentence for explanation in found))
 
 
 def _none_of(found: list[Explanation]) -> Explanation:

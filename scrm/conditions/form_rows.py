@@ -32,7 +32,7 @@ _LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
 
 @dataclass(slots=True)
 class Row:
-    """One row as typed. group: the JSON of a nested group. said: that group in words."""
+    """One row as typed. group: the JSON of a nested group. said: the group in English."""
 
     field: str = ""
     op: str = ""
@@ -46,7 +46,7 @@ class Row:
 class Rows:
     """All rows with what the page needs to render them.
 
-    errors: those that belong to no single row.
+    errors: errors of the whole condition.
     """
 
     schema: Schema
@@ -62,19 +62,19 @@ class Rows:
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        return [(name, each.label) for name, each in self.schema.items()]
+        return [(name, field.label) for name, field in self.schema.items()]
 
     @property
     def operators(self) -> list[tuple[str, str]]:
-        """Each operator of these fields with its words on screen."""
-        types = {each.type for each in self.schema.values()}
+        """Return the operators of these fields, each with its label on screen."""
+        types = {field.type for field in self.schema.values()}
         named = [op for type in OPERATORS if type in types for op in OPERATORS[type]]
         return [(op, OPERATOR_LABELS.get(op, op)) for op in dict.fromkeys(named)]
 
     @property
     def values(self) -> list[str]:
-        """The values of all fields with a closed list, as suggestions."""
-        closed = [value for each in self.schema.values() for value in each.choices]
+        """Return the allowed values of all fields, as suggestions."""
+        closed = [value for field in self.schema.values() for value in field.choices]
         return list(dict.fromkeys([*closed, "yes", "no"]))
 
     def say(self, errors: ConditionErrors) -> None:
@@ -110,10 +110,10 @@ def _posted(data: Mapping[str, str], place: int, schema: Schema) -> Row:
         return data.get(f"cond-{place}-{part}", "").strip()
 
     group = "" if typed("drop") else typed("group")
-    return Row(typed("field"), typed("op"), typed("value"), group, _said(group, schema))
+    return Row(typed("field"), typed("op"), typed("value"), group, _group_sentence(group, schema))
 
 
-def _said(group: str, schema: Schema) -> str:
+def _group_sentence(group: str, schema: Schema) -> str:
     try:
         return sentence(parse(json.loads(group), schema)) if group else ""
     except (ValueError, RecursionError, ConditionErrors):
@@ -158,11 +158,11 @@ def _row(member: object, schema: Schema) -> Row:
     if isinstance(member, dict) and "field" in member:
         return Row(str(member["field"]), str(member["op"]), _typed(member["value"]))
     group = json.dumps(member, ensure_ascii=False)
-    return Row(group=group, said=_said(group, schema))
+    return Row(group=group, said=_group_sentence(group, schema))
 
 
 def _typed(value: object) -> str:
-    """Return a value as a person types it."""
+    """Return a value as a user types it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

@@ -39,7 +39,7 @@ OPERATOR_LABELS = {
     "has all": "has all of",
     "has none": "has none of",
 }
-"""Operator → its words on screen, where they differ from the stored ones."""
+"""Operator → its label on screen, where the label differs from the stored operator."""
 POSITIVE = {"is not": "is", "does not contain": "contains", "has none": "has any"}
 _LISTED = {"is one of", "has any", "has all", "has none", "contains any"}
 _KINDS: tuple[Literal["all", "any", "none"], ...] = ("all", "any", "none")
@@ -95,7 +95,7 @@ def _line(text: str) -> str:
     return " ".join(fold(text).split())
 
 
-def _reads(value: str) -> Callable[[Any], bool]:
+def _equals(value: str) -> Callable[[Any], bool]:
     wanted = _line(value)
     return lambda fact: _line(fact) == wanted
 
@@ -115,13 +115,13 @@ def _contains_any(values: tuple[str, ...]) -> Callable[[Any], bool]:
 
 
 _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] = {
-    ("text", "is"): _reads,
+    ("text", "is"): _equals,
     ("text", "contains"): _contains,
     ("text", "contains any"): _contains_any,
     ("choice", "is"): lambda value: lambda fact: fact == value,
     ("choice", "is one of"): lambda value: lambda fact: fact in value,
     ("set", "has any"): lambda value: lambda fact: not fact.isdisjoint(value),
-    ("set", "has all"): lambda value: lambda fact: all(each in fact for each in value),
+    ("set", "has all"): lambda value: lambda fact: all(member in fact for member in value),
     ("number", "at least"): lambda value: lambda fact: fact >= value,
     ("number", "at most"): lambda value: lambda fact: fact <= value,
     ("bool", "is"): lambda value: lambda fact: fact is value,
@@ -202,7 +202,7 @@ class _Reader:
         if isinstance(data, dict) and any(kind in data for kind in _KINDS):
             return self.group(data, path)
         self.leaves += 1
-        # Stop at once: a huge condition must not cost more time.
+        # Stop at once: a huge condition must not take more time.
         if self.leaves > MAX_LEAVES:
             self.wrong(path, f"A rule can have at most {MAX_LEAVES} conditions. Split it in two.")
             raise ConditionErrors(tuple(self.errors))
@@ -223,7 +223,7 @@ class _Reader:
             self.leaves += 1
             return self.wrong(inside, "This group is empty. Add a condition or remove the group.")
         read = [self.read(member, (*inside, place)) for place, member in enumerate(members)]
-        return Group(kind, tuple(each for each in read if each is not None))
+        return Group(kind, tuple(member for member in read if member is not None))
 
     def leaf(self, data: dict[str, object], path: Path) -> Condition | None:
         if data.keys() != {"field", "op", "value"}:
@@ -236,7 +236,9 @@ class _Reader:
                 f"There is no field {_quoted(name)}. Choose a field from the list.",
             )
         if not isinstance(op, str) or op not in OPERATORS[field.type]:
-            known = _choices(OPERATOR_LABELS.get(each, each) for each in OPERATORS[field.type])
+            known = _choices(
+                OPERATOR_LABELS.get(operator, operator) for operator in OPERATORS[field.type]
+            )
             return self.wrong((*path, "op"), f"Use {known} with {field.label.capitalize()}.")
         before, value = len(self.errors), cast(Any, data["value"])
         if field.type == "bool":
@@ -266,8 +268,8 @@ class _Reader:
         if len(value) > MAX_LEAVES:
             self.wrong(path, f"Enter at most {MAX_LEAVES} values.")
             return ()
-        for place, each in enumerate(value):
-            self.string(each, field, (*path, place))
+        for place, item in enumerate(value):
+            self.string(item, field, (*path, place))
         return tuple(value)
 
     def string(self, value: object, field: Field, path: Path) -> None:
@@ -289,7 +291,7 @@ def _quoted(value: object) -> str:
 
 
 def _choices(values: Iterable[str]) -> str:
-    """Values to choose from: “has any of”, “has all of” or “has none of”."""
+    """Join values as alternatives: “has any of”, “has all of” or “has none of”."""
     *first, last = (f"“{value}”" for value in values)
     return f"{', '.join(first)} or {last}" if first else last
 

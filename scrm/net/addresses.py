@@ -1,7 +1,7 @@
 """Parse web addresses and domain names, and tell which networks are not the public Internet.
 
-`ipaddress.is_global` is no help: it takes multicast, NAT64 of a metadata service and 6to4 of
-loopback for global.
+`ipaddress.is_global` is not used: it treats multicast, NAT64 of a metadata service and 6to4 of
+loopback as global.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 class HttpError(Exception):
-    """Nothing usable came back. `message` is a plain sentence, `kind` the kind of error."""
+    """A request failed. `message` is a plain sentence, `kind` the kind of error."""
 
     def __init__(self, message: str, kind: Kind) -> None:
         super().__init__(message)
@@ -152,8 +152,8 @@ def domain_to_ascii(name: str) -> str:
     """Return a domain name in A-labels and lower case: its one form on the network and in keys.
 
     By UTS 46 without transitional processing and IDNA 2008. Python's own `idna` codec is IDNA 2003:
-    it turns straße.test into strasse.test, which belongs to someone else. A label that is ASCII
-    already stays, so that `my_host` works. UTS 46 maps signs such as a full-width comma to ASCII,
+    it turns straße.test into strasse.test, which belongs to someone else. An ASCII label
+    stays unchanged, so that `my_host` works. UTS 46 maps signs such as a full-width comma to ASCII,
     so the result is checked, not the input. Raises ValueError.
     """
     found = name.lower() if name.isascii() else _a_labels(name)
@@ -165,7 +165,9 @@ def domain_to_ascii(name: str) -> str:
 def _a_labels(name: str) -> str:
     try:
         labels = idna.uts46_remap(name, std3_rules=False).split(".")
-        found = ".".join(each if each.isascii() else idna.alabel(each).decode() for each in labels)
+        found = ".".join(
+            label if label.isascii() else idna.alabel(label).decode() for label in labels
+        )
     except idna.IDNAError as error:
         raise ValueError(f"“{name[:100]}” is not a valid domain name") from error
     if len(found) > _LONGEST_DOMAIN:
@@ -174,12 +176,12 @@ def _a_labels(name: str) -> str:
 
 
 def domain_to_unicode(name: str) -> str:
-    """Return a domain name in the form that people read.
+    """Return a domain name in Unicode, for display.
 
     A label stays encoded if it is no valid A-label, or if its scripts are mixed so that it could
     look like another name.
     """
-    return ".".join(_readable_label(each) for each in name.split("."))
+    return ".".join(_readable_label(label) for label in name.split("."))
 
 
 def _readable_label(label: str) -> str:
@@ -193,6 +195,6 @@ def _readable_label(label: str) -> str:
 
 
 def _is_one_script(label: str) -> bool:
-    """Whether its letters are of one script, or of scripts that one language writes together."""
+    """Whether a label uses one script, or scripts that one language writes together."""
     scripts = {unicodedata.name(sign, "?").split()[0] for sign in label if sign.isalpha()}
     return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)

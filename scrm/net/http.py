@@ -1,8 +1,8 @@
-"""The only way out: every request and every mail connection of scrm goes through this module.
+"""The only module that opens HTTP and mail connections to other servers.
 
-The address is checked when the connection is made, and the connection goes to the checked address:
-a name that changes its answer between two look-ups gains nothing. To reach a private network, an
-administrator allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
+The address is checked when the connection is made, and the connection goes to the checked address,
+so that a name that resolves differently at the second look-up cannot bypass the check. To reach a
+private network, an administrator allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ MEGABYTE = 1024 * 1024
 MAX_BYTES = 10 * MEGABYTE
 MAX_HEADER_BYTES = 64 * 1024
 SECONDS = 30.0
-"""Seconds that a whole exchange may take, from the look-up of the name to the last byte."""
+"""The time limit of a whole exchange, from the look-up of the name to the last byte."""
 
 allow: tuple[Network, ...] = networks(os.environ.get("SCRM_ALLOW_CIDRS", ""))
-"""Networks that may be reached although they are private or reserved."""
+"""Private or reserved networks that requests may reach."""
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PERMANENT = {301, 308}
@@ -74,7 +74,8 @@ def fetch(
 ) -> Response:
     """Request `url`, follow redirects (GET and HEAD only), read the whole answer.
 
-    `deadline` is in seconds and covers everything. Any status is an answer. Raises HttpError.
+    deadline: seconds for the whole exchange. An answer with an error status is returned as well.
+    Raises HttpError if there is no usable answer.
     """
     until = time.monotonic() + deadline
     target, sent = Target.of(url), dict(headers or {})
@@ -105,8 +106,7 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
         try:
             # Share the time: one dead address must not use up that of the others.
             sock.settimeout(_left(until, host) / (len(found) - tried))
-            # Connects to the checked address, not to the name: a second look-up could give another
-            # one.
+            # The checked address, not the name: a second look-up could return another one.
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_left(until, host))
@@ -183,8 +183,9 @@ def _allowed(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _resolve(host: str, port: int, until: float) -> list[tuple[int, Any]]:
-    """Look `host` up, in a thread because the system's resolver knows no deadline."""
+    """Look `host` up, in a thread because the system's resolver has no time limit."""
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
+    # A daemon: a look-up that hangs must not keep the process alive.
     threading.Thread(target=_look_up, args=(host, port, answers), daemon=True).start()
     try:
         answer = answers.get(timeout=_left(until, host))
@@ -234,9 +235,9 @@ def _exchange(
 
 
 def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
-    """Return the body.
+    """Return the decompressed body.
 
-    It is decompressed piece by piece, so that a small bomb cannot grow large.
+    Piece by piece, so that a small compressed body cannot fill the memory.
     """
     content = bytearray()
     while piece := answer.read(64 * 1024, decode_content=True):
@@ -286,6 +287,7 @@ class _CappedReply(http.client.HTTPResponse):
         self, host: str, until: float, max_bytes: int, sock: socket.socket, **options: Any
     ) -> None:
         super().__init__(sock, **options)
+        # Replaces the stream that http.client opened, which has no limits.
         self.fp.close()
         self._capped = _Capped(sock, host, until)
         self._max_bytes = max_bytes

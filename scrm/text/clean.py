@@ -8,7 +8,7 @@ from html import unescape
 import nh3
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# No pattern here may look past the next "<": a page of "<br<br<br" made that quadratic.
+# No pattern here may look past the next "<": on "<br<br<br" that takes quadratic time.
 _BLOCK = re.compile(
     r"(?i)</?(?:br|hr|p|div|li|t[dhr]|h[1-6]|blockquote|pre|ul|ol|dl|dt|dd|table|section|article)"
     r"\b[^<>]*>"

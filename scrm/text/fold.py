@@ -83,7 +83,7 @@ def places(text: str, words: str, *, whole: bool = False) -> list[tuple[int, int
 
     Offsets are in code points, ends exclusive.
     """
-    found = [each.span() for each in beginning(words, whole=whole).finditer(fold(text))]
+    found = [match.span() for match in beginning(words, whole=whole).finditer(fold(text))]
     found = [(start, end) for start, end in found if start < end]
     if text.isascii() or not found:
         return found
