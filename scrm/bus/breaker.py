@@ -1,6 +1,6 @@
 """Circuit breaker for Redis: after a failure, skip it for 5 seconds.
 
-Messages to Redis are only hints and may be lost; users must not wait for them.
+Messages to Redis only speed up work and may be lost; users must not wait for them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ REST_SECONDS = 5.0
 
 
 class Patience:
-    """Remembers a failure; while `is_over` is true, callers must not try Redis again."""
+    """Remembers a failure of Redis. While `is_over` is true, callers must not use Redis."""
 
     def __init__(self) -> None:
         self._until = 0.0

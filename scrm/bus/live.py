@@ -1,4 +1,4 @@
-"""The live bus. Events are hints that carry ids, never text: pages fetch what changed.
+"""The live bus. Events contain ids, never text: a page then fetches the changed rows.
 
 `publish` sends on commit, from any process; `stream` is the event stream that a browser holds open.
 One Redis subscription per process serves all its browsers. The stream trusts a short-lived token
@@ -33,9 +33,9 @@ TOKEN_SECONDS = 3600
 BEAT_SECONDS = 20
 BEAT = b"event: beat\ndata: 0\n\n"
 STREAMS_OF_ONE = 30
-"""Open streams that one user may have in a process: one a browser, or one a tab without HTTPS."""
+"""Open streams of one user in a process: one per browser, or one per tab without HTTPS."""
 _WAITING = 100
-"""Events that may wait for a slow browser; more than that drop the oldest, which are only hints."""
+"""The number of events that may wait for a slow browser; above it, the oldest are dropped."""
 
 
 @cache
@@ -68,7 +68,7 @@ def token(topics: Iterable[str]) -> str:
 class _Line:
     """One open stream.
 
-    It needs no task while it is idle; events that arrive together leave together.
+    An idle stream has no task. Events that arrive together are sent together.
     """
 
     __slots__ = ("_send", "sending", "topics", "waiting")
@@ -81,14 +81,16 @@ class _Line:
 
     def tell(self, body: bytes) -> None:
         self.waiting.append(body)
+        # A browser that reads nothing must not fill the memory.
         del self.waiting[:-_WAITING]
         # One sender per stream: two tasks would mix their events.
         if self.sending is None:
-            self.sending = asyncio.create_task(self._pass_on())
+            self.sending = asyncio.create_task(self._send_waiting())
 
-    async def _pass_on(self) -> None:
+    async def _send_waiting(self) -> None:
         try:
             while self.waiting:
+                # Emptied before the send: events that arrive during it go out in the next round.
                 body, self.waiting = b"".join(self.waiting), []
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
         finally:
@@ -166,7 +168,7 @@ _hub = _Hub()
 async def stream(scope: Any, receive: Any, send: Any) -> None:
     """ASGI application: `GET /live/?token=…` answers with an event stream.
 
-    403 for a token that is not ours or too old, 429 if the user has too many streams open.
+    403 if the token is not signed by us or too old, 429 if the user has too many streams open.
     """
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
@@ -175,6 +177,7 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     except signing.BadSignature:
         await _refuse(send, 403)
         return
+    # Before the headers: a refused browser must get 429, not an empty stream.
     if not _hub.has_room_for(topics):
         await _refuse(send, 429)
         return

@@ -1,8 +1,8 @@
 """Send a Celery message for work that is due, once the row that makes it due is committed.
 
-A nudge may be lost: the tick finds everything that is due. So it never retries, never raises,
-expires, and is dropped if many are waiting already. Thus no queue grows without limit when a worker
-is slow or gone.
+A nudge may be lost: the tick finds everything that is due. So `nudge` never retries and
+never raises, messages expire, and they are dropped if many are waiting already. No queue grows
+without limit when a worker is slow or stopped.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ EXPIRES = 60
 MAX_IN_FLIGHT = 500
 """The number of messages that the tick keeps waiting in a queue.
 
-Other due work comes after them.
+Further due rows follow when these are done.
 """
 MAX_OF_RARE = 700
-"""The same for `nudge_rare`: a busy task must not keep rarer ones out of their shared queue."""
+"""The limit for `nudge_rare`: higher, so that a busy task leaves room for rare ones."""
 FULL = 900
-"""The length of a queue from which on nudges are dropped.
+"""The length of a queue at which nudges are dropped.
 
-Several processes may find one place free at the same moment, so this leaves room below the 1,000
-that no queue exceeds.
+Several processes may see the same free place and send at once, so this is below the 1,000 that no
+queue may exceed.
 """
 
 
@@ -66,7 +66,7 @@ def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
 def top_up(task: str, due: QuerySet[Any], *, most: int = MAX_IN_FLIGHT) -> None:
     """Send messages until as many wait as rows are due.
 
-    They name no row: each task claims one itself.
+    The messages name no row: each task claims one.
     """
     wanted = due.order_by()[:most].count()
     missing = wanted - _waiting(task) if wanted else 0
@@ -80,13 +80,13 @@ def is_full(task: str) -> bool:
 
 
 def _waiting(task: str) -> int:
-    """The number of messages in this task's queue; FULL if Redis does not answer."""
+    """Return the number of messages in this task's queue; FULL if Redis does not answer."""
     if _patience.is_over():
         return FULL
     try:
         return _length(task)
     except _LOST as error:
-        _lose(task, error)
+        _record_loss(task, error)
         return FULL
 
 
@@ -97,7 +97,7 @@ def _length(task: str) -> int:
 
 @cache
 def _client() -> redis.Redis:
-    # Not the client of Celery's channel: after an idle time that one was seen to answer None.
+    # Not the client of Celery's channel: after an idle time that client returned None.
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
@@ -108,13 +108,14 @@ def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
         # Not exact: several processes may pass this check at once. FULL leaves room for them.
         if _length(task) >= FULL:
             return
+        # retry=False: a request must not wait for Redis.
         current_app.send_task(
             task, args=args, countdown=after or None, expires=EXPIRES + after, retry=False
         )
     except _LOST as error:
-        _lose(task, error, args=args)
+        _record_loss(task, error, args=args)
 
 
-def _lose(task: str, error: Exception, **facts: object) -> None:
+def _record_loss(task: str, error: Exception, **facts: object) -> None:
     _patience.lose()
     _log.warning("nudge lost", task=task, error=str(error), **facts)

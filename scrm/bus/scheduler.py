@@ -1,4 +1,4 @@
-"""Celery beat that sends nothing into a full queue: without a worker it would grow for ever."""
+"""Celery beat that skips full queues: without a worker, a queue would grow for ever."""
 
 from __future__ import annotations
 

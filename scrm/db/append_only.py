@@ -1,7 +1,7 @@
 """Append-only tables: triggers that hold for raw SQL too (guarantee G17).
 
-The only way past them is a transaction that has set `scrm.erasing` to `on`, as the erasure and
-retention jobs do; and even those may only blank the named columns, never delete a row.
+Only a transaction that has set `scrm.erasing` to `on`, as the erasure and retention jobs do, may
+change rows: it may blank the named columns, but never delete a row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def append_only(*blankable: str, emptied: tuple[str, ...] = ()) -> list[pgtrigge
 def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
     """Refuse DELETE, and UPDATE of these columns except during an erasure or where `unless` holds.
 
-    never: an UPDATE that is refused whatever it changes.
+    never: a condition under which every UPDATE is refused.
     """
     changed = " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in columns)
     return [

@@ -1,7 +1,7 @@
 """Leases for work rows: one worker at a time works on a row, and a dead worker's lease lapses.
 
-Rows say what is due; Celery messages only wake a worker. Deliveries do not use this: a sending
-whose worker died may have left, so it is never claimed again.
+Rows say what is due; Celery messages only wake a worker. Deliveries do not use this: if
+the worker died, the message may have been sent, so the delivery is never claimed again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class LeasedRow(models.Model):
     """A row that workers claim.
 
     attempt: counts the claims. It is the fence: a worker whose row has another number by now has
-    lost its lease, and what it writes must not count.
+    lost its lease and must change nothing.
     """
 
     attempt = models.PositiveIntegerField(default=0)
@@ -53,10 +53,12 @@ class LeaseQuerySet(models.QuerySet[Row]):
         """
         with transaction.atomic():
             due = self.due(now).select_for_update(no_key=True, skip_locked=True, of=("self",))
+            # Under the lock: a row is chosen and leased by this worker only.
             rows = choose(list(due.order_by(*order_by)[:most]))
             values = {"lease_until": now + lease, **values}
             leased = self.model._base_manager.filter(pk__in=[row.pk for row in rows])
             leased.update(attempt=F("attempt") + 1, **values)
+        # Repeat on the instances what UPDATE did: their attempt is the fence.
         for row in rows:
             row.attempt += 1
             for name, value in values.items():

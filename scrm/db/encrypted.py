@@ -32,7 +32,7 @@ def unseal(token: str) -> Any:
 
 
 def stamp(text: str) -> str:
-    """Return a short signature of `text` by the newest key; only we can make it."""
+    """Return a short signature of `text`, made with the newest key."""
     return _mark(settings.SECRETS_KEYS[0], text)
 
 

@@ -1,7 +1,7 @@
 """High-water mark of send attempts, stored outside the database.
 
-A database that counts fewer attempts than this was set back in time, even if nothing else about it
-changed. The mark is stored in Redis and in a file; each may be missing, which proves nothing.
+A database that counts fewer attempts than this was restored from an older copy, even if nothing
+else shows it. The mark is stored in Redis and in a file; a missing mark proves nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ Redis stores scores as doubles: up to this number every integer is exact.
 
 def highest(name: str) -> int:
     """Return the highest known attempt of this database; 0 if none is known."""
+    # The higher one: either copy may be lost or out of date.
     return max(_in_redis(name), _in_file(name))
 
 

@@ -18,14 +18,14 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     """Return these rows as a query that locks them until the commit, in the order of their keys.
 
     A condition on the row's own columns is checked again after waiting for another transaction.
-    Do not join other tables: a row that points at another one by then would be left out.
+    Do not join other tables: a row whose foreign key changes meanwhile would be left out.
     """
-    # NO KEY: with a plain FOR UPDATE, nobody could add a row that refers to one of these.
+    # NO KEY: a plain FOR UPDATE would also block new rows that refer to these.
     return rows.select_for_update(no_key=True, of=("self",)).order_by("pk")
 
 
 def update_in_order(rows: QuerySet[Row], **values: Any) -> int:
-    """Update several rows and return how many: `update` alone locks them in any order."""
+    """Update rows in the order of their keys and return how many; `update` alone has no order."""
     # Without a savepoint: it is one statement, which may be the only one of its transaction.
     with transaction.atomic(savepoint=False):
         return rows.model._base_manager.filter(pk__in=locked(rows).values("pk")).update(**values)

@@ -21,6 +21,7 @@ def check_migrations_are_known(*, databases: Sequence[str] | None, **_: Any) -> 
     known name for applied, whatever it contained.
     """
     loader = MigrationLoader(None, load=False)
+    # Only from disk: the check must also work in a database with unknown migrations.
     loader.load_disk()
     known = loader.disk_migrations or {}
     unknown = sorted(
