@@ -20,7 +20,7 @@ def set_queryset(form: forms.BaseForm, name: str, rows: QuerySet[Any]) -> None:
 
 
 def set_empty_label(form: forms.BaseForm, name: str, label: Any) -> None:
-    """Name the empty option; a text, or None to remove it."""
+    """Set the label of the empty option; None removes the option."""
     _field(form, name, forms.ModelChoiceField).empty_label = label
 
 
@@ -30,7 +30,7 @@ def set_choices(form: forms.BaseForm, name: str, choices: Choices) -> None:
 
 
 def first_error(form: forms.BaseForm) -> str:
-    """The first error of an invalid form, for where there is no field to show it at."""
+    """Return the first error of an invalid form, for a message outside of its fields."""
     return str(next(iter(form.errors.values()))[0])
 
 

@@ -19,8 +19,8 @@ from whitenoise.responders import StaticFile
 TEXTS = {".css", ".js", ".svg", ".html", ".txt", ".json"}
 SMALL = 200
 """Below this number of bytes a file is not compressed."""
-_PLACE = TemporaryDirectory(prefix="scrm-static-")
-atexit.register(_PLACE.cleanup)
+_DIRECTORY = TemporaryDirectory(prefix="scrm-static-")
+atexit.register(_DIRECTORY.cleanup)
 
 
 class Pages(GZipMiddleware):
@@ -52,7 +52,7 @@ def _compressed(path: str) -> str | None:
     text = Path(path).read_bytes()
     if len(text) < SMALL:
         return None
-    handle, copy = mkstemp(dir=_PLACE.name, suffix=".gz")
+    handle, copy = mkstemp(dir=_DIRECTORY.name, suffix=".gz")
     with os.fdopen(handle, "wb") as file:
         file.write(gzip.compress(text, mtime=0))
     return copy

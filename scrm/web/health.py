@@ -31,7 +31,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 async def alive(scope: Any, _receive: Any, send: Any) -> None:
     """ASGI version of `healthz`, on the event loop.
 
-    It never waits for pages that hold all threads.
+    It answers even while pages occupy all threads.
     """
     is_read = scope["method"] in ("GET", "HEAD")
     content = ALIVE.encode() if is_read else b""
@@ -48,15 +48,15 @@ async def alive(scope: Any, _receive: Any, send: Any) -> None:
 @login_not_required
 @require_GET
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Whether everything needed for work is there: 200, or 503 with the missing part in words."""
-    parts = {name: _said(check) for name, check in _CHECKS.items()}
+    """Report whether all parts work: 200, or 503 with the reason for each part that does not."""
+    parts = {name: _result(check) for name, check in _CHECKS.items()}
     ready = all(word == "ok" for word in parts.values())
     answer = JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
-    answer._has_been_logged = True  # type: ignore[attr-defined] # not ready yet is no error to log
+    answer._has_been_logged = True  # type: ignore[attr-defined] # a start in progress is no error
     return answer
 
 
-def _said(check: Callable[[], str]) -> str:
+def _result(check: Callable[[], str]) -> str:
     try:
         return check()
     except (DatabaseError, redis.RedisError) as error:

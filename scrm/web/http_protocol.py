@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with time limits for idle connections.
 
 Each connection holds memory and a file descriptor. uvicorn ends one that is idle between two
-requests; this also ends one whose request never comes or never ends, and one whose client reads
-nothing.
+requests; this also ends a connection whose request never arrives or never ends, or whose client
+reads nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 HEAD_SECONDS = 10.0
 """From the connection, or from the first byte of a further request, to the end of its headers."""
 READER_SECONDS = 20.0
-"""Seconds in which a client must read what waits for it.
+"""Seconds in which a client must read the data that waits for it.
 
-That is a piece of 64 KB, after a third of what the kernel holds (twice `SEND_BUFFER`), so about 8
-KB a second are enough.
+That is a piece of 64 KB, and before it a third of the kernel's buffer (twice `SEND_BUFFER`), so
+about 8 KB a second are enough.
 """
 SEND_BUFFER = 128 * 1024
-"""Bytes. The kernel's own limit is about 4 MB, of which 1 MB must be read at a time."""
+"""Bytes. With the kernel's own limit of about 4 MB, a client would have to read 1 MB at a time."""
 MAX_WAITING = 8
 """Further requests of a connection that may wait while one is answered (HTTP pipelining)."""
 MAX_HEAD = 64 * 1024
-"""Bytes of headers.
+"""The limit of header bytes.
 
 A chunked body may add a sixteenth of its size, for the headers of its chunks.
 """
@@ -37,50 +37,50 @@ class TooManyWaiting(Exception):
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection of a client, with our limits."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
-    _around = 0
+    _header_bytes = 0
     """Bytes of this request that are not body."""
-    _body = 0
+    _body_bytes = 0
     _answered: RequestResponseCycle | None = None
-    """The request that is being answered; with pipelining it is not the last one that came."""
+    """The request that is being answered; with pipelining it is not the last one that arrived."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
-        # So that `pause_writing` is called as soon as something cannot be sent at once.
+        # With 0, `pause_writing` is called as soon as something cannot be sent at once.
         transport.set_write_buffer_limits(high=0)
-        self._await_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
+        self._stop_head_timer()
         self._forget_client()
         super().connection_lost(exc)  # calls resume_writing
 
     def data_received(self, data: bytes) -> None:
-        self._around += len(data)
+        self._header_bytes += len(data)
         super().data_received(data)
-        if self._around > MAX_HEAD + self._body // 16:
+        if self._header_bytes > MAX_HEAD + self._body_bytes // 16:
             self._drop()
         elif self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._await_head()
+            self._start_head_timer()
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= MAX_WAITING:
             raise TooManyWaiting
-        self._head_came()
+        self._stop_head_timer()
         super().on_headers_complete()
-        self.headers = []  # trailers come here: they must not become headers of the request
+        self.headers = []  # trailers are added here: they must not become headers of the request
 
     def on_body(self, body: bytes) -> None:
-        self._around -= len(body)
-        self._body += len(body)
+        self._header_bytes -= len(body)
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._around = self._body = 0
+        self._header_bytes = self._body_bytes = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -103,22 +103,23 @@ class Protocol(HttpToolsProtocol):
 
     def _drop(self) -> None:
         self._forget_client()
+        # abort(), because close() would wait until the client has read everything.
         self.transport.abort()
 
     def _forget_client(self) -> None:
         """Mark the answered request as disconnected.
 
-        uvicorn does this for the last request that came; the answered one would go on writing to
-        nobody.
+        uvicorn does this only for the last request that arrived; the answered one would continue
+        to write to a closed connection.
         """
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True
             self._answered.message_event.set()
 
-    def _await_head(self) -> None:
+    def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._drop)
 
-    def _head_came(self) -> None:
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
         self._head_timer = None

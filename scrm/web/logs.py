@@ -20,7 +20,7 @@ def without_address(record: logging.LogRecord) -> bool:
     request = getattr(record, "request", None)
     if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
         record.args = tuple(
-            route(request) if each == request.path else each for each in record.args
+            route(request) if argument == request.path else argument for argument in record.args
         )
     return True
 

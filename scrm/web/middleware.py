@@ -50,7 +50,7 @@ def route(request: HttpRequest) -> str:
 
 
 def login_inside_htmx(view: View) -> View:
-    """Send the whole browser to the login page, which must not appear inside a pane."""
+    """Redirect the whole page to the login, which must not appear inside a pane."""
     login = resolve_url(settings.LOGIN_URL)
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -70,5 +70,6 @@ def login_inside_htmx(view: View) -> View:
 
 def _path(url: str) -> str:
     """Return path and query of one of our URLs, quoted for a query string; never another host."""
+    # Without scheme and host: a forged Referer must not lead to another site after the login.
     from_root = url.split("://", 1)[-1].partition("/")[2]
     return "/" + quote(from_root.lstrip("/"), safe="/")

@@ -2,10 +2,10 @@
 
 A page gets its thread only when its body is complete.
 
-Limits: what is sent without a login stays in memory, at most 64 KB a connection and what uvicorn
-has read ahead, some 320 KB. A larger body is accepted only from users who are logged in, and goes
-to a temporary file. The slowest body that is accepted is complete after `GRACE + size / SLOWEST`
-seconds.
+Limits: a body sent without a login stays in memory, at most 64 KB per connection, beside some 320
+KB that uvicorn has read ahead. A larger body is accepted only from users who are logged in, and
+goes to a temporary file. The slowest body that is accepted is complete after `GRACE + size /
+SLOWEST` seconds.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from scrm.web.request_limits import ANONYMOUS
 from scrm.web.upload_limits import size_words
 
 GRACE = 10.0
-"""Seconds in which nothing needs to arrive."""
+"""Seconds at the beginning in which no data needs to arrive."""
 SLOWEST = 8 * 1024
-"""Bytes per second that must arrive on average after that."""
+"""Bytes per second that must arrive on average after `GRACE`."""
 LINGER = 5.0
 """Seconds in which the rest of a refused body is read and dropped.
 
-Without it the browser would meet a broken connection and never show why its request was refused.
+Without it the browser would show a broken connection instead of the reason.
 """
 
 
@@ -55,13 +55,13 @@ def declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 def too_large(limit: int) -> BodyRefused:
     if limit <= ANONYMOUS:
-        says = _(
+        reason = _(
             "Without a login, requests are limited to %(size)s. If you were logged in, log in "
             "again in another window, then send it again."
         )
     else:
-        says = _("The request is larger than the limit of %(size)s. Send it in smaller parts.")
-    return BodyRefused(413, says % {"size": size_words(limit)})
+        reason = _("The request is larger than the limit of %(size)s. Send it in smaller parts.")
+    return BodyRefused(413, reason % {"size": size_words(limit)})
 
 
 async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
@@ -76,8 +76,8 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
             async with asyncio.timeout_at(started + GRACE + size / SLOWEST):
                 message = await receive()
         except TimeoutError:
-            says = _("The request arrived too slowly or incompletely. Send it again.")
-            raise BodyRefused(408, says) from None
+            reason = _("The request arrived too slowly or incompletely. Send it again.")
+            raise BodyRefused(408, reason) from None
         if message["type"] == "http.disconnect":
             raise ClientLeft
         piece, is_whole = message.get("body", b""), not message.get("more_body", False)
@@ -94,7 +94,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
 
 
 def _page(scope: Any, refused: BodyRefused) -> str:
-    """Return a whole page, or for htmx a message beside the present content."""
+    """Return a page with the reason; for htmx only a message, so that the page stays."""
     title = _("The request was not accepted")
     if any(name == b"hx-request" for name, _value in scope["headers"]):
         message = Message(ERROR, f"{title}. {refused.message}")
@@ -113,6 +113,7 @@ async def refuse(scope: Any, receive: Any, send: Any, refused: BodyRefused) -> N
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    # Not yet complete: uvicorn would close the connection before the rest is read.
     await send({"type": "http.response.body", "body": content, "more_body": True})
     try:
         async with asyncio.timeout(LINGER):

@@ -1,4 +1,4 @@
-"""`python -m scrm.web.server`: the web server, uvicorn with our bounds on connections."""
+"""`python -m scrm.web.server`: the web server, uvicorn with our limits for connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import uvicorn
 from scrm.web.http_protocol import Protocol
 
 MAX_FILES = 65_536
-"""Open files of a process: each connection is one, and the usual 1,024 are soon used up."""
+"""Open files of a process: each connection is one, and the usual 1,024 are too few."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Run Django's pages under ASGI: a thread works only while a page is made, and waits for no client.
+"""Run Django's pages under ASGI, so that no thread waits for a slow client.
 
 The request body is complete before the page gets a thread. The answer is kept in memory, and on
-disk beyond `IN_MEMORY`, so that the thread is free as soon as its page is made; the event loop
+disk beyond `IN_MEMORY`, so that the thread is free as soon as its page is rendered; the event loop
 sends the answer as fast as the client reads it.
 """
 
@@ -106,12 +106,12 @@ class Reply:
     def __init__(self, file: IO[bytes]) -> None:
         self.is_unwanted = False
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._has_changed = asyncio.Event()
         self._file = file
         # For the position in the file: the thread and the event loop both move it.
         self._lock = threading.Lock()
         self._head: dict[str, Any] = {}
-        self._written = self._told = self._taken = 0
+        self._written = self._announced = self._sent = 0
         self._has_ended = self._has_failed = False
 
     # In the thread
@@ -135,21 +135,21 @@ class Reply:
             self._file.seek(0, os.SEEK_END)
             self._file.write(piece)
             self._written += len(piece)
-        if self._written - self._told >= PIECE:
-            self._told = self._written
-            self._tell()
+        if self._written - self._announced >= PIECE:
+            self._announced = self._written
+            self._announce()
 
     def end(self) -> None:
         self._has_ended = True
-        self._tell()
+        self._announce()
 
     def fail(self) -> None:
         self._has_failed = True
-        self._tell()
+        self._announce()
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         # The event is not thread-safe: it may only be set on the event loop.
-        self._loop.call_soon_threadsafe(self._news.set)
+        self._loop.call_soon_threadsafe(self._has_changed.set)
 
     # On the event loop
 
@@ -157,10 +157,10 @@ class Reply:
         """Send everything, or stop when the client leaves or the page fails."""
         gone: asyncio.Future[Any] | None = None
         try:
-            while await self._news.wait() and not self._has_failed:
+            while await self._has_changed.wait() and not self._has_failed:
                 # Cleared before sending: pieces written meanwhile set it again and are not missed.
-                self._news.clear()
-                if await self._pass_on(send):
+                self._has_changed.clear()
+                if await self._send_available(send):
                     return
                 # The body was received, so receive() now returns only when the client leaves.
                 gone = gone or asyncio.ensure_future(receive())
@@ -170,37 +170,37 @@ class Reply:
             if gone is not None:
                 gone.cancel()
 
-    async def _pass_on(self, send: Any) -> bool:
-        """Send what is there; return whether that was all."""
-        # Read first: what is written after this line is announced again.
+    async def _send_available(self, send: Any) -> bool:
+        """Send the available data; return whether the answer is complete."""
+        # Before reading: data that is written after this line is announced again.
         has_ended = self._has_ended
         if self._head:
             await send(self._head)
             self._head = {}
         while True:
-            piece = await self._take()
-            is_last = has_ended and self._taken == self._written
+            piece = await self._read_piece()
+            is_last = has_ended and self._sent == self._written
             if piece or is_last:
                 message = {"type": "http.response.body", "body": piece, "more_body": not is_last}
                 await send(message)
             if is_last or not piece:
                 return is_last
 
-    async def _take(self) -> bytes:
+    async def _read_piece(self) -> bytes:
         if self._written > IN_MEMORY:  # a disk may be slow
             return await asyncio.to_thread(self._read)
         return self._read()
 
     def _read(self) -> bytes:
         with self._lock:
-            self._file.seek(self._taken)
+            self._file.seek(self._sent)
             piece = self._file.read(PIECE)
-            self._taken += len(piece)
+            self._sent += len(piece)
         return piece
 
 
 def _environ(scope: Any, body: IO[bytes], size: int) -> dict[str, Any]:
     environ: dict[str, Any] = dict(build_environ(scope, body))  # type: ignore[arg-type]
-    # a chunked body declares none, and Django reads no further than this
+    # a chunked body declares no length, and Django reads no further than this
     environ["CONTENT_LENGTH"] = str(size)
     return environ
