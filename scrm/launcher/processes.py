@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, and the ending of those that did not."""
+"""Start child processes that end with their parent, and end those that did not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 @dataclass(frozen=True)
 class Identity:
-    """A system user that a child runs as; with `passes` it may read directories closed to it."""
+    """The system user of a child. passes: it may read directories that are closed to this user."""
 
     uid: int
     gid: int
@@ -129,16 +129,16 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def marked(mark: str) -> list[int]:
-    """Return the processes that inherited the mark, through any forks and sessions.
+    """Return the processes that inherited the mark, also in other sessions.
 
-    Never this one.
+    This process is not included.
     """
     wanted = f"{MARK}={mark}".encode()
     return [pid for pid in _pids() if pid != os.getpid() and wanted in _environ(pid)]
 
 
 def working_in(directory: Path, program: str) -> list[int]:
-    """Return the processes of that program whose working directory this is."""
+    """Return the processes of a program whose working directory is `directory`."""
     place = str(directory.resolve())
     return [
         pid
@@ -148,7 +148,11 @@ def working_in(directory: Path, program: str) -> list[int]:
 
 
 def _pids() -> list[int]:
-    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if alive(int(each.name))]
+    return [
+        int(directory.name)
+        for directory in Path("/proc").glob("[0-9]*")
+        if alive(int(directory.name))
+    ]
 
 
 def _environ(pid: int) -> list[bytes]:

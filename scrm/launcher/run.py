@@ -26,13 +26,13 @@ from scrm.launcher.embedded import ServiceError, keys, locked, services
 from scrm.launcher.supervisor import Command, Supervisor
 
 PYTHON = sys.executable
-IMPATIENT = 2.0
+IGNORE_SECONDS = 2.0
 """Seconds after a signal in which a further one is ignored."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run, and where; `make run` uses `plan()`."""
+    """The commands to run and their address; `make run` uses `plan()`."""
 
     processes: Mapping[str, Command]
     migrate: Command
@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def loopback(self) -> str:
-        """The address under which we reach it ourselves."""
+        """Return the address for requests from this machine."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "localhost") else self.host
 
     @property
@@ -92,7 +92,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
 
 
 def write_state(plan: Plan, mark: str, children: Sequence[int]) -> None:
-    """Write down what runs: the next start must find what a killed supervisor left behind."""
+    """Store which processes run, so that the next start can end those of a killed supervisor."""
     state = {
         "pid": os.getpid(),
         "url": plan.url,
@@ -113,9 +113,9 @@ def read_state(plan: Plan) -> dict[str, object]:
 
 
 def end_leftovers(plan: Plan) -> None:
-    """End what an earlier supervisor left behind.
+    """End the processes that an earlier supervisor left.
 
-    Never by pid alone: the kernel may have given the pid to another process.
+    The start time must match too: the kernel may have given a pid to another process.
     """
     state = read_state(plan)
     children = state.get("children")
@@ -156,7 +156,7 @@ def environment(plan: Plan, mark: str) -> dict[str, str]:
 
 
 def empty(database_url: str) -> bool:
-    """Whether there is no user yet."""
+    """Whether the database has no user yet."""
     with (
         closing(psycopg2.connect(database_url)) as connection,
         connection.cursor() as cursor,
@@ -187,20 +187,21 @@ def only_one(plan: Plan) -> Iterator[None]:
 
 
 def supervise(plan: Plan) -> None:
-    """Run the plan until a signal comes; it arrives as KeyboardInterrupt."""
+    """Run the plan until a signal raises KeyboardInterrupt."""
     mark = secrets.token_hex(8)
     env = environment(plan, mark)
     with only_one(plan), ExitStack() as stack:
         stack.callback(ignore_signals)
         end_leftovers(plan)
+        # After end_leftovers: processes of a killed run may still use the port.
         refuse_taken_port(plan)
-        # Before the first child: after a kill, the mark finds children whose ids were not written
-        # yet.
+        # Before the first child: after a kill, the mark finds children whose pids are not stored.
         write_state(plan, mark, ())
         here = stack.enter_context(services(plan.var))
         env |= here.env
-        # Before the servers stop, nothing that was started may still use them.
+        # Before the servers stop: no process that was started may still use them.
         stack.callback(processes.end_marked, mark, within=0.05)
+        # Before the processes: they need the tables of this version.
         once(plan.migrate, env)
         if plan.sample is not None and empty(here.database_url):
             once(plan.sample, env)
@@ -235,14 +236,14 @@ def ignore_signals() -> None:
 
 
 class Interrupt:
-    """Turns a signal into KeyboardInterrupt; quick repetitions do not disturb the stopping."""
+    """Turns a signal into KeyboardInterrupt; ignores quick repetitions while scrm stops."""
 
     def __init__(self) -> None:
-        self.last = -IMPATIENT
+        self.last = -IGNORE_SECONDS
 
     def __call__(self, signum: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self.last > IMPATIENT:
+        if now - self.last > IGNORE_SECONDS:
             self.last = now
             raise KeyboardInterrupt(signal.Signals(signum).name)
 

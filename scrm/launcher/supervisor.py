@@ -78,7 +78,7 @@ class Process:
         return self.child.stdout
 
     def read(self) -> bool:
-        """Show the lines that are there; return False at the end of the output."""
+        """Show the available lines; return False at the end of the output."""
         data = self.output.read(65536)
         if data is None:
             return True
@@ -107,7 +107,7 @@ class Process:
 
 
 class Supervisor:
-    """Keeps the processes and our own servers running until told to stop."""
+    """Keeps the processes and our own servers running until `stop` is called."""
 
     def __init__(
         self,
@@ -123,15 +123,16 @@ class Supervisor:
         self.processes = [Process(name, command, screen) for name, command in commands.items()]
         self.selector = selectors.DefaultSelector()
         self.ready = False
-        self.asked = self.complained = time.monotonic()
+        self.asked = self.reported = time.monotonic()
 
     def run(self, *, on_change: Callable[[list[int]], None], on_ready: Callable[[], None]) -> None:
-        """Run for ever. `on_change` gets the process ids after each start."""
+        """Run until an exception. `on_change` gets the process ids after each start."""
         while True:
             if self._keep_running():
-                # At once: after a kill of the supervisor, the next start ends these processes by
-                # their ids.
-                on_change([each.child.pid for each in self.processes if each.child is not None])
+                # At once: if the supervisor is killed, the next start ends these processes by pid.
+                on_change(
+                    [process.child.pid for process in self.processes if process.child is not None]
+                )
             self._show(0.1)
             if not self.ready and self._answers():
                 self.ready = True
@@ -143,7 +144,7 @@ class Supervisor:
                 self.selector.unregister(key.fileobj)
 
     def _keep_running(self) -> bool:
-        """Start what does not run and is due; return whether a process was started."""
+        """Start servers and processes that are due; return whether a process was started."""
         # Servers before processes, which need them.
         for server in self.servers:
             if not server.running:
@@ -152,15 +153,17 @@ class Supervisor:
                     server.start(within=20)
         for process in self.processes:
             if process.child is not None and process.child.poll() is not None:
-                self._bury(process)
+                self._handle_death(process)
         now = time.monotonic()
-        due = [each for each in self.processes if each.child is None and now >= each.due]
+        due = [
+            process for process in self.processes if process.child is None and now >= process.due
+        ]
         for process in due:
             output = process.start(self.env)
             self.selector.register(output, selectors.EVENT_READ, process)
         return bool(due)
 
-    def _bury(self, process: Process) -> None:
+    def _handle_death(self, process: Process) -> None:
         # The last lines often say why it died: read them before died() closes the pipe.
         with suppress(KeyError):
             self.selector.unregister(process.output)
@@ -168,7 +171,7 @@ class Supervisor:
         process.died()
 
     def _answers(self) -> bool:
-        """Ask /readyz, a few times a second; after a while print what it answers."""
+        """Request /readyz a few times a second; print its answer if the start takes long."""
         now = time.monotonic()
         if now - self.asked < 0.25:
             return False
@@ -181,15 +184,15 @@ class Supervisor:
                 status, words = response.status, response.read(500).decode(errors="replace")
             except (OSError, http.client.HTTPException) as error:
                 status, words = 0, str(error)
-        if status != 200 and now - self.complained > SLOW_START:
-            self.complained = now
+        if status != 200 and now - self.reported > SLOW_START:
+            self.reported = now
             print(f"Still starting. /readyz answers: {status} {words}", flush=True)
         return status == 200
 
     def stop(self) -> None:
         """Ask every process to end, show its last lines, and kill what is left."""
         deadline = time.monotonic() + PATIENCE
-        children = [each.child for each in self.processes if each.child is not None]
+        children = [process.child for process in self.processes if process.child is not None]
         processes.send([child.pid for child in children], signal.SIGTERM, group=True)
         # Keep reading: a process that blocks on a full pipe cannot end.
         while time.monotonic() < deadline and any(child.poll() is None for child in children):

@@ -41,11 +41,10 @@ class Services:
 def services(
     data: Path, *, durable: bool = True, env: Mapping[str, str] = os.environ
 ) -> Iterator[Services]:
-    """Provide PostgreSQL and Redis: those named by the environment, else servers of our own.
+    """Provide PostgreSQL and Redis: those that the environment names, else servers of our own.
 
-    Our own servers are stopped at the end.
-
-    With `durable=False` committed data may be lost in a power cut: for tests only.
+    Our own servers are stopped at the end. With `durable=False` committed data may be lost in a
+    power cut: for tests only.
     """
     postgres, cache = (
         Postgres(data / "postgres", durable=durable),

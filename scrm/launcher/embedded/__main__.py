@@ -25,7 +25,7 @@ from scrm.launcher.embedded import Postgres, ServiceError, keys, locked, service
 
 @contextmanager
 def throw_away(parent: Path) -> Iterator[Path]:
-    """Provide a data directory for one run; remove those that killed runs left behind."""
+    """Provide a data directory for one run; remove the directories of killed runs."""
     for old in parent.glob("[0-9]*"):
         # The lock fails while a run still uses the directory.
         with suppress(ServiceError), locked(old / "services.lock"):
@@ -39,7 +39,7 @@ def throw_away(parent: Path) -> Iterator[Path]:
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run the command in the foreground and return its exit code; end what it leaves behind."""
+    """Run the command in the foreground, end all its processes, and return its exit code."""
     mark = secrets.token_hex(8)
     child = processes.spawn(command, env={**env, processes.MARK: mark}, session=False)
 

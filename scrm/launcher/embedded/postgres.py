@@ -57,7 +57,7 @@ class Postgres(Server):
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _initialise(self) -> None:
-        """Create the cluster beside its place and rename it: a half-made one is never started."""
+        """Create the cluster in a new directory and rename it, so that it is always complete."""
         new = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         private_directory(new, self.identity)
@@ -78,7 +78,7 @@ class Postgres(Server):
             try:
                 code = initdb.wait()
             finally:
-                # Its child processes too: a half-made cluster is useless.
+                # Its child processes too: an incomplete cluster is useless.
                 processes.send([initdb.pid], signal.SIGKILL, group=True)
         if code != 0:
             raise ServiceError(f"PostgreSQL could not set up its data in {new}:\n{self.tail()}")
@@ -88,7 +88,9 @@ class Postgres(Server):
         settings = SETTINGS | ({} if self.durable else THROW_AWAY)
         settings["unix_socket_directories"] = str(self.sockets)
         command = [_postgres_program("postgres"), "-D", str(self.data)]
-        return command + [part for each in settings.items() for part in ("-c", "=".join(each))]
+        return command + [
+            part for setting in settings.items() for part in ("-c", "=".join(setting))
+        ]
 
     def answers(self) -> bool:
         """Whether the database answers; creates it at the first start."""

@@ -48,7 +48,7 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def start(self, *, within: float = 60) -> None:
-        """End the leftover of an earlier run, start, and wait until the server answers."""
+        """End the server of an earlier run, start, and wait until the server answers."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.identity = runner(self.data)
         # First: two servers on the same data would destroy it.
@@ -75,7 +75,9 @@ class Server:
     def _wait(self, deadline: float) -> None:
         while not self.answers():
             if not self.running or time.monotonic() > deadline:
-                raise ServiceError(f"{self.program} did not start. Its last words:\n{self.tail()}")
+                raise ServiceError(
+                    f"{self.program} did not start. The end of its log:\n{self.tail()}"
+                )
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -121,10 +123,11 @@ class Server:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel releases however we end; ServiceError if another run has it."""
+    """Hold a lock, which ends with this process. Raises ServiceError if another run has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         try:
+            # flock, because the mere file would still exist after a kill.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ServiceError(f"{path.parent} is in use by another run.") from None
@@ -150,7 +153,7 @@ def runner(data: Path) -> processes.Identity | None:
 
 
 def closed(path: Path) -> bool:
-    """Whether some directory above it cannot be entered by everybody."""
+    """Whether a directory above `path` cannot be entered by everybody."""
     return any(not parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
 
 
