@@ -1,4 +1,4 @@
-"""Set the clock for the sample: its story happens weeks ago, and the code asks `timezone.now`."""
+"""Set the clock for the sample: its story happened weeks ago, and the code uses `timezone.now`."""
 
 from __future__ import annotations
 

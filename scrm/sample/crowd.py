@@ -1,4 +1,4 @@
-"""Three weeks of everyday work around the story: what people write, and what the staff do."""
+"""Three weeks of everyday posts and staff work around the story."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PASSERS_BY = tuple(
     Voice(f"passer{n:02}", f"{_FIRST[n % 10]} {_LAST[n // 10]}", 17 * (n % 29) + 3)
     for n in range(80)
 )
-"""Eighty people who are no contacts."""
+"""Eighty people who are not contacts."""
 
 
 def talk(stage: Stage, start: datetime, end: datetime, *, number: int) -> None:
     """Let people write `number` posts at random times between two moments."""
     for _ in range(number):
         with at(start + (end - start) * stage.rng.random()):
-            stage.rng.choices(tuple(_WAYS), tuple(_WAYS.values()))[0](stage)
+            stage.rng.choices(tuple(_ACTIONS), tuple(_ACTIONS.values()))[0](stage)
 
 
-def _aloud(stage: Stage) -> None:
+def _public_post(stage: Stage) -> None:
     moods = (phrases.COMPLAINTS, phrases.PRAISE, phrases.QUESTIONS, phrases.NOISE)
     mood = stage.rng.choices(moods, (11, 3, 3, 2))[0]
     who = stage.rng.choice(PASSERS_BY)
@@ -56,7 +56,7 @@ def _aloud(stage: Stage) -> None:
 
 
 def _mail(stage: Stage) -> None:
-    who = stage.rng.choice([each for each in CROWD if each.mail])
+    who = stage.rng.choice([person for person in CROWD if person.mail])
     title, body = phrases.fill("\n".join(stage.rng.choice(phrases.MAILS)), stage.rng).split("\n")
     text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
     stage.say(MAIL, who.key, text, to=US[MAIL], title=title)
@@ -67,7 +67,7 @@ def _message(stage: Stage) -> None:
     stage.say(MICROBLOG, who.key, phrases.say(phrases.MESSAGES, stage.rng), to=US[MICROBLOG])
 
 
-_WAYS: dict[Callable[[Stage], None], int] = {_aloud: 19, _mail: 3, _message: 2}
+_ACTIONS: dict[Callable[[Stage], None], int] = {_public_post: 19, _mail: 3, _message: 2}
 
 
 def work(stage: Stage, *, share: float) -> None:
@@ -85,39 +85,41 @@ def _handle(stage: Stage, case: Case) -> None:
     person = stage.rng.choice(_agents(case.department))
     case.claim(by=person, seen=case.assignee_id)
     if case.first_response_at:
-        case.finish(by=person, seen=case.last_inbound_id, why="Answered, and all is said.")
+        case.finish(by=person, seen=case.last_inbound_id, why="Answered; nothing is open.")
     else:
-        stage.rng.choices(tuple(_DEEDS), tuple(_DEEDS.values()))[0](stage, case, person)
+        stage.rng.choices(tuple(_CASE_ACTIONS), tuple(_CASE_ACTIONS.values()))[0](
+            stage, case, person
+        )
 
 
 def _agents(department: Department) -> list[User]:
     able = department.memberships.working().select_related("user")
-    return [each.user for each in able.order_by("pk")]
+    return [membership.user for membership in able.order_by("pk")]
 
 
 def _answer(stage: Stage, case: Case, person: User) -> None:
     text = stage.rng.choice(words.REPLIES[case.department.name])
     by = person.email.split("@")[0]
-    place = _heard_at(case)
+    place = _last_place(case)
     if place is None:
-        stage.say_by_hand(case, text, by=by)
+        stage.log_reply(case, text, by=by)
         return
     stage.reply(case, place, text, by=by)
 
 
-def _heard_at(case: Case) -> Place | None:
-    """Return where the customer wrote last, if the department may answer there."""
-    heard = case.last_inbound.conversation_id if case.last_inbound else None
+def _last_place(case: Case) -> Place | None:
+    """Return the place of the customer's last message, if the department may answer there."""
+    conversation = case.last_inbound.conversation_id if case.last_inbound else None
     places = places_for(case)
-    return next((p for p in places if p.conversation and p.conversation.pk == heard), None)
+    return next((p for p in places if p.conversation and p.conversation.pk == conversation), None)
 
 
-def _say_nothing(stage: Stage, case: Case, person: User) -> None:
+def _close_without_reply(stage: Stage, case: Case, person: User) -> None:
     why = stage.rng.choice(words.NOTHING)
     answer_nothing(case, by=person, why=why, seen=case.last_inbound_id)
 
 
-def _hand_over(stage: Stage, case: Case, person: User) -> None:
+def _transfer(stage: Stage, case: Case, person: User) -> None:
     name = stage.rng.choice([SERVICE, SALES, TECHNICAL])
     if name != case.department.name:
         to = stage.workspace.departments[name]
@@ -137,13 +139,13 @@ def _set_aside(stage: Stage, case: Case, person: User) -> None:
     case.set_aside(by=person, why=stage.rng.choice(words.NOISE))
 
 
-_DEEDS: dict[Callable[[Stage, Case, User], None], int] = {
-    _answer: 50, _say_nothing: 18, _hand_over: 7, _note: 7, _snooze: 4, _set_aside: 14,
+_CASE_ACTIONS: dict[Callable[[Stage, Case, User], None], int] = {
+    _answer: 50, _close_without_reply: 18, _transfer: 7, _note: 7, _snooze: 4, _set_aside: 14,
 }  # fmt: skip
 
 
 def _answer_back(stage: Stage) -> None:
-    """Let some of the people whom we answered in the last hour reply."""
+    """Let some people reply to our answers of the last hour."""
     now = timezone.now()
     unanswered = Delivery.objects.filter(
         state="sent", sent_at__gt=now - timedelta(hours=1), feedback=None, response__audience="one"

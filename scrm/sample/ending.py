@@ -1,4 +1,4 @@
-"""Start for real: remove the sample and begin with what the user made meanwhile.
+"""Remove the sample, and start a real workspace with the rows that the user made meanwhile.
 
 The ledger refuses DELETE, so no single rows are removed. Rows to keep are copied, all tables are
 emptied at once, and the copies are written back. This only happens if the marker exists that only
@@ -82,7 +82,7 @@ class Preview:
 
 @transaction.atomic
 def preview(admin: User) -> Preview:
-    """Count what would happen; changes nothing."""
+    """Count the rows that would be removed and kept; changes nothing."""
     given = keeping.set_aside(admin)
     counts = [
         (label, model._default_manager.count(), keeping.number_kept(model))
@@ -132,6 +132,7 @@ def _replace(
     if _is_busy(now):
         raise Busy
     admin = User.objects.active().get(pk=by.pk, role=User.Role.ADMIN)
+    # Before TRUNCATE: afterwards no row names the files of the sample.
     before = set(_files())
     keeping.set_aside(admin)
     # TRUNCATE, because the triggers of append-only tables refuse DELETE.
@@ -141,8 +142,9 @@ def _replace(
     admin.name, admin.email, admin.password = newcomer.name, newcomer.email, password
     admin.save()
     forget_old_addresses(admin)
-    _found(admin)
+    _create_defaults(admin)
     workspace.started_at = now
+    # INSERT, because TRUNCATE has removed the row of the workspace.
     workspace.save(force_insert=True)
     marker.rows().delete()
     Session.objects.exclude(session_key=session).delete()
@@ -151,9 +153,9 @@ def _replace(
     return admin
 
 
-def _found(admin: User) -> None:
+def _create_defaults(admin: User) -> None:
     """Create what every workspace begins with, as far as it is missing."""
-    departments = {each.name: each for each in Department.objects.all()}
+    departments = {department.name: department for department in Department.objects.all()}
     departments = departments or found_departments(admin)
     if not Account.objects.filter(kind="manual").exists():
         by_hand(admin, departments)
@@ -162,18 +164,17 @@ def _found(admin: User) -> None:
 
 
 def _tables() -> list[str]:
-    """Return all tables that may hold rows of the sample.
+    """Return all tables that may contain rows of the sample.
 
-    Ids continue: no old link leads to new rows.
-
-    If a table is missing here and refers to one of these, PostgreSQL refuses the TRUNCATE.
+    TRUNCATE does not reset ids, so that no old link leads to a new row. If a table is missing here
+    and refers to one of these, PostgreSQL refuses the TRUNCATE.
     """
     emptied = keeping.tables(TableRule.DELETED, TableRule.NEWER_KEPT, TableRule.DEPENDS)
     return sorted(connection.ops.quote_name(model._meta.db_table) for model in emptied)
 
 
 def _let_nobody_in() -> None:
-    """Lock all tables: current writers finish first; later ones wait and find their rows gone."""
+    """Lock all tables: current writers finish first; later ones wait and find no rows."""
     with connection.cursor() as cursor:
         # A time limit: while we wait for a lock, everybody else waits for us.
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_SECONDS}s"])
@@ -181,16 +182,16 @@ def _let_nobody_in() -> None:
 
 
 def _is_busy(now: datetime) -> bool:
-    """Whether a worker is between its claim and its last commit, and would write what it read.
+    """Whether a worker is between its claim and its last commit, and would write old data.
 
-    That is a delivery, a job, or a mention of an own source that is matched with topics and rules
-    of the sample. Fetches and the sandbox need no waiting: their fences hold, or their rows are
-    gone.
+    That is a delivery, a job, or a mention of the user's own source, which is matched with topics
+    and rules of the sample. Fetches and the sandbox need no wait: they find their fence changed or
+    their rows removed.
     """
-    heard = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
+    waiting = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (
         Delivery.objects.filter(state="sending", lease_until__gte=now).exists()
-        or heard.filter(lease_until__gte=now).exists()
+        or waiting.filter(lease_until__gte=now).exists()
         or Job.objects.filter(state=Job.State.RUNNING, lease_until__gte=now).exists()
     )
 

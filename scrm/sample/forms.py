@@ -18,7 +18,7 @@ _SECRET = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 class StartForm(WorkspaceForm):
     """The organisation that begins and its admin.
 
-    The organisation's name is typed twice, so that no accidental key starts it.
+    The organisation's name is typed twice, so that nobody removes the sample by mistake.
     """
 
     name = forms.CharField(label=_("Your name"), max_length=200)
@@ -56,8 +56,8 @@ class StartForm(WorkspaceForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "confirm" in data and data["confirm"] != data.get("organisation"):
-            said = _t("This does not match the name above. Nothing was removed.")
-            self.add_error("confirm", said)
+            message = _t("This does not match the name above. Nothing was removed.")
+            self.add_error("confirm", message)
         again = data.get("password_again")
         if "password" in data and again is not None and again != data["password"]:
             self.add_error("password_again", _t("This does not match the password above."))

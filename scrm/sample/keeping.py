@@ -91,9 +91,10 @@ def set_aside(admin: User) -> int:
     # Repeat: each dropped row may be one that other rows point at.
     while sum(_drop(model, key) for model in kept for key in _keys(model)):
         pass
-    given = sum(_give(model, key, admin) for model in kept for key in _people(model))
+    # After the last drop: only now is it known which users are removed.
+    given = sum(_reassign(model, key, admin) for model in kept for key in _user_keys(model))
     for model in (SavedView, HistoryView):
-        _tell_apart(model)
+        _rename_duplicates(model)
     return given
 
 
@@ -113,10 +114,10 @@ def number_kept(model: Model) -> int:
 
 
 def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
-    """Return the rows that the table's rule keeps, without those of the sandbox, which ends."""
+    """Return the rows that the table's rule keeps, without those of the sandbox."""
     rows = model._default_manager.all()
     if TABLE_RULES[model._meta.label] is TableRule.NEWER_KEPT:
-        rows = rows.filter(Q(pk__gt=marker.newest(model)) | _kept_all_the_same(model, admin))
+        rows = rows.filter(Q(pk__gt=marker.newest(model)) | _older_rows_in_use(model, admin))
     names = {field.name for field in model._meta.fields}
     for name in names & {"network", "scope"}:
         rows = rows.exclude(**{f"{name}__startswith": "sandbox."})
@@ -127,8 +128,8 @@ def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
     return rows
 
 
-def _kept_all_the_same(model: Model, admin: User) -> Q:
-    """Return the condition for older rows that the user goes on with."""
+def _older_rows_in_use(model: Model, admin: User) -> Q:
+    """Return the condition for rows of the sample that the user needs further."""
     if model is User:
         return Q(pk=admin.pk)
     if model is Topic:
@@ -154,8 +155,8 @@ def _tests(conditions: Any) -> Iterator[dict[str, Any]]:
         yield conditions
         conditions = list(conditions.values())
     if isinstance(conditions, list):
-        for each in conditions:
-            yield from _tests(each)
+        for part in conditions:
+            yield from _tests(part)
 
 
 def _links(*, real: bool = False) -> models.QuerySet[ProfileLink]:
@@ -164,7 +165,7 @@ def _links(*, real: bool = False) -> models.QuerySet[ProfileLink]:
 
 
 def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
-    """Return the foreign keys that decide; of a change row, the one to the changed row."""
+    """Return the foreign keys that decide; in tables of changes, the key of the changed row."""
     return [
         field
         for field in model._meta.concrete_fields
@@ -174,7 +175,7 @@ def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
     ]
 
 
-def _people(model: Model) -> list[ForeignKey[Any, Any]]:
+def _user_keys(model: Model) -> list[ForeignKey[Any, Any]]:
     return [key for key in _keys(model) if _passes_on(key)]
 
 
@@ -185,7 +186,7 @@ def _passes_on(key: ForeignKey[Any, Any]) -> bool:
 
 
 def _is_enforced(key: ForeignKey[Any, Any]) -> bool:
-    """Whether the database enforces it: not in tables of changes, which outlive their subject."""
+    """Whether the database enforces a key: not in tables of changes, which outlive their rows."""
     return bool(key.db_constraint)  # type: ignore[attr-defined]
 
 
@@ -195,18 +196,18 @@ def _drop(model: Model, key: ForeignKey[Any, Any]) -> int:
         return 0
     copy, column = _copy(model), _quoted(key.column)
     if f"{model._meta.label}.{key.name}" in _LOOSE:
-        return _run(f"UPDATE {copy} SET {column} = NULL WHERE {_leads_nowhere(key)}")
-    return _run(f"DELETE FROM {copy} WHERE {_leads_nowhere(key)}")
+        return _run(f"UPDATE {copy} SET {column} = NULL WHERE {_points_at_dropped(key)}")
+    return _run(f"DELETE FROM {copy} WHERE {_points_at_dropped(key)}")
 
 
-def _give(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
+def _reassign(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
     column = _quoted(key.column)
-    given = f"UPDATE {_copy(model)} SET {column} = %s WHERE {_leads_nowhere(key)}"
+    given = f"UPDATE {_copy(model)} SET {column} = %s WHERE {_points_at_dropped(key)}"
     return _run(given, [admin.pk])
 
 
-def _tell_apart(model: Model) -> None:
-    """Rename views of the same name: different users may have one name twice, one user may not."""
+def _rename_duplicates(model: Model) -> None:
+    """Rename views of the same name: now one user owns them, and names are unique per user."""
     copy = _copy(model)
     _run(
         f"UPDATE {copy} AS mine SET name = left(name, 40) || ' (' || mine.id || ')' FROM"
@@ -215,7 +216,7 @@ def _tell_apart(model: Model) -> None:
     )
 
 
-def _leads_nowhere(key: ForeignKey[Any, Any]) -> str:
+def _points_at_dropped(key: ForeignKey[Any, Any]) -> str:
     column, there = _quoted(key.column), key.related_model
     if TABLE_RULES[there._meta.label] is TableRule.DELETED:
         return f"{column} IS NOT NULL"

@@ -1,4 +1,4 @@
-"""The logins made at the first start, stored beside the data for the person who runs scrm.
+"""The logins made at the first start, stored beside the data for the operator.
 
 A login is shown only while its password is still the generated one.
 """
@@ -39,6 +39,7 @@ def keep(logins: Iterable[Login]) -> None:
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
+    # Private from the start: others could read the file before a later chmod.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(kept, file, indent=1)
 

@@ -28,7 +28,7 @@ _HOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """One member of staff. role: admin, supervisor or "". part: the role in the department."""
+    """One member of staff. role: admin, supervisor or "". part: the department role."""
 
     name: str
     role: str = ""
@@ -66,14 +66,14 @@ STAFF = (
 
 def hire() -> tuple[dict[str, User], list[Login]]:
     """Create the staff, by first name, with passwords that no other workspace has."""
-    logins = [Login(each.title, each.email, new_password()) for each in STAFF]
+    logins = [Login(person.title, person.email, new_password()) for person in STAFF]
     with ThreadPoolExecutor() as pool:  # each hash takes a core a third of a second
         hashes = pool.map(make_password, [login.password for login in logins])
     people = {
-        each.first_name: User.objects.create(
-            email=each.email, name=each.name, role=each.role, password=hash
+        person.first_name: User.objects.create(
+            email=person.email, name=person.name, role=person.role, password=hash
         )
-        for each, hash in zip(STAFF, hashes, strict=True)
+        for person, hash in zip(STAFF, hashes, strict=True)
     }
     return people, logins
 
@@ -99,12 +99,12 @@ def found_departments(owner: User) -> dict[str, Department]:
 
 
 def seat(people: dict[str, User], departments: dict[str, Department]) -> None:
-    for each in STAFF:
-        if each.department:
+    for person in STAFF:
+        if person.department:
             Membership.objects.create(
-                user=people[each.first_name],
-                department=departments[each.department],
-                role=each.part,
+                user=people[person.first_name],
+                department=departments[person.department],
+                role=person.part,
             )
 
 

@@ -42,7 +42,7 @@ class Workspace:
 
 
 def furnish(*, since: datetime) -> Workspace:
-    """Create an organisation that is ready to listen and to answer, as if since `since`."""
+    """Create an organisation that can listen and answer, with rows dated `since`."""
     people, logins = hire()
     departments = found_departments(people["ada"])
     seat(people, departments)
@@ -84,7 +84,7 @@ def _accounts(people: dict[str, User], departments: dict[str, Department]) -> di
             name="Skyward Blog",
             config={"name": "Skyward Air", "visibilities": ["public"]},
         ),
-        # Like many networks: if an answer is lost, nobody can look up what was sent.
+        # Like many networks: after a lost answer, nobody can look up whether the post was sent.
         "deals": Account.objects.create(
             **sandbox | {"owner": nora},
             network=MICROBLOG,
@@ -209,7 +209,7 @@ def _says(*any_of: str) -> Json:
 
 
 def _response_rules(people: dict[str, User], since: datetime) -> None:
-    """Create the default response rules, except the one that the story is about."""
+    """Create the default response rules, except the one that the story adds later."""
     default_rules.ship(people["nora"], but=(default_rules.PRIVACY,), since=since)
     ResponseRule.objects.create(
         name="Never promise compensation in public",
@@ -230,11 +230,11 @@ def _response_rules(people: dict[str, User], since: datetime) -> None:
 def keep_private_matters_private(people: dict[str, User], *, since: datetime) -> ResponseRule:
     """Add the rule that was missing when the first statement was sent, with its examples."""
     rule = default_rules.add(default_rules.PRIVACY, owner=people["sunita"], since=since)
-    told = {"audience": "many", "visibility": "public", "channel": "", "people": "Ron Calder"}
+    facts = {"audience": "many", "visibility": "public", "channel": "", "people": "Ron Calder"}
     rule.examples = [
         *rule.examples,
-        told | {"text": words.STATEMENT, "holds": True},
-        told | {"text": words.CORRECTION, "holds": False},
+        facts | {"text": words.STATEMENT, "holds": True},
+        facts | {"text": words.CORRECTION, "holds": False},
     ]
     rule.save(update_fields=["examples"])
     return rule

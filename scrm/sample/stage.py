@@ -65,7 +65,7 @@ class Stage:
         words = Words(uuid.uuid4(), text, place.visibility, subject, seen=case.last_inbound_id)
         return compose.reply(case, words, place=place, by=self.workspace.people[by])
 
-    def say_by_hand(self, case: Case, text: str, *, by: str) -> Response:
+    def log_reply(self, case: Case, text: str, *, by: str) -> Response:
         """Log a reply that was given by telephone or letter."""
         words = Words(uuid.uuid4(), text, "private")
         account = self.workspace.accounts["phone"]
@@ -93,7 +93,7 @@ class Stage:
         )
 
     def deliver(self) -> None:
-        """Send everything that waits, as if the time for undo were over."""
+        """Send all waiting deliveries, as if the time for undo were over."""
         moment = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS + 1)
         with at(moment):
             for delivery in Delivery.objects.due(moment).select_related("account"):
@@ -116,8 +116,8 @@ class Stage:
         return record.log(offline_contact, by=self.workspace.people[by])
 
 
-def date_what_we_said() -> None:
-    """Give our posts in the sandbox the date on which they were sent, not that of loading."""
+def date_our_posts() -> None:
+    """Set the date of our posts in the sandbox to the time of sending, not of loading."""
     sent = dict(Delivery.objects.filter(state="sent").values_list("uuid", "sent_at"))
     for post in Post.objects.exclude(nonce=""):
         Post.objects.filter(pk=post.pk).update(created_at=sent.get(uuid.UUID(post.nonce), _old()))

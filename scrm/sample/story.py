@@ -29,7 +29,7 @@ from scrm.sample.setup import (
     furnish,
     keep_private_matters_private,
 )
-from scrm.sample.stage import Stage, date_what_we_said
+from scrm.sample.stage import Stage, date_our_posts
 
 DAYS = 21
 HIS_MAIL = "ron@calderfilms.example"
@@ -47,7 +47,7 @@ def load() -> list[Login]:
             act(stage)
     # At the present time: only now has every deadline of the story passed.
     fall_silent(now=now)
-    date_what_we_said()
+    date_our_posts()
     # Last: every row that is there by now counts as the sample.
     marker.set_now(now=timezone.now())
     return stage.workspace.logins
@@ -97,7 +97,7 @@ def _he_tweets(stage: Stage) -> None:
 
 
 def _hundreds_repeat_it(stage: Stage) -> None:
-    """Thirty people are enough for a sample."""
+    """Let thirty people repeat the post, which is enough for a sample."""
     now = timezone.now()
     for who in PASSERS_BY[:30]:
         with at(now - timedelta(minutes=stage.rng.randrange(100))):
@@ -204,7 +204,7 @@ def _nora_corrects_it(stage: Stage) -> None:
 
 
 def _nora_begins_a_campaign(stage: Stage) -> None:
-    """Both posts have one aim; what people write with its hashtag is found."""
+    """Join both posts in a campaign, which finds posts with its hashtag."""
     nora = stage.workspace.people["nora"]
     campaign = Campaign.objects.create(
         name="Room for everyone",
@@ -231,7 +231,7 @@ def _sunita_adds_the_rule(stage: Stage) -> None:
 
 
 def _carla_calls_him(stage: Stage) -> None:
-    stage.say_by_hand(_his_case(stage), words.REPLY_BY_PHONE, by="carla")
+    stage.log_reply(_his_case(stage), words.REPLY_BY_PHONE, by="carla")
 
 
 def _readers_comment_again(stage: Stage) -> None:
@@ -259,12 +259,12 @@ def _post_arrives(number: int) -> Act:
     return act
 
 
-def _a_sending_fails(stage: Stage) -> None:
+def _a_delivery_fails(stage: Stage) -> None:
     community.fail(MICROBLOG, "refused")
     _statement_of_deals(stage, "microblog", words.FAILED)
 
 
-def _a_sending_stays_unknown(stage: Stage) -> None:
+def _a_delivery_stays_unknown(stage: Stage) -> None:
     community.fail(MICROBLOG, "answer lost")
     _statement_of_deals(stage, "deals", words.UNKNOWN)
 
@@ -312,8 +312,8 @@ _STORY: tuple[tuple[int, str, Act], ...] = (
     (7, "14:00", _post_arrives(3)),
     (5, "10:30", _post_arrives(4)),
     (3, "09:45", _post_arrives(5)),
-    (2, "12:00", _a_sending_fails),
-    (2, "16:00", _a_sending_stays_unknown),
+    (2, "12:00", _a_delivery_fails),
+    (2, "16:00", _a_delivery_stays_unknown),
     (1, "09:00", _post_arrives(6)),
     (1, "13:30", _post_arrives(7)),
     (1, "16:00", _mia_waits_for_the_workshop),

@@ -24,11 +24,11 @@ Behind a proxy all requests seem to come from this machine.
 
 
 def cast(request: HttpRequest) -> QuerySet[User]:
-    """Return the users as whom this user can view the sample.
+    """Return the users that this user can switch to in the sample.
 
-    None, unless the user came with the sample and the request was made on this machine.
+    Empty unless the user came with the sample and the request was made on this machine.
     """
-    people = marker.people().filter(is_active=True, email__in=[each.email for each in STAFF])
+    people = marker.people().filter(is_active=True, email__in=[hire.email for hire in STAFF])
     if not (settings.SAMPLE_SWITCHER and is_local(request)):
         return people.none()
     mine = people.filter(pk=request.user.pk or 0)
@@ -55,9 +55,9 @@ def _is_loopback(address: str) -> bool:
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """Template context of every page: the users to view as.
+    """Template context of every page: the users to switch to.
 
-    Loaded only where a template shows it.
+    They are loaded only if a template shows them.
     """
     if not (settings.SAMPLE_SWITCHER and hasattr(request, "user")):
         return {}
@@ -66,5 +66,5 @@ def people(request: HttpRequest) -> dict[str, Any]:
 
 def _parts(request: HttpRequest) -> list[tuple[User, str]]:
     """Return the users with their titles, such as "lead, Sales"."""
-    titles = {each.email: each.title for each in STAFF}
+    titles = {hire.email: hire.title for hire in STAFF}
     return [(user, titles[user.email]) for user in cast(request)]

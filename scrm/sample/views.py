@@ -45,8 +45,8 @@ def start(request: StaffRequest) -> HttpResponse:
         form.add_error(None, _BUSY)
         return _page(request, form, status=409)
     update_session_auth_hash(request, admin)
-    said = _("The sample data was removed. The workspace now belongs to %(organisation)s.")
-    messages.success(request, said % form.cleaned_data)
+    message = _("The sample data was removed. The workspace now belongs to %(organisation)s.")
+    messages.success(request, message % form.cleaned_data)
     return redirect("reports:map")
 
 
@@ -65,6 +65,6 @@ def _page(request: StaffRequest, form: StartForm, *, status: int) -> HttpRespons
 
 
 def _no_sample(request: StaffRequest) -> HttpResponse:
-    """Answer a second click, or a workspace that never held the sample."""
+    """Say that there is no sample to remove, for example after a second click."""
     status = 409 if request.method == "POST" else 200
     return render(request, "sample/no_sample.html", status=status)

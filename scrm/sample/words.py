@@ -1,4 +1,4 @@
-"""What the staff and customers of the sample write, apart from the phrases of the crowd."""
+"""Texts of the sample's staff and customers, apart from the phrases of the crowd."""
 
 from __future__ import annotations
 
