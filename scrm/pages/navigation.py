@@ -1,4 +1,4 @@
-"""The frame of every page: where the user can go, and how much waits there."""
+"""The frame of every page: the navigation with its counts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Item:
 
     @property
     def said(self) -> str:
-        """The count as it is shown."""
+        """Return the count as text; “999+” above the limit."""
         return f"{MAX_COUNTED - 1}+" if (self.count or 0) >= MAX_COUNTED else str(self.count)
 
 
@@ -57,7 +57,7 @@ a draft is back in that field."""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Template context of the frame; empty if nobody is logged in. Unused parts cost nothing."""
+    """Template context of the frame; empty without a login. Parts are loaded only if shown."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
@@ -83,7 +83,7 @@ def nav(request: HttpRequest) -> HttpResponse:
 
 
 MAX_COUNTED = 1000
-"""Counts stop here: nobody reads further, and counting on would take longer with every year."""
+"""Counts stop here: larger numbers need not be exact, and counting them would become slow."""
 
 
 class Number(Subquery):
@@ -146,8 +146,13 @@ class Frame:
     def departments(self) -> list[Item]:
         inbox = reverse("routing:inbox")
         return [
-            Item(str(each), f"{inbox}?department={each.pk}", each.n, colour=each.colour)
-            for each in self._departments
+            Item(
+                str(department),
+                f"{inbox}?department={department.pk}",
+                department.n,
+                colour=department.colour,
+            )
+            for department in self._departments
         ]
 
     @cached_property
@@ -175,8 +180,8 @@ class Frame:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        """All counts by one statement, each along an index of what it counts."""
-        departments = tuple(each.pk for each in self._departments)
+        """Return all counts by one statement; each count uses an index."""
+        departments = tuple(department.pk for department in self._departments)
         minute = timezone.now().replace(second=0, microsecond=0)
         statement, parameters = _counting(self.user, self.user.role, departments, minute)
         with connection.cursor() as cursor:
@@ -189,6 +194,7 @@ _COUNTED = (
 )  # fmt: skip
 
 
+# The role is part of the cache key: a new role changes which rows a user sees.
 @lru_cache(maxsize=1000)
 def _counting(
     user: User, _role: str, departments: tuple[int, ...], minute: datetime
@@ -197,12 +203,12 @@ def _counting(
 
     Cached for a minute for each user: building it takes longer than running it.
     """
-    theirs = Case.objects.filter(department__in=departments)
+    cases = Case.objects.filter(department__in=departments)
     counted = (
-        theirs.active().of(user),
-        theirs.active().unclaimed(),
-        theirs.filter(status=Status.WAITING),
-        theirs.filter(status=Status.SNOOZED),
+        cases.active().of(user),
+        cases.active().unclaimed(),
+        cases.filter(status=Status.WAITING),
+        cases.filter(status=Status.SNOOZED),
         Response.objects.approvable_by(user),
         Delivery.objects.at_hand_of(user).to_check(minute),
         Notice.objects.filter(user=user).unread(),
@@ -221,10 +227,10 @@ def _counting(
 def _issues() -> list[Item]:
     """Return the open issues that grew last, with the number of people who raised them."""
     cases = Case.objects.filter(issue=OuterRef("pk"))
-    heard = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
+    newest = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
     rows: Any = Issue.objects.filter(closed_at=None).annotate(
         people=Number(cases.values("profile").distinct()),
-        heard_at=Subquery(heard.values("last_inbound_at")[:1]),
+        heard_at=Subquery(newest.values("last_inbound_at")[:1]),
     )
     return [
         Item(str(row), row.get_absolute_url(), row.people, unit=_("people"))

@@ -38,7 +38,7 @@ class Checklist:
 
 
 def checklist() -> Checklist:
-    """Return the steps to an own workspace; rows that came with the sample do not count."""
+    """Return the steps to set up an own workspace; rows of the sample do not count."""
     since = marker.loaded_at()
     return Checklist((*_listening(since), *_people(since), _organisation(since)), bool(since))
 
@@ -72,9 +72,12 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
 
 
 def _people(since: datetime | None) -> tuple[Step, ...]:
-    """Steps of users and answers made after the sample; without a sample, a second user counts."""
+    """Return the steps that need a colleague and a response.
+
+    Rows of the sample do not count; without a sample, a second user counts.
+    """
     newer = User.objects.filter(created_at__gt=since) if since else User.objects.all()[1:]
-    said = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()
+    responses = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()
     return (
         Step(
             _("Invite a colleague"),
@@ -86,7 +89,7 @@ def _people(since: datetime | None) -> tuple[Step, ...]:
             _("Reply to a first case"),
             _("Take a case from “Unassigned”, reply, and see the reaction."),
             f"{reverse('routing:inbox')}?view=unassigned",
-            said.exists(),
+            responses.exists(),
         ),
     )
 

@@ -28,7 +28,7 @@ class Node:
 
     @property
     def name_y(self) -> int:
-        """Stages with a figure inside have their name at the top."""
+        """Return the y of the name, which is at the top if the stage contains a figure."""
         return self.y + (22 if self.key in {"micro", "macro"} else self.height // 2 - 3)
 
     @property
@@ -62,7 +62,7 @@ WRITTEN_BACK = "M580 364V150"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where an edge's figures are: the middle of the arrow, or of the lines in a stage."""
+    """The place of an edge's figures: the middle of the arrow, or of the lines in a stage."""
 
     x: int
     y: int
@@ -96,7 +96,7 @@ class Placed:
 
 def place(edges: Edges) -> list[Placed]:
     """Return every figure of the map with its position."""
-    return [each for edge, figures in edges.items() for each in _on_edge(SPOTS[edge], figures)]
+    return [placed for edge, figures in edges.items() for placed in _on_edge(SPOTS[edge], figures)]
 
 
 def _on_edge(spot: Spot, figures: Iterable[Figure]) -> Iterable[Placed]:
@@ -111,5 +111,5 @@ def _on_edge(spot: Spot, figures: Iterable[Figure]) -> Iterable[Placed]:
 
 
 def _box(middle: int, top: int, height: int) -> dict[str, int]:
-    """The area that takes the click."""
+    """Return the clickable area of a figure."""
     return {"x": middle - 56, "y": top, "width": 112, "height": height}

@@ -1,6 +1,6 @@
 """The figures of the map: each is a number and a link to the page with exactly the rows it counts.
 
-Nine statements, however many rows there are. Today's figures use indexed columns.
+They take nine statements, however many rows there are. Today's figures use indexed columns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from routing.models import Case
 from scrm.web.params import midnight
 
 Tone = Literal["today", "now", "bad"]
-"""today: since midnight. now: the present state. bad: what is wrong at present."""
+"""today: since midnight. now: the present state. bad: a problem at present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Figure:
 
     @property
     def is_shown(self) -> bool:
-        """A zero of today is shown; a zero of troubles or waiting work is not."""
+        """Whether the figure is shown: a zero only if it is one of today's figures."""
         return self.tone == "today" or self.n > 0
 
 
@@ -55,7 +55,7 @@ def edges(user: User, *, now: datetime) -> Edges:
     """Return the figures by edge, today's first."""
     heard, sources = _heard(now), _sources()
     cases, active = _cases_today(user, now), _active_cases(user, now)
-    said, held, check = _said_today(user, now), _held(user), _to_check(user, now)
+    responses, held, check = _responses_today(user, now), _held(user), _to_check(user, now)
     found = {
         "online": [_items("heard", heard["all"]), *_source_troubles(sources, now)],
         "match": [_items("kept", heard["kept"]), _items("unmatched", heard["unmatched"], "now")],
@@ -65,15 +65,15 @@ def edges(user: User, *, now: datetime) -> Edges:
             _cases("known", cases["known"], now, "now"),
             _cases("strangers", cases["strangers"], now, "now"),
         ],
-        "person": _waiting_for_somebody(active, now),
-        "micro": [_responses("micro", said["micro"], now)],
-        "macro": [_responses("macro", said["macro"], now)],
-        "rules": [_responses("released", said["released"], now), _to_approve(held, now)],
+        "person": _unassigned_and_late(active, now),
+        "micro": [_responses("micro", responses["micro"], now)],
+        "macro": [_responses("macro", responses["macro"], now)],
+        "rules": [_responses("released", responses["released"], now), _to_approve(held, now)],
         "publish": [_sendings(check, now), _troubles(now)],
         "feedback": [_items("answers", heard["answers"])],
     }
     found["match"].append(_unrouted(now))
-    return {edge: [each for each in row if each.is_shown] for edge, row in found.items()}
+    return {edge: [figure for figure in row if figure.is_shown] for edge, row in found.items()}
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
@@ -92,7 +92,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 def _heard(now: datetime) -> dict[str, int]:
     words = ("kept", "unmatched", "answers")
-    counts = {each: Count("pk", filter=listening.items(each, now=now)) for each in words}
+    counts = {key: Count("pk", filter=listening.items(key, now=now)) for key in words}
     today = Mention.objects.filter(listening.items("today", now=now))
     return today.aggregate(all=Count("pk"), **counts)
 
@@ -119,17 +119,17 @@ def _cases_today(user: User, now: datetime) -> dict[str, int]:
 
 
 def _active_cases(user: User, now: datetime) -> dict[str, Any]:
-    nobodys, late = Q(assignee=None), Q(due_at__lt=now)
+    unassigned, late = Q(assignee=None), Q(due_at__lt=now)
     active = Case.objects.in_departments_of(user).active()
     return active.aggregate(
-        unassigned=Count("pk", filter=nobodys),
-        unassigned_since=Min("last_inbound_at", filter=nobodys),
+        unassigned=Count("pk", filter=unassigned),
+        unassigned_since=Min("last_inbound_at", filter=unassigned),
         late=Count("pk", filter=late),
         late_since=Min("due_at", filter=late),
     )
 
 
-def _said_today(user: User, now: datetime) -> dict[str, int]:
+def _responses_today(user: User, now: datetime) -> dict[str, int]:
     today = Response.objects.visible_to(user).filter(
         created_at__gte=midnight(timezone.localdate(now))
     )
@@ -164,7 +164,7 @@ def _items(key: str, n: int, tone: Tone = "today") -> Figure:
 
 
 def _unrouted(now: datetime) -> Figure:
-    """A statement of its own: it counts waiting mentions of every day."""
+    """Count in a separate statement, because mentions of earlier days count as well."""
     waiting = Mention.objects.filter(listening.items("waiting", now=now))
     facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
     age = ago(facts["since"], now)
@@ -203,8 +203,8 @@ def _cases(key: str, n: int, now: datetime, tone: Tone = "today") -> Figure:
     return Figure(key, n, labels[key], page, tone)
 
 
-def _waiting_for_somebody(counts: dict[str, Any], now: datetime) -> list[Figure]:
-    nobodys = Figure(
+def _unassigned_and_late(counts: dict[str, Any], now: datetime) -> list[Figure]:
+    unassigned = Figure(
         "unassigned",
         counts["unassigned"],
         _("unassigned"),
@@ -214,7 +214,7 @@ def _waiting_for_somebody(counts: dict[str, Any], now: datetime) -> list[Figure]
     )
     page = _page("routing:inbox", view="open", due="over")
     late = Figure("late", counts["late"], _("late"), page, "bad", ago(counts["late_since"], now))
-    return [nobodys, late]
+    return [unassigned, late]
 
 
 def _responses(key: str, n: int, now: datetime) -> Figure:
@@ -240,7 +240,7 @@ def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
 
 
 def _troubles(now: datetime) -> Figure:
-    """Accounts whose deliveries fail repeatedly; a statement of its own."""
+    """Count the accounts whose deliveries fail repeatedly, in a separate statement."""
     counts = Trouble.objects.open().aggregate(n=Count("pk"), since=Min("began_at"))
     label = ngettext("account fails to send", "accounts fail to send", counts["n"])
     page = _page("responses:delivery_problems")

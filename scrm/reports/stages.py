@@ -18,7 +18,7 @@ from scrm.reports.figures import Edges, Figure
 class Stage:
     """One stage.
 
-    url: "" if it has no single page. figures: those of the edges that lead into it.
+    url: "" if it has no single page. figures: the figures on the edges that lead into the stage.
     """
 
     node: Node
