@@ -29,8 +29,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 async def _lifespan(receive: Any, send: Any) -> None:
     _ = get_resolver().url_patterns  # imports all views now, so that no request waits for it
-    # Keep long-lived objects out of garbage collection: collecting them stopped everything for 0.1
-    # s.
+    # Exclude long-lived objects from garbage collection, which paused the process for 0.1 s.
     gc.collect()
     gc.freeze()
     while (await receive())["type"] != "lifespan.shutdown":

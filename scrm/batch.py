@@ -43,6 +43,7 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
         )
         return
     try:
+        # Outside the transaction: matching takes long and must not hold locks.
         hits = find_matches(mentions)
         again(lambda: process_batch(mentions, hits, now=timezone.now()))
     except Exception as error:
@@ -71,8 +72,8 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
 def _confirm_deliveries(mentions: Sequence[Mention], *, now: datetime) -> None:
     """Apply bounces, our own posts and answers to deliveries whose state is unknown.
 
-    In transactions of their own, since they lock deliveries, and cases are locked before those.
-    Idempotent, so a batch that is claimed again, or by two workers, does it twice without harm.
+    Each in a transaction of its own, because it locks deliveries, and cases must be locked first.
+    Idempotent, because a batch may be claimed again, or by two workers.
     """
     fresh = [mention for mention in mentions if mention.kind not in (BOUNCE, NOTICE)]
     fresh = [mention for mention in fresh if not mention.backlog]
@@ -100,6 +101,7 @@ def _record_and_route(claimed: Sequence[Mention], hits: Hits, *, now: datetime) 
     kept = [mention for mention in mentions if context.keeps(mention)]
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
+    # After record(): a match points at the interaction of its mention.
     keep_matches(hits, ledger)
     inbound = {
         mention.pk: (mention, row)
@@ -109,10 +111,10 @@ def _record_and_route(claimed: Sequence[Mention], hits: Hits, *, now: datetime) 
     # The authors wrote to us, so their profiles can be reached again.
     Profile.objects.filter(pk__in=[row.profile or 0 for _, row in inbound.values()]).heard()
     # Automatic answers are recorded, but open no case and are no feedback.
-    said = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
-    answers = feedback.answered(_heard(*pair) for pair in said)
-    take_in([context.arrival(*pair, answers) for pair in said], now=now)
-    _show([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
+    messages = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
+    answers = feedback.answered(_heard(*pair) for pair in messages)
+    take_in([context.arrival(*pair, answers) for pair in messages], now=now)
+    _update_pages([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
     # Last, in the same transaction: after a crash the whole batch is due again.
     _finish(mentions, ledger, now)
@@ -130,7 +132,7 @@ def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
 
 @dataclass(frozen=True, slots=True)
 class _Speakers:
-    """By which of our accounts a mention was written."""
+    """Finds the account of ours that wrote a mention."""
 
     ours: dict[tuple[str, str], int]
     grounds: dict[str, int]
@@ -139,14 +141,20 @@ class _Speakers:
     def load(cls) -> _Speakers:
         accounts = list(Account.objects.only("pk", "kind", "network", "self_key"))
         return cls(
-            ours={(each.network, each.self_key): each.pk for each in accounts if each.self_key},
-            grounds={each.network: each.pk for each in accounts if each.channel.own_ground},
+            ours={
+                (account.network, account.self_key): account.pk
+                for account in accounts
+                if account.self_key
+            },
+            grounds={
+                account.network: account.pk for account in accounts if account.channel.own_ground
+            },
         )
 
     def speaker(self, mention: Mention) -> int | None:
-        """Return the id of our account that wrote it, or None for an outside author.
+        """Return the id of our account that wrote a mention, or None for an outside author.
 
-        It is the author's account, or the account of a site where only we start threads.
+        On a site where only we start threads, every post that is no answer is ours.
         """
         ours = self.ours.get((mention.author_network, mention.author_key))
         if ours or mention.kind != "post" or mention.in_reply_to:
@@ -156,7 +164,7 @@ class _Speakers:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """Everything a batch has to look up, loaded with a fixed number of queries."""
+    """The rows that a batch needs, loaded with a fixed number of queries."""
 
     sources: dict[int, Source]
     topics: dict[int, tuple[FoundTopic, ...]]
@@ -167,7 +175,7 @@ class _Context:
     def load(cls, mentions: Sequence[Mention], hits: Hits) -> _Context:
         sightings = Sighting.objects.filter(mention__in=[m.pk for m in mentions])
         parents = {mention.in_reply_to for mention in mentions} - {""}
-        said = Interaction.objects.filter(
+        answerable = Interaction.objects.filter(
             scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
         )
         speakers = _Speakers.load()
@@ -178,14 +186,14 @@ class _Context:
             sources=sightings.decisive(),
             topics=found_topics(hits),
             speakers=speakers,
-            answers_us=own | set(said.values_list("scope", "key")),
+            answers_us=own | set(answerable.values_list("scope", "key")),
         )
 
     def is_ours(self, mention: Mention) -> bool:
         return self.speakers.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
-        """Whether it is recorded: ours, addressed to us, matched by a topic, or an answer to us.
+        """Whether to record a mention: ours, addressed to us, matched, or an answer to us.
 
         Backlog, bounces and delivery notices are never recorded.
         """
@@ -240,7 +248,7 @@ class _Context:
         )
 
 
-def _show(rows: Sequence[Recorded]) -> None:
+def _update_pages(rows: Sequence[Recorded]) -> None:
     """Tell open pages about recorded items that open no case, if their conversation has a case."""
     conversations = [row.conversation for row in rows]
     if not conversations:

@@ -1,4 +1,4 @@
-"""The Celery app. Messages are nudges and rows say what is due, so: early ack, no results."""
+"""The Celery app. Messages only wake workers: they are acknowledged early and have no results."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ app.conf.update(
     task_ignore_result=True,
     task_serializer="json",
     accept_content=["json"],
+    # Below the send lease: a lease may lapse only after its task has ended.
     task_time_limit=90,
     task_soft_time_limit=75,
     task_routes={
@@ -38,10 +39,11 @@ app.conf.update(
         "scrm.pipeline.deliver": {"queue": "deliver"},
         "scrm.pipeline.settle": {"queue": "deliver"},
     },
+    # A worker must not hold messages that another worker could run.
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=TASKS_PER_CHILD,
-    # Celery closes the database connection after each task unless it is told how many tasks may
-    # share one: here, all tasks of one process.
+    # Celery closes the database connection after each task unless this setting states how many
+    # tasks may share one: here, all tasks of one process.
     CELERY_DB_REUSE_MAX=TASKS_PER_CHILD,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
@@ -51,15 +53,22 @@ app.conf.update(
     redis_socket_connect_timeout=SOCKET["socket_connect_timeout"],
     beat_max_loop_interval=1,
     beat_schedule={
-        name: {"task": f"scrm.pipeline.{name}", "schedule": each, "options": {"expires": each * 5}}
-        for name, each in (("tick", settings.TICK_SECONDS), ("community", settings.SANDBOX_SECONDS))
-        if each
+        name: {
+            "task": f"scrm.pipeline.{name}",
+            "schedule": seconds,
+            "options": {"expires": seconds * 5},
+        }
+        for name, seconds in (
+            ("tick", settings.TICK_SECONDS),
+            ("community", settings.SANDBOX_SECONDS),
+        )
+        if seconds
     },
 )
 
 
 @task_prerun.connect
-def _look_at_the_connection(**_: object) -> None:
+def _close_old_connections(**_: object) -> None:
     """Close a broken or too old database connection before each task, as before each request.
 
     Without this, a connection that the database closed would fail every task that shares it.

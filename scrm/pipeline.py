@@ -1,6 +1,6 @@
 """The tasks that move work forward: tick → poll → process → deliver.
 
-Rows say what is due; these tasks move them on. `process` matches without a transaction, and then
+Rows say what is due; these tasks process them. `process` matches without a transaction, and then
 identifies, records, routes and links feedback in one transaction.
 """
 

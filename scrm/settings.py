@@ -20,9 +20,9 @@ PUBLIC_URL = env.str("SCRM_PUBLIC_URL", "http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 ALLOW_CIDRS = tuple(ip_network(cidr) for cidr in env.list("SCRM_ALLOW_CIDRS", []))
-"""Private networks that may be reached all the same, such as an intranet's feed server."""
+"""Private networks that requests may reach, for example that of an intranet's feed server."""
 SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
-"""Let users of the sample view it as one another, without a password, on this machine."""
+"""Let users of the sample switch to each other without a password, on this machine only."""
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
@@ -30,7 +30,7 @@ DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_hea
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
     "options", "-c random_page_cost=1.1 -c jit=off"
 )
-# they were used for the choices of each form
+# Otherwise the choices of each form would open a cursor in the database.
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 DATABASES["default"]["TEST"] = {"NAME": os.environ.get("SCRM_TEST_DB")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "responses",
 ]
 MIDDLEWARE = [
+    # First: every log line needs the id of its request.
     "scrm.web.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -97,7 +98,7 @@ TEMPLATES = [
         "OPTIONS": {"environment": "scrm.web.jinja.environment", "extensions": ["jinja2.ext.i18n"]},
     },
 ]
-FORM_RENDERER = "django.forms.renderers.Jinja2"  # an option of a select takes a tenth of the time
+FORM_RENDERER = "django.forms.renderers.Jinja2"  # ten times as fast for long selects
 
 # Who can log in: invited staff, by mail address and password.
 AUTH_USER_MODEL = "crm.User"
@@ -139,9 +140,11 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 SECURE = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+# Only behind a proxy with https: otherwise a client could set this header.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Only our own files: text from outside must not run scripts or load images.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

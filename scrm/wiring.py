@@ -1,4 +1,4 @@
-"""Give each app the answers of the apps above it, once at startup.
+"""Connect each app's `above.py` with functions of the apps above it, once at startup.
 
 Imports follow foreign keys, so an app cannot call an app above it. Where its pages show something
 that only an app above knows, it declares a function in its `above.py`, and this file sets it.
@@ -24,7 +24,7 @@ _MAX_OWNED = 10
 
 
 def owned_by(person: User) -> chain[Any]:
-    """At most `_MAX_OWNED` topics, sources, routing rules and issues each that the user owns."""
+    """Return the topics, sources, rules and issues that a user owns, `_MAX_OWNED` of each kind."""
     rows = (model.objects.filter(owner=person)[:_MAX_OWNED] for model in _OWNED)
     return chain.from_iterable(rows)
 
