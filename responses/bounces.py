@@ -21,21 +21,23 @@ _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
 @transaction.atomic
 def come_back(items: Sequence[Item], *, now: datetime) -> None:
     """Apply items of the kinds BOUNCE and NOTICE. Idempotent: a second call changes nothing."""
-    named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
+    named = [(nonce, item) for item in items if (nonce := nonce_in(item.in_reply_to))]
     if not named:
         return
+    ours = Delivery.objects.filter(uuid__in=[nonce for nonce, _item in named])
     lock_workspace()  # before any row: all writers of the ledger lock in this order
     # All at once: several deliveries with their cases are locked in order.
-    Delivery.objects.filter(uuid__in=named).lock()
+    ours.lock()
     # First: a bounce proves that an unknown delivery was sent, and only a sent one can bounce.
     prove(items, now=now)
-    sent = Delivery.objects.filter(uuid__in=named, state=DeliveryState.SENT)
-    for delivery in sent.select_related("response__case", "account", "profile").order_by("pk"):
-        item = named[delivery.uuid]
-        if item.kind == BOUNCE:
-            _bounced(delivery, item.text, now)
-        else:
-            _late(delivery, item.text, now)
+    sent = ours.filter(state=DeliveryState.SENT)
+    deliveries = sent.select_related("response__case", "account", "profile").in_bulk(
+        field_name="uuid"
+    )
+    for nonce, item in named:
+        if delivery := deliveries.get(nonce):
+            apply = _bounced if item.kind == BOUNCE else _late
+            apply(delivery, item.text, now)
 
 
 def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
@@ -66,6 +68,7 @@ def _late(delivery: Delivery, why: str, now: datetime) -> None:
     # Servers repeat their notices, and a batch that failed applies them again, old ones too.
     if delivery.error == message or events.exists():
         return
+    delivery.error = message
     Delivery.objects.filter(pk=delivery.pk).update(error=message)
     if case:
         case.log(

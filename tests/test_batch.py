@@ -300,7 +300,7 @@ def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
     assert batches == [["1"], ["3"], ["0", "2", "4"]]
 
 
-def test_what_always_kills_its_worker_is_quarantine(talk: Source) -> None:
+def test_what_always_kills_its_worker_is_quarantined(talk: Source) -> None:
     """Fails without HOPELESS: the mention would be retried for ever."""
     hear(talk, item("killer", raw=b"\x00"), item("good"))
     now = timezone.now()
@@ -437,7 +437,7 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
 
 
 @pytest.mark.parametrize("bad", [{0}, {99}, {41, 42}])
-def test_poison_in_a_batch_is_found_and_quarantine(
+def test_poison_in_a_batch_is_found_and_quarantined(
     talk: Source, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
     """Fails if batches are not halved: all hundred mentions were quarantined, or none was
