@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from crm.models import Department, User
 from responses.models import Delivery
-from routing.models import Case
+from routing.models import Case, Issue
 from tests.browser.conftest import Windows, leaves
 from tests.browser.hands import Hand
 from tests.browser.world import PEOPLE, World
@@ -210,3 +210,23 @@ def test_what_is_open_is_not_replaced_by_news(
     ):
         world["ron"].tag(add=["gate"], by=teammate)
     expect(shown).to_be_visible()
+
+
+def test_the_head_of_a_case_has_two_rows_however_much_is_set(
+    sit_down: SitDown, agent: User, world: World
+) -> None:
+    """Fails if the head wraps: a case with a priority, an issue and tags had four rows."""
+    Case.objects.filter(pk=world["ron"].pk).update(
+        priority="urgent",
+        issue=Issue.objects.create(name="Seat policy", owner=agent),
+        tags=["influencer", "seats", "refund"],
+        assignee=agent,
+    )
+    hand = sit_down(agent)
+    hand.page.set_viewport_size({"width": 1280, "height": 800})
+    hand.page.goto(hand.page.url.split("?")[0] + f"cases/{world['ron'].pk}/")
+    head = hand.page.locator(".case .pane-head")
+    box = head.bounding_box()
+    assert box
+    assert box["height"] < 90
+    assert head.evaluate("head => head.scrollWidth <= head.clientWidth")
