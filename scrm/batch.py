@@ -65,11 +65,13 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
 
     The number of statements does not depend on the size of the batch.
     """
-    _confirm_deliveries(claimed, now=now)
-    _record_and_route(claimed, hits, now=now)
+    # Once for both: an account that is connected in between must not change who wrote a mention.
+    speakers = _Speakers.load()
+    _confirm_deliveries(claimed, speakers, now=now)
+    _record_and_route(claimed, speakers, hits, now=now)
 
 
-def _confirm_deliveries(mentions: Sequence[Mention], *, now: datetime) -> None:
+def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now: datetime) -> None:
     """Apply bounces, our own posts and answers to deliveries whose state is unknown.
 
     Each in a transaction of its own, because it locks deliveries, and cases must be locked first.
@@ -81,7 +83,6 @@ def _confirm_deliveries(mentions: Sequence[Mention], *, now: datetime) -> None:
     back = [_item(mention) for mention in mentions if mention.kind in (BOUNCE, NOTICE)]
     bounces.come_back(back, now=now)
     # Before record(): a post that is in the ledger already proves nothing about a delivery.
-    speakers = _Speakers.load()
     spoken = ((mention, speakers.speaker(mention)) for mention in fresh)
     own = [(_item(mention), account) for mention, account in spoken if account]
     outbox.heard_ourselves(own, now=now)
@@ -90,14 +91,16 @@ def _confirm_deliveries(mentions: Sequence[Mention], *, now: datetime) -> None:
 
 
 @transaction.atomic
-def _record_and_route(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
+def _record_and_route(
+    claimed: Sequence[Mention], speakers: _Speakers, hits: Hits, *, now: datetime
+) -> None:
     """Identify, record and route mentions and link feedback, in one transaction."""
     # Before any row lock: batches that lock rows first could deadlock with each other.
     lock_workspace()
     # The fence: another worker may have claimed these mentions since our lease ended.
     mentions = _still_ours(claimed)
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
-    context = _Context.load(mentions, hits)
+    context = _Context.load(mentions, hits, speakers)
     kept = [mention for mention in mentions if context.keeps(mention)]
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
@@ -172,13 +175,12 @@ class _Context:
     answers_us: set[tuple[str, str]]
 
     @classmethod
-    def load(cls, mentions: Sequence[Mention], hits: Hits) -> _Context:
+    def load(cls, mentions: Sequence[Mention], hits: Hits, speakers: _Speakers) -> _Context:
         sightings = Sighting.objects.filter(mention__in=[m.pk for m in mentions])
         parents = {mention.in_reply_to for mention in mentions} - {""}
         answerable = Interaction.objects.filter(
             scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
         )
-        speakers = _Speakers.load()
         ours = speakers.ours
         # Our own posts of this batch are not in the ledger yet, but can be answered in it.
         own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}

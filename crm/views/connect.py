@@ -50,7 +50,7 @@ def _connect(request: StaffRequest, account: Account) -> HttpResponse:
         "form": form,
         "account": account,
         "connector": connector,
-        "works": None if form.errors else connected,
+        "works": "" if form.errors or not connected else connected.name,
     }
     return render(request, "crm/connect.html", context, status=422 if form.errors else 200)
 

@@ -59,7 +59,7 @@ class Credentials:
     network: str
     self_key: str = ""
     address: str = ""
-    secrets: Json = field(default_factory=dict)
+    secrets: Json = field(default_factory=dict, repr=False)
     config: Json = field(default_factory=dict)
 
 
