@@ -1,4 +1,4 @@
-"""The glossary page: the terms of docs/glossary.md, with anchors for links from other pages."""
+"""The glossary page: the terms of docs/glossary.md for users, with anchors for links."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 PATH = Path(__file__).parents[2] / "docs" / "glossary.md"
+DEVELOPERS = "## For developers"
+"""The heading in the file after which all terms are for developers only."""
 _ROW = re.compile(r"^\| \*\*(?P<name>[^*]+)\*\*[^|]*\| (?P<meaning>[^|]+) \|$", re.MULTILINE)
 _CODE = re.compile(r"`([^`]+)`")
 _EMPHASIS = re.compile(r"\*([^*]+)\*")
@@ -30,8 +32,9 @@ class Term:
 
 
 def parse_terms(text: str) -> tuple[Term, ...]:
-    """Return the rows of the glossary's table, without the model or module in brackets."""
-    return tuple(Term(row["name"], _to_html(row["meaning"])) for row in _ROW.finditer(text))
+    """Return the terms for users, without the model or module in brackets."""
+    rows = _ROW.finditer(text.partition(DEVELOPERS)[0])
+    return tuple(Term(row["name"], _to_html(row["meaning"])) for row in rows)
 
 
 def _to_html(markdown: str) -> SafeString:
