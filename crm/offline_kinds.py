@@ -25,5 +25,5 @@ OFFLINE_KINDS = {
     "survey answer": InteractionKind(_("Survey answer"), "clipboard-list"),
     "comment card": InteractionKind(_("Comment card"), "ticket"),
     "event": InteractionKind(_("Said at an event"), "calendar"),
-    "other": InteractionKind(_("Something else"), "notebook-pen"),
+    "other": InteractionKind(_("Other"), "notebook-pen"),
 }

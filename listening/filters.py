@@ -18,7 +18,7 @@ from scrm.web.params import midnight
 
 ITEMS = {
     "today": _("found today"),
-    "kept": _("stored in the CRM"),
+    "kept": _("recorded"),
     "unmatched": _("no topic matched"),
     "answers": _("replies to us"),
     "waiting": _("waiting to be routed"),

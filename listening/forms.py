@@ -165,7 +165,10 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"stance": forms.RadioSelect}
         labels = {"stance": _("Type of source")}
         help_texts = {
-            "rhythm": _("300 is five minutes; the minimum is 10. In the first 24 hours at most 45.")
+            "rhythm": _(
+                "300 means five minutes. The minimum is 10. "
+                "In its first 24 hours a source is fetched at least every 45 seconds."
+            )
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -38,7 +38,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
             "is_restricted": __(
                 "Restricted: other departments see only that a conversation exists"
             ),
-            "accounts": __("Accounts for responses"),
+            "accounts": __("Accounts used for replies"),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -55,7 +55,7 @@ class InboxForm(PlainForm):
     status = forms.ChoiceField(
         required=False,
         label=__("Status"),
-        choices=[_ANY, (NOT_CLOSED, __("not closed")), *Status.choices],
+        choices=[_ANY, (NOT_CLOSED, __("Active")), *Status.choices],
     )
     who = forms.ChoiceField(
         required=False,

@@ -66,7 +66,7 @@ class OfflineForm(PlainForm):
     said_at = forms.DateTimeField(
         required=False,
         label=__("When"),
-        help_text=__("Empty: now."),
+        help_text=__("Leave empty for now."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     scans = ScansField(required=False, label=__("Scan"), help_text=HELP)

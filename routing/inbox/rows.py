@@ -95,7 +95,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
 
 
 def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
-    """Return a text such as “due 41 m” or “12 m overdue”, and its urgency as in `Row.due`.
+    """Return a text such as “due 41 min” or “12 min overdue”, and its urgency as in `Row.due`.
 
     A script in the browser updates the text as time passes.
     """
@@ -109,7 +109,7 @@ def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
 
 
 def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
     return f"{int(seconds)} s"

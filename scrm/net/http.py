@@ -168,9 +168,10 @@ def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:
     for _, address in found:
         reached = ip_address(address[0].partition("%")[0])
         if denied(reached) and not _allowed(reached):
+            shown = host if host == str(reached) else f"{host} ({reached})"
             raise HttpError(
-                f"{host} leads to a private or reserved address ({reached}), which scrm does not "
-                "contact. An operator can allow that network in SCRM_ALLOW_CIDRS.",
+                f"{shown} is a private or reserved address. scrm does not connect to such "
+                "addresses unless SCRM_ALLOW_CIDRS allows it.",
                 "refused",
             )
     return found

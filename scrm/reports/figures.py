@@ -155,7 +155,7 @@ def _to_check(user: User, now: datetime) -> dict[str, Any]:
 def _items(key: str, n: int, tone: Tone = "today") -> Figure:
     labels = {
         "heard": _("found"),
-        "kept": _("stored in the CRM"),
+        "kept": _("recorded"),
         "unmatched": _("unmatched"),
         "answers": ngettext("reply to us", "replies to us", n),
     }
@@ -191,7 +191,7 @@ def _cases(key: str, n: int, now: datetime, tone: Tone = "today") -> Figure:
     labels = {
         "heard_cases": ngettext("active case", "active cases", n),
         "offline": ngettext("offline case", "offline cases", n),
-        "known": _("known contacts"),
+        "known": ngettext("known contact", "known contacts", n),
         "strangers": _("no contact yet"),
     }
     asked = {
@@ -236,7 +236,8 @@ def _to_approve(counts: dict[str, Any], now: datetime) -> Figure:
 
 def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
     age, page = ago(counts["since"], now), _page("responses:delivery_problems")
-    return Figure("check", counts["n"], _("delivery problems"), page, "bad", age)
+    label = ngettext("delivery problem", "delivery problems", counts["n"])
+    return Figure("check", counts["n"], label, page, "bad", age)
 
 
 def _troubles(now: datetime) -> Figure:

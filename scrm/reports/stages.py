@@ -38,7 +38,7 @@ _WORDS = {
     "micro": (_("Micro"), _("to one"), ("micro",)),
     "macro": (_("Macro"), _("to many"), ("macro",)),
     "rules": (_("Business rules"), _("may it be sent?"), ("rules",)),
-    "publish": (_("Publish"), _("once, and recorded"), ("publish",)),
+    "publish": (_("Publish"), _("sent at most once"), ("publish",)),
     "feedback": (_("Feedback"), _("reactions"), ("feedback",)),
 }
 

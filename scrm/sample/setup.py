@@ -245,8 +245,8 @@ _SAVED = {
     "Sorry": (
         None,
         (
-            "Dear {{ first_name }}, I am sorry. I am looking into it, and write again today. "
-            "{{ agent_first_name }}, {{ department }}"
+            "Dear {{ first_name }}, I am sorry. I am looking into it and will write to you again "
+            "today. {{ agent_first_name }}, {{ department }}"
         ),
     ),
     "Lost bag": (
@@ -259,8 +259,8 @@ _SAVED = {
     "Group fare": (
         SALES,
         (
-            "Dear {{ first_name }}, from ten people on we make you an offer of your own. How many "
-            "are you, from where, and when?"
+            "Dear {{ first_name }}, for ten or more people we prepare an individual offer. How "
+            "many are you, from where, and when?"
         ),
     ),
 }

@@ -3,7 +3,7 @@
 
 const { lang } = document.documentElement;
 const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "long" });
-const UNITS = [["day", 86400, "d"], ["hour", 3600, "h"], ["minute", 60, "m"], ["second", 1, "s"]];
+const UNITS = [["day", 86400, "d"], ["hour", 3600, "h"], ["minute", 60, "min"], ["second", 1, "s"]];
 const SOON = 4 * 3600; // s before a deadline
 
 function updateTimes() {
@@ -21,9 +21,9 @@ function describeTime(time, at, seconds) {
   time.title = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
   if ("due" in time.dataset) {
     time.className = `due ${seconds < 0 ? "late" : seconds < SOON ? "soon" : "far"}`;
-    time.textContent = seconds < 0 ? `${span} over` : `due ${span}`;
+    time.textContent = seconds < 0 ? `${span} overdue` : `due ${span}`;
   } else if ("age" in time.dataset) {
-    time.textContent = unit === "second" ? "now" : `${span} old`;
+    time.textContent = unit === "second" ? "now" : `${span} ago`;
   } else if (time.closest(".said, .event, .calendar")) { // the day stands above them
     time.textContent = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   } else {

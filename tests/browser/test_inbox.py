@@ -188,7 +188,7 @@ def test_the_last_of_a_list_is_done_and_comes_back(
 def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World) -> None:
     hand = sit_down(agent)
     Case.objects.filter(pk=world["ron"].pk).update(priority="urgent")
-    hand.press("t", hand.button("Next"))
+    hand.press("t", hand.button("Take next"))
     hand.is_at(world["ron"])
     expect(hand.opened.locator(".case-facts")).to_contain_text("you")
 

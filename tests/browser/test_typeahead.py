@@ -205,7 +205,7 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
     typed(page)
     kept(page, case)
     composing = page.locator("#composing")
-    expect(composing).to_contain_text("You cannot answer Erika Mustermann here")
+    expect(composing).to_contain_text("has no account that can reach Erika Mustermann")
     expect(page.locator("#compose-text")).to_be_focused()
     eventually(lambda: Draft.objects.filter(case=case, kind="reply", text=SENTENCE))
     page.keyboard.press("Control+Enter")

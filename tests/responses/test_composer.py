@@ -290,7 +290,7 @@ def test_where_no_account_fits_it_offers_to_answer_by_hand(
     microblog.is_active = False
     microblog.save()
     page = as_(agent).get(url("composer", complaint)).content.decode()
-    assert "has no account on the same network" in page
+    assert "has no account that can reach" in page
     assert "?tab=by-hand" in page
 
 

@@ -132,8 +132,8 @@ CONNECTOR = Connector(
     label=_("Mailbox"),
     title=_("Connect a mailbox"),
     about=_(
-        "Every email that arrives there becomes work, and replies are sent from there. "
-        "scrm deletes nothing in the mailbox and marks nothing as read."
+        "Every email that arrives there opens or updates a case, and replies are sent from there. "
+        "scrm does not delete emails or mark them as read."
     ),
     form=MailboxForm,
     connect=connect,

@@ -45,8 +45,8 @@ class BlogForm(ConnectForm):
     password = forms.CharField(
         label=_("Application password"),
         max_length=200,
-        help_text=_("Made on the blog under Users, Profile, Application Passwords; not the one "
-                    "that person logs in with. It is stored encrypted and never shown again."),
+        help_text=_("Create it in WordPress under Users → Profile → Application Passwords. "
+                    "It is not the login password. It is stored encrypted and never shown again."),
         widget=forms.PasswordInput(render_value=True, attrs={"autocomplete": "off"}),
     )  # fmt: skip
 
