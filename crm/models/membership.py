@@ -11,7 +11,7 @@ from crm.models.user import User
 class Role(models.TextChoices):
     AGENT = "agent", "Agent"
     LEAD = "lead", "Team lead"
-    DRAFTER = "drafter", "Drafts only: a team lead sends"
+    DRAFTER = "drafter", "Drafts only (a team lead must approve)"
     READER = "reader", "Read-only"
 
 

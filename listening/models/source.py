@@ -90,8 +90,8 @@ class Source(LeasedRow):
     """
 
     class Stance(models.TextChoices):
-        FOR_US = "for us", "Addressed to us: every item becomes work"
-        ABOUT_US = "about us", "About us: only items that match a topic become work"
+        FOR_US = "for us", "Addressed to us: every item opens or updates a case"
+        ABOUT_US = "about us", "About us: only items that match a topic open or update a case"
 
     kind = models.CharField("channel", max_length=30)
     address = models.CharField(max_length=1000)

@@ -223,5 +223,5 @@ def test_half_of_many_is_trouble_too(answer_many: Many, supervisor: User) -> Non
         Delivery.objects.filter(pk=delivery.pk).update(
             state="failed" if bad else "cancelled", tried_at=now - timedelta(minutes=place)
         )
-    Trouble.objects.all().look(now=now)
+    Trouble.objects.all().update_open(now=now)
     assert "2 of 4" in Trouble.objects.get().words
