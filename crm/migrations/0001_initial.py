@@ -221,7 +221,7 @@ class Migration(migrations.Migration):
             name='Membership',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('agent', 'Agent'), ('lead', 'Team lead'), ('drafter', 'Drafts only: a team lead sends'), ('reader', 'Read-only')], default='agent', max_length=10)),
+                ('role', models.CharField(choices=[('agent', 'Agent'), ('lead', 'Team lead'), ('drafter', 'Drafts only (a team lead must approve)'), ('reader', 'Read-only')], default='agent', max_length=10)),
             ],
         ),
         migrations.CreateModel(
@@ -230,7 +230,7 @@ class Migration(migrations.Migration):
                 ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
                 ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
                 ('pgh_label', models.TextField(help_text='The event label.')),
-                ('role', models.CharField(choices=[('agent', 'Agent'), ('lead', 'Team lead'), ('drafter', 'Drafts only: a team lead sends'), ('reader', 'Read-only')], default='agent', max_length=10)),
+                ('role', models.CharField(choices=[('agent', 'Agent'), ('lead', 'Team lead'), ('drafter', 'Drafts only (a team lead must approve)'), ('reader', 'Read-only')], default='agent', max_length=10)),
             ],
             options={
                 'abstract': False,
