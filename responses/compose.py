@@ -258,7 +258,7 @@ def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decis
     if case.is_closed:
         raise Stale(f"The status of this case is already {case.get_status_display().lower()}.")
     decision = _decide(Decision.Outcome.NONE, case=case, by=by, why=why)
-    case.finish(by=by, seen=seen, why=f"Closed without reply: {why}")
+    case.finish(by=by, seen=seen, why=why)
     return decision
 
 

@@ -118,7 +118,7 @@ RULES: dict[str, Json] = {
     "Posts by team leads": {
         "conditions": {"all": [_is("audience", "many"), _is("author_is_lead", True)]},
         "verdict": "review",
-        "reason": "Another user reviews it after it was sent.",
+        "reason": "Another user must review it.",
     },
 }
 """Rule name → its fields, in the order of the rules."""

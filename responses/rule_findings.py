@@ -76,7 +76,7 @@ _SIGNERS = {
     ("lead", "supervisor"): __("a team lead, then a supervisor"),
 }
 _FATES = {
-    "review": __("Sent, then reviewed"),
+    "review": __("Review after sending"),
     "require": __("Required wording missing"),
     "move": __("Require another channel"),
     "refuse": __("Refused"),

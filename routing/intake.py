@@ -152,7 +152,7 @@ class _Batch:
     def _join(self, case: Case, arrival: Arrival) -> Case:
         """Add a conversation of the same party to a case whose department the rules agree with."""
         self._link(case, arrival)
-        why = "New message in another conversation about an open case."
+        why = "A new conversation was added to this case."
         self._hear(case, arrival, Kind.JOINED, why)
         return case
 

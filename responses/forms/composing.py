@@ -162,7 +162,7 @@ class StatementForm(Composing, Later):
         Response.objects.none(),
         label=_("Corrects"),
         required=False,
-        empty_label=_("nothing (new post)"),
+        empty_label=_("no earlier post"),
     )
     campaign = CampaignField()
 
@@ -273,7 +273,11 @@ class NoteForm(Composing):
 
 
 class NothingForm(Composing):
-    why = forms.CharField(label=_("Reason"), max_length=500)
+    why = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        widget=forms.TextInput(attrs={"data-replaceable": True}),
+    )
 
     def __init__(self, case: Case, user: User, data: Any = None) -> None:
         super().__init__(data, initial={"seen": case.last_inbound_id})

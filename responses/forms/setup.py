@@ -56,7 +56,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         min_value=0,
         max_value=1000,
         required=False,
-        help_text=_("Empty: never. After this time, supervisors and admins are asked."),
+        help_text=_("After this time, supervisors and admins are notified. Leave empty for never."),
     )
 
     def clean_within(self) -> int:

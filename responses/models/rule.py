@@ -36,7 +36,7 @@ class ResponseRule(models.Model):
         ALLOW = "allow", "Allow"
         REVIEW = "review", "Send, then review"
         HOLD = "hold", "Hold for approval"
-        REQUIRE = "require", "Require a wording"
+        REQUIRE = "require", "Require specific wording"
         MOVE = "move", "Require another channel"
         REFUSE = "refuse", "Refuse"
 

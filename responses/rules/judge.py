@@ -90,7 +90,7 @@ SCHEMA: Schema = {
         Field("issue", "bool", "part of an issue"),
         Field("priority", "choice", "priority"),
         Field("tags", "set", "tag"),
-        Field("known", "bool", "a known contact"),
+        Field("known", "bool", "contact is known"),
         Field("contact_kind", "choice", "contact kind"),
         Field("reach", "number", "recipient reach"),
         Field("readers", "number", "readers in 30 days"),

@@ -27,7 +27,7 @@ class RuleForm(PlainForm):
     person = forms.ModelChoiceField(
         User.objects.active().order_by("name"),
         required=False,
-        label=__("Named user"),
+        label=__("Specific user"),
         empty_label=__("No one"),
     )
     priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"), initial="normal")

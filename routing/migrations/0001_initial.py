@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
                 ('conditions', models.JSONField()),
-                ('assign', models.CharField(choices=[('nobody', 'Unassigned'), ('person', 'Named user'), ('last', 'Last assignee of this contact')], default='nobody', max_length=10)),
+                ('assign', models.CharField(choices=[('nobody', 'Unassigned'), ('person', 'Specific user'), ('last', 'Last assignee of this contact')], default='nobody', max_length=10)),
                 ('priority', models.CharField(choices=[('urgent', 'Urgent'), ('high', 'High'), ('normal', 'Normal'), ('low', 'Low')], default='normal', max_length=10)),
                 ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), blank=True, default=list, size=None)),
                 ('made_at', models.DateTimeField(default=django.utils.timezone.now)),

@@ -108,7 +108,7 @@ class RuleRevision(models.Model):
 
     class Assign(models.TextChoices):
         NOBODY = "nobody", "Unassigned"
-        PERSON = "person", "Named user"
+        PERSON = "person", "Specific user"
         LAST = "last", "Last assignee of this contact"
 
     rule = models.ForeignKey(RoutingRule, models.PROTECT, related_name="revisions")

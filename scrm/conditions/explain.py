@@ -56,12 +56,17 @@ def sentence(condition: Condition) -> str:
 def _leaf_sentence(leaf: Leaf) -> str:
     label, asked = leaf.field.label, _requirement(leaf)
     if leaf.field.type == "bool":
-        return label if leaf.value else f"not {label}"
+        return label if leaf.value else _denied(label)
     if leaf.field.type == "number":
         return f"{label} {asked}"
     if "contain" in leaf.op:
         return f"{label} {leaf.op.removesuffix(' any')} {asked}"
     return f"{label} is {'not ' if leaf.op in POSITIVE else ''}{asked}"
+
+
+def _denied(label: str) -> str:
+    """Negate the label of a bool: "contact is not known"; "not part of an issue"."""
+    return label.replace(" is ", " is not ") if " is " in label else f"not {label}"
 
 
 def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
@@ -76,9 +81,10 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
         unknown = "unknown" if leaf.field.type in ("number", "bool") else "“unknown”"
         return f"{label} is {unknown}" + (_needs(leaf, needed=needed) if asked else "")
     if leaf.field.type == "bool":
-        return label if fact else f"not {label}"
+        return label if fact else _denied(label)
     if leaf.field.type == "number":
-        return f"{label} is {fact:,}" + (f", {asked}" if met else _needs(leaf, needed=needed))
+        excluded = met and not needed
+        return f"{label} is {fact:,}" + (f", {asked}" if excluded else _needs(leaf, needed=needed))
     if "contain" in leaf.op:
         named = [hit for hit, _span in hits(leaf, facts)]
         shown = listed(tuple(dict.fromkeys(named)), "and") if met and named else asked
@@ -88,7 +94,7 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
 
 
 def _needs(leaf: Leaf, *, needed: bool) -> str:
-    """Return the unmet requirement of a leaf. needed: whether the rule needs it."""
+    """Return the requirement of a leaf. needed: whether the rule needs it."""
     asked = _requirement(leaf, quotes=True)
     return f" (rule needs {asked})" if needed else f", not {asked}"
 

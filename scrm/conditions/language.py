@@ -52,7 +52,7 @@ _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
 class Field:
     """One fact that a condition may test. `choices`: the allowed values, () for any string.
 
-    label: lower case, as in a sentence: "reach", "topic", "a known contact".
+    label: lower case, as in a sentence: "reach", "topic", "contact is known".
     """
 
     name: str

@@ -1,6 +1,6 @@
 // Keeps a copy of typed text in the browser if the server could not save it, for example after a
 // lost connection or an expired login, and restores the text in its field.
-import { putCaretAtEnd } from "./fields.js";
+import { placeCaret } from "./fields.js";
 
 const PREFIX = `scrm-draft:${document.body.dataset.user}:`;
 const DRAFTS = "textarea[data-draft]";
@@ -65,7 +65,7 @@ function focusOpenedFields() {
     if (document.activeElement.closest("input, textarea, select")) continue; // the user writes there
     const field = place.matches("textarea") ? place : place.querySelector("input");
     field.focus();
-    putCaretAtEnd(field);
+    placeCaret(field);
   }
 }
 

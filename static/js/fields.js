@@ -15,14 +15,18 @@ export function enterField(field) {
   const isUntouched = !field.selectionEnd;
   field.focus();
   // selectionEnd is null for dates, numbers and e-mail addresses: they have no caret for scripts.
-  if (isUntouched && field.selectionEnd !== null && field.setSelectionRange) putCaretAtEnd(field);
+  if (isUntouched && field.selectionEnd !== null && field.setSelectionRange) placeCaret(field);
 }
 
-export function putCaretAtEnd(field) {
-  field.setSelectionRange(field.value.length, field.value.length);
+// Selects a prefilled text that typing should replace; otherwise the caret goes to the end.
+export function placeCaret(field) {
+  const isReplaceable = "replaceable" in field.dataset && field.value === field.defaultValue;
+  const end = field.value.length;
+  field.setSelectionRange(isReplaceable ? 0 : end, end);
 }
 
-// Adds text at the caret, or before everything else in the field. False where the field refuses it.
+// Adds text in place of the selection (at the caret), or before everything else in the field. False
+// where the field refuses it.
 export function addText(field, text, { atStart }) {
   if (field.matches("select")) return chooseOption(field, text);
   const add = field.selectionEnd === null ? joinText : insertText;
@@ -32,10 +36,11 @@ export function addText(field, text, { atStart }) {
 }
 
 function insertText(field, text, atStart) {
-  const caret = field.selectionEnd;
-  const position = atStart ? 0 : caret;
-  field.setRangeText(text, position, position);
-  field.setSelectionRange(caret + text.length, caret + text.length);
+  const { selectionStart, selectionEnd } = field;
+  const [from, to] = atStart ? [0, 0] : [selectionStart, selectionEnd];
+  field.setRangeText(text, from, to);
+  const caret = selectionEnd + text.length - (to - from);
+  field.setSelectionRange(caret, caret);
   return true;
 }
 

@@ -1,5 +1,5 @@
 // The command palette (Ctrl-K): menu pages appear at once, cases and people come from the server,
-// and after some letters the verbs of the open case are offered too.
+// and after some letters the verbs of the open case are offered below them.
 import { comingCase } from "./case_pane.js";
 import { press } from "./shortcuts.js";
 import { canBePressed } from "./small_forms.js";
@@ -42,8 +42,9 @@ function listItem(link) {
   return item;
 }
 
-// Up and down go through the choices and back to the words. Enter in the words takes the first link,
-// never a verb: nothing may happen to a case while somebody looks for a person.
+// Up and down go through the choices and back to the words. Enter in the words opens the first link,
+// the first choice shown, and never runs a verb: nothing may happen to a case while somebody looks
+// for a person.
 function onKey(event) {
   const choices = [...dialog.querySelectorAll("a, #palette-verbs li:not([hidden]) button")];
   const at = choices.indexOf(document.activeElement);

@@ -10,10 +10,11 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from crm.models import Department, User
+from responses.compose import answer_nothing
 from responses.models import Delivery
 from routing.models import Case, Issue
 from tests.browser.conftest import Windows, leaves
-from tests.browser.hands import Hand
+from tests.browser.hands import Hand, Keyboard
 from tests.browser.world import PEOPLE, World
 from tests.machinery import eventually
 
@@ -49,6 +50,21 @@ def _nothing(hand: Hand) -> None:
     if not why.input_value():
         hand.type(why, "Only praise.")
     hand.press("Enter", hand.button("Close without reply"))
+
+
+def test_a_typed_reason_replaces_the_last_one(windows: Windows, agent: User, world: World) -> None:
+    """Fails if the filled-in reason is not selected: the new one was appended to it."""
+    answer_nothing(
+        world["layla"], by=agent, why="Only praise.", seen=world["layla"].last_inbound_id
+    )
+    hand = Keyboard(windows.open(agent))
+    hand.open(world["ron"])
+    hand.tab("z", "Close without reply")
+    why = hand.page.locator("#composing").get_by_label("Reason")
+    expect(why).to_be_focused()
+    expect(why).to_have_value("Only praise.")
+    hand.page.keyboard.insert_text("Spam.")
+    expect(why).to_have_value("Spam.")
 
 
 def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:

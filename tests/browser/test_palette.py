@@ -54,12 +54,14 @@ def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: Worl
 
 
 def test_enter_never_runs_a_verb(windows: Windows, agent: User, world: World) -> None:
-    """Fails if Enter presses the first entry: a search for “Mark” would finish the open case."""
+    """Enter opens the first choice shown. Fails if the verbs stand above the links."""
     hand = Keyboard(windows.open(agent))
     hand.open(world["ron"])
     look_for(hand.page, "mark")
     expect(offered(hand.page)).to_have_count(2)
     expect(hand.page.locator("#palette-server a")).to_have_text(["Search all cases for “mark”"])
+    choices = hand.page.locator("#palette-found").locator("a, button").locator("visible=true")
+    expect(choices.first).to_have_text("Search all cases for “mark”")
     hand.page.keyboard.press("Enter")
     expect(hand.page).to_have_url(re.compile(r"/\?q=mark$"))
     assert world["ron"].status == "new"

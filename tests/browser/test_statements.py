@@ -92,7 +92,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     expect(preview(hand, "@SkywardAir")).to_contain_text(f"{len(SHORT)} of 500 characters")
     expect(preview(hand, "@SkywardAir")).to_contain_text(f"{tomorrow:%Y-%m-%d %H:%M}")
     expect(preview(hand, "Skyward Blog").locator(".text")).to_have_text(LONG)
-    expect(page.locator("#speaks")).to_contain_text("Sent, then reviewed")
+    expect(page.locator("#speaks")).to_contain_text("Review after sending")
     hand.press("Control+Enter", hand.button("Publish to everyone"))
     expect(hand.said).to_contain_text("is scheduled for")
 

@@ -9,7 +9,7 @@ from scrm.conditions.language import ConditionErrors, Field, parse
 SCHEMA = {
     "text": Field("text", "text", "text"),
     "reach": Field("reach", "number", "reach"),
-    "known": Field("known", "bool", "a known contact"),
+    "known": Field("known", "bool", "contact is known"),
     "topics": Field("topics", "set", "topic"),
 }
 WORDS = st.text("abc é", min_size=1).map(str.strip).filter(bool)

@@ -31,10 +31,10 @@ from scrm.text.fold import fold, places
 
 SCHEMA: Schema = {
     "text": Field("text", "text", "text"),
-    "stance": Field("stance", "choice", "stance", ("for us", "about us")),
+    "stance": Field("stance", "choice", "source type", ("for us", "about us")),
     "topics": Field("topics", "set", "topic"),
     "reach": Field("reach", "number", "reach"),
-    "known": Field("known", "bool", "a known contact"),
+    "known": Field("known", "bool", "contact is known"),
 }
 LISTED = ("is one of", "contains any")
 WORDS = ("art", "party", "Zoë", "東京", "seat policy", "a.b")
@@ -365,9 +365,12 @@ REFUND = _leaf_of("text", "contains", "refund")
                 {"any": [_leaf_of("known", "is", False), REFUND]},
                 {"none": [_leaf_of("topics", "has all", ["Brand", "Party"])]},
             ]},
-            "(not a known contact or text contains “refund”) and not (topic is Brand and Party)",
+            "(contact is not known or text contains “refund”) and not (topic is Brand and Party)",
         ),
-        (_leaf_of("stance", "is one of", ["for us", "about us"]), "stance is for us or about us"),
+        (
+            _leaf_of("stance", "is one of", ["for us", "about us"]),
+            "source type is for us or about us",
+        ),
         (_leaf_of("topics", "has none", ["Brand"]), "topic is not Brand"),
         (_leaf_of("text", "contains any", ["a", "b"]), "text contains “a” or “b”"),
     ],
@@ -386,8 +389,8 @@ def test_a_condition_reads_as_plain_english(data: object, said: str) -> None:
         ),
         ({"none": [BIG, REFUND]}, "text contains “refund”, which the rule excludes"),
         (BRAND, "topic is “Party” and “Seat policy” (rule needs “Brand”)"),
-        (_leaf_of("stance", "is", "for us"), "stance is “unknown” (rule needs “for us”)"),
-        (_leaf_of("known", "is", True), "not a known contact"),
+        (_leaf_of("stance", "is", "for us"), "source type is “unknown” (rule needs “for us”)"),
+        (_leaf_of("known", "is", True), "contact is not known"),
         (_leaf_of("topics", "has none", ["Seat policy", "Brand"]), "topic is Seat policy"),
         (_leaf_of("text", "does not contain", "refund"), "text contains “refund”"),
         (_leaf_of("text", "is", "hi"), "text is “a refund” (rule needs “hi”)"),
@@ -407,7 +410,7 @@ def test_it_says_what_decided_against(data: object, said: str) -> None:
 def test_it_says_what_decided_for() -> None:
     known = {"reach": 12_000, "topics": frozenset({"Brand"}), "text": "hello"}
     explanation = explain(parse({"all": [{"any": [REFUND, BRAND]}, BIG]}, SCHEMA), known)
-    assert explanation.sentence == "topic is Brand and reach is 12,000, at least 10,000"
+    assert explanation.sentence == "topic is Brand and reach is 12,000 (rule needs at least 10,000)"
     assert [leaf.field.name for leaf in explanation.leaves] == ["topics", "reach"]
 
 

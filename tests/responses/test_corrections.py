@@ -269,7 +269,7 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
     assert change("amend").state == DeliveryState.FAILED
     page = as_(agent).get(reverse("responses:delivery_problems")).content.decode()
     assert "The change failed." in page
-    assert "The sandbox network refused this." in page
+    assert "The network rejected the message." in page
     assert Post.objects.get(network=BLOG).text == "He had a second seat."
     assert current(stated) == stated
 

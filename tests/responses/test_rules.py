@@ -130,7 +130,7 @@ def test_the_strictest_wins_and_says_so_first() -> None:
     )
     refused = judge(DRAFT, [moved, held, _rule(4, CONDITIONS[4], "refuse")])
     assert refused.outcome == "refuse"
-    assert refused.reasons[0].sentence == "hour of the day is 23, at least 22"
+    assert refused.reasons[0].sentence == "hour of the day is 23 (rule needs at least 22)"
 
 
 @given(contents, st.randoms())

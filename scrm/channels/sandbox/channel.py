@@ -257,7 +257,7 @@ def _apply_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | Non
     if fault and fault.mode == "down":
         raise ChannelError("The sandbox network is down; the fetch will be retried.")
     if fault and fault.mode == "refused":
-        raise ChannelError("The sandbox network refused this.", permanent=True)
+        raise ChannelError("The network rejected the message.", permanent=True)
     if fault and fault.mode == "slow":
         time.sleep(fault.seconds)
     return fault
