@@ -72,7 +72,7 @@ def pages() -> dict[str, str]:
         "topics": "/topics/",
         "sources": "/sources/",
         "rules": "/rules/",
-        "department": service.get_absolute_url(),
+        "department": f"/departments/{service.pk}/",
         "people": "/people/",
         "settings": "/me/",
         "style": "/style/",
