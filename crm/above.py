@@ -1,6 +1,7 @@
-"""Functions that crm calls but only the apps above it can implement.
+"""Functions that crm calls but that only the apps that import crm can implement.
 
-`scrm/wiring.py` sets each of them at startup, so that crm imports no case, response or delivery.
+`scrm/wiring.py` sets each function at startup, so that crm does not import cases, responses or
+deliveries.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from crm.models.user import User
 class CaseLink:
     """The current case of a conversation.
 
-    department: name of the case's department. case: its id, 0 if the user may not see it.
+    department: the name of the department that has the case.
+    case: the id of the case; 0 if the user may not see the case.
     """
 
     department: str
@@ -27,25 +29,34 @@ class CaseLink:
 
 
 cases_of_conversations: Callable[[Collection[int], User], dict[int, CaseLink]]
-"""Conversation id → its current case; a conversation without a case is absent."""
+"""Return conversation id → its current case; a conversation without a case is left out."""
 
 party_cases: Callable[[QuerySet[Profile], User], list[Any]]
-"""Cases with these profiles, open cases first; `case.open_to_user`: whether the user may see it."""
+"""Return the cases with these profiles, open cases first.
+
+Each case has the attribute `open_to_user`, which says whether the user may see the case.
+"""
 
 posts_to: Callable[[QuerySet[Any], Sequence[int]], list[QuerySet[Any]]]
-"""(interactions, profile ids) → querysets of our posts about the cases with these profiles."""
+"""Return querysets of our posts about the cases with these profiles.
+
+The arguments are the interactions to choose from and the ids of the profiles.
+"""
 
 unsent_files: Callable[[User], QuerySet[Any]]
-"""Ids of the files of responses that the user may read because of their department."""
+"""Return the ids of the files of responses of the departments that the user belongs to."""
 
 open_case_counts: Callable[[], dict[int | None, int]]
-"""User id → number of open cases assigned to the user; under None, the unassigned cases."""
+"""Return user id → number of open cases assigned to the user; None → number of unassigned cases."""
 
 open_cases_of: Callable[[User], dict[str, int]]
-"""Department name → number of open cases assigned to the user."""
+"""Return department name → number of open cases in it that are assigned to the user."""
 
 return_open_cases: Callable[[User, User], int]
-"""Unassign the open cases of the first user, in the name of the second → number of cases."""
+"""Unassign the open cases of the first user and return their number.
+
+The case events name the second user as the one who did it.
+"""
 
 owned_by: Callable[[User], Iterable[Any]]
-"""The first topics, sources, rules and issues that the user owns."""
+"""Return the first few topics, sources, rules and issues that the user owns."""

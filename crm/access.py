@@ -1,6 +1,6 @@
-"""Who may read the text of a conversation, who may act, and who may open a page.
+"""Who may read the text of a conversation, who may act on cases, and who may open a page.
 
-What a list shows is up to the `visible_to` of its rows.
+Which rows a list shows is decided elsewhere: by the method `visible_to` of their queryset.
 """
 
 from __future__ import annotations
@@ -21,21 +21,25 @@ P = ParamSpec("P")
 
 
 def readable(user: User) -> Q:
-    """Condition on interactions: all but those of conversations restricted to other departments."""
+    """Return the condition on interactions whose text the user may read.
+
+    It excludes interactions whose conversation is restricted to a department that the user does not
+    belong to.
+    """
     if user.sees_everything:
         return Q()
-    # Membership in any role is enough: every role may read.
+    # The role is not checked: every role in a department may read.
     mine = Q(conversation__restricted_to__in=user.memberships.values("department"))
     return Q(conversation__restricted_to=None) | mine
 
 
 def works(user: User) -> bool:
-    """Whether the user may act in some department, and not only read."""
+    """Whether the user may act on cases in at least one department."""
     return user.sees_everything or Membership.objects.working().filter(user=user).exists()
 
 
 class StaffRequest(HttpRequest):
-    """A request of a logged-in user; the request type of every view that needs a login."""
+    """A request of a logged-in user; all Django views that need a login use this type."""
 
     user: User
     htmx: HtmxDetails

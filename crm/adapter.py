@@ -22,34 +22,38 @@ _log = structlog.get_logger(__name__)
 
 
 class StaffOnly(DefaultAccountAdapter):
-    """Settings of django-allauth: users are created by invitation only."""
+    """The behaviour of django-allauth here: users are created only by invitation."""
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return False
 
     def get_reset_password_from_key_url(self, key: str) -> str:
-        """Return the link in a password mail, always below PUBLIC_URL."""
-        # Not the request's host: a forged Host header would send the secret key to another site.
+        """Return the link for a password mail; it always begins with PUBLIC_URL."""
+        # Do not use the request's host: a forged Host header would send the secret key elsewhere.
         uid, _dash, token = key.partition("-")
         return password_url(uid, token)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail; an error is only logged, so that no answer reveals which addresses exist."""
+        """Send a mail; if sending fails, only log the error.
+
+        The page is the same in both cases, so that it does not reveal which addresses have a user.
+        """
         try:
             super().send_mail(template_prefix, mail_address(email) or email, context)
         except (SMTPException, OSError) as error:
-            # The type only: the message of the mail server may contain the address.
+            # Log only the type of the error: the message of the mail server may contain the
+            # address.
             _log.warning("mail not sent", error=type(error).__name__)
 
     def is_safe_url(self, url: str) -> bool:
         try:
             return bool(super().is_safe_url(url))
-        except ValueError:  # not a URL: urlparse refuses it
+        except ValueError:  # urlparse raises if the text is not a URL
             return False
 
 
 def mail_facts(_request: HttpRequest) -> dict[str, bool]:
-    """Template context of every page: whether mail can be sent."""
+    """Add to the template context of every page whether this installation can send mail."""
     return {"has_mail_server": not settings.EMAIL_BACKEND.endswith(".dummy.EmailBackend")}
 
 
@@ -59,19 +63,25 @@ def password_url(uid: str, token: str) -> str:
 
 
 def password_link(user: User) -> str:
-    """Return a URL to set a new password; it works once and expires like a reset link."""
+    """Return a URL at which the user can set a new password.
+
+    The URL works once, and it expires after the same time as the link of a forgotten password.
+    """
     return password_url(user_pk_to_url_str(user), default_token_generator.make_token(user))
 
 
 def forget_old_addresses(user: User) -> None:
-    """Delete allauth's own list of the user's addresses: users log in with `user.email` only."""
+    """Delete the user's addresses in allauth's own table.
+
+    Users log in only with `user.email`, so an old address in that table must not be used any more.
+    """
     EmailAddress.objects.filter(user=user).delete()
 
 
 def mail_password_link(user: User, *, link: str, by: User) -> None:
-    """Mail the password link to the user. Call it after the commit.
+    """Mail the password link to the user. Call this after the transaction is committed.
 
-    Raises OSError or SMTPException.
+    Raises OSError or SMTPException if the mail cannot be sent.
     """
     text = render_to_string("crm/invitation.txt", {"user": user, "link": link, "by": by})
     send_mail(_("Your scrm login"), text, None, [user.mail_to])

@@ -1,4 +1,4 @@
-"""Budget of an account: how many deliveries it may send in any hour and in any 24 hours."""
+"""The sending limits of an account: the most deliveries within one hour and within 24 hours."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits of an account; None means no limit."""
+    """The sending limits of an account; None means that there is no limit."""
 
     per_hour: int | None = None
     per_day: int | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Budget:
-        """Read the budget from an account's config."""
+        """Read the limits from the configuration of an account."""
         return cls(config.get("per_hour"), config.get("per_day"))
 
     @property
     def limits(self) -> list[tuple[int, timedelta]]:
-        """The limits that are set, as (maximum number of deliveries, time span)."""
+        """The limits that are set, each as (maximum number of deliveries, time span)."""
         both = ((self.per_hour, HOUR), (self.per_day, DAY))
         return [(maximum, span) for maximum, span in both if maximum]

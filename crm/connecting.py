@@ -1,4 +1,4 @@
-"""Connect one of our accounts: log in, refuse an account that is already connected, then save."""
+"""Connect one of our accounts: test the login, refuse duplicates, then save the account."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scrm.channels.base import Connected, ConnectError, Connector, Json
 
 
 def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -> Connected:
-    """Log in with the typed values and save nothing. Raises ConnectError.
+    """Log in with the typed values and save nothing. Raises ConnectError if that fails.
 
-    account: the account to connect again, or a new account that is not saved yet.
+    account: a stored account that is connected again, or a new account that is not saved yet.
     """
     known = account.credentials if account.pk else None
-    # Outside any transaction: a login takes seconds.
+    # This runs outside any transaction, because a login can take seconds.
     connected = connector.connect(typed, known, test=test)
     same = _same_account(account, connected)
     if other := same.exclude(pk=account.pk).first():
@@ -30,34 +30,40 @@ def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -
 
 
 def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
-    """Stored accounts that are the one to which the login worked."""
+    """Return the stored accounts that are the same account as the one that was logged in to."""
     same = Account.objects.filter(network=connected.network).defer("secrets")
-    # On a network of our own, for example a blog, all logins belong to one account.
+    # On a network that consists only of our own pages, for example a blog, there is one account,
+    # whatever login is used.
     if account.channel.own_ground:
         return same
     return same.filter(self_key=connected.self_key)
 
 
 def save(account: Account, connected: Connected, *, owner: User) -> Account:
-    """Save an account whose login works. Raises ConnectError if a colleague was faster."""
+    """Save an account whose login works.
+
+    Raises ConnectError if another user has connected the same account in the meantime.
+    """
     fields: dict[str, Any] = {
         "network": connected.network,
         "self_key": connected.self_key,
         "address": connected.address[:500],
         "owner": owner,
     }
-    # If no new login was typed, a colleague may have stored another one during the test.
+    # If no new login was typed, keep the stored one: another user may have changed it during the
+    # test.
     if connected.secrets != account.secrets:
         fields["secrets"] = dict(connected.secrets)
-    if connected.sources_to_open:  # if empty, keep the sources that are still to be opened
+    if connected.sources_to_open:  # if empty, keep the stored list
         fields["sources_to_open"] = dict(connected.sources_to_open)
-    if not account.pk:  # an existing account keeps the name that staff gave it
+    if not account.pk:  # an existing account keeps its name
         fields["name"] = connected.name[:200]
-    # The unique constraint decides where an account is also saved without this function.
+    # Code outside this function can save accounts too; then the unique constraint refuses
+    # duplicates.
     try:
         with transaction.atomic():
             _wait_for_turn(connected.network)
-            # Again, after log_in(): a colleague may have connected the account during the test.
+            # Check again: another user may have connected the account after the check in log_in().
             if _same_account(account, connected).exclude(pk=account.pk).exists():
                 raise IntegrityError(connected.network)
             return account.keep_with(connected.config, **fields)
@@ -67,6 +73,6 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
 
 
 def _wait_for_turn(network: str) -> None:
-    """Until the commit, no other account of this network can be saved by `save`."""
+    """Lock the network: until the commit, `save` stores no other account of this network."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"connect {network}"])

@@ -1,4 +1,4 @@
-"""The kinds of interactions in the ledger, with label and icon."""
+"""The kinds of interactions in the ledger, each with its label and icon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORK_KINDS = {
     "message": InteractionKind(_("Message"), "mail"),
     **OFFLINE_KINDS,
 }
-"""The kinds of incoming interactions, online and offline; they can become cases."""
+"""The kinds of incoming interactions that can become cases, online and offline."""
 _OTHER_KINDS = {
     AUTOMATIC: InteractionKind(_("Automatic answer"), "mail"),
     "reply": InteractionKind(_("Reply"), "corner-up-left"),
@@ -25,7 +25,7 @@ KINDS = WORK_KINDS | _OTHER_KINDS
 
 
 def kind_label(kind: str) -> str:
-    """Return the label of a kind; for a kind that no longer exists, the kind itself."""
+    """Return the label of a kind, or the kind itself if it is no longer in KINDS."""
     return str(KINDS[kind].label) if kind in KINDS else kind
 
 

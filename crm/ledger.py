@@ -1,4 +1,4 @@
-"""Write interactions to the ledger. No other code writes them."""
+"""Write interactions to the ledger. No other module writes to the ledger."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from crm.models import Conversation, Interaction, Profile, ProfileLink, ProfileN
 from crm.threads import Parent, Person, conversation_key
 from scrm.channels.base import Author, Visibility
 
-# The key of the advisory lock: any number, but the same one in all processes.
+# The key of the advisory lock. Its value does not matter, but all processes must use the same.
 _LOCK = 0x5C12
 Place = tuple[str, str]
-"""(scope, key) of an entry."""
-# Two days inside the range of datetime, see `tellable`.
+"""(scope, key): the identity of an entry on its network."""
+# Two days inside the range of datetime; `tellable` says why.
 _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
 
@@ -25,8 +25,10 @@ _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC
 class Entry:
     """One interaction that is to be recorded.
 
-    author: the outside party, as sender or as recipient; None if we wrote to many. account, staff,
-    revises: ids. conversation: the id of a known conversation; with None the thread rule decides.
+    author: the outside party, whether it is the sender or the recipient; None if we wrote to many.
+    account, staff, revises: ids.
+    conversation: the id of the conversation if it is known; if None, the thread rule in
+    `crm.threads` chooses the conversation.
     """
 
     scope: str
@@ -52,7 +54,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The ids of the rows of an entry. new: False if the entry was in the ledger before."""
+    """The ids of the rows that belong to an entry.
+
+    new: False if the entry was in the ledger before this call.
+    """
 
     interaction: int
     conversation: int
@@ -63,35 +68,35 @@ class Recorded:
 
 
 def tellable(moment: datetime | None) -> datetime | None:
-    """Return `moment` in UTC, at least two days inside the range of datetime.
+    """Return `moment` in UTC, moved to at least two days inside the range of datetime.
 
-    The two days let every time zone show the moment. UTC, because PostgreSQL refuses an offset of
-    16 hours or more.
+    The two days ensure that the moment can be shown in every time zone. The result is in UTC,
+    because PostgreSQL refuses offsets of 16 hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
 
 def lock_workspace() -> None:
-    """Take the lock under which all ledger rows are written; it is held until the commit."""
+    """Take the lock that is needed to write ledger rows; it is released at the commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 @transaction.atomic
 def record(entries: Sequence[Entry], *, now: datetime) -> list[Recorded]:
-    """Record entries, oldest first, and return one result each, in the order given.
+    """Record entries, oldest first; return one result for each entry, in the order given.
 
-    The number of statements does not depend on the number of entries. An entry whose (scope, key)
-    is in the ledger already is not written again.
+    The number of SQL statements does not depend on the number of entries. An entry whose (scope,
+    key) is already in the ledger is not written again.
     """
-    # Before _known(): otherwise another transaction could record the same entries meanwhile.
+    # Lock before _known(): otherwise another transaction could record the same entries in between.
     lock_workspace()
     known = _known(entries)
     ordered = _in_order(entries, known)
     profiles = _profiles([entry.author for entry in ordered if entry.author], now)
-    # Oldest first: a parent needs its conversation key before an answer can join it.
+    # Oldest first: the conversation of an item must be known before its answers are assigned to it.
     keys = _conversation_keys(ordered, known)
-    # Only new entries: a second row with the same (scope, key) would abort the whole batch.
+    # Only new entries: writing the same (scope, key) twice would abort the whole batch.
     fresh = [entry for entry in ordered if (entry.scope, entry.key) not in known]
     conversations = _conversations(fresh, keys, now)
     written = _interactions(fresh, profiles, conversations, keys, now)
@@ -122,7 +127,7 @@ def _recorded(
 def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
     """Create or update the profiles of authors and return their ids.
 
-    If the handle or name changed, the former ones are kept as a ProfileName.
+    If a handle or a name changed, the former handle and name are stored as a ProfileName.
     """
     latest = {(author.network, author.key): author for author in authors}
     networks, keys = {n for n, _ in latest}, {k for _, k in latest}
@@ -131,7 +136,7 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
         for row in Profile.objects.filter(network__in=networks, key__in=keys)
     }
     rows, past = [], []
-    # Sorted, so that two transactions lock the same profiles in the same order: no deadlock.
+    # Sorted: two transactions lock the same profiles in the same order, so they do not deadlock.
     for person in sorted(latest):
         author, before = latest[person], known.get(person)
         row = Profile(
@@ -159,7 +164,7 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
 
 
 def _bigint(number: int | None) -> int | None:
-    # Networks report any number: PostgreSQL refuses one that does not fit into a bigint.
+    # Networks may report any number, but PostgreSQL refuses a number too large for a bigint.
     return None if number is None else max(0, min(number, 2**62))
 
 
@@ -169,7 +174,7 @@ def _links(profiles: Iterable[int]) -> dict[int, ProfileLink]:
 
 
 def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
-    """Return the ledger rows of these entries and of the items they answer."""
+    """Return the stored ledger rows of these entries and of the items that they answer."""
     keys = {entry.key for entry in entries} | {entry.in_reply_to for entry in entries} - {""}
     rows = Interaction.objects.filter(
         scope__in={entry.scope for entry in entries}, key__in=keys
@@ -178,16 +183,17 @@ def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
 
 
 def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list[Entry]:
-    """Return each entry once: oldest first, undated entries last, a parent before its answers.
+    """Return each entry once: oldest first, undated entries last, each item before its answers.
 
-    An entry without an author gets the author of the item that it answers.
+    If an entry has no author, it gets the author of the item that it answers.
     """
     by_place = {(entry.scope, entry.key): entry for entry in entries}
     ordered: dict[Place, Entry] = {}
     for entry in sorted(by_place.values(), key=_age):
         chain: dict[Place, Entry] = {}
         ancestor: Entry | None = entry
-        # `place in chain`: items that answer each other in a circle would loop for ever.
+        # `place in chain`: without this check, items that answer each other in a circle would never
+        # end.
         while ancestor:
             place = (ancestor.scope, ancestor.key)
             if place in ordered or place in chain:
@@ -202,7 +208,7 @@ def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list
 
 
 def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
-    """Return the outside party of an item, from the batch or from the ledger."""
+    """Return the outside party of an item, from its entry or else from its ledger row."""
     if entry and entry.author:
         return entry.author
     return Author(row.profile.network, row.profile.key) if row and row.profile else None
@@ -211,7 +217,7 @@ def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
 def _conversation_keys(
     ordered: Sequence[Entry], known: dict[Place, Interaction]
 ) -> dict[Place, str]:
-    """Return the key of each entry's conversation, by the thread rule."""
+    """Return the key of each entry's conversation, as the thread rule determines it."""
     people = _people(row.conversation_id for row in known.values())
     parents = {
         (row.scope, row.key): (row.conversation.key, row.is_ours and row.profile_id is not None)
@@ -239,13 +245,13 @@ def _conversation_keys(
 
 
 def _age(entry: Entry) -> tuple[bool, float, str]:
-    """Sort key: oldest first, undated last, ties by key."""
+    """Sort key: oldest first, undated entries last, entries of the same time by their keys."""
     at = entry.occurred_at
     return (at is None, at.timestamp() if at else 0.0, entry.key)
 
 
 def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Person]]:
-    """Return the participants of conversations, by (network, key) of the conversation."""
+    """Return the participants of conversations, as (network, key) of a conversation → profiles."""
     pairs = (
         Interaction.objects.filter(conversation__in=set(conversations), profile__isnull=False)
         .values_list(
@@ -262,7 +268,7 @@ def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Pe
 def _conversations(
     fresh: Sequence[Entry], keys: dict[Place, str], now: datetime
 ) -> dict[tuple[str, str], int]:
-    """Create or find the conversations of entries; return ids by (scope, conversation key)."""
+    """Find or create the conversations of entries; return (scope, conversation key) → id."""
     first: dict[tuple[str, str], Entry] = {}
     for entry in fresh:
         if entry.conversation is None:
@@ -281,10 +287,10 @@ def _conversations(
                 account_id=entry.account,
                 started_at=now,
             )
-            # Sorted: rows are always locked in the same order.
+            # Sorted, so that all transactions lock the rows in the same order.
             for (scope, key), entry in sorted(first.items(), key=lambda item: item[0])
-            # An existing row is not written again: that would lock the conversation before its
-            # case, while a transfer locks the case first: a deadlock.
+            # Do not write an existing row again. That would lock the conversation before its case,
+            # while a transfer locks the case first, so the two could deadlock.
             if (scope, key, entry.visibility) not in known
         ],
         update_conflicts=True,

@@ -1,4 +1,8 @@
-"""URLs of the login pages. `crm.views.people` and `crm.views.me` change addresses."""
+"""URLs of the login pages.
+
+They include no page of allauth that changes addresses: `crm.views.people` and `crm.views.me` change
+addresses.
+"""
 
 from __future__ import annotations
 

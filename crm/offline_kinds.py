@@ -1,4 +1,4 @@
-"""The kinds of offline interactions that staff log, with label and icon.
+"""The kinds of offline interactions that staff log, each with its label and icon.
 
 Add new kinds here: the form, the filters, the routing rules and the timelines read this table.
 """
@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True, slots=True)
 class InteractionKind:
-    """How a kind of interaction is shown. icon: the name of a symbol in static/icons.svg."""
+    """The label and icon of a kind of interaction.
+
+    icon: the name of a symbol in static/icons.svg.
+    """
 
     label: Promise
     icon: str

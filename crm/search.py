@@ -1,8 +1,8 @@
-"""Find contacts and profiles by typed words: each word matches the beginning of a stored word.
+"""Find contacts and profiles by typed words; each typed word may be the beginning of a stored word.
 
-Each word is searched as one lexeme (`ron@calder` is the beginning of a mail address) and in pieces
-(PostgreSQL stores `O'Brien` as two lexemes). Special characters have no meaning: typed text never
-becomes an operator of a PostgreSQL query.
+Each word is searched in two ways: as one lexeme, because `ron@calder` is the beginning of a mail
+address, and in pieces, because PostgreSQL stores `O'Brien` as two lexemes. Special characters have
+no meaning: typed text never becomes an operator of a PostgreSQL query.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text.clean import storable
 
 LOOKED_THROUGH = 15
-"""The number of hits that a search during typing reads."""
-# Bounds: each word costs PostgreSQL a scan of an index.
+"""The number of hits that are read by a search that runs while the user types."""
+# These are limited because each word costs PostgreSQL a scan of an index.
 _MAX_WORDS, _MAX_PIECES, _LONGEST = 8, 8, 200
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
-"""ASCII punctuation without the plus, with which telephone numbers begin."""
+"""ASCII punctuation except the plus sign, with which telephone numbers begin."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PIECE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
 _TELEPHONE = re.compile(r"(\+|00)?[0-9 ()/.-]{5,40}", re.ASCII)
 _ADDRESS = re.compile(r".*@|\+?\d{6}", re.DOTALL)
 _DISTINCTIVE = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
-"""Matches a mail address, a handle or a telephone number, but not a short number."""
+"""Matches mail addresses, handles and telephone numbers, but not short numbers."""
 
 
 class Lexemes(SearchQuery):
-    """A tsquery in PostgreSQL's own notation, in lower case like the stored lexemes."""
+    """A tsquery in PostgreSQL's own notation, in lower case because stored lexemes are."""
 
-    SEARCH_TYPES = {"lexemes": "tsquery"}  # casts to this type
+    SEARCH_TYPES = {"lexemes": "tsquery"}  # the SQL type of the cast
 
     def __init__(self, notation: str) -> None:
         super().__init__(Lower(Value(notation)), search_type="lexemes")
 
 
 def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
-    """Return a query for text that contains words beginning with these, in any order.
+    """Return a query for texts in which each of these words begins some word, in any order.
 
-    The search vector must use the config `simple`. Only the first eight words count. Returns None
-    if the words contain nothing to search for.
+    The search vector must use the config `simple`. Only the first eight words are used. Returns
+    None if there is nothing to search for, for example if only punctuation was typed.
     """
     used = [word[:_LONGEST] for word in storable(words).split()[:_MAX_WORDS]]
     terms = [term for word in used if (term := _term(word))]
@@ -56,12 +56,13 @@ def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
     notation = " & ".join(terms)
     if _TELEPHONE.fullmatch(number := " ".join(used)):
         notation = f"({notation}) | {_telephone(number)}"
-    # Also the whole text as PostgreSQL parses it: it splits some addresses differently.
+    # Search also for the whole text as PostgreSQL parses it, because it splits some addresses in
+    # another way.
     return Lexemes(notation) | SearchQuery(" ".join(used), config="simple")
 
 
 def profiles_named(words: str) -> ProfileQuerySet:
-    """Profiles whose name, handle and key contain these words; none if no words are given."""
+    """Profiles whose name, handle and key together contain these words; none without words."""
     query = prefix_query(words)
     if query is None:
         return Profile.objects.none()
@@ -69,27 +70,27 @@ def profiles_named(words: str) -> ProfileQuerySet:
 
 
 def contacts_named(words: str) -> QuerySet[Contact]:
-    """Contacts found by their own name or by a linked profile; none if no words are given."""
+    """Contacts with these words in their own name or a linked profile; none without words."""
     query = prefix_query(words)
     if query is None:
         return Contact.objects.none()
     own = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query).order_by()
     links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles_named(words))
-    # A union: with an OR, PostgreSQL would use neither of the two indexes.
+    # A union, because with an OR PostgreSQL would use neither of the two indexes.
     return Contact.objects.filter(pk__in=own.values("pk").union(links.values("contact")))
 
 
 def some_contacts_named(words: str) -> QuerySet[Contact]:
-    """Like `contacts_named`, but only among the first LOOKED_THROUGH hits.
+    """Like `contacts_named`, but reads only the first LOOKED_THROUGH hits.
 
-    This is fast enough for a search while the user types.
+    This is fast enough for a search that runs while the user types.
     """
     _profiles, contacts = _profiles_and_contacts_named(words, most=LOOKED_THROUGH)
     return Contact.objects.filter(pk__in=contacts)
 
 
 def people_named(words: str, *, most: int) -> set[int]:
-    """Ids of the profiles with this name, and of all profiles of the contacts with this name.
+    """Ids of the profiles found by these words, and of all profiles of the contacts found.
 
     A contact is found by its own name or by the name of a linked profile.
     """
@@ -99,9 +100,10 @@ def people_named(words: str, *, most: int) -> set[int]:
 
 
 def _profiles_and_contacts_named(words: str, *, most: int) -> tuple[set[int], set[int]]:
-    """Ids of the profiles with this name, and of the contacts with this name or such a profile.
+    """Return the ids of the profiles and of the contacts that these words find.
 
-    At most `most` hits of each table are read through its index, in no particular order.
+    A contact is found by its own name or by a linked profile. At most `most` hits of each table are
+    read through its index, in no particular order.
     """
     query = prefix_query(words)
     if query is None:
@@ -114,20 +116,23 @@ def _profiles_and_contacts_named(words: str, *, most: int) -> tuple[set[int], se
 
 
 def strangers_named(words: str) -> ProfileQuerySet:
-    """Profiles whose names contain these words and that belong to no contact."""
+    """Profiles that belong to no contact and are found by these words."""
     return profiles_named(words).strangers()
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A contact that a profile may belong to, and the reason in words."""
+    """A contact that a profile may belong to. why: the reason, as the page shows it."""
 
     contact: Contact
     why: str
 
 
 def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
-    """Contacts that a profile may belong to: first by address or handle, then by a similar name."""
+    """Contacts that a profile may belong to.
+
+    Contacts with the same address or handle come first, then contacts with a similar name.
+    """
     found: dict[int, Likeness] = {}
     for address in dict.fromkeys((profile.key, profile.handle)):
         why = _("Same address: %s") if _ADDRESS.match(address) else _("Same handle: %s")
@@ -148,9 +153,10 @@ def _with_address(address: str) -> QuerySet[Contact]:
 
 
 def _with_name_like(name: str) -> QuerySet[Contact]:
-    """Contacts whose names share a word of at least three bytes, most shared words first.
+    """Contacts whose names share words with this name, most shared words first.
 
-    Three bytes are three letters in ASCII and two in most other scripts.
+    Words of less than three bytes are ignored: three bytes are three letters in ASCII and two in
+    most other scripts.
     """
     pieces = [piece for piece in _PIECE.findall(storable(name)) if len(piece.encode()) >= 3]
     if not pieces:
@@ -161,7 +167,7 @@ def _with_name_like(name: str) -> QuerySet[Contact]:
 
 
 def _term(word: str) -> str:
-    """Return the query of one word, whole or in pieces; "" if it contains nothing to search for."""
+    """Return the query of one word, whole or in pieces; "" if there is nothing to search for."""
     whole = _SCHEME.sub("", word, count=1).lstrip(_PUNCTUATION).rstrip(_PUNCTUATION + "+")
     if not whole:
         return ""
@@ -173,19 +179,26 @@ def _term(word: str) -> str:
 
 
 def _piece(piece: str) -> str:
-    """Return the query of one piece. Digits also match with a sign, which PostgreSQL stores too."""
+    """Return the query of one piece of a word.
+
+    Digits are also searched with a plus or minus sign, because PostgreSQL may store the sign with
+    the number.
+    """
     if not (piece.isascii() and piece.isdigit()):
         return _begins(piece)
     return f"({_begins(piece)} | {_begins('+' + piece)} | {_begins('-' + piece)})"
 
 
 def _telephone(number: str) -> str:
-    """Return the query of a telephone number that is stored without spaces, in any typed format."""
+    """Return the query of a telephone number, which may be typed with spaces and signs.
+
+    It finds numbers that are stored without spaces, with or without a plus sign.
+    """
     digits = "".join(char for char in number if char.isdigit())
     return f"({_begins('+' + digits.removeprefix('00'))} | {_begins(digits)})"
 
 
 def _begins(lexeme: str) -> str:
-    # Quoted and escaped: no typed character may act as an operator of the query.
+    # Quoted and escaped, so that no typed character acts as an operator of the query.
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}':*"

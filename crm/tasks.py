@@ -1,4 +1,4 @@
-"""Celery tasks of crm: each loads a row and calls one verb."""
+"""Celery tasks of crm. Each task loads a row and calls one method of it."""
 
 from __future__ import annotations
 

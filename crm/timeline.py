@@ -1,4 +1,4 @@
-"""The timeline of some profiles: all interactions on all channels that a user may see."""
+"""The timeline of profiles: all their interactions, with the text only if the user may read it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ PAGE = 50
 class Activity:
     """One activity of a timeline.
 
-    readable: whether its text may be shown. department: the name of the department that has its
-    case, "" without a case. case: the id of its case, 0 if there is none that the user may see.
+    readable: whether the user may read the text.
+    department: the name of the department that has the case of the conversation; "" without a case.
+    case: the id of that case; 0 if there is no case or the user may not see it.
     """
 
     interaction: Interaction
@@ -33,13 +34,14 @@ class Activity:
 
     @property
     def icon(self) -> str:
-        # Our own posts have no profile. If a source found one, its kind is that of any other post.
+        # Our own posts have no profile. The kind is not enough to tell: if a source found our post,
+        # its kind is that of any other post.
         return self.interaction.icon if self.interaction.profile_id else "megaphone"
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineOptions:
-    """The channels and kinds that a timeline can be filtered by."""
+    """The channels and kinds that the filter of a timeline offers."""
 
     channels: frozenset[str]
     kinds: frozenset[str]
@@ -54,7 +56,7 @@ def timeline_options(profiles: QuerySet[Profile]) -> TimelineOptions:
 
 
 def by_day(activities: Sequence[Activity]) -> list[tuple[date, list[Activity]]]:
-    """Group activities by day, in the current time zone."""
+    """Group activities by day in the current time zone."""
     days = groupby(
         activities, key=lambda activity: timezone.localdate(activity.interaction.sort_at)
     )
@@ -69,17 +71,19 @@ def timeline(
     most: int = PAGE,
     among: InteractionQuerySet | None = None,
 ) -> tuple[list[Activity], int]:
-    """Return a page of `most` activities, newest first, and the key of the next page, 0 at the end.
+    """Return a page of activities, newest first, and the key with which the next page begins.
 
-    before: such a key from the query string; any other value gives the first page.
-    among: the interactions that may be shown; None for all.
+    The key is 0 if there is no next page.
+    before: such a key, from the query string; for any other value the first page is returned.
+    most: the length of the page.
+    among: the interactions that may be shown; None if all may be shown.
     """
     rows = Interaction.objects.all() if among is None else among
     anchor = before and Interaction.objects.filter(pk=number(before) or 0).first()
     if anchor:
         rows = rows.before(anchor)
     found = rows.on_timeline_of(profiles=profiles, most=most + 1)
-    # One row more than the page has: it shows whether there is a next page.
+    # This reads one row more than the page has: the extra row shows that there is a next page.
     page = list(
         found.with_later()
         .select_related("profile", "staff", "account", "conversation")
@@ -91,7 +95,7 @@ def timeline(
 
 def _activities(rows: Sequence[Interaction], user: User) -> list[Activity]:
     conversations = {row.conversation_id for row in rows}
-    # The text of a restricted row must not reach a user without access to it.
+    # The text of a restricted conversation must not reach a user who may not read it.
     restricted = [row.pk for row in rows if row.conversation.restricted_to_id]
     readable = set(
         Interaction.objects.readable_by(user).filter(pk__in=restricted).values_list("pk", flat=True)

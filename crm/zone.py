@@ -12,9 +12,10 @@ from crm.models import Workspace
 
 
 class WorkspaceZone:
-    """Activate the workspace's time zone for pages of staff.
+    """Middleware that activates the workspace's time zone for pages that need a login.
 
-    Other pages are left alone: the health check must answer without the database.
+    For other pages the time zone is not read, because the health check must answer without the
+    database.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -24,10 +25,13 @@ class WorkspaceZone:
         try:
             return self.get_response(request)
         finally:
-            # The thread serves other requests afterwards: they must not get this time zone.
+            # The thread will serve other requests, which must not get this time zone.
             timezone.deactivate()
 
     def process_view(self, _request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
-        """Run after the login check, and only for views that need a login."""
+        """Activate the time zone if the Django view needs a login.
+
+        Django calls this method after the check of the login.
+        """
         if getattr(view, "login_required", True) and (workspace := Workspace.objects.here()):
             timezone.activate(workspace.tzinfo)

@@ -18,7 +18,7 @@ from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The editable fields of a contact. seen: the version that the page showed."""
+    """The editable fields of a contact. seen: `Contact.version` when the page was opened."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -33,7 +33,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
         set_empty_label(self, "owner", _("no owner"))
         if self.instance.pk:
             self.fields["seen"].initial = self.instance.version
-        else:  # a new contact: contacts of the same name are shown while the user types
+        else:  # a new contact: show similar names during typing
             self.fields["name"].widget.attrs |= {
                 "hx-get": reverse("crm:namesakes"),
                 "hx-trigger": "input changed delay:300ms",
@@ -43,7 +43,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StrangerForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The fields that a new contact needs when it is created from a profile."""
+    """The fields of a new contact that is created from a profile."""
 
     class Meta:
         model = Contact
@@ -71,9 +71,9 @@ class EvidenceForm(forms.Form):
 
 
 class LinkForm(EvidenceForm):
-    """Choose the contact of a profile.
+    """Choose the contact to which a profile is linked.
 
-    seen: the id of the current link that the page showed.
+    seen: the id of the profile's current link when the page was opened.
     """
 
     contact = forms.ModelChoiceField(
@@ -83,9 +83,10 @@ class LinkForm(EvidenceForm):
 
 
 class ProfileChoiceForm(EvidenceForm):
-    """Choose a profile that belongs to a contact.
+    """Choose the profile that is linked to a contact.
 
-    move: the id of the profile's link to another contact, if that link is to end.
+    move: if the profile is linked to another contact, the id of that link; it confirms that the
+    link is to be ended.
     """
 
     profile = forms.ModelChoiceField(
@@ -95,7 +96,7 @@ class ProfileChoiceForm(EvidenceForm):
 
 
 class RelationForm(forms.Form):
-    """Relate two contacts. way: which of the two is the subject of the relation."""
+    """Relate two contacts. way: which of the two contacts is the subject of the relation."""
 
     FORTH, BACK = "forth", "back"
 
@@ -115,7 +116,7 @@ class RelationForm(forms.Form):
         return " ".join(self.cleaned_data["kind"].split())
 
     def pair(self) -> tuple[Contact, Contact]:
-        """Return (subject, object) of the relation."""
+        """Return the subject of the relation (a contact) and its object (the other contact)."""
         other = self.cleaned_data["contact"]
         forth = self.cleaned_data["way"] == self.FORTH
         return (self.of, other) if forth else (other, self.of)
@@ -127,7 +128,7 @@ _TAKEN = _("This address is already in use.")
 def login_address(typed: str, *, of: User) -> str:
     """Return the typed address in lower case, as the login of the user `of`.
 
-    Raises ValidationError if mail cannot be sent to it or another user has it.
+    Raises ValidationError if no mail can be sent to the address or if another user has it.
     """
     email = typed.strip().lower()
     takes_mail(email)
@@ -137,7 +138,7 @@ def login_address(typed: str, *, of: User) -> str:
 
 
 class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Base of the forms that change the address with which a user logs in."""
+    """Base class of the forms that change the address with which a user logs in."""
 
     def clean_email(self) -> str:
         return login_address(self.cleaned_data["email"], of=self.instance)
@@ -151,9 +152,9 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
     def save_if_free(self) -> User | None:
         """Save and return the user.
 
-        Return None with a field error if the address was taken meanwhile.
+        If another user has taken the address since the check, add a field error and return None.
         """
-        # A savepoint: without it the IntegrityError would break the caller's transaction.
+        # Without this savepoint, the IntegrityError would break the caller's transaction.
         try:
             with transaction.atomic():
                 return self.save()
@@ -214,7 +215,7 @@ class MeForm(AddressForm):
 
 
 def is_last_admin(user: User) -> bool:
-    """Whether the user is the only active admin, by the stored roles and not the typed ones."""
+    """Whether the user is the only active admin, by the stored roles and not by typed ones."""
     admins = User.objects.active().filter(role=User.Role.ADMIN)
     return set(admins.values_list("pk", flat=True)) == {user.pk}
 
@@ -229,7 +230,7 @@ class HandlesField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         text = str(value or "").replace(",", "\n")
-        # Before the split: the validators find NUL characters in a text, but not in a list.
+        # Validate before the split: the validators find NUL characters in a text but not in a list.
         self.run_validators(text)
         names = list({name: None for name in map(str.strip, text.splitlines()) if name})
         if long := next((name for name in names if len(name) > 200), None):
@@ -237,11 +238,11 @@ class HandlesField(forms.CharField):
         return names
 
     def validate(self, value: Any) -> None:
-        """Do nothing: `to_python` has validated everything."""
+        """Do nothing: `to_python` has already validated the value."""
 
 
 class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The settings of the organisation."""
+    """The settings of the workspace."""
 
     zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -269,7 +270,7 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An account without a login: one of the sandbox, or one for activity logged manually."""
+    """An account without a login: in the sandbox, or for activity that is logged manually."""
 
     OFFLINE = "offline"
     NETWORKS = (
@@ -295,7 +296,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         set_queryset(self, "owner", User.objects.active().order_by("name"))
         set_empty_label(self, "owner", None)
-        if self.instance.pk:  # the ledger refers to this identity, so it cannot change
+        if self.instance.pk:  # interactions refer to these fields, so they cannot change
             del self.fields["network"], self.fields["self_key"]
 
     def clean(self) -> dict[str, Any]:
@@ -303,7 +304,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk or "network" not in data:
             return data
         key = (data.get("self_key") or "").strip(" @")
-        # Mail addresses are stored in lower case; offline there is only one account.
+        # Mail addresses are stored in lower case. There is only one account for manual logging.
         data["self_key"] = key = {MAIL: key.lower(), self.OFFLINE: ""}.get(data["network"], key)
         if not key and data["network"] != self.OFFLINE:
             self.add_error("self_key", _t("Enter our handle or address on this network."))

@@ -23,7 +23,7 @@ def connect_form(connector: Connector, data: Any, *, account: Account) -> Connec
 
 
 def show_errors(form: ConnectForm, error: ConnectError) -> None:
-    """Show each error at its field; an error without a field is shown at the first field."""
+    """Show each error at its field. An error without a field is shown at the first field."""
     first = next(iter(form.fields))
     for field, message in error.errors:
         form.add_error(field if field in form.fields else first, message)

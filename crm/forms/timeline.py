@@ -1,4 +1,4 @@
-"""The filter of a timeline, as given in the query string."""
+"""The filter of a timeline, which is set in the query string."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scrm.web.form_fields import set_choices
 
 
 class TimelineForm(forms.Form):
-    """The filter of a timeline's activities. options: the channels and kinds to choose from."""
+    """The filter of a timeline. options: the channels and kinds that the user can choose."""
 
     EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
     SIDES = (
@@ -43,7 +43,7 @@ class TimelineForm(forms.Form):
 
     def __init__(self, query: Any, *, options: TimelineOptions) -> None:
         super().__init__(query, label_suffix="")
-        # With the kind from the query string, so that a link to a kind without hits stays valid.
+        # Add the kind of the query string, so that a link to a kind without hits stays valid.
         kinds = sorted((options.kinds | {storable(query.get("kind", ""))[:30]}) - {""})
         channels = [(channel, registry.label(channel)) for channel in sorted(options.channels)]
         set_choices(self, "channel", [("", _("all channels")), *channels])
@@ -60,7 +60,7 @@ class TimelineForm(forms.Form):
         """Return the interactions that the filter selects.
 
         A filter by channel, kind or text leaves out restricted conversations that the user may not
-        read: otherwise the filter would reveal more about them than their page shows.
+        read. Otherwise the user could find out more about them than the page shows.
         """
         chosen, rows = self.cleaned_data, Interaction.objects.all()
         for name, filtered in _FILTERS.items():

@@ -25,10 +25,11 @@ class AccountQuerySet(models.QuerySet["Account"]):
     append_only=True,
 )
 class Account(models.Model):
-    """Our own account on a channel. Secrets are encrypted and never tracked.
+    """Our own account on a channel.
 
-    sources_to_open: address → name of sources that `listening` is to create; it then empties the
-    field.
+    Its secrets are encrypted and do not appear in its change history.
+    sources_to_open: address → name of the sources that `listening` must create; when it has created
+    them, it empties this field.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -62,17 +63,18 @@ class Account(models.Model):
 
     @property
     def web_address(self) -> str:
-        """The address if it is a web URL, else ""."""
+        """The address if it is a web URL, otherwise ""."""
         return self.address if self.address.startswith(("https://", "http://")) else ""
 
     @transaction.atomic
     def keep_with(self, config: Json, **fields: Any) -> Account:
         """Save these fields and configuration values, and leave all others unchanged.
 
-        None removes a configuration value. Our copy of the row may be seconds old, because the
-        login was tested first: values that others saved meanwhile are not overwritten.
+        The value None removes a configuration value. This object may be seconds old, because the
+        login is tested before the save; therefore the stored row is read again, so that values that
+        others saved in the meantime are not overwritten.
         """
-        # Read again under a lock: this object is as old as the form.
+        # Read the row again under a lock: this object is as old as the form.
         row = locked(Account.objects.filter(pk=self.pk)).get() if self.pk else self
         for name, value in fields.items():
             setattr(row, name, value)

@@ -16,8 +16,8 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: User) -> AttachmentQuerySet:
         """Attachments that the user may download.
 
-        These are the files of interactions that the user may read, the user's own uploads without
-        an interaction, and the files of unsent responses of the user's departments.
+        These are the files of interactions that the user may read, files that the user uploaded and
+        that belong to no interaction yet, and files of unsent responses in the user's departments.
         """
         readable = Interaction.objects.readable_by(user).values("pk")
         if user.sees_everything:
@@ -30,10 +30,10 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
 
 
 class Attachment(models.Model):
-    """A file that was received with an interaction, or uploaded to be sent.
+    """A file that was received with an interaction, or that was uploaded in order to be sent.
 
-    interaction: None until the interaction is recorded. by: the user who uploaded it; None for a
-    received file.
+    interaction: None until the interaction is recorded.
+    by: the user who uploaded the file; None if the file was received.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

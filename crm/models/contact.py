@@ -14,23 +14,23 @@ from django.utils import timezone
 from crm.models.user import User
 
 CONTACT_NAMES = SearchVector("name", config="simple")
-"""The search vector of a contact."""
+"""The search vector for the names of contacts."""
 
 MAX_TAG_LENGTH = 60
-"""The maximum length of a tag of a contact, a case or a rule."""
+"""The maximum length of a tag, whether it is on a contact, on a case or in a rule."""
 _MAX_TAGGED = 1_000
-"""The number of contacts whose tags are offered as suggestions."""
+"""The tags of this many contacts are offered as suggestions."""
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):
     def known_tags(self) -> list[str]:
-        """The tags of the newest contacts that have any."""
+        """Return the tags of the newest contacts that have tags."""
         latest = self.exclude(tags=[]).order_by("-pk").values_list("tags", flat=True)[:_MAX_TAGGED]
         return sorted({tag for tags in latest for tag in tags}, key=str.casefold)
 
 
 class Contact(models.Model):
-    """A person or organisation outside that we know by name, with any number of profiles."""
+    """A person or organisation outside that we know by name; it can have any number of profiles."""
 
     class Kind(models.TextChoices):
         CUSTOMER = "customer", "Customer"
@@ -71,19 +71,19 @@ class Contact(models.Model):
 
     @property
     def colour(self) -> int:
-        """Which of the eight avatar colours of the style sheet is used."""
+        """The number of the avatar colour, one of the eight in the style sheet."""
         return self.pk % 8
 
     @property
     def version(self) -> str:
-        """A hash of the values in the edit form; it changes only when one of them changes."""
+        """A hash of the values in the edit form, so that a change by another user is noticed."""
         shown = [self.name, self.kind, self.about, self.owner_id]
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     def tag(self, tag: str) -> str:
-        """Add a tag and return it, in the spelling that other contacts already use.
+        """Add a tag. If other contacts have it in another spelling, use and return that spelling.
 
-        Two users can add tags at the same time: the database appends to the stored list.
+        The database appends the tag to the stored list, so two users can add tags at the same time.
         """
         known = {name.casefold(): name for name in reversed(Contact.objects.known_tags())}
         tag = known.get(tag.casefold(), tag)
@@ -94,7 +94,7 @@ class Contact(models.Model):
         self._set_tags(Func(F("tags"), Value(tag), function="array_remove"))
 
     def _set_tags(self, tags: Func, *, unless: list[str] | None = None) -> None:
-        # One UPDATE, not a save: a tag that a colleague adds meanwhile is kept.
+        # Use one UPDATE and not save(): a tag that another user adds at the same time must be kept.
         rows = Contact.objects.filter(pk=self.pk)
         if unless:
             rows = rows.exclude(tags__contains=unless)
@@ -102,7 +102,10 @@ class Contact(models.Model):
         self.refresh_from_db(fields=["tags"])
 
     def relate(self, other: Contact, *, kind: str, by: User) -> ContactRelation:
-        """Record the relation "this contact KIND other contact". Idempotent."""
+        """Record that this contact has the relation `kind` to the other contact.
+
+        If the relation is already recorded and not ended, it is returned unchanged.
+        """
         return self.relations.get_or_create(
             other=other, kind=kind, ended_at=None, defaults={"made_by": by}
         )[0]
@@ -110,14 +113,14 @@ class Contact(models.Model):
 
 class ContactRelationQuerySet(models.QuerySet["ContactRelation"]):
     def of(self, contact: Contact) -> ContactRelationQuerySet:
-        """The current relations of this contact, in both directions."""
+        """The current relations of this contact, as subject or as object."""
         return self.filter(Q(one=contact) | Q(other=contact), ended_at=None)
 
 
 class ContactRelation(models.Model):
-    """A relation from contact `one` to contact `other`; it can be ended and is never deleted.
+    """A relation from contact `one` to contact `other`. It can be ended but is never deleted.
 
-    kind: read as "one KIND other", such as "assistant of" or "works at".
+    kind: the words between the two names, for example "assistant of" or "works at".
     """
 
     one = models.ForeignKey(Contact, models.PROTECT, related_name="relations")
@@ -144,7 +147,7 @@ class ContactRelation(models.Model):
         return f"{self.one} {self.kind} {self.other}"
 
     def end(self, *, by: User) -> None:
-        """End the relation, because it is over or was wrong. The row is kept."""
+        """Mark the relation as ended, because it is over or was wrong. The row is kept."""
         ContactRelation.objects.filter(pk=self.pk, ended_at=None).update(
             ended_at=timezone.now(), ended_by=by
         )

@@ -8,9 +8,11 @@ from crm.models.department import Department
 
 
 class Conversation(models.Model):
-    """One exchange with one party, for example a mail thread; `crm.threads` assigns items to it.
+    """One exchange with one party, for example a mail thread.
 
-    restricted_to: the only department whose members may read its text; None means all staff.
+    `crm.threads` decides which items belong to it.
+    restricted_to: the only department whose members may read the text; None if all staff may read
+    it.
     """
 
     network = models.CharField(max_length=600)

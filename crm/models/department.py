@@ -16,7 +16,7 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
         return self if user.sees_everything else self.filter(memberships__user=user)
 
     def worked_by(self, user: User) -> DepartmentQuerySet:
-        """Departments in which the user may act on cases, and not only read."""
+        """Departments in which the user may act on cases."""
         if user.sees_everything:
             return self
         return self.filter(
@@ -32,7 +32,10 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
         )
 
     def fallback(self) -> Department:
-        """The department of items that no routing rule matches. There is always exactly one."""
+        """Return the department of items that match no routing rule.
+
+        There is always exactly one.
+        """
         return self.get(is_fallback=True)
 
 
@@ -42,7 +45,7 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
     append_only=True,
 )
 class Department(models.Model):
-    """A team with its own inbox. accounts: our accounts from which its members may answer."""
+    """A team with its own inbox. accounts: the accounts from which its members may answer."""
 
     name = models.CharField(max_length=120, unique=True)
     colour = models.CharField(max_length=7, default="#5b6472")
@@ -72,19 +75,22 @@ class Department(models.Model):
         return self.memberships.leading().filter(user=user).exists()
 
     def has_worker(self, user: User) -> bool:
-        """Whether the user is a member who may act on cases, and not only read."""
+        """Whether the user is a member of this department who may act on cases."""
         return self.memberships.working().filter(user=user).exists()
 
     def only_drafts(self, user: User) -> bool:
-        """Whether a team lead must approve every response of the user, whatever the rules say."""
+        """Whether a team lead must approve all responses of this user.
+
+        The answer does not depend on the business rules.
+        """
         return self.memberships.drafting().filter(user=user).exists()
 
     @cached_property
     def lone_lead(self) -> User | None:
-        """The only team lead, if there is just one."""
+        """Return the team lead if there is exactly one, otherwise None."""
         leads = list(self.leads()[:2])
         return leads[0] if len(leads) == 1 else None
 
     def leads(self) -> models.QuerySet[User]:
-        """Active team leads of this department."""
+        """The active team leads of this department."""
         return User.objects.filter(pk__in=self.memberships.leading().values("user"))

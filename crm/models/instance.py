@@ -14,11 +14,12 @@ ONLY = 1
 
 
 class CurrentFingerprint(Func):
-    """Fingerprint of this database: cluster, database, timeline and the oid of this table.
+    """An SQL expression for the fingerprint of this database.
 
-    Restoring a dump changes the cluster, the database or the oid of the table. Recovery to a point
-    in time and the promotion of a standby change the timeline. A crash changes nothing. Every
-    database role may read these values.
+    It consists of the identifier of the PostgreSQL cluster, the oid of the database, the timeline
+    of the cluster and the oid of this table. If a dump is restored, the cluster, the database or
+    the oid of the table is another. Recovery to a point in time and the promotion of a standby
+    change the timeline. A crash changes none of these. Every database role may read them.
     """
 
     template = (
@@ -31,27 +32,27 @@ class CurrentFingerprint(Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def moved(self) -> InstanceQuerySet:
-        """The row, if its fingerprint is not that of this database."""
+        """The row if its fingerprint differs from that of this database, otherwise nothing."""
         return self.exclude(fingerprint=CurrentFingerprint())
 
     def is_set_back(self) -> bool:
-        """Whether the high-water mark counts more attempts of this database than its own row."""
+        """Whether this database counts fewer attempts to send than the high-water mark."""
         mine = self.filter(pk=ONLY).first()
         if mine is None:
             return False
         known = high_water_mark.highest(str(mine.uuid))
-        # Compared again in the database, because our copy of the row may be old by now: another
-        # sender may have counted and reported an attempt, or an admin may have released the
-        # database under a new name, which has a mark of its own.
+        # Compare again in the database, because `mine` may be out of date by now: another process
+        # may have counted an attempt and stored it in the high-water mark, or an admin may have
+        # released the database under a new name, which has its own mark.
         behind = self.filter(pk=ONLY, uuid=mine.uuid, attempts__lt=known)
         return known > mine.attempts and behind.exists()
 
     def count_attempt(self) -> None:
-        """Count one attempt to send; the high-water mark gets the number on commit.
+        """Count one attempt to send; on commit, the number is stored in the high-water mark.
 
-        Call it last in its transaction: the row stays locked until then, so each number is
-        committed after all lower ones. Raises DoesNotExist if the row is missing: creating it here
-        would let this database send although no admin released it.
+        Call this last in the transaction. The row stays locked until the commit, so the numbers are
+        committed in ascending order. Raises DoesNotExist if the row is missing. The row is not
+        created here, because then this database could send although no admin has released it.
         """
         with connection.cursor() as cursor:
             cursor.execute(
@@ -61,16 +62,17 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         if row is None:
             raise self.model.DoesNotExist("The row of this database is missing: nothing is sent.")
         name, attempt = row
-        # On commit, before the network call: a copy restored later then counts fewer attempts.
+        # Store the mark on commit and before the network call: a copy that is restored later then
+        # counts fewer attempts than the mark.
         transaction.on_commit(lambda: high_water_mark.keep(str(name), attempt))
 
     def accept(self) -> None:
         """Allow this database to send, under a new name.
 
-        The old name is retired in the high-water mark, so that an older copy, if restored later,
-        is held.
+        The old name is marked as retired in the high-water mark. If an older copy, which has the
+        old name, is restored later, it may not send.
         """
-        # Read before the update, which replaces it.
+        # Read the old name before the update replaces it.
         old = str(self.get(pk=ONLY).uuid)
         self.filter(pk=ONLY).update(
             fingerprint=CurrentFingerprint(), uuid=uuid.uuid4(), recorded_at=timezone.now()
@@ -79,10 +81,11 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(models.Model):
-    """The identity of the database that may send, in one row.
+    """The identity of the database that may send; the table has one row.
 
-    A restored copy contains the same row, but has another fingerprint. uuid: the name of the
-    database in `scrm.db.high_water_mark`. attempts: how many deliveries were attempted.
+    A restored copy contains the same row, but its real fingerprint is another.
+    uuid: the name of the database in `scrm.db.high_water_mark`.
+    attempts: the number of attempts to send.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

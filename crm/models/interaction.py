@@ -21,19 +21,24 @@ from crm.models.user import User
 from scrm.db.append_only import append_only
 
 _WORDS = SearchVector("title", Left("text", 100_000), config="simple")
-"""The indexed text; bounded, because PostgreSQL refuses a vector of over a megabyte."""
+"""The search vector of title and text.
+
+The text is cut, because PostgreSQL refuses a search vector of more than one megabyte.
+"""
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
     def on_timeline_of(
         self, *, profiles: models.QuerySet[Profile], most: int
     ) -> InteractionQuerySet:
-        """The newest `most` interactions with these profiles, or posts to many about their cases.
+        """The newest `most` interactions with these profiles, and posts about their cases.
 
-        Filter and paginate before this call, not after it: it reads at most `most` rows of each
-        profile, through an index, so that a long history costs no more than a short one.
+        Apply filters and the start of the page before this call, not after it. The call reads at
+        most `most` rows of each profile through an index, so a long history costs no more than a
+        short one.
         """
-        # A list, not a subquery: PostgreSQL then knows which profiles have a long history.
+        # A list and not a subquery: with the ids, PostgreSQL knows which profiles have a long
+        # history.
         ids = list(profiles.order_by().values_list("pk", flat=True))
         newest = self.order_by("-sort_at", "-pk")
         of_profile = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
@@ -44,13 +49,13 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return Interaction.objects.filter(pk__in=found).order_by("-sort_at", "-pk")[:most]
 
     def with_later(self) -> InteractionQuerySet:
-        """Annotate `later`: the kind of the newest interaction that revises the row, or None."""
+        """Annotate `later`: the kind of the newest interaction that revises this one, or None."""
         after = Interaction.objects.filter(revises=OuterRef("pk")).order_by("-pk")
         return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
-        """The rows after `row` in a list that is newest first."""
-        # The condition sort_at__lte excludes nothing more, but it lets PostgreSQL start at the
+        """The interactions that come after `row` in a list with the newest first."""
+        # The condition sort_at__lte excludes no further rows, but it lets PostgreSQL start at the
         # right place of the index.
         below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)
         return self.filter(below, sort_at__lte=row.sort_at)
@@ -65,19 +70,21 @@ _Manager = models.Manager.from_queryset(InteractionQuerySet)
 
 class InteractionManager(_Manager["Interaction"]):
     def get_queryset(self) -> InteractionQuerySet:
-        """Defer the search vector: it is as long as the text, and no page reads it."""
+        """Leave the search vector out: it is as long as the text, and no page reads it."""
         return cast("InteractionQuerySet", super().get_queryset().defer("words"))
 
 
 class Interaction(models.Model):
     """One row of the ledger: one message or offline contact, incoming or outgoing.
 
-    It points at a profile and not at a contact, so that a new link of the profile changes no row.
+    The row refers to a profile and not to a contact. Thus no row changes when the profile is linked
+    to another contact.
 
-    scope, key: the item's identity on its network; offline items have a UUID as their key.
+    scope, key: the identity of the item on its network; offline items have a UUID as their key.
     profile: the outside party; None only if we wrote to many.
-    staff: the member of staff who wrote or logged it.
-    other_address: another person's address in the sender's name; see `scrm.channels.base.Item`.
+    staff: the member of staff who wrote or logged the interaction.
+    other_address: an address in the sender's name that is not the address of the sender; see
+    `scrm.channels.base.Item`.
     """
 
     class Direction(models.TextChoices):
@@ -108,12 +115,12 @@ class Interaction(models.Model):
     other_address = models.CharField(max_length=500, blank=True)
     occurred_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
-    sort_at = models.GeneratedField(  # the earlier of both; PostgreSQL's LEAST ignores NULL
+    sort_at = models.GeneratedField(  # the earlier of the two; PostgreSQL's LEAST ignores NULL
         expression=Func(F("occurred_at"), F("recorded_at"), function="LEAST"),
         output_field=models.DateTimeField(),
         db_persist=True,
     )
-    # Stored, so that a search for a common word can read the newest rows instead of all hits.
+    # Stored, so that a search for a common word can read only the newest rows and not all hits.
     words = models.GeneratedField(
         expression=_WORDS,
         output_field=SearchVectorField(),
@@ -140,7 +147,8 @@ class Interaction(models.Model):
             ),
             GinIndex(fields=["words"], name="interaction_search"),
         ]
-        # A trigger sees generated columns as NULL; they cannot be written anyway.
+        # The trigger does not check generated columns: it sees them as NULL, and nobody can write
+        # them.
         triggers = append_only("title", "text", "html", "url", "other_address", "sort_at", "words")
 
     def __str__(self) -> str:

@@ -15,22 +15,24 @@ from scrm.bus.nudge import nudge
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 LEASE = timedelta(minutes=3)
-"""Longer than the hard time limit of a task, so that a lapsed lease means a dead worker."""
+"""Longer than the hard time limit of a task: if the lease has lapsed, the worker is dead."""
 MAX_ATTEMPTS = 3
 ENDLESS = "The job was started several times and never finished."
 
 
 class JobQuerySet(LeaseQuerySet["Job"]):
     def due(self, now: datetime) -> JobQuerySet:
-        """Jobs that have not ended and that no worker has leased."""
+        """Jobs that have not ended and that no worker has claimed."""
         return super().due(now).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
 
 
 class Job(LeasedRow):
-    """A long-running job of a user, with its progress and its result.
+    """Long-running work that a user started, with its progress and its result.
 
-    kind: the name of the Celery task, which is given the job's key. data: the task's input.
-    result: the task's output. file: an uploaded file that the task reads, if any.
+    kind: the name of the Celery task that does the work; its argument is the id of the job.
+    data: the input of the task.
+    result: the output of the task.
+    file: the uploaded file that the task reads, if there is one.
     """
 
     class State(models.TextChoices):
@@ -81,24 +83,26 @@ class Job(LeasedRow):
     ) -> Job:
         """Create a job and wake a worker for it.
 
-        form: the UUID of the submitted form, so that a double click creates one job. here: the
-        caller claims the job itself, so no worker is woken; the tick finds an unclaimed job.
+        form: the UUID of the submitted form; with it, a double click creates only one job.
+        here: the caller claims the job itself, so no worker is woken. If the caller fails to claim
+        it, the periodic task `scrm.pipeline.tick` starts it.
         """
         values = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
         job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=values)
-        # Only for a new job: a second submission of the form must not start it twice.
+        # Wake a worker only for a new job: a second submission of the form must not start it twice.
         if new and not here:
             nudge(kind, job.pk)
         return job
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Claim the job; return False if another worker has it or it has ended.
+        """Claim the job; return False if another worker has it or if it has ended.
 
-        A job whose workers died `MAX_ATTEMPTS` times fails instead.
+        If workers died with this job `MAX_ATTEMPTS` times, the job is marked as failed and not
+        claimed.
         """
         now = now or timezone.now()
         mine = Job.objects.filter(pk=self.pk)
-        # Before the claim: a job that kills its workers must not kill this worker too.
+        # Check this before the claim: a job that makes its workers die must not do so again.
         died = (
             mine.due(now)
             .filter(attempt__gte=MAX_ATTEMPTS)
@@ -116,12 +120,12 @@ class Job(LeasedRow):
     def progress(self, done: int, *, now: datetime | None = None) -> None:
         """Store the progress and renew the lease."""
         now = now or timezone.now()
-        # fenced(): a worker that lost its lease must not overwrite what the next worker stores.
+        # Use fenced(): a worker that lost its lease must not overwrite what the next worker stores.
         Job.objects.fenced(self).update(done=done, lease_until=now + LEASE)
         self.done = done
 
     def note(self, **result: Any) -> None:
-        """Store a partial result."""
+        """Add these values to the stored result while the job is running."""
         self.result = self.result | result
         Job.objects.fenced(self).update(result=self.result)
 
@@ -134,7 +138,7 @@ class Job(LeasedRow):
     def _end(
         self, state: State, message: str, result: dict[str, Any], now: datetime | None
     ) -> None:
-        # fenced(): a worker that lost its lease must not end the job of the next worker.
+        # Use fenced(): a worker that lost its lease must not end the job of the next worker.
         Job.objects.fenced(self).update(
             state=state,
             message=message,

@@ -17,10 +17,11 @@ class Role(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """The permissions of a role in its department. Every role may read.
+    """What a role may do in its department. Every role may read.
 
-    works: act on cases. sends: send without the approval of a team lead. leads: approve the
-    responses of others and edit the department's saved replies and campaigns.
+    works: may act on cases.
+    sends: may send without the approval of a team lead.
+    leads: may approve responses of others and edit the department's saved replies and campaigns.
     """
 
     works: bool = False
@@ -34,7 +35,7 @@ PERMISSIONS = {
     Role.DRAFTER: Permissions(works=True),
     Role.READER: Permissions(),
 }
-"""Role → its permissions. They are defined only here."""
+"""Role → what the role may do. No other place defines this."""
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
@@ -47,7 +48,7 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         return self._that_may("leads").filter(user__is_active=True)
 
     def drafting(self) -> MembershipQuerySet:
-        """Memberships of users who may act on cases, but send only with a team lead's approval."""
+        """Memberships of users who may act on cases but send only what a team lead approves."""
         return self._that_may("works").exclude(role__in=_roles_that_may("sends"))
 
     def _that_may(self, permission: str) -> MembershipQuerySet:

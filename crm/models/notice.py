@@ -25,9 +25,12 @@ MAIL_AFTER, MAIL_WITHIN = timedelta(minutes=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The subject of a notice. key: its kind and number, as in "case:123".
+    """The subject of a notice, for example a case.
 
-    title: shown beside the kind. place: shown below, for example the department. url: its page.
+    key: its kind and its id, for example "case:123".
+    title: the text that is shown beside the kind of the notice.
+    place: the text below the title, for example the department.
+    url: the page of the subject.
     """
 
     key: str
@@ -41,28 +44,28 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(read_at=None)
 
     def to_mail(self, now: datetime) -> NoticeQuerySet:
-        """Notices of the last day that are still to be mailed, because their nudge was lost."""
+        """Notices of the last day that should have been mailed by now, but whose nudge was lost."""
         since, until = now - MAIL_WITHIN, now - MAIL_AFTER
         late = self.unmailed().filter(read_at=None, at__gt=since, at__lt=until)
         return late.filter(user__mail_notices=True, user__is_active=True)
 
     def unmailed(self) -> NoticeQuerySet:
-        """Notices that are not mailed yet; none while a restored database is held."""
-        # A restored copy must not mail notices that the original database has mailed.
+        """Notices that are not mailed yet; none while a restored database may not send."""
+        # A restored copy must not mail notices that the original database has already mailed.
         allowed = self.exclude(Exists(Instance.objects.moved())).exclude(
             Exists(Pause.objects.restored())
         )
         return allowed.filter(mailed_at=None)
 
     def never_mail(self, *, now: datetime) -> None:
-        """Mark unmailed notices as mailed, so that they are only shown in the app."""
+        """Mark unmailed notices as mailed, so that they are shown in the app but never mailed."""
         update_in_order(self.filter(mailed_at=None, read_at=None), mailed_at=now)
 
 
 class Notice(models.Model):
     """A notification for one user: shown at the bell, and sent by mail if the user wants that.
 
-    about, title, place: see `About`; a notice has no foreign key to what it is about.
+    about, title, place: see `About`. A notice has no foreign key to its subject.
     """
 
     class Kind(models.TextChoices):
@@ -89,7 +92,7 @@ class Notice(models.Model):
         Kind.JOB: ("list-checks", "ok"),
         Kind.HELD: ("triangle-alert", "bad"),
     }
-    """Kind → the name of its icon, and its tone: "ok", "warn", "bad" or ""."""
+    """Kind → (name of the icon, tone); the tone is "ok", "warn", "bad" or ""."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=12, choices=Kind.choices)
@@ -132,17 +135,18 @@ class Notice(models.Model):
         return f"{settings.PUBLIC_URL}{self.url}"
 
     def mail(self, *, now: datetime | None = None) -> None:
-        """Mail the notice at most once, if its user wants mail and has not read it."""
+        """Mail the notice if the user wants mail and has not read it. It is never mailed twice."""
         if not self.user.mail_notices or not self.user.is_active or self.read_at:
             return
-        # Claimed before the network call: a mail may be lost with its worker, but not sent twice.
+        # Mark it as mailed before the network call: if the worker dies, the mail may be lost, but
+        # it is not sent twice.
         if self._claim_mail(now or timezone.now()):
             text = render_to_string("crm/notice.txt", {"notice": self})
             send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.mail_to])
 
     @transaction.atomic
     def _claim_mail(self, now: datetime) -> bool:
-        if Instance.objects.is_set_back():  # the next tick pauses all sending
+        if Instance.objects.is_set_back():  # `scrm.pipeline.tick` then pauses all sending
             return False
         claimed = Notice.objects.unmailed().filter(pk=self.pk).update(mailed_at=now)
         if claimed:
@@ -164,8 +168,8 @@ class Notice(models.Model):
     ) -> list[Notice]:
         """Notify each of these users, except the user who acted (`by`).
 
-        url: where the notice leads, if not to the page of `about`. once: skip users who had a
-        notice of this kind with this URL before.
+        url: the page that the notice opens, if that is not the page of `about`.
+        once: skip users who already have a notice of this kind with this URL.
         """
         wanted = {user if isinstance(user, int) else user.pk for user in users}
         wanted.discard(by.pk if by else 0)
@@ -181,7 +185,7 @@ class Notice(models.Model):
 
     @classmethod
     def end_of(cls, job: Job) -> list[Notice]:
-        """Notify the owner of a job that it has ended, but only once."""
+        """Notify the owner of a job that the job has ended; a second call does nothing."""
         if not job.ended_at:
             return []
         done = job.state == Job.State.DONE
@@ -191,7 +195,10 @@ class Notice(models.Model):
 
     @classmethod
     def give_each(cls, kind: Kind, pairs: Iterable[tuple[About, int | None]]) -> list[Notice]:
-        """Notify the user of each pair about its subject. One statement for any number of pairs."""
+        """Create a notice for the user of each pair; the other half of the pair is its subject.
+
+        One SQL statement writes all notices. Pairs without a user are skipped.
+        """
         return cls._write(
             Notice(user_id=user, kind=kind, url=about.url, **_columns(about))
             for about, user in pairs
@@ -201,7 +208,8 @@ class Notice(models.Model):
     @staticmethod
     def _write(notices: Iterable[Notice]) -> list[Notice]:
         rows = Notice.objects.bulk_create(notices)
-        # Both wait for the commit: a worker or browser that is faster would not find the notice.
+        # `publish` and `nudge` wait for the commit: before it, a worker or browser would not find
+        # the notice.
         for row in rows:
             publish(f"user:{row.user_id}", "notice", row.pk)
             nudge("crm.mail_notice", row.pk)

@@ -15,23 +15,23 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return self.filter(ended_at=None)
 
     def by_hand(self) -> PauseQuerySet:
-        """The open pause that a user began."""
+        """The open pause that a user began, if there is one."""
         return self.open().filter(kind=Pause.Kind.BY_HAND)
 
     def restored(self) -> PauseQuerySet:
-        """The open pause that holds a restored database until an admin releases it."""
+        """The open pause that began after a restore and lasts until an admin ends it."""
         return self.open().filter(kind=Pause.Kind.RESTORED)
 
     def begin(self, *, by: User, why: str, now: datetime | None = None) -> bool:
-        """Stop all sending from now on. Return False if it is paused already."""
+        """Pause all sending from now on. Return False if a user has already paused it."""
         return self._begin(kind=Pause.Kind.BY_HAND, by=by, why=why, now=now)
 
     def begin_restored(self, *, why: Pause.Evidence, now: datetime) -> bool:
-        """Hold a restored database. Return False if it is held already."""
+        """Stop sending because the database was restored. Return False if that was done already."""
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
     def _begin(self, *, kind: str, by: User | None, why: str, now: datetime | None) -> bool:
-        # The unique constraint decides between two callers: a check before it would be a race.
+        # The unique constraint decides if two processes do this at once; a check before would not.
         try:
             with transaction.atomic():
                 self.create(kind=kind, by=by, why=why, at=now or timezone.now())
@@ -40,18 +40,18 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return True
 
     def end(self, *, by: User, now: datetime | None = None) -> bool:
-        """Resume sending. Return False if it was not paused."""
+        """End the pause that a user began. Return False if there is none."""
         return bool(self.by_hand().update(ended_at=now or timezone.now(), ended_by=by))
 
     def release(self, *, by: User, now: datetime) -> bool:
-        """Release the restored database. Return False if it was not held."""
+        """Allow sending again after a restore. Return False if it was not stopped."""
         return bool(self.restored().update(ended_at=now, ended_by=by))
 
 
 class Pause(models.Model):
     """A period in which no account sends anything, with its reason.
 
-    by: the user who began it; None if scrm began it after a restore of the database.
+    by: the user who began the pause; None if scrm began it because the database was restored.
     """
 
     class Kind(models.TextChoices):
@@ -59,7 +59,7 @@ class Pause(models.Model):
         RESTORED = "restored", "Restored database"
 
     class Evidence(models.TextChoices):
-        """How a restored database was detected; stored in `why`."""
+        """The way in which scrm noticed that the database was restored; stored in `why`."""
 
         MOVED = (
             "moved",
@@ -95,7 +95,7 @@ class Pause(models.Model):
 
     @property
     def reason(self) -> str:
-        """The reason as pages show it."""
+        """The reason for the pause, as pages show it."""
         if self.kind == self.Kind.RESTORED:
             return str(self.Evidence(self.why).label)
         return self.why

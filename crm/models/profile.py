@@ -14,29 +14,33 @@ from crm.models.user import User
 from scrm.db.locks import locked
 
 NAMES = SearchVector("name", "handle", "key", config="simple")
-"""The search vector of a profile."""
+"""The search vector for names, handles and keys of profiles."""
 
 
 class ProfileQuerySet(models.QuerySet["Profile"]):
     def of_contact(self, contact: Contact) -> ProfileQuerySet:
-        """The profiles that belong to this contact by current links."""
+        """The profiles that are currently linked to this contact."""
         return self.filter(links__contact=contact, links__ended_at=None)
 
     def strangers(self) -> ProfileQuerySet:
-        """The profiles that belong to no contact."""
+        """The profiles that are linked to no contact."""
         current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
         return self.filter(~Exists(current))
 
     def heard(self) -> int:
-        """Mark unreachable profiles as reachable, because they wrote to us; return how many."""
+        """Mark these profiles as reachable again, because they wrote to us.
+
+        Returns the number of profiles that were unreachable before.
+        """
         unreachable = self.filter(unreachable_since__isnull=False)
         return unreachable.update(unreachable_since=None, unreachable_why="")
 
 
 class Profile(models.Model):
-    """One outside party on one network. The key never changes; handle and name may.
+    """One outside party on one network. The key never changes, but handle and name may change.
 
-    unreachable_since: the time at which a message to it bounced; None as soon as it writes to us.
+    unreachable_since: the time at which a message to this profile bounced; None after the profile
+    has written to us again.
     """
 
     network = models.CharField(max_length=60)
@@ -70,17 +74,17 @@ class Profile(models.Model):
 
     @property
     def colour(self) -> int:
-        """Which of the eight avatar colours of the style sheet is used."""
+        """The number of the avatar colour, one of the eight in the style sheet."""
         return self.pk % 8
 
     def cannot_be_reached(self, why: str, *, now: datetime) -> None:
-        """Mark the profile as unreachable, with the reason; `heard` clears this."""
+        """Mark the profile as unreachable, with the reason. `heard` removes the mark."""
         self.unreachable_since, self.unreachable_why = now, why[:500]
         self.save(update_fields=["unreachable_since", "unreachable_why"])
 
     @property
     def link(self) -> ProfileLink | None:
-        """The current link to a contact, if any."""
+        """The current link to a contact, or None."""
         return next((link for link in self.links.all() if link.ended_at is None), None)
 
     @property
@@ -98,11 +102,14 @@ class Profile(models.Model):
         confidence: float = 1.0,
         now: datetime | None = None,
     ) -> ProfileLink:
-        """Link this profile to a contact; an earlier link is ended and kept."""
+        """Link this profile to a contact.
+
+        If there is another current link, it is ended and kept.
+        """
         now = now or timezone.now()
-        # Locks the profile: if two users link it at once, the second link ends the first.
+        # Lock the profile: if two users link it at the same time, the second link ends the first.
         locked(Profile.objects.filter(pk=self.pk)).get()
-        # Before the new link: a constraint allows one current link of a profile.
+        # End the old link first: a constraint allows a profile only one current link.
         self.links.filter(ended_at=None).update(ended_at=now, ended_by=by)
         return self.links.create(
             contact=contact,
@@ -113,12 +120,12 @@ class Profile(models.Model):
         )
 
     def unlink(self, *, by: User, now: datetime | None = None) -> None:
-        """End the current link. No history is lost: interactions point at profiles."""
+        """End the current link. No interaction changes, because interactions refer to profiles."""
         self.links.filter(ended_at=None).update(ended_at=now or timezone.now(), ended_by=by)
 
 
 class ProfileName(models.Model):
-    """A handle and name that a profile had before."""
+    """A handle and a name that a profile had earlier. until: when they were replaced."""
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="past_names")
     handle = models.CharField(max_length=300, blank=True)
@@ -133,7 +140,10 @@ class ProfileName(models.Model):
 
 
 class ProfileLink(models.Model):
-    """A link from a profile to its contact, with the evidence; it is ended and never deleted."""
+    """A link from a profile to its contact, with the reason.
+
+    It can be ended but is never deleted.
+    """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="links")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="links")
@@ -157,13 +167,17 @@ class ProfileLink(models.Model):
         return f"{self.profile} is {self.contact}"
 
     def confirm(self, *, by: User) -> ProfileLink:
-        """Replace a guessed link by one that this user confirms; the guess is ended and kept."""
+        """Replace a guessed link by a link that this user confirms.
+
+        The guessed link is ended and kept.
+        """
         return self.profile.link_to(self.contact, by=by, evidence=self.evidence)
 
     def again(self, *, by: User) -> ProfileLink:
-        """Link the profile again as in this ended link.
+        """Link the profile to the contact of this ended link again.
 
-        A guessed link remains a guess; a confirmed link is now confirmed by this user.
+        If this link was guessed, the new link counts as guessed too. If it was confirmed, the new
+        link is confirmed by this user.
         """
         return self.profile.link_to(
             self.contact,

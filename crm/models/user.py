@@ -14,8 +14,8 @@ class UserManager(BaseUserManager["User"]):
     def create_user(
         self, email: str, password: str | None = None, *, name: str = "", role: str = ""
     ) -> User:
-        """Create a user; without a password the user cannot log in yet."""
-        # Lower case: addresses that differ only in case belong to one user.
+        """Create a user. A user without a password cannot log in yet."""
+        # Stored in lower case: addresses that differ only in case belong to the same user.
         user = self.model(email=email.strip().lower(), name=name, role=role)
         user.set_password(password)
         user.save()
@@ -25,7 +25,7 @@ class UserManager(BaseUserManager["User"]):
         return self.filter(is_active=True)
 
     def seeing_everything(self) -> models.QuerySet[User]:
-        """Active users who see every department."""
+        """Active users who can see all departments."""
         return self.active().filter(role__in=User.SEE_EVERYTHING)
 
 
@@ -33,7 +33,7 @@ class UserManager(BaseUserManager["User"]):
     model_name="UserChange", fields=["email", "name", "role", "is_active"], append_only=True
 )
 class User(AbstractBaseUser):
-    """A member of staff. Memberships decide which departments' inboxes the user sees."""
+    """A member of staff. The memberships of a user decide which inboxes the user sees."""
 
     class Role(models.TextChoices):
         STAFF = "", "Staff"
@@ -41,7 +41,7 @@ class User(AbstractBaseUser):
         ADMIN = "admin", "Admin"
 
     SEE_EVERYTHING = (Role.SUPERVISOR, Role.ADMIN)
-    """The roles that see, and may work in, every department."""
+    """The roles whose users can see all departments and act on cases in all of them."""
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200)
@@ -60,7 +60,7 @@ class User(AbstractBaseUser):
 
     @property
     def mail_to(self) -> str:
-        """The address for mail to the user, encoded by IDNA 2008; Django would use IDNA 2003."""
+        """The user's mail address, encoded by IDNA 2008; Django would use IDNA 2003."""
         return mail_address(self.email) or self.email
 
     @property
@@ -69,7 +69,7 @@ class User(AbstractBaseUser):
 
     @property
     def sees_everything(self) -> bool:
-        """Whether the user sees every department."""
+        """Whether the user can see all departments."""
         return self.role in self.SEE_EVERYTHING
 
     @property

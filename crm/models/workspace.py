@@ -13,7 +13,7 @@ ONLY = 1
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     def here(self) -> Workspace | None:
-        """The workspace row, or None before it is set up."""
+        """Return the workspace, or None if it is not set up yet."""
         return self.filter(pk=ONLY).first()
 
 
@@ -23,10 +23,11 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     append_only=True,
 )
 class Workspace(models.Model):
-    """The organisation that uses this installation: one row, or none before it is set up.
+    """The organisation that uses this installation. There is one row, or none before the setup.
 
-    zone: the time zone in which its days begin. handles: the names by which others address or
-    mention it. signature: the text below its mail.
+    zone: the time zone in which the days of the organisation begin.
+    handles: the names by which others address or mention the organisation.
+    signature: the text at the end of its mails.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)

@@ -39,11 +39,11 @@ def account(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause all sending from this account, or resume it if `to` is "active"."""
+    """Pause all sending from this account, or resume sending if `to` is "active"."""
     row = get_object_or_404(Account, pk=pk)
-    # The button sends the wanted state and does not toggle: a double click must not undo it.
+    # The button sends the wanted state, so that the second click of a double click changes nothing.
     row.paused_at = None if request.POST.get("to") == "active" else timezone.now()
-    # Only this column: another admin may edit the account at the same moment.
+    # Save only this column: another admin may edit the account at the same moment.
     row.save(update_fields=["paused_at"])
     paused = _("Sending is paused until you resume it. Queued deliveries are kept.")
     messages.success(request, paused if row.paused_at else _("Sending is resumed."))
@@ -60,8 +60,8 @@ def _save(request: StaffRequest, form: AccountForm) -> HttpResponse:
 
 
 def _saved(form: AccountForm) -> Account | None:
-    """Return the account, or None with a field error if a colleague created it first."""
-    # The unique constraint decides: a colleague may save after the form's own check.
+    """Return the saved account, or None with a field error if another user created it first."""
+    # The unique constraint decides: another user may save after the form's own check.
     try:
         with transaction.atomic():
             return form.save()

@@ -12,7 +12,10 @@ from crm.models import Attachment
 
 @require_safe
 def attachment(request: StaffRequest, uuid: uuids.UUID) -> HttpResponseBase:
-    """Download a file. It is never shown inline: a file from outside may contain a script."""
+    """Download a file.
+
+    It is never shown in the browser: a file from outside may contain a script.
+    """
     row = get_object_or_404(Attachment.objects.visible_to(request.user), uuid=uuid)
     try:
         body = row.file.open("rb")
@@ -21,7 +24,7 @@ def attachment(request: StaffRequest, uuid: uuids.UUID) -> HttpResponseBase:
     response = FileResponse(
         body, as_attachment=True, filename=row.name, content_type="application/octet-stream"
     )
-    # If a browser opens the file all the same, no script of the file may run in our origin.
+    # If a browser shows the file nevertheless, its scripts must not run in our origin.
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["Cache-Control"] = "private, no-store"

@@ -16,7 +16,7 @@ MAX_LIMIT = 1_000_000
 
 
 class BudgetForm(forms.Form):
-    """How many deliveries an account may send; an empty field means no limit."""
+    """The sending limits of an account; an empty field means that there is no limit."""
 
     per_hour = forms.IntegerField(
         label=_("Maximum deliveries per hour"), min_value=1, max_value=MAX_LIMIT, required=False

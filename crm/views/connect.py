@@ -1,4 +1,4 @@
-"""Connect an account of any channel; nothing is saved before its login works."""
+"""Connect an account of any channel. Nothing is saved unless the login works."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def new(request: StaffRequest, kind: str) -> HttpResponse:
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Connect the same account again, with another login or other settings."""
+    """Connect a stored account again, with another login or other settings."""
     return _connect(request, get_object_or_404(Account, pk=pk))
 
 
 def _connect(request: StaffRequest, account: Account) -> HttpResponse:
-    """Test the login, or save the account once the login works."""
+    """Test the login; save the account if the login works and the user did not only test."""
     connector = connectors().get(account.kind)
     if not connector:
         raise Http404

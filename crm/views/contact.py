@@ -21,7 +21,7 @@ from scrm.db.locks import locked
 
 _KINDS = ("assistant of", "works at", "parent of", "partner of", "manager of", "press officer of")
 _MAX_RELATIONS = 200
-"""The number of newest relations whose kinds are offered as suggestions."""
+"""The kinds of this many newest relations are offered as suggestions."""
 
 
 @require_safe
@@ -43,13 +43,13 @@ def new(request: StaffRequest) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit a contact; answer 409 if it was changed since the page was opened."""
-    # Locked until the save: no other change may come between the comparison and the save.
+    """Edit a contact. Answer 409 if another user changed it since the page was opened."""
+    # Locked until the save: nobody may change the contact between the comparison and the save.
     row = get_object_or_404(locked(Contact.objects.all()), pk=pk)
     form = ContactForm(request.POST or None, instance=row)
     if not form.is_valid():
         return _form(request, form)
-    # The form has already written the typed values into its instance: read the stored ones again.
+    # The form has already written the typed values to `row`, so read the stored values again.
     stored = Contact.objects.select_related("owner").get(pk=pk)
     changed = _changed(stored, form) if form.cleaned_data["seen"] != stored.version else []
     if changed:
@@ -83,7 +83,10 @@ def untag(request: StaffRequest, pk: int) -> HttpResponse:
 def contact_page(
     request: StaffRequest, row: Contact, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    """Render the page. extra: context of a submitted form: its errors and search results."""
+    """Render the page of a contact.
+
+    extra: additional context, for example a submitted form with its errors and search results.
+    """
     profiles = Profile.objects.of_contact(row)
     timeline = load_timeline(request, profiles, here=row.get_absolute_url())
     if timeline.alone:
@@ -105,14 +108,14 @@ def contact_page(
 
 
 def _suggestions() -> dict[str, Any]:
-    """The tags and relations that the forms of the page suggest."""
+    """Return the tags and kinds of relations that the forms of the page suggest."""
     used = ContactRelation.objects.order_by("-pk").values_list("kind", flat=True)[:_MAX_RELATIONS]
     kinds = sorted({*used, *_KINDS}, key=str.casefold)
     return {"known_tags": Contact.objects.known_tags(), "relation_kinds": kinds}
 
 
 def _changed(stored: Contact, form: ContactForm) -> list[tuple[str, str]]:
-    """Return (label, stored value) of each field whose stored value differs from the typed one."""
+    """Return (label, stored value) for each field whose stored and typed values differ."""
     shown = {
         "name": stored.name,
         "kind": stored.get_kind_display(),
@@ -141,7 +144,7 @@ def _form(
 
 
 def _tags(request: StaffRequest, row: Contact, form: TagForm | None = None) -> HttpResponse:
-    """Render only the tags for an htmx request, else the whole page."""
+    """Render only the tags if htmx asks for them, otherwise the whole page."""
     status = 422 if form else 200
     if not request.htmx:
         return contact_page(request, row, tag_form=form, status=status) if form else redirect(row)

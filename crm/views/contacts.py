@@ -1,4 +1,4 @@
-"""The lists of contacts, and of profiles that belong to no contact."""
+"""The list of contacts, and the list of profiles that belong to no contact."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def contacts(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def strangers(request: StaffRequest) -> HttpResponse:
-    """List profiles that belong to no contact, the newest first, or by name in a search."""
+    """List the profiles that belong to no contact.
+
+    They are sorted by name if the user searches, otherwise the newest come first.
+    """
     words, after = typed_words(request, "q"), request.GET.get("after", "")
     found = strangers_named(words) if words else Profile.objects.strangers()
     rows, older = by_name(found, after=after) if words else newest_first(found, after=after)
@@ -65,7 +68,7 @@ def strangers(request: StaffRequest) -> HttpResponse:
 
 
 def _chosen_filters(request: StaffRequest) -> dict[str, Any]:
-    """Return the filters of the contact list; invalid values are ignored."""
+    """Return the filters that are set in the query string; invalid values are ignored."""
     chosen: dict[str, Any] = {}
     if (kind := request.GET.get("kind", "")) in Contact.Kind.values:
         chosen["kind"] = kind

@@ -14,10 +14,10 @@ from scrm.text.clean import clean
 
 @require_safe
 def whole(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show the whole interaction in its original layout, with the text that it quotes."""
+    """Show the full text of an interaction in its original layout, including the text it quotes."""
     readable = Interaction.objects.readable_by(request.user).select_related("profile")
     row = get_object_or_404(readable, uuid=uuid)
-    # clean() keeps only allowed tags: the HTML comes from outsiders.
+    # clean() keeps only allowed tags, because the HTML comes from outside.
     context = {"said": row, "html": mark_safe(clean(row.html))}  # noqa: S308 - by our allow-list
     template = "_whole" if request.htmx else "whole"
     return render(request, f"crm/{template}.html", context)

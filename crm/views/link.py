@@ -1,4 +1,4 @@
-"""Link profiles to contacts, with evidence, end links, and restore them."""
+"""Link profiles to contacts, end links, and restore ended links."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from scrm.db.locks import locked
 @worker_only
 @transaction.atomic
 def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
-    """Link a profile to this contact; its link to another contact ends only if the form says so."""
+    """Link a profile to this contact.
+
+    If the profile is linked to another contact, that link is ended only if the form says so.
+    """
     row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
     form = ProfileChoiceForm(request.POST)
     if only_finds(request, "profile", "evidence"):
@@ -33,7 +36,7 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
         return _contact_again(request, row, typed, status=200)
     if not form.is_valid():
         return _contact_again(request, row, form, status=422)
-    # Locked before its link is read: a colleague may link it at the same moment.
+    # Lock the profile before reading its link: another user may link it at the same moment.
     profile = _locked(form.cleaned_data["profile"].pk)
     taken = profile.link
     if taken and taken.contact_id != pk and form.cleaned_data["move"] != str(taken.pk):
@@ -48,7 +51,7 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def link(request: StaffRequest, pk: int) -> HttpResponse:
-    """Link this profile to a contact; answer 409 if its link changed since the page was opened."""
+    """Link this profile to a contact. Answer 409 if its link changed since the page was opened."""
     # Locked until the commit: the link must not change between the check of `seen` and the save.
     row = _locked(pk)
     form = LinkForm(request.POST)
@@ -91,9 +94,9 @@ def unlink(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def confirm(request: StaffRequest, pk: int) -> HttpResponse:
-    """Confirm a guessed link, if it is still the current one."""
+    """Confirm a guessed link if it is still the current link of the profile."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
-    # The current link is read under the lock: a colleague may change it at the same moment.
+    # Read the current link under the lock: another user may change it at the same moment.
     current = _locked(row.profile_id).link
     if current == row:
         row.confirm(by=request.user)
@@ -108,9 +111,9 @@ def confirm(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Restore an ended link, unless the profile has another link by now."""
+    """Restore an ended link, unless the profile has a current link again."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
-    # The current link is read under the lock: a colleague may change it at the same moment.
+    # Read the current link under the lock: another user may change it at the same moment.
     current = _locked(row.profile_id).link
     if current is None:
         row.again(by=request.user)
@@ -127,9 +130,9 @@ def again(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
-    """Create a contact from a profile, unless the profile has a contact by now."""
+    """Create a contact from a profile, unless the profile already has a contact."""
     row = _locked(pk)
-    # Checked under the lock: two clicks must not create two contacts.
+    # Check this under the lock: a double click must not create two contacts.
     if row.contact:
         message = _("%(profile)s is already linked to %(contact)s. Nothing was changed.")
         messages.warning(request, message % {"profile": row, "contact": row.contact})
@@ -145,7 +148,10 @@ def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _handle(row: ProfileLink) -> str:
-    """Return the profile's handle if it has one: its name may be that of the contact."""
+    """Return the handle of the profile, or its name if it has no handle.
+
+    The handle is better, because the name may be the same as the name of the contact.
+    """
     return row.profile.handle or str(row.profile)
 
 

@@ -1,4 +1,4 @@
-"""Long lists: the search words, one page of rows, and the count."""
+"""Parts of long lists: the search words, one page of rows, and the number of rows."""
 
 from __future__ import annotations
 
@@ -24,33 +24,37 @@ def typed_words(request: HttpRequest, name: str) -> str:
 
 
 def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
-    """Return a page of rows by name, and the key after which the next page begins, 0 at the end.
+    """Return a page of rows by name, and the key with which to request the next page.
 
-    after: such a key from the query string; any other value gives the first page.
+    The key is 0 if there is no next page.
+    after: such a key, from the query string; for any other value the first page is returned.
     """
     anchor = rows.model._default_manager.filter(pk=number(after) or 0).values_list("name").first()
-    # By name and key: rows with the same name must not be skipped.
+    # Compare name and key, so that rows with the same name are not skipped.
     if anchor:
         rows = rows.filter(Q(name__gt=anchor[0]) | Q(name=anchor[0], pk__gt=number(after)))
     return _page(rows.order_by("name", "pk"))
 
 
 def newest_first(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
-    """Return a page of rows, the newest first, and the key of the next page, 0 at the end."""
+    """Return a page of rows, newest first, and the key with which to request the next page.
+
+    The key is 0 if there is no next page.
+    """
     if key := number(after):
         rows = rows.filter(pk__lt=key)
     return _page(rows.order_by("-pk"))
 
 
 def _page(rows: QuerySet[M]) -> tuple[list[M], int]:
-    page = list(rows[: _PAGE + 1])  # the last row only shows that there is a next page
+    page = list(rows[: _PAGE + 1])  # the extra row shows that there is a next page
     return page[:_PAGE], page[_PAGE - 1].pk if len(page) > _PAGE else 0
 
 
 def counted(rows: QuerySet[M]) -> str:
-    """Return the count as text.
+    """Return the number of rows as text.
 
-    Above a thousand it is "1,000+": counting all rows would be slow.
+    Above a thousand the text is "1,000+", because counting all rows would be slow.
     """
     count = rows.order_by()[: _MAX_COUNT + 1].count()
     shown = number_format(min(count, _MAX_COUNT), force_grouping=True)

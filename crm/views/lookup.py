@@ -1,4 +1,4 @@
-"""Search for a contact or profile while the user types."""
+"""Search for a contact or a profile while the user types."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW = 8
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One search result that the user can choose. chosen: whether it is selected."""
+    """One search result that the user can choose. chosen: whether the user has selected it."""
 
     key: int
     name: str
@@ -32,7 +32,10 @@ class Offer:
 
 @require_safe
 def find_profiles(request: StaffRequest) -> HttpResponse:
-    """Search profiles. besides (query string): the contact whose own profiles are left out."""
+    """Search profiles.
+
+    besides (query string): the id of a contact; profiles that are linked to it are left out.
+    """
     words = typed_words(request, "q")
     offers = profile_offers(words, besides=number(request.GET.get("besides", "")))
     return _offers(request, offers, words, field="profile")
@@ -40,7 +43,10 @@ def find_profiles(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def find_contacts(request: StaffRequest) -> HttpResponse:
-    """Search contacts. besides (query string): the contact that is left out."""
+    """Search contacts.
+
+    besides (query string): the id of a contact that is left out.
+    """
     words = typed_words(request, "q")
     offers = contact_offers(words, besides=number(request.GET.get("besides", "")))
     return _offers(request, offers, words, field="contact")
@@ -48,13 +54,17 @@ def find_contacts(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def namesakes(request: StaffRequest) -> HttpResponse:
-    """List contacts whose name is like the one being typed for a new contact."""
+    """List contacts whose names are like the name that the user types for a new contact."""
     words = typed_words(request, "name")
     return _offers(request, contact_offers(words), words, field="")
 
 
 def only_finds(request: StaffRequest, choice: str, text: str) -> bool:
-    """Whether the user submitted a search: its button, or Enter with no other field filled in."""
+    """Whether the user submitted the search and not the form itself.
+
+    That is the case if the search button was used, or if there are search words and no other field
+    of the form is filled in.
+    """
     filled = request.POST.get(choice) or request.POST.get(text, "").strip()
     return "find" in request.POST or bool(typed_words(request, "q") and not filled)
 
@@ -62,7 +72,8 @@ def only_finds(request: StaffRequest, choice: str, text: str) -> bool:
 def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
     """Return matching profiles.
 
-    chosen: the key of the selected profile, which comes first even if it does not match.
+    besides: the id of a contact whose profiles are left out.
+    chosen: the id of the selected profile, which comes first even if it does not match.
     """
     own = ProfileLink.objects.filter(contact=besides, ended_at=None)
     found = profiles_named(words).exclude(pk__in=own.values("profile"))
@@ -77,7 +88,8 @@ def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") 
 def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
     """Return matching contacts.
 
-    chosen: the key of the selected contact, which comes first even if it does not match.
+    besides: the id of a contact that is left out.
+    chosen: the id of the selected contact, which comes first even if it does not match.
     """
     current = ProfileLink.objects.filter(ended_at=None).select_related("profile").order_by("pk")
     links = Prefetch("links", queryset=current, to_attr="current_links")

@@ -13,8 +13,8 @@ from crm.models import User
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def me(request: StaffRequest) -> HttpResponse:
-    """The user's own settings."""
-    # Not request.user: the header of the page must show the stored name, not the typed one.
+    """Show and change the user's own settings."""
+    # Do not use request.user: the header of the page must show the stored name, not the typed name.
     mine = User.objects.get(pk=request.user.pk)
     form = MeForm(request.POST or None, instance=mine)
     if form.is_valid() and form.save_if_free():

@@ -21,7 +21,7 @@ PAGE = 100
 
 @require_safe
 def notices(request: StaffRequest) -> HttpResponse:
-    """List the user's notices by day; `show=unread` leaves out the ones already read."""
+    """List the user's notices by day. With `show=unread`, notices that were read are left out."""
     mine = Notice.objects.filter(user=request.user)
     only_unread = request.GET.get("show") == "unread"
     wanted = mine.unread() if only_unread else mine
@@ -45,10 +45,10 @@ def bell(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def read(request: StaffRequest) -> HttpResponse:
-    """Mark all notices as read; or mark one, and redirect to the page that it is about."""
+    """Mark all notices as read; or mark one as read and redirect to the page of its subject."""
     mine = Notice.objects.filter(user=request.user)
     asked = number(request.POST.get("notice", ""))
-    # Looked up among the user's own notices: another user's notice must not be marked.
+    # Look only among the user's own notices: those of other users must not be marked.
     one = mine.filter(pk=asked).first() if asked else None
     wanted = mine.filter(pk=one.pk) if one else mine
     update_in_order(wanted.unread(), read_at=timezone.now())
@@ -58,6 +58,6 @@ def read(request: StaffRequest) -> HttpResponse:
 
 
 def _by_day(rows: Iterable[Notice]) -> list[tuple[date, list[Notice]]]:
-    """Group notices by day in the workspace's time zone. rows: newest first."""
+    """Group notices by day in the workspace's time zone. rows: notices, newest first."""
     days = groupby(rows, key=lambda row: timezone.localdate(row.at))
     return [(day, list(group)) for day, group in days]

@@ -55,16 +55,16 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Deactivate a user and unassign the user's open cases."""
+    """Deactivate a user, and unassign the open cases of that user."""
     row = _locked(pk)
     refusal = _why_not(row, by=request.user)
     if refusal:
         messages.error(request, refusal)
         return redirect("crm:person", pk)
     row.is_active = False
-    row.set_unusable_password()  # ends all sessions and password links, even after a reactivation
+    row.set_unusable_password()  # ends sessions and password links for good
     row.save(update_fields=["is_active", "password"])
-    # In the same transaction: no open case may stay with a user who cannot log in.
+    # In the same transaction: a user who cannot log in must not keep an open case.
     messages.success(request, _return_cases(row, by=request.user))
     return redirect("crm:person", pk)
 
@@ -72,7 +72,7 @@ def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def activate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let a user log in again, after the user has set a new password."""
+    """Let a user log in again; the user must first set a new password."""
     row = get_object_or_404(User, pk=pk)
     row.is_active = True
     row.save(update_fields=["is_active"])
@@ -83,18 +83,21 @@ def activate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
-    """Create a password reset link; the old password works until it is used."""
+    """Create a password reset link. The old password works until the link is used."""
     return with_link(request, get_object_or_404(User.objects.active(), pk=pk))
 
 
 def _locked(pk: int) -> User:
-    """Return this user, with all admins locked: two admins must not deactivate each other."""
+    """Return this user, and lock all admins.
+
+    The lock prevents two admins from deactivating each other at the same time.
+    """
     list(locked(User.objects.filter(Q(role=User.Role.ADMIN) | Q(pk=pk))))
     return get_object_or_404(User, pk=pk)
 
 
 def _why_not(person: User, *, by: User) -> str:
-    """Return the reason why the person cannot be deactivated, or ""."""
+    """Return the reason why the person cannot be deactivated, or "" if there is none."""
     if person == by:
         return _("You cannot deactivate yourself. Another admin can.")
     if is_last_admin(person):
@@ -103,7 +106,7 @@ def _why_not(person: User, *, by: User) -> str:
 
 
 def _return_cases(person: User, *, by: User) -> str:
-    """Unassign the person's open cases and return a message."""
+    """Unassign the person's open cases; return the message for the admin."""
     count = above.return_open_cases(person, by)
     message = ngettext(
         "%(person)s can no longer log in. %(count)d case returned to its department.",
@@ -114,9 +117,9 @@ def _return_cases(person: User, *, by: User) -> str:
 
 
 def with_link(request: StaffRequest, person: User) -> HttpResponse:
-    """Show the link, so that the admin can pass it on, and mail it.
+    """Mail the password link to the person, and show it so that the admin can pass it on.
 
-    A failed mail is only logged.
+    If the mail cannot be sent, the error is only logged.
     """
     link = password_link(person)
     try:
@@ -127,7 +130,7 @@ def with_link(request: StaffRequest, person: User) -> HttpResponse:
         mailed = False
     context = {"person": person, "link": link, "mailed": mailed}
     response = render(request, "crm/password_link.html", context)
-    # The page contains a link that sets the password: no cache may keep it.
+    # The page contains a link that sets the password, so no cache may keep the page.
     response["Cache-Control"] = "no-store"
     return response
 

@@ -24,7 +24,7 @@ def profile(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def shown_link(row: Profile) -> str:
-    """Return the id of the current link, which the forms send back as `seen`."""
+    """Return the id of the current link, or "". The forms of the page send it back as `seen`."""
     return str(row.link.pk) if row.link else ""
 
 
@@ -36,7 +36,7 @@ def profile_page(
     stranger_form: StrangerForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """Render the page. form, stranger_form: forms that were submitted with errors."""
+    """Render the page of a profile. form, stranger_form: submitted forms that have errors."""
     alone = Profile.objects.filter(pk=row.pk)
     timeline = load_timeline(request, alone, here=row.get_absolute_url())
     if timeline.alone:

@@ -50,7 +50,7 @@ def end(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @worker_only
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Undo the end of a relation by creating it again."""
+    """Restore an ended relation by creating the same relation again."""
     row = get_object_or_404(ContactRelation.objects.select_related("one", "other"), pk=pk)
     row.one.relate(row.other, kind=row.kind, by=request.user)
     messages.success(request, f"{row}.")

@@ -1,4 +1,4 @@
-"""The timeline on the pages of contacts and profiles, filtered by the query string."""
+"""The timeline on the pages of contacts and profiles, with the filter from the query string."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS = {"timeline", "older"}
 class TimelinePart:
     """The template context of a timeline.
 
-    alone: whether htmx requested the timeline alone, without the rest of the page.
+    alone: whether htmx requested only the timeline, without the rest of the page.
     """
 
     context: dict[str, Any]
@@ -30,7 +30,7 @@ class TimelinePart:
 
 
 def load_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: str) -> TimelinePart:
-    """Load the timeline that the query string selects. here: the URL of its page."""
+    """Load the timeline that the query string selects. here: the URL of the page that shows it."""
     form = TimelineForm(request.GET, options=timeline_options(profiles))
     before = request.GET.get("before", "")
     activities, older = timeline(
@@ -51,6 +51,9 @@ def load_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: s
 
 
 def _day_of(key: str) -> date | None:
-    """Return the day whose heading is already on the page when older rows are added below it."""
+    """Return the day of the activity after which older activities are added to the page.
+
+    The heading of this day is already on the page.
+    """
     row = Interaction.objects.filter(pk=number(key) or 0).first()
     return timezone.localdate(row.sort_at) if row else None

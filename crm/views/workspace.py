@@ -15,7 +15,7 @@ from crm.models import Workspace
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def workspace(request: StaffRequest) -> HttpResponse:
-    """Settings of the organisation: name, time zone, handles, signature."""
+    """Show and change the settings of the workspace: name, time zone, handles, signature."""
     here = Workspace.objects.here()
     initial = {"zone": timezone.get_default_timezone_name()}
     form = WorkspaceForm(request.POST or None, instance=here, initial=None if here else initial)
