@@ -1,4 +1,7 @@
-"""Fetch a source once: claim, fetch without a transaction, store under the fence."""
+"""Fetch a source once: claim it, get its items outside any transaction, then store them.
+
+The items are stored only if the worker still has its claim (see `Fetch.fence`).
+"""
 
 from __future__ import annotations
 
@@ -26,32 +29,33 @@ from scrm.text.clean import storable
 
 _log = structlog.get_logger(__name__)
 Files = Mapping[tuple[str, str], Sequence[Attachment]]
-"""(scope, key) of an item → its stored files."""
+"""(scope, key) of an item → the stored files of that item."""
 NO_FILES: Files = MappingProxyType({})
 _CHUNK = 2000
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def fetch_source(source: Source | None = None) -> Fetch | None:
-    """Fetch this source, or the one that has been due longest; return the finished fetch.
+    """Fetch this source, or else the source that has been due longest; return the fetch.
 
-    Returns None if no source is due, or if another worker is fetching this one.
+    Returns None if no source is due, or if another worker is fetching this source.
     """
-    # Commits the claim first: if the worker dies during the fetch, the lease lapses.
+    # This commits the claim before the fetch: if the worker dies, the lease lapses.
     fetch = (source or Source.objects).start_fetch(now=timezone.now())
     if fetch is None:
         return None
     source = fetch.source
     try:
-        # No transaction from here on: a slow network must not hold locks.
+        # Outside any transaction, because a slow network must not keep locks in the database.
         batch = _listen(source)
-        # Before the transaction, because a rollback removes no files.
+        # Before the transaction, because a rollback does not remove files.
         files = _store_files(batch.items)
         again(lambda: _keep(fetch, batch, files, now=timezone.now()))
     except ChannelError as error:
         _fail(fetch, error)
     except Exception as error:  # an error in a listener must not stop the other sources
-        # A transient error of our own database: the lease lapses and the fetch is repeated.
+        # If our own database had a transient error, let the lease lapse: the fetch is repeated
+        # then.
         if is_passing(error):
             raise
         _log.exception("fetch failed", source=source.pk)
@@ -68,8 +72,8 @@ def _listen(source: Source) -> Batch:
 
 @transaction.atomic
 def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
-    """Store items and cursor in one transaction; a fetch that lost its claim stores nothing."""
-    # The fence: if another fetch has begun since, its items and cursor must not be overwritten.
+    """Store items and cursor in one transaction. A fetch that lost its claim stores nothing."""
+    # If another fetch has begun since, its items and its cursor must not be overwritten.
     source = fetch.fence()
     if source is None:
         return
@@ -81,14 +85,14 @@ def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
     fetch.new = store(fetch, source, batch.items, files, now=now) if batch.items else 0
     fetch.quarantined = fetch.quarantined_items.count()
     fetch.end(Fetch.Outcome.UNCHANGED if batch.unchanged else Fetch.Outcome.OK, now=now)
-    # In the transaction of the items: a cursor that is ahead of them would lose items.
+    # In the same transaction as the items: if only the cursor were stored, items would be lost.
     source.record_success(cursor=batch.cursor, next_after=batch.next_after, now=now)
 
 
 def _fail(fetch: Fetch, error: ChannelError) -> None:
     now = timezone.now()
     with transaction.atomic():
-        # The fence: a fetch that lost its claim must not count as a failure of the source.
+        # A fetch that lost its claim must not count as a failure of the source.
         source = fetch.fence()
         if source:
             fetch.end(Fetch.Outcome.FAILED, now=now, error=error.message)
@@ -98,13 +102,14 @@ def _fail(fetch: Fetch, error: ChannelError) -> None:
 def store(
     fetch: Fetch, source: Source, items: Sequence[Item], files: Files = NO_FILES, *, now: datetime
 ) -> int:
-    """Store new items and record every sighting; return how many items were new.
+    """Store new items, and record that the source found all of them; return how many are new.
 
-    files: the stored files of new items. Call it inside the fenced transaction. Items that the
-    database refuses are found by halving and quarantined with their raw bytes; the others are
-    stored.
+    Call this inside the transaction that holds the fence.
+    files: the stored files of new items.
+    If the database refuses items, they are halved again and again until the refused items are
+    found. These are quarantined with their raw data; the others are stored.
     """
-    # Sorted, so that two sources with the same items lock them in the same order.
+    # Sorted, so that two sources with the same items lock the rows in the same order.
     by_place = {(item.scope, item.key): item for item in items}
     ordered = [by_place[place] for place in sorted(by_place)]
     return sum(
@@ -117,11 +122,11 @@ def _store_or_halve(
     fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime
 ) -> int:
     try:
-        # A savepoint: without it one refused item would abort the whole transaction.
+        # Without this savepoint, one refused item would abort the whole transaction.
         with transaction.atomic():
             return _store(fetch, source, items, files, now)
     except (DatabaseError, ValueError, OverflowError) as error:
-        # A transient error is not the items' fault: the whole fetch is repeated.
+        # A transient error of the database is not caused by an item: the whole fetch is repeated.
         if is_passing(error):
             raise
         if len(items) == 1:
@@ -135,23 +140,24 @@ def _store_or_halve(
 
 
 def _store(fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
-    # claim() decides which items are new, also if another fetch runs at the same moment.
+    # claim() decides which items are new, even if another fetch runs at the same moment.
     fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
     new = [item for item in items if (item.scope, item.key) in fresh]
     mentions = Mention.objects.bulk_create(_mention(fetch, source, item, now) for item in new)
     _enclose(zip(mentions, new, strict=True), files)
     newly_sighted = _sight(fetch, source, items, now)
     if source.stance == Source.Stance.FOR_US and len(newly_sighted) > len(fresh):
-        # Mentions first found by a source about us are now addressed to us: process them again.
+        # Mentions that so far only sources about us had found are now addressed to us: process them
+        # again.
         unrouted = Mention.objects.filter(pk__in=newly_sighted, interaction=None, backlog=False)
         update_in_order(unrouted.exclude(processed_at=None), processed_at=None, attempt=0)
     return len(fresh)
 
 
 def _store_files(items: Iterable[Item]) -> Files:
-    """Store the files of items that seem new, without a transaction.
+    """Store the files of items that seem to be new, outside any transaction.
 
-    If the fetch is discarded, no mention refers to these files; a cleanup removes them later.
+    If the fetch is discarded, no mention refers to these files, and a cleanup removes them later.
     """
     with_files = {(item.scope, item.key): item for item in items if item.attachments}
     known = Seen.objects.known(set(with_files))
@@ -174,7 +180,10 @@ def _attachment(file: File) -> Attachment:
 
 
 def _enclose(found: Iterable[tuple[Mention, Item]], files: Files) -> None:
-    """Attach stored files to mentions. Nobody can read them before the mention is recorded."""
+    """Connect stored files with their mentions.
+
+    No user can read the files until the mention is recorded in the ledger.
+    """
     Enclosure.objects.bulk_create(
         Enclosure(mention=mention, attachment=attachment)
         for mention, item in found
@@ -212,9 +221,9 @@ def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention
 
 
 def _is_backlog(source: Source, item: Item) -> bool:
-    """Whether an item is older than the date from which cases are opened.
+    """Whether an item is older than the date from which its source opens cases.
 
-    Undated items count as old only at the first fetch.
+    An item without a date counts as older only in the first fetch of a source.
     """
     if item.occurred_at is None:
         return source.last_ok_at is None and source.cases_since > EVERYTHING
@@ -222,8 +231,8 @@ def _is_backlog(source: Source, item: Item) -> bool:
 
 
 def _sight(fetch: Fetch, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
-    """Record which mentions this source shows for the first time; return their ids."""
-    # ORDER BY against deadlocks, ON CONFLICT against duplicates: fetches run at the same moment.
+    """Record the mentions that this source finds for the first time; return their ids."""
+    # Two fetches may run at once: ORDER BY prevents deadlocks, ON CONFLICT prevents duplicates.
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO listening_sighting (mention_id, source_id, fetch_id, at) "

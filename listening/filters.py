@@ -1,6 +1,6 @@
 """Named filters for mentions and sources.
 
-A page that shows a count and the list that it links to use the same filter, so both agree.
+A page that shows a count uses the same filter as the list behind the count, so the two agree.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ SOURCES = {"failing": _("failing"), "quarantined": _("with quarantined items")}
 
 
 def items(name: str, *, now: datetime) -> Q:
-    """Return the condition on mentions of the filter with this name in ITEMS."""
+    """Return the condition on mentions for the filter with this name, which is in ITEMS."""
     return _ITEMS[name](now)
 
 
 def sources(name: str) -> Q:
-    """Return the condition on sources of the filter with this name in SOURCES."""
+    """Return the condition on sources for the filter with this name, which is in SOURCES."""
     if name == "failing":
         return Q(is_active=True, failures__gt=0)
     return Q(pk__in=Quarantined.objects.filter(replayed_at=None).values("fetch__source"))
 
 
 def _today(now: datetime) -> Q:
-    """Mentions found by a fetch of today.
+    """Select mentions that were found by a fetch of today.
 
-    The condition on `source` excludes nothing, but lets PostgreSQL use the index of fetches.
+    The condition on `source` excludes nothing, but with it PostgreSQL can use the index of fetches.
     """
     fetches = Fetch.objects.filter(source__in=Source.objects.values("pk"))
     return Q(fetch__in=fetches.filter(started_at__gte=midnight(timezone.localdate(now))))

@@ -21,7 +21,7 @@ LISTS = ("any_of", "all_of", "none_of")
 
 
 class TermsField(forms.CharField):
-    """Words and phrases, one per line or separated by commas, as a list without duplicates."""
+    """A list of words and phrases without duplicates, typed one per line or with commas."""
 
     widget = forms.Textarea(attrs={"rows": 6})
 
@@ -30,7 +30,7 @@ class TermsField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         text = str(value or "")
-        # Before the split: the validators find NUL characters in a text, but not in a list.
+        # Validate before the split: the validators find NUL characters in a text but not in a list.
         self.run_validators(text)
         terms: dict[str, None] = {}
         errors: list[str] = []
@@ -48,14 +48,14 @@ class TermsField(forms.CharField):
         return list(terms)
 
     def validate(self, value: Any) -> None:
-        """Do nothing: `to_python` has validated everything while the line numbers were known."""
+        """Do nothing: `to_python` has validated the terms, with their line numbers."""
 
 
 class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     """A topic and its words.
 
-    seen: the number of the revision that the form showed. If another user revised the words since
-    then, the form refuses different words once and shows the conflict.
+    seen: the number of the revision that the form showed. If another user has changed the words
+    since then and the typed words differ, the form refuses them once and shows the conflict.
     """
 
     any_of = TermsField(label=_("Any of these"), required=False, strip=False)
@@ -87,9 +87,10 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         if not (data.get("any_of") or data.get("all_of")) and not self.errors:
             self.add_error("any_of", _t("Enter a term here or under “All of these”."))
         current = self.instance.current
-        # The view has locked the topic: nobody can revise it between this check and the save.
+        # The Django view has locked the topic: nobody can change it between this check and the
+        # save.
         if current and data.get("seen") != current.number and self.words != words_of(self.instance):
-            # Saving would replace the words of a colleague that this user has not seen.
+            # Saving would replace words of another user that this user has not seen.
             self.is_stale = True
             raise ValidationError(
                 _t(
@@ -106,7 +107,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         return {name: self.cleaned_data.get(name, []) for name in LISTS}
 
     def keep(self, *, by: User) -> Topic:
-        """Save the topic; create a new revision only if its words changed."""
+        """Save the topic. A new revision is created only if the words of the topic changed."""
         topic: Topic = self.save()
         if self.words != words_of(topic):
             words = self.words
@@ -122,7 +123,7 @@ def words_of(topic: Topic) -> dict[str, list[str]]:
 
 
 class AddressForm(forms.Form):
-    """Step 1 of a new source: an address, or one of our accounts that can be listened to."""
+    """Step 1 of adding a source: enter an address, or choose an account that can be listened to."""
 
     address = forms.CharField(
         label=_("Address of a site or feed"),
@@ -185,7 +186,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class SourceForm(SettingsForm):
-    """Step 2 of a new source: one of the addresses that were found, and the settings."""
+    """Step 2 of adding a source: choose one of the addresses that were found, and the settings."""
 
     SINCE = (
         ("day", _("Items of the last 24 hours")),
@@ -212,7 +213,7 @@ class SourceForm(SettingsForm):
         set_choices(self, "found", choices)
         self.initial.setdefault("found", found[0].address)
         self.initial.setdefault("name", found[0].title[:200])
-        if not Topic.objects.active().exists():  # without topics no item about us could match
+        if not Topic.objects.active().exists():  # without a topic, no item can match
             self.initial.setdefault("stance", Source.Stance.FOR_US)
 
     def clean_found(self) -> str:
@@ -226,7 +227,7 @@ class SourceForm(SettingsForm):
         return address
 
     def keep(self) -> Source:
-        """Save the source; its first fetch is due at once."""
+        """Save the source. Its first fetch is due immediately."""
         source: Source = self.save(commit=False)
         now = timezone.now()
         source.kind, source.account = self.kind, self.account
@@ -242,7 +243,8 @@ class SourceForm(SettingsForm):
         if since in ages:
             return now - ages[since]
         shown = [item.occurred_at for item in self.items[self.cleaned_data["found"]]]
-        # If an item is undated, no date covers all items shown: then every item may open cases.
+        # If an item has no date, no date includes all items that were shown, so every item may open
+        # a case.
         dated = [moment for moment in shown if moment]
         return min(dated) if dated and len(dated) == len(shown) else EVERYTHING
 

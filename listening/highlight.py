@@ -1,4 +1,4 @@
-"""Mark the hits of topics in a text and escape the rest. Pure."""
+"""Mark the words in a text that a topic matched, and escape the rest of the text."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 Spans = Iterable[Sequence[str | int]]
-"""Spans as `Match.spans` stores them: [["text", start, end], …], in code points, end exclusive."""
+"""Spans as `Match.spans` stores them: [["text", start, end], …].
+
+Positions are in code points; `end` is exclusive.
+"""
 _LEAD = 60
 
 
 def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
     """Return `text` escaped, with <mark> around the spans of this field.
 
-    The spans may come in any order and overlap.
+    The spans may be in any order, and they may overlap.
     """
     return _marked(text, _merged(spans, field, len(text)))
 
 
 def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) -> SafeString:
-    """Like `highlight`, but only `most` code points around the first hit."""
+    """Like `highlight`, but with only `most` code points of the text, around the first hit."""
     places = _merged(spans, field, len(text))
     first = places[0][0] if places else 0
     start = max(0, min(first - _LEAD, len(text) - most))
@@ -33,7 +36,7 @@ def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) ->
 
 
 def around(text: str, start: int, end: int, *, reach: int = 40) -> SafeString:
-    """Return one hit, marked, with at most `reach` code points before and after it."""
+    """Return one marked hit with at most `reach` code points of text before and after it."""
     first, last = max(0, start - reach), min(len(text), end + reach)
     body = _marked(text[first:last], [(start - first, end - first)])
     before, after = "… " if first else "", " …" if last < len(text) else ""
@@ -54,7 +57,7 @@ def _merged(spans: Spans, field: str, length: int) -> list[tuple[int, int]]:
 def _marked(text: str, places: list[tuple[int, int]]) -> SafeString:
     parts, last = [], 0
     for start, end in places:
-        # Each part is escaped on its own: the text comes from outsiders, only <mark> is ours.
+        # Each part is escaped by itself: the text comes from outside, and only <mark> is ours.
         parts += [escape(text[last:start]), "<mark>", escape(text[start:end]), "</mark>"]
         last = end
     return mark_safe("".join([*parts, escape(text[last:])]))  # noqa: S308 - escaped above

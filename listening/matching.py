@@ -1,10 +1,12 @@
-"""Match topics against a text: whole words and phrases, ignoring case and accents. Pure.
+"""Find topics in a text: whole words and phrases, ignoring case and accents.
 
 A term is split into words and the gaps between them: "AT&T" is `at` `&` `t`, "@acme" is `@` `acme`.
-It matches where its whole words occur in order with the same gaps; all white space counts as one
-space.
-In scripts without word breaks each character is a word, so a substring matches there. Signs at the
-edge of a term count: "#acme" matches only with its sign, "acme" matches #acme, @acme and acme.
+A term matches where its words occur as whole words, in the same order and with the same gaps. Any
+white space counts as one space.
+
+In scripts without spaces between words, each character is a word, so a term also matches inside a
+longer text. A sign at the beginning or end of a term must be there too: "#acme" matches only #acme,
+while "acme" matches #acme, @acme and acme.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ MAX_TERMS, MAX_TERM = 500, 200
 
 Where = Literal["title", "text"]
 
-# Combining marks are not in \w, although words of many scripts contain them. The characters are
-# listed for the basic plane only: for these, `re` uses a fast table instead of ranges.
+# \w does not contain combining marks, although words of many scripts contain them. They are listed
+# for the basic plane only: for these, `re` uses a fast table instead of ranges.
 _BASIC = "".join(map(chr, range(0x80, 0x10000)))
 _MARKS = "".join(c for c in _BASIC if category(c)[0] == "M")
 _LETTERS = re.sub(rf"[\W{UNBROKEN}]", "", _BASIC) + re.sub(f"[{UNBROKEN}]", "", _MARKS)
@@ -41,8 +43,9 @@ _TYPOGRAPHY = str.maketrans("‘’‐‑–—", "''----")  # noqa: RUF001
 class TopicQuery:
     """The terms of one topic.
 
-    It matches if at least one of `any_of`, all of `all_of` and none of `none_of` occur in title and
-    text together. Without any_of and all_of it never matches.
+    The topic matches if title and text together contain at least one term of `any_of`, all terms of
+    `all_of`, and no term of `none_of`. If any_of is empty, that condition is left out. If any_of
+    and all_of are both empty, the topic never matches.
     """
 
     key: int
@@ -53,7 +56,10 @@ class TopicQuery:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Position of a hit in the original title or text, in code points; `end` is exclusive."""
+    """The position of a hit in the original title or text. Positions are in code points.
+
+    end: the position after the last code point of the hit.
+    """
 
     field: Where
     start: int
@@ -62,9 +68,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A query that matched.
+    """A topic that matched.
 
-    `spans`: all places of its any_of and all_of terms, sorted and disjoint.
+    spans: all places where terms of any_of and all_of occur, sorted and without overlaps.
     """
 
     key: int
@@ -76,7 +82,7 @@ def compile(queries: Iterable[TopicQuery]) -> Matcher:
 
 
 def validate_terms(terms: list[str]) -> list[str]:
-    """Return one error message for each problem of these terms; an empty list if there is none."""
+    """Return an error message for each problem of these terms; none if all are valid."""
     errors = [error for term in terms if (error := _term_error(term))]
     if len(terms) > MAX_TERMS:
         errors.append(f"There are {len(terms):,} terms; a list can have at most {MAX_TERMS}.")
@@ -95,18 +101,18 @@ def _term_error(term: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """A term that is split into words and gaps.
+    """A term, split into words and gaps.
 
-    The gaps are before, between and after the words, so there is one gap more than words.
+    There are gaps before, between and after the words, so there is one more gap than words.
     """
 
     words: list[str]
     gaps: list[str]
 
     def fits(self, parts: list[str], at: int) -> bool:
-        """Whether this term occurs in `parts` with its first word at index `at`.
+        """Whether this term occurs in `parts` such that its first word is at index `at`.
 
-        parts: gap, word, gap, …
+        parts: the result of `_split`, which is gap, word, gap and so on.
         """
         last = at + 2 * len(self.words) - 2
         if parts[at : last + 1 : 2] != self.words:
@@ -123,7 +129,10 @@ class _Term:
 
 
 def _is_free(sign: str, gap: str, beyond: str) -> bool:
-    """Whether no other word touches the sign at a term's edge: "@acme" does not match joe@acme."""
+    """Whether no other word touches the sign at the beginning or end of a term.
+
+    Thus "@acme" does not match joe@acme.
+    """
     return not sign or len(gap) > len(sign) or not beyond or bool(_LONE.match(beyond))
 
 
@@ -132,7 +141,7 @@ def _gap(gap: str) -> str:
 
 
 def _split(folded: str) -> list[str]:
-    """Return gap, word, gap, …, gap: the words have odd indexes."""
+    """Split a text into gap, word, gap and so on; the words have odd indexes."""
     return (_ASCII_WORD if folded.isascii() else _WORD).split(folded)
 
 
@@ -143,9 +152,9 @@ def _term(text: str) -> _Term:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A title or text that is split into words and gaps once.
+    """A title or a text, split into words and gaps once for all terms.
 
-    The offsets in the original text are computed only for a hit.
+    The positions in the original text are computed only if there is a hit.
     """
 
     field: Where
@@ -173,7 +182,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A query with its terms replaced by their numbers."""
+    """A query in which each term is replaced by the number of the term."""
 
     key: int
     any_of: frozenset[int]
@@ -189,9 +198,9 @@ class _Plan:
 
 
 class Matcher:
-    """Matches all queries in one pass over a text.
+    """Matches all queries while it goes through a text once.
 
-    Each word of the text is looked up among the first words of all terms.
+    It looks up each word of the text among the first words of all terms.
     """
 
     def __init__(self, queries: tuple[TopicQuery, ...]) -> None:
@@ -201,7 +210,7 @@ class Matcher:
         self._plans = plans
         self._by_word: defaultdict[str, list[int]] = defaultdict(list)
         for number, term in enumerate(self._terms):
-            # By its first word only: fits() then compares the whole term.
+            # Store the term under its first word only; fits() then compares the whole term.
             if term.words:
                 self._by_word[term.words[0]].append(number)
         self._wanted: defaultdict[int, list[int]] = defaultdict(list)
@@ -210,7 +219,7 @@ class Matcher:
                 self._wanted[number].append(place)
 
     def match(self, title: str, text: str) -> list[Hit]:
-        """Return the queries that match, in the order in which they were given."""
+        """Return the hits of the queries that match, in the order of the queries."""
         found: defaultdict[int, list[tuple[_Reading, int]]] = defaultdict(list)
         for reading in (_Reading("title", title), _Reading("text", text)):
             for number, at in self._hits(reading.parts):
@@ -244,7 +253,7 @@ def _plan(query: TopicQuery, numbers: dict[str, int]) -> _Plan:
 
 
 def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Sort spans, title before text, and merge overlapping ones."""
+    """Sort the spans, those of the title first, and merge spans that overlap."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.field != "title", span.start, span.end)):
         last = merged[-1] if merged else None

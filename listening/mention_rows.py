@@ -1,4 +1,4 @@
-"""Rows of a list of mentions: highlighted, with topics and case, with text only if allowed."""
+"""The rows of a list of mentions, with topics, case, and the text if the user may read it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from listening.models import Match, Mention, Topic
 class Shown:
     """A mention as a list shows it.
 
-    title, text: "" if the user may not read it. case: 0 if there is none that the user may see.
+    title, text: "" if the user may not read the mention.
+    case: the id of its case; 0 if there is no case or the user may not see it.
     """
 
     mention: Mention
@@ -30,7 +31,10 @@ class Shown:
 
 
 def shown(mentions: Sequence[Mention], *, user: User) -> list[Shown]:
-    """Return rows in the order given; three statements for any number of mentions."""
+    """Return one row for each mention, in the order given.
+
+    The number of SQL statements does not depend on the number of mentions.
+    """
     ids = [mention.pk for mention in mentions]
     readable = _readable(ids, user)
     matches = Match.objects.filter(mention__in=ids).select_related("revision__topic")
@@ -67,8 +71,8 @@ def _shown(
 def _readable(ids: Sequence[int], user: User) -> set[int]:
     """Return the ids of the mentions that the user may read.
 
-    A recorded mention is readable if its interaction is. Any other mention is readable if it is
-    public, or if the user sees everything.
+    If a mention is recorded in the ledger, it is readable if its interaction is readable. Any other
+    mention is readable if it is public, or if the user sees everything.
     """
     recorded = Q(interaction__in=Interaction.objects.readable_by(user).values("pk"))
     unrecorded = Q(interaction=None) if user.sees_everything else Q(interaction=None) & _PUBLIC

@@ -1,4 +1,4 @@
-"""Match texts against the active topics; each process compiles them again after a change."""
+"""Match texts against the active topics. Each process compiles the topics again after a change."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from listening.matching import Hit, Matcher
 from listening.models import Match, Mention, Topic, TopicRevision, TopicStamp
 
 Hits = dict[int, list[Hit]]
-"""Id of a mention or a ledger row → its hits. The key of a hit is the id of a topic revision."""
+"""Id of a mention or of a ledger row → its hits. `Hit.key` is the id of a topic revision."""
 Spans = list[list[str | int]]
-"""Places of hits: [["text", start, end], …] in code points; `end` is exclusive."""
+"""The places of hits: [["text", start, end], …].
+
+Positions are in code points; `end` is exclusive.
+"""
 _compiled: dict[uuid.UUID, Matcher] = {}
-"""Stamp → the topics compiled under it; at most one entry, the newest."""
+"""Stamp → the topics compiled when the stamp had this value; only the newest is kept."""
 
 
 def current_matcher() -> Matcher:
-    """Return the matcher of all active topics; one small statement unless a topic changed."""
+    """Return the matcher of all active topics.
+
+    If no topic changed since the last call in this process, this costs one small SQL query.
+    """
     stamp = TopicStamp.objects.values_list("stamp", flat=True).first()
     matcher = _compiled.get(stamp) if stamp else None
     if matcher is None:
-        # Stamp and topics come from one statement: if a change came between two statements, old
-        # topics would be stored under a new stamp.
+        # One SQL query reads the stamp and the topics. With two queries, a change between them
+        # would store old topics under a new stamp.
         stamp, queries = Topic.objects.stamped_queries()
         matcher = matching.compile(queries)
         if stamp:
@@ -35,22 +41,23 @@ def current_matcher() -> Matcher:
 
 
 def find_matches(mentions: Iterable[Mention]) -> Hits:
-    """Match each mention against all active topics. Needs no transaction."""
+    """Match each mention against all active topics. This needs no transaction."""
     matcher = current_matcher()
     return {mention.pk: matcher.match(mention.title, mention.text) for mention in mentions}
 
 
 def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
-    """Store the hits of mentions. recorded: mention id → ledger row, if it was recorded.
+    """Store the hits of mentions, with one SQL statement.
 
-    A hit that is stored already only gets its ledger row. One statement.
+    recorded: mention id → id of the ledger row, for mentions that were recorded in the ledger.
+    If a hit is already stored, only its ledger row is updated.
     """
     Match.objects.bulk_create(
         [
             Match(mention_id=pk, interaction_id=recorded.get(pk), **_columns(hit))
             for pk, found in sorted(hits.items())
             for hit in found
-            # A replayed mention has hits already: only their ledger row may be new.
+            # A mention that is processed again already has hits; only their ledger row may be new.
         ],
         update_conflicts=True,
         unique_fields=["mention", "revision"],
@@ -59,14 +66,14 @@ def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
 
 
 def keep_offline_matches(hits: Hits) -> None:
-    """Store the hits of ledger rows that have no mention. One statement."""
+    """Store the hits of ledger rows that have no mention, with one SQL statement."""
     Match.objects.bulk_create(
         Match(interaction_id=pk, **_columns(hit)) for pk, found in hits.items() for hit in found
     )
 
 
 def _columns(hit: Hit) -> dict[str, Any]:
-    """Return the columns of a Match."""
+    """Return the values of the columns of a Match."""
     return {"revision_id": hit.key, "spans": _spans(hit)}
 
 
@@ -76,7 +83,7 @@ def _spans(hit: Hit) -> Spans:
 
 @dataclass(frozen=True, slots=True)
 class FoundTopic:
-    """A topic that matched an item. topic, revision: ids."""
+    """A topic that matched an item. topic, revision: the ids of the topic and of its revision."""
 
     name: str
     topic: int
@@ -85,7 +92,7 @@ class FoundTopic:
 
 
 def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
-    """Return the topics whose matches are stored with this ledger row. One statement."""
+    """Return the topics whose matches are stored with this ledger row, with one SQL query."""
     rows = Match.objects.filter(interaction=interaction).select_related("revision__topic")
     return tuple(
         FoundTopic(row.revision.topic.name, row.revision.topic_id, row.revision_id, row.spans)
@@ -94,7 +101,7 @@ def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
 
 
 def found_topics(hits: Hits) -> dict[int, tuple[FoundTopic, ...]]:
-    """Return the topics that matched each mention or ledger row. One statement."""
+    """Return the topics that matched each mention or ledger row, with one SQL query."""
     revisions = {hit.key for found in hits.values() for hit in found}
     rows = TopicRevision.objects.filter(pk__in=revisions)
     topics = {

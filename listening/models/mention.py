@@ -15,9 +15,9 @@ from scrm.db.append_only import frozen
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 RISKY = 2
-"""After this many attempts without a result, a mention is processed alone."""
+"""A mention that was processed this often without a result is then processed alone."""
 HOPELESS = 10
-"""After this many attempts without a result, a mention is quarantined."""
+"""A mention that was processed this often without a result is then quarantined."""
 MAX_MENTIONS_PER_BATCH = 500
 
 
@@ -26,23 +26,25 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         return self.filter(processed_at=None)
 
     def due(self, now: datetime) -> MentionQuerySet:
-        """Unprocessed mentions that no worker holds, or whose lease has lapsed."""
+        """Unprocessed mentions that no worker has claimed, or whose lease has lapsed."""
         return super().due(now).unprocessed()
 
     def backlog_of(self, source: Source) -> MentionQuerySet:
-        """Mentions of a source that are older than the date from which it opens cases."""
+        """Mentions of a source that are marked as older than the date from which it opens cases."""
         return self.filter(sightings__source=source, backlog=True)
 
     def bring_in(self) -> int:
-        """Make these mentions of a backlog due, so that they may open cases; return how many."""
+        """Make these older mentions due, so that they may open cases; return their number."""
         return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
 
     def claim_batch(
         self, *, now: datetime, lease: timedelta, most: int | None = None
     ) -> list[Mention]:
-        """Claim the oldest due mentions, at most `MAX_MENTIONS_PER_BATCH` of them.
+        """Claim the oldest due mentions.
 
-        A mention whose workers died repeatedly is claimed alone, so that it stops no other mention.
+        most: the largest number of mentions; `MAX_MENTIONS_PER_BATCH` if it is None.
+        If the workers of a mention died repeatedly, it is claimed alone, so that it does not delay
+        others.
         """
 
         def risky_alone(mentions: list[Mention]) -> list[Mention]:
@@ -54,11 +56,13 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
 
 
 class Mention(LeasedRow):
-    """One item found online, exactly as found. Only the state of its processing changes.
+    """One item found online, exactly as it was found; only the state of its processing changes.
 
-    scope, key: see `scrm.channels.base.Item`. backlog: older than its source's
-    `cases_since`, or undated at the first fetch: it is stored and matched, but opens no case.
-    processed_at, attempt, lease_until: the state of the processing. interaction: its ledger row.
+    scope, key: see `scrm.channels.base.Item`.
+    backlog: whether the item is older than `cases_since` of its source, or had no date in the first
+    fetch. Such an item is stored and matched but opens no case.
+    processed_at, attempt, lease_until: the state of the processing.
+    interaction: the ledger row of the item; None if it is not recorded.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -125,7 +129,10 @@ class Mention(LeasedRow):
 
 
 class Enclosure(models.Model):
-    """A file that came with a mention; it is attached to the interaction once that exists."""
+    """A file that came with a mention.
+
+    It is attached to the interaction as soon as there is one.
+    """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="enclosures")
     attachment = models.OneToOneField(Attachment, models.PROTECT, related_name="enclosure")
@@ -136,18 +143,22 @@ class Enclosure(models.Model):
 
 class SightingQuerySet(models.QuerySet["Sighting"]):
     def decisive(self) -> dict[int, Source]:
-        """Return, by mention id, the source that decides how a mention is treated.
+        """Return, by mention id, the source that decides how the mention is treated.
 
-        A source whose items are addressed to us takes precedence over a source about us; among
-        equals, the first source does.
+        If a mention was found by a source whose items are addressed to us, that source decides. If
+        there are several such sources, or none, the source that found the mention first decides.
         """
-        # The dict keeps the last row: "for us" sorts after "about us", the first sighting last.
+        # The dict keeps the last row of a mention. "for us" sorts after "about us", and among the
+        # rows of equal stance the oldest comes last.
         ordered = self.select_related("source").order_by("source__stance", "-pk")
         return {sighting.mention_id: sighting.source for sighting in ordered}
 
 
 class Sighting(models.Model):
-    """A source that found a mention, with its first fetch that did."""
+    """The fact that a source found a mention.
+
+    fetch: the first fetch of the source that found it.
+    """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
     source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
@@ -164,10 +175,11 @@ class Sighting(models.Model):
 
 
 class Match(models.Model):
-    """A hit of a topic revision in a mention, or in an offline interaction, which has no mention.
+    """A topic revision that was found in a mention, or in an offline interaction.
 
-    interaction: the ledger row recorded with this hit; None if nothing was recorded.
-    spans: [["text", start, end], …] in code points.
+    mention: None for an offline interaction.
+    interaction: the ledger row; None if the mention was not recorded in the ledger.
+    spans: [["text", start, end], …], in code points.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, null=True, related_name="matches")

@@ -7,7 +7,7 @@ from listening.models.source import Fetch
 
 
 class Quarantined(models.Model):
-    """An item that could not be stored or processed, with its raw bytes and the reason."""
+    """An item that could not be stored or processed, with its raw data and the reason."""
 
     fetch = models.ForeignKey(Fetch, models.PROTECT, related_name="quarantined_items")
     mention = models.OneToOneField("Mention", models.PROTECT, null=True, related_name="quarantined")

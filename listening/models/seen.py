@@ -6,19 +6,19 @@ from django.db import connection, models
 from django.utils import timezone
 
 Place = tuple[str, str]
-"""(scope, key) of an item."""
+"""The identity of an item: (scope, key)."""
 
 
 class SeenManager(models.Manager["Seen"]):
     def claim(self, places: set[Place]) -> set[Place]:
-        """Mark items as seen and return those that were not seen before.
+        """Mark items as seen; return the items that were not seen before.
 
-        Two statements for any number of items. Rows are written in the order of their keys, also
-        across the chunks of one fetch, so that two fetches with the same items wait for each other
-        and never deadlock.
+        Two SQL statements are used for any number of items. Rows are written in the order of their
+        keys, across all chunks of a fetch. So two fetches with the same items wait for each other
+        and do not deadlock.
         """
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}
-        # Read before writing: most items of a feed were there at the last fetch.
+        # Read before writing: most items of a feed were already there at the last fetch.
         known = self._known(list(by_hash))
         fresh = [pair for pair in by_hash if pair not in known]
         if not fresh:
@@ -34,12 +34,12 @@ class SeenManager(models.Manager["Seen"]):
             return {by_hash[scope, bytes(key_hash)] for scope, key_hash in cursor.fetchall()}
 
     def known(self, places: set[Place]) -> set[Place]:
-        """Return the items that were seen before."""
+        """Return those of these items that were seen before."""
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in places}
         return {by_hash[pair] for pair in self._known(list(by_hash))} if by_hash else set()
 
     def _known(self, wanted: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Return the pairs (scope, hash of the key) that are stored."""
+        """Return those of the pairs (scope, hash of the key) that are stored."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT seen.scope, seen.key_hash FROM listening_seen seen "
@@ -51,7 +51,10 @@ class SeenManager(models.Manager["Seen"]):
 
 
 class Seen(models.Model):
-    """An item that was found once. The row outlives its text, so that it is never new again."""
+    """An item that was found.
+
+    The row stays when the text of the item is deleted, so the item never counts as new again.
+    """
 
     scope = models.CharField(max_length=600)
     key_hash = models.BinaryField(max_length=32)

@@ -1,4 +1,4 @@
-"""Sources and their fetches: a source is fetched regularly, and each attempt is one row."""
+"""Sources and their fetches. A source is fetched regularly, and each fetch is stored as a row."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from scrm.db.locks import locked
 MAX_PAUSE = timedelta(hours=6)
 FIRST_DAY = timedelta(days=1)
 FIRST_DAY_INTERVAL = 45.0
-"""Seconds between fetches in a source's first day, so that a new item is seen within a minute."""
+"""Seconds between fetches on a source's first day, so that new items appear within a minute."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
-"""The `cases_since` of a source whose items may all open cases, even undated ones."""
+"""The `cases_since` of a source whose items may all open cases, even items without a date."""
 
 
 class SourceQuerySet(LeaseQuerySet["Source"]):
     def due(self, now: datetime) -> SourceQuerySet:
-        """Active sources whose next fetch is due and that no worker has leased."""
+        """Active sources whose next fetch is due and that no worker has claimed."""
         return super().due(now).filter(is_active=True, next_fetch_at__lte=now)
 
     @transaction.atomic
     def start_fetch(self, *, now: datetime) -> Fetch | None:
-        """Claim the source that has been due longest and record a new fetch of it.
+        """Claim the source that has been due longest, and record a new fetch of it.
 
-        The source is not due before its lease ends. `next_fetch_at` moves to that time, so that a
-        source whose fetch always kills its worker does not delay the other sources.
+        `next_fetch_at` moves to the end of the lease. So a source whose workers always die is not
+        due again before the lease ends and does not delay the other sources.
         """
         lease = timedelta(seconds=settings.FETCH_LEASE_SECONDS)
         order = ("next_fetch_at", "pk")
@@ -43,15 +43,15 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
         if not claimed:
             return None
         source = claimed[0]
-        # A fetch still marked as running belongs to a worker that died or lost its lease.
+        # If another fetch is still marked as running, its worker died or lost its lease.
         source.fetches.filter(outcome=Fetch.Outcome.RUNNING).update(
             outcome=Fetch.Outcome.FAILED, ended_at=now, error="This fetch ended without a result."
         )
         return source.fetches.create(attempt=source.attempt, started_at=now)
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
-        """Open the sources that connected accounts ask for."""
-        # Without the secrets: the tick must continue even if no key decrypts them.
+        """Create the sources that newly connected accounts ask for."""
+        # Do not read the secrets: this must work even if no key can decrypt them.
         asking = Account.objects.active().exclude(sources_to_open={}).defer("secrets")
         for account in asking.order_by("pk"):
             self._open(account, now=now)
@@ -71,7 +71,8 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
                     "created_at": now,
                 },
             )
-        # Only if unchanged: a reconnected account may ask for other sources by now.
+        # Only if the field is unchanged: an account connected again may ask for other sources by
+        # now.
         unchanged = Account.objects.filter(pk=account.pk, sources_to_open=account.sources_to_open)
         unchanged.update(sources_to_open={})
 
@@ -84,9 +85,11 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
 class Source(LeasedRow):
     """A place that is fetched regularly: a feed, a mailbox, a search.
 
-    stance: addressed to us (every item is kept and routed) or about us (only items that match a
-    topic). rhythm: seconds between fetches. cursor: where the last fetch ended, in the
-    listener's own format. cases_since: items published before do not become cases.
+    stance: whether the items are addressed to us, so that every item opens or updates a case, or
+    about us, so that only items that match a topic do.
+    rhythm: seconds between fetches.
+    cursor: where the last fetch ended, in the format of the channel.
+    cases_since: older items open no cases.
     """
 
     class Stance(models.TextChoices):
@@ -142,27 +145,31 @@ class Source(LeasedRow):
         return channel(self.kind)
 
     def start_fetch(self, *, now: datetime) -> Fetch | None:
-        """Claim this source and record a new fetch; None if it is not due or already claimed."""
+        """Claim this source and record a new fetch; return None if it is not due or is claimed."""
         return Source.objects.filter(pk=self.pk).start_fetch(now=now)
 
     def record_success(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
-        """Store the cursor, release the lease, schedule the next fetch. Call it under the fence."""
+        """Store the cursor, release the lease and schedule the next fetch.
+
+        Call this only while `Fetch.fence` holds the lock.
+        """
         self.cursor, self.last_ok_at = dict(cursor), now
         self.failures, self.error = 0, ""
         self._schedule(self.interval(next_after, now=now), now)
 
     def record_failure(self, error: ChannelError, *, now: datetime) -> None:
-        """Store the error, release the lease and schedule a retry; the cursor does not change.
+        """Store the error, release the lease and schedule a retry. The cursor stays as it was.
 
-        Call it under the fence.
+        Call this only while `Fetch.fence` holds the lock.
         """
         self.failures, self.error = self.failures + 1, error.message
         self._schedule(self.pause_after_failure(error), now)
 
     def interval(self, asked: float | None, *, now: datetime) -> float:
-        """Seconds until the next fetch: our rhythm, or longer if the network asked for it.
+        """Seconds until the next fetch: our own interval, or longer if the network asked for it.
 
-        asked: the seconds that the listener returned; 0 if more items wait, to fetch them at once.
+        asked: the number of seconds that the listener returned. 0 means that more items wait and
+        the next fetch should start immediately.
         """
         if asked == 0:
             return 0.0
@@ -179,7 +186,12 @@ class Source(LeasedRow):
         )  # fmt: skip
 
     def pause_after_failure(self, error: ChannelError) -> float:
-        """Seconds until the retry: as the network asked, else doubled each time, up to 6 hours."""
+        """Seconds until the retry.
+
+        If the network asked for a time, it is used, but at least the interval of the source and at
+        most 24 hours. Otherwise the time doubles with each failure, up to 6 hours; after a
+        permanent error it is 6 hours.
+        """
         longest = MAX_PAUSE.total_seconds()
         if error.retry_after is not None:
             return min(max(error.retry_after, self.rhythm), 24 * 3600)
@@ -193,15 +205,15 @@ class Source(LeasedRow):
 
     @property
     def fetch_request(self) -> FetchRequest:
-        """The input of the listener for the next fetch."""
+        """The input for the next fetch, as the channel needs it."""
         credentials = self.account.credentials if self.account else None
         return FetchRequest(address=self.address, cursor=self.cursor, credentials=credentials)
 
 
 class Fetch(models.Model):
-    """One fetch of one source: when, with which result, and how many items it found.
+    """One fetch of one source: its time, its result, and how many items it found.
 
-    attempt: the source's claim under which this fetch runs; see `fence`.
+    attempt: the number of the claim under which this fetch runs; see `fence`.
     """
 
     class Outcome(models.TextChoices):
@@ -230,15 +242,17 @@ class Fetch(models.Model):
         return f"{self.source} at {self.started_at:%F %T}"
 
     def fence(self) -> Source | None:
-        """Lock and return the source if no other worker claimed it since; else discard this fetch.
+        """Lock and return the source if this fetch still has the claim, otherwise return None.
 
-        A worker that was suspended beyond its lease gets None and must store nothing.
+        Without the claim, the fetch is marked as discarded, and the worker must store nothing. That
+        happens if the worker was suspended for longer than its lease and another worker claimed the
+        source.
         """
         mine = Source.objects.filter(pk=self.source_id, attempt=self.attempt)
         source = locked(mine).first()
         if source is None:
             self.outcome, self.ended_at = Fetch.Outcome.DISCARDED, timezone.now()
-            # update(), not save(): save() would insert the row again if it was deleted meanwhile.
+            # Use update() and not save(): if the row was deleted, save() would insert it again.
             row = Fetch.objects.filter(pk=self.pk)
             row.update(outcome=self.outcome, ended_at=self.ended_at)
         return source

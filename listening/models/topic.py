@@ -21,13 +21,13 @@ class TopicQuerySet(models.QuerySet["Topic"]):
         return self.filter(is_active=True)
 
     def queries(self) -> list[TopicQuery]:
-        """Return the current revisions of active topics as input for the matcher."""
+        """Return the words of the active topics as input for the matcher."""
         return self.stamped_queries()[1]
 
     def stamped_queries(self) -> tuple[uuid.UUID | None, list[TopicQuery]]:
-        """Return the stamp of the topics with the queries of the active ones.
+        """Return the stamp of the topics, and the words of the active topics.
 
-        One statement reads both, so both are of the same moment. The stamp is None if no topic is
+        One SQL query reads both, so they are of the same moment. The stamp is None if no topic is
         active.
         """
         current = TopicRevision.objects.filter(current_of__in=self.active()).order_by("pk")
@@ -41,7 +41,7 @@ class TopicQuerySet(models.QuerySet["Topic"]):
     model_name="TopicChange", fields=["name", "owner", "is_active", "current"], append_only=True
 )
 class Topic(models.Model):
-    """A subject to listen for. Its words are in revisions, one of which is current."""
+    """A subject to listen for. Its words are in revisions, and one of these is the current one."""
 
     name = models.CharField(max_length=120, unique=True)
     purpose = models.CharField(max_length=500, blank=True)
@@ -56,7 +56,7 @@ class Topic(models.Model):
 
     class Meta:
         ordering = ["name"]
-        # A trigger, so that raw SQL changes the stamp too.
+        # A trigger, so that SQL outside Django changes the stamp too.
         triggers = [
             pgtrigger.Trigger(
                 name="stamp",
@@ -87,8 +87,12 @@ class Topic(models.Model):
         by: User,
         now: datetime | None = None,
     ) -> TopicRevision:
-        """Create the revision that is current from now on; earlier matches keep the old one."""
-        # Locks the topic: two admins who save at once would create the same revision number.
+        """Create a new revision and make it the current one.
+
+        Earlier matches keep their revision.
+        """
+        # Lock the topic: two admins who save at the same time would create the same revision
+        # number.
         locked(Topic.objects.filter(pk=self.pk)).get()
         last = self.revisions.order_by("-number").first()
         self.current = self.revisions.create(
@@ -99,13 +103,13 @@ class Topic(models.Model):
             made_by=by,
             made_at=now or timezone.now(),
         )
-        # Only this column: the caller's copy of the other columns may be old.
+        # Save only this column: the caller's object may have old values in other columns.
         self.save(update_fields=["current"])
         return self.current
 
 
 class TopicRevision(models.Model):
-    """The words of a topic at one time. Never changed."""
+    """The words of a topic from one edit to the next. A revision is never changed."""
 
     topic = models.ForeignKey(Topic, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -127,12 +131,12 @@ class TopicRevision(models.Model):
 
 
 class TopicStamp(models.Model):
-    """One row whose stamp changes with every statement that changes topics.
+    """One row with a stamp that changes with every SQL statement that changes topics.
 
-    A process that has compiled the topics under this stamp need not read them again. The stamp is
-    random and not a number: after a rollback, the same number would be used again for other
-    topics. A transaction that changes a topic locks the row until its commit, so two changes never
-    overlap.
+    If the stamp is unchanged since a process compiled the topics, the process need not read them
+    again. The stamp is random and not a number: after a rollback, the same number would be used
+    again for other topics. A transaction that changes a topic locks this row until the commit, so
+    two changes never overlap.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)

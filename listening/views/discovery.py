@@ -25,7 +25,7 @@ from scrm.channels.base import ChannelError, Found, Item
 from scrm.channels.registry import channel
 
 _FIRST = 3
-"""The number of samples that are shown at once; the others are collapsed."""
+"""The number of samples that are shown immediately; further samples are collapsed."""
 
 
 @admin_only
@@ -85,7 +85,7 @@ def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> Ht
 
 def _keep(form: SourceForm) -> Source | None:
     """Return the saved source, or None with a field error if another admin added it first."""
-    # The unique constraint decides: a colleague may add the same source after the form's check.
+    # The unique constraint decides: another admin may add the same source after the form's check.
     try:
         with transaction.atomic():
             return form.keep()
@@ -96,7 +96,7 @@ def _keep(form: SourceForm) -> Source | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One recent item and the topics that match it. age: in seconds, None if undated."""
+    """One recent item and the topics that match it. age: in seconds; None if it has no date."""
 
     item: Item
     title: SafeString

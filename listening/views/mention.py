@@ -15,12 +15,15 @@ from scrm.web.params import number
 
 _PAGE = 30
 _RARE = {"today", "answers"}
-"""The filters that few mentions pass."""
+"""The filters that select only a few of all mentions."""
 
 
 @require_safe
 def mentions(request: StaffRequest) -> HttpResponse:
-    """List mentions, the last found first. only (query string): names in `filters.ITEMS`."""
+    """List mentions; the mention that was found last comes first.
+
+    only (query string): the names of filters in `filters.ITEMS`; it can be given several times.
+    """
     names = [name for name in request.GET.getlist("only") if name in filters.ITEMS]
     rows = _page(_filtered(names), request.GET.get("before", ""), few=bool(_RARE & {*names}))
     query = request.GET.copy()
@@ -42,10 +45,11 @@ def _filtered(names: list[str]) -> QuerySet[Mention]:
 
 
 def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
-    """Return one page and one row more, the last found first.
+    """Return one page of mentions and one mention more; the one found last comes first.
 
-    few: whether few rows pass the filters; then they are sorted. Otherwise the rows are read in
-    the order of the index of the key, which for few rows would read nearly all mentions.
+    few: whether the filters select few mentions. PostgreSQL then sorts the selected mentions.
+    Otherwise it reads them in the order of the primary key, which would read nearly all mentions if
+    only few are selected.
     """
     last = number(before)
     if last is not None:
@@ -54,7 +58,10 @@ def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
 
 
 def _tabs(names: list[str]) -> list[tuple[str, str, bool]]:
-    """Return (query, label, whether it is selected) of each tab; the day filter is kept."""
+    """Return (query string, label, whether it is selected) for each tab.
+
+    If the list is limited to today, the tabs keep that limit.
+    """
     day = ["today"] if "today" in names else []
     selected = next((name for name in names if name != "today"), "")
     labels = {"": _("all"), **{k: v for k, v in filters.ITEMS.items() if k != "today"}}

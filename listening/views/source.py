@@ -29,7 +29,7 @@ _MAX_QUARANTINED = 20
 
 @require_safe
 def sources(request: StaffRequest) -> HttpResponse:
-    """List all sources. only (query string): a name in `filters.SOURCES`."""
+    """List all sources. only (query string): the name of a filter in `filters.SOURCES`."""
     only = request.GET.get("only", "")
     rows, label = _with_health(), filters.SOURCES.get(only, "")
     if label:
@@ -39,7 +39,7 @@ def sources(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def source(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show a source with its last items and its health; htmx polls for these two parts alone."""
+    """Show a source with its newest items and its health; htmx polls only for these two parts."""
     row = get_object_or_404(_with_health(), pk=pk)
     if request.htmx:
         context = {"source": row, **_items_part(request, row)}
@@ -54,7 +54,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     form = SettingsForm(request.POST, instance=row)
     if not form.is_valid():
         return _page(request, row, form, status=422)
-    # Only the form's fields: a fetch may have stored its cursor meanwhile.
+    # Save only the fields of the form: a fetch may have stored its cursor in the meantime.
     row.save(update_fields=list(SettingsForm.Meta.fields))
     messages.success(request, _("Saved."))
     return redirect(row)
@@ -63,7 +63,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause fetching, or resume it if `to` is "active"."""
+    """Pause fetching, or resume fetching if `to` is "active"."""
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
@@ -86,7 +86,7 @@ def fetch(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Process the backlog of a source: its older items may now open cases."""
+    """Process the older items of a source that have opened no cases so far; now they may."""
     row = get_object_or_404(Source, pk=pk)
     count = Mention.objects.backlog_of(row).bring_in()
     nudge("scrm.pipeline.process")
@@ -105,7 +105,7 @@ def replay(request: StaffRequest, pk: int) -> HttpResponse:
     if row.mention is None:
         messages.error(request, _("This item was never stored, so it cannot be retried."))
         return redirect(row.fetch.source)
-    # Attempts start at 0 again: otherwise the item would be quarantined at once.
+    # Reset the number of attempts: otherwise the item would be quarantined again immediately.
     Mention.objects.filter(pk=row.mention.pk).update(processed_at=None, attempt=0, lease_until=None)
     Quarantined.objects.filter(pk=pk).update(replayed_at=timezone.now())
     nudge("scrm.pipeline.process")
@@ -114,9 +114,9 @@ def replay(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _with_health() -> SourceQuerySet:
-    """Annotate sources with their new items in the last seven days.
+    """Annotate sources with the number of new items in the last seven days.
 
-    `lately` is the sum and `daily` the average per day.
+    lately: the sum of the seven days. daily: the average per day.
     """
     week = timezone.now() - timedelta(days=7)
     lately = Coalesce(Sum("fetches__new", filter=Q(fetches__started_at__gte=week)), 0)
@@ -140,10 +140,10 @@ def _page(
 
 
 def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
-    """The template context of the item list.
+    """Return the template context of the list of items.
 
-    refresh: seconds until the page polls again, 2 until the first fetch has ended and 10 after it;
-    0 on later pages and for a paused source.
+    refresh: seconds until the page polls again. It is 2 until the first fetch has ended and 10
+    afterwards. It is 0, so that the page does not poll, on later pages and if the source is paused.
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
@@ -157,10 +157,10 @@ def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
 
 
 def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
-    """Return a page of the source's mentions, and the key of the next page, 0 at the end.
+    """Return a page of the source's mentions, and the key with which to request the next page.
 
-    Pages follow the order in which items were found, for which there is an index; within a page the
-    newest item comes first.
+    The key is 0 if there is no next page. The pages follow the order in which the mentions were
+    found, because there is an index for it; on each page, the newest mention comes first.
     """
     before = number(request.GET.get("before", ""))
     found = row.sightings.select_related("mention").order_by("-mention")

@@ -61,7 +61,7 @@ def new(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    # Locked until the save: a colleague may revise the topic at the same moment.
+    # Locked until the save: another user may change the topic at the same moment.
     row = get_object_or_404(locked(Topic.objects.all()), pk=pk)
     form = TopicForm(request.POST or None, instance=row)
     if form.is_valid():
@@ -74,7 +74,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause listening for a topic, or resume it if `to` is "active"."""
+    """Pause listening for a topic, or resume listening if `to` is "active"."""
     row = get_object_or_404(Topic, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
@@ -85,7 +85,7 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _initial_values() -> dict[str, Any]:
-    """Initial values for the very first topic: the name and handles of the organisation."""
+    """Return initial values for the first topic: the name and the handles of the organisation."""
     here = Workspace.objects.here()
     if here is None or Topic.objects.exists():
         return {}
@@ -97,7 +97,7 @@ def _form(request: StaffRequest, form: TopicForm) -> HttpResponse:
     if form.is_bound:
         status = 409 if form.is_stale else 422
     if form.is_stale and form.instance.current:
-        # The user has now seen the conflict: saving again replaces the stored words.
+        # The user has now seen the conflict, so saving again replaces the stored words.
         form.data = data = request.POST.copy()
         data["seen"] = str(form.instance.current.number)
     return render(request, "listening/topic_form.html", {"form": form}, status=status)
@@ -105,7 +105,7 @@ def _form(request: StaffRequest, form: TopicForm) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The words that one list gained and lost."""
+    """The words that were added to and removed from one list of a topic, for example "any of"."""
 
     label: str
     added: tuple[str, ...]
@@ -113,7 +113,7 @@ class Change:
 
 
 def _history(revisions: list[TopicRevision]) -> list[tuple[TopicRevision, list[Change]]]:
-    """Return each revision, newest first, with its changes."""
+    """Return all revisions, newest first, each with its changes."""
     pairs = pairwise([*revisions, None])
     return [(revision, _changes(revision, before)) for revision, before in pairs if revision]
 
