@@ -20,15 +20,19 @@ _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
 
 @transaction.atomic
 def come_back(items: Sequence[Item], *, now: datetime) -> None:
-    """Apply items of the kinds BOUNCE and NOTICE. Idempotent: a second call changes nothing."""
+    """Apply bounces and delay notices (items of the kinds BOUNCE and NOTICE).
+
+    Idempotent: a second call with the same items changes nothing.
+    """
     named = [(nonce, item) for item in items if (nonce := nonce_in(item.in_reply_to))]
     if not named:
         return
     ours = Delivery.objects.filter(uuid__in=[nonce for nonce, _item in named])
-    lock_workspace()  # before any row: all writers of the ledger lock in this order
-    # All at once: several deliveries with their cases are locked in order.
+    lock_workspace()  # before any row: every writer of the ledger locks in this order
+    # All deliveries and their cases are locked at once, so that the order of locks is kept.
     ours.lock()
-    # First: a bounce proves that an unknown delivery was sent, and only a sent one can bounce.
+    # This is done first: a bounce proves that an unknown delivery was sent, and only a delivery
+    # that was sent can become bounced.
     prove(items, now=now)
     sent = ours.filter(state=DeliveryState.SENT)
     deliveries = sent.select_related("response__case", "account", "profile").in_bulk(
@@ -51,7 +55,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
     if case is None:
         return
     message = f"The delivery to {recipient} bounced: {why}"
-    # A newer case may have the conversation: only one case works on it.
+    # The case is not reopened if the conversation now belongs to a newer case.
     if case.status in _RESTING and not case.newer:
         case.reopen(by=None, why=message)
     else:
@@ -61,11 +65,15 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
-    """Record a delay on the delivery. It has not failed: the receiving server keeps trying."""
+    """Record on the delivery that it is delayed.
+
+    The delivery has not failed: the receiving server keeps trying.
+    """
     message = f"Not delivered yet: {why}"
     case = delivery.response.case
     events = CaseEvent.objects.filter(case=case, data__response=delivery.response_id, why=message)
-    # Servers repeat their notices, and a batch that failed applies them again, old ones too.
+    # A notice can arrive several times: servers repeat notices, and a batch that failed is run
+    # again.
     if delivery.error == message or events.exists():
         return
     delivery.error = message

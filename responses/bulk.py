@@ -1,4 +1,4 @@
-"""Run one verb on many cases, with progress, a list of refusals, and one undo."""
+"""Run one action on many cases, with progress and a list of refused cases, or undo all of it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ AT_ONCE = 50
 
 
 def carry_out(job: Job, *, ring: bool = False) -> None:
-    """Run the job's verb on each case that its owner may work on.
+    """Run the job's action on each selected case that the job's owner may work on.
 
-    A second run continues after the cases of the first one. ring: notify the owner at the end,
-    because they do not wait for it.
+    If the job is run a second time, it continues after the cases of the first run. ring:
+    whether to notify the owner at the end; set if the owner does not wait for the job on a
+    page.
     """
-    # An earlier run of this job may have died: its cases must not be changed twice.
+    # An earlier run of this job may have crashed: cases that it changed must not be changed twice.
     tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}
     for pk, last, assignee in job.data["cases"]:
         if pk not in tried:
@@ -41,9 +42,10 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
 
 @transaction.atomic
 def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -> None:
-    """Change one case and note it in the job, in one transaction: a crash repeats nothing.
+    """Change one case and record it in the job, in one transaction: a crash repeats nothing.
 
-    last_inbound, assignee: ids that the case's row showed; None for none.
+    last_inbound, assignee: ids of the last inbound interaction and of the assignee that the
+    inbox showed; None if there was none.
     """
     workable = Case.objects.workable_by(job.owner).select_related("profile")
     case = locked(workable.filter(pk=pk)).first()
@@ -51,7 +53,8 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
         if case is None:
             raise Stale(_("You cannot work on this case."))
         before = snapshot(case)
-        # A savepoint: a refused verb is rolled back, and the refusal is still noted.
+        # A savepoint: a refused action is rolled back, and the refusal is still recorded in the
+        # job.
         with transaction.atomic():
             _run(job, case, last_inbound, assignee)
             after = snapshot(Case.objects.get(pk=pk))
@@ -64,7 +67,10 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
 
 
 def _run(job: Job, case: Case, last_inbound: int | None, assignee: int | None) -> None:
-    """Run the job's verb with the job's values. Raises Stale, also if the case refuses a value."""
+    """Run the job's action with the job's values on one case.
+
+    Raises Stale, also if the values are not valid for this case.
+    """
     verb, bulk = _verb_of(job)
     form = verb.form_for(case, {**bulk.values, **job.data["values"]})
     if not form.is_valid():
@@ -79,7 +85,7 @@ def _verb_of(job: Job) -> tuple[CaseVerb, Bulk]:
 
 
 def _changes(job: Job) -> list[list[Any]]:
-    """[case id, state before, state after] of each case that was changed."""
+    """Return [case id, state before, state after] for each case that was changed."""
     return list(job.result.get("changes", []))
 
 
@@ -89,13 +95,15 @@ def _refused(job: Job) -> list[list[Any]]:
 
 @transaction.atomic
 def take_back(job: Job, *, by: User) -> tuple[int, int]:
-    """Undo the job → how many cases were restored, how many had changed since.
+    """Undo the job; return how many cases were restored and how many were not.
 
-    Raises Stale if it was undone before.
+    A case that was changed since the job stays as it is. Raises Stale if the job was undone
+    before.
     """
-    # Cases before their job: the order in which every transaction locks them.
+    # Every transaction locks the cases before their job.
     list(locked(Case.objects.filter(pk__in=[pk for pk, *_rest in _changes(job)])))
-    # Locked before it is read: of two undos at once, the second must see the first one's mark.
+    # The job is locked before it is read: if it is undone twice at once, the second call must see
+    # that the first has undone it.
     job = locked(Job.objects.filter(pk=job.pk)).get()
     if job.result.get("undone"):
         raise Stale(_("This was already undone."))

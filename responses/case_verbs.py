@@ -1,4 +1,4 @@
-"""All verbs of a case, by name: those of routing, and those that responses add."""
+"""All actions on a case, by name: those of `routing` and those that `responses` adds."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ CLOSE_WITHOUT_REPLY = CaseVerb(
 )
 
 CASE_VERBS = {verb.name: verb for verb in (*ROUTING_VERBS, CLOSE_WITHOUT_REPLY)}
-"""Verb name → verb: for the case page, bulk actions, shortcuts and the command palette."""
+"""Name → action: for the case page, bulk actions, shortcuts and the command palette."""

@@ -1,4 +1,4 @@
-"""What a user does with a delivery that failed, bounced, is overdue, or may have been sent."""
+"""What a user can do about a delivery problem: send again, send late, or dismiss it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scrm.bus.nudge import nudge
 
 @transaction.atomic
 def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> Delivery:
-    """Queue a new delivery that replaces this one, which the user has seen. Raises Stale."""
+    """Queue a new delivery that replaces this failed, bounced or unknown delivery. Raises Stale."""
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
     if old.state not in {DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED}:
         raise Stale("This was not attempted yet. Nothing was sent twice.")
-    # A new row with its own UUID: a look-up can tell the two attempts apart.
+    # The new row has its own UUID, so that a look-up on the network can tell the two texts apart.
     new = Delivery.objects.create(
         response=old.response,
         account=old.account,
@@ -42,7 +42,7 @@ def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> 
 
 @transaction.atomic
 def send_late(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
-    """Let an overdue delivery be sent after all. Raises Stale."""
+    """Send an overdue delivery after all. Raises Stale."""
     now = now or timezone.now()
     if not Delivery.objects.overdue(now).filter(pk=delivery.pk).update(send_after=now):
         raise Stale("This delivery is no longer waiting.")
@@ -52,10 +52,10 @@ def send_late(delivery: Delivery, *, by: User, now: datetime | None = None) -> N
 
 @transaction.atomic
 def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
-    """Take it off the list of delivery problems; it stays in the record. Raises Stale."""
+    """Remove a delivery from the delivery problems; it stays in the record. Raises Stale."""
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
-    # An overdue delivery must not be sent once it is dismissed.
+    # An overdue delivery must not be sent after it was dismissed.
     if old.state == DeliveryState.QUEUED:
         Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.CANCELLED)
     delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)
@@ -63,7 +63,7 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
 
 
 def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:
-    """Mark it as handled by a user, so that no worker changes it any more. Raises Stale."""
+    """Record that a user deals with a delivery, so that no worker changes it. Raises Stale."""
     mine = Delivery.objects.to_check(now).filter(pk=delivery.pk)
     # First, in the lock order: with the delivery, its response and its case may change.
     Delivery.objects.filter(pk=delivery.pk).lock()

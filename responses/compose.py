@@ -1,4 +1,7 @@
-"""Create the decision, the response and its deliveries from a form, once per form (G2)."""
+"""Create the decision, the response and its deliveries from a form, once per form.
+
+This is guarantee G2 (docs/guarantees.md).
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ from scrm.channels.base import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text goes: an account, and the recipient; no profile means the public.
+    """Where a text is sent: an account, and the recipient's profile; None means the public.
 
-    conversation: the one that the text continues, with the same visibility; None starts one.
+    conversation: the conversation that the text continues, which has the same visibility; None
+    if the text starts a new conversation.
     """
 
     account: Account
@@ -37,9 +41,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The content of a form. form: its UUID. seen: id of the last inbound interaction it showed.
+    """What the author typed in a form.
 
-    versions: account id → a different text for that account. send_at: it is not sent before.
+    form: UUID of the form. seen: id of the last inbound interaction that the form showed.
+    versions: account id → a different text for that account. send_at: the earliest time of
+    sending.
     """
 
     form: uuid.UUID
@@ -52,9 +58,9 @@ class Words:
 
 
 def places_for(case: Case) -> list[Place]:
-    """All ways to answer this party: account, profile, public or private.
+    """All places where this party can be answered, in private or in public.
 
-    Public only if the profile wrote something in public in this case.
+    A public place is included only if the profile wrote in public in this case.
     """
     link = case.profile.link
     profiles = list(Profile.objects.of_contact(link.contact)) if link else [case.profile]
@@ -79,10 +85,10 @@ def places_for(case: Case) -> list[Place]:
 def default_place(
     places: Sequence[Place], *, party: Profile, private_in: Conversation | None
 ) -> Place | None:
-    """The place that the composer selects: the party's own profile comes first.
+    """The place that the composer selects at first: the party's own profile is preferred.
 
     private_in: the conversation of the party's last private message in the case, or None. If it
-    is given, private places come first, and among them the one that continues it.
+    is given, private places are preferred, and among them the place that continues it.
     """
 
     def rank(place: Place) -> tuple[bool, bool, bool]:
@@ -97,12 +103,12 @@ def default_place(
 
 
 def visibilities(account: Account) -> tuple[str, ...]:
-    """Visibilities that the account can send: as configured, else those of its channel."""
+    """The visibilities that an account can send: as configured, else as its channel allows."""
     return tuple(account.config.get("visibilities", account.channel.visibilities))
 
 
 def max_length(account: Account) -> int | None:
-    """Maximum characters of a text from this account; None for no limit."""
+    """The maximum number of characters in a text from this account; None for no limit."""
     limit: int | None = account.config.get("max_length", account.channel.max_length)
     return limit
 
@@ -120,7 +126,7 @@ def speaking_accounts(department: Department) -> list[Account]:
 
 
 def public_accounts(department: Department) -> list[Account]:
-    """The department's accounts that can publish."""
+    """The department's accounts that can publish texts."""
     public = Response.Visibility.PUBLIC
     accounts = speaking_accounts(department)
     return [account for account in accounts if public in visibilities(account)]
@@ -129,14 +135,14 @@ def public_accounts(department: Department) -> list[Account]:
 def reply(
     case: Case, words: Words, *, place: Place, by: User, along: Sequence[Attachment] = ()
 ) -> Response:
-    """Reply to one person (micro). The same form again returns the first response.
+    """Reply to one person. If the same form is submitted twice, the first response is returned.
 
-    along: files, stored or not. Raises Stale if the party wrote meanwhile, Refused with the
-    reason of a rule.
+    along: files to attach, whether or not they are stored already. Raises Stale if the party
+    wrote meanwhile, and Refused with the reason of a rule.
     """
 
     def write() -> Response:
-        # First: nothing is stored if the party wrote meanwhile.
+        # This check is first, so that nothing is stored if the party wrote meanwhile.
         case.check_seen(words.seen)
         answered = _answered(case, place, words.visibility)
         response = write_down(
@@ -144,7 +150,7 @@ def reply(
         )
         _add(response, [place], answered)
         for file in along:
-            # The file cleanup may delete a stored file right now: never insert it again.
+            # The file cleanup may have deleted a stored file: save() must not insert its row again.
             file.save(force_update=file.pk is not None)
             response.attachments.add(file)
         return release.send(response, by=by)
@@ -163,9 +169,10 @@ def state_publicly(
     corrects: Response | None = None,
     campaign: Campaign | None = None,
 ) -> Response:
-    """Publish a post (macro), in a department's name, about a case or an issue.
+    """Publish a post about a case or an issue, in the name of a department.
 
-    campaign: the one it is added to. Raises Refused with the reason of a rule or the campaign.
+    campaign: the campaign to which the post is added. Raises Refused with the reason of a rule,
+    or if the post cannot be added to the campaign.
     """
 
     def write() -> Response:
@@ -189,11 +196,11 @@ def state_publicly(
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
-    """Record a reply that was given by phone, by letter or in person, as sent."""
+    """Record a reply that a user gave by phone, on paper or in person; it counts as sent."""
 
     def write() -> Response:
         now = timezone.now()
-        lock_workspace()  # before any row: all writers of the ledger lock in this order
+        lock_workspace()  # before any row: every writer of the ledger locks in this order
         response = write_down(words, by=by, case=case, state="released", released_at=now)
         delivery = Delivery.objects.create(
             response=response,
@@ -208,15 +215,18 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
 
 
 def once(words: Words, write: Callable[[], Response]) -> Response:
-    """Run `write` at most once per form (G2); a later call returns the first response."""
-    # First: a form that was sent already must not be judged again.
+    """Call `write` at most once per form; a later call returns the first response.
+
+    This is guarantee G2 (docs/guarantees.md).
+    """
+    # This look-up is first: the rules must not judge a form again that was submitted before.
     existing = Response.objects.filter(uuid=words.form).first()
     if existing is None:
         try:
-            # A savepoint: after an IntegrityError, the look-up below needs a valid transaction.
+            # A savepoint: after an IntegrityError, the query below needs a valid transaction.
             with transaction.atomic():
                 return write()
-        except (IntegrityError, Stale):  # the other click of a double click may have been first
+        except (IntegrityError, Stale):  # the other request of a double click may have stored it
             existing = Response.objects.filter(uuid=words.form).first()
             if existing is None:
                 raise
@@ -228,13 +238,13 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
 
 
 def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
-    """Store the decision and its response: micro and private, unless `facts` differ."""
+    """Store the decision and its response: a private reply, unless `facts` say otherwise."""
     issue = facts.pop("issue", None) or (case.issue if case else None)
     audience = facts.setdefault("audience", Response.Audience.ONE)
     outcome = Decision.Outcome.MACRO if audience == "many" else Decision.Outcome.MICRO
     defaults = {"visibility": Response.Visibility.PRIVATE, "created_at": timezone.now()}
     if case:
-        # A message that the author did not see must not count as answered.
+        # Messages that the author did not see must not count as answered.
         up_to_date = case.last_inbound_id == words.seen
         defaults |= {"department": case.department, "seen_id": words.seen if up_to_date else None}
     return Response.objects.create(
@@ -283,7 +293,10 @@ def _decide(
 
 
 def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
-    """The party's last message at this place, which a reply answers; a public one in public."""
+    """The party's last message at this place, which a reply answers.
+
+    For a public reply, it is the last public message.
+    """
     messages = Interaction.objects.filter(
         conversation__in=case.conversations, profile=place.profile, direction="in"
     )
@@ -295,7 +308,7 @@ def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
 
 
 def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
-    """Replace the places of an unsent response, none of whose deliveries was attempted."""
+    """Replace the recipients and accounts of a response, if no delivery of it was attempted yet."""
     wanted = {
         (place.account.pk, place.profile.key if place.profile else ""): place for place in places
     }
@@ -306,7 +319,8 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
     visibility = response.visibility if response.is_macro else places[0].visibility
     if wanted.keys() == present.keys() and visibility == response.visibility:
         return
-    # A delivery continues a conversation of its own visibility: with another one, replace all.
+    # If the visibility changes, all deliveries are replaced: a delivery must not continue a
+    # conversation with another visibility.
     same = wanted.keys() & present.keys() if visibility == response.visibility else set()
     gone = [delivery.pk for key, delivery in present.items() if key not in same]
     response.deliveries.filter(pk__in=gone).delete()

@@ -1,7 +1,7 @@
-"""Correct or take down a statement that is posted already.
+"""Correct or take down a published post.
 
-A change counts only if its author has seen the newest version; that is checked under a lock on
-the statement.
+A change is accepted only if its author has seen the newest version of the post; this is checked
+while the post is locked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOT_UNDONE = (
 
 
 def posts_of(response: Response) -> list[Delivery]:
-    """The statement's deliveries whose posts are online and can be corrected or taken down."""
+    """The deliveries that published this post and that can be corrected or taken down now."""
     gone = Q(changes__act=DeliveryAction.WITHDRAW, changes__state__in=_NOT_UNDONE)
     posts = response.deliveries.filter(act=DeliveryAction.SAY, state=DeliveryState.SENT).exclude(
         gone
@@ -49,7 +49,7 @@ def posts_of(response: Response) -> list[Delivery]:
 
 
 def stands(response: Response) -> bool:
-    """Whether `posts_of` finds any post, answered from prefetched deliveries."""
+    """Whether `posts_of` would return any delivery; uses prefetched deliveries, without a query."""
     rows = response.deliveries.all()
     gone = {
         delivery.amends_id
@@ -66,7 +66,7 @@ def stands(response: Response) -> bool:
 
 
 def current(response: Response, *, sent: bool = False) -> Response:
-    """The version that is online or being sent; with `sent`, only the one that is online."""
+    """The version that is online or being sent; with `sent`, only a version that is online."""
     states = (
         [DeliveryState.SENT]
         if sent
@@ -78,25 +78,25 @@ def current(response: Response, *, sent: bool = False) -> Response:
 
 
 def newest(response: Response) -> Response:
-    """The version that was written last, if it is online, queued, being sent, or held."""
+    """The version that was written last and is online, queued, being sent, or held."""
     alive = Q(deliveries__act=DeliveryAction.AMEND, deliveries__state__in=_NOT_UNDONE)
     later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
     return later.order_by("-pk").first() or response
 
 
 def correct(response: Response, words: Words, *, over: int | None, by: User) -> Response:
-    """Change the words of a statement's posts. The correction is a response under the same rules.
+    """Change the text of a published post. The correction must pass the rules like any response.
 
-    over: the newest version that its author saw. Raises Stale if there is a newer one or no
-    post is left, Refused with the reason of a rule.
+    over: id of the newest version that the author saw. Raises Stale if there is a newer version
+    or if nothing is online any more, and Refused with the reason of a rule.
     """
 
     def write() -> Response:
         posts = _posts_to_change(response, over)
-        # First: the uncorrected words must not be posted elsewhere afterwards.
+        # This is first: the uncorrected text must not be posted on other accounts afterwards.
         _stop_what_waits(response, why=_STOPPED)
         correction = write_down(
-            replace(words, seen=None),  # the form's `seen` is a version, not an interaction
+            replace(words, seen=None),  # in this form, `seen` is a version, not an interaction
             by=by,
             case=response.case,
             issue=response.issue,
@@ -105,11 +105,11 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
             audience=Response.Audience.MANY,
             visibility=Response.Visibility.PUBLIC,
         )
-        # Before send(): the rules and a signature depend on where the correction goes.
+        # Deliveries are created before send(): the rules and the approved hash depend on them.
         for post in posts:
             _change(correction, post, DeliveryAction.AMEND)
         release.send(correction, by=by)
-        # A held correction stops no earlier one: it may never be approved.
+        # A held correction does not cancel earlier corrections, because it may never be approved.
         if correction.state == "released":
             _overtake(posts, correction)
         response.note("Correction written.", by=by, now=timezone.now())
@@ -120,10 +120,13 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
 
 @transaction.atomic
 def take_down(response: Response, *, why: str, over: int | None, by: User) -> None:
-    """Take the posts down at once; the words stay in the record. Raises Stale as `correct` does."""
+    """Remove the published texts at once; they stay in the record.
+
+    Raises Stale in the same cases as `correct`.
+    """
     now = timezone.now()
     posts = _posts_to_change(response, over)
-    # Stop whatever is still queued first: it would be posted after its own removal.
+    # Queued deliveries are cancelled first: otherwise they would be posted after the removal.
     _stop_what_waits(response, why="Taken down before it was sent.")
     _overtake(posts, response)
     for post in posts:
@@ -133,9 +136,9 @@ def take_down(response: Response, *, why: str, over: int | None, by: User) -> No
 
 
 def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
-    """Lock the statement and return its posts. Raises Stale.
+    """Lock the post and return its deliveries that are online. Raises Stale.
 
-    Of two users who change it at once, the second sees what the first one did.
+    If two users change it at once, the second call waits and then sees the first change.
     """
     response.lock()
     _lock_deliveries(response)
@@ -151,15 +154,15 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
 
 
 def _lock_deliveries(statement: Response) -> None:
-    """Lock all deliveries of a statement and of its changes, before some are stopped."""
+    """Lock all deliveries of a post and of its corrections, before some of them are cancelled."""
     mine = Q(response=statement) | Q(amends__response=statement)
     list(locked(Delivery.objects.filter(mine)).values_list("pk", flat=True))
 
 
 def _stop_what_waits(response: Response, *, why: str) -> None:
-    """Cancel the queued deliveries: the same words must not appear elsewhere afterwards.
+    """Cancel the queued deliveries, so that this text does not appear on further accounts.
 
-    Raises Stale while a delivery is being sent or its state is unknown.
+    Raises Stale if a delivery is being sent or its state is unknown.
     """
     publishing = response.deliveries.filter(act=DeliveryAction.SAY)
     queued = publishing.filter(state=DeliveryState.QUEUED)
@@ -184,7 +187,7 @@ def _change(response: Response, post: Delivery, act: DeliveryAction, **facts: An
 
 
 def _overtake(posts: Sequence[Delivery], by: Response) -> None:
-    """Cancel earlier corrections of these posts that are still queued."""
+    """Cancel earlier corrections of these deliveries that are still queued."""
     waiting = Delivery.objects.filter(
         amends__in=posts, state=DeliveryState.QUEUED, response__state="released"
     )
@@ -193,30 +196,31 @@ def _overtake(posts: Sequence[Delivery], by: Response) -> None:
 
 @transaction.atomic
 def undo(response: Response, *, by: User) -> list[Response]:
-    """Cancel a response before it is sent → the responses that are sent instead.
+    """Cancel an unsent response; return the responses that are sent in its place.
 
-    A correction had stopped them; they are queued again. Raises Stale once a delivery began.
+    Deliveries that a correction had cancelled are queued again when the correction is undone.
+    Raises Stale if a delivery was already attempted.
     """
     if response.corrects_id is None or not response.corrects_in_place:
         response.cancel(by=by)
         return []
-    # The same locks as in correct(): no new correction may appear during the undo.
+    # These are the locks that correct() takes: no new correction may be written during the undo.
     both = Response.objects.filter(pk__in=[response.corrects_id, response.pk])
     statement = next(row for row in both.lock() if row.pk == response.corrects_id)
     _lock_deliveries(statement)
     response.cancel(by=by)
     posts = posts_of(statement)
     back = [row for post in posts if (row := _stopped_at(post, by=response))]
-    # Without posts the statement was taken down: then nothing may be published again.
+    # If nothing is online, the post was taken down: then nothing may be published again.
     if posts and newest(statement) == statement and not back:
         back = list(statement.deliveries.filter(state=DeliveryState.CANCELLED, error=_STOPPED))
     return _queue_again(back, by=by)
 
 
 def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
-    """The latest correction of a post that a later one stopped, or None.
+    """The latest correction of a delivery that the correction `by` had cancelled, or None.
 
-    None also if a change to the post that was written later is still held, queued or sent.
+    None also if a later change of the same delivery is still held, queued or sent.
     """
     alive = post.changes.filter(
         state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]
@@ -229,7 +233,7 @@ def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
 
 
 def _queue_again(deliveries: Sequence[Delivery], *, by: User) -> list[Response]:
-    """Queue cancelled deliveries again, as if just released or for their later time."""
+    """Queue cancelled deliveries again, each at its planned time or after the time for undo."""
     now, wait = timezone.now(), settings.UNDO_SECONDS
     rows = Delivery.objects.filter(
         pk__in=[delivery.pk for delivery in deliveries], state=DeliveryState.CANCELLED

@@ -121,11 +121,11 @@ RULES: dict[str, Json] = {
         "reason": "Another user must review it.",
     },
 }
-"""Rule name → its fields, in the order of the rules."""
+"""Rule name → its fields, in the order in which they are created."""
 
 
 def ship(owner: User, *, but: tuple[str, ...] = (), since: datetime | None = None) -> None:
-    """Create the default rules. but: names to leave out. since: when they were created."""
+    """Create the default rules. but: names of rules to leave out. since: their creation time."""
     for name in RULES:
         if name not in but:
             add(name, owner=owner, since=since)
@@ -133,6 +133,6 @@ def ship(owner: User, *, but: tuple[str, ...] = (), since: datetime | None = Non
 
 def add(name: str, *, owner: User, since: datetime | None = None) -> ResponseRule:
     position = list(RULES).index(name)
-    # A deep copy: a rule that is edited must not change RULES.
+    # A deep copy: editing a rule must not change RULES.
     facts = {"position": position, "created_at": since or timezone.now()} | deepcopy(RULES[name])
     return ResponseRule.objects.create(name=name, owner=owner, **facts)

@@ -1,6 +1,6 @@
-"""Delete unused files: scans and uploads that were never used, and files of a void fetch.
+"""Delete files that nothing uses: unused scans and uploads, and files of a void fetch.
 
-The row is deleted first and its file after the commit, so that no row lacks its file.
+The row is deleted first, and its file after the commit: so a row never points to a missing file.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from responses.models import Draft
 
 _log = structlog.get_logger(__name__)
 UNTOUCHED = timedelta(days=7)
-"""Age after which no user returns to a page and no fetch is still running."""
+"""Age from which an unused file is deleted: no open page or running fetch is this old."""
 SLICE = 100
-"""Rows per transaction: after a crash, at most this many files without a row remain."""
+"""Rows deleted per transaction: a crash leaves at most so many files whose row is gone."""
 
 
 def sweep(*, now: datetime) -> int:
-    """Delete the files that nothing refers to → how many."""
+    """Delete the files that nothing refers to; return how many were deleted."""
     swept = last = 0
     while seen := _after(last, now):
         names = _drop_rows(seen, now)
         for name in names:
-            # Another row may refer to the same file.
+            # Keep a file to which another row refers too.
             if not Attachment.objects.filter(file=name).exists():
                 default_storage.delete(name)
         swept, last = swept + len(names), seen[-1]
@@ -45,13 +45,13 @@ def _after(last: int, now: datetime) -> list[int]:
 
 @transaction.atomic
 def _drop_rows(seen: list[int], now: datetime) -> list[str]:
-    """Delete the rows that are still unused → the names of their files.
+    """Delete those of the rows that are still unused; return the names of their files.
 
-    A transaction that uses a file locks its row; such rows are skipped.
+    A transaction that uses a file locks its row, and rows that are locked are skipped.
     """
     rows = Attachment.objects.filter(pk__in=seen).select_for_update(skip_locked=True)
     locked = [row.pk for row in rows]
-    # Check again under the locks: a file may have been used since it was listed.
+    # Under the locks, check again that no file was used since the rows were listed.
     unused = {row.pk: row for row in _unused(now).filter(pk__in=locked)}
     named = {str(uuid) for uuid in _named()}
     gone = [row for row in unused.values() if str(row.uuid) not in named]
@@ -65,7 +65,7 @@ def _unused(now: datetime) -> QuerySet[Attachment]:
 
 
 def _named() -> Iterable[object]:
-    """UUIDs of files that drafts and imports refer to."""
+    """The UUIDs of files to which drafts and imports refer."""
     for kept in Draft.objects.filter(fields__has_key="kept").values_list("fields__kept", flat=True):
         yield from kept
     yield from Job.objects.filter(data__has_key="upload").values_list("data__upload", flat=True)

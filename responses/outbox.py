@@ -1,7 +1,8 @@
-"""Send each delivery at most once, and record the result (G1).
+"""Send each delivery at most once, and record the result: guarantee G1 (docs/guarantees.md).
 
-`deliver` makes one attempt. `settle` looks up a delivery of unknown state. Only `mark_sent` marks
-a delivery as sent: state, ledger row, case and feedback in one transaction.
+`deliver` makes one attempt to send. `settle` asks the network about a delivery whose state is
+unknown. Only `mark_sent` marks a delivery as sent; it changes the state, the ledger, the case and
+the feedback in one transaction.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from scrm.db.locks import locked
 _log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 5
 HEARD_WITHIN = timedelta(hours=48)
-"""Time within which a fetched post of ours can prove that a delivery was sent."""
+"""A fetched post of ours proves that a delivery was sent only if it was due within this time."""
 SETTLE_AGAIN = timedelta(minutes=10)
 """Time until the next look-up, if the network could not be asked."""
 BY_HAND = "by-hand:"
@@ -46,12 +47,12 @@ def deliver(delivery: Delivery) -> None:
     now = timezone.now()
     if restored_database.is_set_back(now=now) or not claim(delivery, now=now):
         return
-    # Outside a transaction: no row may be locked while the network answers.
+    # There is no transaction here: no row may be locked while the network answers.
     try:
         receipt = _carry_out(delivery)
     except ChannelError as error:
         _failed(delivery, error)
-    except Exception as error:  # it may have been sent: never simply try again
+    except Exception as error:  # it may have been sent, so it is not simply sent again
         _log.exception("send failed", delivery=delivery.pk)
         delivery.doubt(f"scrm could not tell whether it was sent: {error!r}", now=timezone.now())
     else:
@@ -60,9 +61,11 @@ def deliver(delivery: Delivery) -> None:
 
 @transaction.atomic
 def claim(delivery: Delivery, *, now: datetime) -> bool:
-    """Claim the delivery for one attempt. False if it is not due, not its turn, or claimed.
+    """Claim the delivery for one attempt; return False if it cannot be sent now.
 
-    A delivery leaves `queued` only here. If its worker dies it becomes unknown, never queued.
+    It cannot be sent if it is not due, if the account's limits are reached, or if another
+    worker has claimed it. A delivery leaves the state `queued` only here. If the worker dies,
+    the delivery becomes unknown and is never queued automatically.
     """
     if not throttle.has_turn(delivery, now):
         return False
@@ -123,8 +126,9 @@ def _carry_out(delivery: Delivery) -> Receipt:
 def settle(delivery: Delivery) -> None:
     """Ask the network whether an unknown delivery was sent; if it cannot tell, a user decides.
 
-    A correction or a removal is simply repeated: the second time changes nothing. While a
-    restored database is held, nothing is queued again: its original may still send it.
+    A correction or a removal is simply sent again, because a second time changes nothing. While
+    sending is stopped in a restored database, nothing is queued again, because the original
+    database may still send it.
     """
     if delivery.state != DeliveryState.UNKNOWN:
         return
@@ -152,7 +156,10 @@ def settle(delivery: Delivery) -> None:
 
 
 def _try_again(delivery: Delivery, error: str, *, held: bool, now: datetime) -> None:
-    """Queue it again; during a hold, look it up later, or at once after the release."""
+    """Queue the delivery again, or look it up later if sending is stopped (`held`).
+
+    Once a user allows sending again, the look-up is made at once.
+    """
     if held:
         unknown = Delivery.objects.to_settle(now).filter(pk=delivery.pk)
         unknown.update(settle_after=now + SETTLE_AGAIN)
@@ -169,7 +176,7 @@ def _speaker(delivery: Delivery) -> Speaker:
 
 @transaction.atomic
 def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
-    """Mark as sent: state, ledger row, case and feedback in one transaction.
+    """Mark as sent: change the state, the ledger, the case and the feedback in one transaction.
 
     Returns whether this call did so. Idempotent: a second call changes nothing.
     """
@@ -202,7 +209,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
 
 @transaction.atomic
 def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") -> None:
-    """Mark as sent, because a user has seen it on the network. Raises Stale, Refused."""
+    """Mark as sent, because a user has seen the text on the network. Raises Stale or Refused."""
     now = timezone.now()
     lock_workspace()  # before any row: all writers of the ledger lock in this order
     mine = take_in_hand(delivery, now=now)
@@ -242,7 +249,7 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
 
 
 def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime) -> Entry:
-    """Ledger entry of a correction or removal: it revises the last entry, and both stay."""
+    """Add the ledger entry of a correction or removal; the entry that it replaces stays as well."""
     response = delivery.response
     previous = post.changes.filter(state=DeliveryState.SENT).order_by("-pk").first() or post
     taken_down = delivery.act == DeliveryAction.WITHDRAW
@@ -268,16 +275,21 @@ def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime)
 
 @transaction.atomic
 def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None:
-    """Mark deliveries as sent whose posts were fetched. posts: each with its account's id."""
+    """Mark deliveries as sent if the texts that they sent were found on the network.
+
+    posts: fetched items, each with the id of the account that fetched it.
+    """
     posts = list(posts)
     if not posts:
         return
-    # Before the ledger is read: a post recorded meanwhile would prove a second delivery.
+    # The lock comes before the ledger is read: a post that is recorded meanwhile would also be
+    # taken as proof of a second delivery.
     lock_workspace()
     new = _not_in_the_record(posts)
     if not new:
         return
-    # A delivery that a user marked as sent lacks the network's key: it may be the same post.
+    # A delivery that a user marked as sent does not have the network's key: it may have sent this
+    # post.
     by_user = Q(state=DeliveryState.SENT) & (Q(sent_key__startswith=BY_HAND) | Q(sent_key=F("url")))
     unproven = (
         Delivery.objects.filter(
@@ -294,7 +306,8 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
     for item, account in new:
         proven = [delivery for delivery in waiting if nonce_in(item.key) == delivery.uuid]
         proven = proven or [delivery for delivery in waiting if _is_like(delivery, item, account)]
-        # Of several equal deliveries, nobody knows which one this is: none is proved.
+        # If several deliveries have the same text and place, it is not known which of them sent
+        # this post: none is marked.
         if len(proven) == 1:
             waiting.remove(proven[0])
             found.append((proven[0], Receipt(item.scope, item.key, item.thread_key, item.url)))
@@ -302,7 +315,7 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
 
 
 def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, int]]:
-    """Posts that are not in the ledger yet; one that is there has proved its own delivery."""
+    """Posts that are not in the ledger yet; a post in the ledger already belongs to a delivery."""
     listed = list(posts)
     scopes, keys = {item.scope for item, _ in listed}, {item.key for item, _ in listed}
     recorded = Interaction.objects.filter(scope__in=scopes, key__in=keys) if listed else []
@@ -311,7 +324,7 @@ def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, in
 
 
 def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
-    """Whether account, text and place are all the same."""
+    """Whether a delivery and an item have the same account, text and place."""
     message = delivery.outgoing
     return (
         delivery.account_id == account
@@ -323,14 +336,14 @@ def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
 
 
 def nonce_in(key: str) -> UUID | None:
-    """The delivery's UUID in a key, on networks that let us choose a part of their keys."""
+    """The delivery's UUID in a message's key, on networks that let us choose a part of it."""
     match = _NONCE.match(key)
     return UUID(match[0]) if match else None
 
 
 @transaction.atomic
 def prove(items: Iterable[Item], *, now: datetime) -> None:
-    """Mark deliveries as sent to which an answer or a bounce refers."""
+    """Mark deliveries as sent if an answer or a bounce refers to the text that they sent."""
     named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
     if not named:
         return
@@ -348,7 +361,7 @@ def prove(items: Iterable[Item], *, now: datetime) -> None:
 def _mark_all_sent(found: Sequence[tuple[Delivery, Receipt]], *, now: datetime) -> None:
     if found:
         lock_workspace()
-        # All at once: several deliveries with their cases are locked in order.
+        # All deliveries and their cases are locked at once, so that the order of locks is kept.
         Delivery.objects.filter(pk__in=[delivery.pk for delivery, _ in found]).lock()
         for delivery, receipt in found:
             mark_sent(delivery, receipt, now=now)

@@ -1,8 +1,9 @@
-"""Propose the outcome of an answer (thanks, angry or neutral) from its words and tone. Pure.
+"""Propose the outcome of an answer (thanks, angry or neutral) from its words and their tone.
 
-A proposal is never a fact: it is shown as one until a user confirms or corrects it. Unambiguous
-phrases count first. The tone counts only for a text that seems to be English, the one language
-of its dictionary. If words and tone disagree, nothing is proposed.
+A proposal is shown as a proposal until a user confirms or corrects it. Unambiguous phrases count
+before the tone. The tone counts only if the text seems to be English, because the dictionary of
+tones has only English words. If the phrases and the tone disagree, nothing is proposed. This module
+does not use the database.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from scrm.text.fold import fold
 Outcome = Literal["", "thanks", "angry", "neutral"]
 
 MAX_CHARACTERS = 2_000
-"""Characters that are read: thanks and complaints come early in a text."""
+"""Only this many characters are read: thanks and complaints come early in a text."""
 CLEAR = 0.45
-"""Strength of the tone, which is -1 to 1, from which a text counts as praise or anger."""
+"""A tone (-1 to 1) at least this far from 0 counts as praise or anger."""
 
 _THANKS, _ANGRY, _BITTER = 1, 2, 3
 THANKS = (
@@ -70,18 +71,18 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposed outcome. outcome: "" for no proposal. why: the evidence, for the user."""
+    """A proposed outcome. outcome: "" if nothing is proposed. why: the evidence, for users."""
 
     outcome: Outcome = ""
     why: str = ""
 
 
 def propose(text: str) -> Proposal:
-    """Propose the outcome of a text that answers us."""
+    """Propose the outcome of a text in which a person answers us."""
     text = text[:MAX_CHARACTERS]
     matched = _matched_lists(text)
     tone = _tone(text) if _seems_english(text) else 0.0
-    # First: “no thanks” is matched as “thanks” too.
+    # Complaints are checked first, because “no thanks” contains “thanks”.
     if _BITTER in matched:
         return Proposal("angry", _quoted(matched[_BITTER]))
     if _ANGRY in matched:
@@ -103,7 +104,7 @@ def _by_tone(tone: float) -> Proposal:
 
 
 def _matched_lists(text: str) -> dict[int, str]:
-    """Phrase list (its key) → its first match, as written in the text."""
+    """Key of a phrase list → the first phrase of the list in the text, as it is written there."""
     found: dict[int, str] = {}
     for match in _matcher().match("", text):
         span = match.spans[0]
@@ -116,9 +117,9 @@ def _quoted(words: str) -> str:
 
 
 def _seems_english(text: str) -> bool:
-    """Whether over 90 % of the words are ASCII, and English words outnumber foreign ones.
+    """Whether over 90 % of the words are ASCII and more words are English than foreign.
 
-    A text without any of the listed foreign words counts as English.
+    If a text contains none of the listed foreign words, it counts as English.
     """
     words = [fold(word) for word in _WORD.findall(text)]
     plain = sum(word.isascii() for word in words)

@@ -1,4 +1,4 @@
-"""Our posts to many, as seen from the parties and cases that they concern."""
+"""Our public posts, looked up by the parties and cases that they concern."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _TO_MANY = {"profile": None, "direction": Interaction.Direction.OUT}
 
 
 def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any]]:
-    """Interactions of `among`: our posts to many about the cases with these profiles.
+    """Select from `among` the interactions that are our posts about cases with these profiles.
 
-    A post is about a case directly or through the case's issue.
+    A post is about a case directly, or because the case belongs to the post's issue.
     """
-    # Not an OR: PostgreSQL would start at all responses instead of at the cases of these profiles.
+    # Two queries and no OR: with OR, PostgreSQL would read all responses instead of the cases of
+    # these profiles.
     return _posts(
         among,
         {"deliveries__response__case__profile__in": profiles},
@@ -29,7 +30,7 @@ def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any
 
 
 def posts_about(case: Case) -> list[QuerySet[Any]]:
-    """Our posts to many about this case, or about its issue."""
+    """Our public posts about this case or about its issue."""
     about_issue = {"deliveries__response__issue": case.issue_id}
     about_case = {"deliveries__response__case": case}
     conditions = [about_case, about_issue] if case.issue_id else [about_case]
@@ -42,33 +43,34 @@ def _posts(among: QuerySet[Any], *conditions: dict[str, Any]) -> list[QuerySet[A
 
 
 def bounced() -> Exists:
-    """Whether the delivery of an interaction bounced: a condition to annotate."""
+    """An annotation for interactions: whether the delivery of the interaction bounced."""
     return Exists(Delivery.objects.filter(interaction=OuterRef("pk"), state="bounced"))
 
 
 def unsent_files(user: User) -> QuerySet[Any]:
-    """Ids of the files of responses of the user's departments."""
+    """Ids of the files that belong to responses of the user's departments."""
     through = Response.attachments.through.objects
     departments = user.memberships.values("department")
     return through.filter(response__department__in=departments).values("attachment")
 
 
 def last_posts(issues: Collection[int]) -> dict[int, datetime]:
-    """Issue id → release time of its latest post; without the issues that have none."""
+    """Issue id → release time of its latest post. Issues without a post are left out."""
     posts = Response.objects.filter(issue__in=issues, audience="many", state="released")
     latest = posts.exclude(released_at=None).order_by().values_list("issue")
     return dict(latest.annotate(Max("released_at")))
 
 
 def replies_to_us() -> QuerySet[Any]:
-    """Ids of the interactions that answer a response of ours."""
+    """Ids of the interactions that answer one of our responses."""
     return Feedback.objects.values("interaction")
 
 
 def response_marks(cases: Collection[int], user: User) -> list[QuerySet[Any, Any]]:
-    """Rows (mark, case id, "") for these cases.
+    """Rows (mark, case id, "") for those of these cases that have an unsent response.
 
-    The mark is "held" if a response is held, and "draft" if the user has a draft.
+    The mark is "held" if a response of the case is held, and "draft" if the user has a draft
+    there.
     """
     drafts = Draft.objects.filter(author=user).exclude(text="")
     marked: dict[str, QuerySet[Any, Any]] = {"held": Response.objects.held(), "draft": drafts}

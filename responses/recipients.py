@@ -1,4 +1,4 @@
-"""Recipients of responses: which replies compete for one person, and who wrote privately."""
+"""Recipients of responses: who gets several replies at once, and who wrote privately before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from responses.models import Response
 
 
 def private_words(*cases: int) -> QuerySet[Interaction]:
-    """Private messages in these cases from the case's contact, by any of its profiles.
+    """The private messages in these cases that came from the case's contact, from any profile.
 
     Each row is annotated with `case`.
     """
@@ -37,8 +37,8 @@ def private_words(*cases: int) -> QuerySet[Interaction]:
 def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
     """Find the public replies to people who wrote privately in the case.
 
-    Returns response id → whether they did so after the reply was written. One query, however
-    many responses there are.
+    Returns response id → whether a private message arrived after the reply was written. One
+    query, however many responses there are.
     """
     public = [
         response
@@ -54,7 +54,7 @@ def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
 
 
 def people(response: Response) -> frozenset[tuple[str, int]]:
-    """The addressees: contacts, or profiles that are linked to none. Empty for a statement."""
+    """The people addressed: contacts, or profiles without a contact. Empty for a post."""
     profiles = [row.profile for row in response.deliveries.all() if row.profile]
     links = [(profile, profile.link) for profile in profiles]
     return frozenset(
@@ -63,9 +63,9 @@ def people(response: Response) -> frozenset[tuple[str, int]]:
 
 
 def compete(one: Response, other: Response) -> bool:
-    """Whether both are replies to the same person on the same case.
+    """Whether these are two replies to the same person in the same case.
 
-    A statement has no addressees, so it competes with nothing.
+    A post is addressed to no single person, so the result is False for a post.
     """
     same_case = one.pk != other.pk and one.case_id == other.case_id
     return same_case and not people(one).isdisjoint(people(other))

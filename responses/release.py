@@ -1,7 +1,7 @@
-"""Release of a response: the rules allow it, hold it for approval or refuse it.
+"""Release of a response: the rules allow it, hold it for approval, or refuse it.
 
-A held response waits for the approvals that its `ApprovalRequest` names. What is released goes
-to the outbox.
+A held response waits for the approvals that its `ApprovalRequest` lists. The deliveries of a
+released response are sent by the outbox.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from scrm.db.locks import update_in_order
 def verdict_on(
     response: Response, *, accounts: Collection[Account] | None = None, now: datetime
 ) -> Verdict:
-    """Ask the business rules about the response as it is now.
+    """Apply the business rules to the response as it is now.
 
-    accounts: for a response that is not stored yet, and so has no deliveries.
+    accounts: the accounts that will send it; needed if the response is not stored yet and
+    therefore has no deliveries.
     """
     if accounts is None:
         accounts = [delivery.account for delivery in response.deliveries.select_related("account")]
@@ -63,10 +64,10 @@ def send(response: Response, *, by: User, now: datetime | None = None) -> Respon
 
 @transaction.atomic
 def approve(response: Response, *, by: User, why: str = "", now: datetime | None = None) -> None:
-    """Approve the text as it is, and release it unless another approval is missing.
+    """Approve the text as it is; release the response if no other approval is missing.
 
-    No user approves their own text, except a department's only team lead, and none approves
-    twice. Raises Refused.
+    Users cannot approve their own text, except the only team lead of a department. Nobody can
+    approve the same text twice. Raises Refused.
     """
     now = now or timezone.now()
     mine = _lock_held(response)
@@ -95,7 +96,7 @@ def approve(response: Response, *, by: User, why: str = "", now: datetime | None
 
 @transaction.atomic
 def send_back(response: Response, *, by: User, why: str, now: datetime | None = None) -> None:
-    """Return a held response to its author as a draft, with the reason."""
+    """Make a held response a draft again and return it to its author, with the reason."""
     now = now or timezone.now()
     mine = _lock_held(response)
     mine.approvals.create(content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now)
@@ -108,8 +109,8 @@ def send_back(response: Response, *, by: User, why: str, now: datetime | None = 
 
 @transaction.atomic
 def escalate(response: Response, *, now: datetime) -> None:
-    """Ask supervisors and admins, because no approver decided before the deadline."""
-    # Locked first: an approval that commits meanwhile must not be followed by an escalation.
+    """Notify supervisors and admins, because no approver decided before the deadline."""
+    # The response is locked first: if it was approved meanwhile, it must not be escalated.
     response.lock()
     if not Response.objects.undecided(now).filter(pk=response.pk).exists():
         return
@@ -120,7 +121,7 @@ def escalate(response: Response, *, now: datetime) -> None:
 
 @transaction.atomic
 def review(response: Response, *, by: User, now: datetime | None = None) -> None:
-    """Mark a sent response as reviewed. Raises Stale if another user has done so."""
+    """Record that a user has reviewed a sent response. Raises Stale if another user has done so."""
     now = now or timezone.now()
     mine = Response.objects.reviewable_by(by).filter(pk=response.pk)
     if not mine.update(reviewed_by=by, reviewed_at=now):
@@ -138,7 +139,7 @@ def ask_approvers(response: Response, *, now: datetime) -> None:
 
 
 def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> None:
-    # The request before the state: pages of held responses read it.
+    # The approval request is stored before the state, because pages of held responses read it.
     ApprovalRequest.open_for(response, steps=verdict.steps, within=verdict.within, now=now)
     response.become(State.HELD)
     response.note("Held for approval.", by=by, now=now)
@@ -146,16 +147,16 @@ def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> N
 
 
 def _release(response: Response, *, by: User, now: datetime) -> None:
-    """Make the deliveries due, after the time to undo or at the planned time."""
+    """Make the deliveries due after the time for undo, or at their planned time."""
     wait = settings.UNDO_SECONDS
     soon = now + timedelta(seconds=wait)
     send_after = max(soon, response.send_at or soon)
     queued = response.deliveries.filter(state="queued")
-    # Before become(), which locks notices: they come after deliveries in the lock order.
+    # This comes before become(), which locks notices: deliveries are locked before notices.
     update_in_order(queued, send_after=send_after)
     response.released_at = now
     response.become(State.RELEASED)
-    if send_after == soon:  # the periodic task finds deliveries that are planned for later
+    if send_after == soon:  # the periodic task sends deliveries that are planned for later
         for pk in queued.values_list("pk", flat=True):
             nudge("scrm.pipeline.deliver", pk, after=wait)
     response.note("Released.", by=by, now=now)

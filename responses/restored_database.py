@@ -1,8 +1,8 @@
-"""A database that was restored from a copy sends nothing until a user releases it (G18, G26).
+"""A database that was restored from a copy sends nothing until a user allows it.
 
-Deliveries that become due before the release may have been sent by the original: they become
-`unknown`, and are settled like all unknown ones. Deliveries planned for later wait for the
-release.
+These are guarantees G18 and G26 (docs/guarantees.md). Deliveries that become due before that may
+have been sent by the original database: they become `unknown` and are treated like all unknown
+deliveries. Deliveries that are planned for later wait until the user allows sending.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _DOUBT = "The database was restored from a copy. The original may have already s
 
 @transaction.atomic
 def check(*, now: datetime) -> None:
-    """Hold everything if this database was restored; during a hold, mark due deliveries unknown."""
-    # Locked: release() must not send deliveries that are marked as unknown here.
+    """Stop all sending if this database was restored.
+
+    While sending is stopped, deliveries that become due are marked as unknown.
+    """
+    # The row is locked: release() must not send deliveries that are marked as unknown here.
     hold = locked(Pause.objects.restored()).first()
     if hold:
         _mark_unknown(hold, now)
@@ -38,7 +41,7 @@ def check(*, now: datetime) -> None:
 
 
 def is_set_back(*, now: datetime) -> bool:
-    """Whether more was sent from this database than it has recorded; if so, hold everything."""
+    """Whether more was sent from this database than it has recorded; if so, stop all sending."""
     if not Instance.objects.is_set_back():
         return False
     _hold(now)
@@ -54,7 +57,7 @@ def _hold(now: datetime) -> None:
     _mark_unknown(Pause.objects.restored().get(), now)
     recipients = User.objects.seeing_everything()
     Notice.give(recipients, Notice.Kind.HELD, url=reverse("responses:delivery_problems"), now=now)
-    # Also the new notices: a mail sent after the release would no longer be true.
+    # This includes the new notices: if they were mailed later, sending might no longer be stopped.
     Notice.objects.never_mail(now=now)
 
 
@@ -63,9 +66,10 @@ def _evidence() -> Pause.Evidence:
 
 
 def _mark_unknown(hold: Pause, now: datetime) -> None:
-    """Mark due deliveries as unknown: the original may have sent them.
+    """Mark due deliveries as unknown, because the original database may have sent them.
 
-    Except those created here since the hold began, which the original does not have.
+    Deliveries that were created here since sending was stopped are left out, because the
+    original database does not have them.
     """
     ours = Q(response__created_at__gt=hold.at) | Q(replaces__settled_at__gte=hold.at)
     due = waiting().filter(send_after__lte=now).exclude(ours)
@@ -78,29 +82,32 @@ def _mark_unknown(hold: Pause, now: datetime) -> None:
 
 
 def waiting() -> DeliveryQuerySet:
-    """Deliveries that are sent after the release: at once, or at their planned time."""
+    """Deliveries that are sent once a user allows sending: at once, or at their planned time."""
     queued = Delivery.objects.filter(state=DeliveryState.QUEUED, settled_at=None)
     return queued.filter(response__state="released")
 
 
 def doubted(hold: Pause) -> DeliveryQuerySet:
-    """Deliveries that the original may have sent and whose state is still unknown."""
+    """Deliveries that the original database may have sent and whose state is still unknown."""
     return Delivery.objects.filter(doubted_in=hold, state=DeliveryState.UNKNOWN, settled_at=None)
 
 
 @transaction.atomic
 def release(*, by: User, now: datetime) -> bool:
-    """End the hold and send waiting deliveries, also late ones. Returns False without a hold.
+    """Allow sending again, and send the waiting deliveries, including overdue ones.
 
-    What the original may have sent is looked up once more, now that it no longer sends.
+    Returns False if sending was not stopped. Deliveries that the original database may have
+    sent are looked up on the network again, because the original no longer sends.
     """
     hold = Pause.objects.restored().first()
     if hold is None or not Pause.objects.release(by=by, now=now):
         return False
-    # All at once, in order: three updates follow, each of other deliveries.
+    # All deliveries are locked at once, in order, because three updates of different deliveries
+    # follow.
     unsettled = Delivery.objects.filter(state__in=[DeliveryState.QUEUED, DeliveryState.UNKNOWN])
     list(locked(unsettled.filter(settled_at=None)).values_list("pk", flat=True))
-    # Before the rest is sent: the original may also have sent what became due since the last check.
+    # This is done before the rest is sent: the original database may also have sent deliveries that
+    # became due since the last check.
     _mark_unknown(hold, now)
     looked_up = Q(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__isnull=False)
     update_in_order(Delivery.objects.filter(looked_up), settle_after=now)

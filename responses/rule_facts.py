@@ -1,4 +1,4 @@
-"""Facts of a response for the business rules, with the people that it may be about."""
+"""Facts of a response for the business rules, with personal data of the people in its cases."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from responses.rules.personal_data import Known, addresses_in, codes_in, find
 from routing.models import Case
 
 MAX_CASES = 500
-"""Maximum number of an issue's cases whose people are searched for: the newest ones."""
+"""Maximum number of an issue's cases whose people are looked up; the newest cases are used."""
 MAX_TEXTS, LONGEST_TEXT = 500, 20_000
-"""Limits of the private messages that are searched: the newest ones, from their beginning."""
+"""How many private messages are searched, newest first, and how many characters of each."""
 _LINK = re.compile(r"https?://|\bwww\.")
 
 
 def facts_of(response: Response, accounts: Collection[Account], *, now: datetime) -> list[Facts]:
-    """Facts for each kind of channel and text; those with the response's own text first."""
+    """Facts for each kind of channel and each version of the text, with the common text first."""
     common = _common(response, accounts, now=now)
     known = _known(response, {account.network for account in accounts})
     texts = [(account.kind, response.words_on(account)) for account in accounts]
@@ -69,9 +69,9 @@ def _common(
 
 
 def _known(response: Response, networks: Collection[str]) -> Known:
-    """Personal data of the people of its case, or of all cases of its issue.
+    """Personal data of the people of the response's case, or of all cases of its issue.
 
-    Empty for a private reply to one person, which only that person reads.
+    Empty for a private reply to one person, because only that person reads it.
     """
     if response.audience == "one" and response.visibility == "private":
         return Known()
@@ -98,7 +98,7 @@ def _known(response: Response, networks: Collection[str]) -> Known:
 
 
 def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[str]) -> set[str]:
-    """Names under which people wrote in public on every network that the response goes to."""
+    """Names that people use in public on every network to which the response is sent."""
     messages = Interaction.objects.filter(
         profile__in=[pk for pk, *_rest in rows], direction="in", visibility="public"
     )

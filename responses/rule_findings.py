@@ -1,4 +1,4 @@
-"""Findings of the business rules for a text, with the words that they refer to."""
+"""What the business rules found in a text, with the words to which each reason refers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MAX_QUOTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One rule's reason.
+    """The reason that one rule gives for its verdict on a text.
 
-    fate: what happens to the text because of it. quotes: the words that it refers to,
-    highlighted, each with some context.
+    fate: what happens to the text because of the rule. quotes: the words to which the reason
+    refers, highlighted, each with some context.
     """
 
     reason: Reason
@@ -35,18 +35,18 @@ class Spoken:
 
 
 def spoken(response: Response, accounts: list[Account]) -> list[Spoken]:
-    """Findings for a text that is not stored yet, the strictest first."""
+    """The findings for a text that is not stored yet; the strictest rule is first."""
     verdict = verdict_on(response, accounts=accounts, now=timezone.now())
     return _shown(response, verdict.reasons, is_preview=True)
 
 
 def said_of(response: Response) -> list[Spoken]:
-    """Findings as recorded when the response was sent or held."""
+    """The findings that were stored when the response was sent or held."""
     return _shown(response, [_reason(stored) for stored in response.verdict])
 
 
 def held_for(response: Response) -> str:
-    """Message that names the roles whose approval a held response needs."""
+    """A message that names the roles that must approve a held response."""
     return _("Held for %s") % _SIGNERS[tuple(request_of(response).steps) or ("lead",)]
 
 
@@ -84,6 +84,6 @@ _FATES = {
 
 
 def _reason(stored: dict[str, Any]) -> Reason:
-    # JSON has lists where a Reason has tuples.
+    # In JSON, the tuples of a Reason are lists.
     steps, spans = tuple(stored.get("steps", ())), tuple(map(tuple, stored.get("spans", ())))
     return Reason(**(stored | {"steps": steps, "spans": spans}))

@@ -1,4 +1,4 @@
-"""Saved replies: fill in their variables, which are names in double braces."""
+"""Fill in the variables of saved replies; a variable is a name in double braces."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Ready:
 
 
 def unknown_variables(text: str) -> list[str]:
-    """Names in double braces that are not known variables, without duplicates."""
+    """The names in double braces that are not known variables, each once."""
     names = [name.strip() for name in _VARIABLE.findall(text)]
     return list(dict.fromkeys(name for name in names if name not in VARIABLES))
 
 
 def fill_in(text: str, values: dict[str, str]) -> str:
-    """`text` with its variables replaced; unknown ones stay as they are."""
+    """Return `text` with its variables replaced; unknown variables are not replaced."""
     return _VARIABLE.sub(lambda found: values.get(found[1].strip(), found[0]), text)
 
 
 def replies_for(case: Case, user: User) -> list[Ready]:
-    """Saved replies that the case's department may use, filled in for the case."""
+    """Saved replies that the case's department may use, with variables filled in for the case."""
     values = _values(case, user)
     usable = SavedReply.objects.usable_in(case.department)
     return [Ready(reply.name, fill_in(reply.text, values)) for reply in usable]

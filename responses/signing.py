@@ -1,4 +1,4 @@
-"""Approve a held response as it was shown, and edit a response that was not sent yet."""
+"""Approve a held response as it was shown, or edit a response that was not sent yet."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ _COPIED = (
 
 
 class Rewritten(NamedTuple):
-    """The content of the form that edits a response. versions: account id → a different text.
+    """What a user typed in the form for editing a response.
 
-    places: None if they cannot be changed.
+    versions: account id → a different text for that account. places: None if the places cannot
+    be changed.
     """
 
     text: str
@@ -53,10 +54,10 @@ def may_edit(response: Response, user: User) -> bool:
 
 
 def editable(responses: Collection[Response], user: User) -> set[int]:
-    """Ids of the responses that `user` may edit. Three queries, however many responses.
+    """Ids of the responses that `user` may edit. Three queries, however many responses there are.
 
-    Approvers may edit a response, and so may its author while they work on its case, or in its
-    department if it has no case.
+    Approvers may edit a response. Its author may edit it while they can work on its case or, if
+    it has no case, in its department.
     """
     if user.sees_everything:
         return {response.pk for response in responses}
@@ -75,10 +76,11 @@ def editable(responses: Collection[Response], user: User) -> set[int]:
 
 
 def is_unsent(response: Response) -> bool:
-    """Whether the response certainly was not sent, so that it can still be edited.
+    """Whether the response was certainly not sent, so that it can still be edited.
 
-    Not if a user dealt with its failed deliveries. Not if it corrects a post: then it can only
-    be cancelled, and written again.
+    The result is False if a user has dealt with all its failed deliveries. It is also False if
+    a released response corrects a post: then the correction can only be cancelled and written
+    again.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return True
@@ -93,7 +95,7 @@ def is_unsent(response: Response) -> bool:
 
 
 def why_not(response: Response, user: User) -> str:
-    """Why the user cannot give the next approval, in words; "" if they can."""
+    """A sentence that says why the user cannot give the next approval; "" if the user can."""
     if not may_approve(response, user):
         return "not yours"
     return request_of(response).why_not_approved_by(user)
@@ -101,14 +103,15 @@ def why_not(response: Response, user: User) -> str:
 
 @transaction.atomic
 def approve(response: Response, *, shown: str, by: User, instead: bool = False) -> None:
-    """Approve the text that was shown. Raises Stale if it was changed meanwhile.
+    """Approve the text that was shown. Raises Stale if the text was changed meanwhile.
 
-    shown: the content hash of the page. instead: return other held replies to the same person
-    to their authors.
+    shown: the content hash that the page showed. instead: whether other held replies to the
+    same person are returned to their authors.
     """
     pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
     if instead:
-        # First, and together with the response: several responses are locked in order.
+        # The other replies are locked here, together with this response, so that the order of locks
+        # is kept.
         Response.objects.filter(Q(pk=response.pk) | Q(pk__in=pending.values("pk"))).lock()
     _check_shown(response, shown)
     release.approve(response, by=by)
@@ -120,7 +123,7 @@ def approve(response: Response, *, shown: str, by: User, instead: bool = False) 
 
 @transaction.atomic
 def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
-    """Send a draft as it was shown. Raises Stale or Refused."""
+    """Send a draft as it was shown on the page. Raises Stale or Refused."""
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
@@ -131,10 +134,10 @@ def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
 def rewrite_and_send(
     response: Response, words: Rewritten, *, shown: str, seen: int | None, by: User
 ) -> Response:
-    """Edit a response and send it. If the rules hold it, an approver's edit is an approval.
+    """Edit a response and send it. If the rules hold it, an approver's edit counts as an approval.
 
-    Returns the edited response, which is a copy if the original had been released. Raises Stale
-    or Refused; then nothing was changed.
+    Returns the edited response, which is a copy if the response was already released. Raises
+    Stale or Refused; then nothing was changed.
     """
     _check_shown(response, shown)
     if response.case:
@@ -145,7 +148,8 @@ def rewrite_and_send(
     if response.case and response.author_id != by.pk and is_other_text:
         why = f"{by} changed the text of {response.author}."
         response.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, response=changed.pk)
-    # Before _reopen(): the case is reopened only if the rules do not release the response.
+    # This comes before _reopen(), because the case is reopened only if the rules do not release the
+    # response.
     release.send(changed, by=by)
     _reopen(response, changed, by=by)
     if response.author_id == by.pk:
@@ -160,7 +164,7 @@ def rewrite_and_send(
 
 @transaction.atomic
 def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Response:
-    """Edit a response and keep it as a draft → the draft. Raises Stale."""
+    """Edit a response, keep it as a draft, and return the draft. Raises Stale."""
     _check_shown(response, shown)
     changed = _change(response, words, by=by)
     _reopen(response, changed, by=by)
@@ -169,14 +173,14 @@ def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Re
 
 @transaction.atomic
 def remove_file(response: Response, file: Attachment, *, shown: str, by: User) -> Response:
-    """Remove a file from an unsent response → the response without it.
+    """Remove a file from an unsent response, and return the response without the file.
 
-    A held response stays held and needs all its approvals again: they signed a hash that
-    includes the file. A queued response is judged by the rules again. A failed one becomes a
-    draft. Raises Stale or Refused.
+    A held response stays held and needs all its approvals again, because earlier approvals were
+    for a text with the file. A queued response must pass the rules again. A failed response
+    becomes a draft. Raises Stale or Refused.
     """
     _check_shown(response, shown)
-    # Before the file is removed: afterwards the approvals no longer match the hash.
+    # This is read before the file is removed: afterwards the approvals no longer match the hash.
     was_signed = bool(request_of(response).signatures)
     waits = response.deliveries.filter(state=DeliveryState.QUEUED).exists()
     mine = _editable_version(response, by=by)
@@ -204,9 +208,9 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
 
 
 def _editable_version(response: Response, *, by: User) -> Response:
-    """Return a draft or held response; stop a released one and return a copy. Raises Stale.
+    """Return a draft or held response itself; cancel a released response and return a copy of it.
 
-    The released response stays as it was approved.
+    The released response stays as it was approved. Raises Stale.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return response
@@ -216,7 +220,7 @@ def _editable_version(response: Response, *, by: User) -> Response:
     failed = response.deliveries.filter(state=DeliveryState.FAILED)
     for delivery in failed.filter(settled_at=None).order_by("pk"):
         check_sending.dismiss(delivery, by=by)
-    # Failed deliveries cannot be cancelled: dismissing them is enough.
+    # Failed deliveries are dismissed instead of cancelled.
     if not failed.exists():
         response.cancel(by=by)
     copy = Response.objects.create(**{name: getattr(response, name) for name in _COPIED})
@@ -236,7 +240,7 @@ def _editable_version(response: Response, *, by: User) -> Response:
 
 
 def _reopen(response: Response, changed: Response, *, by: User) -> None:
-    """Reopen the case if the response that should answer it is not sent after all."""
+    """Reopen the case if the response that was to answer it is no longer sent."""
     stopped = changed != response and changed.state != State.RELEASED
     case = response.case
     if stopped and case and case.is_closed and not case.newer:
@@ -244,9 +248,10 @@ def _reopen(response: Response, changed: Response, *, by: User) -> None:
 
 
 def _check_shown(response: Response, shown: str) -> None:
-    """Lock the response and its deliveries. Raises Stale if the text is not what was shown."""
+    """Lock the response and its deliveries. Raises Stale if the page showed a different text."""
     current = response.lock()
-    # Before the verb, which locks notices: they come after deliveries in the lock order.
+    # Deliveries are locked here, because the action locks notices, and deliveries must be locked
+    # before notices.
     list(locked(current.deliveries.all()))
     if current.content_hash != shown:
         raise Stale("Another user changed this text meanwhile. Read it again.")

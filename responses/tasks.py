@@ -1,4 +1,4 @@
-"""Celery tasks of responses: each loads a row and calls one verb."""
+"""Celery tasks of responses; each loads one row and calls one function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def carry_out(job: int) -> None:
     mine = Job.objects.select_related("owner").get(pk=job)
     if mine.claim():
         bulk.carry_out(mine, ring=True)
-    # claim() fails a job after too many attempts: its owner must be notified.
+    # claim() marks a job as failed after too many attempts, and then its owner must be notified.
     elif mine.state == Job.State.FAILED:
         Notice.end_of(mine)
 

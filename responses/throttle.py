@@ -1,4 +1,4 @@
-"""The sending limits of an account: deliveries beyond them wait for their turn, in order."""
+"""The sending limits of an account: deliveries beyond the limits wait and are sent in order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ UNLIMITED = 1_000_000
 
 
 def has_turn(delivery: Delivery, now: datetime) -> bool:
-    """Whether the account's limits have room for this delivery and for all that come before it.
+    """Whether the limits allow this delivery and all deliveries that come before it.
 
-    Call it in a transaction: it locks an account that has limits, so that two workers that count
-    at the same time do not both send.
+    Call it in a transaction. An account with limits is locked, so that two workers that count
+    at the same time do not both send the last allowed delivery.
     """
     account = Account.objects.get(pk=delivery.account_id)
     # A removal is never delayed, and an account without limits is not locked.
@@ -33,14 +33,17 @@ def has_turn(delivery: Delivery, now: datetime) -> bool:
 
 
 def hold_back(now: datetime) -> None:
-    """Postpone deliveries beyond an account's limits until it may send again, in order."""
+    """Postpone the deliveries beyond an account's limits until the account may send again.
+
+    Their order is kept.
+    """
     waiting_accounts = waiting().order_by().values("account")
     limited = Q(config__per_hour__gt=0) | Q(config__per_day__gt=0)
     accounts = Account.objects.active().filter(limited | Q(pk__in=waiting_accounts), paused_at=None)
     for account in accounts:
         free, until = room(account, now)
         first = waiting().filter(account=account, send_after__gt=now)
-        # First: deliveries that were held back are due before newer ones.
+        # This is first, because deliveries that were postponed are sent before newer ones.
         turn_has_come = list(first.values_list("pk", flat=True)[:free])
         queued = Delivery.objects.filter(state=DeliveryState.QUEUED)
         update_in_order(queued.filter(pk__in=turn_has_come), send_after=now)
@@ -50,10 +53,10 @@ def hold_back(now: datetime) -> None:
 
 
 def room(account: Account, now: datetime) -> tuple[int, datetime]:
-    """Return how many deliveries may be sent now, and when the next one may."""
+    """Return how many deliveries may be sent now, and when the next delivery may be sent."""
     free, until = UNLIMITED, now
     for limit, span in Budget.of(account.config).limits:
-        # Attempts count, not successes: the network may have accepted a failed one.
+        # All attempts count, also failed ones, because the network may have accepted a failed one.
         lately = Delivery.objects.filter(account=account, tried_at__gt=now - span)
         used = list(lately.order_by("-tried_at").values_list("tried_at", flat=True)[:limit])
         free = min(free, limit - len(used))
@@ -70,7 +73,7 @@ def due_in_order(account: Account, now: datetime) -> DeliveryQuerySet:
 
 
 def waiting() -> DeliveryQuerySet:
-    """Deliveries that the limits of their accounts hold back, oldest first."""
+    """Deliveries that are postponed because of the limits of their accounts, oldest first."""
     held_back = Delivery.objects.filter(
         state=DeliveryState.QUEUED, settled_at=None, response__state="released"
     ).exclude(waits_since=None)

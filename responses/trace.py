@@ -1,4 +1,4 @@
-"""Trace a response back to the mentions that caused it, and forward to its feedback."""
+"""Trace a response back to the mentions that led to it, and forward to its feedback."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from responses.models import Approval, Delivery, Feedback, Response
 from routing.models import Case, CaseConversation, CaseEvent, Decision, Issue, RuleRevision
 
 MAX_MENTIONS = 100
-"""Maximum number of mentions in a trace: the first ones, if hundreds raised an issue."""
+"""Maximum number of mentions in a trace: only the first are shown if an issue has hundreds."""
 MAX_ECHOES = 100
-"""Maximum number of answers in a trace: the newest ones, if hundreds answered a statement."""
+"""Maximum number of answers in a trace: only the newest are shown if a post has hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """One answer to a response, and the case that it belongs to now."""
+    """An answer to a response, and the case to which the answer belongs now."""
 
     feedback: Feedback
     case: Case | None
@@ -29,11 +29,12 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All rows of a trace.
+    """Everything that the page of a trace shows.
 
-    cases: the response's own case, or those of its issue. routed: the event that put its own
-    case into a department, by rule_revision; both None without a case. matches: with their
-    revision and topic. mentions: with the text as found.
+    cases: the response's own case, or the cases of its issue. routed: the event that put the
+    response's own case into a department. rule_revision: the revision of the routing rule that
+    was used. Both are None without a case. matches: with their revision and topic. mentions:
+    with the text as it was found.
     """
 
     response: Response
@@ -53,7 +54,7 @@ class Trace:
 
     @property
     def found(self) -> list[tuple[Mention, list[Match]]]:
-        """Each mention with its matches."""
+        """Each mention, together with its matches."""
         hits: dict[int, list[Match]] = defaultdict(list)
         for match in self.matches:
             hits[match.mention_id or 0].append(match)
@@ -61,7 +62,7 @@ class Trace:
 
 
 def trace(response: Response, *, by: User | None = None) -> Trace:
-    """Load a response's trace, without what `by` may not see; None sees everything.
+    """Load the trace of a response, without the rows that `by` may not see; None sees everything.
 
     At most twelve queries.
     """
@@ -99,7 +100,7 @@ def trace(response: Response, *, by: User | None = None) -> Trace:
 
 
 def _cases(response: Response, by: User | None) -> list[Case]:
-    # A trace must not reveal cases of other departments.
+    # A trace must not show cases of departments to which the user has no access.
     cases = Case.objects.visible_to(by) if by else Case.objects.all()
     if response.case_id:
         cases = cases.filter(pk=response.case_id)

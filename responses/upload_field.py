@@ -1,4 +1,4 @@
-"""Files that are sent with a text: uploaded in the composer, kept if the form is shown again."""
+"""Files that are sent with a text; they are kept if the form is shown again with errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class _SeveralFiles(forms.FileInput):
 
 
 class FilesField(forms.FileField):
-    """Several files of any kind. Each one that cannot be sent is an error; others can be kept."""
+    """Form field for several files of any kind.
+
+    Each file that cannot be sent gives an error; the other files can be kept.
+    """
 
     widget = _SeveralFiles
 
@@ -46,7 +49,7 @@ class FilesField(forms.FileField):
 
 
 def trouble(file: UploadedFile[bytes]) -> str:
-    """Why this file cannot be sent, in words, or ""."""
+    """A sentence that says why this file cannot be sent, or "" if it can."""
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": file.name}
     if file.size > MAX_FILE_BYTES:
@@ -59,7 +62,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Checkboxes for the files that are stored already: an unticked file is not sent."""
+    """Checkboxes for files that are stored already; an unticked file is not sent."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -68,7 +71,7 @@ class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
 
 def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Account) -> str:
-    """Why the account cannot send all of these files, in words, or ""."""
+    """A sentence that says why the account cannot send all of these files, or "" if it can."""
     total, most = sum(file.size or 0 for file in files), account.channel.carries
     if not most:
         message = _("%(account)s cannot send files. Remove them, or choose another channel.")
@@ -83,14 +86,15 @@ def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Accoun
 
 
 def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
-    """Unsaved attachments of these files."""
+    """Unsaved attachments with these files."""
     return [
         Attachment(
             by=by,
             name=storable(str(file.name))[-255:],
             content_type=storable(file.content_type or "application/octet-stream")[:100],
             size=file.size or 0,
-            # A name of our own: the user's file name must not become a path.
+            # The stored file gets a name of ours, because the user's file name must not become a
+            # path.
             file=File(file, name=f"file{_ending(str(file.name))}"),
         )
         for file in files
@@ -103,7 +107,7 @@ def _ending(name: str) -> str:
 
 
 def offered(user: User, response: Response | None = None) -> QuerySet[Attachment]:
-    """Files that the user uploaded for an unsent text, and the files of `response`."""
+    """The files that the user uploaded for an unsent text, and the files of `response`."""
     unused = Q(by=user, interaction=None, responses=None)
     if response is None:
         return Attachment.objects.filter(unused)
@@ -111,16 +115,16 @@ def offered(user: User, response: Response | None = None) -> QuerySet[Attachment
 
 
 def named(among: QuerySet[Attachment], uuids: Iterable[object]) -> list[Attachment]:
-    """The files of `among` that a form or a draft names by UUID."""
+    """Those files of `among` whose UUIDs a form or a draft contains."""
     valid = [UUID(uuid) for uuid in uuids if isinstance(uuid, str) and _UUID.fullmatch(uuid)]
     return list(among.filter(uuid__in=valid).order_by("pk")) if valid else []
 
 
 def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -> None:
-    """Attach exactly these files, stored or not, and log the change in the response's history."""
+    """Set the files of a response, whether or not they are stored; log it in its history."""
     before = list(response.attachments.all())
     for file in files:
-        # The file cleanup may delete a stored file right now: never insert it again.
+        # The file cleanup may have deleted a stored file: its row must not be inserted again.
         file.save(force_update=file.pk is not None)
     response.attachments.set(files)
     for verb, names in (
@@ -132,9 +136,9 @@ def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -
 
 
 def take_back(response: Response) -> list[str]:
-    """Return the files of an undone response to its author's draft → their UUIDs.
+    """Move the files of an undone response to its author's draft, and return their UUIDs.
 
-    Files that an approver uploaded belong to the author from now on.
+    Files that an approver uploaded now belong to the author.
     """
     files = list(response.attachments.filter(interaction=None))
     if files:
@@ -147,7 +151,10 @@ def take_back(response: Response) -> list[str]:
 
 
 def keep(request: HttpRequest, user: User, response: Response | None = None) -> list[Attachment]:
-    """Store the valid uploads of a form that is shown again → these and the files kept before."""
+    """Store the valid uploads of a form that is shown again; return all files of the form.
+
+    These are the new files and the files that were kept before.
+    """
     kept = named(offered(user, response), request.POST.getlist("kept"))
     fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]
     for row in as_attachments(fresh[: max(MAX_FILES - len(kept), 0)], by=user):

@@ -1,4 +1,4 @@
-"""Fields for attached files, for every form that sends or changes a text."""
+"""Form fields for attached files, used by every form in which a text is sent or changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES, size_words
 
 
 class FileFields(forms.Form):
-    """Fields for attached files.
+    """Form fields for attached files.
 
-    kept: which of the stored files are sent. uploads: new files, if an account can send any.
+    kept: the stored files that are still to be sent. uploads: new files; this field exists only
+    if an account can send files.
     """
 
     kept = KeptField()
@@ -43,13 +44,13 @@ class FileFields(forms.Form):
             del self.fields["kept"]
 
     def check_files(self, accounts: Iterable[Account]) -> None:
-        """Add an error unless each of these accounts can send all the files."""
+        """Add a form error for each of these accounts that cannot send all of the files."""
         files = [*self.cleaned_data.get("kept", ()), *self.cleaned_data.get("uploads", ())]
         objections = (objection(files, account) for account in accounts) if files else ()
         if why := next(filter(None, objections), ""):
             self.add_error("uploads" if "uploads" in self.fields else "kept", why)
 
     def attachments(self) -> list[Attachment]:
-        """All files to send; the new ones are not stored yet."""
+        """All files to send; newly uploaded files are not stored yet."""
         typed = self.cleaned_data
         return [*typed.get("kept", ()), *as_attachments(typed.get("uploads", ()), by=self.user)]

@@ -18,9 +18,9 @@ _DAY = {"type": "date"}
 
 
 def departments_to_campaign_for(user: User) -> list[Department]:
-    """Departments in whose name a user may start a campaign.
+    """The departments in whose name a user may start a campaign.
 
-    Only those that the user leads: a campaign creates a topic.
+    These are the departments that the user leads, because a campaign creates a topic.
     """
     return list(Department.objects.led_by(user))
 
@@ -72,7 +72,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         first, last = typed.get("starts_on"), typed.get("ends_on")
         if first and last and last < first:
             self.add_error("ends_on", _t("The end is before the start."))
-        # Topic names are unique: report a conflict before anything is saved.
+        # Topic names are unique, so a name that is taken is reported before anything is saved.
         name = topic_name(typed.get("name", ""))
         if typed.get("words") and not self.instance.topic_id and _is_taken(name):
             message = _t(
@@ -82,7 +82,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         return typed
 
     def keep(self, *, by: User) -> Campaign:
-        """Save the campaign, and create or revise its topic in the same transaction."""
+        """Save the campaign, and create or change its topic in the same transaction."""
         with transaction.atomic():
             campaign: Campaign = self.save()
             campaign.listen_for(self.cleaned_data["words"], by=by)
@@ -94,14 +94,14 @@ def _is_taken(name: str) -> bool:
 
 
 def as_term(word: str) -> str:
-    """Return a link without scheme, “www.” and last slash, so that it matches every notation."""
+    """Remove scheme, “www.” and last slash from a link, so that the topic finds all notations."""
     for start in ("https://", "http://"):
         word = word.removeprefix(start)
     return word.removeprefix("www.").rstrip("/") or word
 
 
 class CampaignField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """Choice of a statement's campaign. A form must call `among` with its user."""
+    """Choice of the campaign of a post. Forms call `among` to offer the user's campaigns."""
 
     def __init__(self) -> None:
         super().__init__(

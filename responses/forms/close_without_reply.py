@@ -1,4 +1,4 @@
-"""The reason why a case is closed without reply, for one case and for several."""
+"""The form for the reason why one case, or several cases, are closed without reply."""
 
 from __future__ import annotations
 

@@ -32,10 +32,10 @@ FARTHEST = timedelta(days=366)
 
 
 class Composing(forms.Form):
-    """Base of the composer's forms.
+    """Base class of the forms in the composer.
 
-    form: the form's UUID, so that one click is one response. seen: the last inbound interaction
-    that the page showed.
+    form: UUID of the form, so that a double click creates one response. seen: the last inbound
+    interaction that the page showed.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -58,14 +58,14 @@ class Composing(forms.Form):
         self.initial = {**self.initial, **fields, "text": text}
 
     def look_again(self, seen: int | None) -> None:
-        """Show the input next to the new messages, so that the form can be submitted again."""
+        """Show the user's input below the new messages; the form can then be submitted again."""
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen or "")
-        data["form"] = str(uuid.uuid4())  # nothing was stored: the next click is a new response
+        data["form"] = str(uuid.uuid4())  # nothing was stored: the next click creates a response
         self.data = data
 
     def check_length(self, accounts: Iterable[Account]) -> None:
-        """Check the length of what each account sends: its own version, or the text."""
+        """Check the length of what each account sends: its own version or the common text."""
         versions = self.cleaned_data.get("versions", {})
         for account in accounts:
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
@@ -75,7 +75,7 @@ class Composing(forms.Form):
 
 
 class Later(forms.Form):
-    """Field for the time of sending; empty means at once."""
+    """Form field for the time of sending; if it is empty, the text is sent at once."""
 
     send_at = forms.DateTimeField(
         label=_("Send at"),
@@ -111,9 +111,9 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
-        """Fill the form with a draft, but not with a public place that was not confirmed.
+        """Fill the form with a draft, but do not select a public place that was not confirmed.
 
-        Only a confirmation is consent to answer a private message in public.
+        If the person wrote privately, a public answer needs the user's confirmation.
         """
         confirmed = "publicly" not in self.fields or fields.get("publicly")
         if is_public(fields.get("place", "")) and not confirmed:
@@ -123,7 +123,7 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How a text will look in one place. limit: maximum characters; None for no limit."""
+    """How a text will look in one place. limit: the maximum number of characters, or None."""
 
     account: Account
     title: str
@@ -203,7 +203,7 @@ class StatementForm(Composing, Later):
         accounts = list(self.cleaned_data.get("accounts", ()))
         typed = {row.pk: self.cleaned_data.get(version_name(row), "") for row in accounts}
         text = self.cleaned_data.get("text", "")
-        # A copy of the text is no version: it would not follow later edits of the text.
+        # A version that equals the text is not stored: it would not change with later edits.
         self.cleaned_data["versions"] = {
             pk: words for pk, words in typed.items() if words and words != text
         }
@@ -212,7 +212,7 @@ class StatementForm(Composing, Later):
 
     @property
     def versions(self) -> list[forms.BoundField]:
-        """Fields for a different text per account; only if there are several accounts."""
+        """Form fields for a different text per account, if there are several accounts."""
         places = list(self.places)
         return [self[version_name(place)] for place in places] if len(places) > 1 else []
 
@@ -222,12 +222,12 @@ class StatementForm(Composing, Later):
 
     @property
     def planned(self) -> str:
-        """Time of sending, as typed; "" for at once."""
+        """The time of sending as the user typed it; "" if the text is sent at once."""
         return str(self["send_at"].value() or "").replace("T", " ")
 
     @property
     def previews(self) -> list[Preview]:
-        """A preview for each chosen account, of the typed text, valid or not."""
+        """A preview of the typed text for each chosen account, even if the form is not valid."""
         chosen = {number(str(value)) for value in self["accounts"].value() or ()}
         title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
         return [
@@ -286,7 +286,7 @@ class NothingForm(Composing):
 
 
 def too_long(text: str, account: Account) -> str:
-    """Error message if the text is too long for the account, else ""."""
+    """An error message if the text is too long for the account, else ""."""
     limit = max_length(account)
     if not limit or len(text) <= limit:
         return ""

@@ -13,7 +13,7 @@ from responses.models import Delivery, Response
 
 
 class CorrectForm(Composing):
-    """Correct the words that are online now. seen: the newest version that the page showed."""
+    """Correct the text that is online now. seen: id of the newest version that the page showed."""
 
     subject = forms.CharField(label=_("Title"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
@@ -36,7 +36,7 @@ class CorrectForm(Composing):
 
 
 class TakeDownForm(forms.Form):
-    """Take a statement down. seen: the newest version that the page showed."""
+    """Take a post down. seen: id of the newest version that the page showed."""
 
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     why = forms.CharField(
@@ -46,7 +46,7 @@ class TakeDownForm(forms.Form):
     )
 
     def look_again(self, seen: int) -> None:
-        """Show the input next to what is new, so that the form can be submitted again."""
+        """Show the user's input below the newer version; the form can then be submitted again."""
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen)
         self.data = data

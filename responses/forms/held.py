@@ -17,10 +17,10 @@ from responses.signing import Rewritten
 
 
 class EditForm(PlaceFields, FileFields, Later):
-    """Edit an unsent response: text, files, recipients, and time.
+    """Edit an unsent response: its text, files, recipients and time of sending.
 
-    shown: the content hash of the text that the page showed. seen: the last
-    inbound interaction that it showed.
+    shown: the content hash of the text that the page showed. seen: the last inbound interaction
+    that the page showed.
     """
 
     shown = forms.CharField(widget=forms.HiddenInput)
@@ -60,10 +60,10 @@ class EditForm(PlaceFields, FileFields, Later):
                 )
 
     def _offer_recipients(self, deliveries: Sequence[Delivery]) -> None:
-        """Offer other recipients, by the kind of response.
+        """Offer other recipients, depending on the kind of response.
 
-        For a reply, other ways to the same person; for a statement, other accounts; for a
-        correction, none.
+        For a reply, offer other places where the same person can be answered. For a post,
+        offer other accounts. For a correction, offer nothing.
         """
         response, fields = self.response, self.fields
         if response.corrects_in_place:
@@ -73,7 +73,7 @@ class EditForm(PlaceFields, FileFields, Later):
             now = [_place_of(delivery) for delivery in deliveries]
             self.offer_places(response.case, [*now, *places_for(response.case)])
             self.initial["place"] = place_name(now[0])
-            fields["place"].required = False  # if it is left out, the place stays as it is
+            fields["place"].required = False  # if no place is submitted, it stays as it is
             self.choosable = [place.account for place in self.places.values()]
             del fields["accounts"]
         else:
@@ -90,7 +90,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
     @property
     def places_chosen(self) -> list[Place]:
-        """The places that were chosen; empty if the choice is invalid."""
+        """The places that the user chose; empty if the choice is invalid."""
         if "place" in self.fields:
             return [self.chosen] if "place" in self.cleaned_data else []
         return [Place(account) for account in self.cleaned_data.get("accounts", self.now)]
@@ -108,7 +108,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
     @property
     def own_words(self) -> list[forms.BoundField]:
-        """The fields for a different text on single accounts."""
+        """The form fields for a different text on single accounts."""
         return [self[name] for name in self.fields if name.startswith("version_")]
 
     @property
@@ -125,7 +125,7 @@ class EditForm(PlaceFields, FileFields, Later):
         )
 
     def look_again(self) -> None:
-        """Show the input next to the current state, so that it can be submitted again."""
+        """Show the user's input below the current text; the form can then be submitted again."""
         case, data = self.response.case, cast(QueryDict, self.data).copy()
         data["shown"] = self.response.content_hash
         data["seen"] = str(case.last_inbound_id or "") if case else ""
@@ -133,7 +133,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
 
 def _place_of(delivery: Delivery) -> Place:
-    """The current place of a delivery, even if that place is no longer offered."""
+    """The place to which a delivery goes now, even if that place is no longer offered."""
     return Place(
         delivery.account, delivery.profile, delivery.conversation, delivery.response.visibility
     )

@@ -1,4 +1,4 @@
-"""Choice of the place of a reply, and the consent to answer a private message in public."""
+"""Form fields for the place of a reply, with consent to answer a private message in public."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ NOT_CONFIRMED = _(
 
 
 class PlaceFields(forms.Form):
-    """Fields for the place of a reply.
+    """Form fields for the place of a reply.
 
-    publicly: the consent, asked for only if the person wrote privately in the case.
+    publicly: the user's consent to answer in public; this field exists only if the person wrote
+    privately in the case.
     """
 
     place = forms.ChoiceField(label=_("Channel"), widget=forms.RadioSelect)
@@ -64,7 +65,7 @@ def place_name(place: Place) -> str:
 
 
 def _place_label(place: Place) -> str:
-    """Label of a place: visibility, account and recipient."""
+    """The label of a place: its visibility, account and recipient."""
     profile = place.profile
     whom = (profile.handle or str(profile)) if profile else ""
     if place.visibility == PUBLIC:

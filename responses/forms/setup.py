@@ -71,7 +71,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ExampleForm(forms.Form):
-    """One example text, and whether the rule must apply. A row without a text is left out."""
+    """An example text, and whether the rule must apply to it. A form without a text is ignored."""
 
     text = forms.CharField(
         label=_("Text"), max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 2})

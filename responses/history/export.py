@@ -1,4 +1,4 @@
-"""Export the response history as CSV, a few hundred rows at a time."""
+"""Export the response history as CSV; a few hundred rows are loaded at a time."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ AT_ONCE = 200
 
 
 class _Line:
-    """File-like object for `csv.writer` that returns each line instead of storing it."""
+    """A file-like object for `csv.writer` that returns each line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def lines(found: ResponseQuerySet, user: User, zone: tzinfo) -> Iterator[str]:
-    """Yield the header, and one line for each response that the filters found, newest first.
+    """Yield the header line, then a line for each response that the filters found, newest first.
 
     The output starts with a byte order mark, so that spreadsheets read it as UTF-8. Responses
-    that are written during the export are not in it. A cell that a spreadsheet would evaluate
-    becomes text. zone: time zone of the times; the request's one is not active while streaming.
+    that are written during the export are not included. A cell that a spreadsheet would
+    evaluate as a formula is exported as text. zone: the time zone of the times; it is passed
+    because the request's time zone is not active while the response is streamed.
     """
     write = csv.writer(_Line()).writerow
     yield "\ufeff" + str(write(_heads()))
     campaigns = set(Campaign.objects.visible_to(user).values_list("pk", flat=True))
     mark = ""
-    # Page by page: the whole history may not fit into memory.
+    # Rows are loaded page by page, because the whole history may not fit into memory.
     while rows := with_tallies(with_facts(before(found, mark))[:AT_ONCE], user):
         for row in rows:
             yield str(write([safe(cell) for cell in _cells(row, campaigns, zone)]))

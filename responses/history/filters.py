@@ -77,12 +77,12 @@ class HistoryForm(forms.Form):
 
     @property
     def narrowed(self) -> bool:
-        """Whether any filter is given, valid or not."""
+        """Whether the URL has any filter, valid or not."""
         return any(self.data.get(name) for name in self.fields)
 
     @property
     def found(self) -> ResponseQuerySet:
-        """Matching responses that the user may see, newest first; invalid filters are ignored."""
+        """Matching responses that the user may see, newest first. Invalid filters are ignored."""
         self.is_valid()
         visible = Response.objects.visible_to(self.user)
         return _filtered(visible, self.cleaned_data, self.user).order_by("-created_at", "-pk")
@@ -102,7 +102,7 @@ class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def query_of(address: QueryDict) -> str:
-    """Query string of the filters without pagination, as a saved view stores it."""
+    """The query string of the filters without pagination, as it is stored in a saved view."""
     query = QueryDict(mutable=True)
     for name in HistoryForm.base_fields:
         if typed := address.get(name):
@@ -111,22 +111,22 @@ def query_of(address: QueryDict) -> str:
 
 
 def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
-    """Rows after the cursor `mark`, which names the last row of a page; all if it is invalid."""
+    """The rows after the last row of a page, which `mark` names; all rows if `mark` is invalid."""
     last = place(mark)
     if last is None:
         return found
-    # A cursor, not an offset: a new response must not shift the pages.
+    # Pages start at a row and not at an offset, so that a new response does not shift them.
     when, pk = last
     return found.filter(created_at__lte=when).exclude(created_at=when, pk__gte=pk)
 
 
 def mark_of(last: Response) -> str:
-    """Return the cursor for the page after this row."""
+    """Return the value of the URL parameter for the page that follows this row."""
     return f"{last.created_at.isoformat()},{last.pk}"
 
 
 def with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    """Load everything that a row shows, by a fixed number of queries."""
+    """Load everything that a row of the page shows, with a fixed number of queries."""
     return found.select_related(
         "case__profile", "issue", "department", "author", "campaign_link__campaign", "corrects"
     ).prefetch_related(
@@ -149,7 +149,10 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> Res
 
 
 def _with_outcome(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
-    """Responses with a readable answer of this outcome, counted as in the tallies."""
+    """Responses that have an answer with this outcome which the user may read.
+
+    The counts that the page shows for each response include the same answers.
+    """
     if outcome == SILENT:
         return silent(found)
     if outcome not in {ANSWERED, *ASKED}:
@@ -157,7 +160,7 @@ def _with_outcome(found: ResponseQuerySet, outcome: str, user: User) -> Response
     answers = Feedback.objects.filter(response=OuterRef("pk"))
     if outcome in ASKED:
         answers = answers.filter(outcome_is(outcome))
-    # The filter must not reveal answers that the user may not read.
+    # The filter must not reveal the outcomes of answers that the user may not read.
     readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
     return found.filter(Exists(answers.filter(Exists(readable))))
 

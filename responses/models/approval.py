@@ -34,8 +34,8 @@ class Approval(models.Model):
 class ApprovalRequest(models.Model):
     """The approvals that a response needed when it was last held.
 
-    steps: the roles that approve ("lead", "supervisor"), in this order. decide_by: when the
-    request is escalated to supervisors; escalated_at: when it was.
+    steps: the roles that must approve ("lead", "supervisor"), in this order. decide_by: when
+    supervisors are notified if nobody has decided. escalated_at: when they were notified.
     """
 
     response = models.OneToOneField(
@@ -61,9 +61,9 @@ class ApprovalRequest(models.Model):
     def open_for(
         cls, response: Response, *, steps: Sequence[str], within: int, now: datetime
     ) -> None:
-        """Ask for these approvals.
+        """Store which approvals the response needs.
 
-        within: hours until supervisors are asked instead; 0 for never.
+        within: hours until supervisors are notified; 0 for never.
         """
         decide_by = now + timedelta(hours=within) if within else None
         wanted = {"steps": list(steps), "decide_by": decide_by, "escalated_at": None}
@@ -72,7 +72,7 @@ class ApprovalRequest(models.Model):
 
     @property
     def signatures(self) -> list[Approval]:
-        """Approvals of exactly the present text since it was last sent back."""
+        """The approvals of exactly the present text that were given since it was last sent back."""
         signed: list[Approval] = []
         for approval in sorted(self.response.approvals.all(), key=lambda approval: approval.pk):
             # A refusal voids every approval before it.
@@ -81,12 +81,12 @@ class ApprovalRequest(models.Model):
 
     @property
     def next_step(self) -> str:
-        """The role whose approval is missing next; "" if none is missing."""
+        """The role that must approve next; "" if no approval is missing."""
         missing = (self.steps or ["lead"])[len(self.signatures) :]
         return str(missing[0]) if missing else ""
 
     def why_not_approved_by(self, user: User) -> str:
-        """Why the user cannot give the next approval; "" if they can."""
+        """Why this user cannot give the next approval; "" if the user can give it."""
         response = self.response
         if any(each.by_id == user.pk for each in self.signatures):
             return "You approved it. Another user must give the next approval."
@@ -100,7 +100,10 @@ class ApprovalRequest(models.Model):
 
 
 def request_of(response: Response) -> ApprovalRequest:
-    """Return its approval request; one that is not stored if the response was never held."""
+    """Return the approval request of a response.
+
+    If the response was never held, an empty request is returned that is not stored.
+    """
     try:
         return response.approval_request
     except ApprovalRequest.DoesNotExist:

@@ -44,7 +44,8 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 class Campaign(models.Model):
     """Several posts with one goal, and their results.
 
-    department: the one in whose name it runs. topic: created for the campaign, to find mentions.
+    department: the department in whose name the campaign runs. topic: the topic that was
+    created to find mentions of the campaign.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -80,14 +81,14 @@ class Campaign(models.Model):
 
     @property
     def words(self) -> list[str]:
-        """The words that its topic matches."""
+        """The words and phrases of the campaign's topic."""
         return list(self.topic.current.any_of) if self.topic and self.topic.current else []
 
-    # Verbs
+    # Actions
 
     @transaction.atomic
     def listen_for(self, words: Sequence[str], *, by: User, now: datetime | None = None) -> None:
-        """Match the campaign's own hashtags and links: create its topic, or revise it."""
+        """Set the hashtags and links of the campaign: create its topic, or change the topic."""
         if list(words) == self.words:
             return
         if self.topic is None:
@@ -103,9 +104,9 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def add(self, statement: Response, *, by: User, now: datetime | None = None) -> None:
-        """Add a statement, and remove it from the campaign that it was in.
+        """Add a post to this campaign, and remove it from the campaign that it was in.
 
-        Raises Refused, also if `by` may not take it out of that campaign.
+        Raises Refused, also if `by` may not remove the post from its present campaign.
         """
         if not statement.is_macro:
             raise Refused(
@@ -122,7 +123,7 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def close(self, *, now: datetime | None = None) -> None:
-        """Close the campaign and turn its topic off. Its results stay."""
+        """Close the campaign and turn its topic off. The results of the campaign stay."""
         Campaign.objects.filter(pk=self.pk, closed_at=None).update(closed_at=now or timezone.now())
         self.refresh_from_db()
         self._switch_topic(False)
@@ -140,13 +141,13 @@ class Campaign(models.Model):
 
 
 def topic_name(campaign: str) -> str:
-    """Name of the topic of a campaign with this name."""
+    """The name of the topic that belongs to a campaign with this name."""
     return f"Campaign: {campaign}"
 
 
 @transaction.atomic
 def leave_campaign(statement: Response, *, by: User, now: datetime | None = None) -> None:
-    """Take a statement out of its campaign. Raises Refused as `add` does."""
+    """Remove a post from its campaign. Raises Refused in the same cases as `add`."""
     _check_reach(statement, by=by)
     gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
     if gone:
@@ -154,9 +155,9 @@ def leave_campaign(statement: Response, *, by: User, now: datetime | None = None
 
 
 def _check_reach(statement: Response, *, by: User) -> None:
-    """Raise Refused if the statement's campaign is closed or `by` may not see it.
+    """Raise Refused if the post's campaign is closed or `by` may not see that campaign.
 
-    Locks the statement, so that it cannot enter another campaign before it is moved.
+    The post is locked, so that it cannot be added to another campaign meanwhile.
     """
     statement.lock()
     link = CampaignStatement.objects.filter(statement=statement)
@@ -166,7 +167,7 @@ def _check_reach(statement: Response, *, by: User) -> None:
 
 
 class CampaignStatement(models.Model):
-    """A statement's campaign, with the user who added it. A statement is in at most one."""
+    """The link of a post to its campaign, with the user who added it; a post has at most one."""
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="links")
     statement = models.OneToOneField(Response, models.PROTECT, related_name="campaign_link")

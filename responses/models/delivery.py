@@ -23,7 +23,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self if user.sees_everything else self.filter(seen_by(user, "response__"))
 
     def at_hand_of(self, user: User) -> DeliveryQuerySet:
-        """Deliveries this user is responsible for: their own and their departments'."""
+        """Deliveries for which this user is responsible: their own and their departments'."""
         if user.sees_everything:
             return self
         departments = user.memberships.values("department")
@@ -34,9 +34,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(own | of_case)
 
     def due(self, now: datetime) -> DeliveryQuerySet:
-        """Deliveries to send now: released, due, not overdue, not paused, not restored.
+        """Deliveries to send now: released, due but not overdue, and neither paused nor restored.
 
-        While one change to a post is being sent, the other changes to that post wait.
+        Several changes to one post are sent one after the other: while one is being sent,
+        the rest waits.
         """
         under_way = Q(state=DeliveryState.SENDING) | Q(
             state=DeliveryState.UNKNOWN, settle_after__isnull=False
@@ -60,7 +61,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def overdue(self, now: datetime) -> DeliveryQuerySet:
-        """Deliveries that an outage delayed so much that a user decides whether to send them."""
+        """Deliveries so late after an outage that a user must decide whether they are sent."""
         return self.filter(
             state=DeliveryState.QUEUED,
             settled_at=None,
@@ -69,19 +70,19 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def to_check(self, now: datetime) -> DeliveryQuerySet:
-        """Deliveries that need a user: failed, unknown, bounced or overdue, and not dealt with."""
+        """Delivery problems with which no user has dealt: failed, unknown, bounced or overdue."""
         failed = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
-        # Not a join: take_in_hand() updates these rows by compare-and-set.
+        # A subquery and no join: take_in_hand() updates these rows by compare-and-set.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
         # Filter by UNSETTLED too: only then PostgreSQL uses the index of unsettled deliveries.
         return self.filter(failed | overdue, state__in=UNSETTLED, settled_at=None)
 
     def to_settle(self, now: datetime) -> DeliveryQuerySet:
-        """Unknown deliveries that are due for a look-up on the network."""
+        """Unknown deliveries for which it is time to ask the network whether they were sent."""
         return self.filter(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__lte=now)
 
     def give_up_on_the_dead(self, now: datetime) -> int:
-        """Mark deliveries with a lapsed lease as unknown: their worker died → how many."""
+        """Mark deliveries whose worker died (their lease lapsed) as unknown; return how many."""
         # Never back to `queued`: the text may have been sent before the worker died.
         return update_in_order(
             self.filter(state=DeliveryState.SENDING, lease_until__lt=now),
@@ -94,7 +95,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def lock(self) -> list[Delivery]:
         """Lock these deliveries until the commit and return them.
 
-        Before them, lock their cases and then their responses.
+        Their cases are locked first, then their responses, then the deliveries.
         """
         found = dict(self.values_list("pk", "response"))
         Response.objects.filter(pk__in=found.values()).lock()
@@ -102,13 +103,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(models.Model):
-    """One response on its way from one account to one recipient or place: a row of the outbox.
+    """A response on its way from one account to one recipient or place: a row of the outbox.
 
-    uuid: the idempotency key, stored before the first attempt. amends: the delivery whose post
-    is corrected or taken down, under the same rules as a new post; by, why: the user who took it
-    down, and the reason. A delivery leaves `queued` only by compare-and-set, and returns to it
-    only if the text certainly was not sent. answer_due_at: when the wait for an answer ends.
-    silent_at: when it ended without an answer; a later answer clears it.
+    uuid: the idempotency key, which is stored before the first attempt. A delivery leaves the
+    state `queued` only by compare-and-set, and returns to `queued` only if the text was
+    certainly not sent. amends: the delivery whose published text is corrected or removed by
+    this one; a change is delivered like a new text. by, why: the user who removed the text, and
+    the reason. answer_due_at: until when scrm waits for an answer. silent_at: when that time
+    ended without an answer; it is cleared if an answer arrives later.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -210,7 +212,7 @@ class Delivery(models.Model):
 
     @property
     def words(self) -> str:
-        """The text that is sent here."""
+        """The text that this delivery sends."""
         return self.response.words_on(self.account)
 
     @property
@@ -219,7 +221,7 @@ class Delivery(models.Model):
 
     @property
     def outgoing(self) -> Outgoing:
-        """The message for the network, without references and files; equal in all attempts."""
+        """The message for the network, without references and files; the same in all attempts."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
@@ -236,7 +238,7 @@ class Delivery(models.Model):
 
     @property
     def parcel(self) -> Outgoing:
-        """The message with its references and files, for sending. Reads files."""
+        """The complete message for sending, with its references and files. It reads the files."""
         references: list[str] = []
         if self.conversation:
             before = self.conversation.interactions.filter(scope=self.account.network)
@@ -250,13 +252,13 @@ class Delivery(models.Model):
 
     @property
     def receipt(self) -> Receipt:
-        """The receipt from the network; valid only for a sent delivery."""
+        """The key and address of the text on the network; valid only if it was sent."""
         thread = self.interaction.conversation.thread_key if self.interaction else ""
         return Receipt(self.scope, self.sent_key, thread, self.url)
 
     @property
     def in_words(self) -> str:
-        """Label of the state, as pages show it."""
+        """The label of the state for pages."""
         if not self.is_change:
             return self.get_state_display()
         if self.state == DeliveryState.SENT:
@@ -265,7 +267,7 @@ class Delivery(models.Model):
 
     @property
     def trouble(self) -> str:
-        """A sentence about a bounced, unknown or failed delivery."""
+        """A sentence that explains a bounced, unknown or failed delivery."""
         if self.state == DeliveryState.BOUNCED:
             return "The delivery bounced. The recipient did not get it."
         if self.state == DeliveryState.UNKNOWN:
@@ -287,25 +289,25 @@ class Delivery(models.Model):
         return queued_again or self.state in {DeliveryState.FAILED, DeliveryState.UNKNOWN}
 
     def back_to_queue(self, *, after: float, error: str, now: datetime) -> None:
-        """Queue it again, `after` seconds from now: it certainly was not sent."""
+        """Queue the delivery again in `after` seconds, because it certainly was not sent."""
         self._settle(
             state=DeliveryState.QUEUED, send_after=now + timedelta(seconds=after), error=error
         )
 
     def fail(self, error: str) -> None:
-        """Mark as failed: it was not sent, and a user decides what to do."""
+        """Mark the delivery as failed: it was not sent, and a user decides what to do."""
         self._settle(state=DeliveryState.FAILED, error=error)
 
     def doubt(self, error: str, *, now: datetime) -> None:
-        """Mark as unknown, because it may have been sent, and start a look-up."""
+        """Mark the delivery as unknown, because it may have been sent; start a look-up."""
         self._settle(state=DeliveryState.UNKNOWN, error=error, settle_after=now)
         nudge("scrm.pipeline.settle", self.pk)
 
     @transaction.atomic
     def stay_unknown(self, *, look_again: datetime | None) -> None:
-        """Keep it unknown, because the network could not tell; notify the author once.
+        """Keep the delivery unknown, because the network could not tell; notify the author once.
 
-        look_again: time of the next look-up; None leaves the decision to a user.
+        look_again: time of the next look-up; with None, a user decides what to do.
         """
         mine = Delivery.objects.filter(pk=self.pk, state=DeliveryState.UNKNOWN, settled_at=None)
         # Compare-and-set: if a user decided meanwhile, nobody is notified.
@@ -314,7 +316,10 @@ class Delivery(models.Model):
 
     @transaction.atomic
     def _settle(self, **values: object) -> None:
-        """Leave `sending` or `unknown`, unless another attempt or a user has changed the state."""
+        """Set a new state, unless another attempt or a user has changed the delivery meanwhile.
+
+        Only deliveries in the state `sending` or `unknown` are changed.
+        """
         values.setdefault("settle_after", None)
         # The fence: an attempt that lost its claim must change nothing.
         changed = Delivery.objects.filter(
@@ -333,8 +338,9 @@ class Delivery(models.Model):
         self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
     def come_back(self, why: str) -> bool:
-        """Mark as bounced and notify the author → whether this call did so."""
-        # Compare-and-set: a bounce that arrives twice counts once.
+        """Mark the delivery as bounced and notify the author; return whether this call did so."""
+        # Compare-and-set: if the same bounce arrives twice, only the first call changes the
+        # delivery.
         sent = Delivery.objects.filter(pk=self.pk, state=DeliveryState.SENT)
         if not sent.update(state=DeliveryState.BOUNCED, error=why, settled_at=None):
             return False
@@ -348,9 +354,10 @@ class Delivery(models.Model):
 
     @property
     def is_overtaken(self) -> bool:
-        """Whether a later correction or a removal was sent already: this one must not undo it.
+        """Whether a later correction, or a removal, was sent before this correction.
 
-        Compares responses, not deliveries: an old correction that is sent again has a new one.
+        If so, this correction must not be sent. Responses are compared, not deliveries,
+        because an old correction that is sent again has a new delivery.
         """
         # Nothing may be published again after a removal.
         newer = Q(act=DeliveryAction.WITHDRAW) | Q(

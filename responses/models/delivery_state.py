@@ -1,4 +1,4 @@
-"""The states of a delivery, and what a delivery does."""
+"""The states of a delivery, and the kinds of delivery: a new text, a correction or a removal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DeliveryState(models.TextChoices):
 
 
 class DeliveryAction(models.TextChoices):
-    """What a delivery does: publish a new text, or change a published one."""
+    """What a delivery does: it publishes a new text, or it changes or removes a published text."""
 
     SAY = "say", "Delivery"
     AMEND = "amend", "Correction"
@@ -30,4 +30,4 @@ UNSETTLED = (
     DeliveryState.BOUNCED,
 )
 LEFT = (DeliveryState.SENT, DeliveryState.BOUNCED)
-"""States of a delivery that is in the ledger: a bounced one was sent too."""
+"""States of deliveries that are in the ledger: a bounced delivery was sent before it bounced."""

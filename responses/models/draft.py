@@ -13,10 +13,11 @@ from routing.models import Case, Issue
 
 
 class Draft(models.Model):
-    """A text that its author has begun, saved while typing; deleted once it is sent.
+    """A text that its author is writing, saved while typing and deleted once it is sent.
 
-    kind: the tab of the composer. fields: the other fields of its form. version: counts
-    the saves, so that a second window does not silently overwrite the first.
+    kind: the composer tab to which the text belongs. fields: the other fields of its form.
+    version: the number of saves, so that a second browser window does not silently overwrite
+    the first.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -57,12 +58,12 @@ class Draft(models.Model):
         fields: dict[str, Any] | None = None,
         now: datetime | None = None,
     ) -> tuple[Draft, bool]:
-        """Save what is typed → the draft, and whether it was saved.
+        """Save what the author typed; return the draft, and whether it was saved.
 
-        seen: the version that the page started from. If another window saved a newer one,
-        nothing is changed and that one is returned.
+        seen: the version from which the page started. If another browser window saved a
+        newer version, nothing is changed, and the newer version is returned.
         """
-        # Locked: of two windows that save at once, the second sees the version of the first.
+        # Locked: if two windows save at once, the second sees the version that the first saved.
         row, made = cls.objects.select_for_update(of=("self",)).get_or_create(
             case=case, issue=issue, kind=kind, author=by
         )

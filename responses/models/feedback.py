@@ -10,10 +10,10 @@ from responses.models.response import Response
 
 
 class Feedback(models.Model):
-    """An inbound interaction that answers a response, and its outcome.
+    """An inbound interaction that answers a response, and the outcome of this answer.
 
-    proposed, proposed_why: the outcome that scrm proposes, and its evidence. outcome: the user's
-    judgement; the database refuses one without `judged_by`.
+    proposed, proposed_why: the outcome that scrm proposes, and the evidence for it. outcome:
+    the user's judgement; the database refuses an outcome without `judged_by`.
     """
 
     class Outcome(models.TextChoices):
@@ -45,5 +45,5 @@ class Feedback(models.Model):
 
     @property
     def is_proposed(self) -> bool:
-        """Whether scrm has proposed an outcome and no user has judged yet."""
+        """Whether scrm has proposed an outcome that no user has judged yet."""
         return bool(self.proposed and not self.outcome)

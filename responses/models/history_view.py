@@ -14,7 +14,7 @@ class HistoryViewQuerySet(models.QuerySet["HistoryView"]):
 
 
 class HistoryView(models.Model):
-    """A named filter of the response history. query: its query string, without the "?"."""
+    """A named filter of the response history. query: the URL's query string without the "?"."""
 
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)

@@ -12,7 +12,7 @@ from scrm.bus.nudge import nudge
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 
 LEASE = timedelta(minutes=3)
-"""Longer than a task's hard time limit: an expired lease means that the process died."""
+"""Longer than a task can run at most: if the lease has lapsed, the process died."""
 MAX_ATTEMPTS = 60
 """Maximum number of attempts: each one ends at least one check, if the database is available."""
 NIGHT_BEGINS = 2
@@ -21,13 +21,13 @@ NIGHT_BEGINS = 2
 
 class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
     def due(self, now: datetime) -> RecordCheckQuerySet:
-        """Not ended, and not leased to a process that may still be alive."""
+        """Checks that have not ended and on which no other process may still be working."""
         return super().due(now).filter(ended_at=None)
 
     def start_nightly(self, now: datetime) -> None:
-        """Create the day's record check from `NIGHT_BEGINS` on, and start the file cleanup.
+        """Create tonight's record check once it is due (NIGHT_BEGINS); start the file cleanup.
 
-        Two ticks that call it at once create one.
+        If two processes call this at once, only one check is created.
         """
         here = Workspace.objects.here()
         local = timezone.localtime(now, here.tzinfo if here else timezone.get_default_timezone())
@@ -37,7 +37,7 @@ class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
             nudge("responses.sweep")
 
     def ask(self, *, by: User | None = None) -> RecordCheck:
-        """Start a check as soon as possible; one that waits or runs already is returned."""
+        """Start a check as soon as possible, or return the check that waits or runs already."""
         with transaction.atomic():
             waiting = self.filter(ended_at=None).order_by("-pk").first()
             record_check = waiting or self.create(by=by)
@@ -46,10 +46,10 @@ class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
 
 
 class RecordCheck(LeasedRow):
-    """One run of the record check: which checks were made, and how many gaps each found.
+    """One run of the record check: which checks were made, and how many gaps each check found.
 
-    night: the workspace's day, for the nightly run; None for one that a user asked for. found:
-    check → number of open gaps. missed: check → why it could not be made.
+    night: the date of a nightly run in the workspace's time zone; None if a user started the
+    run. found: check → number of open gaps. missed: check → why it could not be made.
     """
 
     night = models.DateField(null=True, unique=True)
@@ -69,9 +69,9 @@ class RecordCheck(LeasedRow):
         return f"Record check of {self.asked_at:%F %T}"
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Claim the run for one attempt. It is ended after too many attempts.
+        """Claim the run for one attempt; after too many attempts, end the run instead.
 
-        Returns False if another process has it, or if it ended.
+        Returns False if another process has claimed the run, or if the run has ended.
         """
         now = now or timezone.now()
         mine = RecordCheck.objects.filter(pk=self.pk)
@@ -85,7 +85,7 @@ class RecordCheck(LeasedRow):
         return bool(claimed)
 
     def note(self, check: str, *, found: int | None = None, missed: str = "") -> None:
-        """Store the result of one check, and extend the lease."""
+        """Store the result of one check and extend the lease."""
         if found is None:
             self.missed[check] = missed
         else:
@@ -96,7 +96,7 @@ class RecordCheck(LeasedRow):
         )
 
     def rest(self) -> None:
-        """Release the claim, so that another attempt continues with the other checks."""
+        """Release the claim, so that another attempt continues with the remaining checks."""
         if self._mine().update(lease_until=None):
             nudge("responses.prove", self.pk)
 
@@ -105,7 +105,8 @@ class RecordCheck(LeasedRow):
         self.refresh_from_db()
 
     def _mine(self) -> RecordCheckQuerySet:
-        # The fence is the number of attempts: after its lease, an old attempt changes nothing.
+        # The fence is the number of the attempt: an attempt that has lost its lease changes
+        # nothing.
         return RecordCheck.objects.fenced(self).filter(ended_at=None)
 
 
@@ -115,11 +116,12 @@ class GapQuerySet(models.QuerySet["Gap"]):
 
 
 class Gap(models.Model):
-    """A gap: something that the record should have and does not. Reported, never repaired.
+    """Something that the record should have and does not have. Gaps are reported, never repaired.
 
-    check_key: the check that found it. subject: the row that is missing, or that lacks one; it
-    identifies the gap in later runs. there: kind of neighbouring row → its id; not a foreign key,
-    because that row may be missing too. words: what is missing.
+    check_key: the check that found the gap. subject: the row that is missing, or the row that
+    lacks something; it identifies the gap in later runs. there: kind of neighbouring row → its
+    id. This is not a foreign key, because the neighbouring row may be missing too. words: what
+    is missing.
     """
 
     check_key = models.CharField(max_length=30)
@@ -151,17 +153,17 @@ class Gap(models.Model):
     def store(
         cls, check: str, found: dict[str, dict[str, Any]], *, all_of_them: bool, now: datetime
     ) -> None:
-        """Open new gaps, and close those that are gone.
+        """Store new gaps as open, and close gaps that were not found any more.
 
-        found: subject → message and neighbouring rows. all_of_them: `found` is complete, so that
-        an open gap that it lacks is gone.
+        found: subject → message and neighbouring rows. all_of_them: whether `found` has all
+        gaps; only then, open gaps that are not in `found` are closed.
         """
         known = cls.objects.open().filter(check_key=check)
         known.filter(subject__in=found).update(seen_at=now)
         if all_of_them:
             known.exclude(subject__in=found).update(closed_at=now, seen_at=now)
         before = set(known.values_list("subject", flat=True))
-        # Conflicts are ignored: an overlapping run may have opened the same gap.
+        # Conflicts are ignored, because a run at the same time may have stored the same gap.
         Gap.objects.bulk_create(
             (
                 Gap(check_key=check, subject=subject, opened_at=now, seen_at=now, **facts)

@@ -27,22 +27,26 @@ class State(models.TextChoices):
 
 
 class Refused(Exception):
-    """Raised if a response cannot take a step; the message says why. Nothing was changed."""
+    """Raised if a response cannot be changed or sent; the message says why. Nothing was changed."""
 
 
 class ResponseQuerySet(models.QuerySet["Response"]):
     def visible_to(self, user: User) -> ResponseQuerySet:
-        """Responses of the user's cases and departments, the user's own, and published posts."""
+        """Responses that the user may see.
+
+        These are responses of the user's cases and departments, the user's own responses,
+        and published posts.
+        """
         if user.sees_everything:
             return self
         return self.filter(seen_by(user))
 
     def about(self, issue: Issue) -> ResponseQuerySet:
-        """Posts about the issue, and all responses in its cases."""
+        """Posts about the issue, and all responses to the cases of the issue."""
         return self.filter(Q(issue=issue, audience="many") | Q(case__issue=issue))
 
     def unsettled(self) -> ResponseQuerySet:
-        """Drafts, held responses, and those with a delivery that waits or has a problem."""
+        """Drafts, held responses, and responses with a delivery that waits or has a problem."""
         waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown", "bounced"])
         open_ones = Q(state__in=[State.DRAFT, State.HELD])
         return self.filter(
@@ -58,7 +62,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.filter(state=State.HELD)
 
     def undecided(self, now: datetime) -> ResponseQuerySet:
-        """Held responses past their approval deadline that were not escalated yet."""
+        """Held responses whose approval deadline has passed and that were not escalated yet."""
         late = {"approval_request__decide_by__lte": now, "approval_request__escalated_at": None}
         return self.held().filter(**late)
 
@@ -67,29 +71,30 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.filter(state=State.RELEASED, to_review=True, reviewed_at=None)
 
     def approvable_by(self, user: User) -> ResponseQuerySet:
-        """Held responses of the departments that the user leads."""
+        """Held responses in the departments that the user leads."""
         return self.held().led_by(user)
 
     def reviewable_by(self, user: User) -> ResponseQuerySet:
-        """Responses to review in the departments that the user leads, except the user's own."""
+        """Responses to review in departments that the user leads, except the user's own."""
         return self.to_review().led_by(user).exclude(author=user)
 
     def led_by(self, user: User) -> ResponseQuerySet:
-        """Responses of the departments that the user leads; all, for supervisors and admins."""
+        """Responses in departments that the user leads: all, for supervisors and admins."""
         return self.filter(department__in=Department.objects.led_by(user))
 
     def lock(self) -> list[Response]:
-        """Lock these responses until the commit and return them; before them, lock their cases."""
+        """Lock these responses until the commit and return them; their cases are locked first."""
         found = dict(self.values_list("pk", "case"))
         Case.objects.filter(pk__in=found.values()).lock()
         return list(locked(self.filter(pk__in=found)))
 
 
 def seen_by(user: User, of: str = "") -> Q:
-    """Condition for the responses that a user who does not see everything may see.
+    """Condition for the responses that a user may see who does not see all departments.
 
-    of: prefix of the response's fields, such as `response__`. The conditions on the case are
-    those of `Case.visible_to`, repeated here because a subquery would be slow to build.
+    of: prefix of the response's fields in the query, for example `response__`. The conditions
+    on the case are the same as in `Case.visible_to`; they are repeated here because a subquery
+    would be slow.
     """
 
     def matches(**facts: Any) -> Q:
@@ -97,7 +102,7 @@ def seen_by(user: User, of: str = "") -> Q:
 
     departments = user.memberships.values("department")
     transferred = CaseEvent.transfers(by=user).filter(case=OuterRef(f"{of}case"))
-    # Others must not read a post before its planned time.
+    # Users outside the department must not read a post before its planned time.
     is_due = matches(send_at=None) | matches(send_at__lte=timezone.now())
     open_transferred = Exists(transferred) & ~matches(case__status__in=CLOSED)
     case = matches(case__department__in=departments) | open_transferred
@@ -110,18 +115,18 @@ def seen_by(user: User, of: str = "") -> Q:
 
 
 class Response(models.Model):
-    """A text that we send, by a named author. The text is frozen once it is no longer a draft.
+    """A text that we send, by a named author. Once it is no longer a draft, the text cannot change.
 
-    uuid: the form's UUID, so that one click creates one response. department: in whose name it
-    is sent. in_reply_to: the interaction that it answers. seen: the party's newest message that
-    the author had read; later messages do not count as answered. versions: account id → a
-    different text for that account. send_at: it is not sent before. verdict: the reasons of the
-    business rules.
+    uuid: UUID of the form, so that a double click creates one response. department: the
+    department in whose name the text is sent. in_reply_to: the interaction that the text
+    answers. seen: the party's newest message that the author had read; later messages do not
+    count as answered. versions: account id → a different text for that account. send_at: the
+    earliest time of sending. verdict: the reasons that the business rules gave.
     """
 
     class Audience(models.TextChoices):
         ONE = "one", "One person"
-        # Never stored yet, but rules may name it: without it, such a rule could not be parsed.
+        # No response has this value, but conditions of rules may use it and must remain valid.
         FEW = "few", "A few named people"
         MANY = "many", "Many"
 
@@ -203,12 +208,12 @@ class Response(models.Model):
 
     @property
     def corrects_in_place(self) -> bool:
-        """Whether it changes a published post instead of being a post of its own."""
+        """Whether this response changes a published post instead of publishing a new post."""
         return any(delivery.act == "amend" for delivery in self.deliveries.all())
 
     @property
     def is_taken_down(self) -> bool:
-        """Whether all its posts, or all posts that it corrected, were taken down."""
+        """Whether everything that this response published or corrected was taken down."""
         mine = {(delivery.act, delivery.state) for delivery in self.deliveries.all()}
         posted = self.corrects if self.corrects and ("amend", "sent") in mine else self
         sent = [delivery for delivery in posted.deliveries.all() if delivery.state == "sent"]
@@ -218,37 +223,37 @@ class Response(models.Model):
 
     @property
     def content_hash(self) -> str:
-        """The hash that an approval signs: text, visibility, destinations and files."""
+        """The hash that an approval stores, of the text, visibility, recipients and files."""
         places = [
             (delivery.account_id, delivery.destination)
             for delivery in self.deliveries.all()
-            if delivery.act != "withdraw"  # a removal adds no destination
+            if delivery.act != "withdraw"  # a removal has no recipient of its own
         ]
         how = self.audience, self.visibility
         files = [str(file.uuid) for file in self.attachments.all()]
         return content_hash(self.text, self.subject, *how, places, self.versions, files)
 
     def words_on(self, account: Account) -> str:
-        """The text for this account: its own version, if there is one."""
+        """The text for this account: a version of its own if there is one, else the common text."""
         return str(self.versions.get(str(account.pk), self.text))
 
     def lock(self) -> Response:
-        """Lock the case, then the response, until the commit; return the response as it is now."""
+        """Lock the case and then the response until the commit; return the response reloaded."""
         return Response.objects.filter(pk=self.pk).lock()[0]
 
-    # Verbs
+    # Actions
 
     @transaction.atomic
     def edit(
         self, *, text: str, subject: str = "", versions: dict[str, str] | None = None, by: User
     ) -> None:
-        """Change the text of a draft or a held response, which becomes a draft. Raises Stale.
+        """Change the text of a draft or a held response, which becomes a draft again. Raises Stale.
 
-        Approvals of the earlier text no longer count.
+        Approvals of the earlier text are no longer valid.
         """
         mine = self.lock()
         if mine.state == State.HELD:
-            # The rules must judge the new text before it is held or released again.
+            # The text must pass the rules again before it is held or released.
             mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
             raise Stale(
@@ -264,7 +269,7 @@ class Response(models.Model):
 
     @transaction.atomic
     def cancel(self, *, by: User) -> None:
-        """Cancel the response before it is sent. Raises Stale once its first delivery began."""
+        """Cancel the response before it is sent. Raises Stale once a delivery was attempted."""
         mine = self.lock()
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
             raise Stale("There is nothing to cancel.")
@@ -277,7 +282,7 @@ class Response(models.Model):
         self.refresh_from_db()
 
     def become(self, state: str) -> None:
-        """Store the new state, and update the pages that show it."""
+        """Store the new state, and update the open pages that show the response."""
         if self.state == State.HELD != state:
             self.end_approval_notices()
         self.state = state
@@ -290,7 +295,7 @@ class Response(models.Model):
         return f"{reverse('responses:approvals')}#response-{self.pk}"
 
     def end_approval_notices(self) -> None:
-        """Mark the approvers' notices as read: the response no longer waits for them."""
+        """Mark the approvers' notices as read: the response no longer waits for approval."""
         notices = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self.approval_url)
         update_in_order(notices, read_at=timezone.now())
 
@@ -304,7 +309,7 @@ class Response(models.Model):
         once: bool = False,
         now: datetime | None = None,
     ) -> None:
-        """Notify the author, unless `by` is the author."""
+        """Notify the author, unless the author is `by`, the user who did it."""
         url = url or self.get_absolute_url()
         about = self.case.as_subject if self.case else None
         Notice.give(
@@ -313,12 +318,12 @@ class Response(models.Model):
 
     @property
     def quote(self) -> str:
-        """The beginning of the text, for a notice."""
+        """The beginning of the text, for use in a notice."""
         beginning = f"“{Truncator(self.text).chars(160)}”"
         return beginning if self.case_id else f"{self.issue}: {beginning}"
 
     def note(self, why: str, *, by: User, now: datetime) -> None:
-        """Add an event to the history of the response and to that of its case."""
+        """Add an event to the history of the response and to the history of its case."""
         self.events.create(by=by, why=why, at=now)
         if self.case:
             self.case.log(CaseEvent.Kind.ANSWERED, by=by, why=why, now=now, response=self.pk)

@@ -26,10 +26,10 @@ class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
     append_only=True,
 )  # fmt: skip
 class ResponseRule(models.Model):
-    """A business rule: whether and how a response may be sent. The strictest one that applies wins.
+    """A business rule: whether and how a response may be sent.
 
-    examples: texts for which its owner says whether the rule applies; see
-    `responses.rules.examples`.
+    If several rules apply, the strictest rule decides. examples: texts for which the owner of
+    the rule says whether it applies; see `responses.rules.examples`.
     """
 
     class Verdict(models.TextChoices):

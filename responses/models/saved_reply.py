@@ -20,7 +20,10 @@ class SavedReplyQuerySet(models.QuerySet["SavedReply"]):
     append_only=True,
 )
 class SavedReply(models.Model):
-    """A saved text with variables in double braces. department: may use it; None for all."""
+    """A stored text with variables in double braces.
+
+    department: the only department that may use the text; None if all departments may use it.
+    """
 
     name = models.CharField(max_length=80, unique=True)
     text = models.TextField()

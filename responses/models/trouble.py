@@ -13,7 +13,7 @@ from responses.models.delivery import Delivery
 IN_A_ROW = 3
 SPAN = timedelta(minutes=15)
 AT_LEAST = 4
-"""Minimum number of tries within SPAN; trouble begins if half of them failed."""
+"""Minimum number of deliveries tried within SPAN; trouble begins if half of them failed."""
 LOOK_BACK = timedelta(days=1)
 
 
@@ -22,9 +22,9 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
         return self.filter(ended_at=None)
 
     def update_open(self, *, now: datetime) -> None:
-        """Begin trouble for accounts whose deliveries fail repeatedly; end what is over.
+        """Store that deliveries of an account fail repeatedly, or that they no longer do.
 
-        Two queries while nothing was tried and nothing is wrong.
+        Only two queries are needed while nothing was sent and nothing is wrong.
         """
         known = set(self.open().values_list("account", flat=True))
         tried = Delivery.objects.filter(tried_at__gt=now - SPAN)
@@ -37,11 +37,11 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
 
     @transaction.atomic
     def _begin(self, account: int, why: str, now: datetime) -> None:
-        """Begin trouble of an account; notify supervisors, admins and its owner once."""
+        """Store that an account has trouble; notify supervisors, admins and its owner once."""
         trouble = Trouble(account_id=account, began_at=now, words=why)
-        # A constraint allows one open row: of two processes, the second adds nothing.
+        # A constraint allows one open row, so a second process that runs at once adds nothing.
         self.bulk_create([trouble], ignore_conflicts=True)
-        # Compare-and-set: only the process that sets told_at notifies.
+        # Compare-and-set: only the process that sets told_at notifies the users.
         mine = self.open().filter(account=account, told_at=None)
         if not mine.update(told_at=now):
             return
@@ -77,7 +77,10 @@ class Trouble(models.Model):
 
 
 def _what_is_wrong(account: int, now: datetime) -> str:
-    """What is wrong with an account, in words, or "". Counts the last try of each delivery."""
+    """A sentence that says what is wrong with an account, or "" if nothing is wrong.
+
+    Only the last attempt of each delivery counts.
+    """
     tried = Delivery.objects.filter(account=account, tried_at__gt=now - LOOK_BACK)
     tried = tried.exclude(state="sending").order_by("-tried_at", "-pk")
     last = [delivery.went_wrong for delivery in tried[:IN_A_ROW]]

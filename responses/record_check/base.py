@@ -1,4 +1,4 @@
-"""The class of a check of the record: a query, and the message about each gap it finds."""
+"""The class for one check of the record: a query, and a message for each gap that it finds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from routing.models import CaseConversation
 from scrm.channels import registry
 
 MAX_GAPS = 1000
-"""Maximum number of gaps that one check reports; others follow once these are gone."""
+"""Maximum number of gaps that one check reports; further gaps are reported in a later run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. must: the rule. words: message of a gap, with the query's columns by name."""
+    """A check of the record. must: what the check requires, as shown to users.
+
+    words: the message about a gap; it may use the query's columns by name.
+    """
 
     key: str
     name: str | Promise
@@ -29,7 +32,10 @@ class Check:
     query: str
 
     def find(self) -> dict[str, dict[str, Any]]:
-        """Subject → message and neighbouring rows. At most MAX_GAPS gaps; three queries."""
+        """Return subject → message and neighbouring rows, for at most MAX_GAPS gaps.
+
+        Three queries.
+        """
         with connection.cursor() as cursor:
             cursor.execute(self.query, {"heard": _listened_kinds(), "most": MAX_GAPS})
             names = [column.name for column in cursor.description or ()]
@@ -39,7 +45,10 @@ class Check:
         return {str(row["subject"]): self._as_gap(row) for row in gaps}
 
     def _as_gap(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Message and neighbouring rows of a gap; other columns only fill in the message."""
+        """Return the message about a gap and its neighbouring rows.
+
+        Columns that name no neighbouring row are only used in the message.
+        """
         neighbours = {name: row[name] for name in NEIGHBOURS if row.get(name) is not None}
         return {"words": self.words.format(**row), "there": neighbours}
 
@@ -48,7 +57,7 @@ NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
 
 
 def _is_gap(row: dict[str, Any]) -> bool:
-    """Whether a row is a gap. Approvals are compared here, because Python computes their hash."""
+    """Whether a row is a gap. Approvals are compared in Python, which computes their hash."""
     if "signed" not in row:
         return True
     signed, places, versions, steps, files = (
@@ -60,7 +69,7 @@ def _is_gap(row: dict[str, Any]) -> bool:
 
 
 def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
-    """Add the case of each conversation, and the last response of each case."""
+    """Add the case of each row's conversation, and the last response of each row's case."""
     conversations = [row["conversation"] for row in gaps if row.get("conversation")]
     links = CaseConversation.objects.filter(conversation__in=conversations).order_by("pk")
     cases = {link.conversation_id: link.case_id for link in links}
@@ -74,5 +83,5 @@ def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
 
 
 def _listened_kinds() -> list[str]:
-    """Kinds of channels with a listener, where each incoming message is stored as a mention."""
+    """Kinds of channels that scrm can read; there, each incoming message is stored as a mention."""
     return [kind for kind in registry.kinds() if registry.channel(kind).listener]

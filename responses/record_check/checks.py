@@ -1,13 +1,13 @@
-"""The checks of the record: one for each link of the chain from a mention to its feedback.
+"""The checks of the record: one for each link between a mention, a decision and the feedback.
 
-Each check is a query that reads its tables once, by anti-joins along indexes, and returns the
-rows where the chain is broken. Only one check reports a missing row: the check of its nearest
-neighbour. Columns: `subject` is the row that lacks something, or the missing row itself; the
-others are its neighbours, or NULL.
+Each check is one SQL query. It reads each table once, along indexes, and returns the rows where a
+link is broken. A missing row is reported by one check only: the check of its nearest neighbour. The
+column `subject` is the row that lacks something, or the missing row itself. The other columns are
+its neighbouring rows, or NULL.
 
-No check finds: missing deliveries of a draft or held response; a missing delivery among several,
-if it was neither sent nor approved; an approval before a refusal; a match. Text that an erasure
-blanked is not a gap.
+The checks do not find the following gaps: missing deliveries of a draft or held response; one
+missing delivery of several, if it was neither sent nor approved; a missing approval before a
+refusal; a missing match. Text that was erased on request is not a gap.
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ CHECKS = (
         _("Response of a delivery"),
         _("Every delivery belongs to a response."),
         "Delivery {subject} belongs to response {lost}, which is missing.",
-        # The check "response" already reports a decision without its response.
+        # If the decision of the missing response exists, the check "response" reports the gap.
         """
         SELECT own.id AS subject, own.id AS delivery, own.interaction_id AS interaction,
             own.response_id AS lost
@@ -316,7 +316,8 @@ CHECKS = (
         _("Content of sent interactions"),
         _("Every sent interaction has the delivered text, direction, recipient and conversation."),
         "Delivery {subject}: the ledger has {other}.",
-        # Texts are not compared after erasure, or if the network reported our post.
+        # Texts are not compared if the text was erased, or if the interaction was fetched from the
+        # network.
         """
         SELECT * FROM (
             SELECT d.id AS subject, d.id AS delivery, i.id AS interaction, r.id AS response,

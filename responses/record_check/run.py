@@ -1,4 +1,7 @@
-"""Run the nightly record check (G21). It reports gaps and repairs none."""
+"""Run the nightly record check: guarantee G21 (docs/guarantees.md).
+
+It reports gaps and repairs nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from responses.record_check.checks import CHECKS
 
 _log = structlog.get_logger(__name__)
 PATIENCE = 60
-"""Maximum seconds of one check's query; after that, the check is reported as not made."""
+"""Maximum seconds for the query of one check; a longer check is reported as not made."""
 ROOM = 10
 """Seconds after which a task starts no further check. ROOM + PATIENCE < a task's time limit."""
 _UNFINISHED = "The check started but did not finish. It runs again the next night."
@@ -24,8 +27,9 @@ _UNFINISHED = "The check started but did not finish. It runs again the next nigh
 def check_record(record_check: RecordCheck, *, room: float | None = None) -> None:
     """Run all checks one by one, continuing where an earlier attempt stopped.
 
-    room: seconds after which the remaining checks are left to the next task; None for no limit.
-    If a process dies during a check, only that check is lost.
+    room: the number of seconds after which no further check is started, so that another task
+    makes the rest; None for no limit. If the process dies during a check, only that check is
+    not made.
     """
     if not record_check.claim():
         return
@@ -36,7 +40,8 @@ def check_record(record_check: RecordCheck, *, room: float | None = None) -> Non
         if room is not None and monotonic() - began > room:
             record_check.rest()
             return
-        # Before the check: if the process dies in it, the next attempt skips it.
+        # This is stored before the check: if the process dies during the check, the next attempt
+        # skips it.
         record_check.note(check.key, missed=_UNFINISHED)
         try:
             _make(check, record_check)
@@ -50,7 +55,7 @@ def _make(check: Check, record_check: RecordCheck) -> None:
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                # LOCAL: the limit ends with this transaction, not with the connection.
+                # LOCAL: the time limit ends with this transaction and not with the connection.
                 cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
             found = check.find()
             whole = len(found) < MAX_GAPS

@@ -15,20 +15,20 @@ from responses.models.response import ResponseQuerySet
 NOT_JUDGED = "none"
 SILENT = "silent"
 PROPOSED = "maybe-"
-"""Prefix of an outcome in a URL: proposed, and not judged by a user yet."""
+"""Prefix of an outcome in a URL that is proposed and that no user has judged yet."""
 
 JUDGED = tuple(filter(None, Feedback.Outcome.values))
 ASKED = frozenset({NOT_JUDGED, *JUDGED, *(f"{PROPOSED}{outcome}" for outcome in JUDGED)})
-"""Outcomes by which a URL may filter answers; responses can also be filtered by silence."""
+"""Values by which a URL may filter answers; responses can also be filtered by `SILENT`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Numbers of answers.
+    """How many answers there are to a response, or to several.
 
-    outcomes: by outcome, "" for those not judged yet. proposed: of those not judged, by proposed
-    outcome. hidden: answers that the user may not read. silent: responses without an answer in
-    time.
+    outcomes: outcome → number of answers; "" for answers that are not judged yet. proposed:
+    proposed outcome → number of those answers that are not judged yet. hidden: number of
+    answers that the user may not read. silent: number of responses without an answer in time.
     """
 
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class Tally:
 
     @property
     def parts(self) -> list[tuple[str, str, int]]:
-        """(outcome, label, number): thanks first, not judged last."""
+        """(outcome, label, number) for each outcome: “thanks” first, “not judged” last."""
         labels = dict(Feedback.Outcome.choices)
         counts = [(outcome, self.outcomes.get(outcome, 0)) for outcome in (*JUDGED, "")]
         return [(outcome or NOT_JUDGED, str(labels[outcome]), n) for outcome, n in counts if n]
 
     @property
     def maybes(self) -> list[tuple[str, str, int]]:
-        """(outcome, label, number) of proposals for answers that are not judged yet."""
+        """(outcome, label, number) for each proposed outcome of answers that are not judged yet."""
         labels = dict(Feedback.Outcome.choices)
         counts = [(outcome, self.proposed.get(outcome, 0)) for outcome in JUDGED]
         return [(f"{PROPOSED}{outcome}", str(labels[outcome]), n) for outcome, n in counts if n]
 
     def count(self, asked: str) -> int:
-        """Number of answers with an outcome of `ASKED`; 0 for anything else."""
+        """Number of answers for one value of `ASKED`; 0 for any other value."""
         if asked.startswith(PROPOSED):
             return self.proposed.get(asked.removeprefix(PROPOSED), 0)
         return self.outcomes.get("" if asked == NOT_JUDGED else asked, 0)
@@ -70,19 +70,19 @@ class Tally:
 
 
 def outcome_is(asked: str) -> Q:
-    """Filter for answers with one of the outcomes of `ASKED`."""
+    """Filter for the answers that one value of `ASKED` selects."""
     if asked.startswith(PROPOSED):
         return Q(outcome="", proposed=asked.removeprefix(PROPOSED))
     return Q(outcome="" if asked == NOT_JUDGED else asked)
 
 
 def silent(responses: ResponseQuerySet) -> ResponseQuerySet:
-    """Responses without an answer that have a delivery marked as unanswered."""
+    """Responses that have no answer and a delivery that is marked as unanswered."""
     return responses.filter(deliveries__silent_at__isnull=False, feedback=None).distinct()
 
 
 def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
-    """Response id → tally, if it has an answer or counts as unanswered. Two queries."""
+    """Response id → tally, for responses with an answer or marked as unanswered. Two queries."""
     keys = list(responses)
     readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
     answers = Feedback.objects.filter(response__in=keys).order_by()
@@ -92,7 +92,7 @@ def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
     marked = answers.annotate(open=Exists(readable))
     rows = marked.values_list("response", "outcome", "proposed", "open").annotate(n=Count("pk"))
     for response, outcome, proposed, is_open, n in rows:
-        # The outcome of an answer that the user may not read stays hidden.
+        # If the user may not read an answer, its outcome is not shown either.
         if not is_open:
             hidden[response] += n
             continue
@@ -107,7 +107,7 @@ def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
 
 
 def with_tallies(responses: Iterable[Response], user: User) -> list[Response]:
-    """The same responses, each with its `tally` set."""
+    """Return the same responses; each has its tally in the attribute `tally`."""
     rows = list(responses)
     found = tallies([row.pk for row in rows], user)
     for row in rows:

@@ -1,7 +1,7 @@
-"""Results of a campaign: each figure is the number of rows on its page of rows.
+"""Results of a campaign: each figure is the number of rows on the page to which it links.
 
-A figure and its rows come from the same query, so that they cannot disagree; what the user may
-not read is in neither.
+A figure and its rows come from the same query, so that they always agree. What the user may not
+read is neither counted nor listed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_PEOPLE = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The rows to show. kind: a key of `KINDS`. The other fields filter the rows, if set."""
+    """Which rows to show. kind: a key of `KINDS`. The other fields filter the rows if set."""
 
     kind: str = "answers"
     account: int | None = None
@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Results of a campaign, limited to what one user may see."""
+    """The results of a campaign, limited to what one user may see."""
 
     campaign: Campaign
     user: User
@@ -49,7 +49,7 @@ class Results:
 
     @property
     def sendings(self) -> QuerySet[Delivery]:
-        """Deliveries in the state “sent”: after a bounce, only the repetition counts."""
+        """Deliveries in the state “sent”. If a bounced text was sent again, it counts once."""
         return Delivery.objects.filter(
             response__in=self.statements.order_by().values("pk"), state="sent"
         )
@@ -72,7 +72,7 @@ class Results:
 
     @property
     def mentions(self) -> QuerySet[Mention]:
-        """Mentions that matched the campaign's topic, in any of its revisions."""
+        """Mentions that matched any revision of the campaign's topic."""
         hits = Match.objects.filter(
             mention=OuterRef("pk"), revision__topic=self.campaign.topic_id or 0
         )
@@ -80,14 +80,14 @@ class Results:
 
     @property
     def people(self) -> QuerySet[Profile]:
-        """Profiles that answered."""
+        """Profiles that answered one of the posts."""
         return Profile.objects.filter(
             Exists(self.answers.filter(interaction__profile=OuterRef("pk")))
         )
 
     @property
     def contacts(self) -> QuerySet[Contact]:
-        """Contacts created since the start who answered or whose messages match the topic."""
+        """Contacts created since the campaign's start who answered or wrote about its topic."""
         links = ProfileLink.objects.filter(
             contact=OuterRef("pk"), ended_at=None, profile__in=self._messages.values("profile")
         )
@@ -95,7 +95,7 @@ class Results:
 
     @property
     def cases(self) -> QuerySet[Case]:
-        """Cases opened since the start with conversations that answer or match the topic."""
+        """Cases opened since the campaign's start, with an answer or a message about its topic."""
         related = Case.objects.filter(
             conversation_links__conversation__in=self._messages.values("conversation"),
             opened_at__gte=self._since,
@@ -116,7 +116,7 @@ class Results:
         return midnight(self.campaign.starts_on)
 
     def rows(self, asked: Asked) -> QuerySet[Any]:
-        """The rows behind a figure, newest first."""
+        """The rows that a figure counts, newest first."""
         _label, all_rows, apply_filters = KINDS[asked.kind]
         found = apply_filters(all_rows(self), asked) if apply_filters else all_rows(self)
         return found.order_by("-pk")
@@ -161,9 +161,10 @@ KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], FilterRows | Non
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One account, or one person, with its figures.
+    """The figures of one account or of one person.
 
-    key: the URL parameter that filters the rows by it. outcomes: (outcome, label, number).
+    key: the value of the URL parameter that filters by this account or person. outcomes: list
+    of (outcome, label, number).
     """
 
     who: Any
@@ -190,9 +191,9 @@ def by_channel(results: Results) -> list[Row]:
 
 
 def by_person(results: Results) -> list[Row]:
-    """One row for each person who answered, most answers first.
+    """One row for each person who answered; the person with the most answers is first.
 
-    All profiles of a contact are one person. At most `MAX_PEOPLE` rows.
+    All profiles of a contact are one person. There are at most `MAX_PEOPLE` rows.
     """
     current = ProfileLink.objects.filter(profile=OuterRef("interaction__profile"), ended_at=None)
     answers: Any = results.answers.annotate(contact=current.values("contact")[:1])
@@ -220,7 +221,7 @@ _COUNTS: dict[str, Any] = {
 
 
 def _figures(counts: dict[str, Any]) -> tuple[int, list[tuple[str, str, int]]]:
-    """Number of answers, and (outcome, label, number) for each outcome."""
+    """The number of answers, and (outcome, label, number) for each outcome."""
     labels: dict[str, Any] = {**dict(Feedback.Outcome.choices), NOT_JUDGED: _("Not judged")}
     kinds = (*JUDGED, NOT_JUDGED)
     return counts.get("n", 0), [(kind, labels[kind], counts.get(f"n_{kind}", 0)) for kind in kinds]

@@ -1,6 +1,6 @@
 """Link answers to the responses that they answer.
 
-An answer is looked up when it arrives, and again when a delivery is confirmed later.
+This is tried when the answer arrives, and again if the delivery is confirmed only later.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from scrm.channels.base import AUTOMATIC
 from scrm.db.locks import update_in_order
 
 UNRESOLVED_FOR = timedelta(hours=48)
-"""Age up to which `relink` looks for the delivery that an answer belongs to."""
+"""`relink` looks only at answers and deliveries that are newer than this."""
 SILENT_AFTER = timedelta(days=7)
 """How long a delivery waits for an answer before it counts as unanswered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The facts of an inbound interaction that linking needs."""
+    """Facts of an inbound interaction that are needed to find the response that it answers."""
 
     interaction: int
     conversation: int
@@ -45,7 +45,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The delivery that an interaction answers, with its case, issue and department."""
+    """The delivery that an interaction answers, with the case, issue and department."""
 
     delivery: int
     response: int
@@ -59,8 +59,9 @@ class Answered:
 def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
     """Interaction id → the delivery that it answers. One query.
 
-    Matched by the key that it replies to; in a private thread else by time, as an answer to the
-    last text that we sent before it.
+    A delivery is found by the key of the message to which the interaction replies. If there is
+    no such key in a private conversation, it is the last text that we sent before the
+    interaction.
     """
     heard = list(heard)
     keys = {message.in_reply_to for message in heard} - {""}
@@ -96,13 +97,13 @@ def _answer(
     by_reply = by_key.get((heard.scope, heard.in_reply_to)) if heard.in_reply_to else None
     if by_reply or heard.visibility == "public":
         return by_reply
-    # Newest first: the last text that we sent before the answer.
+    # The list is newest first, so this is the last text that we sent before the answer.
     sent = by_thread.get(heard.conversation, ())
     return next((answer for answer in sent if answer.sent_at <= heard.said_at), None)
 
 
 def link(answers: dict[int, Answered], *, now: datetime) -> None:
-    """Store the feedback. Interactions that are linked already stay as they are."""
+    """Store the feedback. Interactions that have feedback already are not changed."""
     if not answers:
         return
     texts = dict(Interaction.objects.filter(pk__in=answers).values_list("pk", "text"))
@@ -117,7 +118,7 @@ def link(answers: dict[int, Answered], *, now: datetime) -> None:
 
 
 def _feedback(interaction: int, text: str, response: int, delivery: int, now: datetime) -> Feedback:
-    """Feedback with a proposed outcome, for a user to confirm or correct."""
+    """An unsaved feedback with a proposed outcome, which a user can confirm or correct."""
     proposal = propose(text)
     return Feedback(
         interaction_id=interaction,
@@ -130,10 +131,10 @@ def _feedback(interaction: int, text: str, response: int, delivery: int, now: da
 
 
 def adopt(delivery: Delivery, *, now: datetime) -> None:
-    """Link feedback that arrived before the delivery was committed as sent.
+    """Link answers that arrived before the delivery was stored as sent.
 
-    The caller holds the ledger's lock. Mentions that were processed without being recorded
-    are processed again: they turned out to be answers.
+    The caller must have locked the ledger. Mentions that were not recorded when they were
+    processed are processed again, because they are now known to be answers.
     """
     _set_answer_deadline(delivery, now=now)
     place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
@@ -144,7 +145,7 @@ def adopt(delivery: Delivery, *, now: datetime) -> None:
 
 
 def relink(*, now: datetime) -> None:
-    """Link interactions without feedback that reply to something we sent."""
+    """Link interactions without feedback that reply to a text that we sent."""
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
         ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None
@@ -152,7 +153,8 @@ def relink(*, now: datetime) -> None:
     answered = Delivery.objects.filter(
         state__in=LEFT, sent_at__gte=since, sent_key__in=orphans.values("in_reply_to")
     )
-    # One short transaction for each: the ledger's lock stops all other writers.
+    # Each delivery has a short transaction of its own, because the lock stops all other writers of
+    # the ledger.
     for delivery in answered.select_related("response__case"):
         with transaction.atomic():
             lock_workspace()
@@ -164,7 +166,8 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
     found = list(heard.filter(direction="in", feedback=None).exclude(kind=AUTOMATIC))
     if not found:
         return
-    # Before the feedback is stored: its delivery and its case are changed below.
+    # The delivery is locked before the feedback is stored, because the delivery and its case are
+    # changed below.
     Delivery.objects.filter(pk=delivery.pk).lock()
     Feedback.objects.bulk_create(
         _feedback(row.pk, row.text, delivery.response_id, delivery.pk, now) for row in found
@@ -179,22 +182,22 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
 
 
 def _set_answer_deadline(delivery: Delivery, *, now: datetime) -> None:
-    """Set the no-answer deadline, unless the channel cannot receive answers (such as a call)."""
+    """Set until when we wait for an answer, if the channel can receive answers."""
     if delivery.account.channel.listener:
         Delivery.objects.filter(pk=delivery.pk).update(answer_due_at=now + SILENT_AFTER)
 
 
 def fall_silent(*, now: datetime) -> int:
-    """Mark deliveries without an answer at their deadline as unanswered → how many."""
+    """Mark deliveries that have no answer at their deadline as unanswered; return how many."""
     due = Delivery.objects.filter(state=DeliveryState.SENT, answer_due_at__lte=now)
     silent = due.filter(feedback=None).values("pk")
-    # Filter by the deadline again: an answer that arrives meanwhile clears it.
+    # Filter by the deadline again, because an answer that arrives meanwhile clears the deadline.
     mine = Delivery.objects.filter(pk__in=silent, answer_due_at__lte=now)
     return update_in_order(mine, answer_due_at=None, silent_at=now)
 
 
 def _clear_answer_deadline(deliveries: Iterable[int]) -> None:
-    """Clear the no-answer deadline, and the mark if it has passed: an answer arrived."""
+    """Clear the deadline and the mark “unanswered” of deliveries, because an answer arrived."""
     answered = Delivery.objects.filter(pk__in=set(deliveries))
     waiting = answered.exclude(answer_due_at=None, silent_at=None)
     update_in_order(waiting, answer_due_at=None, silent_at=None)

@@ -1,6 +1,7 @@
-"""Examples of a rule: texts for which its owner says whether the rule applies. Pure.
+"""Examples of a rule: texts for which its owner says whether the rule applies.
 
-A rule that fails one of its examples is not saved.
+A rule is not saved if it gives the wrong result for one of its examples. This module does not use
+the database.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from scrm.conditions.explain import explain
 class Example:
     """A text to an audience, about certain people, and whether the rule must apply to it.
 
-    people: their known personal data, separated by commas: names, mail addresses, phone
-    numbers, postal addresses, booking numbers. holds: whether the rule must apply.
+    people: the personal data that we have about them, separated by commas: names, mail
+    addresses, phone numbers, postal addresses or booking numbers. holds: whether the rule must
+    apply.
     """
 
     text: str
@@ -30,7 +32,7 @@ class Example:
 
     @property
     def facts(self) -> Facts:
-        """Facts of the example. Other facts are unknown; the author is not a team lead."""
+        """The facts of the example. All other facts are unknown; the author is not a team lead."""
         return Facts(
             audience=self.audience,
             visibility=self.visibility,
@@ -44,7 +46,7 @@ class Example:
 
 
 def known_of(words: Iterable[str]) -> Known:
-    """Sort words into names, addresses, phone and booking numbers, by their form."""
+    """Sort strings into names, addresses, phone numbers and booking numbers, by their form."""
     given = {word.strip() for word in words} - {""}
     emails = {word for word in given if "@" in word}
     addresses, codes = addresses_in(given), codes_in(given)
@@ -54,7 +56,7 @@ def known_of(words: Iterable[str]) -> Known:
 
 
 def failed(rule: ResponseRule, example: Example) -> str:
-    """Why the rule does not treat the example as it should, in words; "" if it does."""
+    """A sentence that says why the rule gives the wrong result for the example, or ""."""
     if bool(judge(example.facts, [rule]).reasons) == example.holds:
         return ""
     explanation = explain(rule.condition, example.facts.asked()).sentence

@@ -1,7 +1,7 @@
-"""Business rules: whether and how a response may be sent, and what an approval signs. Pure.
+"""Apply the business rules to a response, and compute the hash that an approval stores.
 
-All rules are evaluated. The strictest one that applies decides; each one that applies gives its
-reason and the words that it refers to.
+All rules are evaluated. The strictest rule that applies decides. Each rule that applies gives its
+reason and the words to which the reason refers. This module does not use the database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Outcome = Literal["allow", "review", "hold", "require", "move", "refuse"]
 OUTCOMES: tuple[Outcome, ...] = (
     "allow", "review", "hold", "require", "move", "refuse",
 )  # fmt: skip
-"""Least strict first. review: it is reviewed after sending. require: a wording is missing."""
+"""From least to most strict. review: review after sending. require: a wording is missing."""
 STOPS: frozenset[Outcome] = frozenset({"require", "move", "refuse"})
 
 Step = Literal["lead", "supervisor"]
@@ -37,11 +37,12 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 class Facts:
     """What is known about a response that is about to be released. None and "" mean unknown.
 
-    length: code points of the text; the field `text` also contains the title. links: number of
-    links in it. personal: personal data of the case's people that others could read. taken: the
-    case is assigned to another user. issue: whether it is about an issue. reach: of the case's
-    profile. readers: of all its places, in 30 days. hour (0 to 23) and weekday (one of
-    WEEKDAYS): of the release, in the workspace's time zone.
+    length: number of code points of the text, without the title; `text` includes the title.
+    links: number of links in the text. personal: personal data of the case's people that others
+    could read. taken: whether the case is assigned to another user. issue: whether the response
+    is about an issue. reach: the reach of the case's profile. readers: readers of all places
+    together in 30 days. hour (0 to 23) and weekday (one of WEEKDAYS): time of the release in
+    the workspace's time zone.
     """
 
     audience: str = ""
@@ -67,7 +68,7 @@ class Facts:
     weekday: str = ""
 
     def asked(self) -> dict[str, object]:
-        """The facts by name, as conditions evaluate them: None means unknown."""
+        """Name → value of each fact, as conditions evaluate it; None means unknown."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         given["personal"] = frozenset(finding.kind for finding in self.personal)
         return {name: None if fact == "" else fact for name, fact in given.items()}
@@ -105,9 +106,10 @@ SCHEMA: Schema = {
 class ResponseRule:
     """One business rule.
 
-    reason: the owner's message to the author. move_to: the other channel, for "move". wording:
-    words that the text must contain, for "require". steps: the approvers, for "hold". within:
-    hours until a held response is escalated, for "hold"; 0 means never.
+    reason: the message of the rule's owner to the author. move_to: the channel to use instead,
+    for "move". wording: words that the text must contain, for "require". steps: the roles that
+    must approve, for "hold". within: hours until a held response is escalated, for "hold"; 0
+    means never.
     """
 
     pk: int
@@ -129,9 +131,10 @@ DRAFTS_ONLY = ResponseRule(
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that applies. sentence: the rule's reason, else what its condition found.
+    """Why one rule applies. sentence: the rule's own reason, else what its condition found.
 
-    spans: the words of `Facts.text` that it refers to: code-point offsets, ends exclusive.
+    spans: where the words are to which the reason refers: offsets in `Facts.text`, in code
+    points, without the end itself.
     """
 
     rule: int
@@ -146,43 +149,47 @@ class Reason:
 
     @property
     def advice(self) -> str:
-        """The reason, with the wording to add if one is missing."""
+        """The reason, followed by the wording that the author must add, if any."""
         return f"{self.sentence} Add: “{self.wording}”" if self.wording else self.sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of all rules. reasons: every rule that applies, strictest first, then by key."""
+    """The result of all rules.
+
+    reasons: one for each rule that applies; the strictest is first, and equal ones are sorted
+    by key.
+    """
 
     outcome: Outcome
     reasons: tuple[Reason, ...]
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Approvers that the rules ask for, each one once."""
+        """The roles that must approve according to the rules, each once."""
         holding = (reason for reason in self.reasons if reason.verdict == "hold")
         wanted = {step for reason in holding for step in reason.steps}
         return tuple(step for step in STEPS if step in wanted)
 
     @property
     def within(self) -> int:
-        """Hours until escalation: the shortest that a rule sets; 0 if no rule sets any."""
+        """Hours until escalation: the shortest time that a rule sets; 0 if no rule sets a time."""
         return min((reason.within for reason in self.reasons if reason.within), default=0)
 
     @property
     def stops(self) -> list[Reason]:
-        """Reasons that no approval can overrule: the author must change something."""
+        """Reasons that no approval can overrule, so that the author must change something."""
         return [reason for reason in self.reasons if reason.verdict in STOPS]
 
 
 def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
-    """Evaluate all rules: the strictest outcome wins (OUTCOMES from the right), else "allow"."""
+    """Evaluate all rules; the strictest one that applies decides, and "allow" if none applies."""
     facts = draft.asked()
     return _strictest(reason for rule in rules if (reason := _reason(rule, draft, facts)))
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """Combine the verdicts on several versions of a text: the strictest one; each rule once."""
+    """Combine the verdicts on several versions of a text: the strictest decides; each rule once."""
     found: dict[int, Reason] = {}
     for verdict in verdicts:
         for reason in verdict.reasons:
@@ -199,7 +206,7 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
     found = explain(rule.condition, facts)
     if not found.holds:
         return None
-    # The rule applies only to a text without the wording.
+    # The rule applies only if the text does not contain the wording.
     if rule.verdict == "require" and places(draft.text, rule.wording):
         return None
     held = rule.verdict == "hold"
@@ -219,7 +226,7 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
 def _spans(
     leaves: Iterable[Leaf], draft: Facts, facts: Mapping[str, object]
 ) -> tuple[tuple[int, int], ...]:
-    """Spans of the text that the given comparisons of a condition matched."""
+    """The places in the text that these comparisons of a condition matched."""
     found: set[tuple[int, int]] = set()
     for leaf in leaves:
         if leaf.field.name == "text":
@@ -239,14 +246,14 @@ def content_hash(
     versions: Mapping[str, str],
     files: Iterable[str] = (),
 ) -> str:
-    """The hash that an approval signs: SHA-256 (hex) of the text and all its destinations.
+    """The hash that an approval stores: SHA-256 (hex) of the text and everything around it.
 
     destinations: (account, destination) in any order. versions: account id → a different text
-    for it. files: the attachments' ids. JSON separates the parts, so that no text with one
-    destination has the hash of another text with another destination.
+    for it. files: ids of the attached files. The parts are joined as JSON, so that two
+    different combinations of texts and destinations never have the same input.
     """
     parts: list[object] = [text, subject, audience, visibility]
     parts += [sorted(destinations), sorted(versions.items()), sorted(files)]
-    # Not ASCII-escaped: two escaped surrogates would hash like one character.
+    # No ASCII escapes: two escaped surrogates would have the same hash as one character.
     encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()

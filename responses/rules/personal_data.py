@@ -1,4 +1,4 @@
-"""Find personal data of a case's people in a text. Pure."""
+"""Find personal data of a case's people in a text. This module does not use the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PHONE = re.compile(r"[+(]?\d[\d\s().\-/\u2010-\u2015]{5,}\d")
 _CODE = re.compile(r"(?<![\w-])(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{5,8}(?![\w-])")
 _FLIGHT = re.compile(r"[A-Z]{2}\d{1,4}")
 # Spaces are matched possessively (`++`) and the look-ahead is bounded: with backtracking, a
-# letter with "booking" and 20,000 spaces took a minute.
+# mail with "booking" and 20,000 spaces took a minute.
 _TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
     r"(?:\s++(?:number|no|nr|code|reference|ref))?\.?(?:\s++is)?\s*+[:#]?\s*+)"
@@ -36,8 +36,9 @@ _ADDRESS = re.compile(
 class Known:
     """Personal data of the people that a text may be about.
 
-    names: without those that the people use in public. phones: in any notation. addresses,
-    codes: as `addresses_in` and `codes_in` find them in their private messages.
+    names: without the names that these people use in public. phones: in any notation.
+    addresses, codes: as `addresses_in` and `codes_in` find them in these people's private
+    messages.
     """
 
     names: frozenset[str] = frozenset()
@@ -49,7 +50,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """Personal data in a text. start, end: code points, end exclusive. kind: one of KINDS."""
+    """Personal data in a text. kind: one of KINDS. start, end: where; the end is not included."""
 
     start: int
     end: int
@@ -57,7 +58,10 @@ class Finding:
 
 
 def find(text: str, known: Known) -> tuple[Finding, ...]:
-    """Find every place with personal data, from the left; a longer one hides those inside it."""
+    """Find every place with personal data, from left to right.
+
+    A place that lies inside a longer place is left out.
+    """
     found = sorted(set(_findings(text, known)), key=lambda finding: (finding.start, -finding.end))
     kept: list[Finding] = []
     for finding in found:
@@ -67,12 +71,12 @@ def find(text: str, known: Known) -> tuple[Finding, ...]:
 
 
 def codes_in(texts: Iterable[str]) -> frozenset[str]:
-    """Booking numbers in texts: mixed capitals and digits, or codes after words like “booking”."""
+    """Booking numbers in texts: capitals mixed with digits, or codes after words like “booking”."""
     return frozenset(text[start:end] for text in texts for start, end in _codes(text))
 
 
 def addresses_in(texts: Iterable[str]) -> frozenset[str]:
-    """Postal addresses in texts: street and house number, as written in several languages."""
+    """Postal addresses in texts: street and house number, in the notations of several languages."""
     return frozenset(match[0] for text in texts for match in _ADDRESS.finditer(text))
 
 
@@ -82,7 +86,7 @@ def _findings(text: str, known: Known) -> Iterator[Finding]:
     exact = ("name", names), ("email address", known.emails), ("postal address", known.addresses)
     for kind, values in exact:
         for value in values:
-            # A quick test first: most texts contain none of these values.
+            # Test quickly first, because most texts contain none of these values.
             if (folded := " ".join(fold(value).split())) and folded in line:
                 yield from (Finding(*span, kind) for span in places(text, value, whole=True))
     known_digits = {_digits(phone)[-_ALIKE:] for phone in known.phones}
@@ -97,7 +101,7 @@ def _findings(text: str, known: Known) -> Iterator[Finding]:
 
 
 def _name_forms(name: str) -> Iterator[str]:
-    """Forms of a name: the whole name, and the family name alone if it is long enough."""
+    """How a name may be written: the whole name, and the family name alone if it is long enough."""
     words = name.split()
     if len(name.strip()) > 1:
         yield name

@@ -21,22 +21,22 @@ TONES: dict[str, str] = {
     _Verdict.MOVE: "warn",
     _Verdict.REFUSE: "bad",
 }
-"""State of a delivery, outcome of an answer or verdict of a rule → the colour of its chip."""
+"""State of a delivery, outcome of an answer or verdict of a rule → the colour of its label."""
 
 
 @register.filter
 def tone(value: str) -> str:
-    """Colour of the chip of a state, an outcome or a verdict; "" if it has none."""
+    """The colour of the label of a state, outcome or verdict; "" if it has no colour."""
     return TONES.get(value, "")
 
 
 @register.filter
 def verdict_words(verdict: str) -> str:
-    """Label of a rule's verdict, as on the page of the rules."""
+    """The label of a verdict, as it is shown on the page of the rules."""
     return dict(ResponseRule.Verdict.choices).get(verdict, verdict)
 
 
 @register.simple_tag
 def rules_said(response: Response) -> list[Spoken]:
-    """Findings of the rules for a response, each with the words that it refers to."""
+    """What the rules found in a response, each finding with the words to which it refers."""
     return said_of(response)

@@ -72,14 +72,14 @@ def send_back(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit a draft or a held response; then keep it, send it, or approve it."""
+    """Edit a draft or a held response; then keep it as a draft, send it, or approve it."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
     form = EditForm(response, request.user, request.POST or None, request.FILES or None)
     if request.method != "POST":
         return _edit(request, response, form)
-    # It was sent meanwhile: show the input again, so that it is not lost.
+    # The response was sent meanwhile: show the user's input again, so that it is not lost.
     if not signing.is_unsent(response):
         return _edit(request, response, form, status=409)
     if not form.is_valid():
@@ -103,7 +103,7 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     shown, seen = request.POST.get("shown", ""), number(request.POST.get("seen", ""))
     try:
-        # A public answer to a private message needs consent in this form too.
+        # Here too, a public answer to a private message needs the user's consent.
         if wrote_privately([response]) and not request.POST.get("publicly"):
             raise Refused(NOT_CONFIRMED)
         signing.send(response, shown=shown, seen=seen, by=request.user)
@@ -118,7 +118,7 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def cancel(request: StaffRequest, pk: int) -> HttpResponse:
-    """Undo: cancel a response that has not been sent yet."""
+    """Undo the sending: cancel a response that has not been sent yet."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
@@ -139,7 +139,7 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _redirect_to_correction(request: StaffRequest, correction: Response) -> HttpResponse:
-    """Redirect to the page where a cancelled correction was written, to continue with it."""
+    """Redirect to the page on which a cancelled correction was written, to continue writing."""
     page = reverse("responses:correct", args=[correction.corrects_id])
     url = f"{page}?again={correction.pk}"
     if request.htmx:
@@ -149,14 +149,14 @@ def _redirect_to_correction(request: StaffRequest, correction: Response) -> Http
 
 @transaction.atomic
 def _cancel(request: StaffRequest, response: Response) -> str:
-    """Cancel a response: its text becomes a draft again, and its case is reopened.
+    """Cancel a response: the text becomes a draft again, and the case of the response is reopened.
 
     Returns a message about the result. Raises Stale.
     """
-    # First: it raises Stale if a delivery has begun, and then nothing else may change.
+    # This is first: it raises Stale if a delivery was attempted, and then nothing else may change.
     restored = corrections.undo(response, by=request.user)
     taken_back = response.author == request.user and _restore_draft(response)
-    # If a newer case has the conversation, reopening would give it two open cases.
+    # If the conversation belongs to a newer case now, reopening would give it two open cases.
     if response.case and response.case.is_closed and not response.case.newer:
         response.case.reopen(by=request.user, why=_("The answer was undone."))
     if restored:
@@ -167,9 +167,10 @@ def _cancel(request: StaffRequest, response: Response) -> str:
 
 
 def _restore_draft(response: Response) -> bool:
-    """Turn text and files into a draft again, unless the author has begun another one.
+    """Turn text and files into a draft again, unless the author has begun another draft.
 
-    Not for a correction of a post: its text is shown again on the page where it was written.
+    A correction of a post is left out: its text is shown again on the page where it was
+    written.
     """
     if response.corrects_in_place:
         return False
@@ -177,7 +178,7 @@ def _restore_draft(response: Response) -> bool:
     case, author = response.case, response.author
     issue = None if case else response.issue
     draft = Draft.objects.filter(case=case, issue=issue, kind=kind, author=author).first()
-    # Never overwrite another text that the author has begun.
+    # Do not overwrite another text that the author has begun.
     if draft and draft.text:
         return False
     _draft, saved = Draft.keep(
@@ -204,7 +205,7 @@ def _restore_draft(response: Response) -> bool:
 
 
 def _remove_from_campaign(response: Response) -> str:
-    """Take an undone response out of its campaign → the campaign's id, for the draft."""
+    """Remove an undone post from its campaign; return the campaign's id, for the draft."""
     running = Campaign.objects.visible_to(response.author).running()
     campaign = running.filter(links__statement=response).first()
     if campaign is None:
@@ -214,7 +215,7 @@ def _remove_from_campaign(response: Response) -> str:
 
 
 def _place_of(response: Response) -> str:
-    """Value of the composer's radio button for the place of a reply."""
+    """The value of the composer's radio button for the place of a reply."""
     delivery = response.deliveries.first()
     if response.is_macro or delivery is None:
         return ""
@@ -246,7 +247,7 @@ def _act_on_queue(
 
 
 def _approval_message(response: Response) -> str:
-    """Message after an approval: another one is missing, or the text is sent now or later."""
+    """The message after an approval: another approval is missing, or when the text is sent."""
     if response.state == State.HELD:
         return _("Approved. It now waits for approval by a supervisor.")
     if response.send_at and response.send_at > timezone.now():
@@ -261,7 +262,7 @@ def _approvals(
     status: int = 200,
     error: str = "",
 ) -> HttpResponse:
-    """Show the approval queue.
+    """Show the held responses that the user can approve.
 
     form, at: the user's input for one response, and the id of that response.
     """
@@ -277,7 +278,7 @@ def _approvals(
     answered = words_answered(waiting, request.user)
     departments = {response.department_id: response.department for response in waiting}
     for response in waiting:
-        response.department = departments[response.department_id]  # shared: its leads load once
+        response.department = departments[response.department_id]  # shared: loads its leads once
     rows = [
         {
             "response": response,
@@ -307,7 +308,7 @@ def _approvals(
 
 
 def _online_version(response: Response) -> Response | None:
-    """The version that is online where a correction would appear."""
+    """The version that is online at the place where a correction would appear."""
     statement = response.corrects
     if statement is None or not response.corrects_in_place or statement.is_taken_down:
         return None

@@ -25,7 +25,7 @@ MAX_CASES_PER_BULK = 1000
 @require_POST
 @worker_only
 def carry_out(request: StaffRequest) -> HttpResponse:
-    """Run one verb on the selected cases: at once for a few, as a job for more."""
+    """Run one action on the selected cases: within the request for a few cases, else as a job."""
     data = _job_data(request)
     if isinstance(data, str):
         messages.error(request, data)
@@ -34,7 +34,8 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     here = len(cases) <= bulk.AT_ONCE
     form, total = _form_uuid(request), len(cases)
     job = Job.ask("responses.bulk", by=request.user, total=total, form=form, here=here, **data)
-    # The same form UUID returns the first job: it must not stand for a different request.
+    # A form that is submitted twice returns the first job, so the first job must be the same
+    # request.
     if job.owner_id != request.user.pk or job.data != data:
         messages.error(
             request, _("This form was already used. Nothing was changed. Press the button again.")
@@ -45,11 +46,11 @@ def carry_out(request: StaffRequest) -> HttpResponse:
             request, render_to_string("responses/_bulk_runs.html", {"job": job}, request)
         )
         return _back_to_inbox(request)
-    # Claimed: a worker may run the same job at this moment.
+    # The job is claimed, because a worker may start it at this moment.
     if job.claim():
         bulk.carry_out(job)
     shown = {"job": job, "refused": job.result.get("refused", [])}
-    # Not ended if a worker has claimed it before this process.
+    # The job has not ended if a worker has claimed it before this process.
     template = "done" if job.ended_at else "runs"
     changed_nothing = template == "done" and not job.result.get("changes")
     add_message = messages.warning if changed_nothing else messages.success
@@ -76,7 +77,7 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
 
 
 def _job_data(request: StaffRequest) -> dict[str, Any] | str:
-    """Parse the verb, its cases and its values; or return a message about what is missing."""
+    """Return the submitted action, cases and values, or a message about what is missing."""
     verb = CASE_VERBS.get(request.POST.get("verb", ""))
     shown = request.POST.getlist("case")[:MAX_CASES_PER_BULK]
     cases = [case for value in shown if (case := _case_from_form(value))]
@@ -89,9 +90,9 @@ def _job_data(request: StaffRequest) -> dict[str, Any] | str:
 
 
 def _case_from_form(value: str) -> list[int] | None:
-    """Parse “case:last inbound:assignee”, the ids that a row showed; 0 for none.
+    """Parse “case:last inbound:assignee”, the ids that the inbox showed for a case; 0 means none.
 
-    Returns None for anything else.
+    Returns None if the value has any other form.
     """
     parts = [number(part) for part in value.split(":")]
     numbers = [part for part in parts if part is not None]

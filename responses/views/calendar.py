@@ -1,4 +1,4 @@
-"""Calendar of planned and sent responses."""
+"""A calendar of planned and sent responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Day:
 
 @require_safe
 def calendar(request: StaffRequest) -> HttpResponse:
-    """Show a month of statements, and of replies with a planned time; `month` is YYYY-MM."""
+    """Show one month of posts, and of replies with a planned time; `month` is YYYY-MM."""
     today = timezone.localdate()
     first = _month(request.GET.get("month", ""), today)
     dates = list(months.Calendar().itermonthdates(first.year, first.month))
@@ -50,7 +50,7 @@ def calendar(request: StaffRequest) -> HttpResponse:
     rows = list(found[:MAX_RESPONSES])
     days = {day: Day(day, day.month == first.month) for day in dates}
     for response in rows:
-        at: Any = response.at  # type: ignore[attr-defined] # of the query above
+        at: Any = response.at  # type: ignore[attr-defined] # set by the query above
         days[timezone.localtime(at).date()].responses.append(response)
     cells = list(days.values())
     shown = {

@@ -28,7 +28,7 @@ from scrm.web.params import number
 
 PAGE = 50
 OFFERED = 10
-"""Maximum number of recent statements that a campaign's page offers to add."""
+"""Maximum number of recent posts that the page of a campaign offers to add."""
 
 
 @require_safe
@@ -43,7 +43,7 @@ def campaigns(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def campaign(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show a campaign's statements, and its results by channel and by person."""
+    """Show the posts of a campaign, and its results by channel and by person."""
     found = _to_see(request, pk)
     results, user = Results(found, request.user), request.user
     statements = with_facts(results.statements).order_by("-created_at", "-pk")
@@ -62,7 +62,7 @@ def campaign(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def rows(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the rows behind one figure of a campaign, newest first."""
+    """Show the rows that one figure of a campaign counts, newest first."""
     found, asked = _to_see(request, pk), _asked(request)
     wanted = Results(found, request.user).rows(asked)
     last = number(request.GET.get("before", ""))
@@ -84,7 +84,7 @@ def rows(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: StaffRequest) -> HttpResponse:
-    """Start a campaign. Only for leads: its topic brings new work into an inbox."""
+    """Start a campaign. Only team leads may do so, because its topic brings cases into an inbox."""
     mine = departments_to_campaign_for(request.user)
     if not mine:
         raise PermissionDenied
@@ -101,7 +101,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
-    """Close or reopen a campaign, as the pressed button says."""
+    """Close or reopen a campaign, depending on the button that was pressed."""
     found = _to_edit(request, pk)
     if "open" in request.POST:
         found.open_again()
@@ -114,7 +114,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def count_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Set the campaign of a statement; an empty choice removes it from its campaign."""
+    """Set the campaign of a post; an empty choice removes the post from its campaign."""
     statement = response_to_see(request, pk)
     if not may_deal_with(statement, request.user):
         raise PermissionDenied
@@ -158,7 +158,7 @@ def _save(request: StaffRequest, form: CampaignForm, message: str) -> HttpRespon
 
 
 def _offered(request: StaffRequest, campaign: Campaign) -> list[Response]:
-    """The latest statements without a campaign that the user may add to this one."""
+    """The latest posts without a campaign that the user may add to this campaign."""
     if campaign.closed_at:
         return []
     free = Response.objects.visible_to(request.user).filter(audience="many", campaign_link=None)
@@ -179,7 +179,7 @@ def _asked(request: StaffRequest) -> Asked:
 
 
 def _filter_labels(asked: Asked) -> list[str]:
-    """Labels of the active filters of the rows."""
+    """The labels of the filters that are set."""
     people: list[tuple[Any, int | None]] = [
         (Account, asked.account), (Contact, asked.contact), (Profile, asked.profile),
     ]  # fmt: skip
@@ -189,7 +189,7 @@ def _filter_labels(asked: Asked) -> list[str]:
 
 
 def _rows_context(request: StaffRequest, kind: str, page: list[Any]) -> dict[str, Any]:
-    """Template context that shows rows of this kind."""
+    """The template context for the rows of this kind."""
     if kind == "mentions":
         return {"items": as_shown(page, user=request.user)}
     if kind == "answers":

@@ -55,7 +55,7 @@ Act = Callable[[], Response | None]
 
 @require_safe
 def composer(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the form of one tab, as a partial or as a page."""
+    """Show the form of one tab of the composer, as a part of a page or as a whole page."""
     case = case_to_see(request, pk)
     requested = request.GET.get("tab", "")
     tab = requested if requested in TABS else _tab_of_latest_draft(case, request.user)
@@ -102,9 +102,9 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def note(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add a note for colleagues, and notify the colleagues whom it mentions by name.
+    """Add a note for colleagues, and notify the colleagues whose @names are in the note.
 
-    A reply that cannot be sent from here may become a note: then the reply's draft is deleted.
+    A reply that cannot be sent from here can be saved as a note instead; its draft is deleted.
     """
     case = get_object_or_404(Case.objects.workable_by(request.user), pk=pk)
     form = NoteForm(request.POST)
@@ -125,7 +125,7 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _confirm_note(request: StaffRequest, text: str, notified: list[User]) -> None:
-    """Confirm the note and name who was notified; warn if an @ matched no colleague."""
+    """Show a message that names who was notified, and warn if an @name matches no colleague."""
     if notified:
         names = ", ".join(str(user) for user in notified)
         messages.success(request, _("Note saved. Notified: %s.") % names)
@@ -151,7 +151,7 @@ def nothing(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the responses of a case, and the state of each delivery."""
+    """Show the responses to a case, and the state of each delivery."""
     case = case_to_see(request, pk)
     responses = Response.objects.visible_to(request.user).filter(case=case)
     if request.htmx:
@@ -175,9 +175,9 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
 
 @transaction.atomic
 def _publish(request: StaffRequest, form: StatementForm, case: Case) -> Response:
-    """Publish a post, if its author has seen the newest message of the case."""
+    """Publish a post, unless a message of the case arrived that its author has not seen."""
     words = form.words(visibility="public")
-    # A second click of a form that was sent must return its response, not raise Stale.
+    # If the form was submitted before, its response is returned; Stale must not be raised.
     if not Response.objects.filter(uuid=words.form).exists():
         case.check_seen(words.seen)
     return compose.state_publicly(
@@ -192,13 +192,13 @@ def _publish(request: StaffRequest, form: StatementForm, case: Case) -> Response
 
 
 def _tab_of_latest_draft(case: Case, user: User) -> str:
-    """The tab of the user's latest draft; "reply" if there is none."""
+    """The composer tab of the user's latest draft; "reply" if there is no draft."""
     mine = case.drafts.filter(author=user).exclude(text="").order_by("-updated_at").first()
     return mine.kind if mine and mine.kind in TABS else "reply"
 
 
 def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
-    """The form of a tab, with the user's own draft, or with a colleague's draft (`from`)."""
+    """The form of a tab, filled with the user's own draft or with a colleague's draft (`from`)."""
     form = _blank(request, case, tab)
     draft = _draft(request, case, tab)
     if draft and draft.text:
@@ -227,7 +227,7 @@ def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
 
 
 def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
-    """Run `act`, which stores the response, or show the form again with input and errors."""
+    """Call `act`, which stores the response; if it fails, show the form again with its errors."""
     if not form.is_valid():
         return _composer(request, case, tab, form, status=422)
     try:
@@ -237,7 +237,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         return _composer(request, case, tab, form, status=422)
     except Stale as stale:
         return _look_again(request, case, tab, form, stale)
-    # Only now: a text that was refused must stay a draft.
+    # The draft is deleted only now, because a text that was refused must stay a draft.
     gone = forget(request, kind=tab, case=case)
     if response:
         tell(request, response)
@@ -257,7 +257,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
 
 
 def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
-    """“Send and done”: close the case at once, unless the customer wrote again meanwhile."""
+    """Close the case after “Send and done”, unless the customer wrote again meanwhile."""
     case.refresh_from_db()
     try:
         case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
@@ -268,7 +268,7 @@ def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
 def _look_again(
     request: StaffRequest, case: Case, tab: str, form: Composing, stale: Stale
 ) -> HttpResponse:
-    """Show the new messages next to the input; the next submission counts them as seen."""
+    """Show the new messages above the user's input; at the next submission they count as seen."""
     case.refresh_from_db()
     seen = form.cleaned_data["seen"] or 0
     news = Interaction.objects.readable_by(request.user).filter(
@@ -301,7 +301,7 @@ def _composer(
 
 
 def _stored_files(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
-    """Stored files of the form that is shown again, or of the draft."""
+    """The stored files of the form that is shown again, or of the draft."""
     if form.is_bound:
         return upload_field.keep(request, request.user)
     draft = _draft(request, case, tab) if tab == "reply" else None
@@ -331,11 +331,11 @@ def tell(request: StaffRequest, response: Response) -> None:
 
 
 def _manual_account(case: Case) -> Account:
-    """Return the account for manually logged responses; create it when first needed."""
+    """Return the account for replies that users record by hand; it is created at the first use."""
     account = Account.objects.active().filter(kind="manual").first()
     if account:
         return account
-    # Two users may need the account for the first time at once.
+    # Two users may create the account at the same time.
     return Account.objects.get_or_create(
         network="offline",
         self_key="",

@@ -1,4 +1,4 @@
-"""Correct or take down a posted statement."""
+"""Pages on which a user corrects or takes down a published post."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scrm.web.params import number
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
-    """Correct the text of a statement's posts, under the same rules as any statement."""
+    """Correct the text of a published post; the correction must pass the same rules as a post."""
     statement = _statement(request, pk)
     form = _form(statement, request.POST or None)
     if undone := _undone(request, statement):
@@ -63,7 +63,7 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _undone(request: StaffRequest, statement: Response) -> Response | None:
-    """The user's own cancelled correction that the URL names, to edit it again."""
+    """The user's own cancelled correction that the URL names, so that they can continue with it."""
     again = number(request.GET.get("again", "")) or 0
     mine = statement.corrections.filter(author=request.user, state=State.CANCELLED)
     return mine.filter(pk=again).first()
@@ -78,7 +78,7 @@ def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
 
 
 def _statement(request: StaffRequest, pk: int) -> Response:
-    """Look up a statement; 403 if the user may not speak for its department."""
+    """Look up a post; 403 if the user may not speak in the name of its department."""
     found = response_to_see(request, pk)
     if not found.is_macro or found.corrects_in_place:
         raise Http404

@@ -57,7 +57,7 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def send_again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Send again: a new delivery replaces this one, which the user has checked."""
+    """Send a text again: a new delivery replaces this delivery, which the user has checked."""
     delivery = delivery_to_act_on(request, pk)
     if request.method != "POST":
         may_change = bool(changeable([delivery.response], request.user))

@@ -1,4 +1,4 @@
-"""The page “Delivery problems”: deliveries that need a user, and the pause of sending."""
+"""The page “Delivery problems”: deliveries about which a user must decide, and the pause."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def render_delivery_problems(
     error: str = "",
     **forms: Form,
 ) -> HttpResponse:
-    """Show the deliveries that need a user.
+    """Show the deliveries about which a user must decide.
 
-    form, at: the user's input for one delivery, and the id of that delivery. forms: input for
-    the forms of the whole page, by their names in the template.
+    form, at: the user's input for one delivery, and the id of that delivery. forms: the user's
+    input for the other forms of the page, by their names in the template.
     """
     found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
     found = found.select_related(
@@ -57,7 +57,7 @@ def render_delivery_problems(
 
 
 def _control(request: StaffRequest) -> dict[str, Any]:
-    """Template context of the pause, the troubles, and the deliveries held back by a budget."""
+    """Template context for the pause, accounts in trouble, and deliveries beyond sending limits."""
     hold = Pause.objects.restored().first()
     line = throttle.waiting().visible_to(request.user)
     return {
@@ -75,7 +75,7 @@ def _control(request: StaffRequest) -> dict[str, Any]:
 
 
 def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
-    """Template context of a restored database: deliveries to release and deliveries in doubt."""
+    """Template context for a restored database: deliveries that wait, and those in doubt."""
     waiting = restored_database.waiting().visible_to(request.user)
     rows = waiting.order_by("send_after", "pk").select_related(
         "response__case__profile", "response__issue", "response__author", "account", "profile"

@@ -29,11 +29,11 @@ MAX_VERSIONS = 20
 
 @require_POST
 def keep(request: StaffRequest, pk: int) -> HttpResponse:
-    """Save the draft while its author types, and return the findings of the business rules."""
+    """Save the draft while its author types, and return what the business rules found."""
     case = case_to_work_on(request, pk)
     requested = request.POST.get("draft_kind", "reply")
     kind = requested if requested in KINDS else "reply"
-    # First: a save that arrives after sending must not bring the draft back.
+    # This is checked first: a save that arrives after sending must not create the draft again.
     if _was_sent(request):
         return HttpResponse(status=204)
     draft, kept = _keep(request, kind, case=case)
@@ -49,9 +49,9 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
-    """Save the draft of a statement on an issue; also return a preview of each place."""
+    """Save the draft of a post about an issue; the answer includes a preview of each place."""
     issue = get_object_or_404(Issue, pk=pk)
-    # First: a save that arrives after sending must not bring the draft back.
+    # This is checked first: a save that arrives after sending must not create the draft again.
     if _was_sent(request):
         return HttpResponse(status=204)
     draft, kept = _keep(request, "statement", issue=issue)
@@ -75,7 +75,7 @@ def _excess(response: Response, account: Account) -> tuple[Account, int, int] | 
 
 
 def _was_sent(request: StaffRequest) -> bool:
-    """Whether a response was stored for this form, and not cancelled."""
+    """Whether a response was stored for this form and is not cancelled."""
     try:
         form = UUID(request.POST.get("form", ""))
     except ValueError:
@@ -100,7 +100,7 @@ def _keep(
 def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case
 ) -> tuple[Response, list[Account]]:
-    """The unsaved response and its accounts, for the rules to judge."""
+    """An unsaved response and its accounts, to which the rules can be applied."""
     if kind == "reply":
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))
@@ -133,7 +133,7 @@ def _findings_for_statement(
 
 
 def _typed_facts(request: StaffRequest) -> dict[str, Any]:
-    """Values of the fields that every composer form has, as far as they are valid."""
+    """Values of those fields that every composer form has, if they are valid."""
     versions = {name.removeprefix("version_"): words for name, words in _versions(request).items()}
     try:
         moment = parse_datetime(_typed(request, "send_at"))
@@ -148,7 +148,7 @@ def _typed_facts(request: StaffRequest) -> dict[str, Any]:
 
 
 def _versions(request: StaffRequest) -> dict[str, str]:
-    """Different texts for single accounts: field name → text."""
+    """The different texts for single accounts: name of the form field → text."""
     named = [name for name in request.POST if name.startswith("version_")][:MAX_VERSIONS]
     return {name: words for name in named if (words := _typed(request, name, LONGEST))}
 
@@ -174,14 +174,14 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
-    """Value of a field, shortened so that it can be stored: a draft is never refused."""
+    """The value of a field, cut to the stored length, so that a draft is always saved."""
     return storable(request.POST.get(name, ""))[:most]
 
 
 def forget(
     request: StaffRequest, *, kind: str, case: Case | None = None, issue: Issue | None = None
 ) -> str:
-    """Delete a draft that was sent or discarded → JSON that tells the browser to drop its copy."""
+    """Delete a draft that was sent or discarded; the JSON tells the browser to delete its copy."""
     Draft.objects.filter(case=case, issue=issue, kind=kind, author=request.user).delete()
     place = f"case-{case.pk}-{kind}" if case else f"issue-{issue.pk if issue else 0}-{kind}"
     return json.dumps({"place": place})

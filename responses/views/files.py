@@ -1,4 +1,4 @@
-"""Remove a file from an unsent response, from any page that shows it."""
+"""Remove a file from an unsent response; every page that shows the response can do so."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _redirect_back(request: StaffRequest, response: Response) -> HttpResponse:
-    """Return to the page on which the file was removed."""
+    """Redirect to the page on which the user removed the file."""
     if request.htmx:
         answer = render(request, "_messages.html", {"oob": True})
         return trigger_client_event(answer, "case-changed", {"id": response.case_id})

@@ -44,7 +44,7 @@ PAGE = 50
 
 @require_safe
 def history(request: StaffRequest) -> HttpResponse:
-    """List responses, newest first; the URL holds the filters."""
+    """List responses, newest first; the filters are in the URL."""
     form = HistoryForm(request.GET, user=request.user)
     found = before(form.found, request.GET.get("before", ""))
     rows = list(with_facts(found)[: PAGE + 1])
@@ -65,12 +65,12 @@ def history(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def export(request: StaffRequest) -> HttpResponseBase:
-    """Export all responses that match the URL's filters, streamed a few hundred at a time."""
+    """Export all responses that match the URL's filters; a few hundred are streamed at a time."""
     form = HistoryForm(request.GET, user=request.user)
     if not form.is_valid():
         messages.error(request, _("A filter is invalid. Nothing was exported."))
         return redirect(f"{reverse('responses:history')}?{query_of(request.GET)}")
-    # Errors come first: they cannot be shown once the stream has begun.
+    # Errors are checked first, because they cannot be shown once the stream has begun.
     rows = lines(form.found, request.user, timezone.get_current_timezone())
     answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
     name = f"responses-{timezone.localdate():%Y-%m-%d}.csv"
@@ -103,14 +103,14 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def response(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show one response with its cause, deliveries, history and feedback."""
+    """Show a response with the messages that led to it, its deliveries, history and feedback."""
     found = response_to_see(request, pk)
     return _response(request, found)
 
 
 @require_POST
 def judge(request: StaffRequest, pk: int) -> HttpResponse:
-    """Judge the outcome of an answer."""
+    """Set the outcome of an answer."""
     visible = Feedback.objects.filter(response__in=Response.objects.visible_to(request.user))
     feedback = get_object_or_404(visible.select_related("response__case"), pk=pk)
     if not may_deal_with(feedback.response, request.user):
@@ -118,7 +118,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
     form = JudgeForm(request.POST, instance=feedback)
     if not form.is_valid():
         return _response(request, response_to_see(request, feedback.response_id), status=422)
-    # The database refuses an outcome without the user who judged it.
+    # The database refuses an outcome without the user who set it.
     form.instance.judged_by = request.user if form.cleaned_data["outcome"] else None
     form.save()
     if request.htmx:
@@ -128,7 +128,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _judged_row(request: StaffRequest, feedback: Feedback) -> HttpResponse:
-    """Return the updated row, and an event that makes the totals on the page reload."""
+    """Return the updated row, with an event that makes the page reload its totals."""
     (echo,) = echoes(Feedback.objects.filter(pk=feedback.pk), request.user)
     shown = {
         "echo": echo,
@@ -166,7 +166,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
 
 
 def _campaign(found: Response, request: StaffRequest) -> Campaign | None:
-    """The campaign of a statement, if the user may see it."""
+    """The campaign of a post, if the user may see the campaign."""
     visible = Campaign.objects.visible_to(request.user)
     return visible.filter(links__statement=found).first()
 

@@ -1,4 +1,4 @@
-"""Responses on an issue: the statements and replies, their answers, and a new statement."""
+"""Responses about an issue: its posts and replies, their answers, and the form for a new post."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FEW = 20
 
 @require_safe
 def said(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the responses on an issue and their answers, as a part of the issue's page."""
+    """Show the responses about an issue and their answers, as a part of the issue's page."""
     issue = get_object_or_404(Issue, pk=pk)
     user = request.user
     all_responses = Response.objects.about(issue)
@@ -61,7 +61,7 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def statement(request: StaffRequest, pk: int) -> HttpResponse:
-    """Write a statement about an issue, in the name of one of the user's departments."""
+    """Write a post about an issue, in the name of one of the user's departments."""
     issue = get_object_or_404(Issue, pk=pk)
     departments = departments_to_speak_for(request.user)
     if not departments:
@@ -128,7 +128,10 @@ def _form(
 def _form_with_draft(
     request: StaffRequest, issue: Issue, departments: list[Department]
 ) -> StatementForm:
-    """The form, with the author's draft if there is one; `corrects` names an earlier statement."""
+    """The form, filled with the author's draft if there is one.
+
+    `corrects` in the URL names an earlier post that the new post corrects.
+    """
     mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
     draft = mine.exclude(text="").first()
     fields = draft.fields if draft else {}
@@ -141,7 +144,7 @@ def _form_with_draft(
 
 
 def _leave_form(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
-    """Redirect to the issue; the browser drops its copy of the draft."""
+    """Redirect to the issue; the browser deletes its copy of the draft."""
     if not request.htmx:
         return redirect(issue)
     answer = HttpResponseClientRedirect(issue.get_absolute_url())

@@ -1,4 +1,4 @@
-"""Look up rows by the user's rights: 404 if they may not read a row, 403 if they may not act."""
+"""Load rows for a user: 404 if the user may not read a row, 403 if the user may not change it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def case_to_work_on(request: StaffRequest, pk: int) -> Case:
 
 
 def departments_to_speak_for(user: User) -> list[Department]:
-    """Departments in whose name a user may address the public."""
+    """The departments in whose name a user may publish texts."""
     return list(Department.objects.worked_by(user))
 
 
@@ -48,7 +48,7 @@ def may_speak_for(department: Department, user: User) -> bool:
 
 
 def chosen(departments: list[Department], asked: Mapping[str, Any]) -> Department:
-    """The department that the page names, else the first one."""
+    """The department that the request names, else the first department."""
     named = asked.get("department", "")
     return next((row for row in departments if str(row.pk) == named), departments[0])
 
@@ -75,7 +75,8 @@ def changeable(responses: Collection[Response], user: User) -> set[int]:
 def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
     """Template context: ids of the public replies to people who wrote privately in the case.
 
-    `wrote_privately_since` has those where they did so after the reply was written.
+    `wrote_privately_since` has the ids of those replies that were written before the private
+    message.
     """
     since = wrote_privately([response for response in responses if is_unsent(response)])
     return {
@@ -85,15 +86,16 @@ def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
 
 
 def may_deal_with(response: Response, user: User) -> bool:
-    """Whether the user may act on a response's deliveries and feedback.
+    """Whether the user may act on the deliveries and the feedback of a response.
 
-    These are users who may work on its case, leads of its department, supervisors and admins.
+    This is true for users who may work on the response's case, team leads of its department,
+    supervisors and admins.
     """
     return response.pk in dealt_with_by([response], user)
 
 
 def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
-    """Ids of the responses that `user` may deal with: two queries, however many there are."""
+    """Ids of the responses whose deliveries `user` may act on, with two queries in total."""
     if user.sees_everything:
         return {response.pk for response in responses}
     led = set(Department.objects.led_by(user).values_list("pk", flat=True))
@@ -104,9 +106,9 @@ def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
 
 
 def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
-    """Template context of the answers to these responses: their tally, and the newest ones.
+    """Template context for the answers to these responses: their numbers, and the newest answers.
 
-    With `outcome` in the URL, only the answers with that outcome.
+    If `outcome` is in the URL, only answers with that outcome are included.
     """
     user, outcome = request.user, request.GET.get("outcome", "")
     found = Feedback.objects.filter(response__in=keys)
@@ -126,7 +128,7 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
 
 
 def oldest(rows: QuerySet[M]) -> tuple[list[M], int]:
-    """The first rows that fit on a page, and the number of further ones."""
+    """The first rows that fit on a page, and the number of rows that are left out."""
     shown = list(rows[:MAX_ROWS])
     return shown, rows.count() - len(shown) if len(shown) == MAX_ROWS else 0
 

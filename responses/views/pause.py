@@ -19,7 +19,7 @@ from responses.views.delivery_problems import render_delivery_problems
 @supervisor_only
 @require_POST
 def pause(request: StaffRequest) -> HttpResponse:
-    """Pause or resume sending, as the pressed button says."""
+    """Pause or resume sending, depending on the button that was pressed."""
     if request.POST.get("to") == "active":
         if Pause.objects.all().end(by=request.user):
             messages.success(
@@ -38,7 +38,7 @@ def pause(request: StaffRequest) -> HttpResponse:
 @supervisor_only
 @require_POST
 def release(request: StaffRequest) -> HttpResponse:
-    """Release a restored database, so that it sends again."""
+    """Allow sending from a restored database."""
     form = ReleaseForm(request.POST)
     if not form.is_valid():
         return render_delivery_problems(request, status=422, release_form=form)

@@ -17,13 +17,13 @@ from responses.record_check.checks import CHECKS
 from routing.models import Case
 
 MAX_GAPS = 200
-"""Maximum number of open gaps on the page: more mean that a whole table was lost."""
+"""Maximum number of open gaps on the page; more gaps mean that a whole table was lost."""
 MAX_CLOSED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
-    """A gap with the name of its check and its existing neighbouring rows."""
+    """A gap with the name of its check and those neighbouring rows that exist."""
 
     gap: Gap
     name: str | Promise
@@ -35,7 +35,7 @@ class GapRow:
 @supervisor_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_check(request: StaffRequest) -> HttpResponse:
-    """Show the gaps and the checks of the record; POST starts a check now."""
+    """Show the gaps and the checks of the record; a POST request starts a check."""
     if request.method == "POST":
         RecordCheck.objects.ask(by=request.user)
         messages.success(request, _("The check has started. Reload this page in a moment."))
@@ -58,7 +58,7 @@ def record_check(request: StaffRequest) -> HttpResponse:
 
 
 def _gap_rows(gaps: Sequence[Gap]) -> list[GapRow]:
-    """Load the neighbours of gaps: three queries, however many gaps there are."""
+    """Load the neighbouring rows of gaps with three queries, however many gaps there are."""
     keys = {
         name: {gap.there[name] for gap in gaps if name in gap.there}
         for name in ("response", "case", "profile")

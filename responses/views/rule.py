@@ -48,7 +48,7 @@ def _edit(request: StaffRequest, rule: ResponseRule) -> HttpResponse:
         return _page(request, RuleForm(instance=rule), rows, examples)
     conditions, rows = rows_from_post(request.POST, SCHEMA)
     valid_conditions = _is_valid(conditions, rows)
-    # The form validates the model, whose clean() raises on invalid conditions.
+    # The form calls clean() of the model, which raises an error if a condition is invalid.
     rule.conditions = conditions if valid_conditions else {"all": []}
     form = RuleForm(request.POST, instance=rule)
     examples = ExampleForms(request.POST, prefix="example")
@@ -70,7 +70,7 @@ def _is_valid(conditions: object, rows: Rows) -> bool:
 
 
 def _passes_examples(rule: ResponseRule, examples: Any) -> bool:
-    """Check all examples and set them on the rule. Returns whether all have the right result."""
+    """Store the examples in the rule; return whether the rule gives the right result for all."""
     pure = rule.pure()
     for form in examples.forms:
         if form.example and (why := failed(pure, form.example)):

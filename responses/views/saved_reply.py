@@ -33,7 +33,7 @@ def new(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def saved_reply(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit a saved reply: for its owner, its department's leads, supervisors and admins."""
+    """Edit a saved reply; allowed for its owner, its department's leads, supervisors and admins."""
     row = get_object_or_404(SavedReply.objects.select_related("department"), pk=pk)
     if not _may_change(row, request.user):
         raise PermissionDenied
