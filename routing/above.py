@@ -1,4 +1,4 @@
-"""Functions that routing calls and that responses provides; `scrm/wiring.py` sets them."""
+"""Functions that `routing` calls and `responses` implements; `scrm/wiring.py` assigns them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ posts_about: Callable[[Case], list[QuerySet[Any]]]
 """Querysets of interactions: our posts about the case or about its issue."""
 
 bounced: Callable[[], Exists]
-"""Condition on an interaction: its delivery bounced."""
+"""Returns a query condition that is true for an interaction whose delivery bounced."""
 
 response_marks: Callable[[Collection[int], User], list[QuerySet[Any, Any]]]
-"""Rows (mark, case id, "") for these cases: "held" if a response is held, "draft" if the user
-has one."""
+"""Rows (mark, case id, "") for these cases. The mark is "held" if a response to the case is held,
+and "draft" if the user has a draft for the case."""
 
 last_posts: Callable[[Collection[int]], dict[int, datetime]]
-"""Issue id → release time of its latest post; without the issues that have none."""
+"""Issue id → time when its latest post was released. Issues without a post are left out."""

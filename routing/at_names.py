@@ -14,8 +14,8 @@ from scrm.text.fold import fold
 def mentioned(text: str, case: Case) -> list[User]:
     """Return the users who may see the case and whose name follows an @ in the text.
 
-    A name is the full name, the local part of the e-mail address, or the first name. A first
-    name counts only if just one of these users has it.
+    A name can be the full name, the local part of the e-mail address, or the first name. A first
+    name is recognised only if exactly one of the users who may see the case has that first name.
     """
     folded = fold(text)
     if "@" not in folded:

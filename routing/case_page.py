@@ -1,4 +1,4 @@
-"""Data of the case page: the timeline, the reason for the department, and the other party.
+"""Data of the case page: the timeline, the reason for the department, and the party.
 
 A party is a contact with all linked profiles, or a single profile that is linked to no contact.
 """
@@ -33,9 +33,9 @@ _NOT_SHOWN = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
 class Entry:
     """One line of the timeline: an interaction or an event.
 
-    title, text: of the interaction, as safe HTML with highlighted topic hits. also: further
-    events by the same user within `_FOLD_WITHIN` of the first. readable: whether the user may
-    read the interaction.
+    title, text: title and text of the interaction, as safe HTML in which the words that matched
+    a topic are highlighted. also: further events that the same user caused within `_FOLD_WITHIN`
+    of the first event. readable: whether the user may read the interaction.
     """
 
     at: datetime
@@ -49,13 +49,16 @@ class Entry:
 
     @property
     def colour(self) -> int:
-        """Colour number of the avatar, 0 to 7; a profile has the same one everywhere."""
+        """Colour number of the avatar, 0 to 7; a profile has the same colour on every page."""
         return (self.interaction.profile_id or 0) % 8 if self.interaction else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Entries, oldest first. older: number of older messages that are not shown."""
+    """The timeline of a case.
+
+    entries: sorted by time, the oldest first. older: number of older messages that are not shown.
+    """
 
     entries: list[Entry]
     older: int
@@ -63,10 +66,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why the case is in its department.
+    """The reason why the case is in its department.
 
-    event: the routing event. why_not: name of each other rule and why it did not apply.
-    topics: the topic revisions that matched the routed interaction.
+    event: the case event of kind `ROUTED`. why_not: for each other rule, its name and the reason
+    why it did not apply. topics: the topic revisions that matched the routed interaction.
     """
 
     event: CaseEvent
@@ -77,8 +80,8 @@ class Why:
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Return the interactions and the events of a case, oldest first.
 
-    Only the newest `MAX_MESSAGES` interactions, unless `everything`. Users from outside a
-    restricted department see only their own notes.
+    Without `everything`, only the newest `MAX_MESSAGES` interactions are returned. If the
+    department is restricted, users who are not members of it see only the notes that they wrote.
     """
     messages = (
         interactions_of(case)
@@ -95,7 +98,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     # A note of a restricted department may quote text that the user may not read.
     if case.department.is_restricted and not _works_there(case, user):
         events = events.exclude(~Q(by=user), kind=Kind.NOTED)
-    # Events from before the oldest message on the page belong to messages that are not shown.
+    # Leave out events older than the oldest message shown: they belong to messages not shown.
     since = min((entry.at for entry in entries), default=None) if older else None
     entries += [
         Entry(at=event.at, event=event) for event in events if since is None or event.at >= since
@@ -104,7 +107,10 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
 
 
 def _folded(entries: list[Entry]) -> list[Entry]:
-    """Fold consecutive events of one user within `_FOLD_WITHIN` into one line."""
+    """Combine consecutive events of the same user into one line of the timeline.
+
+    Two events are combined if less than `_FOLD_WITHIN` lies between them.
+    """
     lines: list[Entry] = []
     for entry in entries:
         last = lines[-1] if lines else None
@@ -117,7 +123,10 @@ def _folded(entries: list[Entry]) -> list[Entry]:
 
 
 def _may_fold(one: Entry, other: Entry) -> bool:
-    """Whether both are events of one user in quick succession; a note keeps its own line."""
+    """Whether both entries are events of the same user, less than `_FOLD_WITHIN` apart.
+
+    False if one of the events is a note: each note has a line of its own.
+    """
     first, second = one.event, other.event
     if first is None or second is None or Kind.NOTED in {first.kind, second.kind}:
         return False
@@ -127,7 +136,8 @@ def _may_fold(one: Entry, other: Entry) -> bool:
 def interactions_of(case: Case) -> InteractionQuerySet:
     """Interactions of the case's conversations, and our posts about the case or its issue.
 
-    If a conversation belongs to another case now, only interactions recorded before that.
+    Of a conversation that has moved to another case, only the interactions that were recorded
+    before the move are included.
     """
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
@@ -139,7 +149,7 @@ def interactions_of(case: Case) -> InteractionQuerySet:
         ),
         *above.posts_about(case),
     ]
-    # UNION, not OR: with OR, PostgreSQL would start from every interaction ever recorded.
+    # Use UNION instead of OR: with OR, PostgreSQL would read every interaction ever recorded.
     own = Interaction.objects.filter(conversation__in=here).values("pk")
     return Interaction.objects.filter(pk__in=own.union(*(part.values("pk") for part in parts)))
 
@@ -165,7 +175,7 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
 def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
     """Ids of the interactions that the user may read.
 
-    Runs a query only if there are restricted conversations; usually there are none.
+    The database is queried only if a conversation of these interactions is restricted.
     """
     keys = {message.pk for message in interactions}
     closed = [message.pk for message in interactions if message.conversation.restricted_to_id]
@@ -186,8 +196,8 @@ def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match
 def why(case: Case, user: User) -> Why | None:
     """Return why the case is in its department and not in another one.
 
-    None if the rules never routed it, or if the reasons would quote text that the user may
-    not read.
+    Returns None if the case was never routed by the rules, or if the reasons would quote text
+    that the user may not read.
     """
     routed = case.events.filter(kind=Kind.ROUTED).select_related(
         "revision__rule", "interaction__conversation"
@@ -200,7 +210,10 @@ def why(case: Case, user: User) -> Why | None:
 
 
 def _topics_of(event: CaseEvent) -> list[TopicRevision]:
-    """The topics stored in a routing event; if it has no facts, the topics that matched."""
+    """The topic revisions that a routing event stores in its facts.
+
+    If the event has no facts, the revisions that matched its interaction are returned.
+    """
     revisions = TopicRevision.objects.select_related("topic").order_by("topic__name")
     if event.facts:
         stored = [topic["revision"] for topic in event.facts["topics"]]
@@ -226,7 +239,7 @@ def public_thread(case: Case, user: User) -> list[Interaction]:
 
 
 def party(case: Case) -> QuerySet[Profile]:
-    """All profiles of the case's contact; the case's own profile if it has no contact."""
+    """All profiles of the case's contact, or only the case's profile if it has no contact."""
     contact = case.profile.contact
     if contact is None:
         return Profile.objects.filter(pk=case.profile_id)
@@ -234,7 +247,10 @@ def party(case: Case) -> QuerySet[Profile]:
 
 
 def other_cases(case: Case, user: User) -> list[Case]:
-    """The newest ten other cases of the same party, each annotated with `open_to_user`."""
+    """The ten newest other cases of the same party.
+
+    Each has an attribute `open_to_user`: whether the user may see the case.
+    """
     others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
     rows = list(others.select_related("department").order_by("-opened_at")[:10])
     visible = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])

@@ -1,6 +1,7 @@
-"""The table of verbs on a case: the case page, bulk actions, keys and the palette use it.
+"""All actions on a case; used by the case page, bulk actions, keys and the command palette.
 
-To add a verb, add an entry to `CASE_VERBS` and a method to `Case`. Keys are defined here only.
+To add an action, add an entry to `CASE_VERBS` and a method to `Case`. The keys of actions are
+defined in this table only.
 """
 
 from __future__ import annotations
@@ -23,20 +24,21 @@ Text = str | Promise
 
 
 class Place(StrEnum):
-    """Where the case page shows a verb."""
+    """The place on the case page where the button of an action is shown."""
 
     HEAD = "head"
     MENU = "menu"
-    END = "end"  # after the menu
+    END = "end"  # the end of the row of buttons, after the menu
     ASSIGNEE = "assignee"
     COMPOSER = "composer"  # a tab of the composer, with its own form
 
 
 @dataclass(frozen=True, slots=True)
 class VerbInput:
-    """A user's input for a verb on one case. entered: the cleaned values of the verb's form.
+    """A user's input for an action on one case.
 
-    last_inbound, assignee: ids that the user's page showed; None if it showed none.
+    entered: the cleaned values of the action's form. last_inbound, assignee: ids of the last
+    inbound message and of the assignee that the user's page showed; None if it showed none.
     """
 
     by: User
@@ -47,12 +49,13 @@ class VerbInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulk:
-    """How a verb runs on several selected cases.
+    """How an action runs on several selected cases.
 
-    `routing.undo.snapshot` must contain every value that the verb changes: it is compared to find
-    out whether a case was changed. message: with %s for the number of cases. form: the fields in
-    the bulk bar. values: constant values for the verb's own form. on_bar: shown as a button on
-    the bar, not in its menu; only for verbs without fields.
+    `routing.undo.snapshot` must contain every value that the action changes, because snapshots
+    are compared to find out which cases were changed. message: the confirmation, with %s for the
+    number of cases. form: the fields in the bulk bar. values: constant values for the form that
+    the action has for one case. on_bar: whether the bar shows a button instead of an entry in the
+    bar's menu; possible only for actions without fields.
     """
 
     label: Text
@@ -64,13 +67,15 @@ class Bulk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerb:
-    """One verb on a case, for example “Snooze”.
+    """One action on a case, for example “Snooze”.
 
-    name: also the name of its URL. label: text in the list of keys and in the palette. run: runs
-    it; raises Stale if the case changed since the page was shown. message: confirmation for the
-    changed case. form: the input that it needs. button: text on the case page, if not `label`.
-    applies: whether the page offers it to this user now. finishes: the next case of the list
-    opens. bulk: None if it runs on one case only. path: the end of its URL, if not `name`.
+    name: the name of the action and of its URL pattern. label: text in the list of keys and in the
+    command palette. run: the function that runs the action; it raises Stale if the case changed
+    since the page was shown. message: returns the confirmation for the changed case. form: the
+    input that the action needs. button: returns the text of the button, if it is not `label`.
+    applies: whether the page offers the action to this user now. finishes: whether the next case
+    of the list opens afterwards. bulk: None if the action runs on one case only. path: the last
+    part of the URL, if it is not `name`.
     """
 
     name: str
@@ -95,7 +100,7 @@ class CaseVerb:
 
     @property
     def asks(self) -> bool:
-        """Whether its form has fields to fill in; otherwise it is a single button."""
+        """Whether the form has visible fields; without them the page shows a single button."""
         return any(not field.widget.is_hidden for field in self.form.base_fields.values())
 
     def form_for(self, case: Case, data: Mapping[str, Any] | None = None) -> forms.CaseVerbForm:

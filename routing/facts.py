@@ -1,7 +1,7 @@
-"""Build the facts that routing rules are evaluated on, and store them with the event. Pure.
+"""Build the facts that routing rules are evaluated on, and convert them for the case event.
 
-Mentions, offline contacts and trials of the rules all use `facts`, so that the same message
-always gets the same facts.
+Mentions, offline contacts and tests of the rules on a case all use `facts`, so that the same
+message always gets the same facts. The functions do not access the database.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OFFLINE = "offline"
 
 
 class Message(Protocol):
-    """An interaction: an entry for the ledger, or its row in the ledger."""
+    """An interaction: either an entry that is about to be recorded, or a row of the ledger."""
 
     @property
     def channel(self) -> str: ...
@@ -45,7 +45,10 @@ class Origin:
 
     @classmethod
     def online(cls, mention: Mention, source: Source) -> Origin:
-        """Origin of a mention. source: the decisive one of the sources that found it."""
+        """Origin of a mention.
+
+        source: of the sources that found the mention, the one that `Sighting.decisive` returns.
+        """
         return cls(
             network=mention.author_network,
             handle=mention.author_handle,
@@ -66,7 +69,8 @@ def facts(
 ) -> Facts:
     """Build the facts of one interaction.
 
-    topics: the topics that matched. contact_kind: None if the author is no contact.
+    topics: the topics that matched. contact_kind: the kind of the author's contact; None if the
+    author's profile is not linked to a contact.
     """
     return Facts(
         topics=frozenset(topic.name for topic in topics),
@@ -89,9 +93,9 @@ _STORED = [name for name, field in SCHEMA.items() if field.type not in {"text", 
 
 
 def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
-    """Return the facts as a case event stores them: ids and small values, no text.
+    """Return the facts in the form in which a case event stores them, without any text.
 
-    Facts of type text and unknown facts are left out. Each topic becomes
+    Facts of type text and unknown facts are left out. Each topic is stored as
     {"topic": id, "revision": id, "spans": [["text", start, end], …]}.
     """
     values = {name: getattr(facts, name) for name in _STORED}
@@ -104,9 +108,10 @@ def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
 
 
 def as_stored(built: Facts, stored: Mapping[str, Any], *, topics: Iterable[str]) -> Facts:
-    """Return the facts that an event stores, completed with the text facts of `built`.
+    """Return the facts that an event stores, together with the text, which no event stores.
 
-    topics: the names of the stored topics.
+    built: facts of the same message, from which the text is taken. topics: names of the topics
+    that the event stores.
     """
     values = {name: stored.get(name, getattr(Facts(), name)) for name in _STORED}
     return replace(built, topics=frozenset(topics), **values)

@@ -1,10 +1,10 @@
-"""Route recorded interactions: find or open the case of each, and record why.
+"""Route recorded interactions: find or open a case for each of them, and record the reason.
 
-Arrivals are decided one by one, in the order of `said_at`, and written in bulk: the number of
+Arrivals are decided one by one, in the order of `said_at`, but written together: the number of
 SQL statements does not depend on the number of arrivals.
 
 A party is a contact with all linked profiles, or a single profile that is linked to no contact.
-A case is living until it is done or marked as noise.
+A case is called living until it is done or marked as noise.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from routing.rules import Facts, Router, Verdict, after_inbound
 from scrm.bus.live import publish
 
 SAME_MATTER = timedelta(days=7)
-"""A party's new conversation joins their living case if its last message is newer than this."""
+"""A new conversation joins a living case whose last message is not older than this."""
 MAX_HINTS = 20
-"""Changed cases per department that a batch publishes by number.
+"""A batch publishes the numbers of at most this many changed cases per department.
 
-If there are more, it publishes 0 once, which means that any case may have changed.
+If more cases changed, 0 is published instead: it means that any case may have changed.
 """
 
 Kind = CaseEvent.Kind
 _DECIDED_BY_RULES = (Kind.ROUTED, Kind.JOINED)
-"""Events of decisions by the rules; the facts are stored with these events only."""
+"""Kinds of events that record what the rules decided; only these events store the facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Department and issue of our response, for the case that an answer to it opens."""
+    """Department and issue of a response of ours; an answer to it may open a case there."""
 
     department: int
     issue: int | None
@@ -54,9 +54,9 @@ class Arrival:
     """One recorded inbound interaction, with everything that routing uses.
 
     contact: the contact that the profile is linked to, if any. said_at: aware time of the
-    message. facts: what the rules are evaluated on. topics: the topics that matched, with their
-    places in the text. case: the case that a user chose. by: the user who logged it.
-    joins: whether it may join the living case of its party.
+    message. topics: the topics that matched, with the places of the words in the text. hint: set
+    if the message answers a response of ours. case: the case that a user chose. by: the user who
+    logged an offline contact. joins: whether it may join the living case of its party.
     """
 
     interaction: int
@@ -74,7 +74,7 @@ class Arrival:
 
 @transaction.atomic
 def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
-    """Route the arrivals → interaction id: case id. The caller must hold the ledger's lock."""
+    """Route the arrivals; return {interaction id: case id}. The caller must lock the ledger."""
     if not arrivals:
         return {}
     batch = _Batch.open(arrivals, now)
@@ -86,7 +86,7 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
 
 @dataclass
 class _Batch:
-    """The data needed to route a batch, loaded once, and the changes, written once."""
+    """Several arrivals that are routed together: their data is loaded once and written once."""
 
     now: datetime
     router: Router
@@ -138,9 +138,9 @@ class _Batch:
         )
 
     def place(self, arrival: Arrival) -> Case:
-        """Return the arrival's case: the chosen one, its conversation's, its party's or a new one.
+        """Return the case that a user chose, the case of the conversation or party, or a new case.
 
-        Call it in the order of `said_at`: a call sees the cases that earlier calls opened.
+        The caller must call it in the order of `said_at`: each call sees what earlier calls opened.
         """
         case = self.cases.get(arrival.case or 0) or self.by_conversation.get(arrival.conversation)
         if case:
@@ -150,22 +150,22 @@ class _Batch:
         return self._join(living, arrival) if living else self._open(arrival, verdict)
 
     def _join(self, case: Case, arrival: Arrival) -> Case:
-        """Add a conversation of the same party to a case whose department the rules agree with."""
+        """Add the arrival's conversation to a case of the same party. The rules allow this case."""
         self._link(case, arrival)
         why = "A new conversation was added to this case."
         self._hear(case, arrival, Kind.JOINED, why)
         return case
 
     def _continue(self, case: Case, arrival: Arrival) -> Case:
-        """Add the arrival to this case, reopen it, or open a new case that continues it."""
+        """Add the arrival to this case and reopen the case if needed, or continue it in another."""
         effect = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
         if effect == "new":
             return self._start_anew(case, arrival)
-        # A user chose the case, and the conversation is in no case yet.
+        # If a user chose the case, the conversation may belong to no case yet.
         if arrival.conversation not in self.by_conversation:
             self._link(case, arrival)
         if effect == "reopen":
-            # Before the status changes: the event names the old one.
+            # Log before the status changes: the event states the old status.
             self._hear(case, arrival, Kind.REOPENED, f"New message; the status was {case.status}.")
             self.woken.append(case)
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
@@ -176,11 +176,11 @@ class _Batch:
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival) -> Case:
-        """Open a case that continues the old one, or join one that already continues it.
+        """Open a case that continues the old case, or join a case that already continues it.
 
-        Another conversation of the old case may have opened the newer case before.
+        A message in another conversation of the old case may have opened such a case already.
         """
-        self.moved.append(arrival.conversation)  # write() ends its link to the old case
+        self.moved.append(arrival.conversation)  # write() ends the link to the old case
         verdict = self.router.route(arrival.facts)
         newer = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
         if not newer or not _agrees(verdict, newer[-1]):
@@ -188,9 +188,9 @@ class _Batch:
         return self._join(newer[-1], arrival)
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
-        """The party's living case, if there is exactly one recent one and the rules agree.
+        """The party's recent living case; None unless there is exactly one and the rules allow it.
 
-        They disagree if a rule names another department.
+        The rules do not allow the case if a rule names another department.
         """
         if not arrival.joins:
             return None
@@ -199,13 +199,13 @@ class _Batch:
             for case in self.by_party.get(_party(arrival), [])
             if case.last_inbound_at and case.last_inbound_at > self.now - SAME_MATTER
         ]
-        # With several, nobody can say which one the message is about: it gets its own case.
+        # If there are several, it is not clear which case the message is about: open a new case.
         return recent[0] if len(recent) == 1 and _agrees(verdict, recent[0]) else None
 
     def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
-        """Open a case in the department that the rules, or else our own response, determine."""
+        """Open a case in the department that the rules or, if no rule matches, the hint names."""
         department, why = verdict.department, verdict.why
-        # No rule matched: an answer goes to the department that wrote to the customer.
+        # If no rule matched, an answer goes to the department that wrote to the customer.
         if verdict.revision is None and arrival.hint:
             department, why = arrival.hint.department, arrival.hint.why
         case = Case(
@@ -237,27 +237,27 @@ class _Batch:
         return self._able(last, department)
 
     def _able(self, person: int | None, department: int) -> int | None:
-        """The person if allowed to work there, else None: colleagues must find the case."""
+        """The person if allowed to work there. Else None, so that colleagues find the case."""
         may_work = person in self.everywhere or (department, person) in self.workers
         return person if may_work else None
 
     def _due(self, case: Case) -> datetime | None:
         hours = self.hours.get((case.department_id, case.priority))
-        # From now, not from said_at: an old message must not be overdue when it arrives.
+        # Count from now, not from said_at: an old message must not be overdue when it arrives.
         return SlaPolicy.due(self.now, hours)
 
     def _hear(self, case: Case, arrival: Arrival, kind: str, why: str) -> None:
-        """Make the arrival the last message of an existing case, and log it."""
+        """Make the arrival the last message of an existing case, and log an event."""
         case.last_inbound_id = arrival.interaction
-        # The assignee may have left the department: then colleagues must find the case.
+        # If the assignee has left the department, unassign the case: colleagues must find it.
         case.assignee_id = self._able(case.assignee_id, case.department_id)
-        # A message that arrives late must not move the time back.
+        # A late message may be older than the last one: the time must not go back.
         case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
         if kind == Kind.JOINED and case.status in {Status.WAITING, Status.SNOOZED}:
             case.status, case.snoozed_until = Status.OPEN, None
         if case.issue_id is None and arrival.hint:
             case.issue_id = arrival.hint.issue
-        # A case without a key is new: write() creates it with these values.
+        # A case without a primary key is new: write() creates it with these values.
         if case.pk:
             self.touched[case.pk] = case
         self._log(case, arrival, kind, why)
@@ -294,17 +294,17 @@ class _Batch:
         )
 
     def write(self) -> None:
-        """Write all changes: eight statements, whatever the number of arrivals."""
-        # The cases first: links and events need their keys.
+        """Write all changes with eight SQL statements, whatever the number of arrivals."""
+        # Write the cases first: links and events need their primary keys.
         Case.objects.bulk_create(self.created)
         _update(self.touched.values())
-        # End old links before the new ones are written: a conversation has one current case.
+        # End the old links before writing the new links: a conversation has one current case.
         CaseConversation.objects.filter(conversation__in=self.moved, ended_at=None).update(
             ended_at=self.now
         )
         CaseConversation.objects.bulk_create(self.links)
         CaseEvent.objects.bulk_create(self.events)
-        # After the links: they decide which department may read a conversation.
+        # Do this after writing the links: they decide which department may read a conversation.
         self._restrict_texts()
         assigned = [case for case in self.woken if case.assignee_id]
         Notice.give_each(
@@ -318,7 +318,7 @@ class _Batch:
                 publish(f"department:{department}", "case", case)
 
     def _restrict_texts(self) -> None:
-        """Restrict conversations that went to a restricted department; never lift a restriction."""
+        """Restrict conversations that were routed to a restricted department; never open any."""
         linked = {link.conversation_id: link.case.department_id for link in self.links}
         restricted = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
         wanted = Q(pk__in=restricted) | Q(restricted_to__isnull=False)
@@ -326,7 +326,7 @@ class _Batch:
 
 
 def _agrees(verdict: Verdict, case: Case) -> bool:
-    """Whether the rules allow joining this case: none matched, or it names the same department."""
+    """True if no rule matched, or if the rule that matched names the department of the case."""
     return verdict.revision is None or verdict.department == case.department_id
 
 
@@ -335,7 +335,7 @@ def _party(arrival: Arrival) -> tuple[str, int]:
 
 
 def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
-    """Profile id → party, for all authors and for the other profiles of their contacts."""
+    """Profile id → party, for the arrivals' authors and for all profiles of their contacts."""
     parties = {arrival.profile: _party(arrival) for arrival in arrivals}
     contacts = {contact for kind, contact in parties.values() if kind == "contact"}
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
@@ -355,13 +355,13 @@ def _lock_cases(
     recent = Q(profile__in=list(parties), status__in=LIVING, last_inbound_at__gt=now - SAME_MATTER)
     wanted = Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
     found = [case.pk for case in Case.objects.filter(wanted).lock()]
-    # Join only now: a locking query with joins leaves out a case transferred while it waits.
+    # Join in a second query: a locking query with joins leaves out cases transferred meanwhile.
     cases = Case.objects.filter(pk__in=found).select_related("profile", "department")
     return {case.pk: case for case in cases.order_by("pk")}
 
 
 def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
-    """Profile id → the active user who is assigned to the party's newest case."""
+    """Profile id → assignee of the party's newest case that is assigned to an active user."""
     handled = (
         Case.objects.filter(profile__in=list(parties), assignee__is_active=True)
         .order_by("pk")
@@ -372,7 +372,7 @@ def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
 
 
 def _update(cases: Iterable[Case]) -> None:
-    """Write all changed cases in one statement."""
+    """Write all changed cases in one SQL statement."""
     rows = list(cases)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -14,7 +14,7 @@ from routing.models.status import Status
 
 
 def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
-    """Add the conversation to the case, unless it belongs to a case already."""
+    """Add the conversation to the case, unless the conversation already belongs to a case."""
     CaseConversation.objects.get_or_create(
         conversation_id=conversation, ended_at=None, defaults={"case": case, "since": now}
     )
@@ -25,9 +25,9 @@ def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
 def join_message(case: Case, interaction: Interaction, *, now: datetime, why: str) -> None:
     """Add a message to the case; reopen the case if it is waiting, snoozed or done.
 
-    why: the reason, for the case's history.
+    why: the reason that the case's history shows.
     """
-    # Lock before the status is read: it decides whether the case is reopened.
+    # Lock before reading the status, which decides whether the case is reopened.
     case.lock()
     join_conversation(case, interaction.conversation_id, now=now)
     values: dict[str, Any] = {}

@@ -16,7 +16,10 @@ MAX_CLOSED = 10
 
 
 def cases_of_conversations(conversations: Collection[int], user: User) -> dict[int, CaseLink]:
-    """Conversation id → its current case. Conversations that belong to no case are left out."""
+    """Conversation id → link to the conversation's current case.
+
+    Conversations that belong to no case are left out.
+    """
     current = CaseConversation.objects.filter(conversation__in=set(conversations), ended_at=None)
     rows = list(current.values_list("conversation", "case", "case__department__name"))
     visible = Case.objects.visible_to(user).filter(pk__in={case for _, case, _ in rows})
@@ -30,7 +33,7 @@ def cases_of_conversations(conversations: Collection[int], user: User) -> dict[i
 def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
     """All open cases of these profiles, and the newest `MAX_CLOSED` closed ones.
 
-    Each gets an attribute `open_to_user`: whether the user may see it.
+    Each case gets an attribute `open_to_user`: whether the user may see the case.
     """
     cases = Case.objects.filter(profile__in=profiles).order_by("-opened_at")
     cases = cases.select_related("department", "assignee")
@@ -45,7 +48,7 @@ def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
 
 
 def open_case_counts() -> dict[int | None, int]:
-    """User id → number of open cases assigned to them; None for unassigned ones."""
+    """User id → number of open cases assigned to the user; None → number of unassigned cases."""
     assignees = Case.objects.living().values_list("assignee")
     return dict(assignees.annotate(Count("pk")).order_by())
 
@@ -57,13 +60,13 @@ def open_cases_of(person: User) -> dict[str, int]:
 
 
 def return_open_cases(person: User, by: User) -> int:
-    """Unassign all open cases of a user → how many."""
+    """Unassign all open cases of a user, and return their number."""
     return give_back(Case.objects.living().filter(assignee=person), by=by)
 
 
 def give_back(cases: QuerySet[Case], *, by: User) -> int:
-    """Unassign these cases, locked in the order of their ids → how many."""
-    # A list: all cases are locked before the first one changes.
+    """Lock these cases in the order of their ids, unassign them, and return their number."""
+    # Build a list, so that all cases are locked before the first case is changed.
     rows = list(locked(cases))
     for case in rows:
         case.give_back(by=by)

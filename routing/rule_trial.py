@@ -1,4 +1,4 @@
-"""Try the current routing rules on an existing case, without moving it."""
+"""Test the current routing rules on an existing case, without changing the case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from routing.rules import Facts, Verdict, route
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The verdict of the current rules on the interaction that opened the case."""
+    """The result of a test: what the current rules decide on the message that opened the case."""
 
     case: Case
     verdict: Verdict
@@ -27,10 +27,10 @@ class Trial:
 
 
 def try_rules(case: Case) -> Trial | None:
-    """Run the current rules on a case; None if the case has no inbound interaction.
+    """Test the current rules on a case; None if the case has no inbound interaction.
 
-    They are evaluated on the facts that were stored when the case was routed: changes of the
-    contact or the source since then do not count.
+    The rules are evaluated on the facts that were stored when the case was routed. Later changes
+    of the contact or the source make no difference.
     """
     opened = case.events.filter(kind=CaseEvent.Kind.ROUTED, interaction__isnull=False).last()
     message = opened.interaction if opened else case.last_inbound
@@ -47,9 +47,10 @@ def try_rules(case: Case) -> Trial | None:
 def rebuild(
     message: Interaction, author: Profile, routed_at: datetime
 ) -> tuple[Facts, tuple[FoundTopic, ...]]:
-    """Build the facts of a recorded interaction again, with the topics that matched it.
+    """Build the facts of a recorded interaction again; return them with the topics that matched.
 
-    The kind of contact is the present one. Sightings after `routed_at` do not count.
+    The kind of contact is read from the contact as it is now. Sources that found the mention only
+    after `routed_at` are ignored.
     """
     topics = topics_found_in(message.pk)
     contact = author.contact
@@ -59,7 +60,7 @@ def rebuild(
 
 
 def _names(topics: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The present names of the stored topics: the current rules use these."""
+    """The present names of the topics that an event stores; the current rules use these names."""
     revisions = TopicRevision.objects.filter(pk__in=[topic["revision"] for topic in topics])
     return list(revisions.values_list("topic__name", flat=True))
 

@@ -1,6 +1,7 @@
-"""Routing rules: the department of a case, and whether a new message belongs to an old case. Pure.
+"""Routing rules: decide the department of a case, and what a new message does to an old case.
 
-The first rule that matches decides. The verdict gives a reason for every other rule.
+The first rule that matches decides. The verdict states for every other rule why it did not
+decide. These functions do not access the database.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Assign = Literal["nobody", "person", "last"]
 Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]
 Inbound = Literal["keep", "reopen", "new"]
 REOPEN_WITHIN = timedelta(days=30)
-"""A new message reopens a case that was marked as done within this time."""
+"""A new message reopens a case that was marked as done no longer ago than this."""
 
 STANCES = ("for us", "about us", "offline")
 KINDS = tuple(WORK_KINDS)
@@ -31,9 +32,9 @@ NORMAL = "normal"
 class Facts:
     """What is known about an incoming interaction. None and "" mean unknown.
 
-    topics: names of all topics that matched. reach: number of the author's followers or readers.
-    known: whether the author's profile is linked to a contact. contact_kind: kind of that
-    contact.
+    topics: names of all topics that matched. stance: one of `STANCES`. reach: number of the
+    author's followers or readers. known: whether the author's profile is linked to a contact.
+    contact_kind: the kind of this contact.
     """
 
     topics: frozenset[str] = frozenset()
@@ -73,7 +74,7 @@ SCHEMA: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One revision of a rule. `person`: the user to assign, if `assign` is "person"."""
+    """One revision of a rule. person: id of the user to assign, if `assign` is "person"."""
 
     revision: int
     name: str
@@ -87,10 +88,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision of the rules on a new case, and the reason.
+    """What the rules decide on a new case, and the reason.
 
-    If no rule matched, `department` is the fallback, `revision` None and `rule` "". why_not: name
-    of each other rule and why it did not decide, in the order of the rules.
+    If no rule matched, `department` is the fallback department, `revision` is None and `rule` is
+    "". why_not: for each other rule, in the order of the rules, its name and the reason why it did
+    not decide.
     """
 
     department: int
@@ -105,14 +107,17 @@ class Verdict:
 
 
 class Router:
-    """An ordered set of rules, compiled once for a whole batch."""
+    """The rules in their order, compiled once, so that a whole batch can be routed with them."""
 
     def __init__(self, rules: Iterable[Rule], fallback: int) -> None:
         self._rules = [(rule, predicate(rule.condition)) for rule in rules]
         self._fallback = fallback
 
     def route(self, facts: Facts) -> Verdict:
-        """Return the decision of the first rule that matches, or the fallback department."""
+        """Return the verdict of the first rule that matches.
+
+        If no rule matches, the verdict names the fallback department.
+        """
         known = _known(facts)
         place = next((i for i, (_, matches) in enumerate(self._rules) if matches(known)), None)
         tried = [rule for rule, _ in self._rules[:place]]
@@ -142,19 +147,21 @@ def route(facts: Facts, rules: Iterable[Rule], fallback: int) -> Verdict:
 
 
 def _known(facts: Facts) -> Mapping[str, object]:
-    """The facts by name, for conditions: None means unknown."""
+    """Fact name → value, as conditions expect it: None means unknown."""
     return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
 
 
 def after_inbound(status: Status, done_at: datetime | None, now: datetime) -> Inbound:
     """Decide what a new inbound message does to the current case of its conversation.
 
-    "keep": it joins the case and the status stays. For new and open cases.
-    "reopen": it joins the case, which becomes open. For waiting and snoozed cases, and for
-      cases done within `REOPEN_WITHIN` or without `done_at`.
-    "new": it opens a new case that continues the old one. For cases done longer ago, and for
-      noise: noise is a judgement of the earlier messages, not of their author.
-    `done_at` and `now` are aware.
+    "keep": the message joins the case, and the status does not change. This applies to new and
+      open cases.
+    "reopen": the message joins the case, and the case becomes open. This applies to waiting and
+      snoozed cases, and to cases that were done within `REOPEN_WITHIN` or have no `done_at`.
+    "new": the message opens a new case that continues the old case. This applies to cases that
+      were done longer ago, and to noise, because noise is a judgement of the earlier messages and
+      not of their author.
+    `done_at` and `now` are aware times.
     """
     if status in ("waiting", "snoozed"):
         return "reopen"

@@ -1,4 +1,4 @@
-"""Celery tasks of routing: each loads a row and calls one verb."""
+"""Celery tasks of `routing`. Each task loads a row and calls a function with it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from routing.offline import survey
 @shared_task(name="routing.import_survey")
 def import_survey(job: int) -> None:
     row = Job.objects.select_related("owner").get(pk=job)
-    # A job may be queued more than once: only the task that claims it may run it.
+    # A job may be queued more than once: only the task that claims the job may run it.
     if row.claim():
         survey.bring_in(row)
-    # claim() fails a job after too many attempts: its owner must be notified.
+    # After too many attempts claim() marks the job as failed: its owner must be notified.
     elif row.state == Job.State.FAILED:
         Notice.end_of(row)

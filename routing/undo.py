@@ -1,4 +1,4 @@
-"""Undo a verb on a case: take a snapshot before the verb, and restore it later."""
+"""Undo an action on a case: take a snapshot before the action, and restore the snapshot later."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from routing.models.status import Stale
 from scrm.bus.live import publish
 
 UNDO_WITHIN = timedelta(minutes=10)
-"""A verb can be undone within this time, if nobody changed the case meanwhile."""
+"""An action can be undone within this time, if nobody changed the case meanwhile."""
 _CHANGED = "Another user has changed the case since. Nothing was undone."
 
 
 def snapshot(case: Case) -> dict[str, Any]:
-    """The values that an undo restores, as JSON."""
+    """Return the values of the case that an undo restores, in a form that JSON allows."""
     times = {name: getattr(case, name) for name in ("done_at", "due_at", "snoozed_until")}
     return {
         "status": str(case.status),
@@ -33,7 +33,10 @@ def snapshot(case: Case) -> dict[str, Any]:
 
 @transaction.atomic
 def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
-    """Restore the snapshot `before`. Raises Stale if the case no longer equals `after`."""
+    """Restore the snapshot `before`.
+
+    after: the snapshot taken after the action. Raises Stale if the case has changed since then.
+    """
     # Lock first: nobody may change the case between the comparison and the update.
     case.lock()
     if snapshot(case) != after:
@@ -43,9 +46,9 @@ def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: Us
     transfer = _take_back_transfer(case, by=by) if was_transferred else None
     case.compare_and_set({}, **before)
     if transfer is not None:
-        # After the department is set: it decides who may read the conversations.
+        # Do this after setting the department, which decides who may read the conversations.
         restrict(case.conversations)
-        # tell() publishes to the restored department only.
+        # tell() publishes only to the restored department: pages of the other must update too.
         publish(f"department:{after['department_id']}", "case", case.pk)
     case.tell()
     case.events.create(kind=CaseEvent.Kind.UNDONE, by=by, undoes=transfer)
@@ -54,7 +57,8 @@ def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: Us
 def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
     """Return the transfer to undo, and delete its notice if nobody has read it.
 
-    Raises Stale if the other department has worked on the case since: its notes must not move.
+    Raises Stale if the new department has already worked on the case: notes of that department
+    must not move to the old department.
     """
     transfer = CaseEvent.transfers(by=by).filter(case=case.pk).last()
     if transfer is None:

@@ -14,9 +14,12 @@ MAX_CASES_PER_TICK = 500
 
 @transaction.atomic
 def wake_snoozed(*, now: datetime) -> int:
-    """Reopen cases whose snooze time has passed, at most `MAX_CASES_PER_TICK` → how many."""
+    """Reopen at most `MAX_CASES_PER_TICK` cases whose snooze time has passed; return their number.
+
+    Cases that are locked by another transaction are reopened by the next call.
+    """
     snoozed = Case.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
-    # Skip locked cases: a tick must not wait for a user who is changing one; the next tick does it.
+    # Skip locked cases instead of waiting for the user who is changing them.
     free = snoozed.select_for_update(no_key=True, skip_locked=True, of=("self",))
     due = list(free[:MAX_CASES_PER_TICK])
     woken = Case.objects.filter(pk__in=[case.pk for case in due])

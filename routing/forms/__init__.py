@@ -1,4 +1,4 @@
-"""Forms of routing's pages."""
+"""The forms of the pages in `routing`."""
 
 from routing.forms.bulk import BulkAssignForm, BulkForm, BulkGroupForm, BulkTagForm
 from routing.forms.case import (

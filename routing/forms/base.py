@@ -10,7 +10,10 @@ from crm.models.contact import MAX_TAG_LENGTH
 
 
 class PlainForm(forms.Form):
-    """Form without colons after labels. Ids contain the class name: several forms share a page."""
+    """A form without colons after the labels.
+
+    The HTML ids contain the name of the class, so that several forms can be on the same page.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
@@ -19,7 +22,7 @@ class PlainForm(forms.Form):
 
 
 class TagsField(forms.CharField):
-    """Comma-separated tags → a list without duplicates, in the order typed."""
+    """Comma-separated tags; the cleaned value is a list without duplicates, in the typed order."""
 
     def __init__(self, widget: Any = None) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Forms of the bulk bar: the input of a verb that runs on several selected cases."""
+"""Forms of the bulk bar: the input of an action that runs on several selected cases."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from scrm.web.form_fields import set_choices
 
 
 class BulkForm(forms.Form):
-    """The fields of one verb in the bulk bar. This class has none: the verb is a single button.
+    """The fields of one action in the bulk bar.
 
-    by: the user who runs the verb. colleagues: (id, name) of the users offered as assignees.
+    This class itself has no fields; it is used for actions that need no input. by: the user who
+    runs the action. colleagues: (id, name) of the users that can be chosen as assignee.
     """
 
-    # The bar is one HTML form: an empty field of one verb must not block the others.
+    # The bar is one HTML form: an empty field of one action must not block the other actions.
     use_required_attribute = False
 
     def __init__(
@@ -31,10 +32,10 @@ class BulkForm(forms.Form):
         self.offer(colleagues)
 
     def offer(self, colleagues: Iterable[tuple[str, str]]) -> None:
-        """Offer these users as choices; for forms with a field for a user."""
+        """Set the users that can be chosen. Forms with a field for a user override this method."""
 
     def values(self) -> dict[str, Any]:
-        """The values for the verb's form on one case, as JSON."""
+        """The values for the form that the action has for one case, in a form that JSON allows."""
         return {}
 
 
@@ -83,7 +84,7 @@ class BulkGroupForm(BulkForm):
     )
 
     def values(self) -> dict[str, Any]:
-        """The id of the open issue with this name; creates the issue if there is none."""
+        """Return the id of the open issue with this name; the issue is created if it is missing."""
         name = " ".join(self.cleaned_data["issue"].split())
         existing = Issue.objects.filter(name__iexact=name, closed_at=None).first()
         issue = existing or Issue.objects.create(name=name, owner=self.by)

@@ -18,14 +18,17 @@ from scrm.web.form_fields import set_queryset
 
 
 class CaseVerbForm(PlainForm):
-    """The input of a verb on a case. This class has no fields: the verb is a single button."""
+    """The input of an action on a case.
+
+    This class itself has no fields; it is used for actions that need no input.
+    """
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         self.case = case
         super().__init__(*args, initial=self.current(), **kwargs)
 
     def current(self) -> dict[str, Any]:
-        """Initial values of the form: the present values of the case."""
+        """Initial values of the form, taken from the present values of the case."""
         return {}
 
 
@@ -34,13 +37,19 @@ class ReasonForm(CaseVerbForm):
 
 
 class UnaskedReasonForm(CaseVerbForm):
-    """A hidden, optional reason: the case page shows a single button, and bulk actions set it."""
+    """A hidden, optional reason.
+
+    The case page shows a single button without a reason; bulk actions set the reason.
+    """
 
     why = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
 
 
 class TransferForm(CaseVerbForm):
-    """Another department, and optionally a user there; in its own department a case is assigned."""
+    """The department to transfer a case to, and optionally a user of that department.
+
+    The case's own department cannot be chosen: `AssignForm` assigns a case within its department.
+    """
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
     person = forms.ModelChoiceField(
@@ -75,9 +84,10 @@ class TransferForm(CaseVerbForm):
 
 
 class SnoozeForm(CaseVerbForm):
-    """A preset or an exact time, which takes precedence → `cleaned_data["until"]`.
+    """The end of a snooze: a preset or an exact time. The exact time takes precedence.
 
-    It is aware and in the future. None means until the next message.
+    The result is `cleaned_data["until"]`, an aware time in the future. None means that the case
+    is snoozed until the next message.
     """
 
     PRESETS = [
@@ -106,7 +116,7 @@ class SnoozeForm(CaseVerbForm):
             return data
         if data.get("preset") and data.get("until") is None:
             data["until"] = _preset(data["preset"], now)
-        # A date at the end of the calendar cannot be shown in every time zone: refuse it.
+        # Refuse dates such as 9999-12-31: in some time zones they would be out of range.
         data["until"] = tellable(data.get("until"))
         if data["until"] is None:
             self.add_error("until", _("Choose how long to snooze."))
@@ -116,7 +126,7 @@ class SnoozeForm(CaseVerbForm):
 
 
 def _preset(name: str, now: datetime) -> datetime:
-    """The time of this preset. now: the current time in the workspace's time zone."""
+    """The time that this preset stands for. now: the current time in the workspace's time zone."""
     if name in {"hour", "afternoon"}:
         return now + timedelta(hours=1 if name == "hour" else 4)
     days = 1 if name == "tomorrow" else 7 - now.weekday()
@@ -125,7 +135,7 @@ def _preset(name: str, now: datetime) -> datetime:
 
 
 class AssignForm(CaseVerbForm):
-    """A user who may work on the case; empty means unassigned."""
+    """The new assignee, a user who may work on the case; empty means unassigned."""
 
     person = forms.ModelChoiceField(
         User.objects.none(),
@@ -151,8 +161,8 @@ class AssignForm(CaseVerbForm):
 class TagsForm(CaseVerbForm):
     """Comma-separated tags.
 
-    was: the tags that the page showed. Only the differences from these are applied: a tag that a
-    colleague added meanwhile stays.
+    was: the tags that the page showed. Only the differences between `was` and `tags` are applied,
+    so that a tag that a colleague added meanwhile is kept.
     """
 
     tags = TagsField(

@@ -17,9 +17,9 @@ from scrm.web.form_fields import set_queryset
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A department with its SLA targets, in hours for each priority."""
+    """A department with its SLA targets: for each priority a number of hours."""
 
-    # Not in Meta.fields: the model form would check the unique constraint, and reject a new
+    # This is not in Meta.fields: the form would check the unique constraint, and reject a new
     # fallback before save() has cleared the old one.
 
     is_fallback = forms.BooleanField(
@@ -63,7 +63,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def rest(self) -> list[forms.BoundField]:
-        """The other visible fields."""
+        """The visible fields except those of the SLA targets."""
         return [field for field in self.visible_fields() if not field.name.startswith("hours_")]
 
     def clean_colour(self) -> str:
@@ -85,8 +85,11 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @transaction.atomic
     def save(self, commit: bool = True) -> Department:
-        """Save the department, its SLA targets and, if changed, who may read its conversations."""
-        # Clear the old fallback before saving this one: a unique constraint allows one only.
+        """Save the department and its SLA targets.
+
+        If `is_restricted` changed, the department's conversations become restricted or readable.
+        """
+        # Clear the old fallback first: a unique constraint allows only one fallback department.
         if self.cleaned_data["is_fallback"]:
             others = Department.objects.exclude(pk=self.instance.pk)
             others.filter(is_fallback=True).update(is_fallback=False)
@@ -95,7 +98,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         for priority in Priority.values:
             self._target(department, priority, self.cleaned_data[f"hours_{priority}"])
         if "is_restricted" in self.changed_data:
-            # After the save: restrict() reads the department's new value.
+            # Do this after saving: restrict() reads the department's new value.
             links = CaseConversation.objects.filter(case__department=department, ended_at=None)
             restrict(Conversation.objects.filter(pk__in=links.values("conversation")))
         return department

@@ -26,7 +26,7 @@ _ANY = ("", __("any"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A filter as the page shows it: its choices, if any, and its current value."""
+    """A filter in the form in which the page shows it: its choices and its current value."""
 
     name: str
     label: str
@@ -101,7 +101,7 @@ class InboxForm(PlainForm):
         self.user = user
         departments = Department.objects.visible_to(user)
         set_queryset(self, "department", departments)
-        # A callable: the users are loaded only if an assignee is given or the choices are shown.
+        # Pass a function: then users are loaded only to check an assignee or to show the choices.
         self._choose(
             "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
         )
@@ -115,12 +115,12 @@ class InboxForm(PlainForm):
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:
-        """(id, name) of the users whom cases may be assigned to."""
+        """(id, name) of each user to whom a case may be assigned."""
         return self._named["colleague"]
 
     @cached_property
     def _named(self) -> dict[str, list[tuple[str, str]]]:
-        """Filter name → options (id, name); one SQL statement loads them for all filters."""
+        """Filter name → its options (id, name). One query loads the options of all filters."""
         departments = Department.objects.visible_to(self.user)
         members = Membership.objects.filter(department__in=departments)
         works = Q(pk__in=members.working().values("user"))
@@ -143,8 +143,8 @@ class InboxForm(PlainForm):
         return named
 
     def shown(self) -> list[Shown]:
-        """The filters as the page shows them."""
-        # Not as Django widgets: rendering 200 options takes half of the time of the page.
+        """The filters in the form in which the page shows them."""
+        # Django widgets are not used: to render 200 options takes half of the page's time.
         return [
             Shown(name, str(self.fields[name].label), self._options(name), self[name])
             for name in self.FILTERS
@@ -158,7 +158,7 @@ class InboxForm(PlainForm):
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """Active filters: field name, label, value in words."""
+        """The active filters, each as (field name, label, value in words)."""
         data = getattr(self, "cleaned_data", {})
         return [
             (name, str(self.fields[name].label), self._value_label(name, data[name]))
@@ -172,7 +172,10 @@ class InboxForm(PlainForm):
 
 
 def _choices(what: str, rows: Any, place: Any) -> Any:
-    """Options as rows (what, place, name, pk), to be sorted by `place` and then by name."""
+    """Return a query for the options of one filter, as rows (what, place, name, pk).
+
+    The rows are to be sorted by `place` and then by name.
+    """
     placed = rows.order_by().annotate(
         what=Value(what), place=ExpressionWrapper(place, BigIntegerField())
     )

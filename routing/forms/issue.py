@@ -25,7 +25,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class CaseNumbersForm(PlainForm):
-    """Case numbers in any common notation, such as “12, 15 #18” → `cleaned_data["cases"]`."""
+    """Case numbers such as “12, 15 #18”; the result is in `cleaned_data["cases"]`."""
 
     numbers = forms.CharField(
         label=__("Case numbers"),
@@ -39,7 +39,10 @@ class CaseNumbersForm(PlainForm):
         self.user = user
 
     def clean_numbers(self) -> str:
-        """Parse the numbers, and set `cases`; an error if the user may not work on one of them."""
+        """Parse the numbers and set `cases`.
+
+        If the user may not work on one of the cases, the field gets an error.
+        """
         text: str = self.cleaned_data["numbers"]
         words = [word.lstrip("#") for word in re.split(r"[\s,;]+", text) if word]
         if odd := [word for word in words if not re.fullmatch(r"\d{1,18}", word)]:

@@ -11,7 +11,7 @@ from routing.forms.base import PlainForm
 
 
 class MembershipsForm(PlainForm):
-    """A user's role in every department, in one form."""
+    """A form with one field for each department: the role of the user in it."""
 
     def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,7 +29,7 @@ class MembershipsForm(PlainForm):
 
     @property
     def changes(self) -> Iterator[tuple[Department, str]]:
-        """Yield each department whose role changed, and the new role; "" removes the user."""
+        """Yield (department, new role) for each change; the role "" means: remove the user."""
         for name, department in self.departments.items():
             role = self.cleaned_data[name]
             if role != self.held.get(department.pk, ""):

@@ -33,7 +33,8 @@ class OfflineForm(PlainForm):
     """An offline contact: the person, the kind, the text and the time.
 
     profile: the chosen person, as in `find_person.Person.value`. profile_q: the search words.
-    phone: a phone number or a mail address. kept: scans that were stored before.
+    phone: a phone number or a mail address. kept: UUIDs of scans that were stored when the form
+    was submitted before.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -80,13 +81,13 @@ class OfflineForm(PlainForm):
         self.who: Profile | Contact | None = None
         self.reach = ("", "")
         set_queryset(self, "case", Case.objects.workable_by(user))
-        # The user's own scans only: a UUID in the form must not attach the file of another user.
+        # Use only the user's own scans: a UUID in the form must not attach another user's file.
         mine = Attachment.objects.filter(by=user)
         set_queryset(self, "kept", mine)
         self.as_kind(str(self["kind"].value() or ""))
 
     def as_kind(self, kind: str) -> None:
-        """Adapt the labels and fields to a call, a letter or another kind."""
+        """Adapt the labels and fields to the kind of offline contact, for example a letter."""
         self.tab = kind if kind in _TABS else "other"
         self.fields["text"].label = _LABELS[self.tab]
         if self.tab == "other":
@@ -94,7 +95,7 @@ class OfflineForm(PlainForm):
             self.fields["kind"].widget = forms.Select(choices=others)
 
     def renew(self, why: str) -> None:
-        """Give the bound form a new UUID, to be submitted again, and show the reason."""
+        """Give the form a new UUID so that it can be submitted again, and show the reason `why`."""
         self.data = {**self.data, "form": str(uuid.uuid4())}
         self.add_error(None, why)
 
@@ -119,7 +120,7 @@ class OfflineForm(PlainForm):
         return value
 
     def clean(self) -> dict[str, Any]:
-        """Use the search words as name, number or address if no person was chosen or entered."""
+        """If no person was chosen or entered, use the search words as name, number or address."""
         data = self.cleaned_data
         if self.who or data.get("name") or data.get("phone"):
             self._refuse_number_of_other()
@@ -137,7 +138,7 @@ class OfflineForm(PlainForm):
             self.add_error("name", _("Choose a person, or enter a name or a number."))
 
     def _refuse_number_of_other(self) -> None:
-        """Add an error if the number or address belongs to another contact than the chosen one."""
+        """Add an error if the number or address belongs to a contact that was not chosen."""
         if not isinstance(self.who, Contact) or "phone" in self.errors:
             return
         number, address = self.reach
@@ -152,10 +153,10 @@ class OfflineForm(PlainForm):
             )
 
     def offline_contact(self) -> OfflineContact:
-        """The valid input, to be logged."""
+        """Return the valid input as an offline contact, which the caller logs."""
         data, case, (phone, mail) = self.cleaned_data, self.cleaned_data["case"], self.reach
         who: Profile | Contact | None = self.who
-        # No person was given: it is the customer of the case.
+        # If no person is given, the offline contact comes from the customer of the case.
         if case and not (who or data["name"] or phone or mail):
             who = case.profile
         return OfflineContact(

@@ -36,7 +36,7 @@ VOICE_COLUMNS: Columns = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell as the page shows it."""
+    """One cell in the form in which the page shows it."""
 
     what: str
     label: str | Promise
@@ -47,7 +47,7 @@ class Cell:
 
 @dataclass
 class GridRow:
-    """One row. cells: content → text. wrong: content → error message."""
+    """One row. cells: column name → text. wrong: column name → error message."""
 
     cells: dict[str, str]
     wrong: dict[str, str] = field(default_factory=dict)
@@ -60,8 +60,8 @@ class GridRow:
 class Grid:
     """Rows that were typed, and after them the rows that were pasted from a spreadsheet.
 
-    trouble: error message if the pasted lines could not be added, or ""; then they stay in
-    `lines`.
+    trouble: error message if the pasted lines could not be added, else "". lines: the pasted
+    lines, as long as they could not be added.
     """
 
     def __init__(self, columns: Columns, typed: Mapping[str, str] | None = None) -> None:
@@ -81,7 +81,7 @@ class Grid:
 
     @property
     def shown(self) -> Iterator[list[Cell]]:
-        """The rows as the page shows them."""
+        """The rows in the form in which the page shows them."""
         for n, row in enumerate(self.rows):
             yield [
                 Cell(what, label, f"{what}-{n}", row.cells[what], row.wrong.get(what, ""))
@@ -98,7 +98,7 @@ class Grid:
         return sum(len(row.wrong) for row in self.rows)
 
     def _paste(self) -> None:
-        """Add the pasted lines after the filled rows, or set `trouble`."""
+        """Add the pasted lines after the filled rows; if that fails, set `trouble`."""
         try:
             pasted = self._read_lines()
         except csv.Error:
@@ -115,7 +115,7 @@ class Grid:
         self._pad(count)
 
     def _read_lines(self) -> list[GridRow]:
-        """Parse the pasted lines: cells separated by tabs, as spreadsheets copy them."""
+        """Parse the pasted lines. Spreadsheets copy cells with tabs between them."""
         reader = csv.reader(io.StringIO(self.lines, newline=""), delimiter="\t", strict=True)
         blank = dict.fromkeys(self.columns, "")
         rows = [GridRow(blank | dict(zip(self.columns, cells, strict=False))) for cells in reader]
@@ -126,9 +126,9 @@ class Grid:
             self.rows.append(GridRow(dict.fromkeys(self.columns, "")))
 
     def voices(self, *, now: datetime) -> list[tuple[str, Voice]]:
-        """Parse the filled rows → (mark, content) pairs; errors are stored in the rows' `wrong`.
+        """Parse the filled rows into (mark, content) pairs; store errors in the rows' `wrong`.
 
-        The mark identifies a row of the form: it consists of the row number and the cells.
+        The mark identifies a row of the form. It consists of the row number and the cells.
         """
         voices = []
         for n, row in enumerate(self.rows):
@@ -139,7 +139,10 @@ class Grid:
 
 
 class GridForm(PlainForm):
-    """Base of the grid forms. form: UUID of the form; the same form logs each row only once."""
+    """Base class of the forms with one offline contact per row.
+
+    form: UUID of the form. If the same form is submitted twice, each row is logged only once.
+    """
 
     kind = "comment card"
     columns = CARD_COLUMNS
@@ -150,9 +153,9 @@ class GridForm(PlainForm):
         self.grid = Grid(self.columns, self.data or self.initial)
 
     def entered(self, *, now: datetime) -> list[OfflineContact]:
-        """One offline contact for each filled row; an empty list if there is any error.
+        """Return one offline contact for each filled row, or an empty list if there is any error.
 
-        The page shows each error at its cell.
+        The page shows each error next to its cell.
         """
         voices = self.grid.voices(now=now)
         if not voices and not self.grid.trouble:
@@ -161,7 +164,7 @@ class GridForm(PlainForm):
             return []
         return [
             OfflineContact(
-                # The same form with the same cells gives the same id: nothing is logged twice.
+                # Computed from the form and the cells: a row that is sent twice is logged once.
                 form=uuid.uuid5(self.cleaned_data["form"], mark + self.title()),
                 kind=self.kind,
                 text=found.text,
@@ -175,11 +178,11 @@ class GridForm(PlainForm):
         ]
 
     def title(self) -> str:
-        """Title of each offline contact."""
+        """The title that all offline contacts of this form get."""
         return ""
 
     def said_at(self) -> datetime | None:
-        """Time for rows that have none."""
+        """The time for rows in which no time was entered."""
         return None
 
 
@@ -188,7 +191,7 @@ class CardsForm(GridForm):
 
 
 class EventForm(GridForm):
-    """An event such as a town hall or a fair; all its entries have its title."""
+    """An event such as a town hall or a fair. Its name and place are the title of every row."""
 
     kind = "event"
     columns = VOICE_COLUMNS

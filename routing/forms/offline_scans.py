@@ -39,7 +39,7 @@ class _SeveralFiles(forms.FileInput):
 
 
 class ScansField(forms.FileField):
-    """Several files. The error of a refused file contains its name and the reason."""
+    """A field for several files. If a file is refused, the error states its name and why."""
 
     widget = _SeveralFiles(
         attrs={
@@ -62,7 +62,7 @@ class ScansField(forms.FileField):
 
 
 def trouble(file: UploadedFile[bytes]) -> str:
-    """Error message if this file cannot be accepted, or ""."""
+    """Return an error message if this file cannot be accepted, else ""."""
     name = str(file.name)
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": name}
@@ -77,8 +77,8 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 def content_type(file: UploadedFile[bytes]) -> str:
-    """The content type that both the extension and the first bytes show, or ""."""
-    # Read the file itself: the type that the browser sends may be false.
+    """The content type, if the file's extension and its first bytes agree on it, else ""."""
+    # Look at the bytes of the file: the type that the browser sends may be false.
     file.seek(0)
     start = file.read(16)
     file.seek(0)
@@ -90,14 +90,14 @@ def content_type(file: UploadedFile[bytes]) -> str:
 
 
 def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
-    """Unsaved attachments of these files."""
+    """Build an attachment for each of these files, without saving it."""
     return [
         Attachment(
             by=by,
             name=storable(str(file.name))[-255:],
             content_type=content_type(file),
             size=file.size or 0,
-            # A name of our own: the user's file name must not become a path.
+            # Store the file under a generated name: the user's file name must not become a path.
             file=File(file, name=f"scan{PurePath(str(file.name)).suffix.lower()}"),
         )
         for file in files

@@ -70,7 +70,7 @@ class UploadForm(PlainForm):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column as the page shows it. what: its content, one of `HOLDS`."""
+    """One column in the form in which the page shows it. what: its content, a key of `HOLDS`."""
 
     n: int
     name: str
@@ -79,10 +79,10 @@ class Column:
 
 
 class PlanForm(PlainForm):
-    """How to read a file: first a guess, then as the user chooses.
+    """How to read a file. The initial values are guessed, and the user can change them.
 
-    `sheet` and `columns` are set if the file could be read. The columns are guessed again if the
-    user changed the encoding, the delimiter or the heading.
+    `sheet` and `columns` are set only if the file could be read. If the user changed the encoding,
+    the delimiter or the heading, the contents of the columns are guessed again.
     """
 
     title = forms.CharField(
@@ -126,7 +126,10 @@ class PlanForm(PlainForm):
             self._guess(name)
 
     def _guess(self, name: str) -> None:
-        """Set the initial values and the plan from the content. name: of the uploaded file."""
+        """Guess the initial values and the plan from the content of the file.
+
+        name: name of the uploaded file; without its extension it is the initial survey name.
+        """
         self.sheet = sheet = read(self.raw)
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
         whens = [n for n, what in enumerate(kinds) if what == column_guess.WHEN]
@@ -152,7 +155,7 @@ class PlanForm(PlainForm):
             self.add_error(why.about or None, str(why))
             return data
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
-        # Chosen columns count only if the file is still split in the same way.
+        # The choices of the user are valid only while the file is split in the same way as then.
         if self.shape == self.data.get("shape"):
             kinds = [self._chosen(n) for n in range(sheet.width)]
         self._show(sheet, kinds)
@@ -161,13 +164,13 @@ class PlanForm(PlainForm):
 
     @property
     def shape(self) -> str:
-        """How the file is split into columns: encoding, delimiter and heading."""
+        """Encoding, delimiter and heading as one string: they decide how the file is split."""
         sheet = self.sheet
         return f"{sheet.encoding} {sheet.delimiter} {bool(sheet.heading)}" if sheet else ""
 
     @property
     def first_rows(self) -> list[list[str]]:
-        """The first rows for the preview, with shortened cells; an unreadable row is empty."""
+        """The first rows for the preview. Long cells are shortened; unreadable rows are empty."""
         return [
             [row.cells[n][:200] if n < len(row.cells) else "" for n in range(len(self.columns))]
             for row in (self.sheet.rows[:5] if self.sheet else [])
@@ -179,9 +182,9 @@ class PlanForm(PlainForm):
         return what if what in dict(HOLDS) else column_guess.NOTHING
 
     def _plan(self, facts: dict[str, Any], kinds: list[str]) -> Plan | None:
-        """The plan, or None if no column has a text or two columns have the same role.
+        """Build the plan; None if no column has a text or if two columns have the same role.
 
-        Error messages are in `trouble` and in the columns.
+        Then the error messages are in `trouble` and in the columns.
         """
         if not {column_guess.TEXT, column_guess.SCORE} & set(kinds):
             self.trouble = _("No column contains the text. Choose it below.")
@@ -194,7 +197,7 @@ class PlanForm(PlainForm):
     trouble = ""
 
     def _show(self, sheet: Sheet, kinds: list[str]) -> None:
-        """Set `columns`, with an error where a role is used a second time."""
+        """Set `columns`; a column whose role an earlier column already has gets an error."""
         twice = _("Another column already has this role. It can be used only once.")
         self.columns = [
             Column(

@@ -18,7 +18,7 @@ from scrm.conditions.language import ConditionErrors
 
 
 class RuleForm(PlainForm):
-    """A routing rule; its conditions are in `rows`, not in form fields."""
+    """A routing rule. Its conditions are in the attribute `rows`, not in form fields."""
 
     name = forms.CharField(max_length=120, label=__("Name"))
     owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
@@ -71,12 +71,16 @@ class RuleForm(PlainForm):
 
     @transaction.atomic
     def keep(self, *, by: User) -> RoutingRule | None:
-        """Save as a new revision; None if a condition is invalid: its row gets the error."""
+        """Save the rule with a new revision, and return the rule.
+
+        If a condition is invalid, nothing is saved, None is returned, and the row of the condition
+        gets the error.
+        """
         data = self.cleaned_data
         rule = self.rule or RoutingRule(position=_last_position() + 1)
         rule.name, rule.owner = data["name"], data["owner"]
         try:
-            # A savepoint: a rule without a valid revision must not be saved.
+            # Use a savepoint: a rule without a valid revision must not be saved.
             with transaction.atomic():
                 rule.save()
                 rule.revise(

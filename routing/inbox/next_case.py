@@ -1,4 +1,4 @@
-"""“Next case”: claim the most urgent unassigned case; two agents never get the same one."""
+"""The button “Next case”: claim the most urgent unassigned case. Two agents never get the same."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from routing.models import Case
 
 _URGENT = ("rank", "last_inbound_at", "pk")
 _MAX_CANDIDATES = 64
-"""Candidates per department: more than the agents who press the button at the same moment."""
+"""Number of candidates per department.
+
+It is higher than the number of agents who may press the button at the same moment.
+"""
 
 
 @transaction.atomic
 def take_next(user: User) -> Case | None:
     """Claim the most urgent unassigned case of the user's departments; None if there is none.
 
-    A case that another agent is claiming at this moment is skipped instead of waited for.
+    If another agent is claiming a case at this moment, that case is skipped.
     """
     free = Case.objects.active().unclaimed()
     firsts = [
@@ -26,7 +29,7 @@ def take_next(user: User) -> Case | None:
     if not firsts:
         return None
     candidates = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
-    # Filter by `free` again: a candidate may have been claimed since it was read.
+    # Filter by `free` again: a candidate may have been claimed after the subquery read it.
     mine = free.filter(pk__in=candidates).order_by(*_URGENT)
     case = mine.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if case is not None:
@@ -35,9 +38,9 @@ def take_next(user: User) -> Case | None:
 
 
 def _workplaces(user: User) -> list[int]:
-    """Departments where the user works, not only reads.
+    """Ids of the departments where the user may work on cases, not only read them.
 
-    All departments for a user who sees everything and works in none.
+    If the user sees everything and works in no department, all departments are returned.
     """
     mine = Membership.objects.working().filter(user=user).values_list("department", flat=True)
     if user.sees_everything and not mine:

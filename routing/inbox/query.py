@@ -1,7 +1,7 @@
-"""Queries of the inbox: the cases of a view with filters, sorted, page by page.
+"""Queries of the inbox: the cases of a view of the inbox, filtered, sorted and in pages.
 
-Keyset pagination: a page starts after the last row of the previous one, found by an index.
-An offset would read and skip all earlier rows.
+The pages use keyset pagination: an index finds the last row of the previous page, and the next
+page starts after it. With OFFSET, PostgreSQL would read and skip all earlier rows.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ from scrm.web.params import midnight, number, place
 
 PAGE = 50
 MAX_FOUND = 500
-"""Maximum number of search hits that are used; the newest are."""
+"""Maximum number of search hits that are used. If there are more, the newest are used."""
 MAX_PARTS = 4
-"""A user in more departments than this sees so many cases that one query soon fills a page."""
+"""Maximum number of departments of a user for which each department is queried on its own.
+
+A user in more departments sees so many cases that a single query finds a page of them quickly.
+"""
 MAX_HANDED = 20
-"""Maximum number of transferred cases in the view “all”: the latest that are still open."""
+"""Number of cases that the user transferred and that are listed in the view “all” of the inbox.
+
+They are those of the latest transfers whose cases are not closed.
+"""
 FIRST_CHUNK = 5_000
-"""Number of interactions in the first chunk of a text search: the newest."""
+"""Number of interactions in the first chunk of a text search, which has the newest ones."""
 LABELS = {
     "mine": _("Mine"),
     "unassigned": _("Unassigned"),
@@ -52,12 +58,15 @@ _ORDER = {
 SOON = timedelta(hours=1)
 NOT_CLOSED = "living"
 KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_at=None)))
-"""The case's profile is linked to a contact."""
+"""Query condition that is true for a case whose profile is linked to a contact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The list that a URL asks for: view, sort order, and filters as cleaned by `InboxForm`."""
+    """The list that a URL asks for: a view of the inbox, a sort order, and filters.
+
+    filters: values as cleaned by `InboxForm`.
+    """
 
     view: str
     sort: str
@@ -65,10 +74,11 @@ class Asked:
 
 
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
-    """Return the view for a URL that names no view.
+    """Return the view of the inbox for a URL that names no view.
 
-    “all” with a search or a status; “open” with a filter such as a department or an assignee;
-    else “mine”, or “unassigned” if the user has no active case.
+    If the URL has a search or a status, the view is “all”. If it has a filter such as a department
+    or an assignee, the view is “open”. Otherwise the view is “mine”, or “unassigned” if the user
+    has no active case.
     """
     if filters.get("status") or filters.get("q"):
         return "all"
@@ -80,8 +90,9 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
     """All matching cases that the user may see, unordered.
 
-    Cases that the user only transferred are in the view “all” alone: they are no longer the
-    user's work. Its pages show the latest `MAX_HANDED` of them, or all with a filter or search.
+    If the user sees a case only because the user transferred it, the case is in the view “all”
+    alone, because it is no longer the user's work. The pages of that view list `MAX_HANDED`
+    transferred cases, or all of them if a filter or a search is set.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -90,10 +101,10 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
 
 
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
-    """One page of cases after the cursor `mark`, and one more: it shows that a page follows.
+    """One page of cases after the cursor `mark`, and one more case if another page follows.
 
-    The cases of each department are read along an index: the few cases of a small department are
-    not searched for among all cases.
+    Each department has its own subquery, which reads an index. Otherwise PostgreSQL might search
+    for the few cases of a small department among all cases.
     """
     found = _found(asked, user)
     conditions = _conditions(asked, user, found)
@@ -114,7 +125,7 @@ def in_order(cases: QuerySet[Case], sort: str) -> QuerySet[Case]:
 
 
 def page_after(cases: QuerySet[Case], sort: str, mark: str) -> QuerySet[Case]:
-    """Cases after the cursor `mark`, the last row of the previous page.
+    """Cases after the cursor `mark`, which identifies the last row of the previous page.
 
     An invalid cursor is ignored.
     """
@@ -128,13 +139,13 @@ def page_after(cases: QuerySet[Case], sort: str, mark: str) -> QuerySet[Case]:
 
 
 def mark_of(case: Case, sort: str) -> str:
-    """Return the cursor for the page that follows this row."""
+    """Return the cursor of the page that starts after this case."""
     at = case.last_inbound_at.isoformat() if case.last_inbound_at else ""
     return f"{case.rank},{at},{case.pk}" if sort == "priority" else f"{at},{case.pk}"
 
 
 def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
-    """Parse a cursor of `mark_of` into values of the sort columns; None if it is invalid."""
+    """Parse a cursor that `mark_of` returned into sort column values; None if it is invalid."""
     rank, rest = None, mark
     if sort == "priority":
         first, _comma, rest = mark.partition(",")
@@ -157,7 +168,7 @@ def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
 
 
 def _in_view(view: str, user: User) -> Q:
-    """Condition of a view; for an unknown one, that of “open”."""
+    """Condition of a view of the inbox. An unknown view has the condition of “open”."""
     if view == "all":
         return Q()
     if view in Status.values and view != Status.OPEN:
@@ -174,17 +185,17 @@ def _due(value: str) -> Q:
 
 
 def _topic(topic: Topic) -> Q:
-    # Literal ids, not a subquery: PostgreSQL then estimates how often each revision matches.
+    # Pass ids instead of a subquery: then PostgreSQL can estimate how often each revision matches.
     revisions = list(topic.revisions.values_list("pk", flat=True))
     hit = Match.objects.filter(revision__in=revisions)
     return Q(Exists(hit.filter(interaction=OuterRef("last_inbound"))))
 
 
 def _found(asked: Asked, user: User) -> set[int] | None:
-    """Ids of the cases that match the search words; None without a search.
+    """Ids of the cases that match the search words; None if no search words are given.
 
-    The words may be a case number, a name, a handle, an address, or words of a message. Each kind
-    of search uses its own index. Text that the user may not read does not match.
+    The words may be a case number, a name, a handle, an address, or words of a message. Each of
+    these is searched for with an index of its own. Text that the user may not read never matches.
     """
     words = asked.filters.get("q")
     if not words:
@@ -202,10 +213,10 @@ def _found(asked: Asked, user: User) -> set[int] | None:
 def _cases_of(conversations: set[int], user: User) -> set[int]:
     """Ids of the current cases of these conversations.
 
-    Restricted conversations count only in the user's departments: a search must not reveal text
-    that the user may not read.
+    A restricted conversation is left out if its case is not in a department of the user: a search
+    must not reveal text that the user may not read.
     """
-    # Two lists of ids, no join: PostgreSQL then reads an index once for each list.
+    # Use two lists of ids instead of a join: PostgreSQL then reads an index once for each list.
     links = CaseConversation.objects.filter(ended_at=None)
     closed: set[int] = set()
     if not user.sees_everything:
@@ -222,8 +233,9 @@ def _cases_of(conversations: set[int], user: User) -> set[int]:
 def _conversations_with(query: Any) -> set[int]:
     """Ids of the conversations with the newest matching interactions.
 
-    Searches in chunks, the newest first. The number of hits in a chunk sets the size of the next:
-    PostgreSQL must not read every interaction that ever contained the words.
+    The ledger is searched in chunks, starting with the newest, so that PostgreSQL need not read
+    every interaction that ever contained the words. The number of hits in a chunk determines the
+    size of the next chunk.
     """
     found: list[int] = []
     until = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -232,7 +244,7 @@ def _conversations_with(query: Any) -> set[int]:
         chunk = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - size)
         hits = chunk.order_by("-pk").values_list("conversation", flat=True)[:room]
         found += hits
-        # Twice the size that the hits of this chunk suggest; without a hit, all remaining rows.
+        # Estimate from the hits how many more rows are needed, and double it; no hit: all rows.
         until, size = until - size, 2 * room * size // len(hits) if hits else until
     return set(found)
 
@@ -255,22 +267,22 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
 
 
 def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> list[CaseQuerySet]:
-    """The cases that the user may see, in parts that do not overlap and use one index each.
+    """The cases that the user may see, as querysets that do not overlap and use one index each.
 
-    handed: which of the cases that the user transferred are included: a number for the latest ones,
-    a collection for those with these ids, None for all.
+    handed: which of the cases that the user transferred are included. With a number, those of the
+    latest transfers; with a collection, those with these ids; with None, all of them.
     """
     if user.sees_everything:
         return [Case.objects.all()]
     mine = list(user.memberships.values_list("department", flat=True))
-    # One query with a filter instead of a union of many parts.
+    # With many departments, use one query with a filter instead of a union of many querysets.
     if len(mine) > MAX_PARTS:
         cases = Case.objects.all()
         return [cases.in_departments_of(user) if handed == 0 else cases.visible_to(user)]
     parts = [Case.objects.filter(department=department) for department in mine]
     if handed != 0:
         events = CaseEvent.transfers(by=user).values("case")
-        # Without the own departments: a case in two parts would be listed twice.
+        # Leave out the user's departments: a case in two querysets would be listed twice.
         elsewhere = Case.objects.exclude(status__in=CLOSED).exclude(department__in=mine)
         if isinstance(handed, int):
             events = events.filter(case__in=elsewhere).order_by("-pk")[:handed]

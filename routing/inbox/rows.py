@@ -1,6 +1,7 @@
 """Rows of the inbox, built for a whole page at once.
 
-Four statements (five if the page has restricted conversations), whatever the page's length.
+The number of SQL queries does not depend on the number of rows: there are four, or five if the
+page has restricted conversations.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from routing import above
 from routing.models import Case, Presence
 
 _LOOKED_AT = 2000
-"""Number of characters at the start of a text that are loaded, to show the first hit."""
+"""Only so many characters of a text are loaded, to find the first words that matched a topic."""
 _SHOWN = (
     "profile__name", "profile__handle", "profile__key", "profile__reach", "department__name",
     "assignee__name", "assignee__email", "issue__name", "last_inbound__kind",
@@ -32,18 +33,19 @@ _SHOWN = (
 )  # fmt: skip
 _NOBODY = ("", "")
 Hit = tuple[list[list[str | int]], str]
-"""Spans as in `Match.spans`, and the topic's name."""
+"""A topic that matched: the places of the words as in `Match.spans`, and the topic's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One case in the list.
 
-    who: name of the party. sub: handle and reach. via: icon of the last message's kind.
-    snippet: safe HTML with highlighted hits. due: text, and urgency "late", "soon", "far" or "".
-    held: a response is held. draft: the user has a draft. others: names of the other users who
-    have the case open. mine: assigned to the user. gone: why the case no longer belongs to this
-    list, or "".
+    who: name of the party. sub: handle and reach. via: icon for the kind of the last message.
+    snippet: start of the last message as safe HTML, with the words that matched a topic
+    highlighted. due: a text and the urgency "late", "soon", "far" or "". held: whether a response
+    is held. draft: whether the user has a draft. others: names of the other users who have the
+    case open. mine: whether the case is assigned to the user. gone: the reason why the case no
+    longer belongs to this list, else "".
     """
 
     case: Case
@@ -64,7 +66,7 @@ class Row:
 
 
 def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> list[Row]:
-    """Build the rows of these cases, in their order."""
+    """Build a row for each of these cases, in the order of `cases`."""
     now = now or timezone.now()
     found = list(_with_last_message(cases))
     closed = _unreadable(found, user)
@@ -128,7 +130,7 @@ def _with_last_message(cases: QuerySet[Case]) -> QuerySet[Case]:
     return (
         cases.annotate(
             restricted=F("last_inbound__conversation__restricted_to"),
-            # Only the start of a text: a whole page of long letters would be megabytes.
+            # Load only the start of each text: a page of long messages would be megabytes.
             heading=Left("last_inbound__title", 160),
             begins=Left("last_inbound__text", _LOOKED_AT),
         )
@@ -138,7 +140,7 @@ def _with_last_message(cases: QuerySet[Case]) -> QuerySet[Case]:
 
 
 def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
-    """Ids of the last messages that are restricted to other departments than the user's."""
+    """Ids of the last messages that the user may not read, because they are restricted."""
     restricted = {case.last_inbound_id for case in cases if case.restricted}
     if not restricted or user.sees_everything:
         return set()
@@ -147,7 +149,7 @@ def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
 
 
 def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
-    """Excerpt of the last message as safe HTML, or the reason why the user may not read it."""
+    """Excerpt of the last message as safe HTML, or why the user may not read the message."""
     if not case.last_inbound_id:
         return ""
     if case.last_inbound_id in closed:
@@ -166,7 +168,7 @@ def _sub(case: Case, stranger: str) -> str:
 
 
 def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
-    """Interaction id → its topic hits."""
+    """Id of a case's last message → the topics that matched the message."""
     messages = [case.last_inbound_id for case in cases]
     hits: defaultdict[int, list[Hit]] = defaultdict(list)
     found = Match.objects.filter(interaction__in=messages)
@@ -176,7 +178,7 @@ def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
 
 
 def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
-    """Profile id → name and kind of its contact."""
+    """Profile id → name and kind of the contact that the profile is linked to."""
     kinds = dict(Contact.Kind.choices)
     links = ProfileLink.objects.filter(
         profile__in={case.profile_id for case in cases}, ended_at=None
@@ -188,10 +190,10 @@ def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
 def _marks(
     cases: Sequence[Case], user: User, now: datetime
 ) -> defaultdict[tuple[str, int], list[str]]:
-    """(mark, case id) → values, for three marks, loaded by one statement.
+    """(mark, case id) → list of values; one query loads the three marks of all cases.
 
-    "held": a response is held. "draft": the user has a draft. "present": names of other users
-    who have the case open.
+    "held" has a value if a response to the case is held, "draft" if the user has a draft for it.
+    The values of "present" are the names of the other users who have the case open.
     """
     pks = [case.pk for case in cases]
     present = Presence.objects.fresh(now).filter(case__in=pks).exclude(user=user)

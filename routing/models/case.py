@@ -35,7 +35,7 @@ Kind = CaseEvent.Kind
 
 class CaseQuerySet(models.QuerySet["Case"]):
     def visible_to(self, user: User) -> CaseQuerySet:
-        """Cases of the user's departments, and cases the user transferred that are not closed."""
+        """Cases of the user's departments, and unclosed cases that the user transferred."""
         if user.sees_everything:
             return self
         handed = CaseEvent.transfers(by=user).filter(case=OuterRef("pk"))
@@ -43,13 +43,13 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
 
     def in_departments_of(self, user: User) -> CaseQuerySet:
-        """Cases of the user's departments, without the cases that the user transferred."""
+        """Cases of the user's departments, without cases that the user transferred to others."""
         if user.sees_everything:
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
     def workable_by(self, user: User) -> CaseQuerySet:
-        """Cases that the user may change: in departments where the user works, not only reads."""
+        """Cases that the user may change: those of departments where the user is not read-only."""
         if user.sees_everything:
             return self
         works = Membership.objects.working().filter(department=OuterRef("department"), user=user)
@@ -68,14 +68,14 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(assignee=user)
 
     def lock(self) -> list[Case]:
-        """Lock these cases in the order of their ids until the commit, and return them."""
+        """Lock these cases until the commit, in the order of their ids, and return them."""
         return list(locked(self))
 
 
 class Case(models.Model):
     """The work on one matter with one party. The case number is the primary key.
 
-    last_inbound: the newest message. A verb is refused if the user's page did not show it.
+    last_inbound: the newest message. Actions such as snooze are refused if the page lacks it.
     """
 
     # db_index=False: the combined indexes in case_indexes.py serve these columns.
@@ -86,7 +86,7 @@ class Case(models.Model):
     )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
-    rank = models.GeneratedField(  # sort key of the list by priority: 0 is the most urgent
+    rank = models.GeneratedField(  # sort key for the order by priority: 0 is the most urgent
         expression=models.Case(
             *(models.When(priority=name, then=n) for n, name in enumerate(Priority.values)),
             default=len(Priority.values),
@@ -141,13 +141,13 @@ class Case(models.Model):
 
     @property
     def newer(self) -> Case | None:
-        """The case, open or closed, that has the conversations of this closed case; else None."""
+        """The newer case that has the conversations of this closed case; None if there is none."""
         if not self.is_closed or self.conversation_links.filter(ended_at=None).exists():
             return None
         return self.continued_by.order_by("pk").last()
 
     def check_not_continued(self) -> None:
-        """Raise Stale if a newer case has the conversations, which belong to one case at a time."""
+        """Raise Stale if the conversations of this case belong to a newer case by now."""
         if newer := self.newer:
             raise Stale(f"A new message opened case #{newer.pk}. This case stays closed.")
 
@@ -179,7 +179,7 @@ class Case(models.Model):
     def tell(self, event: str = "case") -> None:
         publish(f"department:{self.department_id}", event, self.pk)
 
-    # Verbs. Each compares only the values that it depends on: others may change meanwhile.
+    # Actions. Each compares only the values that it depends on: other values may have changed.
 
     @transaction.atomic
     def claim(self, *, by: User, seen: int | None = None) -> None:
@@ -211,7 +211,7 @@ class Case(models.Model):
         self.compare_and_set(
             {"department_id": before.pk}, department_id=to.pk, assignee_id=person and person.pk
         )
-        # After the department is set: it decides who may read the conversations.
+        # Do this after setting the department, which decides who may read the conversations.
         restrict(self.conversations)
         self.log(
             Kind.TRANSFERRED, by=by, why=why, from_=before.name, to=to.name,
@@ -224,7 +224,7 @@ class Case(models.Model):
             about=self.as_subject,
             text=why,
         )
-        # log() published to the new department only: the old one's pages must update as well.
+        # log() published to the new department only; pages of the old department must update too.
         publish(f"department:{before.pk}", "case", self.pk)
 
     @transaction.atomic
@@ -233,9 +233,9 @@ class Case(models.Model):
     ) -> CaseEvent:
         """Add an internal note, and notify the mentioned users. A note is never sent.
 
-        form: UUID of the form. The same form again returns the first note.
+        form: UUID of the form. If a form is submitted twice, the first note is returned.
         """
-        # Lock before the lookup: two clicks must not add two notes.
+        # Lock before looking for an earlier note: two clicks must not add two notes.
         self.lock()
         before = self.events.filter(kind=Kind.NOTED, data__form=str(form)).first() if form else None
         if before is not None:
@@ -246,14 +246,14 @@ class Case(models.Model):
 
     @transaction.atomic
     def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:
-        """Snooze the case until a time, or with None until the next message. Raises Stale."""
+        """Snooze until a time, or if None until the next message. Raises Stale like `finish`."""
         self.check_seen(seen)
         self.compare_and_set({}, status=Status.SNOOZED, snoozed_until=until)
         self.log(Kind.SNOOZED, by=by, until=until.isoformat() if until else "")
 
     @transaction.atomic
     def assign(self, *, to: User | None, by: User) -> None:
-        """Assign to a user and notify them, or to nobody. Raises Stale if they cannot work here."""
+        """Assign and notify a user, or unassign. Raises Stale if the user may not work here."""
         if to is not None and not Case.objects.workable_by(to).filter(pk=self.pk).exists():
             raise Stale(f"{to} does not work in {self.department}. Nothing was changed.")
         self.compare_and_set({}, assignee_id=to and to.pk)
@@ -262,8 +262,8 @@ class Case(models.Model):
 
     @transaction.atomic
     def tag(self, *, by: User, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
-        """Add and remove tags. Tags that another user added meanwhile stay."""
-        # Lock and reload: the new list is computed from the current one.
+        """Add and remove tags. Tags that another user added meanwhile are kept."""
+        # Lock and reload the case: the new list of tags is computed from the current list.
         self.lock()
         added = [tag for tag in add if tag not in self.tags]
         gone = [tag for tag in remove if tag in self.tags]
@@ -294,7 +294,7 @@ class Case(models.Model):
         self.check_seen(seen)
         now = now or timezone.now()
         if Case.objects.filter(pk=self.pk, status=Status.DONE).exists():
-            return  # another user has just marked it as done: no second event
+            return  # another user has just marked the case as done: log no second event
         self.compare_and_set({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
         self.log(Kind.DONE, by=by, why=why, now=now)
 
@@ -306,7 +306,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def reopen(self, *, by: User | None, why: str) -> None:
-        """Reopen a closed case. Raises Stale if a newer case has its conversations."""
+        """Reopen a closed case. Raises Stale if its conversations belong to a newer case."""
         # Lock first: no message may open a newer case between the check and the update.
         self.lock()
         self.check_not_continued()
@@ -315,7 +315,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:
-        """Record our answer: the case waits for a reply, unless a newer message arrived.
+        """Record that we answered: the case now waits for a reply, unless a newer message arrived.
 
         seen: id of the last inbound message that the answer refers to.
         """
@@ -330,14 +330,14 @@ class Case(models.Model):
 
     @transaction.atomic
     def group(self, issue: Issue | None, *, by: User) -> None:
-        """Add the case to an issue, or with None remove it from its issue."""
+        """Add the case to an issue. If `issue` is None, remove the case from its issue."""
         before = self.issue
         self.compare_and_set({}, issue_id=issue and issue.pk)
         why = f"Added to “{issue}”." if issue else f"Removed from “{before}”."
         self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
 
     def check_seen(self, seen: int | None) -> None:
-        """Lock the case; raise Stale unless `seen`, the last message on the page, is the last."""
+        """Lock the case; raise Stale if its last inbound message is not `seen`, as on the page."""
         current = locked(Case.objects.filter(pk=self.pk)).values_list("last_inbound_id", flat=True)
         if current.get() != seen:
             raise Stale("A new message arrived meanwhile. Nothing was changed.")
@@ -348,7 +348,7 @@ class Case(models.Model):
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
-        """Update the row if it has the expected values; else raise Stale with the assignee."""
+        """Update the row if it has the expected values; else raise Stale naming the assignee."""
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(
@@ -383,17 +383,17 @@ class CaseConversation(models.Model):
 
 
 def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = True) -> None:
-    """Set the department that may read each of these conversations; None if all may.
+    """Set `restricted_to` of these conversations; no other code writes that field.
 
-    It is the department of the conversation's current case, if that department is restricted.
-    may_open: whether a restriction may be lifted; False if no user decided it, for example when
-    a message arrives. Then a restricted conversation stays restricted, to its current
-    department. No other code writes `restricted_to`.
+    It is set to the department of the conversation's current case if that department is
+    restricted, else to None. may_open: whether a restriction may be lifted. If it is False, for
+    example when a message arrives, a restricted conversation stays restricted, but to the
+    department of its current case.
     """
     closed = Q(case__department__is_restricted=True)
     if not may_open:
         closed |= Q(conversation__restricted_to__isnull=False)
     department = models.Case(models.When(closed, then=F("case__department")), default=None)
     links = CaseConversation.objects.filter(conversation=OuterRef("pk"), ended_at=None)
-    # In the order of the ids, to avoid deadlocks: a department's form changes many of them.
+    # Update in the order of the ids to avoid deadlocks: a department's form changes many rows.
     update_in_order(conversations, restricted_to=Subquery(links.values_list(department)[:1]))

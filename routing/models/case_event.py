@@ -9,10 +9,14 @@ from scrm.db.append_only import append_only
 
 
 class CaseEvent(models.Model):
-    """One entry of a case's history, with the user or the rule, and the reason. Never changed.
+    """One entry of a case's history, with the user or the rule, and the reason.
 
-    facts: what the rules were evaluated on, of a routing decision; see `routing.facts.to_store`.
-    undoes: the transfer that this event undoes; it no longer lets the user read the case.
+    Events are never changed, except that an erasure of personal data may blank or empty `why`,
+    `data` and `facts`.
+
+    facts: for a decision of the rules, the facts that the rules were evaluated on; see
+    `routing.facts.to_store`. undoes: the transfer that this event undoes. A user may read a case
+    that the user transferred, but no longer after the transfer was undone.
     """
 
     class Kind(models.TextChoices):
@@ -78,8 +82,8 @@ class CaseEvent(models.Model):
 
     @classmethod
     def transfers(cls, *, by: User) -> models.QuerySet[CaseEvent]:
-        """Transfers by the user that were not undone."""
-        # Only the user who transferred a case can undo that, so `by` narrows both queries.
+        """Events of the user's transfers, without the transfers that were undone."""
+        # Only the user who transferred a case can undo the transfer: `by` narrows both queries.
         undone = cls.objects.filter(by=by, undoes__isnull=False)
         transferred = cls.objects.filter(kind=cls.Kind.TRANSFERRED, by=by)
         return transferred.exclude(pk__in=undone.values("undoes"))

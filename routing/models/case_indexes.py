@@ -10,34 +10,34 @@ _NEWEST = ["-last_inbound_at", "-id"]
 _URGENT = ["rank", "last_inbound_at", "id"]
 
 INDEXES = [
-    # Active cases of one department, and their count; active cases of all departments.
+    # List and count the active cases of one department; list the active cases of all departments.
     Index(fields=["department", *_NEWEST], name="case_active", condition=_ACTIVE),
     Index(fields=_NEWEST, name="case_newest", condition=_ACTIVE),
     Index(fields=["department"], name="case_open_in", condition=_ACTIVE),
-    # The same, most urgent first.
+    # List the active cases of one or of all departments, the most urgent first.
     Index(fields=["department", *_URGENT], name="case_urgent", condition=_ACTIVE),
     Index(fields=_URGENT, name="case_rank", condition=_ACTIVE),
-    # Unassigned cases of a department: their count, and the most urgent first.
+    # Count the unassigned cases of a department, and list them, the most urgent first.
     Index(
         fields=["department", *_URGENT],
         name="case_free",
         condition=_ACTIVE & Q(assignee=None),
     ),
-    # Waiting and snoozed cases of a department, and their count; snoozed cases that are due.
+    # List and count the waiting and snoozed cases of a department; find cases to wake up.
     Index(
         fields=["department", "status", *_NEWEST],
         name="case_resting",
         condition=Q(status__in=["waiting", "snoozed"]),
     ),
     Index(fields=["snoozed_until"], name="case_snoozed", condition=Q(status="snoozed")),
-    # Active cases of one assignee, and their count by department.
+    # List the active cases of one assignee, and count them by department.
     Index(
         fields=["assignee", *_NEWEST],
         name="case_mine",
         condition=_ACTIVE,
         include=["department"],
     ),
-    # Cases in any status: all of them, and by status, department, issue or profile.
+    # List cases in any status: all cases, or those of a status, department, issue or profile.
     Index(fields=_NEWEST, name="case_recent"),
     Index(fields=_URGENT, name="case_ranked"),
     Index(fields=["status", *_NEWEST], name="case_status"),
@@ -46,7 +46,7 @@ INDEXES = [
         fields=["issue", *_NEWEST],
         name="case_of_issue",
         condition=Q(issue__isnull=False),
-        include=["profile"],  # counts the people who raised it
+        include=["profile"],  # to count the people who raised the issue
     ),
     Index(fields=["profile", "-opened_at"], name="case_of_profile"),
     GinIndex(fields=["tags"], name="case_tags"),

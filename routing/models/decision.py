@@ -11,7 +11,10 @@ from scrm.db.append_only import append_only
 
 
 class Decision(models.Model):
-    """A user's choice for a case or an issue: reply, post or no reply, and why. Never changed."""
+    """A user's choice for a case or an issue: reply, post, or close without reply.
+
+    The reason is stored with the choice. A decision is never changed.
+    """
 
     class Outcome(models.TextChoices):
         NONE = "none", "Close without reply"

@@ -17,7 +17,11 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         return self if user.sees_everything else self.filter(owner=user)
 
     def counted(self, *, since: datetime) -> IssueQuerySet:
-        """Annotate with people, cases_n, living_n, grown_n (cases opened since) and heard_at."""
+        """Annotate each issue with numbers and with the time of its last inbound message.
+
+        people: number of profiles. cases_n: number of cases. living_n: number of cases that are not
+        closed. grown_n: number of cases opened after `since`. heard_at: time of the last message.
+        """
         return self.annotate(
             people=Count("cases__profile", distinct=True),
             cases_n=Count("cases"),
@@ -27,7 +31,10 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         )
 
     def open_first(self) -> IssueQuerySet:
-        """Open issues first, by latest inbound message; then closed ones, by closing time."""
+        """Sort open issues first, by latest inbound message; then closed issues, by closing time.
+
+        The queryset must be annotated by `counted`.
+        """
         return self.order_by(
             F("closed_at").desc(nulls_first=True), F("heard_at").desc(nulls_last=True), "-pk"
         )

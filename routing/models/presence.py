@@ -10,7 +10,10 @@ from routing.models.case import Case
 from routing.models.case_event import CaseEvent
 
 FRESH = timedelta(seconds=40)
-"""A browser reports every 15 s that it is still there; after this time it counts as gone."""
+"""If a browser has not reported for this time, its user is no longer shown as present.
+
+While a case is open, the browser reports every 15 s.
+"""
 
 
 class PresenceQuerySet(models.QuerySet["Presence"]):
@@ -18,12 +21,12 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(at__gt=now - FRESH)
 
     def sweep(self, *, now: datetime) -> int:
-        """Delete presences whose browser stopped reporting, at most 500 → how many.
+        """Delete at most 500 presences whose browser stopped reporting, and return their number.
 
-        Their cases get an event `LEFT`.
+        For each deleted presence, an event `LEFT` is added to the case.
         """
         with transaction.atomic():
-            # Skip locked rows: a browser is just reporting that this user is still there.
+            # Skip locked rows: their browser is reporting at this moment.
             gone = list(
                 self.select_for_update(skip_locked=True, of=("self",)).filter(at__lte=now - FRESH)[
                     :500
@@ -43,9 +46,10 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
 
 
 class Presence(models.Model):
-    """A user who has a case open right now. Deleted when they leave; the case's events remain.
+    """A user who has a case open at present. The row is deleted when the user leaves the case.
 
-    replying: the user has started to write.
+    The events `OPENED` and `LEFT` remain in the case's history. replying: whether the user has
+    started to write.
     """
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="presences")
@@ -67,9 +71,9 @@ class Presence(models.Model):
     def here(
         cls, case: Case, user: User, *, replying: bool = False, now: datetime | None = None
     ) -> None:
-        """Record that the user has the case open, or still has it; `OPENED` is logged once."""
+        """Record that the user has the case open; the first call logs an event `OPENED`."""
         now = now or timezone.now()
-        # Read before update_or_create() overwrites the value: only a change is published.
+        # Read `replying` before update_or_create() overwrites it: only a change is published.
         before = cls.objects.filter(case=case, user=user)
         known = before.values_list("replying", flat=True).first()
         cls.objects.update_or_create(
@@ -83,7 +87,7 @@ class Presence(models.Model):
     @classmethod
     @transaction.atomic
     def leave(cls, case: Case, user: User, *, now: datetime | None = None) -> None:
-        """Record that the user closed the case or opened another one."""
+        """Record that the user no longer has this case open."""
         if cls.objects.filter(case=case, user=user).delete()[0]:
             case.events.create(kind=CaseEvent.Kind.LEFT, by=user, at=now or timezone.now())
             case.tell("presence")

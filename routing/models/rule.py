@@ -27,7 +27,7 @@ class Priority(models.TextChoices):
 
 class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def in_force(self) -> list[Rule]:
-        """Active rules in order, as `Rule` values for the router, loaded by one statement."""
+        """The active rules in their order, as `Rule` values for the router; runs one query."""
         active = self.filter(is_active=True, current__isnull=False)
         return [
             rule.current.pure(rule.name)
@@ -42,7 +42,7 @@ class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     append_only=True,
 )
 class RoutingRule(models.Model):
-    """A routing rule. Rules are tried in order; the first whose conditions match decides."""
+    """A routing rule. Rules are tried in order; the first rule whose conditions match decides."""
 
     name = models.CharField(max_length=120, unique=True)
     owner = models.ForeignKey(User, models.PROTECT, related_name="routing_rules")
@@ -76,9 +76,9 @@ class RoutingRule(models.Model):
         tags: tuple[str, ...] = (),
         now: datetime | None = None,
     ) -> RuleRevision:
-        """Add a revision and make it the current one.
+        """Add a revision of the rule and make it the current revision.
 
-        Raises ConditionErrors if the conditions do not parse.
+        Raises ConditionErrors if the conditions are invalid.
         """
         parsed = _parse(conditions)
         # Lock the rule: two admins who save at once must not get the same revision number.
@@ -104,7 +104,7 @@ def _parse(data: Any) -> language.Condition:
 
 
 class RuleRevision(models.Model):
-    """One saved version of a rule. Append-only, so that every decision can be explained."""
+    """One saved version of a rule. Revisions are never changed: they explain past decisions."""
 
     class Assign(models.TextChoices):
         NOBODY = "nobody", "Unassigned"
@@ -138,11 +138,11 @@ class RuleRevision(models.Model):
 
     @property
     def sentence(self) -> str:
-        """The conditions in words."""
+        """The conditions of this revision as a sentence."""
         return sentence(_parse(self.conditions))
 
     def pure(self, name: str) -> Rule:
-        """This revision as a plain value for the router. name: the rule's name."""
+        """Convert this revision to a `Rule` value for the router. name: the rule's name."""
         return Rule(
             revision=self.pk,
             name=name,

@@ -10,7 +10,7 @@ from crm.models import User
 
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
     def visible_to(self, user: User) -> SavedViewQuerySet:
-        """The user's own views and the shared ones."""
+        """The saved views that the user owns or that are shared with everyone."""
         return self.filter(Q(owner=user) | Q(is_shared=True))
 
 

@@ -9,7 +9,7 @@ from crm.models import Department
 
 class SlaPolicyQuerySet(models.QuerySet["SlaPolicy"]):
     def hours(self) -> dict[tuple[int, str], float]:
-        """(department, priority) → hours, for all targets at once."""
+        """(department id, priority) → hours of the SLA target, for all targets."""
         return {
             (department, priority): hours
             for department, priority, hours in self.values_list(
@@ -39,5 +39,5 @@ class SlaPolicy(models.Model):
 
     @staticmethod
     def due(start: datetime, hours: float | None) -> datetime | None:
-        """The time by which to answer; None without a target."""
+        """The time by which a message from `start` should be answered; None if hours is None."""
         return start + timedelta(hours=hours) if hours else None

@@ -6,9 +6,9 @@ from django.db import models
 
 
 class Stale(Exception):
-    """The case changed, or a new message arrived, since the user loaded it.
+    """The case changed, or a new message arrived, since the user loaded the page.
 
-    The message says what happened and is shown to the user.
+    The text of the exception says what happened; the user sees it.
     """
 
 

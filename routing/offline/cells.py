@@ -1,4 +1,6 @@
-"""Parse the cells of one row: a comment card, a person at an event or a survey answer. Pure."""
+"""Parse the cells of one row: a comment card, a person at an event, or a survey answer.
+
+These functions do not access the database."""
 
 from __future__ import annotations
 
@@ -30,14 +32,15 @@ _DATE = re.compile(
 
 
 class Unclear(ValueError):
-    """A cell that cannot be parsed; the message says why and is shown to the user."""
+    """A cell cannot be parsed. The text of the exception says why; the user sees it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """The content of one row: what one person said, and who and when, if known.
+    """The content of one row: what a person said, and if known, who the person is and when it was.
 
-    phone: digits, optionally after a plus. mail: an address as a profile's key. said_at: aware.
+    phone: digits, optionally after a plus. mail: an address in the form of a profile's key.
+    said_at: an aware time.
     """
 
     text: str
@@ -50,10 +53,10 @@ class Voice:
 def voice(
     cells: Mapping[str, str], *, now: datetime, order: str = ""
 ) -> tuple[Voice, dict[str, str]]:
-    """Parse one row → the values that could be read, and the error messages.
+    """Parse one row; return the values that could be read, and the error messages.
 
-    cells: content → cell; the contents are text, name, reach, phone, mail and when, and any may
-    be missing. order: as in `moment`. Errors: content → message.
+    cells: kind of content → cell. The kinds are text, name, reach, phone, mail and when; any of
+    them may be missing. order: as in `moment`. The error messages have the same keys as `cells`.
     """
     row = _Cells(cells)
     number, address = row.read("reach", reach, ("", ""))
@@ -68,14 +71,14 @@ def voice(
 
 
 class _Cells:
-    """Cells by content, and the errors of those that could not be parsed."""
+    """The cells of a row, and the error messages of the cells that could not be parsed."""
 
     def __init__(self, cells: Mapping[str, str]) -> None:
         self.cells = cells
         self.wrong: dict[str, str] = {}
 
     def read(self, content: str, parse: Callable[[str], T], default: T) -> T:
-        """Parse one cell; after an error, store the message and return `default`."""
+        """Parse one cell. If that fails, store the error message and return `default`."""
         try:
             return parse(storable(self.cells.get(content, "")).strip())
         except Unclear as error:
@@ -98,7 +101,7 @@ def _name(cell: str) -> str:
 
 
 def reach(cell: str) -> tuple[str, str]:
-    """Parse a cell that is a phone number or a mail address → (phone, mail). Raises Unclear."""
+    """Parse a phone number or a mail address; return (phone, mail). Raises Unclear."""
     if "@" in normalize("NFKC", cell):
         return "", mail(cell)
     try:
@@ -122,7 +125,7 @@ def phone(cell: str) -> str:
 
 
 def mail(cell: str) -> str:
-    """Parse a mail address into a profile's key; "" if empty. Raises Unclear."""
+    """Parse a mail address into the form of a profile's key; "" if empty. Raises Unclear."""
     typed = normalize("NFKC", cell).strip()
     try:
         address = sendable(typed) if typed else ""
@@ -139,8 +142,8 @@ def mail(cell: str) -> str:
 def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
     """Parse a date and time into UTC; None if empty. Raises Unclear.
 
-    A time without an offset is in the workspace's time zone. order: "day" or "month", the part
-    that a date such as 03/04/2026 begins with; with "" an ambiguous date is an error.
+    A time without a UTC offset is in the workspace's time zone. order: "day" or "month", whichever
+    comes first in a date such as 03/04/2026; if it is "", an ambiguous date is an error.
     """
     if not cell:
         return None
@@ -149,7 +152,7 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
         if at.tzinfo is None:
             at = timezone.make_aware(at)
         at = at.astimezone(UTC)
-    # Before ValueError, its base class: Unclear already has a message for the user.
+    # Catch Unclear before its base class ValueError: it already has a message for the user.
     except Unclear:
         raise
     except (ValueError, OverflowError):
@@ -165,7 +168,10 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
 
 
 def _moment(typed: str, order: str) -> datetime:
-    """Parse a date and time in ASCII; naive if it has no offset. Raises ValueError or Unclear."""
+    """Parse a date and time in ASCII; the result is naive if `typed` has no UTC offset.
+
+    Raises ValueError or Unclear.
+    """
     parts = _DATE.fullmatch(typed)
     if not parts:
         return datetime.fromisoformat(typed)
@@ -178,7 +184,7 @@ def _moment(typed: str, order: str) -> datetime:
 
 
 def _hour(hour: int, half: str | None) -> int:
-    """Hour of the day, 0 to 23. half: the "a" of am or the "p" of pm; None on a 24-hour clock."""
+    """Hour of the day, 0 to 23. half: "a" for am, "p" for pm, None if a 24-hour clock is used."""
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -187,7 +193,7 @@ def _hour(hour: int, half: str | None) -> int:
 
 
 def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int, int]:
-    """Three numbers of a date → (year, month, day). Raises Unclear if the order is unknown."""
+    """Sort the three numbers of a date into (year, month, day). Raises Unclear if ambiguous."""
     if len(first) == 4:
         return int(first), second, int(third)
     if len(third) not in {2, 4} or len(first) > 2:
@@ -203,7 +209,7 @@ def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int
 
 
 def _ascii(cell: str) -> str:
-    """Replace digits, hyphens and wide characters of any script with ASCII, for the parsers."""
+    """Replace digits, hyphens and full-width characters of any script with their ASCII forms."""
     typed = normalize("NFKC", cell)
     return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
 

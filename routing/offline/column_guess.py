@@ -1,4 +1,6 @@
-"""Guess the content of each column of a file from its name and its first cells. Pure."""
+"""Guess the content of each column of a file from the column's name and its first cells.
+
+These functions do not access the database."""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail",
 LINE, FAULT = __("Line"), __("Problem")
 """Columns that scrm adds to the file of rejected rows; they are ignored in an uploaded file."""
 ONE_OF_EACH = (NAME, MAIL, PHONE, WHEN)
-"""Contents that at most one column has; several columns may be texts or scores."""
+"""Kinds of content that only one column may have; texts and scores may be in several columns."""
 
 _WORDS = {
     MAIL: "mail email e-mail courriel correo почта メール 邮箱",
@@ -34,7 +36,8 @@ _LOOK_AT = 50
 def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Whether the first row contains the names of the columns.
 
-    It does if it has known words or questions, or a text above a column of numbers or addresses.
+    It does if one of its cells has a known word, ends with a question mark, or is a text above a
+    column of numbers or addresses.
     """
     if any("@" in cell or _is_figure(cell) for cell in first):
         return False
@@ -48,7 +51,7 @@ def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool
 
 
 def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Guess the content of each column; NOTHING if there is no evidence."""
+    """Guess the content of each column. A column whose content cannot be guessed gets NOTHING."""
     found: list[str] = []
     for n in range(width):
         name = heading[n] if n < len(heading) else ""
@@ -62,7 +65,7 @@ def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
 
 
 def guess_order(cells: Sequence[str]) -> str:
-    """Guess whether dates begin with "day" or "month"; "" if no date has a number above 12."""
+    """Guess whether dates begin with "day" or "month"; "" if no day is above 12."""
     dates = [re.match(r"(\d{1,2})[/-](\d{1,2})[/-]\d{2,4}", cell.strip()) for cell in cells]
     pairs = [(int(date[1]), int(date[2])) for date in dates if date]
     if any(first > 12 for first, _second in pairs):
@@ -71,14 +74,15 @@ def guess_order(cells: Sequence[str]) -> str:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether scrm itself added this column to a file of rejected rows."""
+    """Whether this is the name of a column that scrm adds to a file of rejected rows."""
     return name in {str(LINE), str(FAULT)}
 
 
 def _content_named(name: str) -> str:
-    """The content that a column name states, for example MAIL for “E-mail address”; else "".
+    """The content that a column name states, for example MAIL for “E-mail address”.
 
-    A name of more than four words is taken for a question, and its words are ignored.
+    Returns "" if the name states none. A name of more than four words is considered a question,
+    and its words are ignored.
     """
     words = re.findall(r"[\w-]+", fold(name))
     if len(words) > 4:
@@ -87,12 +91,12 @@ def _content_named(name: str) -> str:
 
 
 def _content_of(cells: Sequence[str]) -> str:
-    """The content that the cells of a column look like; NOTHING if there is no evidence."""
+    """Guess the content of a column from its cells; NOTHING if that is not possible."""
     if not cells:
         return NOTHING
     if all(_parses(mail, cell) for cell in cells):
         return MAIL
-    # Dates before phone numbers: a date with dots or hyphens also parses as a number.
+    # Test for dates before phone numbers: a date with dots also parses as a phone number.
     if all(re.match(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}", cell) for cell in cells):
         return WHEN
     if all(len(cell) >= 7 and _parses(phone, cell) for cell in cells):
@@ -105,7 +109,10 @@ def _content_of(cells: Sequence[str]) -> str:
 def _mark_longest_as_text(
     found: list[str], heading: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Set TEXT for the unknown column with the most characters, if any has some."""
+    """Of the columns without a guessed content, set the one with the most characters to TEXT.
+
+    If all these columns are empty, nothing is set.
+    """
     sizes = {
         n: sum(map(len, _column(rows, n)))
         for n, what in enumerate(found)

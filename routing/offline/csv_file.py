@@ -1,8 +1,8 @@
-"""Read a CSV file into rows with line numbers. Pure.
+"""Read a CSV file into rows with line numbers. The functions do not access the database.
 
-Encoding, delimiter and heading are guessed from the content if they are not given. A file that
-cannot be read raises `Unreadable`. A line that cannot be read becomes a row with an error, and
-the next lines are still read.
+Encoding, delimiter and heading are guessed from the content if they are not given. If the file
+cannot be read, `Unreadable` is raised. If a line cannot be read, it becomes a row with an error,
+and the next lines are still read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Unreadable(ValueError):
-    """The file cannot be read; the message says why, and what to do.
+    """The file cannot be read. The text of the exception says why, and what the user can do.
 
     about: "encoding" if the user should try another encoding, else "".
     """
@@ -49,7 +49,11 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. line: number of its first line, from 1. wrong: why it cannot be read, or ""."""
+    """One row of the file.
+
+    line: number of the row's first line; the first line of the file is 1. wrong: the reason why
+    the row cannot be read, else "".
+    """
 
     line: int
     cells: tuple[str, ...]
@@ -60,7 +64,8 @@ class Row:
 class Sheet:
     """A parsed file.
 
-    heading: the first row if it names the columns, else empty. width: the number of columns.
+    heading: the first row if it contains the names of the columns, else empty. width: the number
+    of columns.
     """
 
     encoding: str
@@ -73,12 +78,12 @@ class Sheet:
 def read(
     raw: bytes, *, encoding: str = "", delimiter: str = "", heading: bool | None = None
 ) -> Sheet:
-    """Parse the whole file; parameters that are not given are guessed. Raises Unreadable."""
+    """Parse the whole file. Parameters that are not given are guessed. Raises Unreadable."""
     _check_is_text(raw)
     encoding = encoding or guess_encoding(raw)
     text = _decode(raw, encoding)
     delimiter = delimiter or guess_delimiter(text)
-    # Two rows above the limit: a heading, and one row that shows that the file is too long.
+    # Read two rows more than the limit: a heading, and a row that shows that there are too many.
     rows = list(islice(_rows(text, delimiter), MAX_CSV_ROWS + 2))
     if not rows:
         raise Unreadable(_("This file is empty. It contains only blank lines."))
@@ -102,11 +107,11 @@ def read(
 
 
 def _check_is_text(raw: bytes) -> None:
-    """Raise Unreadable for a file that is too large, a workbook, a picture or a document."""
+    """Raise Unreadable if the file is too large, or is a workbook, a picture or a document."""
     if len(raw) > MAX_CSV_BYTES:
         message = _("This file is larger than %(limit)s. Split it and import the parts.")
         raise Unreadable(message % {"limit": size_words(MAX_CSV_BYTES)})
-    # By the first bytes: a workbook may have been renamed to .csv.
+    # Check the first bytes: a workbook may have been renamed to .csv.
     kind = next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), "")
     if kind in {"xlsx", "xls"}:
         raise Unreadable(
@@ -122,13 +127,13 @@ def _check_is_text(raw: bytes) -> None:
 
 
 def guess_encoding(raw: bytes) -> str:
-    """Guess one of `ENCODINGS` from the bytes; "cp1252" if they are in none of the others."""
-    # A BOM first: UTF-8 would decode it as a character of the first cell.
+    """Guess which of `ENCODINGS` the file has; "cp1252" if the bytes fit none of the others."""
+    # Test for a BOM first: UTF-8 would decode it as a character of the first cell.
     if raw.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # Latin text in UTF-16 without a BOM: before UTF-8, which decodes NUL bytes without an error.
+    # Test for UTF-16 without a BOM before UTF-8, which decodes NUL bytes without an error.
     if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:
         return "utf-16"
     try:
@@ -139,7 +144,7 @@ def guess_encoding(raw: bytes) -> str:
 
 
 def _decode(raw: bytes, encoding: str) -> str:
-    """Decode the file into text that can be stored. Raises Unreadable."""
+    """Decode the file into text that PostgreSQL can store. Raises Unreadable."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -160,9 +165,10 @@ def _decode(raw: bytes, encoding: str) -> str:
 
 
 def guess_delimiter(text: str) -> str:
-    """Guess the delimiter: the one that splits most of the first rows into equally many columns.
+    """Guess the delimiter from the first rows.
 
-    Of two that do so equally well, the one that gives more columns.
+    The best delimiter splits the most rows into the same number of columns. If two delimiters are
+    equally good, the one that results in more columns is returned.
     """
 
     def evenness(delimiter: str) -> tuple[float, int]:
@@ -174,8 +180,8 @@ def guess_delimiter(text: str) -> str:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
-    """Yield the rows. Blank lines are skipped; an unreadable line becomes a row with an error."""
-    # strict: an unclosed quotation mark must be an error, not a cell with all further lines.
+    """Yield the rows. Blank lines are skipped. An unreadable line becomes a row with an error."""
+    # With strict=True an unclosed quotation mark is an error, not a cell with all further lines.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -199,19 +205,19 @@ def _error_message(error: str) -> str:
 
 
 def safe(cell: str) -> str:
-    """Return `cell` in a form that no spreadsheet runs as a formula (CSV injection)."""
+    """Return `cell` in a form that no spreadsheet runs as a formula, to prevent CSV injection."""
     return f"'{cell}" if cell.lstrip(" ").startswith(_RISKY) else cell
 
 
 def _without_apostrophe(cell: str) -> str:
-    """Remove the apostrophe that `safe`, or a spreadsheet, put before a possible formula."""
+    """Remove the apostrophe that `safe` or a spreadsheet has put before a possible formula."""
     return cell[1:] if cell.startswith("'") and safe(cell[1:]) != cell[1:] else cell
 
 
 def written(rows: Iterable[Sequence[str]]) -> bytes:
     """Write rows as CSV for any spreadsheet.
 
-    UTF-8 with BOM, so that spreadsheets detect the encoding; no cell can run as a formula.
+    The encoding is UTF-8 with a BOM, which spreadsheets detect. No cell can run as a formula.
     """
     out = io.StringIO(newline="")
     csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)

@@ -17,7 +17,7 @@ from scrm.web.params import number
 
 MAX_PEOPLE = 8
 NEW = "new"
-"""Form value for a person who is not in the CRM yet; the search words are the name."""
+"""Form value for a person who is not stored yet; then the search words are the person's name."""
 _CONTACT = "contact-"
 _UNBROKEN = re.compile(f"[{UNBROKEN}]")
 
@@ -26,8 +26,8 @@ _UNBROKEN = re.compile(f"[{UNBROKEN}]")
 class Person:
     """One search result: a profile or a contact.
 
-    value: the value that the form posts. where: handle or address, and the network. kind: kind of
-    contact, in words. known: whether it is a contact or linked to one.
+    value: the value that the form posts. where: handle or address, and the network. kind: the kind
+    of contact, in words. known: whether the result is a contact or a profile linked to a contact.
     """
 
     value: str
@@ -38,7 +38,7 @@ class Person:
 
 
 def chosen(value: str) -> Profile | Contact | None:
-    """The profile or contact of a form value; None if there is none."""
+    """The profile or contact that a form value names; None if it names none."""
     if value.startswith(_CONTACT):
         pk = number(value.removeprefix(_CONTACT))
         return Contact.objects.filter(pk=pk).first() if pk else None
@@ -62,14 +62,14 @@ def as_person(one: Profile | Contact) -> Person:
 
 
 def find(words: str) -> list[Person]:
-    """The first `MAX_PEOPLE` whose name, handle, phone number or address matches the words.
+    """The first `MAX_PEOPLE` people whose name, handle, phone number or address matches the words.
 
-    Profiles, and contacts without a profile; known contacts come first. It runs at each
-    keystroke: every query has a limit, however many people there are.
+    A result is a profile, or a contact without a profile. Contacts and profiles that are linked to
+    a contact come first. Because this runs at each keystroke, every query has a limit.
     """
     words = storable(words).strip()
     profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MAX_PEOPLE])
-    # A script without spaces has no word beginnings to search for: match anywhere.
+    # In a script without spaces between words, search anywhere in the name, not at word starts.
     if _UNBROKEN.search(words):
         profiles = Profile.objects.filter(name__icontains=words)
         contacts = list(Contact.objects.filter(name__icontains=words)[:MAX_PEOPLE])
@@ -82,12 +82,12 @@ def find(words: str) -> list[Person]:
 
 
 def _sort_key(person: Person) -> tuple[bool, str, bool]:
-    """Known contacts first, then by name; of equal names, phone profiles first."""
+    """Sort known people first, then by name; if names are equal, phone profiles come first."""
     return (not person.known, person.name.casefold(), not person.where.endswith("phone"))
 
 
 def _with_number(words: str) -> QuerySet[Profile]:
-    """Phone profiles whose number contains these digits, at most `MAX_PEOPLE`."""
+    """At most `MAX_PEOPLE` phone profiles whose number contains the digits in `words`."""
     try:
         digits = phone(words).lstrip("+0")
     except Unclear:

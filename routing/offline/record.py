@@ -1,6 +1,6 @@
 """Log offline contacts: calls, letters, comment cards, survey answers, events.
 
-They are recorded in the ledger and routed by the same rules as mentions.
+Offline contacts are recorded in the ledger and routed by the same rules as mentions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCOPE = "offline"
 
 
 class LoggedAlready(Exception):
-    """The form was logged before with a different text; nothing was recorded now."""
+    """The same form was logged before with a different text. Nothing was recorded this time."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(str(case))
@@ -39,9 +39,10 @@ class LoggedAlready(Exception):
 class OfflineContact:
     """One offline contact as a user entered it.
 
-    form: UUID of the form; the same form is logged only once. kind: one of `crm.offline_kinds`.
-    profile, contact: the person, if known; else phone, mail and name identify a new profile.
-    case: the case that the user chose. said_at: aware; None means now.
+    form: UUID of the form; a form that is submitted twice is logged only once. kind: one of
+    `crm.offline_kinds`. profile, contact: the person, if known; otherwise phone, mail and name
+    identify the profile. case: the case that the user chose. said_at: an aware time, or None for
+    the current time.
     """
 
     form: uuid.UUID
@@ -65,10 +66,11 @@ def log(
     scans: Iterable[Attachment] = (),
     now: datetime | None = None,
 ) -> Case:
-    """Record and route an offline contact → its case. The same form again returns that case.
+    """Record and route an offline contact, and return its case.
 
-    scans: attachments, stored or not; a scan is skipped if one with the same name and size is
-    attached already. Raises LoggedAlready if the form was logged before with a different text.
+    If the same form is logged twice, the first case is returned. scans: attachments, stored or
+    not; a scan is skipped if a scan with the same name and size is already attached. Raises
+    LoggedAlready if the form was logged before with a different text.
     """
     logged = log_all([offline_contact], by=by, now=now)
     case = Case.objects.get(pk=logged.cases[offline_contact.form])
@@ -90,7 +92,7 @@ def _attach(scans: Iterable[Attachment], interaction: Interaction) -> None:
     for scan in scans:
         if (scan.name, scan.size) not in attached:
             scan.interaction = interaction
-            # The file cleanup may have deleted a stored scan: it must not be inserted again.
+            # If the file cleanup has deleted a stored scan, do not insert its row again.
             scan.save(force_update=scan.pk is not None)
 
 
@@ -98,7 +100,8 @@ def _attach(scans: Iterable[Attachment], interaction: Interaction) -> None:
 class Logged:
     """Result of `log_all`.
 
-    cases: form → case id, for all forms. new: form → interaction id, for forms not logged before.
+    cases: UUID of the form → case id, for all forms. new: UUID of the form → interaction id, only
+    for forms that were not logged before.
     """
 
     cases: dict[uuid.UUID, int]
@@ -109,16 +112,17 @@ class Logged:
 def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None = None) -> Logged:
     """Record and route offline contacts.
 
-    The number of SQL statements is constant, except for new profiles of known contacts.
+    The number of SQL statements does not depend on the number of offline contacts, except that
+    each new profile of a known contact needs further statements.
     """
     now = now or timezone.now()
     matcher = current_matcher()
     entries = [_entry(offline_contact, by) for offline_contact in entered]
-    # Match before record(): that takes the ledger's lock, and every other writer waits for it.
+    # Match before record(), which locks the ledger: every other writer waits for that lock.
     found = [matcher.match(entry.title, entry.text) for entry in entries]
     rows = record(entries, now=now)
     hits = {row.interaction: match for row, match in zip(rows, found, strict=True) if row.new}
-    # Before routing: the rules are evaluated on the topics.
+    # Do this before routing: the rules are evaluated on the topics.
     keep_offline_matches(hits)
     topics = found_topics(hits)
     logged = list(zip(entered, entries, rows, strict=True))
@@ -143,7 +147,7 @@ def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None
 
 
 def _cases_of(conversations: Iterable[int]) -> dict[int, int]:
-    """Conversation id → id of its current case."""
+    """Conversation id → id of the conversation's current case."""
     links = CaseConversation.objects.filter(conversation__in=list(conversations), ended_at=None)
     return dict(links.values_list("conversation_id", "case_id"))
 
@@ -164,11 +168,11 @@ def _entry(offline_contact: OfflineContact, by: User) -> Entry:
 
 
 def _author(offline_contact: OfflineContact) -> Author:
-    """The author whose profile the offline contact is recorded under.
+    """The author, which determines the profile that the interaction is recorded with.
 
-    A known profile is used as it is. A phone number or a mail address is a profile of its own.
-    Without either, a contact has one profile for all its offline contacts, and an unknown person
-    gets a new profile each time.
+    If the profile is known, it is used. Otherwise a phone number or a mail address determines the
+    profile. If neither is given, a contact has one profile for all its offline contacts, and an
+    unknown person gets a new profile each time.
     """
     known, contact = offline_contact.profile, offline_contact.contact
     name = offline_contact.name or (contact.name if contact else "")
@@ -186,7 +190,7 @@ def _author(offline_contact: OfflineContact) -> Author:
 
 
 def _text(offline_contact: OfflineContact) -> str:
-    """The text, and after it the name, phone and mail that are not in the author's profile."""
+    """The text, followed by the name, phone and mail as far as the author does not have them."""
     author = _author(offline_contact)
     known = {author.key, author.name, author.handle}
     also = [
@@ -209,7 +213,7 @@ def _arrival(
     by: User,
     now: datetime,
 ) -> Arrival:
-    """The arrival of a recorded offline contact, whose profile is linked to the named contact."""
+    """Return the arrival for routing; link the profile to the chosen contact if it has none."""
     contact, kind = row.contact, row.contact_kind
     named = offline_contact.contact
     if named and contact is None:

@@ -1,4 +1,4 @@
-"""Import survey answers from a file: check each row, and record each valid one exactly once."""
+"""Import survey answers from a file: check each row, and record each valid row exactly once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from scrm.db.locks import locked
 from scrm.db.retry import again
 
 BATCH = 200
-"""Rows per transaction."""
+"""Number of rows that are recorded in one transaction."""
 IMPORT = "routing.import_survey"
 
 
@@ -36,7 +36,8 @@ IMPORT = "routing.import_survey"
 class Plan:
     """How to read a file.
 
-    columns: content of each column (see `column_guess`). order: as in `cells.moment`.
+    columns: the content of each column (see `column_guess`). order: order of the parts of a date,
+    as in `cells.moment`.
     """
 
     encoding: str
@@ -51,7 +52,7 @@ class Plan:
 
     @property
     def mark(self) -> str:
-        """Fingerprint of the plan: another plan has another one."""
+        """Fingerprint of the plan. Different plans have different fingerprints."""
         return sha256(repr(self).encode()).hexdigest()[:16]
 
     def read(self, raw: bytes) -> Sheet:
@@ -60,7 +61,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """An error in a row. column: heading of the cell, or "" for the whole row. why: the message."""
+    """An error in a row.
+
+    column: heading of the column with the error, or "" if the error concerns the whole row.
+    why: the error message.
+    """
 
     row: Row
     column: str
@@ -69,19 +74,22 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Result of checking a file. good: (line number, content) of each row without an error."""
+    """Result of checking a file.
+
+    good: (line number, content) of each row without an error. bad: all errors.
+    """
 
     good: list[tuple[int, Voice]]
     bad: list[Bad]
 
     @property
     def skipped(self) -> int:
-        """Number of rows that cannot be imported; a row with several errors counts once."""
+        """Number of rows that cannot be imported. A row with several errors is counted once."""
         return len({bad.row.line for bad in self.bad})
 
 
 def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
-    """Check each row exactly as the import does; `bad` has one entry per error."""
+    """Check each row of the file in the same way as the import does."""
     good: list[tuple[int, Voice]] = []
     bad: list[Bad] = []
     for row in sheet.rows:
@@ -95,7 +103,10 @@ def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
 def _check_row(
     row: Row, sheet: Sheet, plan: Plan, now: datetime
 ) -> tuple[Voice | None, list[tuple[str, str]]]:
-    """Check one row → its content, or None and the errors as (column heading, message)."""
+    """Check one row; return its content and its errors as (column heading, message).
+
+    If there are errors, the content is None.
+    """
     if row.wrong:
         return None, [("", row.wrong)]
     if any(cell.strip() for cell in row.cells[sheet.width :]):
@@ -108,9 +119,10 @@ def _check_row(
 
 
 def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
-    """The cells of the row by content.
+    """Kind of content → cell of the row.
 
-    Several text columns become one text, each under its heading; the scores follow.
+    If there are several text columns, their cells are combined into one text, each below the
+    heading of its column. The scores are added at the end of the text.
     """
     cells: dict[str, str] = {}
     texts: list[str] = []
@@ -135,13 +147,16 @@ def heading_of(sheet: Sheet, n: int) -> str:
 
 
 def _column(what: str, sheet: Sheet, plan: Plan) -> str:
-    """Heading of the first column with this content; "" if there is none."""
+    """Heading of the first column with this kind of content; "" if no column has it."""
     numbers = [n for n, content in enumerate(plan.columns) if content == what]
     return heading_of(sheet, numbers[0]) if numbers else ""
 
 
 def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
-    """The rejected rows as a CSV file for correction: line number, errors, original cells."""
+    """Return a CSV file of the rejected rows, which the user can correct and upload again.
+
+    Each row consists of the line number, the error messages and the original cells.
+    """
     faults: dict[Row, list[str]] = {}
     for bad in judged.bad:
         faults.setdefault(bad.row, []).append(f"{bad.column}: {bad.why}".removeprefix(": "))
@@ -151,19 +166,19 @@ def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
 
 
 def imported(upload: Attachment) -> Job | None:
-    """The job that imports this upload, if it was started."""
+    """The job that imports this upload; None if no import was started."""
     return Job.objects.filter(kind=IMPORT, data__upload=str(upload.uuid)).first()
 
 
 def twin(raw: bytes) -> Job | None:
-    """A job of any user that imports a file with the same content and has not failed."""
+    """A job, of any user, that imports a file with the same content and has not failed."""
     jobs = Job.objects.filter(kind=IMPORT, data__digest=sha256(raw).hexdigest())
     return jobs.select_related("owner").exclude(state=Job.State.FAILED).first()
 
 
 @transaction.atomic
 def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: str, by: User) -> Job:
-    """Start the import of the valid rows. The same upload again returns the same job."""
+    """Start a job that imports the valid rows. If the upload has a job already, return that job."""
     # Lock the upload: two clicks must not start two jobs.
     if job := imported(locked(Attachment.objects.filter(pk=upload.pk)).get()):
         return job
@@ -180,9 +195,9 @@ def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: st
 
 
 def try_again(job: Job) -> None:
-    """Continue a failed job; the rows that it already imported are not imported again."""
+    """Continue a failed job. The rows that the job already imported are not imported again."""
     failed = Job.objects.filter(pk=job.pk, state=Job.State.FAILED)
-    # Compare-and-set: of two clicks only one restarts the job.
+    # Update only a job that is still failed: if a user clicks twice, it is restarted once.
     if failed.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
         nudge(job.kind, job.pk)
 
@@ -190,23 +205,24 @@ def try_again(job: Job) -> None:
 def bring_in(job: Job) -> None:
     """Record the valid rows of the job's file.
 
-    A second run after a crash records no row twice: the key of each offline contact is computed
-    from the job and the line number.
+    If the job runs again after a crash, no row is recorded twice, because the key of each offline
+    contact is computed from the job and the line number.
     """
     try:
         with job.file.open("rb") as file:
             raw = file.read()
         plan = Plan.of(job.data["plan"])
-        # started_at, not the current time: a second run must check every row as the first did.
+        # Use started_at, not the current time: a second run must get the same result.
         judged = judge(plan.read(raw), plan, now=job.started_at)
     except (OSError, Unreadable) as error:
         job.fail(_("The file can no longer be read: %(why)s") % {"why": error})
         return
     for start in range(job.done, len(judged.good), BATCH):
         batch = judged.good[start : start + BATCH]
-        # Retried after a deadlock or a lost connection: a batch commits completely or not at all.
+        # This is tried again after a deadlock or a lost connection, which is safe, because a
+        # batch is committed completely or not at all.
         again(partial(_record_batch, job, batch))
-        # After the commit: a second run continues after the last recorded batch.
+        # Store the progress after the commit: a second run continues after the last batch.
         job.progress(start + len(batch))
     _finish(job, judged)
 
@@ -231,7 +247,7 @@ def _record_batch(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
 
 
 def _by_department(job: Job, judged: Judged) -> str:
-    """A message with the number of imported answers per department, or ""."""
+    """A sentence with the number of imported answers per department; "" if there are none."""
     keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _answer in judged.good]
     answers = Interaction.objects.filter(scope=record.SCOPE, key__in=keys)
     links = answers.filter(conversation__case_links__ended_at=None)
@@ -248,10 +264,10 @@ def _finish(job: Job, judged: Judged) -> None:
     parts = (answers % {"n": good}, rows % {"n": skipped})
     message = ", ".join(parts) + "." + _by_department(job, judged)
     url = reverse("routing:survey", args=[job.data["upload"]])
-    # Before finish(): it reloads the row.
+    # Read the attempt before finish(), which reloads the row.
     attempt = job.attempt
     with transaction.atomic():
         job.finish(message, url=url, skipped=skipped)
-        # Otherwise a newer attempt has taken over the job, and reports its end.
+        # If the attempt differs, a newer attempt has taken over the job and will notify its owner.
         if job.attempt == attempt:
             Notice.end_of(job)

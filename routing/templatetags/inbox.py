@@ -17,17 +17,17 @@ register.filter("reach", reach_words)
 
 @register.filter
 def at(facts: dict[Any, Any], key: Any) -> Any:
-    """Return `facts[key]`, or None: templates cannot look up a key that is a variable."""
+    """Return `facts.get(key)`: a template alone cannot look up a key that is in a variable."""
     return facts.get(key)
 
 
 @register.simple_tag(takes_context=True)
 def case_rows(context: dict[str, Any]) -> SafeString:
-    """Render the rows of a case list with Jinja, which is faster: a page shows fifty of them."""
+    """Render the rows of a case list, with Jinja because it is faster: a page has fifty rows."""
     shown = {
         "rows": context["rows"],
         "query": context.get("query", ""),
-        # Reversed once, not for each row.
+        # Call reverse() once here instead of once for each row.
         "cases": reverse("routing:case", args=[0]).removesuffix("0/"),
         "current": context.get("current"),
         "departments": context.get("departments", False),
@@ -39,13 +39,16 @@ def case_rows(context: dict[str, Any]) -> SafeString:
 
 @register.simple_tag
 def filter_fields(form: InboxForm) -> SafeString:
-    """Render the filter fields with Jinja, which is faster: they have hundreds of options."""
+    """Render the filter fields, with Jinja because it is faster: there are hundreds of options."""
     html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it
 
 
 class ShownVerb(NamedTuple):
-    """A verb on the case page, the text of its button, and its form, empty or as submitted."""
+    """An action on the case page, with the text of its button and its form.
+
+    If the user submitted the form with an error, the form contains the user's input.
+    """
 
     verb: CaseVerb
     button: Text
@@ -54,7 +57,7 @@ class ShownVerb(NamedTuple):
 
 @register.simple_tag(takes_context=True)
 def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
-    """The verbs that the case page offers at `place`."""
+    """The actions that the case page offers at `place`."""
     case, user, bound = context["case"], context["user"], context.get("bound", {})
     return [
         ShownVerb(verb, verb.button_on(case), bound.get(verb.name) or verb.form_for(case))
@@ -65,7 +68,7 @@ def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
 
 @register.simple_tag(takes_context=True)
 def bulk_verbs(context: dict[str, Any]) -> list[tuple[CaseVerb, BulkForm]]:
-    """The verbs of the bulk bar, and the form of each."""
+    """The actions of the bulk bar, each with its form."""
     user, colleagues = context["user"], context["listing"].form.colleagues
     return [
         (verb, verb.bulk.form(by=user, colleagues=colleagues))

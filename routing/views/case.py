@@ -20,7 +20,10 @@ from routing.views.inbox import list_context, listing, rows_on_screen
 
 @require_safe
 def case(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the case next to the list of the URL; for htmx, only the part that it targets."""
+    """Show the case next to the list of cases that the URL asks for.
+
+    For a request of htmx, only the target of the request is rendered.
+    """
     visible = Case.objects.visible_to(request.user)
     with_names = visible.select_related("profile", "department", "assignee", "issue")
     return page(request, get_object_or_404(with_names, pk=pk))
@@ -28,7 +31,7 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def thread(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the public threads of the case's conversations, with all participants."""
+    """Show the public threads that the case's conversations belong to, with all participants."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     messages = case_page.public_thread(case, request.user)
     return render(request, "routing/thread.html", {"case": case, "said": messages})
@@ -36,7 +39,7 @@ def thread(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def here(request: StaffRequest, pk: int) -> HttpResponse:
-    """Record that the user still has the case open; answer with the other users who have."""
+    """Record that the user still has the case open; return the other users who have it open."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     Presence.here(case, request.user, replying="replying" in request.POST)
     return render(
@@ -67,9 +70,9 @@ def page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Render the inbox with the open case; for htmx, only the part that it targets.
+    """Render the inbox with the open case; for htmx, only the targeted part of the page.
 
-    bound: name of a verb → its form with the user's input. error: why the verb failed.
+    bound: name of an action → its form with the user's input. error: why the action failed.
     """
     target = request.htmx.target or ""
     if target == f"timeline-{case.pk}":
@@ -84,7 +87,7 @@ def page(
 
 
 def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
-    """Template context of the panes with the open case, next to the list."""
+    """Template context of the parts of the inbox that show the open case, next to the list."""
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
     party = case_page.party(case)
@@ -101,14 +104,14 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
 
 
 def address_query(request: StaffRequest) -> str:
-    """The list's filters: the query string of the page's URL, with the "?"."""
+    """The query string of the page's URL, with the "?". It contains the filters of the list."""
     url = request.htmx.current_url
     query = urlsplit(url).query if url and not request.GET else request.GET.urlencode()
     return f"?{query}" if query else ""
 
 
 def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
-    """Template context of the parts that may change while the page is open."""
+    """Template context of those parts of the page that may change while the page is open."""
     user = request.user
     return {
         "case": case,

@@ -1,4 +1,4 @@
-"""Run a verb on a case. htmx gets the new panes, a plain form gets a redirect."""
+"""Run an action on a case. htmx gets the changed parts of the page, a plain form a redirect."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ from scrm.web.params import number
 
 @require_POST
 def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
-    """Validate the verb's form, run the verb and confirm it; after an error, show the input again.
+    """Validate the form of the action, run the action, and show its confirmation.
 
-    Users who may only read the case get 404.
+    After an error, the form is shown again with the user's input. Users who may only read the case
+    get 404.
     """
     workable = Case.objects.workable_by(request.user).select_related("department", "issue")
     case = get_object_or_404(workable, pk=pk)
     form = verb.form_for(case, request.POST)
     if not form.is_valid():
         return page(request, case, bound={verb.name: form}, status=422)
-    # Before the verb runs: undo restores this state.
+    # Take the snapshot before the action runs: undo restores it.
     before = snapshot(case)
     try:
         verb.run(case, _input(request, form.cleaned_data))
     except Stale as stale:
-        # Reload: the page must show what happened meanwhile.
+        # Reload the case: the page must show what happened meanwhile.
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, bound={verb.name: form}, error=str(stale), status=409)
     message = verb.message(case)
@@ -54,7 +55,7 @@ def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
 
 
 def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
-    """The form's values, and the ids that the page showed; see routing/_verb_form.html."""
+    """The input for the action: cleaned values, and hidden ids from `routing/_verb_form.html`."""
     return VerbInput(
         by=request.user,
         entered=entered,
@@ -64,7 +65,7 @@ def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
 
 
 def _with_undo(request: StaffRequest, case: Case, before: dict[str, Any], message: str) -> str:
-    """The message with an undo form, which contains the signed states before and after."""
+    """The message with an undo form. The form contains the signed snapshots before and after."""
     how = {"case": case.pk, "before": before, "after": snapshot(case), "by": request.user.pk}
     shown = {"said": message, "how": signing.dumps(how, salt="undo", compress=True)}
     return render_to_string("routing/_undo.html", shown, request)
@@ -72,7 +73,7 @@ def _with_undo(request: StaffRequest, case: Case, before: dict[str, Any], messag
 
 @require_POST
 def undo(request: StaffRequest) -> HttpResponse:
-    """Restore the state of the case before a verb, unless the case changed since."""
+    """Restore the state that the case had before an action, unless the case changed since."""
     try:
         how = signing.loads(request.POST.get("how", ""), salt="undo", max_age=UNDO_WITHIN)
     except signing.BadSignature:
@@ -81,7 +82,7 @@ def undo(request: StaffRequest) -> HttpResponse:
     if how.get("by") != request.user.pk:
         raise Http404
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=how["case"])
-    # Check the previous department: after a transfer the user may not work in the new one.
+    # Check the previous department: after a transfer, the user may be no member of the new one.
     worked = Department.objects.worked_by(request.user)
     get_object_or_404(worked, pk=how["before"]["department_id"])
     try:
@@ -98,7 +99,7 @@ def undo(request: StaffRequest) -> HttpResponse:
 
 
 def finished(request: StaffRequest, case: Case) -> HttpResponse:
-    """Trigger `case-finished` in the browser, which opens the next case of its list."""
+    """Trigger the event `case-finished`; the browser then opens the next case of its list."""
     answer = render(request, "_messages.html", {"oob": True})
     trigger_client_event(answer, "case-finished", {"id": case.pk})
     return reswap(answer, "none")

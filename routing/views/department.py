@@ -68,14 +68,17 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
         Membership.objects.update_or_create(department=row, user=user, defaults={"role": role})
         role_label = Membership.Role(role).label
         message = _("%(person)s: %(role)s.") % {"person": user, "role": role_label}
-    # After the membership changed: it decides which cases the user may work on.
+    # Do this after changing the membership, which decides on which cases the user may work.
     unassigned = _unassign_cases(row, user, by=request.user)
     messages.success(request, f"{message} {unassigned}".strip())
     return redirect("routing:department", row.pk)
 
 
 def _unassign_cases(department: Department, user: User, *, by: User) -> str:
-    """Unassign the cases that the user may no longer work on → a message with their number."""
+    """Unassign the cases that the user may no longer work on; return a message with their number.
+
+    If there are none, "" is returned.
+    """
     workable = Case.objects.workable_by(user).values("pk")
     count = give_back(
         Case.objects.living().of(user).filter(department=department).exclude(pk__in=workable),

@@ -44,10 +44,11 @@ MAX_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list pane.
+    """The list of cases in the inbox.
 
-    query: the URL's filters, with the "?" and without pagination. older: query string of the next
-    page, or "". at: when the list was built; the page counts cases that arrive later as new.
+    query: the filters as a query string, with the "?" and without pagination. older: query string
+    of the next page, or "". at: the time when the list was built; the page counts cases whose last
+    message arrived later as new.
     """
 
     form: InboxForm
@@ -66,13 +67,13 @@ class Listing:
 
     @property
     def place(self) -> str:
-        """URL of this list, without the open case."""
+        """URL of this list without an open case."""
         filters = self.query.lstrip("?")
         return f"/?{filters or f'view={self.asked.view}'}"
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """Active filters: label, value in words, and the query string without this filter."""
+        """The active filters, each as (label, value in words, query string without the filter)."""
         without = []
         for name, label, value in self.form.narrowed:
             rest = QueryDict(self.query.lstrip("?"), mutable=True)
@@ -83,7 +84,7 @@ class Listing:
 
 @require_safe
 def inbox(request: StaffRequest) -> HttpResponse:
-    """Show the list, and on a wide screen an empty pane for a case next to it."""
+    """Show the list of cases; on a wide screen, there is an empty space for a case next to it."""
     shown = listing(request)
     context = {"listing": shown, **list_context(request, shown)}
     part = request.htmx.target == "cases"
@@ -95,15 +96,15 @@ def inbox(request: StaffRequest) -> HttpResponse:
 def news(request: StaffRequest) -> HttpResponse:
     """Update a list on screen: redraw the changed rows, and count the new cases.
 
-    Parameters: `since`, when the list was built; `ids`, cases that changed; `shown`, all cases on
-    screen.
+    Parameters of the URL: `since` is the time when the list was built, `ids` are the cases that
+    changed, and `shown` are all cases on screen.
     """
     asked, _form = _parse(request.GET, request.user)
     since = _time(request.GET.get("since", ""))
     ids = _ids(request.GET.get("ids", ""))
     shown = _ids(request.GET.get("shown", ""))
     own = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
-    # Without transferred cases: a list shows only the latest ones, and older ones would seem new.
+    # Leave out transferred cases: a list shows only the latest; older ones would seem to be new.
     fresh = own.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MAX_SHOWN])
     query = _query(request.GET)
     context = {
@@ -119,7 +120,7 @@ def news(request: StaffRequest) -> HttpResponse:
 
 
 def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
-    """The row of the case for the list on screen; [] if the request names no list.
+    """The row of the case in the list on screen; [] if the request names no list.
 
     The browser sends the query string of the list in the header `Scrm-List`.
     """
@@ -131,7 +132,7 @@ def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
 
 
 def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
-    """The rows of these cases; a row that no longer belongs to the list says why."""
+    """The rows of these cases. A row whose case no longer belongs to the list states the reason."""
     drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
     wanted = inbox_query.cases_asked_for(asked, user).filter(pk__in=ids)
     belonging = set(wanted.values_list("pk", flat=True))
@@ -140,7 +141,7 @@ def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
 
 @require_POST
 def save_view(request: StaffRequest) -> HttpResponse:
-    """Save the current filters under a name."""
+    """Save the current filters as a saved view."""
     query = storable(request.POST.get("query", "")).lstrip("?")[:1000]
     form = SaveViewForm(request.POST, instance=SavedView(owner=request.user, query=query))
     if not form.is_valid():
@@ -156,7 +157,7 @@ def save_view(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
-    # Only the owner may delete a view, although everyone sees shared ones.
+    # Only the owner may delete a saved view, even if it is shared with everyone.
     view = get_object_or_404(SavedView, pk=pk, owner=request.user)
     view.delete()
     messages.success(request, _("View “%s” deleted. The cases are unchanged.") % view)
@@ -164,7 +165,7 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def listing(request: StaffRequest) -> Listing:
-    """Build the list pane for the URL's query string."""
+    """Build the list of cases that the URL's query string asks for."""
     now = timezone.now()
     asked, form = _parse(request.GET, request.user)
     page = inbox_query.page(asked, request.user, request.GET.get("before", ""))
@@ -178,7 +179,7 @@ def listing(request: StaffRequest) -> Listing:
 
 
 def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
-    """Template context of the list pane, in addition to the listing."""
+    """Template context of the list of cases, in addition to the listing itself."""
     saved = SavedView.objects.visible_to(request.user).filter(query=shown.query.lstrip("?"))
     asked = shown.asked
     return {
@@ -190,16 +191,16 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
         "sorts": SORTS.items(),
         "views": LABELS.items(),
         "empty": EMPTY[asked.view],
-        "saved_view": SimpleLazyObject(saved.first),  # lazy: shown only with active filters
+        "saved_view": SimpleLazyObject(saved.first),  # lazy: needed only with active filters
         "save_form": SimpleLazyObject(lambda: SaveViewForm(auto_id="save_%s")),
     }
 
 
 def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
-    """Parse a URL's query string into the list that it asks for, and the form.
+    """Parse a URL's query string; return the list that it asks for, and the form.
 
-    If the URL names no view, the list on screen sends its view as `shows`. The default view must
-    not replace it: that changes when the user claims a first case.
+    If the URL names no view of the inbox, the view that the list on screen sends as `shows` is
+    used. The default view cannot be used, because it changes when the user claims a first case.
     """
     form = InboxForm(address, user=user)
     form.is_valid()
@@ -213,7 +214,7 @@ def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
 
 
 def _shown_view(address: QueryDict) -> str:
-    """The view that the list on screen names in `shows`; "" if there is none."""
+    """The view of the inbox that the list on screen sends as `shows`; "" if it is missing."""
     shows = address.get("shows", "")
     return shows if shows in LABELS else ""
 
@@ -227,7 +228,7 @@ def _address(query: str, **more: str) -> str:
 
 
 def _query(data: QueryDict) -> str:
-    """The query string without empty values, pagination and the parameters of `news`."""
+    """The query string without empty values, pagination, and the parameters of `news`."""
     filters = data.copy()
     for name in ("before", "since", "ids", "shown", "shows", "current", "all", "tab"):
         filters.pop(name, None)
@@ -237,12 +238,12 @@ def _query(data: QueryDict) -> str:
 
 
 def _ids(text: str) -> list[int]:
-    """Parse comma-separated ids; invalid ones are left out."""
+    """Parse comma-separated ids. Invalid ids are left out."""
     return [pk for part in text.split(",") if (pk := number(part))]
 
 
 def _time(text: str) -> datetime:
-    """Parse an aware time; the current time if it is invalid."""
+    """Parse an aware time. If the text is invalid, return the current time."""
     try:
         time = parse_datetime(text)
     except ValueError:
@@ -259,7 +260,7 @@ _MOVED_TO = {
 
 
 def _gone(row: Row) -> Row:
-    """Return the row with the reason why it no longer belongs to the list."""
+    """Return the row with the reason why its case no longer belongs to the list."""
     case = row.case
     reason = str(_MOVED_TO.get(case.status, "")) or _("moved to %s") % case.get_status_display()
     if case.assignee_id and case.status in ACTIVE:

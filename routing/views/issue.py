@@ -33,7 +33,7 @@ MAX_FOUND = 20
 
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
-    """List the issues, open ones first, with their number of people and their growth today."""
+    """List the issues, open issues first, with their number of people and of cases of today."""
     counted = _counted().select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MAX_CLOSED])
@@ -49,7 +49,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show an issue; with `q`, also the matching cases that could be added to it."""
+    """Show an issue. With the parameter `q`, also show matching cases that could be added."""
     issue = get_object_or_404(_counted(), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
     if request.htmx and "q" in request.GET:
@@ -86,7 +86,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add cases by their numbers, typed or ticked in the search results."""
+    """Add cases by their numbers, which the user typed or ticked in the search results."""
     issue = get_object_or_404(_counted(), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
@@ -94,7 +94,7 @@ def add(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, issue, form=form, status=422)
     fresh = [case for case in form.cleaned_data["cases"] if case.issue_id != issue.pk]
-    # In the order of the ids, as all code locks cases: else two requests could deadlock.
+    # Lock in the order of the ids, as all code does: else two requests could deadlock.
     for case in sorted(fresh, key=attrgetter("pk")):
         case.group(issue, by=request.user)
     messages.success(request, _added(len(fresh)))
@@ -113,11 +113,11 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
-    """Close or reopen the issue; only its owner, supervisors and admins may."""
+    """Close or reopen the issue. Only its owner, supervisors and admins may do this."""
     editable = Issue.objects.editable_by(request.user)
     issue = get_object_or_404(editable, pk=pk)
     closing = "close" in request.POST
-    # Only if it is not closed already: a second click must not change the closing time.
+    # Close only an open issue: a second click must not change the closing time.
     editable.filter(pk=pk, closed_at__isnull=closing).update(
         closed_at=timezone.now() if closing else None
     )
@@ -163,7 +163,7 @@ def _page(
 
 
 def _rows(cases: CaseQuerySet, user: User) -> list[Row]:
-    """Rows of the cases, open ones first, each group by latest inbound message."""
+    """Rows of the cases: open cases first, then closed cases, each sorted by latest message."""
     closed_last = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
     return rows(cases.order_by(closed_last, "-last_inbound_at", "-pk")[:MAX_CASES], user)
 

@@ -1,6 +1,6 @@
 """Edit a user's roles in departments, and invite a user with roles.
 
-This is in routing, because a changed role can unassign cases, which crm does not know.
+This is in `routing`, because a changed role can unassign cases, and `crm` does not know cases.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from routing.party_cases import give_back
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: StaffRequest) -> HttpResponse:
-    """Create a user with roles in departments; the login link is shown and mailed."""
+    """Create a user with roles in departments. The login link is shown and sent by mail."""
     typed = request.POST or None
     form, memberships = InviteForm(typed), MembershipsForm(typed)
-    # One transaction: no user must remain without the chosen roles.
+    # Use one transaction: no user must be created without the chosen roles.
     with transaction.atomic():
         person = form.save_if_free() if form.is_valid() and memberships.is_valid() else None
         if person:
             _save_memberships(person, memberships, by=request.user)
-    # After the commit: no mail must be sent for a user that is rolled back.
+    # Send the mail after the commit: none must be sent if the transaction is rolled back.
     if person:
         return with_link(request, person)
     status = 422 if form.is_bound else 200
@@ -63,7 +63,7 @@ def memberships(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
-    """Save the roles, and unassign cases that the user may no longer work on → how many."""
+    """Save the roles, unassign cases that the user may no longer work on; return their number."""
     changes = list(form.changes)
     for department, role in changes:
         if role:
@@ -72,7 +72,7 @@ def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
             )
         else:
             Membership.objects.filter(user=person, department=department).delete()
-    # After the roles are saved: they decide which cases the user may work on.
+    # Do this after saving the roles, which decide on which cases the user may work.
     workable = Case.objects.workable_by(person).values("pk")
     changed = [department.pk for department, _role in changes]
     assigned = Case.objects.living().of(person).filter(department__in=changed)

@@ -29,7 +29,8 @@ from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_SCANS
 def new(request: StaffRequest) -> HttpResponse:
     """Log a call, a letter or another offline contact.
 
-    “Search” and the tabs show the form again with the input, and log nothing.
+    The button “Search” and the tabs submit the form too. Then nothing is logged, and the form is
+    shown again with the input.
     """
     if request.method == "POST" and not {"search", "tab"} & set(request.POST):
         return _log(request)
@@ -51,7 +52,7 @@ def new(request: StaffRequest) -> HttpResponse:
 def who(request: StaffRequest) -> HttpResponse:
     """Show the search results for a person while the user types."""
     words, value = request.GET.get("profile_q", ""), request.GET.get("profile", "")
-    # The user chose “new” for earlier search words: the present ones may find a person.
+    # Ignore a choice of “new”, which was for earlier search words: these may find a person.
     people = _people(words, "" if value == NEW else value)
     return render(request, "routing/_new_who.html", people)
 
@@ -86,7 +87,7 @@ def _case(request: StaffRequest, asked: str) -> Case | None:
 
 
 def _people(words: str, value: str = "") -> dict[str, Any]:
-    """Template context of the choice of a person: the chosen one, the search results, “new”."""
+    """Template context for choosing a person: the chosen person, the search results, “new”."""
     person = chosen(value)
     first = [as_person(person)] if person else []
     others = [found for found in find(words) if not first or found.value != first[0].value]
@@ -101,11 +102,11 @@ def _people(words: str, value: str = "") -> dict[str, Any]:
 
 
 def _kept(request: StaffRequest) -> list[Attachment]:
-    """Store the valid scans of a form that is shown again → these and the scans stored before.
+    """Store the valid scans of a form that is shown again; return all scans stored so far.
 
     A browser does not keep the chosen files: the user would have to choose them again.
     """
-    # The user's own scans only: a UUID in the form must not show the file of another user.
+    # Return only the user's own scans: a UUID in the form must not show another user's file.
     mine = Attachment.objects.filter(by=request.user, interaction=None)
     kept = list(mine.filter(uuid__in=_uuids(request.POST.getlist("kept"))))
     fresh = [file for file in request.FILES.getlist("scans") if not trouble(file)]

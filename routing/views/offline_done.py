@@ -1,4 +1,4 @@
-"""Response after offline contacts were logged: their cases, and a link to log another one."""
+"""Redirect after offline contacts were logged, and a message with a link to log another."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from routing.models import Case
 
 
 def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpResponse:
-    """Redirect to the case, or to the inbox if there are several or the user may not see it.
+    """Redirect to the case of the offline contacts.
 
-    cases: for each offline contact, the id of its case. again: URL of the form for the next one.
+    If there are several cases or the user may not see the case, redirect to the inbox. cases: the
+    id of the case of each offline contact. again: URL of the form for another offline contact.
     """
     rows = {row.pk: row for row in Case.objects.filter(pk__in=cases).select_related("department")}
     visible = set(Case.objects.visible_to(request.user).filter(pk__in=rows).values_list(flat=True))

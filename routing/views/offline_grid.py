@@ -14,7 +14,7 @@ from routing.views.offline_done import after
 from scrm.web.request_limits import body_limit
 
 _PASTED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-"""Size limit in bytes: 200 rows of long texts are larger than other forms."""
+"""Size limit of a form in bytes. It is higher than for other forms, to allow 200 long texts."""
 
 
 @body_limit(_PASTED)
@@ -29,12 +29,15 @@ def cards(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def event(request: StaffRequest) -> HttpResponse:
-    """Log what people said at an event such as a town hall, one person per row."""
+    """Log what people said at an event such as a town hall, with one person per row."""
     return _grid(request, EventForm, "event")
 
 
 def _grid(request: StaffRequest, kind: type[GridForm], tab: str) -> HttpResponse:
-    """Log all rows, if all are valid. “more” and “fill” log nothing and show more rows."""
+    """Log all rows if all rows are valid.
+
+    If the form was submitted with “more” or “fill”, nothing is logged, and more rows are shown.
+    """
     if request.method != "POST":
         return _page(request, kind(), tab)
     if {"more", "fill"} & set(request.POST):

@@ -22,7 +22,10 @@ from scrm.web.upload_limits import MAX_CSV_BYTES
 CSV = "text/csv"
 _SHOWN = 10
 _RECEIVED = 5 * MAX_CSV_BYTES
-"""In bytes, above the limit: a file that is too large gets an error message at its field."""
+"""Number of bytes that are received, more than `MAX_CSV_BYTES`.
+
+A file between these limits is received and gets an error message at its field.
+"""
 
 
 @body_limit(with_files(_RECEIVED))
@@ -61,7 +64,7 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
     judged = survey.judge(form.sheet, form.plan, now=timezone.now())
     if "import" not in request.POST:
         return _page(request, row, form, judged)
-    # Only if the user has seen the preview of exactly this plan.
+    # Import only if the user has seen the preview of exactly this plan.
     if request.POST.get("seen") != form.plan.mark:
         form.trouble = _("You changed the file format. This is the new preview.")
         return _page(request, row, form, judged, status=409)
@@ -91,7 +94,7 @@ def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
 
 def _uploads(user: User) -> QuerySet[Attachment]:
-    """The user's own survey files: the file of another user may contain customer data."""
+    """The survey files that the user uploaded; files of other users may contain customer data."""
     return Attachment.objects.filter(by=user, interaction=None, content_type=CSV)
 
 
@@ -117,7 +120,7 @@ def _page(
 
 
 def _result(request: StaffRequest, row: Attachment, job: Job, raw: bytes) -> HttpResponse:
-    """Show the progress or the result of the import, and the rows that it left out."""
+    """Show the progress or the result of the import, and the rows that were not imported."""
     if request.method == "POST" and "again" in request.POST:
         survey.try_again(job)
     if request.method == "POST":

@@ -23,7 +23,7 @@ from scrm.web.params import number
 @admin_only
 @require_safe
 def rules(request: StaffRequest) -> HttpResponse:
-    """List the rules in order; with the parameter `case`, also try them on that case."""
+    """List the rules in order. With the parameter `case`, also test the rules on that case."""
     rows = RoutingRule.objects.select_related("owner", "current__department", "current__person")
     asked = request.GET.get("case", "").strip().lstrip("#")
     context = {"rules": rows, "number": asked, "trial": _trial(asked) if asked else None}
@@ -50,7 +50,7 @@ def new(request: StaffRequest) -> HttpResponse:
 def rule(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(RoutingRule.objects.select_related("current"), pk=pk)
     form = RuleForm(request.POST or None, rule=row)
-    # Check the revision first: an admin must not overwrite one that the page did not show.
+    # Check the revision first: an admin must not overwrite a revision that the page did not show.
     if form.is_bound and request.POST.get("revision", "") != str(row.current_id or ""):
         messages.error(request, _("Another user changed this rule meanwhile. See "
                                   "its revisions below. Nothing was saved, and your "
@@ -67,7 +67,7 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def move(request: StaffRequest, pk: int) -> HttpResponse:
     """Move a rule one place up or down, and renumber all positions."""
-    # Lock all rules: two moves at the same time must not overwrite each other.
+    # Lock all rules: two requests at the same time must not overwrite each other's positions.
     rules = locked(RoutingRule.objects.all())
     order = sorted(rules, key=lambda rule: (rule.position, rule.pk))
     row = get_object_or_404(RoutingRule, pk=pk)
@@ -87,7 +87,7 @@ def move(request: StaffRequest, pk: int) -> HttpResponse:
 def switch(request: StaffRequest, pk: int) -> HttpResponse:
     """Turn a rule on or off.
 
-    The form contains the new state, so that a second click does not turn the rule back.
+    The form contains the wanted state: a second click must not undo the first click.
     """
     row = get_object_or_404(RoutingRule, pk=pk)
     row.is_active = request.POST.get("to") == "on"
@@ -99,7 +99,7 @@ def switch(request: StaffRequest, pk: int) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One revision, and its differences from the previous revision in words."""
+    """One revision, with a description of its differences from the previous revision."""
 
     revision: RuleRevision
     differences: list[str]
@@ -122,7 +122,7 @@ def _page(
 
 
 def _usable_names() -> list[tuple[str, list[str]]]:
-    """Names of topics, sources and channels, which conditions may use."""
+    """The names of topics, sources and channels, which can be used in conditions."""
     return [
         (_("Topics"), list(Topic.objects.values_list("name", flat=True))),
         (_("Sources"), list(Source.objects.values_list("name", flat=True))),
