@@ -1,4 +1,4 @@
-"""Shared fixtures: users named after their role, their departments, and common first rows."""
+"""Shared fixtures: users who are named after their role, their departments, and common rows."""
 
 from __future__ import annotations
 
@@ -57,14 +57,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @receiver(post_migrate)
 def record_the_place(sender: Any, **_: object) -> None:
-    """Create the row of this database again: the flush after a transactional test removes it."""
+    """Create the row that identifies this database again, because the end of a transactional test
+    deletes it.
+    """
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Reset the circuit breakers, so that none is still open from an earlier test."""
+    """Reset the circuit breakers, so that none is still open because of an earlier test."""
     for module in (nudge, live, high_water_mark):
         monkeypatch.setattr(module, "_patience", Patience())
     settings.WITNESS_DIR = None
@@ -78,7 +80,7 @@ def service(db: None, admin: User) -> Department:
 
 @pytest.fixture
 def sales(admin: User) -> Department:
-    """The department of the outsider."""
+    """The department of the user `outsider`."""
     return Department.objects.create(name="Sales", owner=admin)
 
 

@@ -15,10 +15,10 @@ from django.db import connections
 def killed_at(where: str, when: str, work: Callable[[], object]) -> int:
     """Run `work` in a process that is killed "before" or "after" a step. Return the signal.
 
-    where: "module:owner.name". The process is a fork. The result 0 means that the step was not
-    reached.
+    where: the step, as "module:owner.name". The process is a fork of the test. The result is 0 if
+    the process ended without reaching the step.
     """
-    connections.close_all()  # a forked child must not share the parent's database socket
+    connections.close_all()  # the fork must not share its parent's database connection
     child = os.fork()
     if child == 0:
         try:

@@ -1,7 +1,8 @@
-"""Record which rows each transaction locks, in order, and compare this with the lock order.
+"""Record which rows each transaction locks, in which order, and compare this with the lock order.
 
-A test that runs inside a transaction is divided by its outermost savepoints: each of them is a
-transaction of the product. The order and its reasons are in `docs/decisions/0014-lock-order.md`.
+A test that runs inside a transaction is divided by its outermost savepoints: each of these
+corresponds to a transaction of the product. The order and its reasons are in
+`docs/decisions/0014-lock-order.md`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _ONE = re.compile(r"\"id\" = %s")
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that locks rows. kind: its first one or two keywords."""
+    """An SQL statement that locks rows. kind: its first word, or its first two words."""
 
     kind: str
     table: str
@@ -59,7 +60,7 @@ class Statement:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether the rows of this table must be locked in the order of their keys."""
+        """Return whether the rows of this table must be locked in the order of their keys."""
         return RANKS.get(self.table, DELIVERY + 1) <= DELIVERY
 
     @property
@@ -76,9 +77,9 @@ class Statement:
 
 
 def parse(sql: str) -> Statement | None:
-    """Return the statement if it locks rows of a listed table, otherwise None.
+    """Return a Statement if this SQL locks rows of a listed table, otherwise None.
 
-    A writing statement gets a RETURNING clause, so that the written rows are known.
+    A RETURNING clause is added to SQL that writes, so that the written rows are known.
     """
     if "pg_advisory_xact_lock" in sql:
         return Statement("advisory", LEDGER, sql)
@@ -92,7 +93,9 @@ def parse(sql: str) -> Statement | None:
 
 @dataclass
 class Transaction:
-    """The locked rows of one transaction, and the locks that it could have waited for, in order."""
+    """One transaction: the rows that it locked, in order, and the locks for which it could have
+    waited.
+    """
 
     held: set[tuple[str, Any]] = field(default_factory=set)
     taken: list[tuple[str, Any]] = field(default_factory=list)
@@ -103,9 +106,9 @@ class Transaction:
 
 @dataclass
 class Recorder:
-    """Finds violations of the lock order in the statements of one connection.
+    """Finds violations of the lock order in the SQL statements of one connection.
 
-    outer: the number of savepoints around the test itself.
+    outer: the number of savepoints that surround the test itself.
     """
 
     outer: int
@@ -129,26 +132,27 @@ class Recorder:
         if keys == [None] and (one := _ONE.search(sql)):
             keys = [params[sql[: one.start()].count("%s")]]
         if newest is not None:
-            # Others cannot see a new row. An upsert locks a row that it finds like an update.
+            # Other transactions cannot see a new row. If an upsert finds a row, it locks the row as
+            # an update does.
             transaction.hold(statement.table, [key for key in keys if not key or key > newest])
         self._take(transaction, statement, keys)
         return result
 
     def saw(self, *tables: str) -> bool:
-        """Return whether rows of all these tables were locked."""
+        """Return whether rows of each of these tables were locked."""
         return set(tables) <= self.seen
 
     def _current(self) -> Transaction | None:
         names = connection.savepoint_ids[self.outer :]
         if names and names[0]:
             return self.transactions.setdefault(names[0], Transaction())
-        # A statement outside an atomic block is its own transaction.
+        # An SQL statement outside an atomic block is a transaction of its own.
         return Transaction() if names or self.own_statements else None
 
     def _newest(self, table: str) -> Any:
         """Return the highest key of the table.
 
-        The query bypasses Django's wrapper, so it is not recorded itself.
+        The query does not pass through Django's wrapper, so it is not recorded itself.
         """
         column = "response_id" if table == "responses_approvalrequest" else "id"
         with connection.connection.cursor() as cursor:
@@ -162,11 +166,12 @@ class Recorder:
         if fresh:
             self.seen.add(table)
         if statement.skips:
-            # A statement with SKIP LOCKED never waits, so its place in the order does not matter.
+            # An SQL statement with SKIP LOCKED never waits, so it may come at any place in the
+            # order.
             transaction.hold(table, fresh)
             return
         if statement.kind != "SELECT" and statement.is_in_order:
-            fresh.sort()  # the rows are locked in key order before they are written
+            fresh.sort()  # these rows are locked in the order of their keys before they are written
         elif statement.kind != "SELECT" and len(fresh) > 1 and statement.is_ranked:
             self._violate("Several rows are changed that were not locked in order", statement)
         for key in fresh:
@@ -177,7 +182,7 @@ class Recorder:
             transaction.taken.append((table, key))
 
     def _check(self, statement: Statement) -> None:
-        """Check the form of a locking SELECT, whatever rows it finds."""
+        """Check how a locking SELECT is written, whatever rows it finds."""
         if statement.kind != "SELECT":
             return
         if statement.is_plain and (statement.is_ranked or statement.table in FREE):
@@ -188,7 +193,9 @@ class Recorder:
             self._violate("Several rows are locked in no order", statement)
 
     def _why_not(self, transaction: Transaction, table: str, key: Any) -> str:
-        """Return why the transaction must not wait for this row now, or "" if it may."""
+        """Return the reason why the transaction must not wait for this row now, or "" if it may
+        wait.
+        """
         alone = (LEDGER, 0) not in transaction.held
         rank = RANKS.get(table)
         ranked = [(RANKS[name], row) for name, row in transaction.taken if name in RANKS]
@@ -213,7 +220,10 @@ class Recorder:
 
 
 def _keys(cursor: Any) -> list[Any]:
-    """Return the keys in a result; the cursor is reset, so that the caller can read it too."""
+    """Return the keys in a query's result.
+
+    The cursor is then reset, so that the caller can read the result too.
+    """
     if cursor.description is None or not cursor.rowcount:
         return []
     names = [column.name for column in cursor.description]
@@ -226,9 +236,10 @@ def _keys(cursor: Any) -> list[Any]:
 
 @contextmanager
 def recorded_locks(*, own_statements: bool = False) -> Iterator[Recorder]:
-    """Record the locks in this block and fail at its end if a lock was taken out of order.
+    """Record the locks in this block, and fail at its end if one was taken out of order.
 
-    own_statements: also record statements outside the product's transactions.
+    own_statements: whether to record also the SQL statements of the test itself, outside the
+    product's transactions.
     """
     assert connection.in_atomic_block, "The recorder needs a test inside a transaction."
     recorder = Recorder(len(connection.savepoint_ids), own_statements)

@@ -45,9 +45,9 @@ STOP_WITHIN = 2.0
 
 
 def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.05) -> T:
-    """Call `check` until its result is true, and return the result.
+    """Call `check` until its result is true, and return this result.
 
-    Raise AssertionError after `within` seconds.
+    Raises AssertionError after `within` seconds.
     """
     deadline = time.monotonic() + within
     while not (answer := check()):
@@ -57,10 +57,9 @@ def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.0
 
 
 def slowdown(seconds: float = 0.2) -> float:
-    """Return how many times slower this process runs than on an idle machine.
+    """Return how many times slower than on an idle machine this process runs now.
 
-    The result is the elapsed time divided by the processor time of `seconds` of computing; 1 is
-    normal.
+    It computes for `seconds` of processor time and divides the elapsed time by this; 1 is normal.
     """
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < seconds:
@@ -134,7 +133,7 @@ class Machine:
             )
 
     def kill(self, name: str) -> None:
-        """Send SIGKILL to a process and its pool, so that no cleanup runs."""
+        """Send SIGKILL to a process and its pool, so that they cannot clean up."""
         child = self.children.pop(name)
         processes.send([child.pid], signal.SIGKILL, group=True)
         child.wait()
@@ -144,9 +143,10 @@ class Machine:
         self.start(name)
 
     def until(self, check: Callable[[], T], *, within: float = 30) -> T:
-        """Wait like `eventually`, and restart each process that ends, as `make run` does.
+        """Wait as `eventually` does, and restart each process that ends, as `make run` does.
 
-        A worker that loses Redis while it reconnects gives up and ends.
+        A restart is needed because a worker gives up and ends if it loses Redis while it
+        reconnects.
         """
         return eventually(lambda: self._revive() or check(), within=within)
 
@@ -156,7 +156,7 @@ class Machine:
                 self.start(name)
 
     def pids(self) -> list[int]:
-        """Return the ids of all running processes, including the pools."""
+        """Return the ids of all running processes and of their pools."""
         return processes.marked(self.mark)
 
     def stop(self) -> None:
@@ -169,7 +169,7 @@ class Machine:
         self.children.clear()
 
     def wait(self, *, within: float = 30) -> None:
-        """Wait until a tick that was sent after this call has run."""
+        """Wait until the regular task has run that was sent after this call."""
         since = timezone.now()
         eventually(lambda: Heartbeat.objects.filter(name="tick", at__gt=since), within=within)
 
@@ -182,7 +182,7 @@ class Machine:
         return self.place / f"{name}.log"
 
     def words(self) -> str:
-        """Return the last log lines of each process."""
+        """Return the last lines of each process's log."""
         logs = {name: self.log(name) for name in self.commands if self.log(name).exists()}
         return "\n".join(
             f"--- {name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-60:])
@@ -198,7 +198,7 @@ def database_url() -> str:
 
 @contextmanager
 def nudging(url: str) -> Iterator[None]:
-    """Let this process send its Celery messages and live events to that Redis."""
+    """Let this process send its Celery messages and live events to the given Redis."""
     before = app.conf.broker_url
     with override_settings(REDIS_URL=url):
         _connect(url)
@@ -210,5 +210,5 @@ def nudging(url: str) -> Iterator[None]:
 
 def _connect(url: str) -> None:
     app.conf.broker_url = url
-    app._after_fork()  # close the connections, so that the next one uses the new address
+    app._after_fork()  # close the connections, so that new ones use the new address
     live._publisher.cache_clear()

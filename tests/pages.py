@@ -1,4 +1,4 @@
-"""Use pages as a user does: open a page, change fields of a form, press a button."""
+"""Use pages as a user does: open a page, change fields of a form, and press a button."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Fields = dict[str, list[str]]
 
 
 def press(browser: Client, page: str, action: str, **typed: object) -> HttpResponse:
-    """Post the form of `page` whose action is `action`, with these fields changed."""
+    """Post the form of `page` that has this `action`; the arguments replace single fields."""
     opened = browser.get(page)
     assert opened.status_code == 200, f"{page} answered {opened.status_code}"
     fields = _forms(opened.content.decode(), page)[action] | {

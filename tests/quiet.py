@@ -1,4 +1,4 @@
-"""A channel that never finds an item, for workers that a test starts with `-I`."""
+"""A channel that never finds an item; workers that a test starts load this module with `-I`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web server in a thread, for tests of behaviour that needs raw connections."""
+"""A web server in a thread, for tests that need raw connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scrm.web.http_protocol import Protocol
 
 @dataclass
 class Serving:
-    """The port, the server and its open connections."""
+    """The port of the server, the server and its open connections."""
 
     port: int
     server: uvicorn.Server
@@ -36,9 +36,9 @@ class Serving:
         return sock
 
     def ask(self, *pieces: bytes) -> bytes:
-        """Send these pieces on one connection.
+        """Send these pieces of a request one after another on one connection.
 
-        Return all received bytes until the server closes the connection or stops sending.
+        Returns all received bytes when the server closes the connection or sends nothing more.
         """
         with self.connect() as sock:
             for piece in pieces:

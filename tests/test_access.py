@@ -1,8 +1,8 @@
-"""G12: one table says what each role gets at each URL; a URL that is missing fails the build.
+"""Guarantee G12 (docs/guarantees.md): one table says what each role gets at each URL.
 
-Fails if `visible_to` returns all rows, if `admin_only` admits each user, without
-`LoginRequiredMiddleware`, if read-only members may act where they may read (`workable_by`), and if
-a new URL is not in the table.
+Fails if `visible_to` returns all rows, if `admin_only` admits each user, if
+`LoginRequiredMiddleware` is removed, if read-only members may act on all that they may read
+(`workable_by`), and if a URL is not in the table.
 """
 
 from __future__ import annotations
@@ -57,24 +57,24 @@ pytestmark = pytest.mark.django_db  # without this, pytest-django creates no tes
 ROLES = ("stranger", "outsider", "reader", "agent", "lead", "supervisor", "admin")
 """The outsider is an agent of another department."""
 
-# One letter per role, in the order of ROLES: `.` allowed, `L` redirected to the login, `3` refused
-# with an explanation (403), `4` page not found (404).
+# One letter for each role, in the order of ROLES: `.` allowed, `L` redirected to the login, `3`
+# refused with an explanation (403), `4` page not found (404).
 ANYONE = "......."
 STAFF = "L......"
-WORKERS = "L.3...."  # staff with work in any department; readers only read
+WORKERS = "L.3...."  # users who may work in some department; read-only members only read
 READ = "L4....."  # members of the case's department
-WORK = "L44...."  # the same, without its readers
-ANSWER = "L43...."  # the same, with an explanation
+WORK = "L44...."  # the same, without read-only members
+ANSWER = "L43...."  # the same, but with an explanation
 SIGN = "L433..."  # team leads of the department, and above
-OWN = "L4444.."  # the issue's owner, and users who see everything
+OWN = "L4444.."  # the owner of the issue, and users who see everything
 ADMIN = "L33333."
 ABOVE = "L3333.."  # users who see everything
-UPLOAD = "L43.444"  # the agent's own too; readers upload nothing
-MINE = "L44.444"  # only the agent's own
-MINE_OR_ABOVE = "L33.3.."  # the agent's own, and users who see everything
-LEADS = "L333..."  # leads of any department
+UPLOAD = "L43.444"  # also a row of the agent's own; read-only members upload nothing
+MINE = "L44.444"  # only a row of the agent's own
+MINE_OR_ABOVE = "L33.3.."  # a row of the agent's own, and users who see everything
+LEADS = "L333..."  # team leads of any department
 ITS_LEADS = "L444..."  # team leads of its department, and users who see everything
-NOT_IN_IT = "L444444"  # the request names nothing that exists: no such case in the issue, no sample
+NOT_IN_IT = "L444444"  # the request names no existing row, for example no case of the issue
 
 GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
@@ -179,7 +179,10 @@ def test_the_table_names_every_url() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One object of each kind in customer service, created once; each request is rolled back."""
+    """One object of each kind in customer service.
+
+    The objects are created once, because each request is rolled back.
+    """
     with django_db_blocker.unblock(), transaction.atomic():
         yield build()
         transaction.set_rollback(True)
@@ -372,7 +375,8 @@ def test_who_may_act(world: World, name: str, rights: str) -> None:
 def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
     """An agent who transferred a case can read it until it is done.
 
-    Fails if transferred cases are invisible, or if they stay visible for ever.
+    Fails if the agent cannot read the transferred case, or if the agent can still read it when it
+    is done.
     """
     with transaction.atomic():
         agent, admin = world.people["agent"], world.people["admin"]

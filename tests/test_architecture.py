@@ -1,4 +1,6 @@
-"""Architecture rules: imports, foreign keys, size limits, task names, and no hollow tests."""
+"""Architecture rules: imports, foreign keys, size limits, task names, and tests that check
+something.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +44,11 @@ def ours(model: type[Model]) -> bool:
 
 
 def test_no_foreign_key_points_up() -> None:
-    """Fails with a foreign key from crm.Interaction to responses.Response.
+    """Fails if a model has a foreign key to an app above it, such as crm.Interaction to
+    responses.Response.
 
-    import-linter does not see a foreign key that is given as a string, so the models are examined.
+    import-linter does not see a foreign key that is given as a string, so this test examines the
+    models.
     """
     upward = [
         f"{model._meta.label}.{field.name} → {field.related_model._meta.label}"
@@ -58,7 +62,7 @@ def test_no_foreign_key_points_up() -> None:
 
 
 def test_imports_follow_foreign_keys() -> None:
-    """Fails with `import routing` in crm/ledger.py."""
+    """Fails if a file imports an app above it, such as `import routing` in crm/ledger.py."""
     done = subprocess.run(
         [ROOT / ".venv/bin/lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -66,7 +70,10 @@ def test_imports_follow_foreign_keys() -> None:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return each module → the modules of ours that it imports, `TYPE_CHECKING` blocks included."""
+    """Return for each module of ours which other modules of ours it imports.
+
+    Imports in blocks of `TYPE_CHECKING` are included.
+    """
     paths = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
         for path in sources()
@@ -85,7 +92,9 @@ def imports() -> dict[str, set[str]]:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    """Fails with `from responses.models.approval import Approval` in response.py."""
+    """Fails if files import each other in a circle, for example with `from
+    responses.models.approval import Approval` in response.py.
+    """
     graph = TopologicalSorter(imports())
     try:
         graph.prepare()
@@ -95,7 +104,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() -> None:
-    """Fails with `if TYPE_CHECKING:` in the body of a class."""
+    """Fails if the body of a class contains `if TYPE_CHECKING:`."""
     stubs = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources()
@@ -108,9 +117,10 @@ def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() ->
 
 
 def names_added_from_above() -> dict[str, set[str]]:
-    """Return app → names of reverse accessors and lookups that other apps add to models.
+    """Return for each app the names that other apps add to its models: reverse accessors and
+    lookups.
 
-    A name is forbidden in an app if only higher apps add it.
+    An app must not use such a name if only apps above it add the name.
     """
     relations = [
         (relation.related_model._meta.app_label, {relation.get_accessor_name(), relation.name})
@@ -126,7 +136,7 @@ def names_added_from_above() -> dict[str, set[str]]:
 
 
 def uses(path: Path) -> Iterator[tuple[int, str]]:
-    """Return (line, name) of each attribute and of each part of a lookup such as
+    """Return line and name of each attribute and of each part of a lookup such as
     `case__profile`.
     """
     for node in ast.walk(ast.parse(path.read_text())):
@@ -140,7 +150,7 @@ def uses(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_no_app_uses_a_name_that_only_a_higher_app_adds() -> None:
-    """Fails with `deliveries__response__case=case` in routing, or `user.cases` in crm."""
+    """Fails with `deliveries__response__case=case` in routing, or with `user.cases` in crm."""
     forbidden = names_added_from_above()
     assert {"cases", "deliveries"} <= forbidden["crm"]
     assert "deliveries" in forbidden["routing"]
@@ -157,14 +167,16 @@ def test_no_app_uses_a_name_that_only_a_higher_app_adds() -> None:
 
 @pytest.mark.parametrize("declared", [crm.above, listening.above, routing.above])
 def test_every_question_to_the_apps_above_has_an_answer(declared: ModuleType) -> None:
-    """Fails with a line removed from scrm/wiring.py."""
+    """Fails if a line is removed from scrm/wiring.py, where lower apps get the functions of higher
+    apps.
+    """
     questions = declared.__annotations__
     assert questions
     assert [name for name in questions if not callable(getattr(declared, name, None))] == []
 
 
 def test_every_nudged_task_is_registered() -> None:
-    """Tasks are started by name. Fails if a name in a nudge is misspelt."""
+    """Messages to workers name their task. Fails if such a name is misspelt."""
     current_app.loader.import_default_modules()
     nudged = {
         name
@@ -176,14 +188,14 @@ def test_every_nudged_task_is_registered() -> None:
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
-    """Fails with 400 lines added to a file."""
+    """Fails if a file is longer than 400 lines."""
     lines = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in sources()}
     long = {name: count for name, count in lines.items() if count > 400}
     assert long == {}
 
 
 def test_no_function_is_longer_than_50_lines() -> None:
-    """Fails with a function of 51 lines."""
+    """Fails if a function is longer than 50 lines."""
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in sources()
@@ -194,7 +206,7 @@ def test_no_function_is_longer_than_50_lines() -> None:
 
 
 def test_no_template_is_longer_than_120_lines() -> None:
-    """Fails with a template of 121 lines."""
+    """Fails if a template is longer than 120 lines."""
     long = {
         str(path.relative_to(ROOT)): lines
         for path in (ROOT / "templates").rglob("*.html")
@@ -204,7 +216,7 @@ def test_no_template_is_longer_than_120_lines() -> None:
 
 
 def test_no_line_of_a_template_is_longer_than_160_characters() -> None:
-    """Fails with a line of 161 characters."""
+    """Fails if a line of a template is longer than 160 characters."""
     long = [
         f"{path.relative_to(ROOT)}:{number}"
         for pattern in ("*.html", "*.jinja")
@@ -217,19 +229,19 @@ def test_no_line_of_a_template_is_longer_than_160_characters() -> None:
 
 @pytest.mark.parametrize("name", ["utils", "common", "core", "helpers", "services", "managers"])
 def test_no_room_without_a_purpose(name: str) -> None:
-    """Fails with a module scrm/utils.py."""
+    """Fails if a catch-all module such as scrm/utils.py exists."""
     assert [str(path) for path in sources() if path.stem == name or name in path.parts] == []
 
 
 def test_the_pipeline_fits_on_one_screen() -> None:
-    """Fails with lines added."""
+    """Fails if scrm/pipeline.py is longer than 100 lines."""
     assert len((ROOT / "scrm/pipeline.py").read_text().splitlines()) <= 100
 
 
 def test_no_function_imports_late() -> None:
-    """A late import hides an import cycle; only the channel registry may import SDKs late.
+    """Fails if a function contains an import, because such an import hides an import cycle.
 
-    Fails with an import inside a function.
+    Only the registry of channels may import libraries of networks in a function.
     """
     late = [
         f"{path.relative_to(ROOT)}:{inner.lineno}"
@@ -242,9 +254,9 @@ def test_no_function_imports_late() -> None:
 
 
 def test_no_test_is_hollow() -> None:
-    """Each test asserts something, directly or through a helper whose name says so.
+    """Each test asserts something, directly or with a helper function whose name says so.
 
-    Fails with a test that only prints.
+    Fails if a test only prints.
     """
     signs = ("Assert(", "raises", "assert_", "'says'", "'expect'")
     hollow = [
@@ -257,7 +269,7 @@ def test_no_test_is_hollow() -> None:
 
 
 def test_no_line_names_a_registry() -> None:
-    """Fails with the address of a package registry in the README."""
+    """Fails if a file contains the address of a package registry, for example the README."""
     hosts = re.compile("(py" + "pi|python" + "hosted|npm" + r"js)\.[a-z]")
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -271,7 +283,7 @@ def test_no_line_names_a_registry() -> None:
 
 
 def test_every_test_that_the_guarantees_name_exists() -> None:
-    """Fails with one letter of a file name changed."""
+    """Fails if the page of guarantees names a test that does not exist."""
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs/guarantees.md").read_text()))
     assert len(named) > 10
     assert {name for name in named if not (ROOT / name).is_file()} == set()

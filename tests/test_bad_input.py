@@ -338,14 +338,16 @@ def test_the_table_names_every_form() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One object of each kind, created once; each request is rolled back."""
+    """One object of each kind. The objects are created once, because each request is rolled
+    back.
+    """
     with django_db_blocker.unblock(), transaction.atomic():
         yield furnished(build())
         transaction.set_rollback(True)
 
 
 def furnished(world: World) -> World:
-    """Add further rows that the forms need: an account that can send, and the values of each
+    """Add rows that the forms need: an account that can send, and the values for the forms of each
     page.
     """
     admin, ids = world.people["admin"], world.ids
@@ -375,7 +377,7 @@ def furnished(world: World) -> World:
 
 
 class OpenSite:
-    """A fake blog that accepts each login and returns the same row for each request."""
+    """A fake blog that accepts each login and gives the same answer to each request."""
 
     host = "b.example"
 
@@ -394,9 +396,9 @@ class OpenSite:
 
 @pytest.fixture
 def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """An admin's client that reports a crash as a status code.
+    """An admin's test client that returns a status code when a page crashes.
 
-    Network look-ups are replaced by fixed results.
+    Look-ups on the network are replaced by fixed results.
     """
     found = [Found("https://b.example/feed", "B")]
     monkeypatch.setattr(discovery, "_discover", lambda where: found)
@@ -409,7 +411,7 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
-    """Return the fields of a form, percent-encoded."""
+    """Return the fields of a form as a percent-encoded string."""
     typed = {field: str(value) for field, value in TYPED[name].items()}
     named = {field: ids[value[1:]] for field, value in typed.items() if value.startswith("@")}
     return {field: quote(str(value)) for field, value in (typed | named).items()}
@@ -418,7 +420,9 @@ def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
 def post(
     browser: Client, name: str, fields: dict[str, str], ids: dict[str, Any], after: str = ""
 ) -> int:
-    """Return the higher status code: of the post, or of the page that is requested afterwards."""
+    """Return the higher of two status codes: that of the post, and that of the page requested after
+    it.
+    """
     body = "&".join(f"{field}={value}" for field, value in fields.items())
     url, _, kind = name.partition(" ")
     ids = ids | {"kind": kind}
@@ -442,10 +446,10 @@ def crashes(answers: Iterable[tuple[str, int]]) -> list[str]:
 
 @pytest.mark.parametrize("name", TYPED)
 def test_the_form_is_accepted_as_it_stands(world: World, browser: Client, name: str) -> None:
-    """A form with valid values must be accepted.
+    """Each form of this test is accepted if all of its values are valid.
 
-    Otherwise the tests below would never reach the code after the form's first error. A 409 means
-    that the form's work was already done; this is checked last.
+    Otherwise the tests below would never reach the code behind the form's first error. The status
+    409 means that the work of the form was already done; this is checked last.
     """
     assert post(browser, name, filled(name, world.ids), world.ids) in {200, 302, 409}
 
@@ -470,7 +474,9 @@ def test_an_odd_value_in_a_query(world: World, browser: Client, name: str, field
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, zone: str) -> None:
-    """Dates at both ends of the calendar: one day more, or another time zone, is out of range."""
+    """The first and last dates of the calendar: one day more, or another time zone, is out of
+    range.
+    """
     settings.TIME_ZONE = zone
     ends = ODD | MOMENTS
     history, inbox = address("responses:history", {}), address("routing:inbox", {})

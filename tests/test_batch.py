@@ -1,4 +1,6 @@
-"""A batch of mentions, from raw to routed: each exactly once, despite crashes and bad items."""
+"""A batch of mentions is matched, recorded and routed: each mention once, despite crashes and bad
+items.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ Hear = Callable[..., list[Mention]]
 
 @pytest.fixture(autouse=True)
 def house(service: Department, brand: Topic, brand_rule: RoutingRule) -> None:
-    """A department, a topic and a routing rule."""
+    """A workspace with a department, a topic and a routing rule."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +48,7 @@ def log() -> Iterator[list[Any]]:
 
 @pytest.fixture(autouse=True)
 def nudges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the tasks that would have been sent to workers; none is sent."""
+    """The names of the tasks for which messages would be sent; no message is sent."""
     sent: list[str] = []
     monkeypatch.setattr("scrm.bus.nudge._send", lambda task, *_: sent.append(task))
     monkeypatch.setattr("scrm.bus.live._publish", lambda _message: None)
@@ -70,7 +72,7 @@ def item(key: str, text: str = "Skyward lost my bag", by: str = "anna", **facts:
 
 
 def hear(source: Source, *items: Item) -> list[Mention]:
-    """Store items as a fetch does, and return their mentions."""
+    """Store items as a fetch does, and return the mentions."""
     fetch = source.fetches.create()
     store(fetch, source, items, now=timezone.now())
     return list(Mention.objects.filter(fetch=fetch).order_by("pk"))
@@ -98,7 +100,9 @@ def recorded() -> set[str]:
 def test_what_matches_a_topic_becomes_a_case_that_says_why(
     talk: Source, service: Department, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """Fails if a fact is missing in the event, or if the event contains text of the message."""
+    """Fails if a fact is missing in the case event, or if the event contains text of the
+    message.
+    """
     mention = hear(talk, item("1", "I flew Skyward and lost a bag", raw=b"{}"))[0]
     work()
     case = Case.objects.get()
@@ -219,9 +223,9 @@ def test_our_own_post_makes_no_case(ours: Source, microblog: Account) -> None:
 
 
 def test_our_own_post_settles_the_sending_that_it_proves(our_reply: Delivery, talk: Source) -> None:
-    """Our own post proves the delivery, whichever source finds the post.
+    """If our own post is found, in whichever source, this proves that the delivery was sent.
 
-    Fails if our own posts are recorded only where a topic matched.
+    Fails if our own posts are recorded only when a topic matched.
     """
     hear(talk, own("r", in_reply_to="q"))
     work()
@@ -249,7 +253,10 @@ def test_an_answer_to_us_is_kept_though_it_shares_no_word_with_any_topic(
 def test_an_answer_in_the_same_batch_as_our_own_post_is_feedback_too(
     our_reply: Delivery, talk: Source
 ) -> None:
-    """Fails if the answered response is searched in the ledger only."""
+    """An answer is feedback even if our own post is found in the same batch.
+
+    Fails if the answered response is searched only in the ledger.
+    """
     hear(talk, item("a-thanks", "cheers!", in_reply_to="r"), own("r", in_reply_to="q"))
     work()
     assert Feedback.objects.get().interaction.key == "a-thanks"
@@ -275,11 +282,11 @@ def test_a_comment_on_our_statement_becomes_the_commenters_case(
     assert not cause.events.filter(kind=CaseEvent.Kind.HEARD).exists()
 
 
-# Attempts, fences and repeats (G8)
+# Attempts, fences and repeats (guarantee G8)
 
 
 def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
-    """Fails if the attempt is counted after the work."""
+    """Fails if the attempt is counted only after the work: a worker that dies was not counted."""
     hear(talk, item("1"))
     assert [mention.attempt for mention in claim()] == [1]
     assert Mention.objects.get().attempt == 1, "its worker may die now"
@@ -290,7 +297,7 @@ def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
 
 
 def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
-    """Mentions whose worker died before are claimed one by one.
+    """A mention is claimed alone if the worker that processed it before died.
 
     Fails if each claim takes a whole batch.
     """
@@ -301,14 +308,16 @@ def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
 
 
 def test_what_always_kills_its_worker_is_quarantined(talk: Source) -> None:
-    """Fails without HOPELESS: the mention would be retried for ever."""
+    """Fails without HOPELESS (the largest number of attempts): the mention would be tried for
+    ever.
+    """
     hear(talk, item("killer", raw=b"\x00"), item("good"))
     now = timezone.now()
     for _ in range(20):
         now += 2 * LEASE
         claimed = claim(now)
         if "killer" in {mention.key for mention in claimed} and claimed[0].attempt <= HOPELESS:
-            continue  # the worker dies here
+            continue  # the worker dies at this point
         work(claimed)
     quarantined = Quarantined.objects.get()
     assert (quarantined.mention.key, bytes(quarantined.raw)) == ("killer", b"\x00")  # type: ignore[union-attr]
@@ -326,7 +335,9 @@ def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
 
 
 def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> None:
-    """Fails if `_still_ours` ignores the attempt."""
+    """Fails if `_still_ours` does not compare the attempt: a worker whose lease had lapsed changed
+    the mention.
+    """
     hear(talk, item("1"))
     late = claim()
     faster = claim(timezone.now() + 2 * LEASE)
@@ -337,7 +348,9 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> No
 
 
 def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> None:
-    """Fails if `_quarantine` has no fence: a late worker quarantined a routed mention."""
+    """Fails if `_quarantine` does not check the fence: a late worker quarantined a mention that was
+    already routed.
+    """
     hear(talk, item("1"))
     Mention.objects.update(attempt=HOPELESS)
     late = claim()
@@ -349,7 +362,7 @@ def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> Non
 
 
 def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[str]) -> None:
-    """Fails if processed mentions are still due."""
+    """Fails if mentions that are already processed are still due."""
     hear(talk, item("1"))
     assert pipeline.process() == 1
     assert pipeline.process() == 0
@@ -360,7 +373,10 @@ def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[
 def test_a_batch_calls_for_another_only_while_more_waits(
     talk: Source, nudges: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if each batch sends a message for another batch, and if none does."""
+    """A batch sends a message for another batch only if more mentions wait.
+
+    Fails if each batch sends the message, and if no batch sends it.
+    """
     monkeypatch.setattr("listening.models.mention.MAX_MENTIONS_PER_BATCH", 2)
     hear(talk, *(item(str(number)) for number in range(5)))
     called = []
@@ -374,7 +390,7 @@ def test_a_batch_calls_for_another_only_while_more_waits(
 def test_a_visit_calls_for_a_batch_only_when_something_is_new(
     ours: Source, nudges: list[str]
 ) -> None:
-    """Fails if each fetch sends a message for a batch."""
+    """Fails if each fetch sends a message for a batch, even if it found nothing new."""
     community.post(NET, "anna", "@skywardair where is my bag?")
     called = []
     for _ in range(3):
@@ -386,7 +402,9 @@ def test_a_visit_calls_for_a_batch_only_when_something_is_new(
 
 @pytest.mark.django_db(transaction=True)
 def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
-    """G8. Fails without `skip_locked`, and without a lock: both workers claimed the same five."""
+    """Guarantee G8 (docs/guarantees.md). Fails without `skip_locked`, and without any lock: both
+    workers claimed the same five mentions.
+    """
     hear(talk, *(item(str(n)) for n in range(10)))
 
     def claim_next() -> list[Mention]:
@@ -402,9 +420,10 @@ def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
-    """G8: two workers share the mentions.
+    """Guarantee G8 (docs/guarantees.md): two workers share the mentions, and each is routed once.
 
-    Fails if `due` ignores the lease: both workers claim the same mentions, one of them in vain.
+    Fails if `due` ignores the lease: both workers claimed the same mentions, and one did the work
+    in vain.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n % 40}") for n in range(200)))
     taken: list[int] = []
@@ -425,7 +444,7 @@ def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None:
-    """Fails without `_still_ours`: each mention was recorded twice."""
+    """Fails without `_still_ours`: two workers with the same claim recorded each mention twice."""
     hear(talk, *(item(f"{n:03}", by=f"p{n % 7}") for n in range(100)))
     claimed = claim()
     at_once(*(lambda: process_or_halve(claimed) for _ in range(3)))
@@ -433,15 +452,15 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
     assert Case.objects.count() == 7
 
 
-# Errors (G5, G7)
+# Errors (guarantees G5 and G7)
 
 
 @pytest.mark.parametrize("bad", [{0}, {99}, {41, 42}])
 def test_poison_in_a_batch_is_found_and_quarantined(
     talk: Source, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
-    """Fails if batches are not halved: all hundred mentions were quarantined, or none was
-    routed.
+    """Fails if batches are not halved after an error: all hundred mentions were quarantined, or
+    none was routed.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n}", raw=b"raw %d" % n) for n in range(100)))
     names = {f"{n:03}" for n in bad}
@@ -466,7 +485,10 @@ def test_poison_in_a_batch_is_found_and_quarantined(
 def test_what_was_quarantined_can_be_replayed(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the batch's transaction, and if the attempts are not reset."""
+    """A quarantined mention can be processed again.
+
+    Fails without the batch's transaction, and if the attempts are not reset.
+    """
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a fault of ours, mended later")
@@ -484,7 +506,7 @@ def test_what_was_quarantined_can_be_replayed(
 
 
 def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
-    """Fails if batches are not halved after an error of the database."""
+    """Fails if batches are not halved after an error that PostgreSQL raises."""
     vast = Author("n" * 61, "k")
     hear(
         talk,
@@ -501,7 +523,7 @@ def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
 def test_a_deadlock_is_tried_again(
     talk: Source, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """Fails without `again`."""
+    """Fails without `again`, which repeats a transaction after a deadlock."""
     troubles = [OperationalError("deadlock detected")] * times
     record = batch.record
 
@@ -520,7 +542,9 @@ def test_a_deadlock_is_tried_again(
 def test_what_matching_cannot_read_is_quarantined_alone(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if topics are matched before the batch is halved: none of the three was routed."""
+    """Fails if topics are matched before the batch is halved: because of one bad item, none of the
+    three was routed.
+    """
     match = batch.find_matches
 
     def stumble(mentions: Sequence[Mention]) -> Any:
@@ -538,7 +562,9 @@ def test_what_matching_cannot_read_is_quarantined_alone(
 def test_the_databases_own_trouble_sets_nothing_apart(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if an OperationalError is treated like an error of the item."""
+    """Fails if an OperationalError of the database is treated as an error of the item: the mention
+    was quarantined.
+    """
 
     def down(*_: object, **__: object) -> None:
         raise OperationalError("the server is shutting down")
@@ -556,7 +582,9 @@ def test_the_databases_own_trouble_sets_nothing_apart(
 def test_a_backend_terminated_in_the_middle_loses_nothing(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G7. Fails without `again`: the work waits until the lease lapses."""
+    """Guarantee G7 (docs/guarantees.md). Fails without `again`: the work was continued only after
+    the lease had lapsed.
+    """
     kills = [True]
     take_in = batch.take_in
 
@@ -588,11 +616,14 @@ def terminate(backend: int) -> None:
     executioner.close()
 
 
-# Cost (V3)
+# Number of SQL statements
 
 
 def test_statements_do_not_depend_on_the_size_of_the_batch(talk: Source) -> None:
-    """Fails if each mention is looked up separately."""
+    """The number of SQL statements does not depend on the size of the batch.
+
+    Fails if each mention is looked up separately.
+    """
     counts = []
     for size in (10, 100, 500):
         hear(talk, *(item(f"{size}-{n}", by=f"{size}-{n // 2}") for n in range(size)))

@@ -1,7 +1,7 @@
 """The sample story from end to end, with real workers, beat, PostgreSQL and Redis.
 
-Staff use the pages and the public uses the networks of the sandbox. Only the real processes connect
-the two.
+Staff use the pages, and the public uses the networks of the sandbox. Only the workers and beat
+connect the pages with the networks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CROWD = {
 
 @pytest.fixture
 def skyward(transactional_db: None, settings: Any) -> Workspace:
-    """Skyward Air on its first day: its sources are due at once and the sandbox is empty."""
+    """Skyward Air on its first day: all sources are due now, and the sandbox has no posts."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.UNDO_SECONDS = 0
     community.reset()
@@ -55,7 +55,7 @@ def skyward(transactional_db: None, settings: Any) -> Workspace:
 
 @dataclass
 class Story:
-    """The steps of the story, each with the result that it waits for."""
+    """The steps of the story; each step waits for its result."""
 
     skyward: Workspace
     as_: Callable[[User], Client]
@@ -64,7 +64,7 @@ class Story:
         return self.as_(self.skyward.people[name])
 
     def his_case(self) -> Case:
-        """Return the director's only case, whatever channel he used."""
+        """Return the director's case. It is the only one, whatever channels he used."""
         link = ProfileLink.objects.get(profile__key=DIRECTOR)
         return Case.objects.get(profile__links__contact=link.contact_id)
 
@@ -90,7 +90,7 @@ class Story:
         press(self.browser("ben"), page, new, kind="call", text=words.CALL, profile=phone.pk)
 
     def reply(self, name: str, place: str, text: str, **confirmed: str) -> Response:
-        """Send a reply from the composer. place: the value of the form's place field."""
+        """Send a reply from the composer. place: the value of the field that chooses the place."""
         composer, action = self._answering("reply")
         press(self.browser(name), composer, action, place=place, text=text, **confirmed)
         return self._sent(text)
@@ -142,7 +142,7 @@ class Story:
         self._sent(response.text)
 
     def answer(self, response: Response, who: str, text: str) -> Feedback:
-        """Post an answer of the public to a response and wait until it is recorded as feedback."""
+        """Post an answer to a response as the public, and wait until it is recorded as feedback."""
         sent = response.deliveries.get()
         key = community.post(sent.scope, who, text, in_reply_to=sent.sent_key)
         eventually(lambda: Feedback.objects.filter(interaction__key=key))
@@ -191,7 +191,7 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 
 def three_micro_responses_answer_it(story: Story) -> Response:
     publicly = story.way("microblog", DIRECTOR, "public")
-    # He also wrote a mail and called, so a public answer must be confirmed.
+    # He also wrote a mail and called, so a public reply to him must be confirmed.
     tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET, publicly="on")
     story.take_over("ben")
     story.reply("ben", story.way("mail", HIS_MAIL, "private"), words.REPLY_BY_MAIL)
@@ -209,7 +209,7 @@ def three_micro_responses_answer_it(story: Story) -> Response:
 
 
 def his_answer_reopens_it(story: Story, tweeted: Response) -> Feedback:
-    """An answer to us is recorded although it matches no topic."""
+    """His answer to our reply is recorded although it matches no topic, and reopens the case."""
     feedback = story.answer(tweeted, DIRECTOR, words.HIS_ANSWER)
     assert not feedback.interaction.mention.matches.exists()
     assert feedback.response == tweeted

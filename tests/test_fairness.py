@@ -1,6 +1,6 @@
-"""Thousands of due sources: each is fetched in its turn, and the queue stays short.
+"""Thousands of sources are due: each is fetched in its turn, and the queue stays short.
 
-The workers are real and keep their database connection between tasks.
+The workers are real processes, which keep their database connection between tasks.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ out of order."""
 
 
 def make(count: int, owner: User) -> list[Source]:
-    """Create due sources, each due a moment after the one before, with names in the opposite order.
+    """Create due sources. Each became due a moment later than the source before.
 
-    Each source is due again a second after its fetch.
+    Their names have the opposite order. Each source is due again one second after its fetch.
     """
     first = timezone.now() - timedelta(hours=2)
     return Source.objects.bulk_create(
@@ -47,16 +47,17 @@ def make(count: int, owner: User) -> list[Source]:
 
 
 def quiet_machine(place: Path, *run: str) -> Machine:
-    """A machine whose worker has a channel that never finds an item."""
+    """Processes whose worker has a channel that never finds an item."""
     machine = Machine(place, run=("worker", *run))
     machine.commands["worker"] += ("-I", quiet.__name__)
     return machine
 
 
 def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, admin: User) -> None:
-    """The longest due source is fetched first, and none is fetched twice before all others.
+    """The source that has been due longest is fetched first, and none twice before all others.
 
-    Fails if each tick sends the first 500 sources by name: the round did not end.
+    Fails if each run of the regular task sends the first 500 sources by name: some sources were
+    never fetched.
     """
     sources = make(SOURCES, admin)
     machine = quiet_machine(tmp_path, "sender", "beat")
@@ -77,7 +78,10 @@ def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, ad
 
 
 def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, admin: User) -> None:
-    """Expired messages also count for the queue. Fails if the length is not checked."""
+    """If no worker takes messages, the queue stays short.
+
+    Messages that have expired still count. Fails if the length of the queue is not checked.
+    """
     make(SOURCES, admin)
     ticks = 8
     with Machine(tmp_path, run=("sender", "beat"), env={"SCRM_TICK_SECONDS": "0.3"}) as machine:
@@ -87,7 +91,7 @@ def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, a
 
 
 def others() -> set[int]:
-    """Return the database backends of other processes."""
+    """Return the database connections of other processes."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -97,7 +101,7 @@ def others() -> set[int]:
 
 
 def visit_all(sources: list[Source]) -> None:
-    """Send one task for each source and wait until all sources were fetched once more."""
+    """Send one task for each source, and wait until each source was fetched once more."""
     before = Fetch.objects.exclude(ended_at=None).count()
     for source in sources:
         nudge("scrm.pipeline.poll", source.pk)
@@ -107,9 +111,10 @@ def visit_all(sources: list[Source]) -> None:
 
 
 def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: User) -> None:
-    """G7. Fails without CELERY_DB_REUSE_MAX: each task closed the connection.
+    """Guarantee G7 (docs/guarantees.md). Fails without CELERY_DB_REUSE_MAX: each task closed the
+    connection.
 
-    Fails also if the connection is not checked before a task: after a lost connection each task
+    Fails also if the connection is not checked before each task: after a lost connection, each task
     failed.
     """
     sources = make(10, admin)

@@ -1,4 +1,7 @@
-"""G6, G7, G8: a thousand items are each routed exactly once, whatever process dies meanwhile."""
+"""A thousand items are each routed exactly once, whatever process dies meanwhile.
+
+The tests are about guarantees G6, G7 and G8 (docs/guarantees.md).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def machine(tmp_path: Path, mentions: Source, settings: Any) -> Iterator[Machine
 
 
 def post(first: int = 0, last: int = ITEMS) -> None:
-    """Post a message to us from each person whose number is in this range."""
+    """Post one message to us from each person whose number is in this range."""
     Post.objects.bulk_create(
         Post(
             network=MICROBLOG,
@@ -82,9 +85,9 @@ def post(first: int = 0, last: int = ITEMS) -> None:
 
 @contextmanager
 def all_stand_at(lock: str) -> Iterator[int]:
-    """Hold a lock, so that each worker that needs the lock stops in the middle of its work.
+    """Hold a lock in this block, so that each worker that needs it stops in the middle of its work.
 
-    Yields the id of the backend that holds the lock.
+    Yields the id of the database connection that holds the lock.
     """
     holder = connection.copy()
     holder.set_autocommit(False)
@@ -98,7 +101,7 @@ def all_stand_at(lock: str) -> Iterator[int]:
 
 
 def at_work() -> bool:
-    """Return whether a batch is claimed and not done."""
+    """Return whether some batch is claimed and not yet finished."""
     return Mention.objects.unprocessed().exclude(lease_until=None).exists()
 
 
@@ -138,7 +141,9 @@ def assert_answered(count: int) -> None:
 
 
 def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
-    """Fails if the tick does not search for due sources. The next test does this for mentions."""
+    """Fails if the regular task does not search for due sources. Due mentions are the subject of
+    the next test.
+    """
     post()
     with redis.Redis.from_url(machine.redis.url) as client:
         trouble(client.flushall, times=30, every=0.1)
@@ -146,9 +151,10 @@ def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
 
 
 def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentions: Source) -> None:
-    """No other fetch sends the message again.
+    """If the message for a stored mention is lost, the regular task finds the mention.
 
-    Fails if the tick does not search for due mentions.
+    No other fetch sends the message again. Fails if the regular task does not search for due
+    mentions.
     """
 
     def visit_all() -> bool:
@@ -169,10 +175,10 @@ def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentio
 def test_redis_stops_and_pages_go_on(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Fails if errors of `live` and `nudge` are raised to the page.
+    """Fails if an error of `live` or `nudge` is raised in the page.
 
-    Without robust commit hooks no agent could then claim a case or answer. Fails also if the tick
-    does not search for due deliveries.
+    Without robust commit hooks, no agent could then claim a case or reply. Fails also if the
+    regular task does not search for due deliveries.
     """
     post()
     browser = as_(agent)
@@ -189,12 +195,14 @@ def test_redis_stops_and_pages_go_on(
 def test_redis_freezes_and_nobody_waits_for_it(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Fails without the time-outs of live events and nudges, and without either `Patience`."""
+    """Fails without the time-outs of live events and messages to workers, and without either
+    `Patience` (the circuit breakers).
+    """
     post()
     browser = as_(agent)
     eventually(Case.objects.exists, within=30)
     machine.redis.freeze()
-    rescue = Timer(30, machine.redis.thaw)  # ends an endless wait, so that the test fails instead
+    rescue = Timer(30, machine.redis.thaw)  # ends an endless wait; the test fails
     rescue.start()
     try:
         assert_pages_answer(browser)
@@ -208,8 +216,8 @@ def test_redis_freezes_and_nobody_waits_for_it(
 def assert_pages_answer(browser: Client) -> None:
     """Claim and answer twenty cases and open the inbox, without errors and almost without waiting.
 
-    A request that finds a silent Redis waits for the time-outs: half a second for a live event, two
-    seconds for a nudge. After that Redis is skipped for some seconds.
+    A request during which Redis gives no answer waits for the time-outs: half a second for a live
+    event, two seconds for a message to a worker. After that, Redis is skipped for some seconds.
     """
     begin = time.monotonic()
     with capture_logs() as log:
@@ -222,7 +230,7 @@ def assert_pages_answer(browser: Client) -> None:
 
 
 def _use(browser: Client) -> Iterator[float]:
-    """Make three requests for each of twenty cases. Yield the seconds of each request."""
+    """Make three requests for each of twenty cases. Yields the seconds that each request took."""
     for case in Case.objects.order_by("pk")[:20]:
         place = places_for(case)[0]
         words = {
@@ -244,9 +252,9 @@ def _use(browser: Client) -> Iterator[float]:
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
     """Each worker and beat are killed with SIGKILL during a fetch, a batch and a delivery.
 
-    Fails if leases of sources and mentions never lapse, or if the tick does not search for due
-    deliveries. Without `give_up_on_the_dead` alone it passes, because our own posts settle all
-    deliveries when they are found; it fails without both.
+    Fails if leases of sources and mentions never lapse, or if the regular task does not search for
+    due deliveries. If only `give_up_on_the_dead` is removed, the test passes, because each delivery
+    is also confirmed when our own post is found; it fails if both are removed.
     """
 
     def kill_all() -> None:
@@ -273,7 +281,7 @@ def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
 
 
 def waiting() -> int:
-    """Return the number of backends in this database that wait for a lock."""
+    """Return the number of connections to this database that wait for a lock."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
@@ -284,7 +292,7 @@ def waiting() -> int:
 
 
 def cut(*spared: int) -> None:
-    """End each connection to the database except ours and the spared ones."""
+    """End all connections to the database, except those of this process and the given ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -294,7 +302,9 @@ def cut(*spared: int) -> None:
 
 
 def test_the_databases_connections_are_cut(machine: Machine) -> None:
-    """Fails without `again` if leases also never lapse; one of the two is enough to recover."""
+    """Fails only if `again` is removed and leases never lapse, because each of them repairs the
+    loss.
+    """
     post(0, 500)
     trouble(cut, times=5, every=0.5)
     with all_stand_at(LEDGER) as ours:
@@ -306,7 +316,7 @@ def test_the_databases_connections_are_cut(machine: Machine) -> None:
 
 
 def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], agent: User) -> None:
-    """Fails without `conn_health_checks`: the page used the lost connection."""
+    """Fails without `conn_health_checks`: the page used a connection that was lost."""
     browser = as_(agent)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -315,15 +325,15 @@ def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], age
     with executioner.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ours])
     executioner.close()
-    close_old_connections()  # each request does this at its start, but not with the test client
+    close_old_connections()  # real requests do this at their start
     assert browser.get(reverse("routing:inbox")).status_code == 200
 
 
 def test_two_of_everything_change_nothing(machine: Machine) -> None:
-    """Four processes are notified of the same items many times and wait for the same lock.
+    """Four processes get many messages about the same items and wait for the same lock.
 
-    Fails if the claim ignores the lease: mentions that were claimed too often were quarantined.
-    Without the fence of the batch as well, each mention was recorded twice.
+    Fails if the claim ignores the lease: mentions that were claimed too often were quarantined. If
+    the fence of the batch is removed as well, each mention was recorded twice.
     """
     for name in ("worker", "sender", "beat"):
         machine.commands[f"second {name}"] = machine.commands[name]

@@ -1,4 +1,7 @@
-"""G3, G8: a fetch or a batch that is killed at any step loses and duplicates nothing."""
+"""A fetch or batch that is killed at any step loses nothing and duplicates nothing.
+
+The tests are about guarantees G3 and G8 (docs/guarantees.md).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def assert_all_once() -> None:
 
 @pytest.mark.parametrize(("where", "when"), VISIT)
 def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -> None:
-    """Fails if `_keep` runs outside a transaction: items counted as seen but were not stored."""
+    """Fails if `_keep` does not run in a transaction: items counted as seen but were not stored."""
     assert killed_at(where, when, lambda: fetch_source(mentions)) == signal.SIGKILL
     found = Mention.objects.count()
     assert found in {0, ITEMS}
@@ -80,8 +83,8 @@ def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -
 
 @pytest.mark.parametrize(("where", "when"), BATCH)
 def test_a_killed_batch_is_processed_again(mentions: Source, where: str, when: str) -> None:
-    """Fails if neither the batch nor `take_in` runs in a transaction: cases without a routing
-    event.
+    """Fails only if neither the batch nor `take_in` runs in a transaction: cases had no event about
+    their routing.
     """
     fetch_source(mentions)
     assert killed_at(where, when, pipeline.process) == signal.SIGKILL

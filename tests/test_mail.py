@@ -1,4 +1,4 @@
-"""E-mail through the whole product; a list of letters replaces the mail server."""
+"""Mail through the whole product; a list of mails replaces the mail server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CARE, JO = "care@skyward.example", "jo@customers.example"
 
 
 class Post:
-    """The letters in our mailbox, and the letters that we sent."""
+    """The mails in our mailbox, and the mails that we sent."""
 
     def __init__(self) -> None:
         self.box: list[bytes] = []
@@ -133,7 +133,7 @@ def answer(browser: Client, case: Case, **facts: Any) -> Delivery:
 
 
 def bounce(post: Post, delivery: Delivery) -> None:
-    """Return a bounce without a delivery report, as older servers send it."""
+    """Return a bounce without a delivery report, as older mail servers send it."""
     own = identity(delivery.account.credentials, delivery.outgoing)[0]
     post.write(
         f"550 5.1.1 No such user\n\nMessage-ID: <{own}>",
@@ -153,7 +153,7 @@ def test_a_new_mailbox_is_listened_to_by_itself_and_once(care: Account, admin: U
 
 
 def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: Any) -> None:
-    """Fails if the tick decrypts secrets: one lost key stopped all work."""
+    """Fails if the regular task decrypts secrets: one lost key stopped all other work."""
     Account.objects.create(
         kind="email", network="email", self_key=self_key(CARE), address=CARE, owner=admin,
         secrets={"password": "x"}, sources_to_open={"INBOX": "Email"},
@@ -251,7 +251,9 @@ def test_a_letter_that_is_late_says_so_and_is_no_failure(
 def test_two_delay_notices_that_are_applied_again_change_nothing(
     post: Post, case: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """Fails if a notice is compared with the last error only: the two would alternate."""
+    """Fails if a notice is compared only with the last error: the two notices replaced each other
+    again and again.
+    """
     delivery = answer(as_(agent), case)
     for hours in ("4 hours", "24 hours"):
         words = f"450 4.2.0 busy for {hours}\n\n<{delivery.sent_key}>"
@@ -317,7 +319,7 @@ def test_a_file_that_is_too_large_is_refused_and_the_rest_is_kept(
 def test_an_undone_answer_gives_its_files_back_with_its_words(
     post: Post, case: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """The files of an undone answer return to the draft and are sent with the next attempt.
+    """If a reply is undone, its files return to the draft and are sent with the next reply.
 
     Fails without `files.take_back`.
     """
@@ -334,7 +336,7 @@ def test_an_undone_answer_gives_its_files_back_with_its_words(
     assert "Take this." in page
     assert f'name="kept" value="{kept.uuid}" checked' in page
 
-    # Autosave keeps the draft's files, except a file that the agent removed.
+    # Autosave keeps the files of the draft, except a file that the agent removed.
     draft = {"draft_kind": "reply", "text": "Take this, please.", "draft_version": 1}
     keep = reverse("responses:draft", args=[case.pk])
     browser.post(keep, draft | {"kept": [kept.uuid]})

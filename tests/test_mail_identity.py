@@ -1,4 +1,4 @@
-"""The identity of a letter's sender, from the received bytes to the bytes of the answer."""
+"""The identity of a mail's sender, from the bytes that arrive to the bytes of our reply."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 
 def came(post: Post, name: str) -> Case:
-    """Receive a letter from a file and return its case."""
+    """Receive a mail that is stored in a file, and return its case."""
     post.box.append((LETTERS / f"{name}.eml").read_bytes())
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")
@@ -44,8 +44,8 @@ def words(other: str, sender: str) -> str:
     return f"The sender's name contains another address ({other}). This message came from {sender}."
 
 
-# Fails without the parser: the answer was sent to ceo@skyward.test. Fails also without `joins=not
-# mention.other_address`: Jo's second letter was added to the first letter's case.
+# Fails without the parser: the reply was sent to ceo@skyward.test. Fails also without `joins=not
+# mention.other_address`: Jo's second mail was added to the case of the first mail.
 def test_an_answer_goes_to_the_address_and_not_to_the_name(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -63,7 +63,7 @@ def test_an_answer_goes_to_the_address_and_not_to_the_name(
     assert Case.objects.count() == 2
 
 
-# Fails without the parser: another sender's letter was in Kim's case as if Kim had sent it.
+# Fails without the parser: a mail of another sender was in Kim's case as if Kim had sent it.
 def test_a_stranger_in_her_name_is_not_in_her_case(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -81,8 +81,8 @@ def test_a_stranger_in_her_name_is_not_in_her_case(
     assert went_to(post) == MAX
 
 
-# Fails without `_alone`: his letter was in her conversation, counted as feedback to our answer and
-# reopened her case.
+# Fails without `_alone`: the stranger's mail was added to the customer's conversation, counted as
+# feedback to our reply and reopened the customer's case.
 def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
     delivery = answer(browser, hers)
@@ -98,7 +98,7 @@ def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Clien
     assert not Feedback.objects.exists()
 
 
-# Fails if only `find_ours` is used: the first letter was recorded as our own message in Kim's
+# Fails if the code calls only `find_ours`: the first mail was recorded as our own message in Kim's
 # conversation.
 def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
@@ -123,7 +123,7 @@ def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, brows
     assert not Mention.objects.filter(author_key=care.self_key).exists()
 
 
-# Fails if `ids.key` gives a received letter with our Message-ID the key of our own letter.
+# Fails if a received mail that has our Message-ID gets the same key from `ids.key` as our own mail.
 def test_a_bounce_cannot_take_the_key_of_our_letter(
     post: Post, care: Account, browser: Client
 ) -> None:

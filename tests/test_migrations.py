@@ -14,13 +14,13 @@ MANIFEST = "tests/migrations.sha256"
 
 
 def listed() -> dict[str, str]:
-    """Path → hash, as in the manifest."""
+    """Return the hash of each path, as the manifest lists it."""
     lines = (ROOT / MANIFEST).read_text().splitlines()
     return {path: digest for digest, path in (line.split("  ") for line in lines)}
 
 
 def test_every_migration_is_as_the_manifest_lists_it() -> None:
-    """Fails with a space added to a migration, and with a new one that is not listed yet.
+    """Fails if a migration is changed, or if a new migration is not listed.
 
     After adding a migration: sha256sum <file> >> tests/migrations.sha256
     """
@@ -34,7 +34,7 @@ def test_every_migration_is_as_the_manifest_lists_it() -> None:
 
 
 def test_no_line_of_the_manifest_was_ever_changed() -> None:
-    """Fails with a commit that changes a landed migration and its hash together."""
+    """Fails if one commit changes both a landed migration and its hash."""
     history = subprocess.run(
         ["git", "log", "-p", "--format=", "--", MANIFEST],
         cwd=ROOT, capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""A feed of our own blog, in a source without an account."""
+"""A feed of our own blog, in a source that has no account."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def hear(source: Source, key: str, **facts: str) -> None:
 
 
 def test_a_post_there_is_ours_whoever_wrote_it(feed: Source) -> None:
-    """Fails if only the author is compared: our own statement became a case."""
+    """Fails if only the author of a post is compared, not the place: our own statement became a
+    case.
+    """
     Source.objects.update(last_ok_at=timezone.now())
     feed.refresh_from_db()
     hear(feed, POST)

@@ -1,4 +1,4 @@
-"""A real feed on loopback and real workers: from a published post to a case."""
+"""A real feed on this machine and real workers: a published post becomes a case."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""G18, G26: after a restored dump or older data files, the started product sends nothing.
+"""Guarantees G18 and G26: after a database is restored, the started product sends nothing.
 
-The dumps, the files of the cluster and the workers are real, and a user releases the deliveries on
-the page. The page itself and other held work are tested in
+The database is restored from a dump or from older data files. The dumps, the files and the workers
+are real, and a user allows sending again on the page. The page itself is tested in
 `tests/responses/test_restored_database.py`.
 """
 
@@ -45,7 +45,7 @@ MICROBLOG = "sandbox.microblog"
 
 @pytest.fixture(autouse=True)
 def witness(settings: Any, tmp_path: Path) -> Path:
-    """A witness directory that this process and the workers share."""
+    """A directory for the witness, which this process and the workers share."""
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -53,7 +53,7 @@ def witness(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def looking_at(url: str) -> Iterator[None]:
-    """Let Django in this process use that database in this block."""
+    """In this block, let Django in this process use the given database."""
     before = dict(connection.settings_dict)
     connection.close()
     parts = urlsplit(url)
@@ -82,7 +82,7 @@ def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Deliver
 
 
 def left() -> dict[str, int]:
-    """Return our posts on the network: nonce → number of copies."""
+    """Return our posts on the network: for each nonce, the number of copies."""
     nonces = Post.objects.exclude(nonce="").values_list("nonce", flat=True)
     return {nonce: list(nonces).count(nonce) for nonce in nonces}
 
@@ -155,7 +155,7 @@ def cluster(tmp_path: Path) -> Iterator[Postgres]:
 
 @contextmanager
 def stopped(server: Postgres) -> Iterator[Path]:
-    """Stop the server in this block and yield its data directory."""
+    """Stop the database server in this block, and yield its data directory."""
     connection.close()
     server.stop()
     yield server.data
@@ -179,7 +179,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
         outbox.deliver(first)
         with stopped(cluster) as files:
             copy(files, tmp_path / "copy")
-        cluster.kill()  # a crash is not a restore: sending continues after the recovery
+        cluster.kill()  # a crash is not a restore: after the recovery, sending continues
         cluster.start()
         connection.close()
         outbox.deliver(second)
@@ -188,7 +188,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
         with stopped(cluster) as files:
             copy(tmp_path / "copy", files)
 
-        assert not Instance.objects.moved().exists()  # only the count differs from the original
+        assert not Instance.objects.moved().exists()  # only the count differs
         with Machine(tmp_path, env={"DATABASE_URL": cluster.url}) as machine:
             machine.wait()
             machine.until(Pause.objects.restored().exists)
@@ -208,8 +208,9 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
 
 
 def people() -> tuple[Callable[..., Case], User, User]:
-    """Create users in a new database; return a function that records posts, an agent, a
-    supervisor.
+    """Create users in a new database.
+
+    Returns a function that records posts, an agent and a supervisor.
     """
     boss = User.objects.create_user("sue@scrm.example", name="Sue", role="supervisor")
     agent = User.objects.create_user("anna@scrm.example", name="Anna")
@@ -237,7 +238,9 @@ def test_a_dump_restored_over_the_same_database_is_known_too(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_of_another_version_is_refused_in_words(cluster: Postgres) -> None:
-    """Fails without the check: Django assumes that the first migration is applied."""
+    """Fails without the check of the version: Django assumes that the first migration is already
+    applied.
+    """
     env = {**os.environ, "DATABASE_URL": cluster.url}
     with looking_at(cluster.url):
         MigrationRecorder(connection).record_applied("crm", "0002_inbox")

@@ -1,4 +1,4 @@
-"""The sample workspace: the story is created in a few seconds by the product's own functions."""
+"""The sample workspace: in a few seconds, the product's own functions create the whole story."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(command: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
-    """All checks use one sample, because loading takes seconds."""
+    """Only one sample is loaded for all of these checks, because loading takes seconds."""
     run("load_sample")
     everything_was_taken_in()
     nothing_happens_in_the_future()
@@ -155,7 +155,7 @@ def it_can_be_told_from_a_real_workspace() -> None:
 
 
 def it_can_be_left_for_good() -> None:
-    """No real data was added, so the sample is removed completely."""
+    """Check that the sample can be removed completely, because no real data was added."""
     ada = User.objects.get(role="admin")
     goes = ending.preview(ada)
     assert [label for label, _n in goes.stays] == ["user", "account"]

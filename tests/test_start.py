@@ -1,4 +1,4 @@
-"""Start for real removes the whole sample or nothing, and the user stays logged in."""
+"""“Start for real” removes the whole sample or nothing, and the user stays logged in."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 def sample(
     agent: User, service: Department, microblog: Account, make_source: Callable[..., Source]
 ) -> Case:
-    """A small sample: a case with a scan, a sandbox account, a source and users."""
+    """A small sample workspace: a case with a scanned file, a sandbox account, a source and
+    users.
+    """
     offline_contact = record.OfflineContact(
         uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira"
     )
@@ -99,7 +101,7 @@ def begin(by: User | None) -> None:
 
 
 def rows() -> dict[str, int]:
-    """Return table → number of rows for all tables except Django's own."""
+    """Return for each table its number of rows; Django's own tables are left out."""
     with connection.cursor() as cursor:
         counts = {}
         for table in ending._tables():
@@ -160,7 +162,9 @@ def log_in(email: str, password: str) -> bool:
 
 
 def test_the_login_knows_no_earlier_address(browser: Client, admin: User) -> None:
-    """Fails without `forget_old_addresses`: the printed address could still log in."""
+    """Fails without `forget_old_addresses`: the login address that was printed for the sample could
+    still log in.
+    """
     EmailAddress.objects.create(user=admin, email=admin.email, verified=True, primary=True)
     start(browser)
     assert not log_in("admin@scrm.example", NINA.password)
@@ -185,7 +189,9 @@ def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Pa
 
 
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
-    """Fails with RESTART IDENTITY: an old link opened a new row."""
+    """Fails if the numbering of rows begins anew (RESTART IDENTITY): an old link opened a new
+    row.
+    """
     start(browser)
     offline_contact = record.OfflineContact(
         uuid.uuid4(), "letter", "The first real one", name="Ms Real"
@@ -229,7 +235,10 @@ def test_without_the_name_twice_nothing_goes(browser: Client) -> None:
 def test_what_is_wrong_about_the_admin_is_said_at_its_field(
     browser: Client, field: str, typed: str
 ) -> None:
-    """The old password was printed, so it is refused too. Fails without each of the checks."""
+    """Errors about the new admin are shown at their fields.
+
+    The old password is refused too, because it was printed. Fails if one of the checks is removed.
+    """
     before = rows()
     again = {"password_again": typed} if field == "password" else {}
     page = start(browser, **{field: typed} | again)
@@ -249,7 +258,9 @@ def test_a_second_click_is_refused_in_words(browser: Client) -> None:
 
 
 def test_two_clicks_at_once_start_once(browser: Client) -> None:
-    """Fails if the marker is read without a lock: the second request removed the new workspace."""
+    """Fails if the mark of the sample workspace is read without a lock: the second request removed
+    the new workspace.
+    """
 
     def click(_: int) -> int:
         try:
@@ -265,7 +276,7 @@ def test_two_clicks_at_once_start_once(browser: Client) -> None:
 
 
 def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample: Case) -> None:
-    """Fails if the marker is not checked: a real workspace was removed."""
+    """Fails if the mark of the sample workspace is not checked: a real workspace was removed."""
     marker.rows().delete()
     before = rows()
     assert "There is no sample data" in browser.get("/start/").content.decode()
@@ -301,7 +312,10 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
     what: str, browser: Client, agent: User, impatient: None, sample: Case,
     make_source: Callable[..., Source],
 ) -> None:  # fmt: skip
-    """Fails without `_is_busy`, and if `_is_busy` ignores mentions."""
+    """“Start for real” waits for work that is in progress.
+
+    Fails without `_is_busy`, and if `_is_busy` ignores mentions.
+    """
     soon, past = (timezone.now() + timedelta(minutes=each) for each in (1, -1))
     if what == "sending":
         account = Account.objects.get(kind="sandbox")
@@ -327,7 +341,10 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 
 
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
-    """Fails if `Fetch.end` runs inside the fence: it tried to write the removed row again."""
+    """A fetch that is running does not create rows of the sample again.
+
+    Fails if `Fetch.end` runs inside the fence: it tried to write the removed row again.
+    """
     source = Source.objects.get()
     fetch = source.start_fetch(now=timezone.now())
     assert fetch
@@ -368,7 +385,7 @@ def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
 def test_a_process_that_dies_in_the_middle_changes_nothing(
     where: str, when: str, browser: Client, admin: User
 ) -> None:
-    """Fails if `_replace` runs outside a transaction."""
+    """Fails if `_replace` does not run in a transaction."""
     before = rows()
 
     def work() -> None:
@@ -381,13 +398,13 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
 
 
 def test_every_table_has_a_fate() -> None:
-    """Fails if a table is not listed, so each new table needs a decision."""
+    """Each table is listed as kept or emptied. Fails if a new table is not listed."""
     managed = [m for m in apps.get_models(include_auto_created=True) if m._meta.managed]
     assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.TABLE_RULES)
 
 
 def test_what_merely_is_emptied_may_be_empty() -> None:
-    """Each field that is listed as emptied must exist and accept an empty value."""
+    """Each field that is listed as emptied exists and accepts an empty value."""
     for name in keeping._LOOSE:
         label, _dot, field = name.rpartition(".")
         assert apps.get_model(label)._meta.get_field(field).null

@@ -1,4 +1,4 @@
-"""View as another user: only in the sample workspace, and only on this machine."""
+"""“View as another user” works only in the sample workspace, and only on this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def sample(cast: dict[str, User], settings: Any) -> None:
 
 
 def look(browser: Client, person: User, **headers: str) -> Any:
-    """Switch the view to a user, from this machine unless the headers say otherwise."""
+    """Switch the view to a user; the request comes from this machine unless the headers say
+    otherwise.
+    """
     here = {"HTTP_HOST": "localhost:8000", "REMOTE_ADDR": "127.0.0.1"}
     return browser.post("/sample/as/", {"user": person.pk}, **here | headers)
 
@@ -61,7 +63,7 @@ def test_an_admin_looks_as_a_team_lead_and_comes_back(
 def test_there_is_no_such_page_where_there_is_no_sample(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Fails if the marker is not checked."""
+    """Fails if the mark of the sample workspace is not checked."""
     marker.rows().delete()
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"]).status_code == 404
@@ -71,7 +73,7 @@ def test_there_is_no_such_page_where_there_is_no_sample(
 def test_nor_where_it_is_switched_off(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """Fails if the setting is not checked."""
+    """Fails if the setting that switches the page off is not checked."""
     settings.SAMPLE_SWITCHER = False
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"]).status_code == 404
@@ -98,7 +100,7 @@ def test_nobody_is_viewed_as_who_is_not_of_the_sample(
 def test_who_is_not_of_the_sample_views_it_as_nobody(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Fails if only the viewed user is checked, not the viewing one."""
+    """Fails if the code checks only the user who is viewed, and not the user who views."""
     real = User.objects.create_user("nina@acme.example", name="Nina", role="admin")
     assert look(as_(real), cast["ben"]).status_code == 404
     assert offered(real).strip() == ""
@@ -107,10 +109,10 @@ def test_who_is_not_of_the_sample_views_it_as_nobody(
 def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """A real user with an address of the sample gets no access.
+    """A real user gets no access by having an address of the sample.
 
-    A sample user whose address was changed counts as a real user too. Fails if the user ids in the
-    marker are not checked.
+    A user of the sample whose address was changed counts as a real user too. Fails if the user's id
+    is not compared with the ids that the mark of the sample lists.
     """
     User.objects.filter(pk=cast["dev"].pk).update(email="dev@acme.example")
     real = User.objects.create_user("dev@skyward.example", name="Dev Real", role="admin")
@@ -139,7 +141,7 @@ def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
 def test_it_works_at_this_machine_alone(
     sample: None, cast: dict[str, User], as_: As, headers: dict[str, str]
 ) -> None:
-    """Fails if any one of peer, host and forwarded headers is not checked."""
+    """Fails if the address of the client, the host or the forwarded headers are not checked."""
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"], **headers).status_code == 404
     assert who(browser) == "Ben Osei"
@@ -158,7 +160,10 @@ def test_by_each_name_of_this_machine(
 def test_not_where_the_pages_have_a_public_address(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """A public URL in the settings reveals a proxy that hides itself in the headers."""
+    """The page is switched off if the settings contain a public URL.
+
+    Such a URL means that there is a proxy, even if the headers do not show it.
+    """
     settings.PUBLIC_URL = "https://crm.example.org"
     assert look(as_(cast["ben"]), cast["ada"]).status_code == 404
 

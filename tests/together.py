@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 def at_once(*jobs: Callable[[], T]) -> list[T]:
-    """Start all jobs together and return their results in order. Raise the first job's error."""
+    """Run these functions at the same moment, and return their results in order.
+
+    If a function raises an error, the error is raised here.
+    """
     gate = Barrier(len(jobs))
 
     def run(job: Callable[[], T]) -> T:

@@ -1,8 +1,10 @@
-"""All regular expressions in the code, and hostile strings for each, derived from its parse tree.
+"""Find all regular expressions in the code, and build hostile strings for each from its parse tree.
 
-`re` backtracks: if two neighbouring unbounded repeats accept the same characters, `re` tries each
-way to divide a text between them. So each hostile string has the shortest text that leads to a
-repeat, then many copies of what the repeat accepts, and never the text that would follow.
+The module `re` tries again with other lengths when a pattern does not match. If two neighbouring
+repeats without an upper limit accept the same characters, `re` tries each way to divide a text
+between them. Therefore each hostile string consists of the shortest text that leads to a repeat,
+followed by many copies of what the repeat accepts; the text that would complete the match is left
+out.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ CATEGORIES = {
 
 @dataclass(frozen=True)
 class Found:
-    """A pattern, its place in the code, and the methods that are called on it.
+    """A pattern, its place in the code, and the names of the methods that are called on it.
 
-    `pattern` is None if the pattern is only built at run time.
+    `pattern` is None if the code builds the pattern only at run time.
     """
 
     where: str
@@ -53,7 +55,7 @@ class Found:
 
 
 def in_the_code() -> Iterator[Found]:
-    """Yield compiled patterns, and patterns that are passed to `re.sub` and similar functions."""
+    """Yield the patterns that the code compiles or passes to functions such as `re.sub`."""
     for place in PLACES:
         for path in sorted((ROOT / place).rglob("*.py")):
             if "migrations" not in path.parts:
@@ -102,7 +104,7 @@ def _method(call: ast.Call) -> str | None:
 
 
 def _value(node: ast.expr, file: str) -> Any:
-    """Return the value of an expression that consists of a module's constants.
+    """Return the value of an expression that contains only constants of the module.
 
     Raises NameError for any other expression.
     """
@@ -135,9 +137,9 @@ def hostile(pattern: re.Pattern[Any]) -> Strings:
 
 
 def _add_neighbours(nodes: list[Any], before: str, found: Strings) -> str:
-    """Add hostile strings to `found`.
+    """Add hostile strings for these nodes to `found`.
 
-    Returns `before` with the shortest text that these nodes match.
+    Returns `before`, extended by the shortest text that the nodes match.
     """
     said = before
     for operation, value in nodes:
@@ -172,7 +174,7 @@ def _repeat(value: Any, before: str, found: Strings) -> str:
 
 
 def _each(nodes: list[Any]) -> Iterator[str]:
-    """Return one example of each kind of character that a repeat accepts."""
+    """Return one example of each kind of character that the repeat accepts."""
     for operation, value in nodes:
         if operation is code.IN:
             members = [each for each in value if each[0] is not code.NEGATE]
@@ -227,9 +229,9 @@ class TooLong(Exception):
 
 
 def seconds(pattern: re.Pattern[Any], method: str, text: str) -> float:
-    """Return the CPU seconds of one use, at most `PATIENCE`.
+    """Return the CPU seconds that the pattern needs for a text, at most `PATIENCE`.
 
-    The limit works because `re` checks for signals.
+    The limit is a signal; `re` checks for signals while it works.
     """
     subject: Any = text if isinstance(pattern.pattern, str) else text.encode("utf-8", "replace")
     before = signal.signal(signal.SIGVTALRM, _end)
@@ -255,9 +257,9 @@ def _end(_signum: int, _frame: FrameType | None) -> None:
 
 
 def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length: int) -> float:
-    """Return the CPU time for a string, relative to the time for a quarter of its length.
+    """Return how many times more CPU time a string needs than its first quarter.
 
-    The result is 1 if the time is too short to measure.
+    Returns 1 if the time is too short to measure.
     """
     small, large = ((first + pump * n)[:n] + "\x00" for n in (length // 4, length))
     took = seconds(pattern, method, large)
@@ -267,7 +269,8 @@ def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length:
 
 
 def worst(found: Found, length: int) -> tuple[float, str, str]:
-    """Return the largest growth over all hostile strings, and its string in two parts.
+    """Return the largest growth over all hostile strings, and the string that causes it, in two
+    parts.
 
     Stops at the first growth above `LIMIT`.
     """

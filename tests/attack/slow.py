@@ -33,7 +33,7 @@ BODY = (
     b"POST /account/login/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"a" * 32 + b"\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\nlogin="
 )
-# The kernel buffers some hundred KB for a client that does not read; this request asks for more.
+# The kernel buffers some hundred KB for a client that does not read, so this request asks for more.
 FILE = b"/static/fonts/inter-latin-ext-wght-normal.woff2"
 READER = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % FILE * 40
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -42,7 +42,10 @@ KINDS = {"bodies": BODY, "readers": READER, "heads": HEAD}
 
 @dataclass
 class Attack:
-    """`count` connections of the given kinds in turn, held open by a separate thread."""
+    """An attack with `count` connections, which a separate thread holds open.
+
+    The kinds of connections take turns.
+    """
 
     port: int
     kinds: tuple[str, ...] = tuple(KINDS)
@@ -71,7 +74,7 @@ class Attack:
         await asyncio.gather(*(self._hold(KINDS[kind], until) for kind in kinds))
 
     async def _hold(self, beginning: bytes, until: float) -> None:
-        """Open one connection after another until the attack ends."""
+        """Open a connection, and open another one whenever it is closed, until the attack ends."""
         loop = asyncio.get_running_loop()
         while self._goes_on(until):
             with closing(socket.socket()) as sock, suppress(OSError):
@@ -84,7 +87,7 @@ class Attack:
             await asyncio.sleep(0.05)
 
     async def _drip(self, sock: socket.socket, reads: bool, until: float) -> None:
-        """Send or read one byte at intervals.
+        """Send or read one byte at a time, with pauses.
 
         Raises OSError when the server has closed the connection.
         """
@@ -114,9 +117,10 @@ def _is_closed(sock: socket.socket) -> bool:
 
 
 def times(port: int, path: str, *, count: int, cookie: str = "", within: float = 12) -> list[float]:
-    """Return the seconds of `count` requests, each on its own connection.
+    """Return the seconds that each of `count` requests took, each on its own connection.
 
-    A request without an answer counts as `PATIENCE`. No request starts after `within` seconds.
+    A request without an answer counts as `PATIENCE` seconds. No request starts later than `within`
+    seconds after the first.
     """
     took, began = [], time.monotonic()
     while len(took) < count and time.monotonic() - began < within:

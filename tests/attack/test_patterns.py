@@ -1,4 +1,6 @@
-"""G24: every regular expression in the code takes linear time on hostile strings."""
+"""Guarantee G24 (docs/guarantees.md): every regular expression in the code takes linear time on
+hostile strings.
+"""
 
 from __future__ import annotations
 

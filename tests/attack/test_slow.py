@@ -1,4 +1,6 @@
-"""G24: 100 slow connections without a login do not slow down other users."""
+"""Guarantee G24 (docs/guarantees.md): 100 slow connections without a login do not slow down other
+users.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_pages_stay_as_fast_while_100_slow_connections_stand(machine: Machine, agent: User) -> None:
-    """Fails with plain uvicorn and a2wsgi: neither a page nor /healthz was answered."""
+    """Fails with plain uvicorn and a2wsgi: then neither a page nor /healthz is answered."""
     port, pids = int(machine.given["PORT"]), machine.pids()
     browser = Client()
     browser.force_login(agent)

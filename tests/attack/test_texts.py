@@ -1,6 +1,7 @@
-"""G24: four hostile texts from outside, each of which once stopped a process, now cost little time.
+"""Guarantee G24 (docs/guarantees.md): four hostile texts from outside now take little time.
 
-Each test fails with the earlier code. The results for ordinary texts are unchanged.
+Each of these texts once stopped a process, and each test fails with the code of that time. The
+results for ordinary texts are the same as before.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from scrm.channels.wordpress import hear
 
 
 class Site:
-    """A site without posts."""
+    """A fake blog without posts."""
 
     def get(self, _kind: str, **_asked: Any) -> Any:
         return SimpleNamespace(ok=True, rows=[])
@@ -65,8 +66,8 @@ def cpu(work: Callable[[int], None], size: int) -> float:
     return time.process_time() - began
 
 
-# The smaller size comes first: 50,000 is slow enough to fail where four times as much would take
-# minutes.
+# The smaller size comes first: if the code is slow, it already fails with 50,000 and not only after
+# minutes with four times as much.
 @pytest.mark.parametrize("work", [codes, variables, flowed, authors])
 def test_four_times_the_text_is_no_more_than_eight_times_the_work(
     work: Callable[[int], None],
@@ -79,7 +80,9 @@ def test_four_times_the_text_is_no_more_than_eight_times_the_work(
 
 
 def test_one_author_does_not_cost_the_others_their_feed() -> None:
-    """Fails if the whole feed is refused after three seconds of computing."""
+    """Fails if the whole feed is refused because computing took more than three seconds: the posts
+    of other authors were lost.
+    """
     hostile = ["@" * 60_000, "a" * 200_000, "a@" * 50_000, "a." * 100_000]
     entries = "".join(ENTRY % each for each in [*hostile, "jo@firm.example (Jo)"])
     facts = parse_feed(
@@ -101,9 +104,10 @@ def test_a_long_list_of_authors_is_kept() -> None:
 
 
 def test_a_blog_names_a_post_in_few_words() -> None:
-    """Links of comments are read within a limit of length.
+    """In links of comments, only a limited length is searched for the id of a post.
 
-    Fails without the limit: the work was quadratic, and a number of 5,000 digits ended the fetch.
+    Fails without the limit: the time grew with the square of the length, and a number of 5,000
+    digits ended the fetch.
     """
     hrefs = ["/wp/v2/" * 20_000, "/wp/v2/posts/" + "9" * 5_000]
     rows = [{"_links": {"up": [{"href": href}]}} for href in hrefs]
@@ -112,7 +116,7 @@ def test_a_blog_names_a_post_in_few_words() -> None:
     assert time.process_time() - began < 1
 
 
-# The results equal those of the earlier code
+# The results are the same as with the earlier code
 
 OLD_TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"
@@ -134,9 +138,9 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
-    """Fails if the words before a code use possessive repeats (`?+`):
+    """Fails if the words before a booking code use possessive repeats (`?+`):
 
-    ISABCD is a code, not “IS”.
+    in “ISABCD” the code must be found as a whole, and not after the word “IS”.
     """
     assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 

@@ -1,7 +1,7 @@
 """Fixtures for browser tests: the real web server and workers on the test database, and Chromium.
 
-`make browser` installs Chromium and axe. Without them these tests are skipped with a reason, but in
-CI they fail.
+`make browser` installs Chromium and the accessibility checker axe. If they are missing, these tests
+are skipped with a reason, but in CI they fail.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SHOTS = Path("var/browser")
 """Directory for the screenshots of the pages of a failed test."""
-# Messages of htmx about requests of a page that was left; the browser itself reports failed
-# requests. The last message is about a row that has just left the list, so it cannot be updated.
+# Messages of htmx about requests of a page that was left; the browser itself reports requests that
+# failed. The last message is about a row that has just left the list and cannot be updated.
 LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError", "htmx:oobErrorNoTarget, #row-")
 PATIENCE = 60_000
 """Milliseconds that a step may take. At a load of nine per core, a page took 16 s to be drawn."""
 expect.set_options(timeout=PATIENCE)
-# Logs each violation of the content security policy, which the console alone may not show.
+# Logs each violation of the content security policy, because the console may not show all of them.
 WATCH = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));"""
 
@@ -69,13 +69,13 @@ def pytest_runtest_makereport(
     windows = getattr(item, "funcargs", {}).get("windows")
     if report.failed and call.when == "call" and isinstance(windows, Windows):
         for n, page in enumerate(windows.pages()):
-            with suppress(Error):  # the page may be navigating
+            with suppress(Error):  # the page may be loading another page at this moment
                 page.screenshot(path=SHOTS / f"{item.name}-{n}.png")
     return report
 
 
 def missing(what: str) -> None:
-    """Skip the test with a reason; in CI, fail."""
+    """Skip the test and give this reason; in CI, let the test fail."""
     words = f"{what}. `make browser` puts it there."
     if os.environ.get("CI"):
         pytest.fail(words)
@@ -95,7 +95,7 @@ def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         missing("There is no Chromium on PATH")
-    # Playwright's event loop runs in this thread, but the tests call the ORM outside of it.
+    # Playwright's event loop runs in this thread, but the tests use the ORM outside of that loop.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -105,7 +105,7 @@ def chromium() -> Iterator[Browser]:
 def site(
     chromium: Browser, django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
 ) -> Iterator[Site]:
-    """One site for all browser tests of a run; each test creates and deletes its rows meanwhile."""
+    """A site that all browser tests of a run share; each test creates and deletes its own rows."""
     port = _free_port()
     env = {
         "PORT": str(port),
@@ -128,9 +128,9 @@ def site(
 
 
 def _alone() -> bool:
-    """End all other connections.
+    """End all other connections to the database.
 
-    Return whether none is left, so that the database can be dropped.
+    Returns whether none is left, so that the database can be deleted.
     """
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with connection.cursor() as cursor:
@@ -139,9 +139,10 @@ def _alone() -> bool:
 
 
 def _give_way() -> None:
-    """Give the site's connections a lock timeout, so that the tables can always be emptied.
+    """Give the site's database connections a lock timeout, so that the tables can always be
+    emptied.
 
-    A deadlock is detected only by the connection that waited last; the others would wait on.
+    PostgreSQL ends only one transaction of a deadlock; the others would wait on.
     """
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
@@ -167,9 +168,9 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Windows:
-    """All browsers of a test. At its end an error or warning in a console fails the test.
+    """All browsers of a test; the test fails at its end if a console shows an error or warning.
 
-    `expect` names messages that the test causes on purpose, for example a refusal.
+    `expect` lists messages that the test causes on purpose, for example a refusal.
     """
 
     chromium: Browser
@@ -240,7 +241,8 @@ class Windows:
 @pytest.fixture
 def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[Windows]:
     with connection.cursor() as cursor:
-        # If a late request of the site conflicts with emptying the tables, the request must fail.
+        # If a late request of the site prevents the tables from being emptied, the request must
+        # fail.
         cursor.execute("SET deadlock_timeout = '20s'; SET lock_timeout = 0")
     here = Windows(chromium, site)
     yield here
@@ -251,7 +253,7 @@ def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[W
 
 
 def leaves(delivery: Delivery) -> None:
-    """Make a delivery due, and wait until the sender has sent the text."""
+    """Make a delivery due, and wait until its text has been sent."""
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", delivery.pk)
     eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"), within=60)
@@ -276,7 +278,7 @@ def _until_quiet() -> None:
 
 @pytest.fixture
 def world(service: Department, microblog: Account, agent: User) -> World:
-    """Fifteen unassigned cases. A reply has at most 500 characters."""
+    """Fifteen unassigned cases; the channel accepts replies of at most 500 characters."""
     microblog.config = {"max_length": 500}
     microblog.save()
     return populate(agent)
@@ -284,7 +286,7 @@ def world(service: Department, microblog: Account, agent: User) -> World:
 
 @pytest.fixture(params=["keyboard light", "keyboard dark", "mouse light", "mouse dark"])
 def way(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """The input device, keyboard or mouse, and the theme."""
+    """The input device (keyboard or mouse) and the theme of this run."""
     hand, theme = request.param.split()
     return hand, theme
 
@@ -299,7 +301,7 @@ TWO_WAYS = pytest.mark.parametrize(
 
 @pytest.fixture
 def sit_down(windows: Windows, way: tuple[str, str]) -> Callable[..., Hand]:
-    """Return a function that opens a page for a user, with the device and theme of this run."""
+    """Return a function that opens a page for a user, with this run's input device and theme."""
 
     def sit(user: User, address: str = "/", **options: Any) -> Hand:
         hand, theme = way

@@ -12,7 +12,7 @@ FAR = 120
 
 
 class Hand:
-    """Actions of staff in the inbox. Each action returns when the page shows its result."""
+    """Actions of staff in the inbox; each method returns when the page shows the result."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -23,7 +23,7 @@ class Hand:
 
     @property
     def said(self) -> Locator:
-        """The messages about the last action."""
+        """Return the messages that the page shows about the last action."""
         return self.page.locator("#messages")
 
     @property
@@ -34,14 +34,16 @@ class Hand:
         return self.page.locator(f"#row-{case.pk}")
 
     def is_at(self, case: Case) -> None:
-        """Check that the case is open beside the list and that its composer is ready."""
+        """Check that this case is open beside the list and that its composer is ready for
+        typing.
+        """
         expect(self.page.locator(f"#open[data-case='{case.pk}']")).to_be_visible()
         expect(self.page.locator("#open #composing :is(form, .empty)").first).to_be_visible()
 
-    # Different for keyboard and mouse
+    # Methods that differ between keyboard and mouse
 
     def press(self, key: str, what: Locator) -> None:
-        """Use a verb that has both a key and a button."""
+        """Use an action that has both a key and a button."""
         raise NotImplementedError
 
     def go(self, to: Locator) -> None:
@@ -64,7 +66,7 @@ class Hand:
     def tick(self, box: Locator) -> None:
         raise NotImplementedError
 
-    # The same for both
+    # Methods that are the same for keyboard and mouse
 
     def type(self, field: Locator, text: str) -> None:
         """Replace the content of a field."""
@@ -76,12 +78,12 @@ class Hand:
         return self.page.get_by_role("button", name=name)
 
     def verb(self, name: str) -> Locator:
-        """Return a button above the case."""
+        """Return the button of an action, above the case."""
         return self.opened.locator(".case-title :is(button, summary)", has_text=name)
 
     def take(self) -> None:
         self.press("m", self.verb("Take it"))
-        expect(self.verb("Take it")).to_have_count(0)  # the buttons must be updated too
+        expect(self.verb("Take it")).to_have_count(0)  # the buttons must have been updated too
         expect(self.opened.locator(".case-facts")).to_contain_text("you")
 
     def finish(self) -> None:
@@ -101,7 +103,9 @@ class Hand:
 
 
 class Keyboard(Hand):
-    """Uses the keyboard only: the shortcuts listed by `?`, Tab, arrows, Enter and Space."""
+    """Uses only the keyboard: the shortcuts that the key `?` lists, Tab, arrow keys, Enter and
+    Space.
+    """
 
     def press(self, key: str, what: Locator) -> None:
         expect(what.first).to_be_visible()
@@ -157,7 +161,8 @@ class Keyboard(Hand):
     def _turn_to(self, radio: Locator) -> None:
         """Choose a radio button.
 
-        Tab reaches the selected one, or else the first; arrow keys move to the next.
+        The Tab key reaches the selected radio button, or the first if none is selected; an arrow
+        key selects the next.
         """
         name = f"input[name={radio.get_attribute('name')}]"
         chosen = self.page.locator(f"{name}:checked")
@@ -170,7 +175,7 @@ class Keyboard(Hand):
 
 
 class Mouse(Hand):
-    """Uses the mouse, and keys only to type text."""
+    """Uses the mouse; keys are used only to type text."""
 
     def press(self, key: str, what: Locator) -> None:
         what.first.click()

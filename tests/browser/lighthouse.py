@@ -1,7 +1,7 @@
 """Run Lighthouse on the inbox and a case, on desktop and mobile: `make lighthouse`.
 
-It fails if accessibility is below 100 or performance below 95. It runs on its own services, with
-the sample, and writes its reports to var/lighthouse.
+The run fails if the score for accessibility is below 100 or for performance below 95. It starts its
+own services with the sample workspace, and writes its reports to var/lighthouse.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
-    """Open a browser with a logged-in profile.
+    """Open a browser that is already logged in.
 
     Yields the port through which Lighthouse controls the browser.
     """
@@ -94,7 +94,7 @@ def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
 
 
 def look(address: str, preset: str, port: int, report: Path) -> dict[str, float]:
-    """Run Lighthouse once on a page. Return its scores out of 100."""
+    """Run Lighthouse once on a page. Returns its scores, each between 0 and 100."""
     subprocess.run(
         [
             str(LIGHTHOUSE), address, f"--port={port}", "--quiet", "--output=json",

@@ -1,4 +1,4 @@
-"""The networks of the sandbox, seen from outside: read our posts, and write posts of the public."""
+"""The sandbox's networks, used as outsiders do: read our posts, and write posts of the public."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from tests.machinery import eventually
 
 
 def ours(network: str = MICROBLOG) -> list[str]:
-    """Return the texts of our posts on a network, in the order of their arrival."""
+    """Return the texts that we posted on a network, in the order in which they arrived."""
     said = Post.objects.filter(network=network, author_key__startswith=US[:7])
     return list(said.order_by("seq").values_list("text", flat=True))
 
 
 def nudged_again(site: Site, delivery: Delivery) -> None:
-    """Send the message about a delivery again, because each message can arrive twice and late.
+    """Send the message that wakes the sender for this delivery again, because such a message can
+    arrive twice and late.
 
-    Returns when the sender has processed these messages too.
+    Returns when the sender has processed the additional messages.
     """
     for _ in range(3):
         nudge("scrm.pipeline.deliver", delivery.pk)
@@ -34,14 +35,14 @@ def nudged_again(site: Site, delivery: Delivery) -> None:
 
 
 def _is_idle() -> bool:
-    """Return whether worker and sender have neither an active nor a reserved task."""
+    """Return whether worker and sender process no task and have received no further task."""
     ask = current_app.control.inspect(timeout=1)
     answers = [ask.reserved() or {}, ask.active() or {}]
     return all(len(each) == 2 and not any(each.values()) for each in answers)
 
 
 def source_of(account: Account) -> Source:
-    """Return a source for posts to this account on the microblog."""
+    """Return a source that finds posts to this account on the microblog."""
     return Source.objects.create(
         kind="sandbox", address="mentions", account=account, name="Mentions of us",
         stance=Source.Stance.FOR_US, owner=account.owner,
@@ -49,9 +50,9 @@ def source_of(account: Account) -> Source:
 
 
 def heard(source: Source, who: str, text: str, *, name: str = "", to: str = "") -> Interaction:
-    """Post a text of the public, and wait until the workers have recorded it.
+    """Post a text as a member of the public, and wait until the workers have recorded it.
 
-    to: the key of the post that it answers.
+    to: the key of the post that the text answers.
     """
     key = community.post(MICROBLOG, who, text, in_reply_to=to, handle=who, name=name)
     Source.objects.filter(pk=source.pk).update(next_fetch_at=timezone.now(), lease_until=None)

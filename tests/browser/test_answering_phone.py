@@ -32,7 +32,7 @@ def phone(windows: Windows, lead: User, world: World, theme: Any) -> Mouse:
 
 @pytest.fixture
 def stated(world: World, microblog: Account, service: Department, lead: User) -> Response:
-    """A statement of the lead, published on the microblog."""
+    """A statement that the team lead published on the microblog."""
     bags = Issue.objects.create(name="Lost bags in Athens", owner=lead)
     world["ron"].group(bags, by=lead)
     words = Words(uuid.uuid4(), SAID, "public")
@@ -44,7 +44,7 @@ def stated(world: World, microblog: Account, service: Department, lead: User) ->
 def test_one_is_sent_back_and_one_is_approved(
     phone: Mouse, world: World, agent: User, admin: User
 ) -> None:
-    """Fails if `.pop.left` keeps its place beside the button: it was 225 px wide."""
+    """Fails if `.pop.left` keeps its place beside the button: the opened form was 225 px wide."""
     ship(admin, but=("No posts at night",))
     first, second = (_held(world, key, agent) for key in ("ron", "layla"))
     page = phone.page
@@ -72,7 +72,7 @@ def test_one_is_sent_back_and_one_is_approved(
 
 
 def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None:
-    """Fails if the takedown page ignores the correction."""
+    """Fails if the page for a takedown does not show the correction."""
     page = phone.page
     page.goto(stated.get_absolute_url())
     fits(page)

@@ -1,4 +1,4 @@
-"""axe finds no accessibility problem on any page, in either theme."""
+"""The accessibility checker axe finds no problem on any page, in either theme."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def inspected(windows: Windows) -> Windows:
 
 
 def opened(windows: Windows, user: User | None, address: str, **options: Any) -> Page:
-    """Open a page with axe.
+    """Open a page in which axe can run.
 
-    Playwright adds the script, so the content security policy is unchanged.
+    Playwright adds the script, so the content security policy need not be changed.
     """
     context = windows.browser(user, **options)
     context.add_init_script(path=AXE)
@@ -44,7 +44,7 @@ def opened(windows: Windows, user: User | None, address: str, **options: Any) ->
 
 
 def found(page: Page, what: str) -> list[str]:
-    """Return the findings of axe on the current page, in both themes."""
+    """Return the problems that axe finds on the current page, in both themes."""
     said = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def found(page: Page, what: str) -> list[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_page(inspected: Windows, part: int) -> None:
-    """Check each page in the table of URLs, as a user who sees most of the page."""
+    """Check each page in the table of URLs, as a user who may see most of the page."""
     inspected.expect("404", "501", "503")
     things = build()
     said: list[str] = []
@@ -75,7 +75,7 @@ def test_every_page(inspected: Windows, part: int) -> None:
 
 
 def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: World) -> None:
-    """Check each small form, tab and dialog of the inbox, with its messages and errors."""
+    """Check each small form, tab and dialog of the inbox, with their messages and errors."""
     inspected.expect("404", "409", "422")
     page = opened(inspected, agent, world["ron"].get_absolute_url())
     hand = Mouse(page)
@@ -146,7 +146,9 @@ def _viewer(things: Things, rights: str) -> User | None:
 
 
 def _shows(page: Page, address: str) -> bool:
-    """Open the URL. Return whether it is a full page, and not a fragment, file or stream."""
+    """Open the URL. Returns whether the answer is a full page, and not a part of a page, a file or
+    a stream.
+    """
     kind = page.request.get(address, max_redirects=0).headers.get("content-type", "")
     if not kind.startswith("text/html"):
         return False

@@ -31,9 +31,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     windows: Windows, hand: Mouse
 ) -> None:
-    """A button that was pressed offline is pressed again automatically and makes one response.
+    """If a button is pressed without a connection, it is pressed again when the connection is back.
 
-    Fails without the second attempt in connection.js.
+    Both requests together make one response. Fails without the second attempt in connection.js.
     """
     windows.expect(LOST)
     banner = hand.page.locator("#offline")
@@ -53,7 +53,10 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
 def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without the copy in the browser, or if the copy is not saved at `connected`."""
+    """A text that is typed without a connection is saved when the connection is back.
+
+    Fails if the browser keeps no copy, or if the copy is not saved at the event `connected`.
+    """
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("Half an answer")
@@ -67,7 +70,7 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
-    """Fails if typing does not cancel the pending send."""
+    """Fails if typing does not cancel the send that waits for the connection."""
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("We are sorry")
@@ -82,8 +85,9 @@ def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mo
 def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """The first request arrived, so the second one has the same UUID and gets the same answer.
+    """If the answer to a send is lost, the send is repeated and still makes only one response.
 
+    The first request did arrive, so the second request, with the same UUID, gets the same answer.
     Fails with "queue last" in _write.html: a request that saved the draft replaced the second
     attempt.
     """
@@ -121,9 +125,11 @@ def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
 def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """The session expires before the draft is saved.
+    """If the session expires before the draft is saved, the login leads back to the case and the
+    text.
 
-    Fails without `next`, inside a pane, and without the copy in the browser.
+    Fails without `next`, if the login appears inside a part of the page, and without the copy in
+    the browser.
     """
     _expires_at(hand.page, "**/draft/")
     hand.write("We are very sorry.")
@@ -158,7 +164,7 @@ def _expires_at(page: Page, address: str) -> None:
 def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
     """Log in again; the login page leads back to the case."""
     expect(hand.page).to_have_url(re.compile(rf"/account/login/\?next=/cases/{case.pk}/$"))
-    # only now, because a new password ends all sessions as well
+    # set the password only now, because a new password also ends all sessions
     user.set_password("correct horse battery")
     user.save()
     hand.page.get_by_label("Email").fill(user.email)
@@ -170,7 +176,7 @@ def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
 def test_done_in_a_stale_pane_is_refused_and_says_why(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without `check_seen`: a case with an unread message was marked done."""
+    """Fails without `check_seen`: a case with an unread message was marked as done."""
     windows.expect("409")
     hand.page.route("**/cases/*/", lambda route: route.abort())
     says("ron", "One more thing!")
@@ -210,7 +216,7 @@ def test_two_thousand_lines_that_they_wrote_leave_room_for_the_answer(
 def test_five_hundred_emoji_are_sent_as_they_are(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails if the browser counts UTF-16 units instead of characters."""
+    """Fails if the browser counts UTF-16 units instead of characters: 500 emoji were too long."""
     text = EMOJI[:500]
     says("wei", text)
     hand.write(text)
@@ -227,9 +233,9 @@ def test_five_hundred_emoji_are_sent_as_they_are(
 def test_names_in_ten_scripts_keep_their_place(
     windows: Windows, agent: User, world: World, phone: bool
 ) -> None:
-    """Each name keeps its own text direction beside other text.
+    """Each name keeps its own text direction beside text of another direction.
 
-    Fails without `bdi`.
+    Fails without the element `bdi`.
     """
     page = windows.open(agent, phone=phone)
     assert page.evaluate(OVERLAPS) == []
@@ -247,7 +253,7 @@ def test_names_in_ten_scripts_keep_their_place(
 def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     hand: Mouse, tmp_path: Path
 ) -> None:
-    """Fails without file_size.js: the file was uploaded first."""
+    """Fails without file_size.js: the file was uploaded before it was refused."""
     scan = tmp_path / "letter.pdf"
     scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
     page = hand.page
@@ -265,7 +271,7 @@ def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
 def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
     windows: Windows, hand: Mouse, service: Department, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Fails without the size limit for a single file."""
+    """Fails without the size limit for a single file: the whole form was refused."""
     windows.expect("422")
     care = _mail_to(world["ron"], service, agent)
     film = tmp_path / "film.mp4"
@@ -302,7 +308,9 @@ def _mail_to(case: Case, service: Department, agent: User) -> Account:
 def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
     windows: Windows, hand: Mouse, tmp_path: Path
 ) -> None:
-    """A wrong encoding, delimiter or column is shown before any answer is recorded."""
+    """Before any survey answer is recorded, the preview shows a wrong encoding, delimiter or
+    column.
+    """
     windows.expect("422")
     file = tmp_path / "umfrage.csv"
     file.write_bytes("Datum;Antwort\n2026-03-04;Schöne Plätze.\n".encode("cp1252"))

@@ -27,13 +27,15 @@ SAID = "We are sorry. May we call you?"
 
 @pytest.fixture
 def cannot_tell(microblog: Account) -> None:
-    """A network without look-ups: nobody can find out whether a text arrived."""
+    """A network on which posts cannot be looked up, so nobody can find out whether a text
+    arrived.
+    """
     microblog.config |= {"idempotence": "none"}
     microblog.save()
 
 
 def says_it(hand: Hand) -> Delivery:
-    """Answer the open case. Return the delivery, which waits to be sent."""
+    """Answer the case that is open. Returns the delivery, which waits to be sent."""
     hand.write(SAID)
     hand.send()
     expect(hand.said).to_contain_text("is sent in")
@@ -41,7 +43,7 @@ def says_it(hand: Hand) -> Delivery:
 
 
 def in_doubt(windows: Windows, agent: User, world: World) -> Delivery:
-    """Return an unknown delivery: the text was published, but the network's answer was lost."""
+    """Return an unknown delivery: its text was published, but the network's answer was lost."""
     community.fail(MICROBLOG, "answer lost")
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     listening(hand.page)
@@ -85,7 +87,7 @@ def test_what_is_undone_in_time_comes_back_and_never_leaves(
 def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
     sit_down: SitDown, windows: Windows, agent: User, world: World, site: Site
 ) -> None:
-    """The network was down at the first look-up.
+    """An unknown delivery is looked up again if the network was down at the first look-up.
 
     Fails if an unknown delivery is simply sent again.
     """
@@ -105,7 +107,7 @@ def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
 def test_one_that_was_seen_over_there_is_marked_as_sent(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None, site: Site
 ) -> None:
-    """Fails if the typed address is not stored."""
+    """Fails if the address that the user typed is not stored."""
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/delivery-problems/")
     it = row(hand, sending)
@@ -126,9 +128,10 @@ def test_one_that_was_seen_over_there_is_marked_as_sent(
 def test_one_is_sent_again_with_the_old_one_beside_it(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None
 ) -> None:
-    """The page warns that the text may arrive twice, and here it does.
+    """An unknown delivery can be sent again; the page shows the old delivery and warns about a
+    second copy.
 
-    Fails if the old delivery is not marked as resolved.
+    In this test the text really arrives twice. Fails if the old delivery is not marked as resolved.
     """
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/delivery-problems/")

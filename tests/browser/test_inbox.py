@@ -22,9 +22,9 @@ SitDown = Callable[..., Hand]
 
 
 def test_ten_cases_are_triaged(sit_down: SitDown, agent: User, world: World) -> None:
-    """Each case is claimed, finished, marked as noise or closed without reply.
+    """Each case is claimed and then finished, marked as noise or closed without reply.
 
-    After each verb that closes a case, the next case opens.
+    After each action that closes a case, the next case opens.
     """
     hand = sit_down(agent)
     keys = list(PEOPLE)[:10]
@@ -44,7 +44,9 @@ def _noise(hand: Hand) -> None:
 
 
 def _nothing(hand: Hand) -> None:
-    """Close without reply. The last reason is filled in, and Enter accepts it."""
+    """Close the case without reply. The reason of the last time is filled in, and Enter
+    accepts it.
+    """
     hand.tab("z", "Close without reply")
     why = hand.page.locator("#composing").get_by_label("Reason")
     if not why.input_value():
@@ -53,7 +55,7 @@ def _nothing(hand: Hand) -> None:
 
 
 def test_a_typed_reason_replaces_the_last_one(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the filled-in reason is not selected: the new one was appended to it."""
+    """Fails if the reason of the last time is not selected: the new reason was appended to it."""
     answer_nothing(
         world["layla"], by=agent, why="Only praise.", seen=world["layla"].last_inbound_id
     )
@@ -94,8 +96,8 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
 
 
 def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, world: World) -> None:
-    """Fails if the delivery is not cancelled, without the draft, or without the way back to the
-    case.
+    """Fails if the delivery is not cancelled, if no draft is restored, or if no link leads back to
+    the case.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])
@@ -139,7 +141,7 @@ def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None
 def test_several_are_done_at_once_and_taken_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the cases are not restored, or if the list is not reloaded."""
+    """Fails if the undo does not restore the cases, or if the list is not loaded again."""
     hand = sit_down(agent)
     keys = ["layla", "noa", "olena"]
     hand.pick(*(world[key] for key in keys))
@@ -158,9 +160,9 @@ def test_several_are_done_at_once_and_taken_back(
 def test_a_list_is_filtered_saved_and_shared(
     sit_down: SitDown, windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """The URL alone shows a colleague the same list.
+    """A colleague who opens the URL of a filtered list sees the same list.
 
-    Fails if a view is saved without its query, or if an open case has no URL.
+    Fails if a saved view does not contain the filters, or if an open case has no URL.
     """
     Case.objects.filter(pk=world["misaki"].pk).update(priority="urgent")
     hand = sit_down(agent)
@@ -187,7 +189,7 @@ def test_a_list_is_filtered_saved_and_shared(
 def test_the_last_of_a_list_is_done_and_comes_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the page is reloaded: the message and its undo were lost."""
+    """Fails if the page is loaded again: the message with the undo was lost."""
     ron = world["ron"]
     ron.claim(by=agent)
     hand = sit_down(agent, "/?view=mine")
@@ -212,9 +214,10 @@ def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World
 def test_what_is_open_is_not_replaced_by_news(
     sit_down: SitDown, agent: User, teammate: User, world: World
 ) -> None:
-    """A colleague tags the case while the agent chooses an assignee.
+    """A form that is open is not replaced when the case changes.
 
-    Fails without the check in requests.js: the refreshed pane replaced the open form.
+    A colleague tags the case while the agent chooses an assignee. Fails without the check in
+    requests.js: a refresh of the case replaced the form.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])
@@ -231,7 +234,10 @@ def test_what_is_open_is_not_replaced_by_news(
 def test_the_head_of_a_case_has_two_rows_however_much_is_set(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the head wraps: a case with a priority, an issue and tags had four rows."""
+    """The lines above a case need at most two rows, even if priority, issue and tags are set.
+
+    Fails if they wrap: such a case had four rows.
+    """
     Case.objects.filter(pk=world["ron"].pk).update(
         priority="urgent",
         issue=Issue.objects.create(name="Seat policy", owner=agent),

@@ -1,4 +1,4 @@
-"""Before a response is released: a private place is selected, and files can be removed."""
+"""Before a response is released, a private place is selected, and files can be removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIRM = "Answer publicly although this person wrote privately"
 
 @pytest.fixture
 def ron(world: World) -> Case:
-    """Ron's case: he began in public and continued in private."""
+    """The case of Ron, who first wrote in public and then in private."""
     says("ron", "My booking is X7K2P9.", visibility="private")
     return world["ron"]
 
@@ -56,7 +56,7 @@ def test_a_public_answer_after_private_words_is_confirmed(
 def test_a_file_is_taken_off_before_it_leaves(
     windows: Windows, agent: User, lead: User, admin: User, ron: Case, script: bool
 ) -> None:
-    """The author removes a file on the card in the case, and the approver removes one in the
+    """A file can be removed before it is sent: by the author in the case, by the approver in the
     form.
     """
     ResponseRule.objects.create(

@@ -1,4 +1,6 @@
-"""Answers that arrive late or out of order: the list and the open case show the newest state."""
+"""If answers of the server arrive late or out of order, list and open case show the newest
+state.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ MARKED = """() => document.body.addEventListener(
 
 
 class Late:
-    """Answers of the server for a URL, held back until the test releases them."""
+    """Answers of the server for a URL, which are held back until the test lets them through."""
 
     def __init__(self, page: Page, address: str | re.Pattern[str], times: int = 1) -> None:
         self.page = page
@@ -54,7 +56,7 @@ def tell(page: Page, event: str, **detail: object) -> None:
 
 @pytest.fixture
 def hand(windows: Windows, agent: User, world: World) -> Mouse:
-    """Open the second case in the list of unassigned cases, without the live stream."""
+    """Open the second case in the list of unassigned cases, without live updates."""
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
     windows.expect("ERR_FAILED")
@@ -68,7 +70,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the row stays in the page for 400 ms after the verb: the old answer restored it."""
+    """Fails if the row stays in the page for 400 ms after the action: an older answer showed the
+    case again.
+    """
     page, layla = hand.page, world["layla"]
     page.evaluate(MARKED)
     news = Late(page, NEWS)
@@ -78,14 +82,16 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     until(page, lambda: page.evaluate("window.finished"))
     news.let_go()
     hand.is_at(world["noa"])
-    page.wait_for_timeout(600)  # nothing may happen: there is no condition to wait for
+    page.wait_for_timeout(600)  # nothing may happen, so there is no condition to wait for
     expect(hand.row(layla)).to_have_count(0)
 
 
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails without `turnFinished` in list_versions.js: the old list brought the case back."""
+    """Fails without `turnFinished` in list_versions.js: an older list showed the finished case
+    again.
+    """
     page, layla = hand.page, world["layla"]
     late = Late(page, LIST)
     tell(page, "list-changed")
@@ -100,7 +106,9 @@ def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
 
 
 def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
-    """Fails if list_versions.js does not compare the turns of a row."""
+    """Fails if list_versions.js does not compare the order in which a row's answers were
+    requested.
+    """
     page = hand.page
     news = Late(page, NEWS)
     tell(page, "live:case", id=str(world["layla"].pk))
@@ -115,9 +123,10 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
 
 
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
-    """The default view becomes “Mine” when an agent claims a first case.
+    """A list that was opened without a saved view stays the same list when it is refreshed.
 
-    Fails without "shows": all other rows were marked as gone, and the list changed.
+    The default becomes “Mine” when an agent claims a first case. Fails without "shows": all other
+    rows were marked as gone, and the list changed.
     """
     page = hand.page
     hand.take()
@@ -132,7 +141,9 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
 
 
 def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
-    """Fails if a finished case always opens the next one: the agent had moved on already."""
+    """Fails if each finished case opens the next one, although the agent has opened another case
+    meanwhile.
+    """
     page = hand.page
     hand.write("We are sorry.")
     expect(hand.opened.locator("#speaks")).to_contain_text("Draft saved")
@@ -152,7 +163,9 @@ def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: Wo
 def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the answer to a verb waits for a pane that is still loading."""
+    """Fails if the answer to an action waits until a part of the page that is still loading has
+    arrived.
+    """
     page = hand.page
     older = Late(page, f"**/cases/{world['layla'].pk}/")
     tell(page, "list-changed")
@@ -166,7 +179,7 @@ def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
 def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the answer shows only the message of the verb and not the new buttons."""
+    """Fails if the answer shows only the message of the action and not the new buttons."""
     page = hand.page
     held: list[Route] = []
     page.route("**/claim/", lambda route: held.append(route))
@@ -182,9 +195,10 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
 def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """The connection is lost before the rest is saved, and then the page is reloaded.
+    """An older save of the draft does not make the browser forget what was typed after it.
 
-    Fails if each successful save of the draft clears the copy in the browser.
+    The connection is lost before the rest is saved, and then the page is loaded again. Fails if
+    each successful save deletes the copy in the browser.
     """
     page = hand.page
     keep = Late(page, "**/draft/")
@@ -199,7 +213,7 @@ def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
 
 
 def test_enter_takes_nobody_from_an_older_search(hand: Mouse, world: World) -> None:
-    """Fails if each answer counts as the newest: the wrong person was chosen."""
+    """Fails if each answer of the search counts as the newest: Enter chose the wrong person."""
     page = hand.page
     page.goto("/new/")
     older = Late(page, "**/new/who/?*")

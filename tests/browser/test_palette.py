@@ -1,4 +1,4 @@
-"""The command palette offers the verbs of the open case, besides pages, cases and people."""
+"""The command palette offers the actions of the open case, besides pages, cases and people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def close(page: Page) -> None:
 
 
 def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the click that closes the palette also closes the small form."""
+    """Fails if the click that closes the palette also closes the small form that it opened."""
     hand = Keyboard(windows.open(agent))
     page = hand.page
     look_for(page, "snooz")
@@ -54,7 +54,9 @@ def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: Worl
 
 
 def test_enter_never_runs_a_verb(windows: Windows, agent: User, world: World) -> None:
-    """Enter opens the first choice shown. Fails if the verbs stand above the links."""
+    """Enter opens the first link in the palette. Fails if the actions are listed above the
+    links.
+    """
     hand = Keyboard(windows.open(agent))
     hand.open(world["ron"])
     look_for(hand.page, "mark")
@@ -70,7 +72,10 @@ def test_enter_never_runs_a_verb(windows: Windows, agent: User, world: World) ->
 def test_with_cases_selected_keys_act_on_all_of_them_and_the_palette_offers_no_verb(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without data-bulk-key: the key opened the small form of the open case."""
+    """If cases are selected, a key acts on all of them, and the palette offers no action.
+
+    Fails without data-bulk-key: the key opened the small form of the open case.
+    """
     hand = Keyboard(windows.open(agent))
     hand.open(world["ron"])
     hand.pick(world["layla"], world["noa"])

@@ -1,4 +1,4 @@
-"""A touch screen of 390 px: one pane at a time, with the composer at the bottom."""
+"""A touch screen of 390 px: list and case take turns, with the composer at the bottom."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fits(page: Page) -> None:
 
 
 def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
-    """Fails if two panes are shown, or if the page is too wide."""
+    """Fails if list and case are shown side by side, or if the page is wider than the screen."""
     fits(phone.page)
     keys = list(PEOPLE)[:10]
     phone.open(world[keys[0]])
@@ -64,7 +64,7 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
 
 
 def test_one_is_handed_over_and_one_put_off(phone: Mouse, sales: Department, world: World) -> None:
-    """Fails if the composer covers the form."""
+    """Fails if the composer covers the form of the action."""
     phone.open(world["priya"])
     phone.press("h", phone.verb("Transfer"))
     fits(phone.page)

@@ -1,6 +1,6 @@
 """Offline records and issues: calls, surveys, one issue with many cases, linked profiles.
 
-Each test runs with the keyboard or with the mouse.
+Each test is run with the keyboard or with the mouse.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def test_a_call_of_a_stranger_is_logged(sit_down: SitDown, agent: User, world: W
 def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without a look-up at DOMContentLoaded: no person is found."""
+    """Fails if no person is looked up at the event DOMContentLoaded: a name typed earlier is not
+    found.
+    """
     page = windows.browser(agent).new_page()
     held: list[Route] = []
     page.route("**/person_search.js", lambda route: held.append(route))
@@ -70,7 +72,7 @@ def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
 def test_a_survey_comes_in_without_its_two_bad_rows(
     sit_down: SitDown, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Fails if errors are ignored, or if a row with an error counts as valid."""
+    """Fails if errors are ignored, or if a row with an error is imported."""
     file = tmp_path / "answers.csv"
     file.write_text(SURVEY)
     hand = sit_down(agent, "/new/")
@@ -98,7 +100,7 @@ def test_a_survey_comes_in_without_its_two_bad_rows(
 def test_five_become_an_issue_and_a_statement_answers_them(
     sit_down: SitDown, windows: Windows, agent: User, world: World
 ) -> None:
-    windows.expect("422")  # if no place was chosen
+    windows.expect("422")  # if the user has chosen no place
     five = [world[key] for key in ("ron", "layla", "noa", "olena", "eleni")]
     hand = sit_down(agent)
     hand.pick(*five)
@@ -133,7 +135,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
 
 
 def test_two_profiles_are_linked_and_unlinked(sit_down: SitDown, agent: User, world: World) -> None:
-    """Fails if the link still exists after unlinking."""
+    """Fails if the profiles are still linked after the user unlinked them."""
     hand = sit_down(agent)
     page = hand.page
     hand.open(world["ron"])

@@ -1,4 +1,4 @@
-"""A reply that a rule holds: written, sent back, edited, approved, and sent once."""
+"""A reply that a rule holds: it is written, sent back, edited, approved, and sent once."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WHY = "The world need not know the number."
 
 @pytest.fixture(autouse=True)
 def rules(admin: User) -> None:
-    """The rules of each new workspace, except the one that depends on the time of day."""
+    """The rules of each new workspace, except the rule that depends on the time of day."""
     ship(admin, but=("No posts at night",))
 
 
 @pytest.fixture
 def at_the_case(sit_down: SitDown, agent: User, world: World) -> Hand:
-    """The agent's page with the case open and the live stream connected."""
+    """The agent's page, on which the case is open and live updates are connected."""
     hand = sit_down(agent, world["ron"].get_absolute_url())
     listening(hand.page)
     hand.is_at(world["ron"])
@@ -51,7 +51,7 @@ def asks(hand: Hand) -> Response:
 
 
 def waits(hand: Hand) -> Locator:
-    """Return the card of the responses in the open case that are not yet sent."""
+    """Return the card, in the open case, of the responses that are not yet sent."""
     return hand.opened.locator("#case-responses article")
 
 
@@ -93,7 +93,9 @@ def test_what_tells_a_booking_is_held_with_its_words(
 def test_it_is_sent_back_mended_held_again_and_said_once(
     at_the_case: Hand, held: Response, sit_down: SitDown, lead: User, site: Site
 ) -> None:
-    """Fails if `Delivery.claim` claims a delivery without checking its state: it was sent twice."""
+    """Fails if `Delivery.claim` does not check the state of the delivery: the text was sent
+    twice.
+    """
     anna, lea = at_the_case, sit_down(lead, "/approvals/")
     row = in_queue(lea, held)
     expect(row).to_contain_text(TOLD)
@@ -132,7 +134,7 @@ def test_it_is_sent_back_mended_held_again_and_said_once(
 def test_a_lead_edits_it_and_signs_in_one_go(
     at_the_case: Hand, held: Response, sit_down: SitDown, agent: User, lead: User
 ) -> None:
-    """Fails if `rewrite_and_send` does not approve the new text."""
+    """Fails if `rewrite_and_send` does not approve the text that the team lead edited."""
     lea = sit_down(lead, "/approvals/")
     lea.go(in_queue(lea, held).get_by_role("link", name="Edit"))
     expect(lea.page.get_by_label("Text", exact=True)).to_have_value(TOLD)
@@ -150,10 +152,10 @@ def test_a_lead_edits_it_and_signs_in_one_go(
 def test_an_edit_voids_the_signature_that_was_given(
     windows: Windows, at_the_case: Hand, lead: User, supervisor: User, site: Site
 ) -> None:
-    """Two users must approve; after an edit the second user's page shows an old text.
+    """An edit makes the first approval void if two users must approve.
 
-    Fails without the check of `shown`, or if the page says that each held text waits for a team
-    lead.
+    The page of the second user then shows an old text. Fails without the check of `shown` (the
+    content on the page), or if the page says that each held text waits for a team lead.
     """
     windows.expect("409")
     ResponseRule.objects.filter(name=PRIVACY).update(steps="lead supervisor")

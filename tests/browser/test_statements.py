@@ -30,7 +30,7 @@ NEW = "We have found your bags. They fly tomorrow at six."
 
 @pytest.fixture
 def blog(service: Department, admin: User) -> Account:
-    """A second account with which the department may publish."""
+    """A second account, with which the department may publish too."""
     account = Account.objects.create(
         kind="sandbox", network=BLOG, self_key="skyward-blog", name="Skyward Blog", owner=admin
     )
@@ -40,7 +40,7 @@ def blog(service: Department, admin: User) -> Account:
 
 @pytest.fixture
 def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
-    """An issue with five complaints, in a workspace with the first rules."""
+    """An issue with five complaints, in a workspace with the rules that each new workspace has."""
     ship(admin, but=("No posts at night",))
     issue = Issue.objects.create(name="Lost bags in Athens", owner=agent)
     for key in ("ron", "layla", "noa", "olena", "eleni"):
@@ -50,7 +50,7 @@ def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
 
 @pytest.fixture
 def stated(bags: Issue, microblog: Account, service: Department, lead: User) -> Response:
-    """A statement of the lead, published on the microblog."""
+    """A statement that the team lead published on the microblog."""
     words = Words(uuid.uuid4(), SHORT, "public")
     said = state_publicly(words, accounts=[microblog], by=lead, department=service, issue=bags)
     leaves(said.deliveries.get())
@@ -117,7 +117,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """The corrected text replaces the old one in its place; the record keeps both, with the reason.
+    """The corrected text replaces the old text of the post; the record keeps both and the reason.
 
     Fails if a correction is sent as a new post.
     """
@@ -164,7 +164,7 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
 def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     sit_down: SitDown, lead: User, stated: Response, microblog: Account
 ) -> None:
-    """Fails if the rows behind a figure are not limited to that figure."""
+    """Fails if the list behind a figure contains rows that the figure does not count."""
     hand = sit_down(lead, "/campaigns/")
     page = hand.page
     hand.go(page.get_by_role("link", name="New campaign"))
@@ -202,7 +202,7 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
 
 
 def figures(hand: Hand, row: str) -> dict[str, str]:
-    """Return the figures above zero in a row of the results, by column label."""
+    """Return the figures above zero in one row of the results, by the label of their column."""
     found = hand.page.locator("tr", has_text=row)
     expect(found).to_be_visible()
     cells = found.locator("td:has(a)").all()

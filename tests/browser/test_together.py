@@ -1,4 +1,4 @@
-"""Two browsers at once: presence, simultaneous verbs, and messages that arrive meanwhile."""
+"""Two browsers at once: presence, simultaneous actions, and messages that arrive meanwhile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def at(windows: Windows, user: User, world: World, key: str) -> Mouse:
 
 
 def listening(page: Page) -> None:
-    """Reload and wait until the live stream is open, because earlier events are not received."""
+    """Load the page again and wait until live updates work, because earlier events are not
+    received.
+    """
     with page.expect_response(lambda answer: "/live/?token" in answer.url):
         page.reload()
 
@@ -41,8 +43,10 @@ def listening(page: Page) -> None:
 def test_they_see_each_other_by_name(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Fails if the page does not report leaving or replying, or reports nothing at the first
-    letters.
+    """Two agents on one case see each other's names.
+
+    Fails if the page does not report that an agent leaves or replies, or if it reports nothing when
+    the first letters are typed.
     """
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
@@ -58,7 +62,7 @@ def test_they_see_each_other_by_name(
 def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Both agents press the button at the same moment.
+    """Both agents press the button at the same moment; the second is told who has the case.
 
     Fails if `Case.claim` does not compare the assignee.
     """
@@ -82,7 +86,7 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
 def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without `check_seen`, or if the form comes back empty."""
+    """Fails without `check_seen`, or if the form is empty when the refused page is shown."""
     windows.expect("409")
     anna = at(windows, agent, world, "ron")
     anna.write("We are sorry about your bag.")
@@ -103,9 +107,10 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The median of three arrivals must be below a second, or more on a busy machine.
+    """A new case is on screen within a second: this is the median of three (more on a busy
+    machine).
 
-    Fails with one second of additional delay.
+    Fails if one second of delay is added.
     """
     page = windows.open(agent)
     listening(page)
@@ -129,7 +134,7 @@ def test_a_new_case_is_on_screen_within_a_second(
 def test_the_open_case_shows_what_they_write_without_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the event of the open case has another name."""
+    """Fails if the live event of the open case has another name than the page expects."""
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -143,7 +148,9 @@ def test_the_open_case_shows_what_they_write_without_a_reload(
 def test_the_last_of_what_comes_at_once_is_shown(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without the second event of `dispatchThrottled` in live.js."""
+    """Fails if `dispatchThrottled` in live.js does not repeat the event at the end: the last change
+    was not shown.
+    """
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -156,7 +163,7 @@ def test_the_last_of_what_comes_at_once_is_shown(
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A user who continues in the older window gets a message, and both texts are kept.
+    """If a user continues in the older of two windows, a message appears and both texts are kept.
 
     Fails without the version of the draft.
     """

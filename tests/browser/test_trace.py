@@ -1,4 +1,6 @@
-"""The response history: filtered, saved as a view, exported, and with links in both directions."""
+"""The response history: it is filtered, saved as a view, exported, and linked in both
+directions.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,14 @@ def source(microblog: Account) -> Source:
 
 @pytest.fixture
 def asked(world: World, source: Source, brand_rule: RoutingRule) -> Case:
-    """A case whose post was found by a fetch, matched a topic, and was routed by a rule."""
+    """A case whose post was found by a fetch, matches a topic, and was routed by a rule."""
     said = heard(source, "zoe", ASKED, name="Zoë Marsh")
     return Case.objects.get(conversation_links__conversation=said.conversation)
 
 
 @pytest.fixture
 def answered(windows: Windows, agent: User, world: World, asked: Case) -> Response:
-    """The agent's public reply to her case; another case has a reply too."""
+    """The agent's public reply to the customer; another case has a reply as well."""
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     for case, text in ((world["ron"], "It will not happen again."), (asked, SAID)):
         hand.page.goto(case.get_absolute_url())
@@ -92,9 +94,10 @@ def test_the_history_is_filtered_kept_shared_and_exported(
 def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     sit_down: SitDown, admin: User, answered: Response, asked: Case, source: Source
 ) -> None:
-    """The user is an admin, who may open each page of the trace.
+    """Links lead from a row back to the fetch and forward to the outcome.
 
-    Fails without the `judged` event that reloads the totals.
+    The user is an admin, who may open each page of the trace. Fails without the event `judged`,
+    which loads the totals again.
     """
     post = answered.deliveries.get().sent_key
     heard(source, "zoe", "Thank you, found it!", name="Zoë Marsh", to=post)

@@ -1,4 +1,7 @@
-"""A button that is pressed twice, or while the browser is busy, acts once, and the page stays."""
+"""A button that is pressed twice, or while the browser is busy, acts only once.
+
+The page stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tests.browser.world import World
 
 
 class Held:
-    """Requests to a URL, held back before the server; the first ones are sent on at once."""
+    """Requests to a URL that are held back before the server; only the first ones pass at once."""
 
     def __init__(self, hand: Mouse, address: str, *, first: int) -> None:
         self.all: list[Route] = []
@@ -47,9 +50,10 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 
 
 def test_send_is_one_response(hand: Mouse, world: World) -> None:
-    """The second answer arrives when the next case is open, and must not close that case.
+    """If "Send" is pressed twice, one response is sent.
 
-    Fails without the UUID, or if the second answer acts on the page.
+    The second answer arrives when the next case is open, and must not close that case. Fails
+    without the UUID, or if the second answer changes the page.
     """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")
@@ -68,9 +72,10 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
 
 
 def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> None:
-    """Leaving the field saves the draft again, while the send waits for the earlier save.
+    """If the draft is still being saved, the send waits for this and is not lost.
 
-    Fails with "queue last" in _write.html: the second save replaced the send.
+    When the user leaves the field, the draft is saved once more. Fails with "queue last" in
+    _write.html: the second save replaced the send.
     """
     drafts = Held(hand, "**/draft/", first=0)
     hand.write("We are sorry.")
@@ -84,7 +89,7 @@ def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> 
 
 
 def test_done_is_taken_back_by_one_undo(hand: Mouse, world: World) -> None:
-    """Fails if a verb that changed nothing offers an undo."""
+    """Fails if an action that changed nothing offers an undo."""
     hand.verb("Done").dblclick()
     hand.is_at(world["layla"])
     hand.said.get_by_role("button", name="Undo").last.click()

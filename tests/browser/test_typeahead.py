@@ -1,4 +1,6 @@
-"""Text after the key for a field never acts as shortcuts: all of it goes into the field."""
+"""After the key that opens a field, all typed letters go into the field; none acts as a
+shortcut.
+"""
 
 from __future__ import annotations
 
@@ -59,13 +61,15 @@ def _noise(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _confidential(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Transferred to a restricted department: the agent sees the case, but cannot read or write."""
+    """Transfer the case to a restricted department: the agent still sees it, but cannot read or
+    write in it.
+    """
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     case.transfer(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
 
 
 def _mute(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """The department has no account that can post on this network."""
+    """Change the department so that no account can post on this network."""
     case.department.accounts.clear()
 
 
@@ -74,7 +78,7 @@ def _draft(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """The composer opens with the note, so the key `r` has to load the reply."""
+    """Open the composer with a note, so that the key `r` has to load the reply."""
     Draft.keep(kind="note", by=agent, text="Ask the captain. ", seen=0, case=case, fields={})
 
 
@@ -106,13 +110,13 @@ def typed(page: Page, text: str = SENTENCE) -> None:
 
 
 def standing(world: World) -> list[Any]:
-    """Return everything that a verb could change, for all cases."""
+    """Return everything that an action could change, for all cases."""
     rows = Case.objects.order_by("pk").values_list("status", "assignee", "tags", "snoozed_until")
     return [*rows, Decision.objects.count()]
 
 
 def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
-    """Check that one visible field has the whole sentence and that the case is still open."""
+    """Check that the whole sentence is in one visible field and that the case is still open."""
     for _ in range(400):
         if page.evaluate(FIELDS, text) == 1:
             break
@@ -128,9 +132,10 @@ def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
 def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """Another case is open in the list and must not receive the text either.
+    """A reply can be typed as soon as a case opens.
 
-    Fails without typeahead.js, for each kind of case.
+    Another case is open before it and must not receive the text. Fails without typeahead.js, for
+    each kind of case.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -149,9 +154,9 @@ def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
 def test_a_reply_is_typed_while_the_page_of_a_case_loads(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """The text is typed before all scripts are loaded.
+    """A reply can be typed before all scripts of the page are loaded.
 
-    Fails without early.js, or if `x` acts before the last script has loaded.
+    Fails without early.js, or if the key `x` acts before the last script has loaded.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -171,9 +176,9 @@ def test_a_reply_is_typed_while_the_page_of_a_case_loads(
 
 
 def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: World) -> None:
-    """A reader has no composer: a field with an explanation keeps the text, also after a reload.
+    """A read-only member has no composer, so a field with an explanation keeps the typed text.
 
-    Fails without typeahead.js.
+    The text is kept even if the page is loaded again. Fails without typeahead.js.
     """
     case = world["layla"]
     page = windows.open(reader, case.get_absolute_url())
@@ -195,9 +200,9 @@ def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: W
 def test_a_logged_call_is_answered_in_words_that_are_kept(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A call cannot be answered on its network, so the text becomes a draft and then a note.
+    """A call cannot be answered on its network, so the typed text becomes a draft and then a note.
 
-    Fails if the composer has only a sentence and no field.
+    Fails if the composer shows only a sentence and no field.
     """
     said = record.OfflineContact(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
     case = record.log(said, by=agent)
@@ -217,7 +222,7 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
 def test_a_reply_is_typed_without_a_connection(
     windows: Windows, agent: User, world: World, begun: str
 ) -> None:
-    """If the field is still to be loaded, the text waits until the connection is back.
+    """If the field must still be loaded, the typed text waits until the connection is back.
 
     Fails without typeahead.js.
     """
@@ -244,9 +249,10 @@ def test_a_reply_is_typed_without_a_connection(
 def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The text does not go into the case that was open; it appears when the connection is back.
+    """Text for a case that cannot be loaded does not go into the case that was open before.
 
-    Fails if the old case stays in the pane although the URL names the new one.
+    The text appears when the connection is back. Fails if the old case is still shown although the
+    URL names the new case.
     """
     windows.expect(LOST)
     ron, layla = world["ron"], world["layla"]
@@ -272,7 +278,7 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """After the first case is done, the text belongs to the next case.
+    """Text that is typed after a case was marked as done belongs to the next case.
 
     Fails without typeahead.js: the text went into the case that was done.
     """
@@ -301,7 +307,7 @@ def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, worl
 def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without `comingCase` in typeahead.js: the previous case was marked done."""
+    """Fails without `comingCase` in typeahead.js: the key marked the previous case as done."""
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -319,7 +325,9 @@ def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
 def test_who_it_was_is_typed_before_the_page_for_it_is_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without typeahead.js: the first letter finished the case."""
+    """Fails without typeahead.js: the first letter of the text acted as the shortcut that finishes
+    the case.
+    """
     page = windows.open(agent, world["ron"].get_absolute_url())
     before = standing(world)
     held: list[Route] = []
@@ -336,7 +344,7 @@ def test_who_it_was_is_typed_before_the_page_for_it_is_there(
 def test_whoever_writes_elsewhere_by_then_is_left_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A field that appears does not take the focus from another field."""
+    """If the user already types in another field, a field that appears does not take the focus."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     held: list[Route] = []
@@ -355,7 +363,9 @@ def test_whoever_writes_elsewhere_by_then_is_left_there(
 def test_a_key_that_is_held_down_acts_once(
     windows: Windows, agent: User, world: World, microblog: Account
 ) -> None:
-    """Fails without `heldKey` in shortcuts.js: one case after another was marked done."""
+    """Fails without `heldKey` in shortcuts.js: a key that was held down marked one case after
+    another as done.
+    """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     for _ in range(20):
@@ -369,9 +379,10 @@ def test_a_key_that_is_held_down_acts_once(
 def test_letters_in_a_small_form_act_on_nothing_beyond_it(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The text has no space, because the space key presses the button.
+    """Letters that are typed in a small form do not act as shortcuts of the page.
 
-    Fails if a button in the form has the focus, or if `j` moves on in the list.
+    The text has no space, because the space key presses the button. Fails if a button in the form
+    has the focus, or if `j` opens the next case in the list.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
@@ -386,7 +397,9 @@ def test_letters_in_a_small_form_act_on_nothing_beyond_it(
 def test_the_mouse_and_switched_off_keys_find_the_field_too(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without the click handler in typeahead.js: the first letters were lost."""
+    """Fails without the click handler in typeahead.js: the first letters after a click were
+    lost.
+    """
     agent.shortcuts = False
     agent.save()
     page = windows.open(agent, world["ron"].get_absolute_url())

@@ -1,4 +1,4 @@
-"""Text that is typed between two pages belongs to the page that is loading, and is not lost."""
+"""Text that is typed while a page loads belongs to the page that is loading, and is not lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERSISTED = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true
 
 
 def held(page: Page, address: str, times: int | None = None) -> list[Route]:
-    """Requests that get no answer until the test releases them."""
+    """Requests that get no answer until the test lets them through."""
     routes: list[Route] = []
     page.route(address, lambda route: routes.append(route), times=times)
     return routes
@@ -35,7 +35,7 @@ def let_go(page: Page, routes: list[Route]) -> None:
 def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
     windows: Windows, agent: User, world: World, way: str
 ) -> None:
-    """Fails if clicks and `popstate` do not end the old page: the old case got the text."""
+    """Fails if a click or `popstate` does not end the old page: the text went into the old case."""
     ron, layla = world["ron"], world["layla"]
     hand = at_list(windows, agent)
     page = hand.page
@@ -76,7 +76,9 @@ def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
 def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
     windows: Windows, agent: User, world: World, keys: str, field: str, text: str
 ) -> None:
-    """Fails if only the composer's tabs count as the first key: a later letter opened a tab."""
+    """Fails if only the keys of the composer's tabs count as the first key: a later letter opened a
+    tab.
+    """
     page = windows.browser(agent).new_page()
     script = held(page, "**/typeahead.js", times=1)
     page.goto(world["layla"].get_absolute_url(), wait_until="commit")
@@ -90,7 +92,10 @@ def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
 def test_text_for_a_page_that_fails_goes_into_no_other(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the text goes into the first field of any page."""
+    """If a page fails to load, the text for it goes into no other page.
+
+    Fails if the text goes into the first field of any page.
+    """
     windows.expect("500")
     page = windows.open(agent, world["ron"].get_absolute_url())
     coming = held(page, "**/new/")
@@ -112,10 +117,10 @@ def test_text_for_a_page_that_fails_goes_into_no_other(
 def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """The next page took the text; the browser restores this page from its cache, and the box is
-    gone.
+    """If the browser restores a page from its cache, text that another page has taken is not shown
+    again.
 
-    Fails without `pageshow` in typed_resume.js.
+    The box with the text must be gone. Fails without the event `pageshow` in typed_resume.js.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
@@ -131,7 +136,10 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 def test_text_that_fits_no_choice_is_kept(
     windows: Windows, agent: User, world: World, keys: str
 ) -> None:
-    """Fails if the choice has the focus: the text was lost."""
+    """Typed text that matches no choice is kept.
+
+    Fails if the list of choices has the focus: the text was lost.
+    """
     hand = at_list(windows, agent)
     hand._move_to(world["layla"])
     hand.page.keyboard.press("Enter")
@@ -145,7 +153,11 @@ def test_text_that_fits_no_choice_is_kept(
 def test_a_page_that_does_not_come_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the end of the wait is not announced, or if an older timer ends the wait."""
+    """If a page does not load, the shortcuts work again.
+
+    Fails if the end of the wait is not announced, or if the timer of an earlier wait ends this
+    wait.
+    """
     page = windows.browser(agent).new_page()
     page.clock.install()
     page.goto(world["ron"].get_absolute_url())
@@ -182,10 +194,14 @@ def test_escape_stops_the_wait_and_gives_the_keys_back(
 def test_escape_takes_the_press_back_and_keeps_the_text(
     windows: Windows, agent: User, world: World, text: str
 ) -> None:
-    """Fails if Escape deletes the text."""
+    """Escape cancels the key that was pressed and keeps the text.
+
+    Fails if Escape deletes the text.
+    """
     hand = at_list(windows, agent)
     hand.open(world["layla"])
-    # This also stops the request after a live event of the case, which would load the field too.
+    # This also stops the request after a live event of the case, because that request would load
+    # the field too.
     hand.page.route(re.compile("/composer/"), lambda route: None)
     hand.page.keyboard.type(f"n{text}", delay=FAST)
     hand.page.keyboard.press("Escape")
@@ -199,14 +215,14 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
 
 
 def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the box forgets the running request: the field was requested again."""
+    """Fails if the box forgets the request that is running: the field was requested again."""
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     asked = held(hand.page, "**/composer/?tab=note")
     hand.page.keyboard.type("nFor them", delay=FAST)
     expect(hand.page.locator(".typed")).to_contain_text("The field is loading.")
     hand.page.evaluate("document.dispatchEvent(new CustomEvent('desk-settled'))")
-    hand.page.wait_for_timeout(300)  # nothing may happen: there is no condition to wait for
+    hand.page.wait_for_timeout(300)  # nothing may happen, so there is no condition to wait for
     assert len(asked) == 1
     let_go(hand.page, asked)
     expect(hand.writing).to_have_value("For them")
@@ -215,7 +231,9 @@ def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: Wo
 def test_a_form_that_a_case_does_not_have_is_named_so(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the message says that nobody can write in the case."""
+    """Fails if the message says that nobody can write in the case, although only this form is
+    missing.
+    """
     layla = world["layla"]
     layla.finish(by=agent, seen=layla.last_inbound_id)
     hand = at_list(windows, agent)
@@ -229,7 +247,7 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
 def test_a_case_that_is_refused_is_not_called_a_lost_connection(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the message is the one for a lost connection."""
+    """If the server refuses a case, the message must not speak of a lost connection."""
     windows.expect("404", "Response Status Error")
     hand = at_list(windows, agent)
     hand.page.route(
@@ -243,7 +261,10 @@ def test_a_case_that_is_refused_is_not_called_a_lost_connection(
 def test_news_that_could_not_be_asked_for_are_asked_for_again(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if a failed request forgets the ids of the changed cases."""
+    """If a request for changed cases fails, they are requested again.
+
+    Fails if the ids of the changed cases are forgotten.
+    """
     windows.expect("ERR_FAILED", "500", "Response Status Error")
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
@@ -263,7 +284,9 @@ def test_news_that_could_not_be_asked_for_are_asked_for_again(
 def test_a_field_without_a_caret_takes_the_text(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the caret of an e-mail field is set: the browser raises an error."""
+    """Fails if the code sets the position of the caret in an e-mail field: the browser raises an
+    error.
+    """
     page = windows.open(agent, world["ron"].get_absolute_url())
 
     coming = held(page, "**/new/")
@@ -278,9 +301,10 @@ def test_a_field_without_a_caret_takes_the_text(
 def test_an_older_list_does_not_replace_a_newer_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A link such as “Older” requested the older list; its URL is not shown either.
+    """An older list does not replace a newer list.
 
-    Fails if the link still waits for its answer.
+    A link such as “Older” requested the older list; the URL of that list is not shown either. Fails
+    if the link still waits for its answer.
     """
     hand = Mouse(windows.open(agent, "/?view=unassigned"))
     page = hand.page

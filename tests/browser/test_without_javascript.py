@@ -1,4 +1,4 @@
-"""The main verbs are forms and links, so they work without JavaScript."""
+"""The main actions are forms and links, so they work without JavaScript."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def page(windows: Windows, agent: User, world: World) -> Page:
 
 
 def verb(page: Page, name: str) -> None:
-    """Open a small form above the case."""
+    """Open the small form of an action, above the case."""
     page.locator("#open .case-title summary", has_text=name).click()
 
 
@@ -30,7 +30,7 @@ def test_a_case_is_opened_from_the_list_and_taken(page: Page, agent: User, world
 
 
 def test_a_note_is_kept(page: Page, world: World) -> None:
-    """Fails if the answer is always a pane instead of a page."""
+    """Fails if the answer is always a part of a page instead of a whole page."""
     page.get_by_role("link", name="Respond", exact=True).click()
     page.get_by_role("link", name="Note").click()
     page.get_by_label("Internal note").fill("He flew on SK 590.")

@@ -41,7 +41,9 @@ RIGHT_TO_LEFT = ("layla", "noa")
 
 @dataclass
 class World:
-    """The cases by their author's key. The newest case is the first one in PEOPLE."""
+    """The cases, by the key of their author. The author of the newest case is the first in
+    PEOPLE.
+    """
 
     cases: dict[str, Case]
 
@@ -71,7 +73,9 @@ def says(
     visibility: Visibility = "public",
     at: datetime | None = None,
 ) -> Case:
-    """Record a post to us, now or at the given time. Return the case of the post."""
+    """Record a post to us, with the present time or the given time. Returns the case of the
+    post.
+    """
     now = at or timezone.now()
     author = Author(MICROBLOG, key, handle=key, name=name or PEOPLE.get(key, (key,))[0])
     post = community.post(MICROBLOG, key, text, at=now, to="" if visibility == "public" else US)

@@ -1,4 +1,4 @@
-"""Hostile and broken feeds: limits on CPU, memory and time; each error is one sentence."""
+"""Hostile and broken feeds: CPU, memory and time are limited, and each error is one sentence."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class TestTheChild:
         assert feed_child._own.process is not None
         assert feed_child._own.process.pid == child.pid
 
-    # Fails with "seconds": 0, because then only the wall-clock limit ends the parser.
+    # Fails with "seconds": 0, because then only the limit of elapsed time ends the parser.
     def test_it_is_killed_when_it_computes_too_long(
         self, child: psutil.Process, monkeypatch: pytest.MonkeyPatch
     ) -> None:

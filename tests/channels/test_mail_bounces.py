@@ -1,4 +1,4 @@
-"""Automatic mail, and the recognition of the letter of ours that a bounce returns."""
+"""Automatic mail, and the recognition of our own mail that a bounce returns."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ Subject: Warning: message delayed 4 hours
 
 It is still being retried. {own}
 """
-# A relay may write our id in capitals.
+# A mail server on the way may write our id in capitals.
 ALL = [
     (REPORT.format(action="failed", own=OWN), BOUNCE, "550 5.1.1 no such user here"),
     (REPORT.format(action="failed", own=OWN.upper()), BOUNCE, "550 5.1.1 no such user here"),
@@ -174,7 +174,7 @@ def test_a_machine_that_answers(head: str) -> None:
         "Subject: Out of the office furniture\nIn-Reply-To: <x@y>",
     ],
 )
-# Fails if `Precedence: list` or the suppress header counts as proof of automatic mail.
+# Fails if `Precedence: list` or the suppress header alone counts as proof of automatic mail.
 def test_a_letter_that_is_work(head: str) -> None:
     assert heard(f"From: jo@customers.example\n{head}\n\nHello").kind == "message"
 
@@ -190,7 +190,7 @@ def test_a_letter_that_is_work(head: str) -> None:
     ],
 )
 def test_who_is_answered(head: str, author: str) -> None:
-    """A Reply-To that differs from the sender could redirect our answers to another person."""
+    """A Reply-To that differs from the sender could send our replies to another person."""
     assert heard(f"{head}\n\nHello").author.key == author
 
 

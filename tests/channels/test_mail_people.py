@@ -1,4 +1,6 @@
-"""People in mail headers: the address in the last `<…>` counts; a display name proves nothing."""
+"""People in mail headers: only the address in the last `<…>` counts, because a display name proves
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -201,7 +203,8 @@ PARTS = st.text(
 )
 
 
-# Fails if only the typed text is checked: full-width characters of a domain became ASCII later.
+# Fails if only the typed text is checked: full-width characters in the domain became ASCII after
+# the check.
 @given(PARTS, PARTS)
 @example("max", "evil.example，kim＠customers.example")
 @example("max", "evil.example＞＜")
@@ -243,7 +246,7 @@ def test_what_could_be_read_as_two_addresses_is_none(text: str) -> None:
         sendable(text)
 
 
-# Fails without `_HOST` in `domain_to_ascii`: the letter was addressed to a@a/c.test.
+# Fails without `_HOST` in `domain_to_ascii`: the mail was addressed to a@a/c.test.
 def test_a_domain_that_maps_to_other_signs_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="not a valid domain name"):
         sendable("a@℀.test")
@@ -299,7 +302,7 @@ def test_the_letters_that_were_answered_to_somebody_else() -> None:
     assert (don.author.key, don.author.name, don.other_address) == ("don@customers.test", "", "")
 
 
-# Fails without `_alone`: the forged letter was added to the thread of our own letter.
+# Fails without `_alone`: the forged mail was added to the thread of our own mail.
 def test_a_name_with_another_address_joins_no_thread() -> None:
     own = ids.our_id("0" * 8 + "-0000-0000-0000-" + "0" * 12, ids.token("kim"), "skyward.test")
     head = f"From: {KIM} <{MAX}>\r\nReferences: <first@customers.test> <{own}>\r\n"
@@ -359,7 +362,7 @@ def test_what_came_by_a_list_is_a_persons_word() -> None:
     assert letter("group-rewrote-from").kind != AUTOMATIC
 
 
-# Fails with Python's own codec: the first became strasse.test, a domain of another owner.
+# Fails with Python's own codec: the first address became strasse.test, a domain of another owner.
 @pytest.mark.parametrize(
     ("name", "key", "shown"),
     [

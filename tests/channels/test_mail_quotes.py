@@ -1,4 +1,4 @@
-"""The new part and the quoted part of a letter."""
+"""The division of a mail into its new part and its quoted part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing of raw letters: any charset and nesting, and no input that makes the parser fail."""
+"""Parsing of raw mails: any charset and any nesting; no input makes the parser fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Message-IDs: ours are verifiable; threads follow our ids, otherwise one author's letters."""
+"""Message-IDs: our own ids can be verified.
+
+A mail belongs to the thread of our id that it refers to; without such an id, only mails of one
+author form a thread.
+"""
 
 from __future__ import annotations
 

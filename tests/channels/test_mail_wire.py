@@ -1,4 +1,4 @@
-"""The bytes that are sent to a mail server, recorded by a test server."""
+"""The bytes that scrm sends to a mail server, recorded by a fake server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def send(sink: Any, to: str, us: str = "care@skyward.test") -> None:
     MailSpeaker().send(credentials, Outgoing(nonce=NONCE, text="Found.", destination=to))
 
 
-# Fails with `encode("idna")`: the first letter was sent to eva@strasse.test.
+# Fails with `encode("idna")`: the first mail was sent to eva@strasse.test.
 @pytest.mark.parametrize(
     ("to", "told"),
     [
@@ -66,7 +66,7 @@ def test_a_letter_leaves_for_the_address_as_it_is(sink: Any, to: str, told: str)
     assert [str(each) for each in letter["To"].addresses] == [told]
 
 
-# Fails with `formataddr` of the typed address, which accepts ASCII only.
+# Fails if `formataddr` gets the address as it was typed, because the function accepts only ASCII.
 def test_our_own_domain_is_in_ascii_everywhere(sink: Any) -> None:
     send(sink, "jo@customers.test", us="care@straße.test")
     assert sink.told[0].lower() == "ehlo xn--strae-oqa.test"

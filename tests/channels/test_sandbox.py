@@ -1,4 +1,6 @@
-"""The sandbox fails like a real network; without this, tests that use it would prove nothing."""
+"""The sandbox fails in the same ways as a real network; otherwise tests that use it would prove
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,7 @@ def test_the_registry_knows_it_with_both_halves() -> None:
     assert isinstance(sandbox.speaker, SandboxSpeaker)
 
 
-# Sending: the three classes of idempotence
+# Sending: the three ways in which a network handles a repeated send
 
 
 def test_each_network_says_what_its_repeats_do() -> None:

@@ -1,4 +1,6 @@
-"""The simulated people of the sandbox: varied, repeatable, and limited in number of posts."""
+"""The simulated people of the sandbox: their posts vary, are repeatable, and are limited in
+number.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def test_an_hour_does_not_look_like_a_loop_and_does_not_explode() -> None:
 
 
 def answered_back(answer: str, minutes: int, rng: Random) -> str:
-    """Return the key of the person's next post within that many minutes, or ""."""
+    """Return the key of the person's next post within this number of minutes, or "" if there is
+    none.
+    """
     for minute in range(2, minutes):
         community.step(NOON + timedelta(minutes=minute), rng)
         said = Post.objects.filter(parent_key=answer, nonce="").first()

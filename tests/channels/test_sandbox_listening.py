@@ -104,7 +104,9 @@ def test_a_long_past_comes_in_visits_of_five_hundred() -> None:
 
 
 def test_a_row_that_commits_after_a_later_one_is_still_heard() -> None:
-    """Fails if the listener reads only rows above its cursor: rows that commit late were missed."""
+    """Fails if a fetch reads only rows above its cursor: rows that were committed late were
+    missed.
+    """
     slow = connections["default"].copy()
     try:
         slow.set_autocommit(False)

@@ -1,4 +1,6 @@
-"""The REST API of a blog: found in either URL form, with a clear message for each refusal."""
+"""The REST API of a blog: it is found in either form of URL, and each refusal gets a clear
+message.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ def comment(number: int, **facts: Any) -> dict[str, Any]:
 
 
 class Blog:
-    """A fake blog with the endpoints that the listener uses. comments: oldest first."""
+    """A fake blog with the endpoints that a fetch uses. comments: the comments, oldest first."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.posts, self.comments = [POST], [comment(1)]
@@ -130,7 +132,10 @@ class TestHearing:
     def test_a_long_past_is_read_to_its_end_in_several_visits(
         self, server: HTTPServer, us: Credentials
     ) -> None:
-        """Fails if the lower limit moves up before the old posts are read to the end."""
+        """Old posts of a blog are read to the end in several fetches.
+
+        Fails if the lower limit is raised before all old posts are read.
+        """
         blog = Blog(server)
         blog.comments = [comment(number) for number in range(1, 2501)]
         heard: set[str] = set()
@@ -156,7 +161,7 @@ class TestHearing:
 
 
 class TestRefusals:
-    """Each way in which a blog can refuse a request or not answer."""
+    """Each way in which a blog can refuse a request or give no answer."""
 
     def ask(self, us: Credentials) -> ChannelError:
         with pytest.raises(ChannelError) as caught:

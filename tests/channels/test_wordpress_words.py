@@ -1,6 +1,6 @@
-"""The text that is sent to WordPress, and the keys of posts there.
+"""The text that is sent to WordPress, and the keys of the posts there.
 
-The functions are pure and accept any text and any guid.
+The functions have no side effects, and accept any text and any guid.
 """
 
 from __future__ import annotations
@@ -146,7 +146,9 @@ class TestIdentity:
         ],
     )
     def test_no_site_speaks_for_another(self, guid: str) -> None:
-        """Fails if any host is accepted: another site's feed could claim the keys of our posts."""
+        """Fails if a key may name any host: the feed of another site could use the keys of our
+        posts.
+        """
         assert place(guid, feed=FEED, by_wordpress=True) is None
 
     @given(st.text(max_size=60), st.booleans())

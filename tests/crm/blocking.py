@@ -1,4 +1,4 @@
-"""Wait in a test until another connection waits for a lock of ours."""
+"""In a test, wait until another connection waits for a lock that this connection has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test channel that scrm itself does not know: pigeon post. Each loft has a password."""
+"""A test channel that is not part of scrm: pigeon post. Each loft has a password."""
 
 from __future__ import annotations
 

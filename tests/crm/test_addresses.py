@@ -1,4 +1,6 @@
-"""Login addresses: users change their own with their password; admins change any address."""
+"""Login addresses: users change their own address with their password; admins change any
+address.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def change(browser: Client, email: str, password: str = PASSWORD) -> Any:
 
 
 def test_ones_own_is_changed_with_the_password(anna: User, as_: Any) -> None:
-    """Fails without `forget_old_addresses`: the old address could still log in."""
+    """A user changes their own address with their password; the old address cannot log in any more.
+
+    Fails without `forget_old_addresses`.
+    """
     browser, old = as_(anna), anna.email
     assert change(browser, " Anna@Acme.Example ").status_code == 302
     anna.refresh_from_db()
@@ -89,7 +94,10 @@ def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
 def test_an_address_taken_since_the_check_is_refused_at_the_field(
     page: str, anna: User, admin: User, as_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without this check `save` raises IntegrityError, and the page has status 500."""
+    """If another user takes the address after the check, the form shows an error at the field.
+
+    Otherwise `save` raises IntegrityError, and the page has status 500.
+    """
     save = AddressForm.save
 
     def another_saves_first(form: AddressForm, commit: bool = True) -> User:

@@ -1,4 +1,6 @@
-"""Connecting a blog: tested before it is saved, errors at their fields, and a source is added."""
+"""Connecting a blog: the login is tested before it is saved, each error is shown at its field, and
+a source is added.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,7 @@ def test_trouble_stands_at_the_field_that_it_concerns(
 
 
 def test_the_same_blog_twice_is_refused_by_its_name(there: There, admin: User, as_: Any) -> None:
-    """One blog is one account, even with a login of another user."""
+    """A blog can be connected only once, even if the second login belongs to another user."""
     as_(admin).post(NEW, there.typed(admin))
     there.me["id"] = 2
     answer = as_(admin).post(NEW, there.typed(admin))

@@ -1,4 +1,4 @@
-"""One page connects an account of any channel, including a channel that a plug-in adds."""
+"""One page connects an account of any channel, also of a channel that a plug-in adds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEW = "/our-accounts/new/pigeon/"
 
 @pytest.fixture(autouse=True)
 def pigeon_post(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Register the channel as a plug-in would do: one entry in the registry."""
+    """Register the channel as a plug-in does: with one entry in the registry."""
     monkeypatch.setitem(registry._KINDS, "pigeon", "tests.crm.pigeon")
     yield
     registry.channel.cache_clear()
@@ -148,7 +148,9 @@ def test_fields_of_a_line_stand_side_by_side(browser: Client) -> None:
 def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
     browser: Client, admin: User, page: str, facts: dict[str, str], field: str
 ) -> None:
-    """Fails if the database alone checks uniqueness: the second request crashed."""
+    """Fails if only the database checks that an account is unique: the second request had status
+    500.
+    """
     network = facts.get("network", "pigeon")
     key = facts.get("self_key", "north")
     with ThreadPoolExecutor(1) as pool:
@@ -165,7 +167,7 @@ def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
 def test_of_two_admins_who_connect_one_site_at_once_one_account_is_saved(
     browser: Client, admin: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without `_wait_for_turn`: two logins of one site became two accounts."""
+    """Fails without `_wait_for_turn`: two logins of one site were saved as two accounts."""
     monkeypatch.setattr(pigeon, "CHANNEL", replace(pigeon.CHANNEL, own_ground=True))
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
@@ -179,7 +181,10 @@ def test_of_two_admins_who_connect_one_site_at_once_one_account_is_saved(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_login_that_a_colleague_stores_during_the_test_stays(admin: User) -> None:
-    """Fails if the secrets that were read before the login are written back."""
+    """If a colleague stores a login during the test of another login, the colleague's login stays.
+
+    Fails if the test writes back the secrets that it read at its start.
+    """
     facts: dict[str, Any] = {"network": "pigeon", "self_key": "north", "secrets": {"word": "coo"}}
     account = Account.objects.create(kind="pigeon", owner=admin, **facts)
     form = {"loft": "north", "word": "", "street": "Other"}
@@ -195,7 +200,10 @@ def test_a_login_that_a_colleague_stores_during_the_test_stays(admin: User) -> N
 def test_a_password_that_is_saved_meanwhile_stays(
     browser: Client, admin: User, microblog: Account, page: str
 ) -> None:
-    """Fails if the whole row is saved with a name or limit: an older password was written back."""
+    """If a name or limit is saved while a colleague saves a password, the new password stays.
+
+    Fails if the whole row is saved: an older password was written back.
+    """
     facts = {"name": "New name", "owner": admin.pk, "per_hour": "7"}
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():

@@ -1,4 +1,6 @@
-"""One table holds the label and icon of each interaction kind; all other code reads the table."""
+"""One table holds the label and icon of each kind of interaction; all other code reads this
+table.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ ICONS = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static/icons.svg").read
 
 
 def written() -> Iterator[str]:
-    """Yield each kind that our code passes to a constructor of an item, entry or offline
-    contact.
+    """Yield each kind that our code passes when it creates an item, an entry of the ledger or an
+    offline contact.
     """
     for path in sources():
         for call in ast.walk(ast.parse(path.read_text())):
@@ -42,11 +44,11 @@ def _constants(value: ast.expr) -> Iterator[str]:
 
 
 def test_every_kind_that_is_written_has_a_label_and_an_icon() -> None:
-    """Fails if a kind is missing from the table."""
+    """Fails if the table lacks a kind that the code uses."""
     found = set(written())
     assert {"post", "comment", "reply", "statement", "correction", "withdrawal"} <= found
     assert found | {AUTOMATIC} <= set(KINDS)
-    # Bounces and notices are never recorded as interactions.
+    # Bounces and delivery notices are never recorded as interactions.
     assert not {BOUNCE, NOTICE} & set(KINDS)
 
 
@@ -63,7 +65,7 @@ def test_a_kind_that_no_longer_exists_is_shown_by_its_name() -> None:
 
 @pytest.mark.django_db
 def test_forms_filters_and_rules_offer_every_offline_kind(agent: User) -> None:
-    """Fails if a form, filter or rule has its own list of kinds."""
+    """Fails if a form, filter or rule has a list of kinds of its own."""
     offered = OfflineForm(user=agent).fields["kind"].choices  # type: ignore[attr-defined]
     assert [kind for kind, _label in offered] == list(OFFLINE_KINDS)
     tabs = OfflineForm(user=agent, initial={"kind": "other"}).fields["kind"].widget.choices  # type: ignore[attr-defined]
@@ -75,7 +77,7 @@ def test_forms_filters_and_rules_offer_every_offline_kind(agent: User) -> None:
 
 @pytest.mark.parametrize("kind", Notice.Kind)
 def test_every_kind_of_notice_has_an_icon_and_a_tone(kind: Notice.Kind) -> None:
-    """Fails if a kind is missing from the table."""
+    """Fails if the table lacks a kind of notice."""
     notice = Notice(kind=kind)
     assert notice.icon in ICONS
     assert notice.tone in {"", "ok", "warn", "bad"}
@@ -83,5 +85,5 @@ def test_every_kind_of_notice_has_an_icon_and_a_tone(kind: Notice.Kind) -> None:
 
 @pytest.mark.parametrize("verdict", ResponseRule.Verdict)
 def test_every_verdict_has_a_colour(verdict: str) -> None:
-    """Fails if a verdict is missing from the table."""
+    """Fails if the table lacks a verdict."""
     assert tone(verdict) in {"ok", "warn", "bad"}

@@ -1,4 +1,7 @@
-"""G17: even raw SQL cannot edit the ledger, and each change of configuration is recorded."""
+"""Guarantee G17 (docs/guarantees.md): nobody can edit the ledger, not even with raw SQL.
+
+Each change of configuration is recorded.
+"""
 
 from __future__ import annotations
 
@@ -99,13 +102,13 @@ def changed(column: str) -> str:
 
 @pytest.mark.parametrize(("table", "column"), LEDGERS.items())
 def test_nobody_edits_the_ledger(table: str, column: str) -> None:
-    """Fails if the triggers of any one table are disabled."""
+    """Fails if the triggers of one table are disabled."""
     assert refused(f"UPDATE {table} SET {column} = {changed(column)}")
 
 
 @pytest.mark.parametrize("table", [*LEDGERS, "listening_mention", "responses_response"])
 def test_nobody_deletes_from_the_ledger(table: str) -> None:
-    """Fails if the triggers of any one table are disabled."""
+    """Fails if the triggers of one table are disabled."""
     assert refused(f"DELETE FROM {table}")
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"DELETE FROM {table}")
@@ -113,20 +116,22 @@ def test_nobody_deletes_from_the_ledger(table: str) -> None:
 
 @pytest.mark.parametrize(("table", "column"), BLANKABLE)
 def test_an_erasure_may_blank_the_words(table: str, column: str) -> None:
-    """An erasure may empty text columns. Fails if the triggers refuse erasures too."""
+    """An erasure may empty columns of text. Fails if the triggers refuse this."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused(f"UPDATE {table} SET {column} = ''")
 
 
 @pytest.mark.parametrize(("table", "column"), NAMED.items())
 def test_not_even_an_erasure_changes_anything_else(table: str, column: str) -> None:
-    """Fails if the triggers of any one table are disabled."""
+    """Fails if the triggers of one table are disabled: an erasure could change other columns."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET {column} = ''")
 
 
 def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
-    """Fails if the triggers refuse erasures too."""
+    """An erasure may empty the stored facts of a routing decision. Fails if the triggers refuse
+    this.
+    """
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused("UPDATE routing_caseevent SET facts = '{}'")
     assert CaseEvent.objects.get().facts == {}
@@ -137,7 +142,9 @@ def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
     ["facts = '{\"reach\": 1}'", "facts = '[]'", "facts = facts - 'reach'", "facts = 'null'"],
 )
 def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> None:
-    """Fails if an erasure may write other facts, or if facts may be emptied without an erasure."""
+    """Fails if an erasure may replace the stored facts by others, or if facts may be emptied
+    without an erasure.
+    """
     assert refused("UPDATE routing_caseevent SET facts = '{}'")
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE routing_caseevent SET {change}")
@@ -146,21 +153,25 @@ def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> Non
 
 @pytest.mark.parametrize("table", ["routing_rulerevision", "listening_topicrevision"])
 def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
-    """Fails if an erasure may change a revision."""
+    """Fails if an erasure may change the revision of a topic."""
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET number = number + 1")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_leave_to_blank_ends_with_its_transaction() -> None:
-    """Fails if any value of `scrm.erasing` permits an erasure: after the transaction it is ""."""
+    """The permission for an erasure ends with its transaction.
+
+    After the transaction, the setting `scrm.erasing` is "". Fails if any value of the setting
+    permits an erasure.
+    """
     with transaction.atomic():
         sql("SET LOCAL scrm.erasing = 'on'")
     assert refused("UPDATE routing_caseevent SET why = ''")
 
 
 def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
-    """Fails if a value other than "on" permits an erasure."""
+    """Fails if a value of the setting `scrm.erasing` other than "on" permits an erasure."""
     for word in ("off", "", "true"):
         sql(f"SET LOCAL scrm.erasing = '{word}'")
         assert refused("UPDATE routing_caseevent SET why = ''")
@@ -175,7 +186,7 @@ def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
     ],
 )  # fmt: skip
 def test_what_was_found_stays_as_found(change: str) -> None:
-    """Fails if the trigger `frozen` is disabled."""
+    """A mention stays exactly as it was found. Fails if the trigger `frozen` is disabled."""
     assert refused(f"UPDATE listening_mention SET {change}")
 
 
@@ -198,7 +209,7 @@ def test_the_work_on_what_was_found_moves_on(noon: datetime) -> None:
     ],
 )
 def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
-    """P7: neither the text nor the author of a response changes after the draft.
+    """The text and the author of a response cannot change after it stopped being a draft.
 
     Fails if the trigger `frozen` is disabled.
     """
@@ -209,7 +220,7 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """A released response must not become an editable draft again.
+    """A released response must never become a draft again, because a draft can be edited.
 
     Fails without the trigger `never`.
     """
@@ -219,9 +230,9 @@ def test_what_left_never_becomes_a_draft_again() -> None:
 
 
 def test_the_words_cannot_change_in_the_step_that_leaves_the_draft_behind() -> None:
-    """The change to a draft must not change the text in the same statement.
+    """The SQL statement that makes a response a draft again must not change the text either.
 
-    Fails if `never` and `frozen` are both disabled; one of the two is enough.
+    Fails only if the triggers `never` and `frozen` are both disabled.
     """
     sql("UPDATE responses_response SET state = 'released'")
     assert refused("UPDATE responses_response SET state = 'draft', text = 'other'")
@@ -258,7 +269,9 @@ def changes(name: str) -> int:
 def test_a_change_of_configuration_is_kept_even_by_raw_sql(
     table: str, change: str, log: str
 ) -> None:
-    """Fails if the triggers of any one table are disabled."""
+    """Fails if the triggers of one table are disabled: a change of configuration was not
+    recorded.
+    """
     before = changes(log)
     sql(f"UPDATE {table} SET {change}")
     assert changes(log) > before
@@ -268,14 +281,14 @@ def test_a_change_of_configuration_is_kept_even_by_raw_sql(
 
 
 def test_who_left_a_department_stays_on_record() -> None:
-    """Fails if the trigger on DELETE is disabled."""
+    """Fails if the trigger on DELETE is disabled: the end of a membership was not recorded."""
     before = changes("crm.MembershipChange")
     removed = sql("DELETE FROM crm_membership")
     assert changes("crm.MembershipChange") == before + removed > before
 
 
 def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
-    """A fetch updates its source, but this is no change of configuration.
+    """A fetch updates its source, but this is not recorded as a change of configuration.
 
     Fails if each UPDATE of a source is recorded.
     """
@@ -286,9 +299,10 @@ def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
 
 
 def test_no_secret_is_in_any_record_of_changes(microblog: Account) -> None:
-    """G14: no log has a secret column, and no row contains the marker value.
+    """Guarantee G14 (docs/guarantees.md): no record of changes contains a secret.
 
-    Fails if the secrets of accounts are recorded.
+    No such table has a column for secrets, and no row contains the secret of this test. Fails if
+    the secrets of accounts are recorded.
     """
     microblog.secrets = {"token": "canary-4711"}
     microblog.name = "renamed"

@@ -1,4 +1,4 @@
-"""Sending mail to staff: no page claims that mail was sent when it was not."""
+"""Sending mail to staff: no page says that a mail was sent if it was not."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def test_a_server_that_does_not_answer_tells_a_stranger_nothing(
     assert admin.email not in str(log)
 
 
-# Fails without `mail_to`, and without the override of `send_mail`: Django encoded the domain with
-# IDNA 2003 and sent a password link to strasse.test.
+# Fails without `mail_to` and the override of `send_mail`: Django encoded the domain with IDNA 2003
+# and sent a link for a new password to strasse.test.
 def test_mail_to_staff_leaves_for_their_own_domain(
     admin: User, as_: Callable[[User], Client]
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_mailbox_is_kept_by_its_domain_on_the_wire(
 def test_a_mailbox_is_logged_in_to_only_if_its_login_changed_or_is_tested(
     admin: User, as_: Callable[[User], Client]
 ) -> None:
-    """The server has an address that scrm never connects to, so each login attempt fails."""
+    """scrm never connects to the address of this server, so each attempt to log in fails."""
     servers = {
         "imap_host": "127.0.0.1", "imap_port": 993, "imap_security": "tls",
         "smtp_host": "127.0.0.1", "smtp_port": 465, "smtp_security": "tls",

@@ -42,7 +42,7 @@ def test_an_address_that_is_no_web_page_is_no_link(agent: User, as_: Any, ron: P
     assert 'href="javascript' not in body
 
 
-# Making a contact of a profile
+# Making a contact from a profile
 
 
 def test_a_contact_is_made_of_a_stranger_with_one_button(

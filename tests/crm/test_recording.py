@@ -1,5 +1,5 @@
-"""Recording in the ledger: one profile, one conversation and one row, whatever the arrival
-order.
+"""Recording in the ledger: one profile, one conversation and one row, in whatever order items
+arrive.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def test_results_come_in_the_order_in_which_entries_were_given() -> None:
 def test_parent_and_answer_may_come_in_one_batch_in_any_order(
     order: Sequence[str], dated: str
 ) -> None:
-    """Fails if entries are sorted by time and key only: an undated parent was recorded after its
-    answer.
+    """Fails if entries are sorted only by time and key: a message without a date was recorded after
+    the answer to it.
     """
     moments = {
         "": (None, None),
@@ -99,7 +99,9 @@ def test_a_thread_of_a_thousand_answers_is_written_in_its_order() -> None:
 
 
 def test_the_same_entry_twice_is_written_once() -> None:
-    """Fails if each entry counts as new."""
+    """If the same entry is recorded twice, it is written once. Fails if each entry counts as
+    new.
+    """
     first = write(said("1"), said("1"))
     again = write(said("1"))
     assert [row.interaction for row in first] == [again[0].interaction] * 2
@@ -108,7 +110,10 @@ def test_the_same_entry_twice_is_written_once() -> None:
 
 
 def test_what_stands_in_the_ledger_already_opens_no_second_conversation() -> None:
-    """Fails if a known entry also creates a conversation."""
+    """An entry that is already in the ledger does not create a second conversation.
+
+    Fails if the conversation is created before the known entry is noticed.
+    """
     talk = write(said("1"))[0].conversation
     ours = said("2", None, direction="out")
     write(Entry(**{name: getattr(ours, name) for name in ours.__slots__} | {"conversation": talk}))
@@ -154,7 +159,10 @@ def test_who_a_profile_is_known_to_be_comes_back_with_the_row() -> None:
 
 
 def test_statements_do_not_depend_on_the_number_of_entries() -> None:
-    """Fails if each profile is looked up separately."""
+    """The number of SQL statements does not depend on the number of entries.
+
+    Fails if each profile is looked up separately.
+    """
     counts = []
     for size in (10, 100, 500):
         entries = [said(f"{size}-{n}", f"{size}-{n // 2}") for n in range(size)]
@@ -167,7 +175,9 @@ def test_statements_do_not_depend_on_the_number_of_entries() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation() -> None:
-    """G4. Fails without `lock_workspace`: the second insert raised an error in its thread."""
+    """Guarantee G4 (docs/guarantees.md). Fails without `lock_workspace`: two threads inserted the
+    same row, and the second got an error.
+    """
     entries = [said(str(n % 5), visibility="private", thread_key="t") for n in range(20)]
     rows = at_once(*(lambda entry=entry: write(entry)[0] for entry in entries))
     assert Profile.objects.count() == Conversation.objects.count() == 1
@@ -178,7 +188,9 @@ def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation()
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_two_batches_with_the_same_20000_people_in_opposite_order_do_not_deadlock() -> None:
-    """G4. Fails without `lock_workspace`: both transactions insert the same rows."""
+    """Guarantee G4 (docs/guarantees.md). Fails without `lock_workspace`: both transactions insert
+    the same rows and wait for each other.
+    """
     entries = [said(f"k{n}", f"p{n}") for n in range(20_000)]
     rows = at_once(lambda: write(*entries), lambda: write(*reversed(entries)))
     assert Profile.objects.count() == Interaction.objects.count() == 20_000

@@ -102,9 +102,9 @@ def test_a_contact_is_found_by_their_name_and_by_a_profile_that_is_them(agent: U
 
 
 def test_whoever_types_is_shown_some_of_many(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contacts are found by their own name and by a profile's name.
+    """While a user types, contacts are found by their own name or by the name of a profile.
 
-    For a common name only a limited number is examined.
+    For a common name, only a limited number of contacts is examined.
     """
     director = Contact.objects.create(name="R. Calder")
     profile("Ron", handle="thedirector").link_to(director, by=agent, evidence="Said so")
@@ -127,7 +127,7 @@ def test_a_stranger_is_a_profile_without_a_current_link(agent: User) -> None:
 
 
 def test_the_search_uses_the_index() -> None:
-    """Fails if NAMES has another text search configuration than the index."""
+    """Fails if NAMES uses another text search configuration than the index does."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "profile_search" in profiles_named("ron cal").explain()
@@ -135,7 +135,7 @@ def test_the_search_uses_the_index() -> None:
 
 
 class AnyText(TestCase):
-    """PostgreSQL accepts the search query for any typed text."""
+    """PostgreSQL accepts the search query that is made from any typed text."""
 
     @given(st.text(alphabet=ODD) | st.text(max_size=300))
     def test_no_text_breaks_the_search(self, typed: str) -> None:

@@ -1,4 +1,4 @@
-"""The rule that decides the conversation of an item: examples and properties."""
+"""The rule that decides to which conversation an item belongs: examples and general properties."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_two_letters_without_a_thread_are_two_conversations() -> None:
 def test_a_private_thread_is_one_conversation(
     key: str, root: str, author: Person | None, parent: Parent | None
 ) -> None:
-    """Fails if private threads are not handled separately."""
+    """Fails if private threads are not treated separately from public threads."""
     here = place(key, root, private=True, author=author, parent=parent)
     assert here == place("another", root, private=True)
     assert here != place(key, root, author=author)
@@ -72,7 +72,11 @@ def test_a_private_thread_is_one_conversation(
 def test_in_public_root_and_author_make_the_conversation(
     root: str, author: Person, other_root: str, other_author: Person
 ) -> None:
-    """Fails if the key joins root and author with just a space."""
+    """In public, the first post of a thread and the author together identify the conversation.
+
+    Fails if the key joins both with only a space, because then two different pairs can get the same
+    key.
+    """
     one, other = place(root=root, author=author), place(root=other_root, author=other_author)
     assert (one == other) == ((root, author) == (other_root, other_author))
 
@@ -97,9 +101,10 @@ def test_a_parent_decides_only_for_its_people_and_whom_we_addressed(
 def test_a_key_always_fits_its_index(
     key: str, root: str, author: Person | None, parent: Parent | None, private: bool
 ) -> None:
-    """A btree entry holds 2,704 bytes, and the scope beside the key can need 400.
+    """The key of a conversation always fits into its index.
 
-    Fails if the length of the key is not limited.
+    An entry of the btree holds 2,704 bytes, of which the other column can need 400. Fails if the
+    length of the key is not limited.
     """
     here = place(key, root, private=private, author=author, parent=parent)
     assert len(here) <= 400

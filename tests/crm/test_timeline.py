@@ -1,6 +1,4 @@
-"""The timeline of a contact: its content, and that its cost does not depend on the history's
-length.
-"""
+"""The timeline of a contact: what it contains, and that a long history does not make it slower."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ def say(ron: Profile, noon: datetime) -> Say:
 def publish(say: Say, service: Department, admin: User, microblog: Account) -> Callable[..., Any]:
     """Return a function that publishes a text about a case or an issue.
 
-    The text is for one person or for many.
+    The text is a reply to one person or a post for many.
     """
 
     def published(
@@ -105,7 +103,9 @@ def test_what_we_said_to_many_is_on_it_once_where_it_answers_their_case_or_issue
 def test_a_reply_to_somebody_else_about_the_same_issue_is_not_on_it(
     director: Contact, ron: Profile, publish: Any, service: Department, admin: User
 ) -> None:
-    """Fails if each reply about the issue appears: a reply to another person was shown."""
+    """Fails if the timeline shows each reply about the issue, and not only replies to this
+    contact.
+    """
     issue = Issue.objects.create(name="Seat policy", owner=admin)
     amara = Profile.objects.create(network="x", key="8")
     Case.objects.create(profile=ron, department=service, issue=issue)
@@ -137,7 +137,11 @@ def test_pages_neither_lose_nor_double_what_was_said_at_the_same_moment(
 def test_a_long_history_is_read_from_its_newest_end_alone(
     director: Contact, ron: Profile, say: Say, agent: User
 ) -> None:
-    """Fails if one query joins both parts with OR: PostgreSQL read all interactions."""
+    """Only the newest part of a long history is read.
+
+    Fails if one query joins both parts of the timeline with OR: PostgreSQL then read all
+    interactions.
+    """
     talk = say("the first of many").conversation
     Interaction.objects.bulk_create(
         Interaction(
@@ -167,7 +171,9 @@ def test_a_restricted_conversation_is_readable_by_its_department_alone(
     director: Contact, ron: Profile, say: Say, agent: User, outsider: User, sales: Department,
     supervisor: User,
 ) -> None:  # fmt: skip
-    """Fails if all interactions are readable."""
+    """Fails if the timeline shows all interactions, even in restricted conversations of other
+    departments.
+    """
     restricted(say, sales, ron)
     say("Hello")
     profiles = Profile.objects.of_contact(director)

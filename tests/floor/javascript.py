@@ -1,7 +1,7 @@
 """A small scanner of JavaScript that finds functions and counts their lines.
 
-Braces in strings, template literals, regular expressions and comments do not count as code. The end
-of an arrow function without braces is its semicolon, which all our files have.
+Braces in strings, template literals, regular expressions and comments are not counted. An arrow
+function without braces ends at its semicolon, which all our files have.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# In this order, because a comment and a regular expression both begin with a slash.
+# The order matters, because a comment and a regular expression both begin with a slash.
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 STRING = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 TEMPLATE_PART = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(`|\$\{)", re.DOTALL)
 REGEX = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
-# After one of these a slash begins a regular expression; elsewhere it means division.
+# After one of these, a slash begins a regular expression; elsewhere a slash means division.
 BEFORE_REGEX = re.compile(
     r"(?:^|[(,=:\[!&|?{};+\-*%~^<>]|(?<![.\w$])(?:return|typeof|case|in|of|void|delete|await|yield))"
     r"\s*\Z"
@@ -34,7 +34,9 @@ class Function:
 
 
 def functions(text: str) -> list[Function]:
-    """Return all functions: declarations, arrow functions, methods and functions called at once."""
+    """Return all functions: declarations, arrow functions, methods and functions that are called at
+    once.
+    """
     code = without_text(text)
     pairs = brackets(code)
     found = [body(code, pairs, opening) for opening in pairs if code[opening] == "{"]
@@ -47,11 +49,11 @@ def _measured(code: str, start: int, end: int) -> Function:
 
 
 def without_text(text: str) -> str:
-    """Return the code with text and comments replaced by spaces; length and line ends are
+    """Return the code with strings and comments replaced by spaces; length and line ends are
     unchanged.
     """
     code = ""
-    depths: list[int] = []  # open braces in each open `${…}`
+    depths: list[int] = []  # for each open `${…}`, the number of braces that are open inside
     while len(code) < len(text):
         at, char = len(code), text[len(code)]
         if match := _skipped(text, code):
@@ -63,7 +65,7 @@ def without_text(text: str) -> str:
             assert part, f"a template literal without an end: {text[at : at + 40]!r}"
             if part[1] == "${":
                 depths.append(0)
-            code += "_" + _blank(part[0])  # the underscore stands for a value
+            code += "_" + _blank(part[0])  # the underscore stands for the value of the string
         else:
             if depths:
                 depths[-1] += {"{": 1, "}": -1}.get(char, 0)
@@ -85,15 +87,16 @@ def _skipped(text: str, code: str) -> re.Match[str] | None:
 
 
 def _blank(text: str) -> str:
-    """Return spaces of the same length; a string or regular expression begins with `_` as a
-    value.
+    """Return spaces of the same length.
+
+    For a string or regular expression, the first character is `_`, so that a value remains.
     """
     blank = re.sub(r"[^\n]", " ", text)
     return blank if text.startswith("/") and COMMENT.match(text) else f"_{blank[1:]}"
 
 
 def brackets(code: str) -> dict[int, int]:
-    """Return the position of each opening bracket → the position of its closing bracket."""
+    """Return for each opening bracket the position of its closing bracket."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for at, char in enumerate(code):
@@ -108,7 +111,7 @@ def brackets(code: str) -> dict[int, int]:
 
 
 def body(code: str, pairs: dict[int, int], opening: int) -> tuple[int, int] | None:
-    """Return start and end of the function whose body this brace opens, or None."""
+    """Return start and end of the function whose body begins with this brace, or None."""
     before = code[:opening].rstrip()
     if before.endswith("=>"):
         return _parameters(before[:-2].rstrip(), pairs), pairs[opening]
@@ -130,7 +133,7 @@ def expression(code: str, pairs: dict[int, int], start: int) -> tuple[int, int]:
 
 
 def _parameters(before: str, pairs: dict[int, int]) -> int:
-    """Return the start of the parameters with which `before` ends."""
+    """Return the position where the parameters at the end of `before` begin."""
     if before.endswith(")"):
         return next(start for start, end in pairs.items() if end == len(before) - 1)
     return len(before) - len(re.search(r"[\w$]*\Z", before)[0])  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Domain names in network form (UTS 46, IDNA 2008) wherever a name is sent or used as a key."""
+"""Domain names are converted (UTS 46, IDNA 2008) wherever a name is sent or used as a key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from scrm.net.addresses import Target, ascii_host, domain_to_ascii, domain_to_un
 SHARP = "xn--strae-oqa.test"
 
 
-# Fails with Python's own codec: the first four became strasse.test, and the joiner was lost.
+# Fails with Python's own codec: the first four became strasse.test, and the joining character was
+# lost.
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -46,7 +47,7 @@ def test_a_name_has_one_form(name: str, key: str) -> None:
 
 
 # Fails without `_HOST` in `domain_to_ascii`: from the sixth on, all became characters that end an
-# address or begin another one.
+# address or begin another address.
 @pytest.mark.parametrize(
     "name",
     ["☃.test", "i❤.test", "-ü.test", "ü" * 64, "ü." * 60, "ü" * 9000,
@@ -75,7 +76,8 @@ def test_it_is_read_as_people_write_it() -> None:
     assert domain_to_unicode("xn--i-7iq.my_host") == "xn--i-7iq.my_host"
 
 
-# Fails without `_is_one_script`: the first three were displayed like other, familiar names.
+# Fails without `_is_one_script`: the first three were displayed like other names, which are
+# familiar.
 @pytest.mark.parametrize(
     ("name", "is_shown"),
     [
@@ -110,7 +112,7 @@ def test_a_url_goes_to_the_name_that_was_typed() -> None:
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The names that the resolver is asked for; none of them is found."""
+    """The names that the code asks the resolver for; the resolver finds none of them."""
     asked: list[object] = []
 
     def getaddrinfo(host: object, *_: Any, **__: Any) -> list[Any]:
@@ -121,8 +123,8 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return asked
 
 
-# Fails without `_on_the_wire` in `connect`: the resolver got the typed name and encoded it with
-# IDNA 2003.
+# Fails without `_on_the_wire` in `connect`: the resolver got the name as it was typed, and encoded
+# it with IDNA 2003.
 def test_every_way_out_asks_for_the_right_name(looked_up: list[object]) -> None:
     for ask in (
         lambda: http.fetch("http://straße.test/"),

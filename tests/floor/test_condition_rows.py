@@ -27,7 +27,7 @@ GROUPS = st.builds(
 
 
 def posted(data: dict[str, object]) -> dict[str, str]:
-    """Return the data that a browser posts from the page of this condition, unchanged."""
+    """Return the data that a browser posts unchanged from the page of this condition."""
     rows = rows_from_json(data, SCHEMA)
     fields = {"cond-match": rows.match}
     for place, row in enumerate(rows):

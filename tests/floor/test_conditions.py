@@ -207,21 +207,23 @@ LETTERS = st.text(st.sampled_from("aAäÄ ﬁfi東ßsS\u00ad\u0301İ-'\n\t™"),
 
 
 def _begins_with_a_letter(word: str) -> bool:
-    """Return whether a word begins with a letter and not with a combining mark, as in “東́”."""
+    """Return whether a word begins with a letter, and not with a combining mark as in “東́”."""
     seen = fold(word).strip()
     return bool(seen) and not combining(seen[0])
 
 
 @given(LETTERS, st.lists(LETTERS.filter(_begins_with_a_letter), min_size=1, max_size=3))
 def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
-    """A condition on words holds exactly where the words can be highlighted."""
+    """If a condition on words matches a text, the matching words can be highlighted, and vice
+    versa.
+    """
     field = SCHEMA["text"]
     found = hits(Leaf(field, "contains any", tuple(words)), {"text": text})
     assert bool(found) == predicate(Leaf(field, "contains any", tuple(words)))({"text": text})
     for said, (start, end) in found:
         assert 0 <= start < end <= len(text)
         shown = " ".join(fold(text[start:end]).split())
-        assert shown.startswith(" ".join(fold(said[1:-1]).split()))  # for “s” it highlights “ß”
+        assert shown.startswith(" ".join(fold(said[1:-1]).split()))  # “ß” is highlighted for “s”
 
 
 @pytest.mark.parametrize(
@@ -344,7 +346,7 @@ def test_a_number_is_finite_and_no_boolean() -> None:
         assert list(_errors(_leaf_of("reach", "at least", value))) == [("value",)]
 
 
-# Sentences
+# Descriptions of conditions as sentences
 
 
 BIG = _leaf_of("reach", "at least", 10_000)
@@ -414,7 +416,7 @@ def test_it_says_what_decided_for() -> None:
     assert [leaf.field.name for leaf in explanation.leaves] == ["topics", "reach"]
 
 
-# Folding
+# Comparison without case and accents
 
 
 @given(st.text(st.characters(exclude_categories=())))

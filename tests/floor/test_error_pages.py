@@ -1,4 +1,4 @@
-"""Error pages always have a text and a link, and are never blank."""
+"""Error pages always have a text and a link and are never blank."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ As = Callable[[User], Client]
 
 
 def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
-    """This test has no database mark, so any SQL statement would fail it."""
+    """The page for status 500 needs neither the database nor a request.
+
+    This test has no database mark, so an SQL statement would make it fail.
+    """
     page = server_error(RequestFactory().get("/"))
     assert page.status_code == 500
     assert "Something went wrong on our side" in page.content.decode()
@@ -23,7 +26,7 @@ def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
 
 @pytest.mark.django_db
 def test_a_stranger_who_is_lost_gets_words_and_the_login() -> None:
-    """Fails if only staff get the text: the page was blank without a login."""
+    """Fails if only staff get the text: without a login, the page was blank."""
     page = Client().get("/nowhere/")
     assert page.status_code == 404
     assert "Page not found" in page.content.decode()

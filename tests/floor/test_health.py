@@ -1,4 +1,4 @@
-"""The health probes report whether the server is alive and ready, and the reason if not."""
+"""The health probes report whether the server is alive and ready, and otherwise the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_all_is_well(client: Client, ticking: None) -> None:
 def test_a_machine_that_never_ticked_is_not_ready(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A missing tick is no error of the web server, so nothing is logged."""
+    """If the regular task has not run yet, the web server is not ready, but nothing is logged as an
+    error.
+    """
     status, said = ready(client)
     assert (status, said["ready"], said["tick"]) == (503, False, "never ticked")
     assert said["redis"] == "ok"
@@ -47,7 +49,7 @@ def test_a_machine_that_never_ticked_is_not_ready(
 
 
 def test_a_tick_of_long_ago_is_no_tick(client: Client) -> None:
-    """Fails if an old heartbeat counts."""
+    """Fails if the heartbeat from long ago still counts."""
     Heartbeat.beat("tick", now=timezone.now() - timedelta(minutes=5))
     status, said = ready(client)
     assert (status, said["tick"]) == (503, "last 300 s ago")

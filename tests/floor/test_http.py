@@ -1,6 +1,6 @@
-"""The only module that makes outgoing requests (G10).
+"""Guarantee G10 (docs/guarantees.md): only one module makes outgoing requests.
 
-Each group of guards was tested with the guard removed: the comment above a group says which line
+Each group of checks was tested with the check removed: the comment above a group says which line
 was removed and what the tests then did.
 """
 
@@ -133,7 +133,7 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The addresses to which a connection is attempted; each attempt fails."""
+    """The addresses to which the code tries to connect; each attempt fails."""
     tried: list[Any] = []
 
     def connect(self: socket.socket, address: Any) -> None:
@@ -147,7 +147,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Answers of a fake resolver: one list of addresses per look-up.
+    """The answers of a fake resolver: one list of addresses for each look-up.
 
     The last list is used for all further look-ups.
     """
@@ -164,7 +164,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return answers
 
 
-# Fails if `denied` returns False: each URL led to a connection attempt.
+# Fails if `denied` returns False: the code tried to connect to each URL.
 @pytest.mark.parametrize("url", REFUSED)
 def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:

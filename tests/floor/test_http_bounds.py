@@ -1,4 +1,6 @@
-"""Outgoing requests: limits on slow, large and broken responses (G9)."""
+"""Outgoing requests: slow, large and broken responses are limited (guarantee G9,
+docs/guarantees.md).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
     """Return a function that starts a server.
 
-    After the server has read a request, it passes the connection to `answer`.
+    When the server has read a request, it calls `answer` with the connection.
     """
     listeners: list[socket.socket] = []
 

@@ -1,6 +1,6 @@
-"""Idle connections are closed: clients that send no head, do not end it, or do not read.
+"""Idle connections are closed: those of clients that do not send a request head or do not read.
 
-Each test fails with uvicorn's own protocol.
+Each test fails with uvicorn's own protocol class.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def test_a_reader_who_takes_nothing_is_dropped(server: Serving) -> None:
 def test_nothing_is_written_to_one_who_is_gone(
     server: Serving, leaves: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fails if pending requests of a closed connection are answered: each logged an error."""
+    """Fails if requests that wait on a closed connection are still answered: each of them logged an
+    error.
+    """
     with server.connect(GET % b"" * 3 + GET % b"large" * 5, window=4096):
         eventually(lambda: server.connections == 1)
         if not leaves:
@@ -124,7 +126,7 @@ def test_headers_have_a_size(server: Serving) -> None:
 
 @pytest.mark.parametrize("around", [b"1;" + b"x" * 100_000, b"0\r\nX-Trailer: " + b"x" * 100_000])
 def test_so_has_what_stands_around_a_body(server: Serving, around: bytes) -> None:
-    """Chunk extensions and trailers are limited.
+    """The parts around a body, which are chunk extensions and trailers, are limited too.
 
     Fails without the limit: they were stored in full.
     """
@@ -151,7 +153,7 @@ def test_requests_on_one_connection_are_answered_in_their_order(server: Serving)
 def test_only_a_few_requests_wait_on_one_connection(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the limit: requests piled up in memory for a client that did not read."""
+    """Fails without the limit: requests of a client that did not read filled the memory."""
     waiting: list[int] = []
     receive = http_protocol.Protocol.data_received
 
@@ -167,14 +169,19 @@ def test_only_a_few_requests_wait_on_one_connection(
 
 
 def test_trailers_are_no_headers(server: Serving) -> None:
-    """Fails if trailers become headers: a client could bypass a proxy that sets a header."""
+    """Fails if trailers are treated as headers: a client could set a header that only the proxy may
+    set.
+    """
     head = b"POST /headers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = server.ask(head, b"1\r\nx\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
     assert answer.endswith(b"host,transfer-encoding")
 
 
 def test_a_reader_of_the_slowest_rate_gets_all(server: Serving) -> None:
-    """Fails with the kernel's default buffer, because then 1 MB must be read at a time."""
+    """A client that reads at the slowest permitted rate gets the whole response.
+
+    Fails with the kernel's default buffer, because then 1 MB must be read at a time.
+    """
     piece = int(http_protocol.READER_SECONDS * 2_000_000 / 10)  # 2 MB a second
     with server.connect(GET % b"large", window=1_000_000) as sock:
         for _ in range(140):

@@ -1,4 +1,4 @@
-"""JavaScript stays readable: short functions, one behaviour per file, and imports that exist."""
+"""JavaScript stays readable: functions are short, a file has one behaviour, and imports exist."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def test_no_function_is_longer_than_60_lines() -> None:
 
 
 def test_files_are_found_and_their_functions_too() -> None:
-    """Otherwise the size test could pass without having found a file."""
+    """Fails if no file or no function is found, because then the test of their size would check
+    nothing.
+    """
     assert len(SCRIPTS) > 20
     assert sum(len(functions(path.read_text())) for path in SCRIPTS) > 200
 
@@ -91,7 +93,7 @@ def test_a_long_block_is_no_function(text: str) -> None:
     ],
 )
 def test_braces_that_are_text_are_not_counted(tricky: str) -> None:
-    """Braces in text must not count; each of these lines has an unbalanced brace in a text."""
+    """Braces in text do not count; each of these lines has an unbalanced brace in a text."""
     before = f"function first() {{\n  {tricky}\n}}\n"
     assert lengths(f"{before}function second() {{\n  step();\n}}") == [3, 3]
 
@@ -110,8 +112,10 @@ def test_a_file_begins_with_a_sentence_about_it(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_what_a_module_imports_is_exported(path: Path) -> None:
-    """A wrong name in an import stops the module and its importers without a message on the
-    page.
+    """Fails if an import names something that does not exist.
+
+    In a browser, such an import stops the module and all modules that import it, without a message
+    on the page.
     """
     text = path.read_text()
     imports = IMPORT.findall(text)

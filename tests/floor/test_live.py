@@ -1,4 +1,4 @@
-"""Live events are sent on commit, only to browsers that watch the topic.
+"""Live events are sent on commit, and only to browsers that watch the subject of the event.
 
 If they cannot be sent, the work itself still succeeds.
 """
@@ -41,12 +41,12 @@ def no_redis(settings: Any) -> Iterator[None]:
     live._publisher.cache_clear()
 
 
-# Publishing
+# Sending events
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> None:
-    """Fails if the event is sent before the commit."""
+    """Fails if the live event is sent before the transaction is committed."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         assert hints == []
@@ -55,7 +55,7 @@ def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
-    """Fails if the event is sent before the commit."""
+    """Fails if the live event is sent before the transaction is committed."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         transaction.set_rollback(True)
@@ -64,7 +64,9 @@ def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_the_work_goes_on(no_redis: None) -> None:
-    """G6. Fails if RedisError is raised and the commit hook is not robust."""
+    """Guarantee G6 (docs/guarantees.md). Fails if RedisError is raised and the commit hook is not
+    robust.
+    """
     with capture_logs() as log, transaction.atomic():
         live.publish("department:1", "case", 7)
     assert [line["event"] for line in log] == ["live hint lost"]
@@ -74,7 +76,7 @@ def test_without_redis_the_work_goes_on(no_redis: None) -> None:
 
 
 class Browser:
-    """One open stream and the messages sent to it. `left` closes the stream."""
+    """An open stream and the messages that were sent on it. The event `left` closes the stream."""
 
     def __init__(self, token: str) -> None:
         self.scope = {"type": "http", "path": "/live/", "query_string": f"token={token}".encode()}
@@ -120,7 +122,9 @@ def test_a_token_does_not_outlive_its_hour() -> None:
 
 
 async def shout_until(heard: Any, topic: str) -> None:
-    """Publish until the event is received, because a subscription takes some time."""
+    """Send the event again and again until it is received, because a subscription takes some
+    time.
+    """
     for _ in range(100):
         await asyncio.to_thread(
             live._publish, json.dumps({"topic": topic, "event": "case", "id": 7})
@@ -132,7 +136,10 @@ async def shout_until(heard: Any, topic: str) -> None:
 
 
 def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
-    """Through a real Redis. Fails if each browser receives all events."""
+    """An event goes through a real Redis to the browsers that watch its subject.
+
+    Fails if each browser receives all events.
+    """
     mine, theirs = f"department:{uuid.uuid4()}", f"department:{uuid.uuid4()}"
 
     async def scene() -> tuple[Browser, Browser, Browser]:
@@ -158,7 +165,7 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
 
 
 def test_one_user_has_so_many_streams_and_another_one_more() -> None:
-    """Fails without the limit."""
+    """Fails without the limit of streams for each user."""
 
     async def scene() -> list[int]:
         asked = ["user:1"] * (live.STREAMS_OF_ONE + 1) + ["user:2"]
@@ -195,7 +202,7 @@ def test_one_subscription_serves_all_browsers_of_a_process() -> None:
 
 
 def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if the stream sends nothing until the next event."""
+    """Fails if the stream sends nothing at all until the next event."""
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
 
     async def scene() -> str:
@@ -210,7 +217,9 @@ def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
-    """Fails if no event is dropped: a full queue stopped the events of all browsers."""
+    """Fails if no event is ever dropped: the full queue of one browser stopped the events of all
+    browsers.
+    """
 
     async def scene() -> list[bytes]:
         async def send(_message: dict[str, Any]) -> None:
@@ -219,7 +228,7 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
         hub, line = live._Hub(), live._Line(["x"], send)
         with hub.holding(line):
             line.tell(live.BEAT)
-            await asyncio.sleep(0.01)  # from now on this send does not return
+            await asyncio.sleep(0.01)  # from now on, this send does not return
             for pk in range(live._WAITING + 5):
                 hub._spread(json.dumps({"topic": "x", "event": "case", "id": pk}).encode())
             waiting = list(line.waiting)
@@ -233,7 +242,9 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
 
 
 def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) -> None:
-    """G6. Fails if the subscription ends at its first error."""
+    """Guarantee G6 (docs/guarantees.md). Fails if the subscription to Redis ends at its first
+    error.
+    """
     topic, there = str(uuid.uuid4()), settings.REDIS_URL
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
@@ -252,9 +263,9 @@ def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) 
 
 
 def test_what_stands_for_good_is_no_garbage_to_look_through() -> None:
-    """Objects from the startup are excluded from garbage collection.
+    """Objects that are created at startup are excluded from garbage collection.
 
-    Otherwise a thousand open streams, and all pages, wait for each collection.
+    Otherwise a thousand open streams, and all pages, have to wait for each collection.
     """
     told = iter(["lifespan.startup", "lifespan.shutdown"])
 

@@ -1,4 +1,6 @@
-"""Middleware of all pages: request ids, a login that works inside htmx, and security headers."""
+"""Middleware of all pages: request ids, a login page that works inside htmx, and security
+headers.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +49,9 @@ def test_each_request_is_one_line_in_the_log(client: Client) -> None:
 def test_no_key_in_an_address_gets_into_the_log(
     agent: User, as_: Callable, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
-    """Neither our own log line nor Django's contains a key from the URL.
+    """A key in a URL appears neither in our own log line nor in a log line of Django.
 
-    Fails if the path is logged, and without the filter.
+    Fails if the whole path is logged, and without the log filter.
     """
     caplog.handler.addFilter(without_address)
     with capture_logs() as log:
@@ -67,7 +69,7 @@ def test_what_no_page_answers_has_no_route(agent: User, as_: Callable) -> None:
 
 
 def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
-    """All pages need a login by default. Fails without LoginRequiredMiddleware."""
+    """All pages need a login unless they say otherwise. Fails without LoginRequiredMiddleware."""
     answer = client.get("/contacts/?q=anna")
     assert answer.status_code == 302
     assert urlsplit(answer["Location"]).path == "/account/login/"
@@ -84,7 +86,7 @@ def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
     ],
 )
 def test_inside_htmx_the_whole_browser_goes_to_the_login(client: Client, here: str) -> None:
-    """Fails without `login_inside_htmx`: the login page appeared inside a pane."""
+    """Fails without `login_inside_htmx`: the login page appeared inside a part of the page."""
     answer = client.get(
         "/nav/", headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{here}"}
     )
@@ -109,7 +111,7 @@ def test_a_colleague_who_is_logged_in_is_left_in_peace(agent: User, as_: Callabl
 
 
 def test_every_page_is_strict_about_scripts(client: Client) -> None:
-    """G11. Fails without CSPMiddleware."""
+    """Guarantee G11 (docs/guarantees.md). Fails without CSPMiddleware."""
     for path in ("/account/login/", "/no/such/page"):
         policy = client.get(path, follow=True)["Content-Security-Policy"]
         assert "script-src 'self'" in policy

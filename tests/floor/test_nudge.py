@@ -1,4 +1,4 @@
-"""Nudges: Celery messages that are sent on commit, by task name, quickly or not at all."""
+"""Nudges, the Celery messages that wake workers: they are sent on commit, quickly or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scrm.bus.scheduler import BoundedScheduler
 
 
 class Broker:
-    """A fake of Celery with one queue; it records the messages."""
+    """A fake of Celery with one queue, which records the messages."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
@@ -55,14 +55,14 @@ def app_at(port: int) -> Celery:
 
 @pytest.fixture
 def frozen() -> Iterator[int]:
-    """The port of a fake Redis that accepts connections and never answers."""
+    """The port of a fake Redis that accepts connections but never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
-    """Fails if the message is sent before the commit: the task would not find its row."""
+    """Fails if the message is sent before the commit: the task did not find its row."""
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         assert broker.sent == []
@@ -73,7 +73,10 @@ def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_later_nudge_expires_later(broker: Broker) -> None:
-    """Fails if all messages have the same expiry time."""
+    """A message that is sent for a later time expires later too.
+
+    Fails if all messages have the same expiry time.
+    """
     nudge("scrm.pipeline.deliver", 7, after=10)
     assert broker.sent[0][2] == {"countdown": 10, "expires": EXPIRES + 10, "retry": False}
 
@@ -92,7 +95,9 @@ def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
 def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
     kind: str, frozen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G6. Fails if errors are raised, with longer time-outs, and with retries."""
+    """Guarantee G6 (docs/guarantees.md). Fails if errors are raised, if the time-outs are longer,
+    or if Celery tries again.
+    """
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1 if kind == "gone" else frozen))
     start = time.monotonic()
     with capture_logs() as log, transaction.atomic():
@@ -103,7 +108,9 @@ def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
 
 @pytest.mark.django_db(transaction=True)
 def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
-    """Fails if the length of the queue is not checked: without a worker it grew without limit."""
+    """Fails if the length of the queue is not checked: without a worker, the queue grew without
+    limit.
+    """
     for number in range(FULL + 10):
         nudge("scrm.pipeline.deliver", number)
     assert len(broker.sent) == FULL
@@ -111,7 +118,9 @@ def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
 
 @pytest.fixture
 def due(admin: User) -> QuerySet[Source]:
-    """More due sources than messages are allowed; the oldest comes last by name and by id."""
+    """More due sources than messages are allowed; by name and by id, the source that is due longest
+    is the last.
+    """
     first = timezone.now() - timedelta(days=1)
     Source.objects.bulk_create(
         Source(
@@ -131,7 +140,9 @@ def due(admin: User) -> QuerySet[Source]:
 def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Fails if the rows are taken by name, and if the same rows are sent again."""
+    """Fails if rows are taken in the order of their names, or if messages for the same rows are
+    sent again.
+    """
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
     oldest = due.order_by("next_fetch_at").values_list("pk", flat=True)[:MAX_IN_FLIGHT]
     assert [args for _task, args, _options in broker.sent] == [(pk,) for pk in oldest]
@@ -144,7 +155,11 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
 
 @pytest.mark.django_db(transaction=True)
 def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Source]) -> None:
-    """Fails if each tick sends one message per row, however many messages already wait."""
+    """There are never more waiting messages than due rows.
+
+    Fails if each run of the regular task sends a message for each row although messages already
+    wait.
+    """
     for _ in range(3):
         top_up("scrm.pipeline.process", due.filter(name__lt="00003"))
         assert [args for _task, args, _options in broker.sent] == [()] * 3
@@ -161,7 +176,10 @@ def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Sou
 def test_without_redis_nothing_is_sent_and_all_stay_due(
     due: QuerySet[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After one failure Redis is skipped for some seconds. Fails if each row causes an attempt."""
+    """After one failure, Redis is skipped for some seconds, and all rows stay due.
+
+    Fails if the code tries to reach Redis for each row.
+    """
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1))
     sweeps: list[Callable[[], None]] = [
         lambda: top_up("scrm.pipeline.poll", due),
@@ -177,7 +195,7 @@ def test_without_redis_nothing_is_sent_and_all_stay_due(
 def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Fails if both tasks share a limit: unknown deliveries waited behind a post with 5,000
+    """Fails if both tasks share one limit: unknown deliveries had to wait behind a post with 5,000
     deliveries.
     """
     nudge_each("scrm.pipeline.deliver", due, oldest_by="pk")
@@ -188,7 +206,7 @@ def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
 def test_beat_sends_nothing_into_a_full_queue(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with Celery's own scheduler: without a worker the queue grew without limit."""
+    """Fails with Celery's own scheduler: without a worker, the queue grew without limit."""
     monkeypatch.setattr(Scheduler, "apply_async", lambda _self, entry: broker.sent.append(entry))
     scheduler = BoundedScheduler(app=scrm.celery.app, lazy=True)
     entry = scheduler.Entry(task="scrm.pipeline.tick", app=scrm.celery.app)

@@ -14,7 +14,10 @@ def test_a_key_is_read(typed: str, read: int) -> None:
 
 @pytest.mark.parametrize("typed", ["", "-1", "1.0", " 1", "1_0", "²", "٣", "9" * 19, "9" * 5000])
 def test_anything_else_is_no_key(typed: str) -> None:
-    """PostgreSQL has no keys of more than 18 digits, and Python refuses to convert 4,300 digits."""
+    """A text that is too long or no number is no key.
+
+    Keys in PostgreSQL have at most 18 digits here, and Python refuses to convert 4,300 digits.
+    """
     assert number(typed) is None
 
 

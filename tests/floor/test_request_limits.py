@@ -1,4 +1,7 @@
-"""Size limits of request bodies by view: small without a login, whatever cookies are sent."""
+"""The size limit of a request body depends on the Django view.
+
+Without a login the limit is small, whatever cookies the request has.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +49,11 @@ def test_each_view_has_a_limit(path: str, limit: int) -> None:
 def test_only_a_session_of_somebody_counts(
     agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if an anonymous session counts as a login, and if any cookie counts."""
-    # keep the connection of the test open
+    """Only the session of a user counts as a login.
+
+    Fails if an anonymous session counts, and if any cookie counts.
+    """
+    # keep the database connection of the test open
     monkeypatch.setattr(request_limits, "close_old_connections", lambda: None)
     key = as_(agent).cookies["sessionid"].value
     assert is_logged_in(f"theme=dark; sessionid={key}")
@@ -61,7 +67,7 @@ def test_only_a_session_of_somebody_counts(
     assert not is_logged_in(f"sessionid={anonymous.session_key}")
 
 
-# Through the server
+# With the real server
 
 
 @pytest.fixture
@@ -112,7 +118,7 @@ def test_the_reason_fits_into_a_page_that_htmx_keeps(server: Serving, agent: Use
 def test_it_is_alive_while_pages_hold_all_threads(
     server: Serving, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if /healthz needs a thread of the pages."""
+    """Fails if /healthz needs one of the threads that handle pages."""
     held, is_held = threading.Event(), threading.Event()
 
     def hold() -> str:

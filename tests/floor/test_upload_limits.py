@@ -1,4 +1,4 @@
-"""Each limit is defined once; pages and documents must state the same number."""
+"""Each limit is defined in one place; pages and documents must state the same number."""
 
 from __future__ import annotations
 
@@ -47,14 +47,16 @@ FORM_SIZE, PASTED = size_words(FORM), size_words(settings.DATA_UPLOAD_MAX_MEMORY
     ],
 )
 def test_the_documents_state_the_limits(page: str, numbers: tuple[str, ...]) -> None:
-    """Fails if a limit is changed and the document is not. All numbers are on one line there."""
+    """Fails if a limit is changed but the document is not. All numbers are on one line of the
+    document.
+    """
     lines = (ROOT / "docs" / page).read_text().splitlines()
     assert any(all(number in line for number in numbers) for line in lines)
 
 
 @pytest.mark.parametrize("folder", ["templates", "static/js"])
 def test_no_page_states_a_size_of_its_own(folder: str) -> None:
-    """Fails with a number such as "25 MB" in a template or script."""
+    """Fails if a template or script contains a number of its own, such as "25 MB"."""
     files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
     assert files
     assert [path for path in files if re.search(r"\d (KB|MB)\b", path.read_text())] == []
@@ -77,7 +79,7 @@ def test_a_mail_carries_what_may_be_uploaded() -> None:
 
 
 def test_a_tag_has_the_same_length_everywhere() -> None:
-    """Fails if a form accepts a tag that the model refuses."""
+    """Fails if a form and the model have different limits for the length of a tag."""
     lengths = [
         model._meta.get_field("tags").base_field.max_length  # type: ignore[attr-defined]
         for model in (Contact, Case, RuleRevision)

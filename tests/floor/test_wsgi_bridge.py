@@ -1,4 +1,4 @@
-"""Pages under ASGI: no thread waits for a client, however slowly the client sends or reads."""
+"""Pages under ASGI: no thread waits for a client, however slowly it sends or reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE = 50_000_000
 
 
 class Site:
-    """A WSGI application that reports what it received and whether its responses were closed."""
+    """A WSGI application that reports what it received, and whether its responses were closed."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -69,8 +69,8 @@ def site() -> Site:
 
 @pytest.fixture
 def server(site: Site) -> Iterator[Serving]:
-    """A server with one thread for all pages."""
-    assert limit_of("/") == FORM  # load the URLs, as the real server does at its start
+    """A server that has one thread for all pages."""
+    assert limit_of("/") == FORM  # load the URLs, as the real server does when it starts
     with serving(Pages(site, threads=1)) as server:
         yield server
 
@@ -83,7 +83,7 @@ def body_of(answer: bytes) -> bytes:
 
 
 def test_a_body_that_comes_slowly_takes_no_thread(server: Serving) -> None:
-    """Fails with a2wsgi, which receives the body in the thread."""
+    """Fails with a2wsgi, which receives the body of a request in the thread."""
     with server.connect(POST + b"Content-Length: 10\r\n\r\nabcde") as slow:
         time.sleep(0.1)
         assert b"GET 0 0" in server.ask(GET % b"")
@@ -101,7 +101,7 @@ def test_a_body_that_comes_slowly_takes_no_thread(server: Serving) -> None:
     ],
 )
 def test_a_body_arrives_whole(server: Serving, head: bytes, body: bytes, told: bytes) -> None:
-    """A chunked body arrives too. Fails with a2wsgi, which does not pass it on."""
+    """A chunked body arrives completely. Fails with a2wsgi, which does not pass such a body on."""
     assert told in server.ask(POST + head + b"\r\n", body)
 
 
@@ -132,7 +132,9 @@ def test_one_that_does_not_say_how_large_it_is_has_the_same_limit(server: Servin
 
 
 def test_the_reason_arrives_while_the_client_still_sends(server: Serving) -> None:
-    """Fails if the server closes at once: the connection was reset and the reason was lost."""
+    """Fails if the server closes the connection at once: the connection was reset, and the client
+    never got the reason.
+    """
     with server.connect(POST + b"Content-Length: 9000000\r\n\r\n") as sock:
         sock.sendall(b"x" * 9_000_000)
         assert statuses(everything(sock)) == [413]
@@ -149,9 +151,9 @@ def test_lingering_ends(server: Serving, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_that_comes_too_slowly_is_refused(
     server: Serving, monkeypatch: pytest.MonkeyPatch, pace: float
 ) -> None:
-    """A client that stops sending is refused too.
+    """A client that stops sending, or sends too slowly, is refused.
 
-    Fails if the time limit is for each piece and not for the whole body.
+    Fails if the time limit applies to each piece instead of the whole body.
     """
     monkeypatch.setattr(request_body, "GRACE", 0.2)
     monkeypatch.setattr(request_body, "LINGER", 0.1)
@@ -169,7 +171,10 @@ def test_one_that_comes_too_slowly_is_refused(
 
 
 def test_a_large_one_gets_more_time(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The body of 60 KB arrives at 100 KB per second; the minimum is 80 KB per second."""
+    """A large body gets more time than a small body.
+
+    This body of 60 KB arrives at 100 KB per second; the minimum is 80 KB per second.
+    """
     monkeypatch.setattr(request_body, "GRACE", 0.3)
     monkeypatch.setattr(request_body, "SLOWEST", 80_000)
     with server.connect(POST + b"Content-Length: 60000\r\n\r\n") as sock:
@@ -190,7 +195,7 @@ def test_a_client_that_leaves_costs_nothing(server: Serving, site: Site) -> None
 
 
 def test_a_reader_who_takes_nothing_takes_no_thread(server: Serving, site: Site) -> None:
-    """Fails with a2wsgi, whose thread waits for the client after each piece."""
+    """Fails with a2wsgi, whose thread waits for the client after each piece of a response."""
     with server.connect(GET % b"large", window=4096):
         eventually(lambda: site.made == LARGE // 10_000)
         assert b"GET 0 0" in server.ask(GET % b"")
@@ -211,7 +216,7 @@ def test_it_begins_before_its_end_is_made(server: Serving, site: Site) -> None:
 
 
 def test_nothing_more_is_made_for_a_client_that_left(server: Serving, site: Site) -> None:
-    """Fails if the rest of an export is created after the client has left."""
+    """Fails if the rest of an export is still created after the client has left."""
     with server.connect(GET % b"endless") as sock:
         sock.recv(1000)
     was_closed = site.closed.wait(10)
@@ -232,8 +237,8 @@ def test_a_page_that_fails_is_a_fault_and_the_next_one_is_answered(server: Servi
 
 
 def test_one_that_breaks_off_does_not_look_whole(server: Serving) -> None:
-    """A response that breaks off must not end with the empty chunk, which marks a complete
-    response.
+    """A response that is interrupted must not end with the empty chunk, because this marks a
+    complete response.
     """
     answer = server.ask(GET % b"breaks")
     assert statuses(answer) in ([200], [500])

@@ -1,4 +1,7 @@
-"""`make run` with small processes instead of the real ones: `python stand_in.py VAR PORT`."""
+"""`make run` with small processes instead of the real ones.
+
+Usage: `python stand_in.py VAR PORT`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ class Ready(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
 """
-# This process ignores SIGTERM, and so does its child in another session.
+# This process ignores SIGTERM, and so does its child process in another session.
 STUBBORN = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -25,7 +25,7 @@ ENV = {name: value for name, value in os.environ.items() if name not in GIVEN}
 
 
 class Machine:
-    """A data directory and a port for one or more runs of the small processes."""
+    """A data directory and a port, with which the small processes can be run several times."""
 
     def __init__(self, var: Path) -> None:
         self.var = var
@@ -91,7 +91,7 @@ def test_it_says_one_address_and_stops_everything_in_five_seconds(
     supervisor = machine.start()
     machine.says("logins: ('admin',)")
     assert machine.words.count("http://") == 1
-    # One process ignores SIGTERM, and so does its child in another session.
+    # One process ignores SIGTERM, and so does its child process in another session.
     pids = machine.all_pids()
     assert len(pids) > 7
     began = time.monotonic()

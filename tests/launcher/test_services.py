@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and Redis."""
+"""The PostgreSQL and Redis that scrm itself starts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Fetches of a source: claimed, run outside a transaction, stored together with the cursor.
+"""Fetches of a source: a worker claims the source, fetches outside a transaction, and stores the
+result.
 
-Either all items and the cursor are stored, or nothing.
+Items and cursor are stored together or not at all.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ HOUR = timedelta(hours=1)
 
 
 class Village:
-    """A listener that returns prepared answers in order and records its requests."""
+    """A fake channel that returns prepared answers in order and records the requests."""
 
     def __init__(self) -> None:
         self.answers: list[Batch | Exception | Callable[[], Batch]] = []
@@ -115,7 +116,9 @@ def test_items_and_cursor_are_stored_together(source: Source, village: Village) 
 
 
 def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Village) -> None:
-    """Fails if the cursor is not stored."""
+    """A fetch starts at the cursor where the last fetch ended. Fails if the cursor is not
+    stored.
+    """
     village.says(item("1"))
     village.says(item("2"))
     go(source)
@@ -140,7 +143,11 @@ def test_a_network_that_asks_us_to_stay_away_is_obeyed(source: Source, village: 
 def test_in_its_first_day_a_source_is_visited_within_a_minute(
     source: Source, village: Village
 ) -> None:
-    """Fails if only the interval counts: a user who had added a source waited five minutes."""
+    """During its first day, a source is fetched at least every minute.
+
+    Fails if only the interval counts: a user who had added a source waited five minutes for the
+    first items.
+    """
     source.created_at = NOON - timedelta(hours=23)
     source.save()
     village.says(item("1"))
@@ -157,7 +164,9 @@ def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, villag
 
 
 def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Village) -> None:
-    """Fails if keys are not deduplicated and batches are not halved; one of the two is enough."""
+    """Fails only if duplicate keys are not removed and, in addition, batches are not halved after
+    an error.
+    """
     village.says(item("1"), item("1"))
     go(source)
     assert stored() == {"1"}
@@ -166,7 +175,11 @@ def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Vill
 def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
     source: Source, village: Village
 ) -> None:
-    """A Seen row outlives its mention. Fails if each listed item counts as new."""
+    """An old entry that is listed again is never new again.
+
+    The row in the table Seen stays even if the mention is deleted. Fails if each listed item counts
+    as new.
+    """
     Seen.objects.claim({(SCOPE, "old")})
     village.says(item("old"), item("new"))
     fetch = go(source)
@@ -176,7 +189,10 @@ def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
 
 
 def test_statements_do_not_depend_on_the_number_of_items(source: Source, village: Village) -> None:
-    """Fails if `Seen.claim` is called for each item."""
+    """The number of SQL statements does not depend on the number of items.
+
+    Fails if `Seen.claim` is called for each item.
+    """
     counts = []
     for size in (10, 100, 500):
         village.says(*(item(f"{size}-{n}") for n in range(size)))
@@ -186,17 +202,17 @@ def test_statements_do_not_depend_on_the_number_of_items(source: Source, village
     assert counts[0] == counts[1] == counts[2]
 
 
-# Crashes (G3)
+# Crashes (guarantee G3)
 
 
 class PowerCut(BaseException):
-    """An exception that no handler catches; it simulates SIGKILL."""
+    """An exception that no code catches; it simulates SIGKILL."""
 
 
 def test_dying_between_fetch_and_store_loses_nothing(
     source: Source, village: Village, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the cursor is stored before the items."""
+    """Fails if the cursor is stored before the items: the items were lost."""
 
     def cut(*_: object, **__: object) -> None:
         raise PowerCut
@@ -221,7 +237,9 @@ def test_dying_between_fetch_and_store_loses_nothing(
 def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
     source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the transaction around `_keep`: items or cursor were stored alone."""
+    """Fails without the transaction around `_keep`: the items were stored without the cursor, or
+    the cursor without the items.
+    """
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("disk on fire")
@@ -239,7 +257,7 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
 
 
 def test_only_one_of_two_pollers_visits(source: Source) -> None:
-    """Fails if `due` ignores the lease."""
+    """Fails if `due` ignores the lease of the first worker: both workers fetched the source."""
     assert source.start_fetch(now=NOON)
     again = Source.objects.get(pk=source.pk)
     assert again.start_fetch(now=NOON) is None
@@ -247,7 +265,9 @@ def test_only_one_of_two_pollers_visits(source: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Village) -> None:
-    """G3, G8. Fails if `due` ignores the lease: several workers fetched the source."""
+    """Guarantees G3 and G8 (docs/guarantees.md). Fails if `due` ignores the lease: several workers
+    fetched the source.
+    """
     village.answers = [Batch(items=(item("1"),))] * 8
     done = at_once(*(lambda: fetch_source(Source.objects.get(pk=source.pk)) for _ in range(8)))
     assert len([fetch for fetch in done if fetch]) == 1
@@ -258,7 +278,7 @@ def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Villa
 def test_a_poller_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Fails without the fence: the late worker overwrote the new cursor."""
+    """Fails without the fence: a worker whose lease had lapsed overwrote the newer cursor."""
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -278,7 +298,9 @@ def test_a_poller_that_wakes_after_its_lease_changes_nothing(
 def test_a_failure_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Fails without the fence: the late worker overwrote the new result with its error."""
+    """Fails without the fence: a worker whose lease had lapsed overwrote the newer result with its
+    own error.
+    """
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -298,7 +320,7 @@ def test_a_failure_that_wakes_after_its_lease_changes_nothing(
 def test_the_one_that_has_been_due_longest_is_next(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """The longest due source is fetched first, whatever its name or id.
+    """The source that has been due longest is fetched first, whatever its name or id is.
 
     Fails if sources are ordered by name.
     """
@@ -315,10 +337,13 @@ def test_the_one_that_has_been_due_longest_is_next(
 def test_what_always_kills_its_worker_keeps_nobody_waiting(
     make_source: Callable[..., Source], village: Village, clock: Any
 ) -> None:
-    """Fails if the claim leaves the due time unchanged: the same source always came first again."""
+    """A source that kills each worker does not delay the other sources.
+
+    Fails if the claim does not change the due time: the same source always came first again.
+    """
     make_source(address="killer", next_fetch_at=NOON - 9 * HOUR)
     make_source(address="waits", next_fetch_at=NOON - HOUR)
-    assert Source.objects.start_fetch(now=datetime.now(UTC)).source.name == "killer"  # it dies now
+    assert Source.objects.start_fetch(now=datetime.now(UTC)).source.name == "killer"  # killed here
     clock.shift(HOUR)
     village.answers = [Batch()]
     assert fetch_source().source.name == "waits"
@@ -330,7 +355,10 @@ def test_what_always_kills_its_worker_keeps_nobody_waiting(
 def test_pollers_at_once_take_one_source_each(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails without a lock: all workers took the first source."""
+    """Workers that look for a source at the same moment get different sources.
+
+    Fails without a lock: all workers took the first source.
+    """
     for number in range(8):
         make_source(address=str(number), next_fetch_at=NOON - HOUR)
     village.answers = [Batch()] * 8
@@ -387,7 +415,10 @@ def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
 def test_a_broken_listener_stops_only_itself(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails if the fetch handles ChannelError only."""
+    """If the code of one channel is broken, other sources are still fetched.
+
+    Fails if the fetch handles only the exception ChannelError.
+    """
     broken, sound = (
         make_source(address="https://a.example"),
         make_source(address="https://b.example"),
@@ -410,13 +441,13 @@ def test_a_channel_that_cannot_listen_says_so(
     assert source.error == "Logged manually cannot be listened to."
 
 
-# Bad items (G5)
+# Bad items (guarantee G5)
 
 
 def test_nul_and_lone_surrogates_are_gone_before_they_reach_the_database(
     source: Source, village: Village
 ) -> None:
-    """Fails without `storable`: PostgreSQL cannot store these characters."""
+    """Fails without `storable`: PostgreSQL cannot store NUL and lone surrogates."""
     author = Author("feed", "a\0b", name="An\ud800na")
     village.says(item("1\0", text="a\0b\udfffc", title="\ud83d", author=author))
     fetch = go(source)
@@ -435,7 +466,9 @@ def poison(key: str) -> Item:
 def test_a_poison_item_is_quarantined_and_the_others_are_stored(
     source: Source, village: Village, bad: set[int]
 ) -> None:
-    """Fails if batches are not halved: one bad item stopped all others."""
+    """Fails if a batch with an error is not halved: one bad item prevented that the others were
+    stored.
+    """
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
     fetch = go(source)
     assert fetch
@@ -448,9 +481,10 @@ def test_a_poison_item_is_quarantined_and_the_others_are_stored(
 
 
 def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, village: Village) -> None:
-    """PostgreSQL reports the oversized key as an operational error.
+    """A key that is too large for its index is quarantined too; PostgreSQL reports an operational
+    error.
 
-    Fails if this counts as a failure of the database: the source stopped.
+    Fails if this error counts as a failure of the database: the source stopped.
     """
     vast = "".join(chr(0x10000 + n * 977 % 0xF0000) for n in range(400))
     village.says(item(vast, scope=vast[::-1]), item("1"))
@@ -463,7 +497,10 @@ def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, villag
 def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
     source: Source, village: Village
 ) -> None:
-    """Fails if `_keep` ignores the items that the listener could not read."""
+    """An item that the channel's code could not read is kept with its raw bytes.
+
+    Fails if `_keep` ignores such items.
+    """
     village.says(item("1"), unreadable=(UnreadableItem(b"<entry", "no end"),))
     fetch = go(source)
     assert fetch
@@ -490,7 +527,7 @@ EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 def test_an_absurd_date_breaks_nothing(
     source: Source, village: Village, moment: datetime, zone: str, settings: Any
 ) -> None:
-    """Fails if dates are stored unchanged: year 1 at UTC+14 is before year 1 in UTC."""
+    """Fails if dates are stored unchanged: in UTC, a date in year 1 at UTC+14 is before year 1."""
     settings.TIME_ZONE = zone
     village.says(item("absurd", occurred_at=moment), item("1"))
     fetch = go(source)
@@ -542,15 +579,16 @@ def test_backlog_is_brought_in_on_demand(source: Source, village: Village) -> No
     assert [mention.key for mention in Mention.objects.due(NOON)] == ["old"]
 
 
-# Two sources, one item
+# The same item in two sources
 
 
 def test_a_second_source_sights_the_same_mention(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails without the look-up of sightings and ON CONFLICT: the third item was quarantined.
+    """If a second source finds the same item, this is added to the existing mention.
 
-    One of the two is enough.
+    Fails only if both the look-up of earlier finds and ON CONFLICT are removed: then the third item
+    was quarantined.
     """
     one, two = make_source(address="https://a.example"), make_source(address="https://b.example")
     for source in (one, two, two):
@@ -565,9 +603,10 @@ def test_a_second_source_sights_the_same_mention(
 def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """A mention is processed again when a source that is addressed to us also lists it.
+    """A mention is processed again if a source that is addressed to us also finds it.
 
-    Fails if it is not processed again, or if its attempts are not reset: it would be quarantined.
+    Fails if the mention is not processed again, or if its attempts are not reset: it would be
+    quarantined.
     """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     for source in (talk, ours):
@@ -583,7 +622,9 @@ def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
 def test_what_is_being_worked_on_is_left_to_its_worker(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails if a mention is reset while a worker processes it for the first time."""
+    """Fails if a mention is set back to “new” while a worker is processing it for the first
+    time.
+    """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     village.says(item("1"))
     go(talk)
@@ -597,7 +638,9 @@ def test_what_is_being_worked_on_is_left_to_its_worker(
 def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """G4. Fails with a deadlock if `Seen.claim` does not sort the keys."""
+    """Guarantee G4 (docs/guarantees.md). Fails with a deadlock if `Seen.claim` does not sort the
+    keys.
+    """
     keys = [(SCOPE, f"k{n}") for n in range(20_000)]
     gate = Barrier(2)
 
@@ -619,7 +662,10 @@ def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
 def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     make_source: Callable[..., Source], village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with a deadlock if each chunk is written in the order of the hashes."""
+    """Two fetches that write partly the same keys do not deadlock.
+
+    Fails with a deadlock if the keys of each chunk are written in the order of their hashes.
+    """
     items = [item(f"{n:03}") for n in range(600)]
     first_stored, claim = Event(), SeenManager.claim
 
@@ -629,7 +675,7 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
             return claim(manager, places)
         fresh = claim(manager, places)
         first_stored.set()
-        time.sleep(0.5)  # now the other fetch has to wait for these rows
+        time.sleep(0.5)  # from here on, the other fetch has to wait for these rows
         return fresh
 
     monkeypatch.setattr(SeenManager, "claim", in_turn)
@@ -672,7 +718,8 @@ def test_a_file_is_stored_once_however_often_its_letter_is_found(
 def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failed fetch leaves an attachment row, so that the cleanup finds the file.
+    """If a fetch fails, the attachment row of a stored file stays, so that the cleanup finds the
+    file.
 
     Fails if files are stored in the transaction of the fetch.
     """

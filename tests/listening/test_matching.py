@@ -1,4 +1,4 @@
-"""Topics match whole words and phrases in any script and report their places in the original
+"""Topics match whole words and phrases in any script, and report their places in the original
 text.
 """
 
@@ -43,7 +43,7 @@ def _match(query: TopicQuery, text: str, title: str = "") -> list[Hit]:
 
 
 def _found(term: str, text: str) -> list[str]:
-    """Return the parts of the original text that `term` matches."""
+    """Return those parts of the original text that `term` matches."""
     hits = _match(TopicQuery(1, any_of=(term,)), text)
     return [text[span.start : span.end] for hit in hits for span in hit.spans]
 
@@ -76,7 +76,7 @@ def _found(term: str, text: str) -> list[str]:
         ("acme", "Ａｃｍｅ 𝐀𝐜𝐦𝐞", ["Ａｃｍｅ", "𝐀𝐜𝐦𝐞"]),
         ("σας", "ΣΑΣ", ["ΣΑΣ"]),
         ("skyward", "Sky\u00adward", ["Sky\u00adward"]),
-        # Distinct letters.
+        # Letters that must not be taken for each other.
         ("мои", "мой мои", ["мои"]),
         ("мой", "мои\u0306", ["мои\u0306"]),
         ("한국", "한국 한국어 \u1112\u1161\u11ab국", ["한국", "\u1112\u1161\u11ab국"]),

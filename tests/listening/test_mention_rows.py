@@ -1,4 +1,4 @@
-"""The list of mentions: all mentions, or those behind a figure of the map."""
+"""The list of mentions: all of them, or those that a figure of the map counts."""
 
 from __future__ import annotations
 

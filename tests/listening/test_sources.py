@@ -23,7 +23,7 @@ NEW = "/sources/new/"
 
 
 class FakeListener:
-    """A listener that finds one feed with two posts, or raises an error."""
+    """A fake channel that finds one feed with two posts, or raises an error."""
 
     error: ChannelError | None = None
 
@@ -155,7 +155,10 @@ def test_all_that_is_shown_means_down_to_the_oldest_of_it(
 def test_all_means_the_undated_too(
     admin: User, as_: Any, listener: FakeListener, nudged: list[Any], monkeypatch: Any
 ) -> None:
-    """Fails if the oldest date is the limit: items without a date made no case."""
+    """If a user chooses all items of a source, items without a date become cases too.
+
+    Fails if the oldest date is used as the limit: items without a date made no case.
+    """
     undated = Item("feed:x", "3", Author("feed:x", "Ron"), "No date")
     found = [Found(FEED, "Blog", "rss", (_post("1", "Dated"), undated))]
     monkeypatch.setattr(listener, "discover", lambda *_: found, raising=False)
@@ -178,7 +181,10 @@ def test_the_default_is_what_is_younger_than_a_day(
 def test_without_a_topic_every_item_is_proposed_as_work(
     admin: User, as_: Any, listener: FakeListener
 ) -> None:
-    """Otherwise the first source of a new workspace would make no cases."""
+    """In a workspace without topics, the form for a source proposes that each item opens a case.
+
+    Otherwise the first source of a new workspace would make no cases.
+    """
     page = as_(admin).post(NEW, {"address": "blog.example"})
     assert page.context["form"]["stance"].value() == "for us"
     assert "There are no topics yet" in page.content.decode()

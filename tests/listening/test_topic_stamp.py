@@ -1,4 +1,4 @@
-"""Topics are reloaded exactly when one of them was changed, by any statement."""
+"""Topics are loaded again only if one of them was changed, by any SQL statement."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def execute(sql: str) -> None:
 
 @pytest.mark.django_db
 def test_unchanged_topics_are_not_read_again(brand: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if all topics are loaded for each batch."""
+    """Fails if all topics are loaded again for each batch."""
     current_matcher()
     with CaptureQueriesContext(connection) as statements:
         matcher = current_matcher()
@@ -86,10 +86,10 @@ class AfterAnyChanges(TestCase):
     def test_the_matcher_is_that_of_the_topics_as_they_are(
         self, steps: list[tuple[str, str, bool]]
     ) -> None:
-        """The matcher matches the present topics after any changes, some of which are rolled back.
+        """After any changes, some of them rolled back, the matcher has the present topics.
 
-        Fails without the trigger. Fails also if each change increases a counter: after a rollback
-        another change got the same number.
+        Fails without the trigger. Fails also if each change increases a counter instead: after a
+        rollback, another change got the same number.
         """
         owner = User.objects.create_user("owner@scrm.example")
         for change, word, stays in steps:
@@ -106,7 +106,7 @@ class AfterAnyChanges(TestCase):
 
 @contextmanager
 def elsewhere() -> Iterator[Any]:
-    """Open a connection as another process has it, in its own transaction."""
+    """Open a second connection, as another process has it, with its own transaction."""
     other = connection.copy()
     other.set_autocommit(False)
     try:
@@ -118,7 +118,10 @@ def elsewhere() -> Iterator[Any]:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_another_process_changes_counts_from_its_commit(brand: Topic) -> None:
-    """Fails without the trigger: changes of other processes were not noticed."""
+    """A change by another process is noticed as soon as it is committed.
+
+    Fails without the trigger: changes of other processes were not noticed.
+    """
     assert hits() == []
     with elsewhere() as cursor:
         cursor.execute(

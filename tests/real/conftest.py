@@ -1,4 +1,4 @@
-"""A mail system that runs for the whole test session, with our connected mailbox."""
+"""A mail system that runs during all tests, with a mailbox of ours that is connected."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def care(
     admin: User,
     service: Department,
 ) -> Account:
-    """Our mailbox, connected by an admin on the page; customer service may use it."""
+    """Our mailbox, which an admin connected on the page; customer service may use it."""
     mail.empty()
     answer = as_(admin).post(reverse("crm:connect", args=["email"]), typed())
     assert answer.status_code == 302, answer.content.decode()

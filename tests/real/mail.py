@@ -5,7 +5,7 @@
         mail.box("jo@customers.test").letters()
 
 The programs come from the distribution, but none of the machine's own configuration is read. No
-letter can leave the machine, because Postfix refuses all domains except these two. At the end
+mail can leave the machine, because Postfix refuses all domains except these two. At the end
 exactly the processes that were started here are ended.
 """
 
@@ -146,7 +146,7 @@ class MailSystem:
         subprocess.run(command, check=True, capture_output=True, timeout=30)
 
     def refuse(self, answers: dict[str, str]) -> None:
-        """Make Postfix give these answers to mail for these addresses."""
+        """Make Postfix answer mail for these addresses with the given replies."""
         if answers == self.refused:
             return
         self.refused = answers
@@ -157,17 +157,17 @@ class MailSystem:
             time.sleep(0.5)
 
     def empty(self) -> None:
-        """Empty all mailboxes and remove all refusals."""
+        """Empty all mailboxes, and let Postfix accept mail for all addresses again."""
         self.refuse({})
         for user in USERS:
             with Box(self, user)._open(readonly=False) as imap:
                 imap.uid("STORE", "1:*", "+FLAGS.SILENT", "(\\Deleted)")
                 imap.expunge()
 
-    # Actions of people
+    # What people do
 
     def deliver(self, sender: str, to: str, letter: EmailMessage | bytes | str) -> None:
-        """Deliver a letter unchanged into a mailbox by LMTP."""
+        """Deliver a mail unchanged into a mailbox by LMTP."""
         content = (
             letter.as_bytes(policy=policy.SMTP) if isinstance(letter, EmailMessage) else letter
         )
@@ -175,7 +175,7 @@ class MailSystem:
             lmtp.sendmail(sender, [to], content)
 
     def send(self, sender: str, to: str, letter: EmailMessage) -> None:
-        """Send a letter through Postfix, as the owner of a mailbox would."""
+        """Send a mail through Postfix, as the owner of a mailbox does."""
         with smtplib.SMTP("127.0.0.1", self.ports["smtp"]) as smtp:
             smtp.login(sender, PASSWORD)
             smtp.sendmail(sender, [to], letter.as_bytes(policy=policy.SMTP))
@@ -193,7 +193,7 @@ class MailSystem:
 
 
 class Box:
-    """A mailbox from its owner's point of view."""
+    """A mailbox as its owner sees it."""
 
     def __init__(self, system: MailSystem, user: str) -> None:
         self.system, self.user = system, user
@@ -226,7 +226,7 @@ class Box:
             imap.append(folder, "", "", raw)
 
     def begin_anew(self) -> None:
-        """Keep the letters but give them new numbers: UIDVALIDITY changes."""
+        """Keep the mails but give them new numbers, so that UIDVALIDITY changes."""
         for name in (
             "dovecot-uidlist",
             "dovecot.index",
@@ -248,7 +248,10 @@ def _bytes(answer: Any) -> bytes:
 
 
 def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> EmailMessage:
-    """Return an ordinary letter. In the keyword names of headers, _ stands for -."""
+    """Return an ordinary mail.
+
+    In the names of the keyword arguments, which are headers, _ stands for -.
+    """
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"] = datetime.now(UTC)
@@ -261,7 +264,9 @@ def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> Ema
 
 
 def certify(place: Path, *, host: str = "localhost", days: int = 30) -> tuple[Path, Path]:
-    """Create a self-signed certificate that is valid for `days`. Return the paths of its files."""
+    """Create a self-signed certificate that is valid for `days`. Return the paths of its two
+    files.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Steps of staff and workers between two letters; they run one by one, without worker processes."""
+"""What staff and workers do between two mails, step by step and without worker processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scrm import pipeline
 
 
 def hear() -> Source:
-    """Fetch from our mailbox until no letter waits, and process all letters."""
+    """Fetch our mailbox until no mail waits, and process all mails."""
     for _ in range(20):
         Source.objects.update(next_fetch_at=timezone.now(), lease_until=None)
         source = Source.objects.get()
@@ -29,7 +29,7 @@ def hear() -> Source:
 
 
 def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
-    """Answer a case in the composer and return the released response."""
+    """Answer a case in the composer, and return the released response."""
     case.refresh_from_db()
     page = browser.get(reverse("responses:composer", args=[case.pk]))
     place = page.context["form"].fields["place"].choices[0][0]

@@ -1,4 +1,4 @@
-"""The whole cycle with a real WordPress: published once, answered, found, corrected, taken down."""
+"""A real WordPress: a post is published once, commented on, found, corrected and taken down."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ As = Callable[[User], Client]
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WordPress]:
-    """A WordPress, once with readable permalinks and once with `?p=5`."""
+    """A WordPress, once with readable URLs of posts and once with `?p=5`."""
     with WordPress(tmp_path_factory.mktemp("wp"), pretty=request.param == "pretty") as blog:
         yield blog
 
@@ -57,7 +57,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def blog(site: WordPress, service: Department, admin: User, as_: As) -> WordPress:
-    """An empty blog that was connected on its page."""
+    """A blog without posts, which was connected on the page for accounts."""
     site.php(
         "foreach (get_posts(['numberposts'=>-1,'post_status'=>'any,trash']) as $p)"
         "  wp_delete_post($p->ID, true);"
@@ -81,7 +81,7 @@ def source() -> Source:
 
 
 def listen() -> None:
-    """Fetch from the blog once and process the new items."""
+    """Fetch the blog once, and process the new items."""
     Source.objects.update(lease_until=None)
     Mention.objects.update(lease_until=None)
     each = source()
@@ -91,7 +91,7 @@ def listen() -> None:
 
 
 def sweep() -> None:
-    """Run the tick's work on deliveries, as if their times had passed."""
+    """Do the regular work on deliveries, as if the time of each delivery had come."""
     for _ in range(4):
         now = timezone.now()
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=now - timedelta(1))
@@ -162,7 +162,8 @@ class TestTheRound:
         slug = r"/not-a-size-sorry-thanks-[0-9a-f]{10}/$" if blog.pretty else r"\?p=\d+$"
         assert re.search(slug, sending.url)
 
-        # A reader comments. WordPress holds the comment for moderation, but our source finds it.
+        # A reader comments. WordPress keeps the comment back for moderation, but our source finds
+        # it.
         blog.comment(number(sending), "Ann", "You told <b>everyone</b> about his seat!")
         listen()
         comment = Feedback.objects.get(response=said).interaction
@@ -174,7 +175,8 @@ class TestTheRound:
         assert "held for moderation on the blog" in shown
         assert comment.text in as_(agent).get(said.get_absolute_url()).content.decode()
 
-        # Our answer waits until the comment is approved, and is then published once below it.
+        # Our reply waits until the comment is approved. Then it is published once, below the
+        # comment.
         refused = answer_to(case, agent, "Dear Ann, you are right.")
         assert refused.state == DeliveryState.FAILED
         assert "still held for moderation" in refused.error
@@ -186,7 +188,7 @@ class TestTheRound:
         assert ours == [min(parents)]
         assert "Dear Ann, you are right." in page_of(blog, sending)
 
-        # Ann answers our answer; the answer joins the same case.
+        # Ann answers our reply; her answer joins the same case.
         blog.comment(number(sending), "Ann", "Thank you.", parent=max(parents))
         listen()
         assert Case.objects.get().pk == case.pk
@@ -285,7 +287,7 @@ class TestKilled:
         ("responses.outbox:claim", "after"),
         ("scrm.channels.wordpress.speak:_find_post", "after"),
         ("scrm.channels.wordpress.site:Site.post", "before"),
-        ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is stored by now
+        ("scrm.channels.wordpress.site:Site.post", "after"),  # the draft is stored at this point
         ("scrm.channels.wordpress.speak:_publish", "after"),
         ("responses.outbox:mark_sent", "before"),
         ("responses.outbox:record", "after"),

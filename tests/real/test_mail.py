@@ -1,4 +1,4 @@
-"""With a real Dovecot and Postfix: a letter arrives, we answer, and the customer answers again."""
+"""With a real Dovecot and Postfix: a mail arrives, we reply, and the customer answers again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 @pytest.fixture
 def complaint(mail: MailSystem, care: Account) -> Case:
-    """Jo's letter about a bag, as a case."""
+    """Jo's mail about a bag, as a case."""
     mail.send(JO, CARE, letter(f"Jo Runway <{JO}>", CARE, "My bag", "It is lost."))
     mail.box(CARE).wait(1)
     hear()
@@ -170,7 +170,10 @@ def test_a_mailbox_that_counts_anew_is_read_again_and_nothing_comes_twice(
 
 
 def test_two_letters_under_one_message_id_are_two(mail: MailSystem, care: Account) -> None:
-    """The sender chooses the Message-ID. Fails if the id alone identifies a letter."""
+    """Two mails with the same Message-ID are two messages, because the sender chooses the id.
+
+    Fails if the id alone identifies a mail.
+    """
     for text in ("My bag is lost.", "My seat is broken."):
         mail.deliver(JO, CARE, letter(JO, CARE, "Form", text, Message_ID="<form@customers.test>"))
     hear()
@@ -252,7 +255,7 @@ def test_our_own_letter_that_comes_back_is_no_customer(
 ) -> None:
     send(answer(browser, complaint, "We found it."))
     mail.box(JO).wait(1)
-    mail.deliver(JO, CARE, mail.box(JO).raw()[0])  # a wrong forwarding rule does this
+    mail.deliver(JO, CARE, mail.box(JO).raw()[0])  # a wrong rule for forwarding does this
     hear()
     complaint.refresh_from_db()
     assert (Case.objects.count(), complaint.status) == (1, "waiting")
@@ -302,7 +305,7 @@ def test_a_sending_nobody_knows_of_is_settled_by_their_answer(
     assert str(delivery.uuid) in receipt_key
     speaker = lost.account.channel.speaker
     assert speaker
-    receipt = speaker.send(lost.account.credentials, lost.parcel)  # sent, but not recorded
+    receipt = speaker.send(lost.account.credentials, lost.parcel)  # sent but not recorded
     mail.send(JO, CARE, letter(JO, CARE, "Re", "Thanks.", In_Reply_To=f"<{receipt.key}>"))
     mail.box(CARE).wait(2)
     hear()

@@ -1,4 +1,7 @@
-"""G1, G3 with real mail: a process is killed at each step, and no letter is lost or duplicated."""
+"""With real mail, a process is killed at each step: no mail is lost or sent twice.
+
+The tests are about guarantees G1 and G3 (docs/guarantees.md).
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,9 @@ def test_an_encrypted_connection_by_a_trusted_certificate(
 
 @pytest.fixture
 def expired(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A server whose certificate expired yesterday: its port and the path of the certificate."""
+    """A mail server whose certificate expired yesterday: its port and the path of the
+    certificate.
+    """
     certificate, key = certify(tmp_path / "old", days=-1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -30,7 +30,7 @@ DATABASE = "blog"
 
 
 def missing() -> list[str]:
-    """Return the required programs and files that this machine lacks."""
+    """Return the programs and files that are required but are missing on this machine."""
     found = [name for name in NEEDED if shutil.which(name, path=_PATH) is None]
     return found if SOURCE.is_dir() else [*found, str(SOURCE)]
 
@@ -52,8 +52,8 @@ if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
 require_once ABSPATH . 'wp-settings.php';
 """
 
-# No mail is sent. If a certain file exists, the server is killed after the post is stored and
-# before it answers.
+# No mail is sent. If a certain file exists, the web server is killed after the post is stored and
+# before the response is sent.
 _PLUGIN = """<?php
 add_filter('pre_wp_mail', '__return_true');
 add_filter('comment_flood_filter', '__return_false', 99);
@@ -113,10 +113,10 @@ class WordPress:
     def die_at_next_publish(self) -> None:
         (self.place / "die-at-publish").touch()
 
-    # Actions of a reader or an administrator
+    # What a reader or an administrator does
 
     def php(self, code: str) -> str:
-        """Run `code` inside WordPress as an administrator. Return its output."""
+        """Run this PHP `code` inside WordPress as an administrator. Return its output."""
         head = (
             f"$_SERVER['HTTP_HOST']='127.0.0.1:{self.port}';"
             f"require '{self.root}/wp-load.php'; wp_set_current_user(1);"
@@ -129,7 +129,9 @@ class WordPress:
         return done.stdout
 
     def comment(self, post: int, name: str, text: str, *, parent: int = 0) -> None:
-        """Post a comment as a reader's browser does. WordPress holds the comment for moderation."""
+        """Post a comment as a reader's browser does. WordPress keeps it back until a moderator
+        approves it.
+        """
         facts = {
             "comment_post_ID": post, "author": name, "email": f"{name.lower()}@readers.example",
             "comment": text, "comment_parent": parent,
@@ -137,7 +139,7 @@ class WordPress:
         self._post("wp-comments-post.php", facts)
 
     def user_password(self, login: str, role: str) -> str:
-        """Add a user with a role. Return an application password of the user."""
+        """Add a user who has this role. Return an application password of the user."""
         return self.php(
             f"$u = wp_insert_user(['user_login'=>'{login}','user_pass'=>'{self.secret}',"
             f"'user_email'=>'{login}@blog.example','role'=>'{role}']);"
@@ -146,7 +148,7 @@ class WordPress:
         )
 
     def posts(self) -> list[dict[str, Any]]:
-        """Return all public posts, newest first, as visitors see them."""
+        """Return all public posts, newest first, as visitors of the blog see them."""
         route = "wp/v2/posts&per_page=100"
         return json.loads(self.get(f"?rest_route=/{route}"))  # type: ignore[no-any-return]
 

@@ -1,4 +1,6 @@
-"""The checklist of first steps: read from the database, ticked automatically, for admins only."""
+"""The checklist of first steps: only admins see it, and the state of each step is read from the
+database.
+"""
 
 from __future__ import annotations
 

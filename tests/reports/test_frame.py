@@ -1,4 +1,4 @@
-"""The navigation on each page, with the numbers of waiting items."""
+"""The navigation on each page, with the numbers of items that wait for the user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def test_counts_end_where_nobody_reads_further(
     number: int,
     said: str,
 ) -> None:
-    """Fails without the limit: all five rows were counted."""
+    """A number in the navigation is counted only up to a limit.
+
+    Fails without the limit: all five rows were counted.
+    """
     monkeypatch.setattr(navigation, "MAX_COUNTED", 3)
     for n in range(number):
         profile = Profile.objects.create(network="sandbox.microblog", key=f"p{n}")

@@ -1,4 +1,4 @@
-"""P19: the map is a live page, and each figure links to exactly the rows that it counts."""
+"""The map shows present numbers, and each number links to exactly the rows that it counts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def rows_behind(browser: Client, figure: Figure) -> int:
 def test_each_figure_opens_the_rows_that_it_counts(
     who: str, busy_day: None, as_: As, request: pytest.FixtureRequest
 ) -> None:
-    """Fails if a count lacks `visible_to`, or if a link lacks a parameter."""
+    """Fails if a number is counted without `visible_to`, or if its link lacks a parameter."""
     browser = as_(request.getfixturevalue(who))
     found = shown(browser)
     assert len(found) >= 10
@@ -101,9 +101,12 @@ def test_the_oldest_is_told_in_one_unit(noon: datetime) -> None:
 
 
 def test_a_day_is_a_day_of_the_workspace(agent: User, as_: As, busy_day: None) -> None:
-    """Fails without the time zone middleware: the day began at midnight UTC."""
+    """A day begins at midnight in the time zone of the workspace.
+
+    Fails without the middleware that sets the time zone: the day began at midnight UTC.
+    """
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
-    midnight_there = datetime(2026, 3, 4, 11, tzinfo=UTC)  # this zone is thirteen hours ahead
+    midnight_there = datetime(2026, 3, 4, 11, tzinfo=UTC)  # thirteen hours ahead of UTC
     Case.objects.update(last_inbound_at=midnight_there - timedelta(minutes=1))
     Case.objects.filter(profile__key="ann").update(last_inbound_at=midnight_there)
     with time_machine.travel(midnight_there + timedelta(hours=1), tick=False):

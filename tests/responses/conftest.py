@@ -25,7 +25,9 @@ NETWORK = "sandbox.microblog"
 
 @pytest.fixture
 def hear(microblog: Account) -> Callable[..., Case]:
-    """Return a function that records a post by a customer on the microblog and returns its case."""
+    """Return a function that records a customer's post on the microblog and returns the new
+    case.
+    """
 
     def say(text: str, **facts: Any) -> Case:
         handle = facts.pop("handle", "@roncalder")
@@ -64,7 +66,7 @@ def seats(agent: User) -> Issue:
 
 @pytest.fixture
 def elsewhere(complaint: Case, sales: Any) -> Case:
-    """The complaint's case after its department became sales."""
+    """The case of the complaint, after it was moved to the department sales."""
     complaint.department = sales
     complaint.save()
     return complaint
@@ -72,9 +74,10 @@ def elsewhere(complaint: Case, sales: Any) -> Case:
 
 @pytest.fixture
 def answer(complaint: Case, agent: User) -> Callable[..., Response]:
-    """Return a function that replies to the complaint.
+    """Return a function that replies to the complaint and returns the response.
 
-    The agent is the default author. The function returns the response, released or held.
+    The author is the agent, unless another one is given. The response is released, or held if a
+    rule requires approval.
     """
 
     def write(text: str = "We are so sorry.", by: User = agent) -> Response:
@@ -87,9 +90,9 @@ def answer(complaint: Case, agent: User) -> Callable[..., Response]:
 
 @pytest.fixture
 def make_rule(admin: User) -> Callable[..., ResponseRule]:
-    """Return a function that creates a response rule for texts that contain a word.
+    """Return a function that creates a response rule for texts that contain a given word.
 
-    The default verdict is "hold".
+    The verdict of the rule is "hold", unless another one is given.
     """
 
     def make(word: str, verdict: str = "hold", **facts: Any) -> ResponseRule:
@@ -147,7 +150,7 @@ def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Intera
 
 @pytest.fixture
 def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
-    """A statement to the public that was already sent."""
+    """A public statement about an issue that was already sent."""
     words = Words(uuid.uuid4(), "We change our policy.", "public")
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
     receipt = Receipt(NETWORK, "statement")
@@ -159,7 +162,7 @@ def stated(seats: Issue, microblog: Account, service: Department, agent: User) -
 def comment(hear: Callable[..., Case], stated: Response) -> Callable[..., Feedback]:
     """Return a function that records a comment on the statement as feedback.
 
-    The feedback counts as judged if an outcome is given.
+    If an outcome is given, the feedback counts as judged by a user.
     """
 
     def say(text: str, outcome: str = "", **facts: Any) -> Feedback:

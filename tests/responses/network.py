@@ -11,11 +11,12 @@ from scrm.channels.base import ChannelError, Credentials, Lookup, Outgoing, Rece
 
 @dataclass
 class Network:
-    """What arrived on the network, and the result of its next call.
+    """The posts that arrived on the network, and the result of the next call.
 
     kind: how the network recognises a text that is sent twice ("key", "lookup", "none"). mood: the
-    result of the next call. check: called when a text or change arrives, with the text or with the
-    receipt of the post that is withdrawn.
+    result of the next call. check: a function that is called when a text or a change arrives. Its
+    argument is the text, or, for a takedown, the result that the network returned when the post was
+    published.
     """
 
     kind: str
@@ -27,7 +28,7 @@ class Network:
     mood: str = "well"
     check: Callable[[Outgoing | Receipt], None] = lambda _: None
 
-    # Speaker interface
+    # Methods of the interface Speaker, with which scrm publishes
 
     def idempotence(self, _credentials: Credentials) -> str:
         return self.kind
@@ -51,7 +52,7 @@ class Network:
         known = self.arrived.get(outgoing.nonce)
         return self.receipt(known) if known else Lookup.ABSENT
 
-    # Editor interface
+    # Methods of the interface Editor, with which scrm changes published posts
 
     def amend(self, _credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
         self._change(receipt, outgoing.text, outgoing)
@@ -63,7 +64,7 @@ class Network:
     def _change(self, receipt: Receipt, text: str | None, asked: Outgoing | Receipt) -> None:
         mood = self._before()
         self.check(asked)
-        if mood == "slow":  # the network never applies a change that timed out
+        if mood == "slow":  # a change whose call timed out is never applied by this network
             raise ChannelError("It took too long.", uncertain=True)
         self.stands[receipt.key] = text
         self._after(mood)

@@ -1,7 +1,8 @@
-"""State machine that tests guarantee G1 with random orders of clicks, crashes and late answers.
+"""A state machine that tests guarantee G1 (docs/guarantees.md) with random orders of events.
 
-A response is sent at most once, never without the approvals that it needs, and never after an undo.
-No response is silently lost, and the published text equals the recorded text.
+The events are clicks, crashes and late answers. The guarantee: a response is sent at most once,
+never without the approvals that it needs, and never after an undo. No response is silently lost,
+and the published text equals the recorded text.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tests.responses.network import Network
 
 
 class Crash(BaseException):
-    """Simulate the death of the process: no later line runs."""
+    """An exception that simulates the death of the process: no later line of the code runs."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ _moves: dict[Move, int] = {}
 
 
 def move(weight: int) -> Callable[[Move], Move]:
-    """Register a function as a possible event; `weight` is relative to the other events.
+    """Register a function as a possible event; an event with a higher `weight` is chosen more
+    often.
 
     The function must take every random choice from the generator that it is given.
     """
@@ -90,7 +92,7 @@ def move(weight: int) -> Callable[[Move], Move]:
 
 @contextmanager
 def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
-    """Kill the worker before or after this step, if the worker reaches the step."""
+    """Simulate that the worker dies before or after this step, if the worker reaches the step."""
     if at is None:
         yield
         return
@@ -107,10 +109,10 @@ def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
 
 
 class Once(RuleBasedStateMachine):
-    """The state machine of G1. Each step is one draw from the random generator.
+    """The state machine for guarantee G1. Each step is one draw from the random generator.
 
-    All moves therefore stay possible at any time, and Hypothesis can leave out any step to shorten
-    a failing run.
+    Because a step is only a number, every event is possible at any time, and Hypothesis can leave
+    out any step to shorten a failing run.
     """
 
     cast: ClassVar[Cast]
@@ -151,7 +153,7 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def say_and_let_it_leave(self, dice: Random) -> None:
-        """Send a response in the normal way, so that later moves have a response to work on."""
+        """Send a response without any fault, so that later events have a response to work on."""
         response = self._click(dice.choice(TEXTS), wide=dice.random() < 0.6, later=False)
         self._sign(response.pk)
         self._let_it_leave(response, dice)
@@ -234,9 +236,8 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def correct(self, dice: Random) -> None:
-        """Correct a statement once or twice.
-
-        A second correction is made before the first one is sent.
+        """Correct a statement once, or correct it a second time before the first correction is
+        sent.
         """
         pk = self._one_that_stands(dice)
         for _turn in range(dice.choice([1, 1, 2])):
@@ -260,7 +261,9 @@ class Once(RuleBasedStateMachine):
             take_down(self._response(pk), why=why, over=over, by=self.cast.lead)
 
     def _seen(self, pk: int, dice: Random) -> int:
-        """Return the id of the version that the author has seen, usually the newest one."""
+        """Return the id of the version that the author saw on the page, which is usually the newest
+        one.
+        """
         return newest(self._response(pk)).pk if dice.random() < 0.9 else pk
 
     @move(1)
@@ -295,7 +298,7 @@ class Once(RuleBasedStateMachine):
             self.by_hand.add(delivery.pk)
 
     def _to_check(self, dice: Random) -> Delivery:
-        """Usually return a delivery that waits for a user; sometimes any other delivery."""
+        """Return a delivery: usually one that waits for a user's decision, sometimes any other."""
         listed = list(Delivery.objects.to_check(self.now).order_by("pk"))
         return dice.choice(listed) if listed and dice.random() < 0.8 else self._one(dice)
 
@@ -303,7 +306,9 @@ class Once(RuleBasedStateMachine):
 
     @move(10)
     def a_worker_tries(self, dice: Random) -> None:
-        """Deliver once, on time or too early. The worker may die during the delivery."""
+        """Let a worker send one delivery, on time or too early. The worker may die while
+        sending.
+        """
         delivery = self._one(dice)
         if delivery.send_after and dice.random() < 0.8:
             self.now = max(self.now, delivery.send_after)
@@ -338,7 +343,7 @@ class Once(RuleBasedStateMachine):
 
     @move(3)
     def a_worker_falls_asleep(self, dice: Random) -> None:
-        """Stop the worker after the network's answer and before the answer is recorded."""
+        """Stop the worker after the network has answered and before the result is recorded."""
         kept: list[Any] = [None]
         delivery = self._one(dice)
         with (
@@ -387,13 +392,13 @@ class Once(RuleBasedStateMachine):
             delivery = Delivery.objects.get(uuid=said.nonce)
             outbox.heard_ourselves([(self._item(said), delivery.account_id)], now=self.now)
 
-    # Invariants
+    # Conditions that must hold at any time
 
     def watch(self, asked: Outgoing | Receipt) -> None:
         """Check a call at the moment when it arrives on the network.
 
-        A breach is stored and raised later: the sender would treat an exception here as a network
-        error.
+        If a condition is broken, the error is stored and raised later, because the sender would
+        treat an exception at this place as a network error.
         """
         try:
             self.may_leave(asked)
@@ -423,7 +428,9 @@ class Once(RuleBasedStateMachine):
         return rows.get(state="sending", act="withdraw", amends__sent_key=asked.key)
 
     def _keeps_the_order(self, mine: Delivery) -> None:
-        """Check that a change neither publishes a post again nor overwrites a later change."""
+        """Check that a change does not publish a post again and does not overwrite a later
+        change.
+        """
         if not mine.amends:
             assert not Delivery.objects.filter(amends__response=mine.response, state="sent")
             return
@@ -440,7 +447,9 @@ class Once(RuleBasedStateMachine):
         assert response.author_id not in signed
 
     def _signers(self, response: Response) -> set[int]:
-        """The users who approved this content for these places since it was last sent back."""
+        """Return the users who approved this content for these recipients since it was last sent
+        back.
+        """
         first = response.deliveries.filter(replaces=None).exclude(act="withdraw")
         places = list(first.values_list("account_id", "destination"))
         how = (response.audience, response.visibility)
@@ -487,10 +496,10 @@ class Once(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_silently_lost(self) -> None:
-        """Check that each released delivery is accounted for.
+        """Check that no released delivery was forgotten.
 
-        A delivery is sent, is being sent, waits for its time, is listed as a delivery problem, or
-        has a reason for its cancellation.
+        Each delivery is sent, is being sent, waits for its time, is listed as a delivery problem,
+        or has a reason for its cancellation.
         """
         lists = Delivery.objects.to_check(self.now).values_list("pk", flat=True)
         released = Delivery.objects.filter(response__state="released", settled_at=None)
@@ -501,8 +510,8 @@ class Once(RuleBasedStateMachine):
             assert each.state == "sent" or on_its_way or waits or given_up, each.state
 
     def teardown(self) -> None:
-        """End all faults, send everything that is due, and expect that the record check finds no
-        gaps.
+        """End all simulated faults, send all due deliveries, and expect that the record check finds
+        no gaps.
         """
         try:
             self._recover()
@@ -523,7 +532,7 @@ class Once(RuleBasedStateMachine):
         assert set(left.values_list("state", flat=True)) <= {"sent", "cancelled"}
         self._what_stands_there_is_what_the_record_says()
         run.check_record(RecordCheck.objects.create())
-        told = Gap.objects.open().exclude(check_key="mention")  # the test imports no mentions
+        told = Gap.objects.open().exclude(check_key="mention")  # no mention is imported here
         assert [gap.words for gap in told] == []
 
     def _what_stands_there_is_what_the_record_says(self) -> None:
@@ -541,19 +550,21 @@ class Once(RuleBasedStateMachine):
         return Response.objects.get(pk=pk)
 
     def _some(self, dice: Random) -> int:
-        """Return any response, more often one of the newest three."""
+        """Return any response, usually one of the newest three."""
         if not self.responses:
             self._click("We are sorry.", wide=True, later=False)
         return dice.choice(self.responses[-3:] if dice.random() < 0.6 else self.responses)
 
     def _one_that_stands(self, dice: Random) -> int:
-        """Return a statement whose post was confirmed as sent, if there is one."""
+        """Return a statement whose post is confirmed as sent, or None if there is none."""
         sent = Delivery.objects.filter(state="sent", act="say", response__audience="many")
         there = list(sent.order_by("pk").values_list("response", flat=True))
         return dice.choice(there) if there and dice.random() < 0.9 else self._some(dice)
 
     def _one(self, dice: Random) -> Delivery:
-        """Return a queued delivery or any other; it is read afresh, as in a worker."""
+        """Return a delivery, if possible a queued one. As in a worker, it is read from the database
+        again.
+        """
         waiting = Delivery.objects.filter(state="queued", response__state="released")
         any_of_it = self._response(self._some(dice)).deliveries.all()
         rows = waiting if waiting and dice.random() < 0.6 else any_of_it

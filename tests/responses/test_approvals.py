@@ -64,7 +64,7 @@ def test_an_approval_lets_it_go(
 def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_: As) -> None:
     """An approval marks the approver's notice as read, and the page says that the response is sent.
 
-    Fails if the notice is left unread.
+    Fails if the notice stays unread.
     """
     asked = Notice.objects.filter(user=lead, kind="to approve")
     assert asked.unread().count() == 1
@@ -135,7 +135,9 @@ def test_one_of_two_leads_does_not_approve_their_own(
 def test_words_that_changed_since_are_not_signed(
     held: Response, lead: User, agent: User, as_: As
 ) -> None:
-    """Fails without the content hash in the form: the lead approved a text that was never shown."""
+    """Fails if the form does not contain the content hash: the lead approved a text that the page
+    had never shown.
+    """
     shown = signed(held)
     held.edit(text="We are sorry, here is 1,000,000.", by=agent)
     release.send(held, by=agent)
@@ -269,7 +271,9 @@ def test_readers_may_not_edit_or_cancel(held: Response, reader: User, as_: As) -
 def test_an_author_no_longer_reads_what_became_restricted(
     held: Response, agent: User, lead: User, sales: Department, as_: As
 ) -> None:
-    """Fails if the text is shown without a check: the author read a restricted conversation."""
+    """Fails if the page shows the text without checking access: an author could read a conversation
+    that had become restricted.
+    """
     browser = as_(agent)
     assert "threw me off" in browser.get(url("edit", held)).content.decode()
     sales.is_restricted = True
@@ -306,8 +310,8 @@ def _state_to_all_and_leave(response: Response, sales: Department) -> None:
 def test_an_author_who_lost_the_rights_sends_and_changes_nothing(
     held: Response, lead: User, sales: Department, as_: As, lose_rights: Callable[..., None]
 ) -> None:
-    """Fails if only the author's identity is checked: an author without rights released the
-    response.
+    """Fails if the code only compares the user with the author: an author who had lost the rights
+    released the response.
     """
     release.send_back(held, by=lead, why="Shorter.")
     typed = changed(held, "We pay.")
@@ -345,7 +349,9 @@ def test_who_may_no_longer_change_it_is_not_offered_to(
 
 
 def test_an_endless_number_is_no_sign_of_having_read(held: Response, lead: User, as_: As) -> None:
-    """Fails if `int()` is applied to the posted value: a very long number caused a status 500."""
+    """Fails if `int()` is applied to the posted value: a number with very many digits caused a
+    status 500.
+    """
     release.send_back(held, by=lead, why="Shorter.")
     assert (
         as_(held.author).post(url("send", held), signed(held) | {"seen": "9" * 5000}).status_code
@@ -361,7 +367,7 @@ def test_the_queue_asks_as_little_for_thirteen_as_for_three(
     request: pytest.FixtureRequest,
     as_: As,
 ) -> None:
-    """The number of queries does not depend on the number of responses.
+    """The page for thirteen held responses makes as many queries as the page for three.
 
     Fails if the hash and the right to approve are queried for each row.
     """

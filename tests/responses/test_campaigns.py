@@ -36,7 +36,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def summer(lead: User, service: Department) -> Campaign:
-    """A campaign that began yesterday and has a topic for its hashtag."""
+    """A campaign that began yesterday; its topic matches the campaign's hashtag."""
     campaign = Campaign.objects.create(
         name="Skyward Summer",
         aim="More guests on Tuesdays.",
@@ -50,14 +50,14 @@ def summer(lead: User, service: Department) -> Campaign:
 
 @pytest.fixture
 def running(summer: Campaign, stated: Response, lead: User) -> Campaign:
-    """The campaign with one statement."""
+    """The campaign after one statement was added."""
     summer.add(stated, by=lead)
     return summer
 
 
 @pytest.fixture
 def heard_of(running: Campaign, make_source: Callable[..., Source]) -> Mention:
-    """A mention with the campaign's hashtag, matched to the campaign's topic."""
+    """A mention that contains the campaign's hashtag and is matched to the campaign's topic."""
     fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
     mention = Mention.objects.create(
         scope="sandbox.microblog", key="t", fetch=fetch, text="See #SkywardSummer", kind="post",
@@ -202,7 +202,10 @@ def test_it_counts_for_one_campaign_at_a_time(
 def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
     running: Campaign, stated: Response, lead: User, service: Department, as_: As
 ) -> None:
-    """Fails if only the submitted choice is checked: the statement left its campaign."""
+    """A statement stays in its campaign if the form could not offer that campaign to the user.
+
+    Fails if only the submitted choice is checked: the statement left its campaign.
+    """
     Campaign.objects.filter(pk=running.pk).update(closed_at=timezone.now())
     say = reverse("responses:count_in", args=[stated.pk])
     page = html(as_(lead).post(say, {"campaign": ""}, follow=True))
@@ -215,9 +218,9 @@ def test_a_statement_stays_in_a_campaign_that_its_user_may_not_see(
     stated: Response, sales: Department, admin: User, lead: User, service: Department, as_: As,
     choice: str,
 ) -> None:  # fmt: skip
-    """A campaign of another department keeps its statement, on the pages and in the verbs.
+    """A user who may not see a campaign cannot remove a statement from it.
 
-    Fails without `_check_reach`.
+    This holds for the pages and for the functions behind them. Fails without `_check_reach`.
     """
     facts = {"owner": admin, "aim": "x"}
     theirs = Campaign.objects.create(name="Theirs", department=sales, **facts)
@@ -352,7 +355,7 @@ def test_a_contact_is_one_person_on_all_their_profiles(
 def test_answers_with_departments_of_others_are_in_no_figure(
     running: Campaign, comment: Callable[..., Feedback], lead: User, supervisor: User, as_: As
 ) -> None:
-    """Fails without `readable_by`: answers of other departments were counted."""
+    """Fails without `readable_by`: the totals included answers that belong to other departments."""
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     legal = Department.objects.create(name="Legal", owner=lead, is_restricted=True)
     Case.objects.filter(conversation_links__conversation=secret).update(department=legal)
@@ -448,7 +451,7 @@ def test_a_statement_on_an_issue_counts_for_the_campaign_that_was_chosen(
 def test_a_statement_in_a_case_counts_for_the_campaign_that_was_chosen(
     summer: Campaign, complaint: Case, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """A form that is submitted twice adds one statement."""
+    """If the form is submitted twice, only one statement is added to the campaign."""
     browser, tab = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "Skyward Summer</option>" in html(browser.get(tab, {"tab": "statement"}))
     typing |= {"campaign": summer.pk, "seen": complaint.last_inbound_id}
@@ -480,7 +483,8 @@ def test_none_is_offered_where_none_may_be_seen(
 def test_the_draft_keeps_the_campaign_and_so_does_an_undo(
     summer: Campaign, seats: Issue, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """A statement that was undone does not count.
+    """A draft keeps its campaign, also after an undo; an undone statement is not counted in the
+    campaign.
 
     Fails if the campaign is not among the stored fields of a draft.
     """

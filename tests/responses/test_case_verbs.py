@@ -1,4 +1,6 @@
-"""The table of verbs: the case page, bulk actions, shortcuts and the palette all read it."""
+"""The table of actions: the case page, bulk actions, shortcuts and command palette all read the
+table.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ ESCALATE_WITH_REASON = replace(ESCALATE, form=ReasonForm, bulk=replace(ESCALATE.
 def made_up(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> CaseVerb:
-    """A verb that exists in the table only during this test, with its URL."""
+    """An action that is in the table only during this test, and has its own URL."""
     verb: CaseVerb = request.param
     monkeypatch.setitem(CASE_VERBS, verb.name, verb)
     urls = ModuleType("urls_with_made_up_verb")
@@ -58,7 +60,9 @@ def squeeze(html: str) -> str:
 def test_one_entry_puts_a_verb_on_the_page_in_the_bar_the_keys_and_the_palette(
     as_: As, agent: User, complaint: Case, made_up: CaseVerb
 ) -> None:
-    """Fails if a template has its own list of verbs."""
+    """An action that is added to the table appears everywhere. Fails if a template has its own list
+    of actions.
+    """
     page = squeeze(as_(agent).get(complaint.get_absolute_url()).content.decode())
     assert f'action="/cases/{complaint.pk}/escalate/"' in page
     assert 'data-verb="escalate" data-key="y"' in page
@@ -88,7 +92,7 @@ def test_one_entry_makes_a_verb_work_on_one_case_and_on_many(
 def test_another_key_is_one_change(
     as_: As, agent: User, complaint: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if a key is written in a template."""
+    """Fails if a template contains the key of an action instead of reading it from the table."""
     monkeypatch.setitem(CASE_VERBS, "snooze", replace(CASE_VERBS["snooze"], key="y"))
     page = squeeze(as_(agent).get(complaint.get_absolute_url()).content.decode())
     assert 'data-verb="snooze" data-key="y">Snooze <kbd>y</kbd>' in page
@@ -110,7 +114,9 @@ def test_each_verb_has_a_url_a_label_and_a_message(complaint: Case, verb: CaseVe
     "verb", [verb for verb in CASE_VERBS.values() if verb.bulk], ids=lambda verb: verb.name
 )
 def test_what_the_bulk_bar_gives_a_verb_are_fields_of_its_form(agent: User, verb: CaseVerb) -> None:
-    """Fails if a verb gets a value for a field that its form lacks: the value was ignored."""
+    """Fails if the bulk form posts a value for a field that the action's form does not have: such a
+    value would be ignored.
+    """
     assert verb.bulk
     assert "%s" in str(verb.bulk.message)
     assert verb.bulk.values.keys() <= verb.form.base_fields.keys()

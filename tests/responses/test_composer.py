@@ -17,7 +17,9 @@ As = Callable[[User], Client]
 
 
 def form(case: Case, **typed: Any) -> dict[str, Any]:
-    """Return the data that a browser posts from the reply tab, with these fields changed."""
+    """Return the data that a browser posts from the reply tab; the arguments replace single
+    fields.
+    """
     case.refresh_from_db()
     account, profile = Account.objects.get(name="@SkywardAir"), case.profile
     fields = {
@@ -238,9 +240,10 @@ def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_sin
     as_: As,
     seen: str,
 ) -> None:
-    """A logged call must not hide a message that arrived after the page was loaded.
+    """If a call is logged from an old page, a message that arrived since must still count as new.
 
-    Fails if the case's last message counts as seen, and if the form's value is not checked.
+    Fails if the newest message of the case counts as seen, or if the value in the form is not
+    checked.
     """
     typed = form(complaint, how="call", text="I told him that we are sorry.")
     thanks("and you lost my bag too")

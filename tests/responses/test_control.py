@@ -1,4 +1,6 @@
-"""Outbox controls: pause of all sending, rate limits of accounts, notices of failed deliveries."""
+"""Controls of sending: the pause of all sending, rate limits of accounts, notices of failed
+deliveries.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def no_undo(settings: object) -> None:
 
 @pytest.fixture
 def answer_many(hear: Callable[..., Case], agent: User) -> Many:
-    """Return a function that replies to `count` people, each with their own post and case."""
+    """Return a function that replies to `count` people; each has a post and a case of their own."""
 
     def write(count: int) -> list[Response]:
         said = []
@@ -61,7 +63,9 @@ def try_all() -> None:
 
 
 def later(by: timedelta) -> None:
-    """Simulate the passing of time: move all times of the deliveries into the past by this much."""
+    """Simulate that time passes: move all times of the deliveries into the past by this
+    duration.
+    """
     for delivery in Delivery.objects.all():
         for name in ("tried_at", "send_after", "waits_since"):
             moment = getattr(delivery, name)
@@ -115,7 +119,7 @@ def limit(account: Account, **most: int) -> None:
 def test_what_exceeds_the_hour_waits_in_its_order(answer_many: Many, microblog: Account) -> None:
     limit(microblog, per_hour=2)
     answer_many(5)
-    for delivery in Delivery.objects.order_by("-pk")[:3]:  # not their turn yet
+    for delivery in Delivery.objects.order_by("-pk")[:3]:  # their turn has not come yet
         outbox.deliver(delivery)
     assert states() == ["queued"] * 5
 

@@ -68,7 +68,7 @@ def stated(blog: Account, service: Department, agent: User) -> Response:
 
 
 def sweep() -> None:
-    """Process all due deliveries, with the leases of dead workers lapsed."""
+    """Process all due deliveries, after the leases of dead workers have lapsed."""
     for _ in range(3):
         past = timezone.now() - timedelta(seconds=1)
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=past)
@@ -88,7 +88,7 @@ def words(text: str = "We wrote too much about him.", **facts: Any) -> Words:
 
 
 def correct(said: Response, words: Words, *, by: User) -> Response:
-    """Correct the statement as a user who has seen its newest version."""
+    """Correct the statement as a user whose page showed the newest version."""
     return corrections.correct(said, words, over=newest(said).pk, by=by)
 
 
@@ -137,9 +137,10 @@ def test_taken_down_it_is_gone_there_and_stays_here(stated: Response, lead: User
 def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     stated: Response, hear: Callable[..., Case], lead: User, as_: As
 ) -> None:
-    """The takedown is shown on each page that shows the statement.
+    """Each page that shows the statement also says that it was taken down.
 
-    These are its own page, the history, the calendar, its issue, a case and a contact's timeline.
+    The pages are the statement's own page, the history, the calendar, its issue, a case and a
+    contact's timeline.
     """
     case = hear("Me too", handle="@rita")
     case.group(stated.issue, by=lead)
@@ -156,17 +157,20 @@ def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     ]
     read = lambda page: as_(lead).get(page).content.decode().lower()  # noqa: E731
     take_down(stated, why="It told the world.", by=lead)
-    assert [page for page in pages if ">taken down" in read(page)] == []  # not yet withdrawn
+    assert [page for page in pages if ">taken down" in read(page)] == []  # not yet removed
     sweep()
     assert [page for page in pages if ">taken down" not in read(page)] == []
     Delivery.objects.filter(act="amend").update(state="cancelled")
-    assert ">taken down<" not in read(correction.get_absolute_url())  # never published
+    assert ">taken down<" not in read(correction.get_absolute_url())  # the text was never published
 
 
 def test_taking_down_shows_what_stands_and_what_was_about_to(
     stated: Response, agent: User, lead: User, as_: As
 ) -> None:
-    """Fails if a correction that is still queued is shown as the published text."""
+    """The page for a takedown shows which text is published and which correction is waiting.
+
+    Fails if a correction that is still queued is shown as the published text.
+    """
     correct(stated, words("Not there yet."), by=agent)
     page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
     places = [
@@ -199,7 +203,9 @@ def test_who_signs_a_correction_reads_what_it_takes_the_place_of(
 def test_an_export_says_what_was_corrected_and_taken_down(
     stated: Response, lead: User, as_: As
 ) -> None:
-    """Fails if the export contains the stored states instead of “Taken down” and “Corrected”."""
+    """Fails if the export contains the internal names of states instead of “Taken down” and
+    “Corrected”.
+    """
     correct(stated, words(), by=lead)
     sweep()
     take_down(stated, why="It told the world.", by=lead)
@@ -221,7 +227,7 @@ def test_a_correction_of_others_that_is_held_is_no_secret_told_on_the_issue(
     page = reverse("responses:issue_said", args=[stated.issue_id])
     theirs = as_(agent).get(page).content.decode()
     assert "correction pending" in theirs
-    assert "corrected later" not in theirs  # the correction was not published so far
+    assert "corrected later" not in theirs  # so far, the correction was not published
     assert "Correction pending" in as_(agent).get(stated.get_absolute_url()).content.decode()
     shown = as_(outsider).get(page).content.decode()
     assert "He had a second seat." in shown
@@ -281,7 +287,9 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
 
 
 def test_a_later_change_is_never_undone_by_an_earlier_one(stated: Response, agent: User) -> None:
-    """Fails without `is_overtaken`: the old text was published again."""
+    """Fails without `is_overtaken`: an earlier change was published after a later one, and the old
+    text returned.
+    """
     correct(stated, words("Second."), by=agent)
     first = change("amend")
     Delivery.objects.filter(pk=first.pk).update(
@@ -350,9 +358,9 @@ def test_feedback_stays_with_the_post_whichever_version_it_has(
 def test_of_two_at_the_same_moment_the_second_is_told(
     stated: Response, agent: User, teammate: User, as_: As, other: str
 ) -> None:
-    """Both users have seen the first version.
+    """Two users who saw the first version correct it at the same moment; the second gets an error.
 
-    Fails if `over` is checked before the lock is taken.
+    Fails if `over` (the version that the user saw) is checked before the lock is taken.
     """
     correcting = reverse("responses:correct", args=[stated.pk])
     typed = {"form": uuid.uuid4(), "seen": stated.pk, "subject": "Mine", "text": "What I typed."}
@@ -413,8 +421,10 @@ class TestPages:
     def test_a_reason_is_not_lost_either_and_the_new_words_are_shown(
         self, stated: Response, agent: User, as_: As
     ) -> None:
-        """Fails if `over` is not checked: the user took down a statement without seeing its new
-        text.
+        """If the text changed meanwhile, the form keeps the typed reason and shows the new text.
+
+        Fails if `over` (the version that the user saw) is not checked: the user took down a
+        statement without seeing its new text.
         """
         page = reverse("responses:take_down", args=[stated.pk])
         mine = {"why": "It names him.", "seen": stated.pk}
@@ -510,7 +520,10 @@ def half_out(blog: Account, service: Department, agent: User, admin: User) -> Re
 def test_what_still_waits_elsewhere_does_not_leave_any_more(
     half_out: Response, agent: User, act: str
 ) -> None:
-    """Fails without `_stop_what_waits`: the wrong text was published on the microblog."""
+    """After a correction, the old text is not sent to places where it still waited to be sent.
+
+    Fails without `_stop_what_waits`: the wrong text was published on the microblog.
+    """
     if act == "correct":
         correct(half_out, words(), by=agent)
     else:
@@ -538,8 +551,9 @@ def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
 def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
     stated: Response, agent: User
 ) -> None:
-    """Fails if the order of the deliveries decides which correction is newer: the old text
-    returned.
+    """If an old correction is sent again, it does not replace a newer correction.
+
+    Fails if the order of the deliveries decides which correction is newer: the old text returned.
     """
     old = correct(stated, words("The old correction."), by=agent)
     failed = old.deliveries.get()
@@ -554,7 +568,9 @@ def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
 
 
 def test_taking_down_waits_for_no_budget(stated: Response, blog: Account, lead: User) -> None:
-    """Fails if the rate limit applies to a takedown: it waited for an hour."""
+    """Fails if the rate limit of the account applies to a takedown: the takedown waited for an
+    hour.
+    """
     blog.config["per_hour"] = 1
     blog.save()
     take_down(stated, why="A slip.", by=lead)
@@ -574,7 +590,9 @@ def test_who_only_drafts_takes_nothing_down(stated: Response, service: Departmen
 def test_a_correction_that_is_held_is_not_read_by_other_departments(
     stated: Response, agent: User, outsider: User, admin: User, as_: As
 ) -> None:
-    """Fails if each user who sees the statement also sees all its corrections."""
+    """Fails if each user who may read the statement may also read a correction that is still
+    held.
+    """
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
     )
@@ -594,7 +612,10 @@ def undo(browser: Client, correction: Response) -> Any:
 def test_an_undone_correction_lets_go_what_it_had_stopped(
     stated: Response, agent: User, teammate: User, as_: As
 ) -> None:
-    """Fails without `_stopped_at`: the replaced correction was never sent."""
+    """After a correction is undone, the correction that it had replaced is sent.
+
+    Fails without `_stopped_at`: the replaced correction was never sent.
+    """
     theirs = correct(stated, words("Theirs."), by=teammate)
     mine = correct(stated, words("Mine."), by=agent)
     page = undo(as_(agent), mine).content.decode()
@@ -610,7 +631,10 @@ def test_an_undone_correction_lets_go_what_it_had_stopped(
 def test_an_undone_correction_in_the_middle_lets_nothing_go(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """Fails without the check of `last`: the first correction was queued again."""
+    """If a correction is undone that is not the last one, nothing is queued again.
+
+    Fails without the check of `last`: the first correction was queued again.
+    """
     first, second = (correct(stated, words(each), by=agent) for each in ("First.", "Second."))
     third = correct(stated, words("Third."), by=agent)
     undo(as_(agent), second)
@@ -636,7 +660,10 @@ def test_an_undone_correction_lets_nothing_go_to_what_was_taken_down(
 def test_an_undone_correction_lets_the_statement_go_on_to_where_it_waited(
     half_out: Response, agent: User, as_: As
 ) -> None:
-    """Fails if the stopped delivery stays stopped: the statement never reached the microblog."""
+    """After a correction is undone, the statement is sent to the places where it still waited.
+
+    Fails if the stopped delivery stays stopped: the statement never reached the microblog.
+    """
     undo(as_(agent), correct(half_out, words(), by=agent))
     Account.objects.update(paused_at=None)
     sweep()
@@ -666,7 +693,7 @@ def test_nobody_goes_on_with_what_a_colleague_undid(
 def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """“Correct it” opens the correction form; after a takedown it opens a new post.
+    """On an issue, “Correct it” opens the correction form; after a takedown it opens a new post.
 
     Fails if the link always opens a new post.
     """
@@ -696,7 +723,7 @@ def test_of_a_correction_on_an_issue_the_statement_is_corrected(
 def test_a_correction_that_never_went_is_not_said_to_be_one(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """Fails if each correction counts as published."""
+    """Fails if a correction counts as published although it was never sent."""
     pages = (stated.get_absolute_url(), reverse("responses:issue_said", args=[stated.issue_id]))
     words = Words(uuid.uuid4(), "He needed two seats.", "public")
     corrections.correct(stated, words, over=stated.pk, by=agent)
@@ -711,7 +738,9 @@ def test_a_correction_that_never_went_is_not_said_to_be_one(
 def test_undoing_a_correction_brings_nothing_back_of_what_was_taken_down(
     half_out: Response, agent: User, settings: Any
 ) -> None:
-    """Fails if the deliveries that the correction stopped are queued again after a takedown."""
+    """Fails if undoing a correction queues the stopped deliveries again although the statement was
+    taken down.
+    """
     settings.UNDO_SECONDS = 60
     text = Words(uuid.uuid4(), "He needed two seats.", "public")
     correction = corrections.correct(half_out, text, over=half_out.pk, by=agent)

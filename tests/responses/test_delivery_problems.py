@@ -23,7 +23,7 @@ PAGE = "/delivery-problems/"
 
 @pytest.fixture
 def sending(answer: Callable[..., Response]) -> Callable[..., Delivery]:
-    """Return a function that creates an answer with a delivery in a given state."""
+    """Return a function that creates a reply whose delivery is in the given state."""
 
     def bring(state: str, **facts: Any) -> Delivery:
         Delivery.objects.filter(response=answer()).update(state=state, **facts)
@@ -57,7 +57,7 @@ def test_what_others_could_not_say_is_no_work_of_mine(
 ) -> None:
     """A user who may only read a response does not see its delivery problems.
 
-    Fails if the page lists each delivery that the user may see.
+    Fails if the page lists each delivery that the user may read.
     """
     sending = stated.deliveries.get()
     Delivery.objects.filter(pk=sending.pk).update(state="failed")
@@ -122,7 +122,7 @@ def test_a_wrong_address_is_an_error_at_the_field_with_what_was_typed(
 def test_what_is_on_its_way_is_not_marked_by_hand(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `take_in_hand` accepts a delivery that is being sent."""
+    """Fails if a user can resolve a delivery while it is being sent (`take_in_hand`)."""
     assert as_(agent).post(url("mark_sent", sending("sending")), {}).status_code == 409
     assert Delivery.objects.get().state == "sending"
 
@@ -130,8 +130,8 @@ def test_what_is_on_its_way_is_not_marked_by_hand(
 def test_sending_again_shows_the_old_one_first_and_happens_once(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `to_check` ignores that a user resolved the delivery: the second click caused an
-    error.
+    """Fails if `to_check` returns deliveries that a user has already resolved: the second click
+    caused an error.
     """
     old, browser = sending("unknown", error="No answer came."), as_(agent)
     page = browser.get(url("send_again", old)).content.decode()
@@ -157,7 +157,7 @@ def test_what_is_overdue_leaves_late_when_a_human_says_so(
 def test_put_away_leaves_the_list_and_stays_in_the_record(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `to_check` ignores that a user dismissed the delivery."""
+    """Fails if `to_check` returns deliveries that a user has dismissed."""
     browser = as_(agent)
     browser.post(url("put_away", sending("failed")))
     assert "We are so sorry." not in browser.get(PAGE).content.decode()
@@ -204,7 +204,9 @@ def test_a_statement_without_a_case_is_for_leads(
 def test_one_click_is_one_line_in_the_history_of_the_case(
     sending: Callable[..., Delivery], agent: User, as_: As, verb: str, state: str, facts: Any
 ) -> None:
-    """Fails if the view records the event that the verb has already recorded: two entries."""
+    """Fails if the Django view records the same event as the function that it calls: the history
+    had two entries.
+    """
     delivery = sending(state, **facts)
     lines = delivery.response.case.events.filter(kind="answered")
     before = lines.count()
@@ -215,7 +217,7 @@ def test_one_click_is_one_line_in_the_history_of_the_case(
 def test_what_was_put_away_is_not_put_away_again(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `to_check` ignores that a user dismissed the delivery."""
+    """Fails if `to_check` returns deliveries that a user has dismissed."""
     failed, browser = sending("failed"), as_(agent)
     assert browser.post(url("put_away", failed)).status_code == 302
     assert browser.post(url("put_away", failed)).status_code == 409
@@ -224,7 +226,10 @@ def test_what_was_put_away_is_not_put_away_again(
 def test_the_address_of_other_words_is_refused_at_the_field(
     sending: Callable[..., Delivery], hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Fails if the ledger is not searched: the address belongs to another message."""
+    """A user cannot enter the address of another message as proof that a delivery was sent.
+
+    Fails if the ledger is not searched for the address.
+    """
     taken = "https://there.example/theirs"
     hear("Me too", key=taken)
     page = as_(agent).post(url("mark_sent", sending("unknown")), {"url": taken})
@@ -241,9 +246,9 @@ def test_the_page_asks_as_little_for_thirteen_as_for_three(
     request: pytest.FixtureRequest,
     as_: As,
 ) -> None:
-    """The number of queries does not depend on the number of rows.
+    """The page for thirteen rows makes as many queries as the page for three.
 
-    Fails if the right to act is queried for each row.
+    Fails if the user's rights are queried for each row.
     """
     browser, asked = as_(request.getfixturevalue(who)), []
     for more in (3, 10):

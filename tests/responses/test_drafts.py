@@ -151,7 +151,7 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
 def test_the_rules_speak_of_a_kept_draft_as_soon_as_it_is_shown(
     as_: As, agent: User, complaint: Case
 ) -> None:
-    """Showing a draft does not change it, so its version stays the same."""
+    """When a stored draft is shown, the rules check it at once; its version stays the same."""
     browser, url = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "load, keep" not in browser.get(url).content.decode()
     keep(browser, complaint, "Your seat")
@@ -255,7 +255,7 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     """An undone reply leaves its noise case closed, because a newer case has the customer's
     message.
 
-    Fails if the undo reopens the case: the reopening was refused, and the reply was sent.
+    Fails if the undo tries to reopen the case: the reopening was refused, and the reply was sent.
     """
     response = answer()
     complaint.set_aside(by=agent)

@@ -1,4 +1,4 @@
-"""The outcome of a response: proposed by scrm, judged by a user, or no answer."""
+"""The outcome of a response: proposed by scrm, judged by a user, or "no answer"."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def sent(answer: Callable[..., Response]) -> Response:
-    """A reply to one person that was sent just now."""
+    """A reply to one person that was sent a moment ago."""
     response = answer()
     outbox.mark_sent(response.deliveries.get(), Receipt(NETWORK, "ours"), now=timezone.now())
     return response
@@ -162,7 +162,10 @@ def test_who_answered_in_time_is_not_silent(sent: Response, thanks: Any) -> None
 def test_an_answer_that_comes_after_all_takes_the_silence_back(
     sent: Response, thanks: Any, agent: User, as_: As
 ) -> None:
-    """Fails without `_clear_answer_deadline`: the response still counted as unanswered."""
+    """If an answer arrives late, the response no longer counts as unanswered.
+
+    Fails without `_clear_answer_deadline`.
+    """
     fall_silent(now=timezone.now() + timedelta(days=8))
     assert SILENT in html(as_(agent).get(HISTORY))
     answered(sent, thanks("Thank you, late as it is."))
@@ -175,7 +178,9 @@ def test_an_answer_that_comes_after_all_takes_the_silence_back(
 def test_an_orphan_that_is_adopted_breaks_no_promise(
     answer: Callable[..., Response], hear: Callable[..., Case]
 ) -> None:
-    """A customer answered before our delivery was confirmed, so no further answer is awaited."""
+    """If the customer answered before our delivery was confirmed, scrm does not wait for another
+    answer.
+    """
     response = answer()
     hear("Thank you.", in_reply_to="ours")
     outbox.mark_sent(response.deliveries.get(), Receipt(NETWORK, "ours"), now=timezone.now())

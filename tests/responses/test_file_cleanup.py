@@ -54,8 +54,8 @@ def scan(agent: User) -> Callable[..., Attachment]:
 def test_all_of_it_goes_whatever_stands_before_it(
     scan: Callable[..., Attachment], agent: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the cleanup reads only the oldest files: files that are named in drafts filled that
-    slice.
+    """Fails if the cleanup examines only the oldest files: all of these were named in drafts, so
+    newer unused files stayed.
     """
     monkeypatch.setattr(sweeping, "SLICE", 2)
     named = [str(scan(f"named {n}").uuid) for n in range(2)]
@@ -80,7 +80,7 @@ def test_what_anything_refers_to_stays(
     scan: Callable[..., Attachment], answer: Callable[..., Response], agent: User, media: Path,
     make_source: Callable[..., Source],
 ) -> None:  # fmt: skip
-    """Fails if any one of the references is not checked."""
+    """Fails if one of the places that can refer to a file is not checked."""
     response = answer()
     said = Interaction.objects.latest("pk")
     fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
@@ -99,7 +99,7 @@ def test_what_anything_refers_to_stays(
 
 
 def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], media: Path) -> None:
-    """Fails if other rows that name the same file are not checked."""
+    """Fails if the cleanup deletes a stored file although another row has the same file name."""
     left, other = scan("shared"), scan("own", age=timedelta(0))
     Attachment.objects.filter(pk=other.pk).update(file=left.file.name)
     assert sweep(now=timezone.now()) == 1
@@ -111,7 +111,9 @@ def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], medi
 def test_what_is_being_used_at_this_moment_is_passed_over(
     scan: Callable[..., Attachment], answer: Callable[..., Response], media: Path
 ) -> None:
-    """Fails without `skip_locked`: the cleanup waited for a row that is in use."""
+    """Fails without `skip_locked`: the cleanup waited for a row that another transaction had
+    locked.
+    """
     response, row, used, swept = answer(), scan("used"), Event(), Event()
 
     def use() -> int:

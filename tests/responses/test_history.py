@@ -32,7 +32,9 @@ PAGE = "/responses/"
 def found(
     make_source: Callable[..., Source], brand_rule: RoutingRule, microblog: Account
 ) -> Callable[..., Mention]:
-    """Return a function that stores an item of a fetch, processes it, and returns the mention."""
+    """Return a function that stores an item as a fetch does, processes it, and returns the
+    mention.
+    """
     source = make_source(kind="sandbox", address="search")
     fetch = source.start_fetch(now=timezone.now())
     assert fetch
@@ -52,7 +54,7 @@ def found(
 
 @pytest.fixture
 def answered(found: Callable[..., Mention], agent: User) -> Response:
-    """A reply to a post that was found; the author of the post then answered with thanks."""
+    """A reply to a post that was found; then the author of that post thanked us."""
     found("Skyward threw me off a flight")
     case = Case.objects.get()
     words = Words(uuid.uuid4(), "We are so sorry.", "public", seen=case.last_inbound_id)
@@ -89,7 +91,7 @@ def test_the_page_shows_the_whole_way(answered: Response, agent: User, as_: As) 
 def test_the_walk_leaves_out_what_one_may_not_see(
     answered: Response, sales: Department, agent: User, outsider: User
 ) -> None:
-    """Fails without `visible_to`: the trace showed the text of another department's restricted
+    """Fails without `visible_to`: the trace showed a text from another department's restricted
     case.
     """
     sales.is_restricted = True

@@ -66,7 +66,9 @@ def test_an_answer_that_one_may_not_read_is_no_reason_to_be_found(
     stated: Response, comment: Callable[..., Feedback], outsider: User, supervisor: User,
     service: Department, as_: As,
 ) -> None:  # fmt: skip
-    """Fails if the filter searches answers that the user may not read: the result revealed them."""
+    """Fails if the filter also searches answers that the user may not read: the result showed that
+    they exist.
+    """
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     secret.restricted_to = service
     secret.save()
@@ -80,7 +82,7 @@ def test_a_row_leads_back_to_where_it_came_from_and_forth(
     page = html(as_(supervisor).get(HISTORY))
     assert f'href="{held.get_absolute_url()}#from"' in page
     assert f'href="{held.get_absolute_url()}#feedback"' in page
-    assert "needs a second pair of eyes" in page  # the reason of the rule that held the response
+    assert "needs a second pair of eyes" in page  # the reason that the holding rule gives
 
 
 # Saved filters
@@ -157,7 +159,7 @@ def test_the_file_names_who_approved_and_which_rule_held_it(
 def test_no_cell_is_a_formula(
     answer: Callable[..., Response], agent: User, as_: As, start: str
 ) -> None:
-    """Fails without `safe`: a cell could contain a formula."""
+    """Fails without `safe`: a spreadsheet could read a cell of the export as a formula."""
     answer(f'{start}HYPERLINK("https://evil.example")')
     (row,) = read(as_(agent))
     assert row["text"].startswith(f"'{start}")
@@ -199,7 +201,7 @@ def test_the_file_has_every_row_once_however_many_are_read_at_a_time(
 def test_its_first_bytes_leave_before_its_last_rows_are_read(
     many: None, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The export is streamed through the WSGI bridge.
+    """The browser receives the first bytes of an export before the last rows are read.
 
     Fails if the whole file is created before the first bytes are sent.
     """
@@ -225,7 +227,9 @@ def test_its_first_bytes_leave_before_its_last_rows_are_read(
 
 
 async def _served(bridge: Any, path: str, session: str, taken: threading.Event) -> bytes:
-    """Return the whole body. `taken` is set when the first bytes arrive."""
+    """Return the whole body of the response. The event `taken` is set when the first bytes
+    arrive.
+    """
     headers = [(b"host", b"localhost"), (b"cookie", f"sessionid={session}".encode())]
     scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "root_path": "",
              "query_string": b"", "headers": headers, "scheme": "http"}  # fmt: skip
@@ -258,7 +262,11 @@ def many(complaint: Case, answer: Callable[..., Response], agent: User) -> None:
 def test_its_times_are_those_of_the_workspace(
     answer: Callable[..., Response], agent: User, as_: As
 ) -> None:
-    """Fails if the time zone is read only while the rows are written."""
+    """The times in an export are in the time zone of the workspace.
+
+    Fails if the time zone is only looked up while the rows are written, because then the request
+    has ended.
+    """
     Workspace.objects.create(organisation="Skyward", zone="Asia/Kolkata")
     answer()
     assert read(as_(agent))[0]["when"].endswith("+05:30")

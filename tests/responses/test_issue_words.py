@@ -115,7 +115,7 @@ def test_a_sum_opens_the_answers_behind_it(
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     seats: Issue, comment: Callable[..., Feedback], outsider: User, service: Department, as_: As
 ) -> None:
-    """Fails without `readable_by` in the totals: restricted conversations were included."""
+    """Fails without `readable_by`: the totals included answers in restricted conversations."""
     secret = comment("Between us and our lawyers", "angry")
     secret.interaction.conversation.restricted_to = service
     secret.interaction.conversation.save()
@@ -139,7 +139,7 @@ def test_an_answer_is_judged_where_it_stands(
 ) -> None:
     feedback = comment("Good of you.")
     judge = reverse("responses:judge", args=[feedback.pk])
-    assert judge not in html(as_(agent).get(said(seats)))  # only leads may judge it
+    assert judge not in html(as_(agent).get(said(seats)))  # only team leads may judge this feedback
     browser = as_(supervisor)
     assert judge in html(browser.get(said(seats)))
     row = browser.post(judge, {"outcome": "thanks"}, headers=HTMX)
@@ -281,7 +281,11 @@ def test_a_draft_can_be_thrown_away(seats: Issue, microblog: Account, agent: Use
 def test_the_same_form_with_other_words_is_stale_and_keeps_them(
     seats: Issue, microblog: Account, agent: User, as_: As
 ) -> None:
-    """Fails if `Stale` is not caught: the page had status 500."""
+    """If the same form is submitted again with another text, the page reports this and keeps the
+    text.
+
+    Fails if the exception `Stale` is not caught: the page had status 500.
+    """
     fields, browser = typed(microblog), as_(agent)
     browser.post(writing(seats), fields)
     late = browser.post(writing(seats), fields | {"text": "Other words"})

@@ -1,6 +1,6 @@
-"""All verbs lock rows in one order, so that no two of them can deadlock.
+"""All actions lock rows in the same order, so that no two of them can deadlock.
 
-The order is in `docs/decisions/0014-lock-order.md`.
+The order is described in `docs/decisions/0014-lock-order.md`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def words(text: str, visibility: str = "public") -> Words:
 
 
 def unknown(response: Response) -> Delivery:
-    """Return the response's delivery in the state in which a dead sender left it."""
+    """Return the delivery of the response, in the state that remains after its sender died."""
     now = timezone.now() + timedelta(minutes=1)
     delivery = response.deliveries.get()
     assert outbox.claim(delivery, now=now)
@@ -71,7 +71,7 @@ def unknown(response: Response) -> Delivery:
 
 
 def answering(delivery: Delivery, kind: str = "post") -> Item:
-    """Return an item that names the delivery as its parent: an answer or a bounce."""
+    """Return an item that refers to the delivery, as an answer or a bounce does."""
     author = Author(NETWORK, delivery.destination)
     key = uuid.uuid4().hex
     return Item(
@@ -81,7 +81,7 @@ def answering(delivery: Delivery, kind: str = "post") -> Item:
 
 
 def hear_answer(delivery: Delivery) -> None:
-    """Record an answer whose delivery is not yet known, so no link is made."""
+    """Record an answer to a delivery whose post is not yet known, so that they are not linked."""
     answer = Entry(
         scope=NETWORK, key=uuid.uuid4().hex, author=Author(NETWORK, delivery.destination),
         channel="sandbox", kind="post", visibility="public", text="Thanks",
@@ -91,7 +91,7 @@ def hear_answer(delivery: Delivery) -> None:
 
 
 def lock(*rows: Case | Response | Delivery) -> None:
-    """Lock these rows in the given order in one transaction."""
+    """Lock these rows in the given order, within one transaction."""
     with transaction.atomic():
         for row in rows:
             locked(type(row).objects.filter(pk=row.pk)).get()
@@ -99,12 +99,14 @@ def lock(*rows: Case | Response | Delivery) -> None:
 
 @contextmanager
 def assert_found(violation: str) -> Iterator[None]:
-    """Fail unless the recorder finds this violation in the transaction of the block."""
+    """Fail unless the recorder reports this violation of the lock order in the block's
+    transaction.
+    """
     with pytest.raises(AssertionError, match=violation), recorded_locks(), transaction.atomic():
         yield
 
 
-# The recorder
+# Tests of the recorder itself
 
 
 def test_it_finds_a_case_that_is_locked_after_a_response(held: Response) -> None:
@@ -169,7 +171,7 @@ def test_it_finds_a_case_after_a_conversation(complaint: Case) -> None:
         lock(complaint)
 
 
-# Verbs of cases
+# Actions of cases
 
 CaseVerb = Callable[[Case, User, Department], object]
 CASE_VERBS: dict[str, CaseVerb] = {
@@ -333,7 +335,9 @@ def test_a_post_is_corrected_taken_down_and_cancelled(
 def test_what_waits_and_what_failed_of_a_post_ends_when_it_is_corrected(
     complaint: Case, microblog: Account, agent: User
 ) -> None:
-    """The queued delivery was created after the failed one, but the correction stops it first."""
+    """A correction stops the queued delivery before the failed one, although it was created
+    later.
+    """
     others = [
         Account.objects.create(
             kind="sandbox", network=NETWORK, self_key=name, name=name, owner=agent
@@ -443,7 +447,7 @@ def test_what_the_tick_does_with_deliveries(answer_many: Many, microblog: Accoun
 def test_our_own_posts_bounces_and_answers_are_heard(
     answer_many: Many, hear: Callable[..., Case]
 ) -> None:
-    """The batch receives the items in the opposite order of their deliveries."""
+    """The items arrive in the opposite order of the deliveries to which they refer."""
     first, second = (unknown(response) for response in answer_many(2))
     with recorded_locks() as locks:
         outbox.prove([answering(second), answering(first)], now=timezone.now())
@@ -483,7 +487,7 @@ def test_a_batch_with_answers_bounces_and_our_own_posts(
     answer_many: Many, microblog: Account, make_source: Callable[..., Source]
 ) -> None:
     """Two cases receive a message in the opposite order of their ids, and two deliveries are
-    settled.
+    confirmed.
     """
     first, second, third = (unknown(response) for response in answer_many(3))
     outbox.mark_sent(first, Receipt(NETWORK, str(first.uuid)), now=timezone.now())
@@ -503,7 +507,9 @@ def test_a_batch_with_answers_bounces_and_our_own_posts(
 def test_an_item_joins_a_case_that_was_transferred(
     complaint: Case, hear: Callable[..., Case], agent: User, sales: Department
 ) -> None:
-    """Fails if recording the next item locks a conversation that is already known."""
+    """Fails if the code locks a conversation that is already known when it records the next
+    item.
+    """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     complaint.transfer(to=sales, by=agent, why="Yours.")
     with recorded_locks() as locks, transaction.atomic():
@@ -512,7 +518,7 @@ def test_an_item_joins_a_case_that_was_transferred(
 
 
 def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor: User) -> None:
-    """The release marks the last delivery, which became due, before it looks up the others."""
+    """The release marks the delivery that became due last, before it looks up the earlier ones."""
     now = timezone.now() + timedelta(minutes=1)
     first, _second, third = answer_many(3)
     Delivery.objects.filter(response=first).update(state="unknown", settle_after=now)
@@ -530,7 +536,7 @@ def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor:
 
 
 def waited_for() -> bool:
-    """Return whether another connection waits for a lock of this connection."""
+    """Return whether another connection waits for a lock that this connection has."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks"
@@ -543,7 +549,7 @@ def waited_for() -> bool:
 def test_an_approval_and_a_verb_of_its_case_do_not_deadlock(
     held: Response, agent: User, lead: User
 ) -> None:
-    """Fails if an approval locks the response before its case."""
+    """Fails if an approval locks the response before the response's case."""
     has_case = Event()
 
     def close() -> str:
@@ -568,9 +574,9 @@ def test_an_approval_and_a_verb_of_its_case_do_not_deadlock(
 def test_a_transfer_and_the_next_message_do_not_deadlock(
     complaint: Case, hear: Callable[..., Case], agent: User, sales: Department
 ) -> None:
-    """Fails if recording the next item locks a conversation that is already known.
+    """Fails if the code locks a known conversation when it records the next item.
 
-    Fails also if the case is skipped because its department changed meanwhile.
+    Fails also if the code skips the case because its department changed meanwhile.
     """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     has_case = Event()
@@ -593,7 +599,9 @@ def test_a_transfer_and_the_next_message_do_not_deadlock(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_is_added_to_a_case_that_is_locked(complaint: Case, teammate: User) -> None:
-    """Fails if a case is locked with a plain FOR UPDATE: inserting an event then waits."""
+    """Fails if a case is locked with a plain FOR UPDATE, because then another transaction that
+    inserts an event has to wait.
+    """
 
     def open_it() -> None:
         with transaction.atomic(), connection.cursor() as cursor:

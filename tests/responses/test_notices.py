@@ -1,6 +1,6 @@
-"""A notice and the change that it reports are written in one transaction.
+"""A notice is written in the same transaction as the change that it reports.
 
-The recipients are authors of responses and owners of long jobs.
+The recipients are authors of responses and users who started long jobs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Kind = Notice.Kind
 
 @pytest.fixture
 def leaving(answer: Callable[..., Response]) -> Delivery:
-    """The agent's answer as a delivery that is due."""
+    """A due delivery of the agent's reply."""
     delivery = answer().deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     return Delivery.objects.select_related("account").get(pk=delivery.pk)
@@ -38,9 +38,9 @@ def leaving(answer: Callable[..., Response]) -> Delivery:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that sets the network's result for a send and for a look-up.
+    """Return a function that sets the result of the next send and of the next look-up.
 
-    A result is a value or an exception.
+    A result is a value to return or an exception to raise.
     """
 
     def answers(**calls: Any) -> None:
@@ -91,7 +91,7 @@ def test_who_approves_their_own_is_not_told(
     assert rung(lead) == []
 
 
-@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # only one is held
+@pytest.mark.parametrize("text", ["Deeply sorry.", "We pay."])  # only one of them is held
 def test_an_author_hears_once_that_their_words_were_edited_and_let_go(
     held: Response, agent: User, lead: User, as_: As, text: str
 ) -> None:
@@ -133,7 +133,7 @@ def test_what_is_tried_again_by_itself_rings_for_nobody(
 def test_one_that_nobody_can_look_up_rings_once_however_often_it_is_asked(
     leaving: Delivery, agent: User, network: Callable[..., None], looked: Any
 ) -> None:
-    """Fails without `once`: each look-up wrote another notice."""
+    """Fails without `once`: each look-up of the delivery wrote another notice."""
     network(send=ChannelError("No answer came.", uncertain=True), find=looked)
     outbox.deliver(leaving)
     for _ in range(3):
@@ -188,12 +188,15 @@ def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
 def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
     leaving: Delivery, network: Callable[..., None], broken_bell: None
 ) -> None:
-    """Fails without the transaction in `_settle`: the delivery failed without a notice."""
+    """If the notice cannot be written, the delivery does not become failed either.
+
+    Fails without the transaction in `_settle`: the delivery failed without a notice.
+    """
     network(send=ChannelError("They refused it.", permanent=True))
     with pytest.raises(RuntimeError):
         outbox.deliver(leaving)
     leaving.refresh_from_db()
-    assert leaving.state == "sending"  # when its lease lapses, it is looked up
+    assert leaving.state == "sending"  # it is looked up when its lease lapses
 
 
 # Long jobs
@@ -238,7 +241,9 @@ def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
 
 
 def test_a_job_ends_with_its_notice_or_not_at_all(job: Job, broken_bell: None) -> None:
-    """Fails without the transaction in `bulk.carry_out`: the job ended without a notice."""
+    """Fails without the transaction in `bulk.carry_out`: the job ended but its owner got no
+    notice.
+    """
     job.claim()
     with pytest.raises(RuntimeError):
         bulk.carry_out(job, ring=True)

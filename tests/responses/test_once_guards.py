@@ -1,8 +1,9 @@
-"""Mutation tests of the G1 state machine: it must fail when a guard is removed from the product.
+"""Tests of the state machine for guarantee G1: it must fail if a guard is removed from the code.
 
-A guard is some lines of the product's code, and each test removes exactly these lines. Where two
-guards prevent the same fault, both are removed. The runs are random, so a rare fault can be missed:
-the subject of the test is the state machine. Run it with `make test-guards`.
+A guard is a few lines of the product's code that prevent a fault, and each test removes exactly
+these lines. If two guards prevent the same fault, the test removes both. The runs are random, so a
+rare fault can be missed; therefore these tests judge the state machine, not the product. Run them
+with `make test-guards`.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ GUARDS: dict[str, list[Cut]] = {
 
 @contextmanager
 def without(cuts: list[Cut]) -> Iterator[None]:
-    """Replace these lines of the product and leave all other code as it is."""
+    """Remove these lines from the product's code in this block, and change nothing else."""
     with ExitStack() as stack:
         for owner, name, there, instead in cuts:
             stack.enter_context(patch.object(owner, name, _cut(owner, name, there, instead)))

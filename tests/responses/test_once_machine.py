@@ -1,4 +1,7 @@
-"""G1: a response is sent at most once in any order of events. The state machine is in `once.py`."""
+"""Guarantee G1 (docs/guarantees.md): a response is sent at most once, in any order of events.
+
+The state machine that produces the events is in `once.py`.
+"""
 
 from __future__ import annotations
 
@@ -56,4 +59,4 @@ def play(cast: Cast, kind: str, *, examples: int, phases: tuple[Phase, ...] = tu
 @pytest.mark.parametrize("kind", ["key", "lookup", "none"])
 def test_whatever_happens_in_whatever_order_it_leaves_at_most_once(cast: Cast, kind: str) -> None:
     play(cast, kind, examples=60)
-    assert cast.case.responses.count() == 0  # each run was rolled back
+    assert cast.case.responses.count() == 0  # each run was rolled back, so no rows may remain

@@ -1,4 +1,6 @@
-"""G2: one click makes one response, however often the browser posts the form."""
+"""Guarantee G2 (docs/guarantees.md): one click makes one response, however often the browser posts
+the form.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from tests.together import at_once
 def test_fifty_posts_of_one_form_at_once_are_one_response(
     complaint: Case, microblog: Account, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """Fails without the UUID: 50 rows. Fails without the look-up after the insert: 49 errors."""
+    """Fails without the UUID of the form: fifty responses were created.
+
+    Fails without the look-up after the insert: 49 of the requests got an error.
+    """
     complaint.claim(by=agent)
     typed = {
         "form": uuid.uuid4(),

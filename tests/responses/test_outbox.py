@@ -1,4 +1,7 @@
-"""G1: a response is sent at most once and none is silently lost, wherever the sender dies."""
+"""Guarantee G1 (docs/guarantees.md): a response is sent at most once and is never silently lost.
+
+The tests let the sender die at each step.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 @pytest.fixture
 def complaint(mentions: Source) -> Case:
-    """The case of the film director's post."""
+    """The case that the film director's post opened."""
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(mentions)
     return Case.objects.get()
@@ -73,16 +76,16 @@ def answer(complaint: Case, agent: User) -> Callable[..., Delivery]:
 
 
 def hear(source: Source) -> None:
-    """Fetch the source once and process each item that was found."""
+    """Fetch the source once, and process each item that this finds."""
     source.fetch_now()
     assert fetch_source(source)
     pipeline.process()
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """Run the tick's work on deliveries until nothing changes.
+    """Repeat the regular work on deliveries until it changes nothing more.
 
-    Leases lapse first if `lapse` is set.
+    If `lapse` is set, all leases lapse first.
     """
     if lapse:
         Delivery.objects.filter(state="sending").update(lease_until=timezone.now())
@@ -100,7 +103,7 @@ def fresh(delivery: Delivery) -> Delivery:
 
 
 def posts(delivery: Delivery) -> int:
-    """Return the number of copies that are really on the network."""
+    """Return how many copies of the post really exist on the network."""
     return Post.objects.filter(nonce=str(delivery.uuid)).count()
 
 
@@ -113,7 +116,9 @@ def test_it_survives_kill_9_at_every_step(
     where: str,
     when: str,
 ) -> None:
-    """Fails for `lookup` if `settle()` queues the delivery without asking: it was sent twice."""
+    """Fails for `lookup` if `settle()` queues the delivery again without asking the network: the
+    text was sent twice.
+    """
     microblog.config = {"idempotence": idempotence}
     microblog.save()
     delivery = answer()
@@ -188,7 +193,7 @@ def test_a_speaker_that_breaks_leaves_the_sending_unknown(
 
 
 def test_ten_senders_at_once_send_one(answer: Callable[..., Delivery]) -> None:
-    """Fails if `claim()` does not filter by `state=queued`."""
+    """Fails if `claim()` also claims deliveries that are not queued."""
     delivery = answer()
 
     def send() -> None:
@@ -213,7 +218,7 @@ def test_a_sender_that_wakes_after_its_lease_changes_nothing(
     delivery = answer()
     assert outbox.claim(delivery, now=timezone.now())
     late = Delivery.objects.get(pk=delivery.pk)
-    sweep()  # the lease lapsed, the look-up found no post, and another sender sent it
+    sweep()  # the lease lapsed, the look-up found no post, and another sender published the text
 
     late.fail("I woke up late")
 
@@ -227,7 +232,9 @@ def test_an_answer_may_be_heard_before_the_send_is_committed(
     complaint: Case,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An answer that arrives between our network call and our commit still becomes feedback."""
+    """If an answer arrives after the network call but before our commit, it still becomes
+    feedback.
+    """
     delivery = answer()
     late: list[tuple[Delivery, Receipt]] = []
     with monkeypatch.context() as between:
@@ -235,7 +242,7 @@ def test_an_answer_may_be_heard_before_the_send_is_committed(
         outbox.deliver(delivery)
     key = Post.objects.get(nonce=str(delivery.uuid)).key
     community.post(MICROBLOG, "roncalder", "who said you could?", in_reply_to=key)
-    with monkeypatch.context() as deaf:  # our own post does not arrive in time
+    with monkeypatch.context() as deaf:  # our own post is not fetched in time
         deaf.setattr(outbox, "heard_ourselves", lambda *_, **__: None)
         hear(mentions)
     assert not Feedback.objects.exists()
@@ -272,7 +279,7 @@ def test_our_own_post_coming_by_settles_an_unknown_sending(
 
 @pytest.fixture
 def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
-    """Return a function that creates a statement with an unknown delivery on an account."""
+    """Return a function that creates a statement whose delivery on an account is unknown."""
 
     def write(account: Account) -> Delivery:
         words = Words(uuid.uuid4(), "All is late.", "public", seen=complaint.last_inbound_id)
@@ -289,7 +296,9 @@ def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
 def test_our_own_post_proves_no_second_sending_of_the_same_words(
     mentions: Source, microblog: Account, state: Callable[[Account], Delivery]
 ) -> None:
-    """Fails if a post that is already in the record also proves the other delivery."""
+    """Fails if a post that already proves one delivery is also used as proof of a second delivery
+    with the same text.
+    """
     lost, said = state(microblog), state(microblog)
     key = community.post(MICROBLOG, "skywardair", said.words, nonce=str(said.uuid))
     outbox.mark_sent(said, Receipt(MICROBLOG, key), now=timezone.now())
@@ -305,9 +314,10 @@ def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
     agent: User,
     address: str,
 ) -> None:
-    """A user confirmed that the post exists, but its key is unknown.
+    """A user confirmed that a post exists, but scrm does not know the key of that post.
 
-    Fails if only unknown deliveries are compared with an incoming post.
+    When a post with the same text is fetched, it must not count as proof of another delivery. Fails
+    if only unknown deliveries are compared with the post.
     """
     lost, seen = state(microblog), state(microblog)
     outbox.confirm_sent(seen, by=agent, url=address)
@@ -323,7 +333,9 @@ def test_the_posts_of_two_accounts_prove_each_its_own(
     state: Callable[[Account], Delivery],
     admin: User,
 ) -> None:
-    """Fails if a post proves deliveries of any account: then neither delivery is settled."""
+    """Fails if a post can prove deliveries of other accounts: then it is ambiguous, and neither
+    delivery is confirmed.
+    """
     keys = {"network": MICROBLOG, "self_key": "skywardcares"}
     second = Account.objects.create(kind="sandbox", name="Cares", owner=admin, **keys)
     heard = make_source(kind="sandbox", address="mentions", account=second, stance="for us")
@@ -392,7 +404,7 @@ def test_cancelled_in_the_undo_window_never_leaves(
 def test_send_again_is_a_new_sending_and_only_one(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Fails if `take_in_hand` accepts a delivery that was already resolved."""
+    """Fails if `take_in_hand` accepts a delivery that a user has already resolved."""
     delivery = answer()
     community.fail(MICROBLOG, "refused")
     outbox.deliver(delivery)
@@ -435,8 +447,8 @@ def test_errors_carry_what_the_outbox_must_decide() -> None:
 
 @pytest.fixture
 def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) -> Delivery:
-    """An unknown delivery: the send failed before it reached the network, and the look-up failed
-    too.
+    """An unknown delivery: the call failed before it reached the network, and the look-up failed as
+    well.
     """
     delivery = answer()
     with monkeypatch.context() as broken:
@@ -450,16 +462,16 @@ def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def later() -> None:
-    """Make the next look-up due and run the sweep."""
+    """Make the next look-up due and do the regular work on deliveries."""
     Delivery.objects.exclude(settle_after=None).update(settle_after=timezone.now())
     sweep()
 
 
 def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
-    """Fails if `_settle` ignores that a user resolved the delivery.
+    """A delivery that a user sent again is not sent once more by a worker.
 
-    If `due` ignores this too, the post is sent twice. Fails also if `take_in_hand` does not record
-    the user.
+    Fails if `_settle` ignores that a user resolved the delivery, or if `take_in_hand` does not
+    record the user. If `due` ignores the user's choice too, the post is sent twice.
     """
     running = fresh(unknown)
     again = check_sending.send_again(unknown, by=agent)
@@ -473,10 +485,11 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
 
 
 def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
-    """Fails if `take_in_hand` does not record the user, or if `to_check` ignores this.
+    """A delivery that a user dismissed is never sent.
 
-    `_settle`, `due` and `to_settle` each prevent the sending: the delivery is sent only if all
-    three ignore the user's decision.
+    Fails if `take_in_hand` does not record the user, or if `to_check` ignores the user's choice.
+    `_settle`, `due` and `to_settle` each check this too, so the delivery is sent only if all three
+    checks are removed.
     """
     check_sending.dismiss(unknown, by=agent)
     later()
@@ -488,7 +501,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
 def test_what_is_on_its_way_cannot_be_put_away(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Fails if `take_in_hand` accepts a delivery that is still queued."""
+    """Fails if `take_in_hand` accepts a delivery that still waits to be sent."""
     delivery = answer()
     with pytest.raises(Stale):
         check_sending.dismiss(delivery, by=agent)
@@ -498,7 +511,9 @@ def test_what_is_on_its_way_cannot_be_put_away(
 
 
 def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
-    """Fails if the ledger is not searched: the address belongs to another person's post."""
+    """Fails if the ledger is not searched: a user could enter the address of another person's post
+    as proof.
+    """
     theirs = Post.objects.get(nonce="")
     with pytest.raises(Refused, match="another interaction"):
         outbox.confirm_sent(unknown, by=agent, url=theirs.key)
@@ -510,8 +525,8 @@ def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: Use
 def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """Fails if `wait` is given the customer's last message instead of the last one that the author
-    saw.
+    """Fails if `wait` gets the customer's newest message instead of the newest message that the
+    author saw: a later message was hidden.
     """
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
@@ -533,8 +548,8 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
 ) -> None:
     """An answer that matched no topic is processed again after our send is committed.
 
-    A search found the answer before its parent was recorded, so the answer made no case. Fails
-    without the second look of `adopt`.
+    The answer was found by a search before our own post was recorded, so it opened no case. Fails
+    if `adopt` does not have the mention processed again.
     """
     talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()
@@ -556,10 +571,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
 def test_what_they_wrote_before_we_did_is_no_feedback(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """A message from before our reply is not feedback.
+    """A message from before our reply is not feedback to the reply.
 
-    Messages in a private thread do not name a parent, so only their order counts. Fails if each
-    delivery of the thread counts as earlier.
+    Messages in a private thread do not name the message that they answer, so only their order
+    counts. Fails if all deliveries of the thread are treated as earlier than the message.
     """
     community.post(MICROBLOG, "roncalder", "privately, then", to="skywardair")
     hear(mentions)

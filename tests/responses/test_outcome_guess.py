@@ -51,7 +51,9 @@ def test_each_word_of_anger_is_anger(word: str) -> None:
 
 
 def test_the_german_article_is_no_death() -> None:
-    """Fails if sentiment is used for all languages: its word list rates “die” as most negative."""
+    """Fails if sentiment is used for all languages: its English word list rates the German article
+    “die” as most negative.
+    """
     assert propose("Die Maschine, die um zehn kommt, ist die richtige.") == Proposal()
 
 

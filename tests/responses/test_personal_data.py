@@ -1,4 +1,4 @@
-"""Personal data in a text: names, addresses, phone and booking numbers of the people of a case."""
+"""Personal data in a text: names, addresses, phone and booking numbers of the people in a case."""
 
 from __future__ import annotations
 

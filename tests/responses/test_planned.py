@@ -1,4 +1,4 @@
-"""The send time of a response, and its different text per channel."""
+"""The planned send time of a response, and a different text for each channel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ As = Callable[[User], Client]
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_there(db: None) -> Iterator[None]:
-    """Empty the sandbox after each test: its own connection is not rolled back."""
+    """Empty the sandbox after each test, because the sandbox's own connection is not rolled
+    back.
+    """
     yield
     community.reset()
 
@@ -145,7 +147,9 @@ def test_each_place_gets_its_own_words(
 def test_a_version_of_its_own_is_judged_and_measured_too(
     complaint: Case, microblog: Account, blog: Account, agent: User, admin: User, as_: As
 ) -> None:
-    """Fails if the rules check only the main text: the short version with a refund was sent."""
+    """Fails if the rules check only the main text: a short version for one channel that promised a
+    refund was sent.
+    """
     refund = {"all": [{"field": "text", "op": "contains", "value": "refund"}]}
     ResponseRule.objects.create(
         name="Money", owner=admin, conditions=refund, verdict="refuse", reason="No money."
@@ -168,7 +172,9 @@ def test_a_version_of_its_own_is_judged_and_measured_too(
 def test_a_signature_covers_every_version_and_the_database_keeps_them(
     complaint: Case, microblog: Account, agent: User, lead: User, admin: User
 ) -> None:
-    """Fails without `versions` in the trigger: a version could be changed after the approval."""
+    """Fails if the trigger does not protect `versions`: the text for one channel could be changed
+    after the approval.
+    """
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
     )
@@ -228,7 +234,7 @@ def test_a_draft_keeps_time_and_versions_as_one_types(
 def test_a_calendar_that_shows_only_the_first_says_so(
     complaint: Case, microblog: Account, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if entries beyond the limit are left out without a message."""
+    """Fails if the calendar leaves out entries beyond its limit without a message."""
     browser, later = as_(agent), timezone.now() + timedelta(days=70)
     url = reverse("responses:statement", args=[complaint.pk])
     for text in ("One.", "Two.", "Three."):
@@ -268,7 +274,9 @@ def test_a_month_that_does_not_exist_is_this_one(agent: User, as_: As, month: st
 def test_what_is_planned_is_nobody_elses_until_it_is_out(
     complaint: Case, microblog: Account, agent: User, outsider: User, as_: As
 ) -> None:
-    """Fails if a planned response counts as published: all users could read it a day early."""
+    """Fails if a planned response counts as published: all users could read its text a day
+    early.
+    """
     tomorrow = timezone.now() + timedelta(days=1)
     url = reverse("responses:statement", args=[complaint.pk])
     as_(agent).post(url, statement(complaint, microblog, send_at=typed(tomorrow)))

@@ -27,7 +27,7 @@ CONFIRM = "Answer publicly although this person wrote privately"
 
 @pytest.fixture
 def in_private(complaint: Case, hear: Callable[..., Case]) -> Case:
-    """The customer complained in public and then wrote a private message."""
+    """A case in which the customer first complained in public and then wrote a private message."""
     assert hear("My booking is X7K2P9.", visibility="private", thread_key="dm") == complaint
     complaint.refresh_from_db()
     return complaint
@@ -56,7 +56,7 @@ def selected(page: Any) -> str:
 def test_private_is_selected_once_something_private_was_said(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Fails if the first place of the person is selected, which is the public one."""
+    """Fails if the person's first place is selected, because here that place is public."""
     client, ways = as_(agent), places(complaint, microblog)
     page = composer(client, complaint)
     assert (selected(page), CONFIRM in page.content.decode()) == (ways["public"], False)
@@ -91,9 +91,9 @@ def test_a_private_answer_needs_no_confirmation(
 def test_a_draft_from_before_does_not_bring_the_public_place_back(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """A draft restores a public place only if it was confirmed.
+    """A stored draft selects a public place only if the user had confirmed it.
 
-    Fails if the place of the draft is always restored.
+    Fails if the place of the draft is always selected.
     """
     client, ways = as_(agent), places(complaint, microblog)
     keep = reverse("responses:draft", args=[complaint.pk])
@@ -185,7 +185,7 @@ PLACES = st.builds(
 def test_the_default_is_private_where_it_can_be(
     offered: list[Place], private_in: Conversation | None
 ) -> None:
-    """Fails if the places are sorted by person only."""
+    """Fails if the places are sorted by person only, and not by private and public."""
     found = default_place(offered, party=PROFILES[0], private_in=private_in)
     assert (found is None) == (not offered)
     if not found:

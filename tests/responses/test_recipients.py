@@ -42,7 +42,9 @@ def approve(client: Client, response: Response) -> None:
 def test_a_held_statement_stays_held_when_a_reply_on_its_case_is_approved(
     answer: Callable[..., Response], statement: Response, lead: User, as_: As
 ) -> None:
-    """Fails if each held response of the case counts as a competing reply."""
+    """Fails if each held response of the case, even a statement, counts as competing with the
+    approved reply.
+    """
     held, client = answer(), as_(lead)
     assert "instead" not in client.get(reverse("responses:approvals")).content.decode()
     approve(client, held)
@@ -74,9 +76,10 @@ def test_another_reply_to_the_same_person_is_sent_back(
 def test_two_profiles_of_one_contact_are_one_person(
     complaint: Case, microblog: Account, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Replies to two profiles of one contact compete; replies to another person do not.
+    """Held replies to two profiles of one contact compete, so that only one is sent; a reply to
+    another person does not compete.
 
-    Fails if profiles are compared.
+    Fails if profiles are compared instead of contacts.
     """
     ron = Contact.objects.create(name="Ron Calder")
     second = Profile.objects.create(network=microblog.network, key="ron2", handle="@ron2")

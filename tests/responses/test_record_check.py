@@ -1,4 +1,6 @@
-"""G21: the record is complete, and the record check reports a row that was removed."""
+"""Guarantee G21 (docs/guarantees.md): the record is complete; if a row was removed, the record
+check reports it.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ def source(microblog: Account, make_source: Callable[..., Source]) -> Source:
 def whole(
     source: Source, agent: User, lead: User, make_rule: Callable[..., ResponseRule]
 ) -> Response:
-    """A complete chain: found, routed, decided, held, approved, sent, recorded, answered."""
+    """One complete path: found, routed, decided, held, approved, sent, recorded, answered."""
     make_rule("sorry")
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)
@@ -79,7 +81,7 @@ def hear(source: Source) -> None:
 
 
 def gaps() -> list[Gap]:
-    """Run a record check and return its open gaps."""
+    """Run a record check and return the gaps that are open after it."""
     mine = RecordCheck.objects.create()
     run.check_record(mine)
     mine.refresh_from_db()
@@ -89,7 +91,9 @@ def gaps() -> list[Gap]:
 
 
 def by_force(statement: str, *values: object) -> None:
-    """Run a statement with all triggers and foreign keys disabled, which no user can do."""
+    """Run an SQL statement with all triggers and foreign keys disabled, which no user of scrm can
+    do.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         try:
@@ -277,7 +281,9 @@ def test_a_check_that_takes_too_long_is_said_and_the_others_are_made(
 def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
     whole: Response, supervisor: User, monkeypatch: pytest.MonkeyPatch, as_: As
 ) -> None:
-    """Fails if no note is written before each check: each attempt died of the same check."""
+    """Fails if the record check does not note which check it starts: each new attempt was killed by
+    the same check.
+    """
 
     def find(check: Check) -> dict[str, dict[str, object]]:
         if check.key == "fetch":
@@ -308,7 +314,7 @@ def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
 def test_slow_checks_are_shared_among_tasks(
     whole: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if one task runs all checks: two slow checks exceeded the time limit."""
+    """Fails if one task runs all checks: two slow checks together exceeded the time limit."""
     clock = itertools.count(step=6)
     monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))
     mine, tasks = RecordCheck.objects.create(), 0
@@ -322,7 +328,9 @@ def test_slow_checks_are_shared_among_tasks(
 
 
 def test_one_that_is_given_up_still_says_which_checks_were_not_finished() -> None:
-    """Fails if `missed` is overwritten."""
+    """Fails if `missed` (the unfinished checks and the reasons) is overwritten when the record
+    check is given up.
+    """
     mine = RecordCheck.objects.create(
         attempt=record_check.MAX_ATTEMPTS, missed={"fetch": "Too slow."}
     )
@@ -365,7 +373,7 @@ def test_the_page_names_the_hole_and_leads_to_what_is_there(
     assert "No check has run yet" in as_(supervisor).get(page).content.decode()
 
     as_(supervisor).post(page)
-    as_(supervisor).post(page)  # the second click finds the first check queued
+    as_(supervisor).post(page)  # the first record check is still queued at the second click
     check_record(RecordCheck.objects.get().pk)
     assert "No gaps found." in as_(supervisor).get(page).content.decode()
 

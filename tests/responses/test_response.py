@@ -1,4 +1,6 @@
-"""From click to release: the rules decide, a second user approves, an edit voids the approval."""
+"""From click to release: the rules decide, a second user approves, an edit makes the approval
+void.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ def test_nobody_signs_their_own_words(
     lead: User,
     service: object,
 ) -> None:
-    """Fails if author and approver are not compared."""
+    """Fails if the author of a response can also approve it."""
     second = User.objects.create_user("second@scrm.example", name="Second Lead")
     Membership.objects.create(user=second, department=service, role="lead")  # type: ignore[misc]
     make_rule("sorry")
@@ -136,7 +138,11 @@ def test_an_answer_to_something_that_has_changed_is_stale(
 def test_answering_what_a_colleague_finished_opens_it_again(
     complaint: Case, answer: Callable[..., Response], agent: User
 ) -> None:
-    """The answer, and the reply to it, must not be in a closed case that no agent reads."""
+    """If a user replies to a case that a colleague finished, the case is opened again.
+
+    Otherwise the reply and the customer's answer to it would be in a closed case that no agent
+    reads.
+    """
     complaint.finish(by=agent, seen=complaint.last_inbound_id)
     answer()
     complaint.refresh_from_db()

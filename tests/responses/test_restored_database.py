@@ -1,6 +1,7 @@
-"""G18, G26: a restored database holds its deliveries with the reason until a user releases them.
+"""Guarantees G18 and G26: a restored database sends nothing until a user allows sending again.
 
-The real restore, with dumps, copied files and workers, is in `tests/test_restore.py`.
+The witness counts the attempts to send outside the database, in Redis and in a file. A complete
+restore, with dumps, copied files and workers, is tested in `tests/test_restore.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ SENDINGS, RELEASE = "/delivery-problems/", "/delivery-problems/release/"
 
 @pytest.fixture(autouse=True)
 def place(settings: Any, tmp_path: Path) -> Path:
-    """Disable the undo delay and give the witness its own directory."""
+    """Disable the undo delay and use a separate directory for the witness."""
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -64,13 +65,15 @@ def speaking(network: Network) -> Iterator[None]:
 
 
 def restore() -> None:
-    """Make the database look like a copy of a database from another place."""
+    """Change the database so that it looks like a copy from another machine."""
     Instance.objects.count_attempt()
     Instance.objects.update(fingerprint="another/place")
 
 
 def set_back() -> None:
-    """Make the data files look like an older copy: only the number of attempts is lower."""
+    """Make the database look like an older copy of its files: only the number of attempts is
+    lower.
+    """
     Instance.objects.count_attempt()
     Instance.objects.update(attempts=0)
 
@@ -130,7 +133,7 @@ def test_a_role_without_rights_may_ask_where_it_is(db: None) -> None:
 
 
 def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Network) -> None:
-    """Fails if the fingerprint is not compared in `due`."""
+    """Fails if `due` does not compare the fingerprint of the database with the recorded one."""
     answer_many(2)
     restore()
     try_all()
@@ -140,7 +143,7 @@ def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Netwo
 
 
 def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Network) -> None:
-    """Fails if `deliver` does not ask the witness."""
+    """Fails if `deliver` does not compare the database's count with the count of the witness."""
     answer_many(1)
     set_back()
     try_all()
@@ -151,7 +154,9 @@ def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Ne
 def test_without_the_row_of_this_database_nothing_is_sent(
     answer_many: Many, network: Network
 ) -> None:
-    """Fails if counting creates the row again: the new row would accept any place."""
+    """Fails if counting an attempt creates a missing row: the new row would accept any machine as
+    its own.
+    """
     answer_many(1)
     Instance.objects.all().delete()
     with pytest.raises(Instance.DoesNotExist):
@@ -164,7 +169,7 @@ def test_without_the_row_of_this_database_nothing_is_sent(
 def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Network) -> None:
     """A restored dump is reported as moved, although the witness also knows a higher count.
 
-    Fails if the tick or a sender asks the witness first.
+    Fails if the regular task or a sender compares the counts before the fingerprints.
     """
     answer_many(1)
     set_back()
@@ -212,10 +217,11 @@ def test_a_later_change_to_a_post_is_held_too(
 
 
 def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by: str) -> None:
-    """During a hold no notice is mailed.
+    """While sending is stopped after a restore, no notice is mailed.
 
-    A notice that the original may have mailed is never mailed, and neither is the notice of the
-    hold. Fails if `unmailed` holds nothing back, or if the witness is not asked.
+    A notice that the original database may have mailed is never mailed again, and the notice about
+    the restore is not mailed either. Fails if `unmailed` returns notices of that time, or if the
+    witness is not asked.
     """
     User.objects.update(mail_notices=True)
     (before,) = Notice.give([agent], Notice.Kind.ASSIGNED, text="Of before the hold.")
@@ -246,17 +252,20 @@ def restore_by(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-# What the original may have sent
+# Deliveries that the original database may have sent
 
 
 def test_what_was_due_is_looked_up_and_what_is_planned_waits(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Fails if the due deliveries stay in the queue."""
+    """After a restore, due deliveries are looked up on the network, and planned ones wait.
+
+    Fails if the due deliveries stay in the queue.
+    """
     answer_many(3)
     first, second, planned = Delivery.objects.select_related("account").order_by("pk")
     later(planned)
-    network.arrive(first.outgoing)  # sent by the original after the copy was made
+    network.arrive(first.outgoing)  # sent by the original database after the copy was made
     restore()
     pipeline.tick()
     assert states() == ["unknown", "unknown", "queued"]
@@ -277,11 +286,11 @@ def test_what_was_due_is_looked_up_and_what_is_planned_waits(
 def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Three deliveries that the original sends during the hold are not sent again.
+    """Deliveries that the original database sends while this one is stopped are not sent again.
 
-    The first is looked up before, the second becomes due before a tick, the third after the tick.
-    Fails if an absent delivery is queued again, or if `look` and `release` leave due deliveries in
-    the queue: each was sent twice.
+    The first delivery is sent before the look-up; the second becomes due before the regular task
+    runs, and the third after it. Fails if a delivery that was not found on the network is queued
+    again, or if `look` and `release` leave due deliveries in the queue: each was sent twice.
     """
     answer_many(3)
     first, second, third = Delivery.objects.select_related("account").order_by("pk")
@@ -308,7 +317,7 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 def test_an_answer_of_before_the_release_is_not_taken_after_it(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Fails if the hold is checked only after the network has answered."""
+    """Fails if the code checks only after the network's answer whether sending is stopped."""
     answer_many(1)
     restore()
     pipeline.tick()
@@ -329,9 +338,9 @@ def test_an_answer_of_before_the_release_is_not_taken_after_it(
 def test_what_is_written_during_the_hold_is_sent_by_the_release(
     answer_many: Many, microblog: Account, supervisor: User
 ) -> None:
-    """The original cannot have sent a delivery that was created during the hold.
+    """A delivery that was created after the restore cannot have been sent by the original database.
 
-    The release sends it, even without look-ups on the network.
+    Therefore it is sent when a user allows sending again, even without a look-up on the network.
     """
     with speaking(Network("none", microblog.network)):
         answer_many(1)
@@ -352,7 +361,7 @@ def test_what_is_written_during_the_hold_is_sent_by_the_release(
 def test_the_page_counts_the_unknown_of_this_hold_alone(
     answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """Fails if unknown deliveries of earlier holds are counted."""
+    """Fails if the page also counts unknown deliveries from earlier restores."""
     with speaking(Network("none", microblog.network)):
         for _hold in range(2):
             answer_many(1)
@@ -418,7 +427,7 @@ def test_without_a_look_at_it_nothing_is_released(
 def test_a_form_told_off_shows_the_whole_page(
     verb: str, answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """A refused form shows the whole page, with the list of deliveries."""
+    """If the form is refused, the page is still complete, with the list of deliveries."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -429,7 +438,7 @@ def test_a_form_told_off_shows_the_whole_page(
 
 
 def test_reasons_are_translated_when_they_are_shown(supervisor: User, as_: As) -> None:
-    """The database stores codes, and the page translates them."""
+    """The database stores a code for each reason, and the page shows the translated reason."""
     restore()
     pipeline.tick()
     words = {
@@ -483,7 +492,10 @@ def test_what_became_late_meanwhile_is_looked_up_before_it_leaves(
 def test_older_files_put_back_after_a_release_are_held_again(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """After a release the witness knows that the old name of the database is retired."""
+    """If older files are restored after a user allowed sending, sending is stopped again.
+
+    The witness knows that the old name of the database is no longer valid.
+    """
     answer_many(1)
     files = Instance.objects.values("uuid", "fingerprint", "attempts").get()
     Instance.objects.update(fingerprint="another/place")
@@ -499,7 +511,10 @@ def test_older_files_put_back_after_a_release_are_held_again(
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     supervisor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The count that the witness returned belongs to the old name, so it proves nothing."""
+    """A sender that asked the witness before sending was allowed does not stop it again.
+
+    The count that it got belongs to the old name of the database, so it proves nothing.
+    """
     set_back()
     restored_database.check(now=timezone.now())
     ask = high_water_mark.highest
@@ -560,7 +575,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """Fails if the witness is not informed before the send."""
+    """Fails if the witness is not told of an attempt before the network is called."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
@@ -657,7 +672,9 @@ def test_many_senders_at_once_are_not_taken_for_a_restored_database(
 def test_who_counts_on_between_two_looks_is_not_taken_for_one_either(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the count is read before the witness is asked and not read again."""
+    """Fails if the database's count is read before the witness is asked, and not read again
+    afterwards.
+    """
     Instance.objects.count_attempt()
     ask = high_water_mark.highest
 

@@ -1,6 +1,7 @@
-"""The examples of a response rule describe what the rule is for.
+"""The examples of a response rule show what the rule is for.
 
-One example is the privacy fault of the sample story.
+One of them is the privacy fault of the sample story: a public statement that tells of the
+director's second seat.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Resp
 
 
 def form(rule: ResponseRule, **more: str) -> dict[str, str]:
-    """Return the data of the rule's own form, unchanged: conditions, verdict and examples."""
+    """Return the data of the rule's own form unchanged: conditions, verdict and examples."""
     examples = {
         f"example-{n}-{name}": {True: "yes", False: "no"}.get(value, value)
         for n, example in enumerate(rule.examples)
@@ -102,7 +103,9 @@ def test_the_same_text_without_it_passes(
 def test_whose_name_is_not_public_there_is_not_named_there(
     privacy: ResponseRule, complaint: Case, say: Callable[[str], Response], agent: User
 ) -> None:
-    """Ron Calder is his public name on the microblog; any other name that we know is private."""
+    """Ron Calder shows this name on the microblog, so it may be used there; any other name that we
+    know is private.
+    """
     complaint.profile.link_to(
         Contact.objects.create(name="Ronald P. Calderwood"), by=agent, evidence="told us"
     )
@@ -125,9 +128,9 @@ def test_what_they_told_us_in_private_is_not_told_in_public(
 def test_of_a_very_long_text_its_beginning_is_looked_through(
     hear: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the beginning of a long text is searched for personal data.
+    """In a long text, only the beginning is searched for personal data.
 
-    Fails if long texts are searched in full, because up to 500 texts are searched.
+    Fails if long texts are searched in full, which is too slow for up to 500 texts.
     """
     monkeypatch.setattr(rule_facts, "LONGEST_TEXT", 30)
     said = "My booking is X7K2P9, and also, by the way: order Z9Z9Z9."
@@ -153,7 +156,10 @@ def test_to_themselves_in_private_everything_may_be_said(
 def test_weakening_the_rule_is_refused_at_its_example(
     privacy: ResponseRule, admin: User, as_: As
 ) -> None:
-    """Fails if the examples are not run: the weaker rule was saved."""
+    """If a rule is weakened so that one of its examples gives another verdict, it is not saved.
+
+    Fails if the examples are not checked.
+    """
     weaker = {"any": [{"field": "text", "op": "contains any", "value": ["passport"]}]}
     url = reverse("responses:rule", args=[privacy.pk])
     page = as_(admin).post(url, form(privacy, **{"cond-1-group": json.dumps(weaker)}))

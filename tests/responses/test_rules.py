@@ -1,5 +1,5 @@
-"""Business rules: the strictest verdict wins, all reasons are kept, an approval is for exact
-content.
+"""Business rules: the strictest verdict wins, all reasons are kept, and an approval is valid for
+one exact content.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def test_text_cannot_pass_for_other_parts() -> None:
     assert hashed("a", versions={"1": "b"}) != hashed("a")
 
 
-# What each verdict requires, and its name
+# What each verdict requires, and how it is called
 
 
 def _said(condition: object, verdict: Outcome, **more: Any) -> ResponseRule:

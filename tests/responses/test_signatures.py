@@ -1,4 +1,6 @@
-"""Approval of a held response: steps, deadlines, drafters, competing replies and later review."""
+"""Approvals of held responses: several steps, deadlines, members who may only draft, competing
+replies, and later review.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def drafter(service: Department) -> User:
 
 
 def asked(response: Response) -> set[User]:
-    """Return the users who were asked to approve the response."""
+    """Return the users who were asked to approve this response."""
     url = f"{reverse('responses:approvals')}#response-{response.pk}"
     told = Notice.objects.filter(kind=TO_APPROVE, url=url)
     return {notice.user for notice in told.select_related("user")}
@@ -67,7 +69,7 @@ def test_two_signatures_are_given_in_turn_by_two_people(
 def test_a_supervisor_who_signs_for_the_lead_does_not_sign_twice(
     answer: Answer, make_rule: MakeRule, supervisor: User, admin: User
 ) -> None:
-    """Fails if earlier approvers are not excluded: one user approved both steps."""
+    """Fails if a user who already approved is not excluded: one user approved both steps."""
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     release.approve(response, by=supervisor)
@@ -96,7 +98,9 @@ def test_a_step_of_a_supervisor_is_not_a_leads(
 def test_an_edit_between_two_signatures_voids_the_first(
     answer: Answer, make_rule: MakeRule, lead: User, second_lead: User, supervisor: User
 ) -> None:
-    """Fails if the hash is not compared: the first approval still counted after the edit."""
+    """Fails if the hash of the content is not compared: the first approval still counted after the
+    edit.
+    """
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     release.approve(response, by=lead)
@@ -178,7 +182,9 @@ def test_two_ticks_at_once_escalate_once(
 def test_what_a_drafter_writes_waits_for_a_lead(
     answer: Answer, drafter: User, lead: User, complaint: Case, as_: As
 ) -> None:
-    """Fails without the built-in rule for drafters: the text was sent at once."""
+    """Fails without the built-in rule for members who may only draft: their text was sent at
+    once.
+    """
     response = answer(by=drafter)
     assert response.state == "held"
     page = as_(lead).get(reverse("responses:approvals")).content.decode()

@@ -1,4 +1,4 @@
-"""Fixtures that create cases as the product does: an interaction is recorded and then routed."""
+"""Fixtures that create cases as the product does: an interaction is recorded, then it is routed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def case(make_case: Callable[..., Case]) -> Case:
 
 @pytest.fixture
 def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
-    """Return a function that creates a match of a topic with these spans.
+    """Return a function that creates a match of a topic, with the places of the matching words.
 
     The match belongs to the mention of the given interaction.
     """

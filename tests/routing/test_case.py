@@ -25,7 +25,9 @@ def html(page: Any) -> str:
 
 
 def said(page: Any) -> str:
-    """Return the HTML of the case's timeline, without the inbox list and the contact panel."""
+    """Return the HTML of the case's timeline only, without the inbox list and the contact beside
+    it.
+    """
     return html(page).partition('class="timeline"')[2].partition('class="pending"')[0]
 
 
@@ -287,7 +289,9 @@ def test_other_cases_of_the_same_person_are_named_and_linked_only_where_allowed(
 def test_a_case_that_was_continued_keeps_its_own_history_only(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """Fails if the old case shows messages from after its conversation moved to the new case."""
+    """Fails if the old case shows messages that arrived after its conversation moved to the new
+    case.
+    """
     then = timezone.now() - timedelta(days=40)
     Case.objects.filter(pk=case.pk).update(status="done", done_at=then)
     root = case.last_inbound

@@ -1,4 +1,6 @@
-"""The case page beside the inbox list: panes returned by verbs, presence of colleagues, undo."""
+"""The case page beside the inbox list: the parts that actions return, presence of colleagues,
+undo.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +56,9 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
 
 
 def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
-    """A verb returns the row as it looks in the current list.
+    """An action returns the changed row of the case as it looks in the list on screen.
 
-    Otherwise the row would be marked as gone only by a later refresh.
+    Otherwise the row would still look unchanged until the next refresh of the list.
     """
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
@@ -69,7 +71,10 @@ def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, cas
 def test_a_list_on_screen_keeps_its_view(
     as_: As, agent: User, teammate: User, case: Case, make_case: Make
 ) -> None:
-    """The refresh must name the view: without it, an agent with an own case gets another list."""
+    """A refresh of the list must name the saved view on screen.
+
+    Without the name, an agent who has a case of their own would get another list.
+    """
     other = make_case(by="ruth")
     case.claim(by=agent)
     asked = {"ids": f"{case.pk},{other.pk}", "shows": "unassigned"}
@@ -111,7 +116,7 @@ def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
 def test_handing_over_can_be_taken_back(
     as_: As, agent: User, outsider: User, sales: Department, service: Department, case: Case
 ) -> None:
-    """The undo of a transfer also removes the restriction to the other department."""
+    """If a transfer is undone, the restriction to the other department is removed too."""
     sales.is_restricted = True
     sales.save()
     client, before = as_(agent), snapshot(Case.objects.get(pk=case.pk))
@@ -128,8 +133,9 @@ def test_handing_over_can_be_taken_back(
 def test_what_they_wrote_there_meanwhile_stays_with_them(
     as_: As, agent: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Fails if the undo ignores later notes and messages: the agent read the note of the
-    department.
+    """Notes and messages that were written after a transfer stay with the other department.
+
+    Fails if the undo ignores them: the agent could read the note of the other department.
     """
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
     answer = html(as_(agent).post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
@@ -145,8 +151,9 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
 def test_who_took_it_back_reads_no_further_because_of_it(
     as_: As, agent: User, teammate: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Fails if the undone transfer stays in force: its author could read the case after a later
-    transfer.
+    """A user who undid a transfer cannot read the case after somebody else transfers it later.
+
+    Fails if the undone transfer still counts for the right to read.
     """
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
@@ -171,7 +178,7 @@ def test_who_left_the_department_takes_nothing_back_into_it(
 
 
 def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
-    """The second click changes nothing, so it must not offer an undo."""
+    """The second click changes nothing, so its message must not offer an undo."""
     for ways_back in (1, 0):
         typed = {"seen": case.last_inbound_id}
         answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
@@ -182,7 +189,10 @@ def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, 
 def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
     agent: User, teammate: User, case: Case
 ) -> None:
-    """Fails if the slower user's case object takes over the new state: an undo was offered."""
+    """If a colleague did the same at that moment, the message to the slower user offers no undo.
+
+    Fails if the slower user's case object takes over the new state.
+    """
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
     before = snapshot(theirs)
     case.finish(by=agent, seen=seen)
@@ -208,7 +218,7 @@ def test_who_writes_again_after_noise_is_seen_with_the_mark(
 ) -> None:
     """The list and the new case show the mark “earlier noise”.
 
-    The undo message names the new case.
+    The message after an undo names the new case.
     """
     client = as_(agent)
     answer = client.post(f"/cases/{case.pk}/noise/", headers=DESK)
@@ -251,7 +261,10 @@ def test_snooze_until_they_write(as_: As, agent: User, case: Case, say: Say) -> 
 
 
 def test_tags_of_two_windows_both_stay(as_: As, agent: User, case: Case) -> None:
-    """Each form posts the tags that its page showed, and only the difference is applied."""
+    """Tags that are set in two windows are both kept.
+
+    Each form posts the tags that its page showed, and only the differences from these are applied.
+    """
     client = as_(agent)
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "urgent bag, lisbon"})
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "refund"})
@@ -389,7 +402,9 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
 def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tick mails a recent notice that is neither read nor mailed, to a user who wants mail."""
+    """The regular task mails a recent notice that is neither read nor mailed, if its user wants
+    mail.
+    """
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)
     now = timezone.now()
     ages = {"lost": 5, "just now": 0, "old": 60 * 25, "read": 5, "mailed": 5}

@@ -108,7 +108,10 @@ def test_who_no_longer_works_there_gives_their_cases_back(
     as_: As, admin: User, agent: User, service: Department, make_case: Callable[..., Case],
     sales: Department, how: dict[str, str],
 ) -> None:  # fmt: skip
-    """Fails if only the membership changes: the former member remained the assignee."""
+    """A user who is removed from a department is no longer the assignee of its cases.
+
+    Fails if only the membership is removed.
+    """
     Membership.objects.create(user=agent, department=sales)
     mine = make_case(by="ron", assignee=agent)
     done = make_case(by="rita", assignee=agent, status="noise")

@@ -1,4 +1,4 @@
-"""Routing facts are built in one place, so a trial gives the result of the original routing."""
+"""Routing facts are built in one place, so that a test of the rules gives the original result."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ conditions = st.one_of(
 
 
 def house(rules: list[dict[str, Any]]) -> User:
-    """Create two topics, a fallback department, and one department for each rule.
+    """Create two topics, a fallback department, and a department and a rule for each condition.
 
-    Every second rule assigns its cases to the owner, who is returned.
+    Every second rule assigns its cases to a user, who is returned.
     """
     owner = User.objects.create_user("owner@scrm.example", role="admin")
     Department.objects.create(name="Fallback", owner=owner, is_fallback=True)
@@ -134,9 +134,9 @@ def assert_facts_are_stored_as_they_are_built(routed: CaseEvent) -> None:
 
 @pytest.mark.slow
 class TrialAndRouting(TestCase):
-    """A trial of the rules gives the recorded result.
+    """A test of the rules on a recorded case gives the result that was recorded.
 
-    Fails if the title is left out of the recorded facts, or if a source that found the item later
+    Fails if the title is missing in the recorded facts, or if a source that found the item later
     counts.
     """
 
@@ -221,7 +221,7 @@ def voice(title: str, text: str = "Nice people") -> OfflineContact:
 def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
     service: Department, sales: Department, admin: User
 ) -> None:
-    """Fails if routing uses the text without the title: the trial used both."""
+    """Fails if routing uses the text without the title: the test of the rules used both."""
     rule = RoutingRule.objects.create(name="Leeds", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "Fair in Leeds"}
     rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
@@ -246,7 +246,7 @@ def call(brand_rule: RoutingRule, agent: User) -> Case:
 def test_a_call_hits_topics_and_is_routed_by_them(
     call: Case, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """Fails if topics are not matched with the text of a call."""
+    """Fails if the text of a call is not matched with the topics."""
     event = call.events.get()
     assert event.revision == brand_rule.current
     assert [topic["topic"] for topic in event.facts["topics"]] == [brand.pk]
@@ -256,9 +256,10 @@ def test_a_call_hits_topics_and_is_routed_by_them(
 def test_the_topic_of_a_call_is_marked_and_found(
     call: Case, brand: Topic, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """The topic is shown on the case's page, under “Why here” and in the list; the filter finds it.
+    """The topic of a call is shown on the case's page, under “Why here” and in the list, and the
+    filter finds it.
 
-    Fails if the matches are not stored.
+    Fails if the matches of a call are not stored.
     """
     record.log(OfflineContact(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
     page = as_(agent).get(call.get_absolute_url())
@@ -286,7 +287,7 @@ def test_the_same_call_logged_twice_is_matched_once(call: Case, brand: Topic, ag
 def test_statements_do_not_depend_on_the_number_of_answers(
     brand_rule: RoutingRule, agent: User
 ) -> None:
-    current_matcher()  # the matcher is built before statements are counted
+    current_matcher()  # build the matcher before SQL statements are counted
     counts = []
     for size in (2, 20, 200):
         answers = [
@@ -308,10 +309,11 @@ def test_statements_do_not_depend_on_the_number_of_answers(
 def test_a_hit_that_a_topic_no_longer_has_does_not_count_when_it_is_recorded(
     brand: Topic, brand_rule: RoutingRule, admin: User, make_source: Callable[..., Source]
 ) -> None:
-    """A match counts only if the topic's current revision still matches.
+    """A match counts only if the present revision of the topic still matches.
 
-    The mention was matched as backlog, and the topic was revised before the mention was brought in.
-    Fails if the trial counts all matches of the mention.
+    The mention was matched when it was older than the source's start date. The topic was revised
+    before a user turned the mention into a case. Fails if the test of the rules counts all matches
+    of the mention.
     """
     source = make_source(kind="sandbox", address="search", stance="for us")
     author = Author(NET, "anna", handle="@anna")
@@ -346,9 +348,9 @@ def rule_on(field: str, value: str, *, department: Department, by: User) -> Rout
 def test_every_kind_is_tried_as_it_was_routed(
     kind: str, service: Department, sales: Department, admin: User, make_source: Any
 ) -> None:
-    """A trial agrees with the routing for all online and offline kinds.
+    """For all online and offline kinds, a test of the rules gives the result of the routing.
 
-    Fails if one way of recording leaves a fact out.
+    Fails if one way of recording leaves out a fact.
     """
     rule = rule_on("kind", kind, department=sales, by=admin)
     if kind in OFFLINE_KINDS:
@@ -361,7 +363,7 @@ def test_every_kind_is_tried_as_it_was_routed(
         author = Author(NET, "anna", handle="@anna", reach=9)
         item = Item(scope=NET, key="1", author=author, text="Nice", kind=kind, language="en")
         store(source.fetches.create(), source, [item], now=timezone.now())
-        Mention.objects.update(backlog=False)  # the item has no date, so it would be backlog
+        Mention.objects.update(backlog=False)  # no date counts as an old item
         process()
         case = Case.objects.get()
     assert (case.department, case.assignee, case.priority) == (sales, admin, "high")
@@ -390,7 +392,9 @@ def test_no_word_of_the_message_is_stored_with_the_event(
 def test_a_contact_who_changed_is_tried_as_at_the_time(
     sales: Department, service: Department, admin: User
 ) -> None:
-    """Fails if the trial uses the contact's present kind."""
+    """Fails if a test of the rules uses the contact's present kind instead of the kind at that
+    time.
+    """
     rule_on("contact_kind", "press", department=sales, by=admin)
     contact = Contact.objects.create(name="Known", kind="press")
     case = record.log(
@@ -406,9 +410,10 @@ def test_a_contact_who_changed_is_tried_as_at_the_time(
 def test_without_stored_facts_they_are_built_again(
     brand: Topic, brand_rule: RoutingRule, call: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """Facts are missing after an erasure and in events of earlier versions.
+    """If an event has no stored facts, they are built again.
 
-    Fails if a trial needs stored facts.
+    Facts are missing after an erasure and in events of earlier versions. Fails if a test of the
+    rules needs stored facts.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL scrm.erasing = 'on'")
@@ -422,9 +427,9 @@ def test_without_stored_facts_they_are_built_again(
 def test_the_facts_of_a_conversation_that_joins_are_stored(
     service: Department, admin: User
 ) -> None:
-    """The rules also decide whether a further conversation joins an open case.
+    """If a further conversation joins an open case, its facts are stored too.
 
-    Fails if facts are stored for new cases only.
+    The routing rules decide whether it joins. Fails if facts are stored for new cases only.
     """
     contact = Contact.objects.create(name="Known", kind="press")
     for text in ("Hello", "Hello again"):

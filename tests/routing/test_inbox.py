@@ -101,7 +101,7 @@ def test_pages_follow_one_another_without_gap_or_overlap(
     as_: As, agent: User, make_case: Make
 ) -> None:
     at = timezone.now() - timedelta(hours=2)
-    everyone = {make_case(by=f"person{n}", at=at).pk for n in range(53)}  # all at the same moment
+    everyone = {make_case(by=f"person{n}", at=at).pk for n in range(53)}  # all at the same time
     client = as_(agent)
     first = client.get("/?view=unassigned")
     second = client.get("/" + first.context["listing"].older)
@@ -159,7 +159,9 @@ def test_a_row_says_who_what_and_how_late(
 def test_the_text_of_a_restricted_case_stays_with_its_department(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
-    """The user who transferred the case still sees it in the list, but cannot read its text."""
+    """A user who transferred a case to a restricted department still sees it in the list, but
+    cannot read its text.
+    """
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()
     case.transfer(to=sales, by=agent, why="A contract")

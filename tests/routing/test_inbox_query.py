@@ -31,7 +31,7 @@ def shown(page: Any) -> list[int]:
 
 
 def walk(client: Client, address: str) -> list[int]:
-    """Return the ids of the cases on all pages, following the “Older” link to the end."""
+    """Follow the “Older” link to the last page, and return the ids of the cases on all pages."""
     page = client.get(address)
     found = shown(page)
     while older := page.context["listing"].older:
@@ -100,7 +100,8 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
 def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the latest transferred cases are listed, but filters and searches find all of them.
+    """Without a filter or search, only the latest transferred cases are listed; with one, all are
+    found.
 
     A case that is done does not count towards the limit.
     """
@@ -118,7 +119,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
 def test_whom_cases_can_be_given_to_does_not_only_read(
     as_: As, agent: User, admin: User, reader: User, teammate: User
 ) -> None:
-    """Read-only members are not offered as assignees, for one case or for several."""
+    """Read-only members are not offered as assignees, neither for one case nor for several."""
     for who in (agent, admin):
         page = html(as_(who).get("/"))
         offered = page[page.index('id="bulk-person"') :]

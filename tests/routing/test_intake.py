@@ -36,7 +36,7 @@ RuleMaker = Callable[..., RoutingRule]
 
 @pytest.fixture(autouse=True)
 def house(service: Department) -> Department:
-    """The fallback department, which every test here needs."""
+    """The fallback department, without which no case can be created here."""
     return service
 
 
@@ -106,7 +106,7 @@ def contact(*profiles: str) -> Contact:
     return known
 
 
-# The conversation's own case
+# The case of the conversation itself
 
 
 def test_a_strangers_first_words_open_a_case(service: Department) -> None:
@@ -154,7 +154,7 @@ def test_within_thirty_days_a_reply_reopens_what_was_done(days: int, agent: User
 
 
 def test_later_it_makes_a_new_case_that_names_the_old(agent: User) -> None:
-    """Fails if a done case is reopened however old it is."""
+    """Fails if a done case is reopened even after more than 30 days."""
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     late = NOW + 30 * DAY + timedelta(seconds=1)
@@ -182,9 +182,10 @@ def current_links() -> list[tuple[int, str]]:
 
 
 def test_a_message_after_noise_is_new_work(noise: Case, sales: Department, make_rule: Any) -> None:
-    """The message gets a new case that names the noise case and is routed like any new case.
+    """A message in a noise case opens a new case, which names the noise case.
 
-    Fails if the message stays in the noise case, where no agent saw it.
+    The new case is routed like any other. Fails if the message stays in the noise case, where no
+    agent would see it.
     """
     make_rule("buy", sales, priority="high")
     fresh = hear(text="I want to buy", now=NOW + DAY)
@@ -204,9 +205,10 @@ def test_several_messages_of_one_batch_after_noise_are_one_case(noise: Case) -> 
 
 
 def test_two_conversations_of_one_noise_case_go_on_in_one_case(agent: User) -> None:
-    """The conversations share one new case, in the same batch and in a later batch.
+    """Two conversations of one noise case continue in one new case, in the same batch or a later
+    one.
 
-    Fails with a new case for each conversation.
+    Fails if each conversation gets a new case.
     """
     old, *_same = [hear(thread=thread) for thread in ("one", "two", "three")]
     old.set_aside(by=agent)
@@ -224,16 +226,16 @@ def test_noise_again_is_new_work_again(noise: Case, agent: User) -> None:
 
 
 def test_what_is_logged_into_a_noise_case_is_new_work_too(noise: Case) -> None:
-    """Fails if the call stays in the noise case."""
+    """Fails if a call that is logged in a noise case stays there instead of opening a new case."""
     call = hear(thread="a call", case=noise.pk)
     assert (call.continues, call.status) == (noise, Status.NEW)
 
 
 def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: User) -> None:
-    """A noise case cannot be undone or reopened: its conversation must not belong to two cases.
+    """A noise case cannot be undone or reopened while its conversation belongs to a newer case.
 
-    Fails if either is allowed, or if only open newer cases count: the reopened case had no
-    conversation.
+    Otherwise the conversation would belong to two cases. Fails if undo or reopening is allowed, or
+    if only newer cases that are open count: the reopened case had no conversation.
     """
     case = hear()
     before = snapshot(case)
@@ -287,7 +289,10 @@ class WhateverIsDoneToCases(TestCase):
     def test_no_message_vanishes_and_no_open_case_is_empty(
         self, steps: list[tuple[str, Any]]
     ) -> None:
-        """The steps mark cases as noise, finish, reopen and undo them in any order."""
+        """No message is lost and no open case is empty, in whatever order these actions happen.
+
+        The actions mark cases as noise, finish them, reopen them and undo this.
+        """
         agent = User.objects.create_user("agent@scrm.example", role="admin")
         deeds: list[tuple[Case, dict[str, Any], dict[str, Any]]] = []
         for day, (what, which) in enumerate(steps):
@@ -325,7 +330,10 @@ def test_a_late_older_message_does_not_turn_the_clock_back() -> None:
 
 
 def test_a_second_exchange_joins_the_one_open_case() -> None:
-    """The director's post, mail and call are one case. Fails if conversations are not joined."""
+    """The director's post, mail and call are in one case.
+
+    Fails if a new conversation does not join the open case of the same person.
+    """
     contact("anna-tweets", "anna-mails", "anna-calls")
     cases = [hear(who, now=NOW + timedelta(hours=n)) for n, who in enumerate(
         ["anna-tweets", "anna-mails", "anna-calls"])]  # fmt: skip
@@ -350,7 +358,7 @@ def test_one_strangers_two_exchanges_are_one_case() -> None:
 
 
 def test_unless_a_rule_says_another_department(sales: Department, make_rule: RuleMaker) -> None:
-    """Fails if `_living_case` ignores the result of the rules."""
+    """Fails if `_living_case` ignores the department that the rules decide."""
     make_rule("buy", sales)
     complaint = hear(thread="one")
     order = hear(text="I want to buy", thread="two")
@@ -400,7 +408,7 @@ def test_a_human_may_say_where_it_belongs() -> None:
 
 
 def test_ten_posts_of_one_stranger_in_one_batch_are_one_case() -> None:
-    """Fails if `by_party` contains new cases only after they are written."""
+    """Fails if `by_party` contains a new case only after the case is written to the database."""
     cases = place(*(arrival(thread=str(n), at=NOW - n * timedelta(minutes=1)) for n in range(10)))
     assert len(set(cases)) == 1
     assert cases[0].conversations.count() == 10
@@ -422,7 +430,10 @@ def test_nothing_is_nothing() -> None:
 
 
 def test_statements_do_not_depend_on_the_number_of_arrivals() -> None:
-    """Fails if each person is looked up separately."""
+    """The number of SQL statements does not depend on the number of items.
+
+    Fails if each person is looked up separately.
+    """
     counts = []
     for size in (10, 100, 500):
         crowd = arrivals(*((f"{size}-{n // 2}", "hello") for n in range(size)))
@@ -447,9 +458,9 @@ def test_a_rule_gives_department_person_priority_and_tags(
 def test_whoever_handled_this_party_last_gets_it(
     service: Department, agent: User, teammate: User, make_rule: RuleMaker
 ) -> None:
-    """The last handler of any profile of the contact counts.
+    """A new case goes to the user who last handled any profile of the same contact.
 
-    Fails if the handler is looked up by profile only.
+    Fails if only cases of the same profile are searched.
     """
     make_rule("bag", service, assign="last")
     contact("anna-tweets", "anna-mails")
@@ -464,9 +475,10 @@ def test_whoever_handled_this_party_last_gets_it(
 def test_who_has_left_the_house_gets_nothing(
     service: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Fails if neither `_last_handlers` nor `_able` checks that the user is active.
+    """An inactive user gets no new case.
 
-    One of the two checks is enough.
+    Fails only if the check that the user is active is removed from both `_last_handlers` and
+    `_able`.
     """
     make_rule("bag", service, assign="last")
     case = hear()
@@ -565,7 +577,9 @@ def test_an_answer_ties_an_open_case_to_the_issue_but_never_to_another(
 def test_what_goes_to_a_restricted_department_is_read_there_only(
     legal: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Fails if the conversation is not marked as restricted."""
+    """Fails if the conversation of a case in a restricted department is not marked as
+    restricted.
+    """
     make_rule("sue", legal)
     hear("anna", "I will sue")
     hear("ben", "hello")
@@ -578,10 +592,10 @@ def test_what_goes_to_a_restricted_department_is_read_there_only(
 def test_a_message_never_opens_a_restricted_text(
     legal: Department, agent: User, service: Department, make_rule: RuleMaker
 ) -> None:
-    """A conversation stays restricted although its new case belongs to another department.
+    """A conversation stays restricted even if its new case belongs to another department.
 
-    The rule for Legal is off, so the new case is routed to Customer service. Fails if `restrict`
-    may remove a restriction when a message arrives.
+    The rule for Legal is switched off, so the new case is routed to Customer service. Fails if
+    `restrict` can remove a restriction when a message arrives.
     """
     rule = make_rule("sue", legal)
     case = hear("anna", "I will sue")
@@ -596,7 +610,10 @@ def test_a_message_never_opens_a_restricted_text(
 def test_reopened_cases_cost_no_statement_each(
     agent: User, django_assert_max_num_queries: Any
 ) -> None:
-    """Fails if the notices query each case's profile and department."""
+    """Reopening many cases takes no additional SQL statement for each case.
+
+    Fails if the notices query the profile and department of each case.
+    """
     cases = [hear(f"person{n}", thread=f"t{n}") for n in range(8)]
     for case in cases:
         case.claim(by=agent)
@@ -616,7 +633,7 @@ def test_what_joins_a_restricted_case_is_restricted_too(
     assert set(Conversation.objects.values_list("restricted_to", flat=True)) == {legal.pk}
 
 
-# No assignee rather than one who cannot act
+# No assignee rather than an assignee who cannot act
 
 
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
@@ -655,7 +672,9 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails if `readable_by` also counts ended links between case and conversation."""
+    """Fails if `readable_by` also counts a former case of the conversation: its department could
+    read the text.
+    """
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     make_rule("lawyer", legal)
@@ -665,7 +684,10 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
-    """Fails if claiming writes the old status back: the case with a new message stayed waiting."""
+    """If a user takes a case from an old page, the status of the case stays as it is now.
+
+    Fails if the claim also writes the old status: a case with a new message went back to waiting.
+    """
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)
     case.refresh_from_db()

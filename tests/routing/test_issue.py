@@ -104,7 +104,10 @@ def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> No
 
 
 def test_a_second_click_on_close_changes_nothing(as_: As, agent: User, seats: Issue) -> None:
-    """Fails if the button toggles: the second click reopened the issue."""
+    """A second click on “Close” changes nothing.
+
+    Fails if the button switches between open and closed: the second click reopened the issue.
+    """
     client = as_(agent)
     client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
     seats.refresh_from_db()
@@ -168,9 +171,10 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
     as_: As, agent: User, reader: User, sales: Department, seats: Issue,
     make_case: Callable[..., Case], say: Callable[..., Interaction],
 ) -> None:  # fmt: skip
-    """A case with a new message since the page was loaded stays open.
+    """All open cases of an issue are finished together.
 
-    Closed cases and cases of other departments are not included.
+    A case that got a message after the page was loaded stays open. Closed cases and cases of other
+    departments are not changed.
     """
     mine, late = (make_case(by=name, issue=seats) for name in ("one", "two"))
     make_case(by="three", issue=seats, department=sales)

@@ -1,4 +1,4 @@
-"""Memberships are set at the invitation and later, for all departments at once."""
+"""Memberships are set with the invitation of a user and later, for all departments at once."""
 
 from __future__ import annotations
 

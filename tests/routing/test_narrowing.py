@@ -48,6 +48,6 @@ def test_each_filter_narrows_the_list(
 def test_whoever_sees_everything_may_ask_for_anybodys_cases(
     cases: dict[str, Case], admin: User, supervisor: User, as_: Any
 ) -> None:
-    """An admin is a member of no department, but can be the assignee of a case."""
+    """An admin can filter by any assignee, and can be an assignee without being a member."""
     Case.objects.filter(pk=cases["ann"].pk).update(assignee=admin)
     assert found(as_(supervisor), f"assignee={admin.pk}") == {"ann"}

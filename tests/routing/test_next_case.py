@@ -1,4 +1,4 @@
-"""“Next case” gives the most urgent unassigned case, and never the same case to two users (V8)."""
+"""“Next case” gives the most urgent unassigned case, and never gives one case to two users."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_a_colleague_has_is_left_alone(agent: User, teammate: User, make_ca
 
 
 def test_other_departments_cases_are_left_alone(outsider: User, reader: User, case: Case) -> None:
-    """Fails if each membership counts, even a read-only one."""
+    """Fails if each membership counts: a read-only member got a case of the department."""
     assert take_next(outsider) is None
     assert take_next(reader) is None
 
@@ -102,7 +102,7 @@ def test_statements_do_not_grow_with_what_waits(agent: User, make_case: Make) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_fifty_people_at_once_never_get_the_same(service: Department) -> None:
-    """Fails without the lock: two users got the same case, and the slower one got an error."""
+    """Fails without the lock: two users got the same case, and the second of them got an error."""
     profiles = Profile.objects.bulk_create(
         Profile(network="sandbox.microblog", key=f"p{n}") for n in range(60)
     )

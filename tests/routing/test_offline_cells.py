@@ -1,4 +1,4 @@
-"""Table cells: dates, numbers and addresses in any script, with clear errors."""
+"""Cells of an imported table: dates, numbers and addresses in any script, with clear errors."""
 
 from __future__ import annotations
 

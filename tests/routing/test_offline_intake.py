@@ -206,7 +206,11 @@ def test_a_person_who_is_gone_is_said(as_: As, agent: User) -> None:
 
 
 def test_other_words_in_a_form_that_was_logged_are_kept_and_said(as_: As, agent: User) -> None:
-    """Fails if `log` always returns the first case of a form: the changed text was lost."""
+    """If a form that was already logged is submitted with another text, the text is kept and the
+    user is told.
+
+    Fails if `log` always returns the case of the first submit: the changed text was lost.
+    """
     form = typed(name="Ron", text="First")
     as_(agent).post("/new/", form)
     page = as_(agent).post("/new/", form | {"text": "Second"})

@@ -1,4 +1,4 @@
-"""Comment cards and events: each row is one interaction, and none is stored until all are valid."""
+"""Comment cards and events: each row becomes an interaction, but only if all rows are valid."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_names_in_any_script_come_through(as_: As, agent: User) -> None:
 
 
 def test_one_bad_row_stores_nothing_and_loses_nothing(as_: As, agent: User) -> None:
-    """Fails if `entered` returns the valid rows of a form with errors."""
+    """Fails if `entered` returns the valid rows of a form in which another row has an error."""
     later = (timezone.now() + timedelta(days=2)).date().isoformat()
     form = cards(("Good", "Ann", "a@b.example"), ("", "عائشة", "call me", later), ("Also good",))
     page = as_(agent).post("/new/cards/", form)
@@ -117,7 +117,7 @@ def test_a_second_click_records_nothing_twice(as_: As, agent: User) -> None:
 
 
 def test_what_is_typed_into_an_old_form_is_recorded(as_: As, agent: User) -> None:
-    """The Back button shows the form with the same UUID; a different text is still a different
+    """After the Back button, the form has the same UUID, but another text is recorded as another
     card.
     """
     form = cards(("First",))

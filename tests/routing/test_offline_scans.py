@@ -1,4 +1,6 @@
-"""Scans of a letter: several files, each checked, and kept when another field has an error."""
+"""Scanned files of a letter: each file is checked, and all are kept if another field has an
+error.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,10 @@ def test_a_letter_comes_with_its_scans(as_: As, agent: User) -> None:
 def test_what_is_no_scan_is_said_at_the_field(
     as_: As, agent: User, name: str, body: bytes, says: str
 ) -> None:
-    """Fails if `content_type` trusts the file extension."""
+    """A file that is not a scan gets an error at its field.
+
+    Fails if `content_type` trusts the file extension.
+    """
     page = as_(agent).post("/new/", letter(scans=[scan(name, body)]))
     assert page.status_code == 422
     assert says in str(page.context["form"].errors["scans"])

@@ -58,7 +58,7 @@ def upload(browser: Client, raw: bytes | str, name: str = "answers.csv") -> Http
 
 
 def fields(page: HttpResponse, **changed: Any) -> dict[str, Any]:
-    """Return the data that the page's form would post."""
+    """Return the data that the form on this page would post."""
     form = page.context["form"]
     seen = {"shape": form.shape, "seen": form.plan.mark if form.plan else ""}
     facts = {name: form[name].value() or "" for name in form.fields}
@@ -244,10 +244,10 @@ def test_two_columns_cannot_both_be_the_name(browser: Client) -> None:
 
 
 def test_what_was_not_looked_at_is_not_imported(browser: Client) -> None:
-    """Columns that the preview did not show must not be imported.
+    """Columns that the user did not see in a preview must not be imported.
 
-    Without JavaScript, a user can choose other columns and press Import at once. Fails if `seen` is
-    not compared.
+    Without JavaScript, a user can choose other columns and press Import at once. Fails if `seen`
+    (the columns in the preview) is not compared.
     """
     address, page = looked_at(browser, "text,name\nGood,Ron\n")
     swapped = fields(page, **{"column-0": "name", "column-1": "text"})
@@ -284,7 +284,11 @@ def test_an_upload_is_nobody_elses(as_: As, browser: Client, teammate: User, adm
 def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
     browser: Client, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    """Fails if an offline contact gets a random UUID instead of one made from job and line."""
+    """If an import is interrupted and continued, no answer is recorded twice.
+
+    Fails if an offline contact gets a random UUID instead of one that is computed from the job and
+    the line.
+    """
     job = asked_for(browser, many(450))
     owner = {"log_all": record, "progress": Job}[last]
     step = getattr(owner, last)

@@ -149,12 +149,12 @@ def test_nested_conditions_survive_an_edit(
 def test_rules_move_in_their_order(
     as_: As, admin: User, brand_rule: RoutingRule, service: Department
 ) -> None:
-    late = RoutingRule.objects.create(name="Late", owner=admin)  # same position as the other
+    late = RoutingRule.objects.create(name="Late", owner=admin)  # both rules have the same position
     late.revise(conditions={"all": []}, department=service, by=admin)
     client = as_(admin)
     client.post(f"/rules/{late.pk}/move/", {"to": "up"})
     assert list(RoutingRule.objects.all()) == [late, brand_rule]
-    client.post(f"/rules/{late.pk}/move/", {"to": "up"})  # it is already first
+    client.post(f"/rules/{late.pk}/move/", {"to": "up"})  # the rule is already the first
     assert list(RoutingRule.objects.all()) == [late, brand_rule]
     client.post(f"/rules/{late.pk}/move/", {"to": "down"})
     assert list(RoutingRule.objects.all()) == [brand_rule, late]

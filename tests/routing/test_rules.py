@@ -1,4 +1,6 @@
-"""The first rule that matches routes a case; the other rules report why they did not match."""
+"""The first routing rule that matches routes a case; for each other rule, the reason is
+reported.
+"""
 
 from __future__ import annotations
 
