@@ -138,9 +138,8 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
-    """Fails if the words before a booking code use possessive repeats (`?+`):
-
-    in “ISABCD” the code must be found as a whole, and not after the word “IS”.
+    """Fails if the words before a code use possessive repeats (`?+`): in ISABCD, “IS” was taken for
+    a word, but all of it is the code.
     """
     assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 

@@ -142,7 +142,7 @@ def _give_way() -> None:
     """Give the site's database connections a lock timeout, so that the tables can always be
     emptied.
 
-    PostgreSQL ends only one transaction of a deadlock; the others would wait on.
+    Only the connection that began to wait last detects a deadlock; the others would wait on.
     """
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:

@@ -44,8 +44,8 @@ def _noise(hand: Hand) -> None:
 
 
 def _nothing(hand: Hand) -> None:
-    """Close the case without reply. The reason of the last time is filled in, and Enter
-    accepts it.
+    """Close the case without reply. If a reason was typed before, it is filled in. Enter accepts
+    it.
     """
     hand.tab("z", "Close without reply")
     why = hand.page.locator("#composing").get_by_label("Reason")

@@ -550,20 +550,23 @@ class Once(RuleBasedStateMachine):
         return Response.objects.get(pk=pk)
 
     def _some(self, dice: Random) -> int:
-        """Return any response, usually one of the newest three."""
+        """Return the id of any response, more often of one of the newest three."""
         if not self.responses:
             self._click("We are sorry.", wide=True, later=False)
         return dice.choice(self.responses[-3:] if dice.random() < 0.6 else self.responses)
 
     def _one_that_stands(self, dice: Random) -> int:
-        """Return a statement whose post is confirmed as sent, or None if there is none."""
+        """Return the id of a response: usually a statement whose post is confirmed as sent.
+
+        If there is no such statement, and sometimes anyway, it is any response.
+        """
         sent = Delivery.objects.filter(state="sent", act="say", response__audience="many")
         there = list(sent.order_by("pk").values_list("response", flat=True))
         return dice.choice(there) if there and dice.random() < 0.9 else self._some(dice)
 
     def _one(self, dice: Random) -> Delivery:
-        """Return a delivery, if possible a queued one. As in a worker, it is read from the database
-        again.
+        """Return a delivery, often one that is queued. As in a worker, it is read afresh from the
+        database.
         """
         waiting = Delivery.objects.filter(state="queued", response__state="released")
         any_of_it = self._response(self._some(dice)).deliveries.all()

@@ -518,7 +518,9 @@ def test_an_item_joins_a_case_that_was_transferred(
 
 
 def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor: User) -> None:
-    """The release marks the delivery that became due last, before it looks up the earlier ones."""
+    """The last delivery becomes due meanwhile; the release marks it before looking up the
+    others.
+    """
     now = timezone.now() + timedelta(minutes=1)
     first, _second, third = answer_many(3)
     Delivery.objects.filter(response=first).update(state="unknown", settle_after=now)

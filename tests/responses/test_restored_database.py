@@ -288,9 +288,10 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 ) -> None:
     """Deliveries that the original database sends while this one is stopped are not sent again.
 
-    The first delivery is sent before the look-up; the second becomes due before the regular task
-    runs, and the third after it. Fails if a delivery that was not found on the network is queued
-    again, or if `look` and `release` leave due deliveries in the queue: each was sent twice.
+    The first delivery is looked up before the original sends it. The second becomes due before the
+    regular task runs, and the third after it. Fails if a delivery that was not found on the network
+    is queued again, or if `look` and `release` leave due deliveries in the queue: each was sent
+    twice.
     """
     answer_many(3)
     first, second, third = Delivery.objects.select_related("account").order_by("pk")

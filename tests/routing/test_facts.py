@@ -311,9 +311,9 @@ def test_a_hit_that_a_topic_no_longer_has_does_not_count_when_it_is_recorded(
 ) -> None:
     """A match counts only if the present revision of the topic still matches.
 
-    The mention was matched when it was older than the source's start date. The topic was revised
-    before a user turned the mention into a case. Fails if the test of the rules counts all matches
-    of the mention.
+    The mention is older than the source's start date, so it is first matched without opening a
+    case. The topic is revised before a user has the mention opened as a case. Fails if the test of
+    the rules counts all matches of the mention.
     """
     source = make_source(kind="sandbox", address="search", stance="for us")
     author = Author(NET, "anna", handle="@anna")
