@@ -11,5 +11,5 @@ class ScrmConfig(AppConfig):
     name = "scrm"
 
     def ready(self) -> None:
-        # by name: models cannot be imported before all apps are loaded
+        # Models cannot be imported before all apps are loaded, so this function names them as text.
         import_string("scrm.wiring.connect")()

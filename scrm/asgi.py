@@ -8,7 +8,9 @@ from typing import Any
 from django.urls import get_resolver
 
 from scrm.web.logs import configure
-from scrm.wsgi import application as pages  # sets Django up before the stream reads settings
+
+# Importing this module sets Django up; the live stream reads the settings afterwards.
+from scrm.wsgi import application as pages
 
 from scrm.web.health import alive  # isort: skip
 from scrm.bus.live import stream  # isort: skip
@@ -28,8 +30,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _lifespan(receive: Any, send: Any) -> None:
-    _ = get_resolver().url_patterns  # imports all views now, so that no request waits for it
-    # Exclude long-lived objects from garbage collection, which paused the process for 0.1 s.
+    # This imports all Django views now, so that no request has to wait for the imports.
+    _ = get_resolver().url_patterns
+    # Exclude long-lived objects from garbage collection, which paused the process for 0.1 s
+    # each time.
     gc.collect()
     gc.freeze()
     while (await receive())["type"] != "lifespan.shutdown":

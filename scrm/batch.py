@@ -1,6 +1,7 @@
 """Process one batch of mentions, from matching to routing, in one transaction.
 
-A batch that fails is retried by halves until the failing mention is found and quarantined.
+If a batch fails, each half is processed as a batch of its own, and so on, until the failing mention
+is found and quarantined.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ _log = structlog.get_logger(__name__)
 
 
 def process_or_halve(mentions: Sequence[Mention]) -> None:
-    """Match and process a claimed batch; a mention that fails is found by halving and quarantined.
+    """Match and process a claimed batch; if it fails, halve it to find and quarantine the cause.
 
     Guarantee G5, see `docs/guarantees.md`.
     """
-    # Each attempt ended with a dead worker: a further one would kill this worker too.
+    # Every attempt with this mention ended with a dead worker; another attempt could kill this
+    # worker too.
     if mentions[0].attempt > HOPELESS:
         _quarantine(
             mentions[0], f"The worker died {mentions[0].attempt - 1} times while processing it."
@@ -47,7 +49,8 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
         hits = find_matches(mentions)
         again(lambda: process_batch(mentions, hits, now=timezone.now()))
     except Exception as error:
-        # A transient database error is not the items' fault: the lease lapses and a tick retries.
+        # A transient database error is not caused by the items: the lease lapses, and a later tick
+        # tries the batch again.
         if is_passing(error):
             raise
         if len(mentions) == 1:
@@ -61,32 +64,34 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
 
 
 def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
-    """Apply what mentions prove about deliveries; then record and route them.
+    """Update deliveries by what the mentions show about them; then record and route the mentions.
 
-    The number of statements does not depend on the size of the batch.
+    The number of SQL statements does not depend on the size of the batch.
     """
-    # Once for both: an account that is connected in between must not change who wrote a mention.
+    # Loaded once for both functions: if an account is connected between the two calls, they must
+    # still agree on who wrote a mention.
     speakers = _Speakers.load()
     _confirm_deliveries(claimed, speakers, now=now)
     _record_and_route(claimed, speakers, hits, now=now)
 
 
 def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now: datetime) -> None:
-    """Apply bounces, our own posts and answers to deliveries whose state is unknown.
+    """Update deliveries by what bounces, our own posts and answers show about them.
 
-    Each in a transaction of its own, because it locks deliveries, and cases must be locked first.
-    Idempotent, because a batch may be claimed again, or by two workers.
+    Each of these updates has a transaction of its own: it locks deliveries, and a transaction must
+    lock cases before deliveries. All are idempotent, because a batch may be claimed again, or by
+    two workers.
     """
     fresh = [mention for mention in mentions if mention.kind not in (BOUNCE, NOTICE)]
     fresh = [mention for mention in fresh if not mention.backlog]
-    # Before the rest is recorded: a bounce changes its delivery and must not become a message.
+    # Before mentions are recorded: a bounce changes its delivery, and must not become a message.
     back = [_item(mention) for mention in mentions if mention.kind in (BOUNCE, NOTICE)]
     bounces.come_back(back, now=now)
-    # Before record(): a post that is in the ledger already proves nothing about a delivery.
+    # Before record(): only a post that is not yet in the ledger proves that its delivery was sent.
     spoken = ((mention, speakers.speaker(mention)) for mention in fresh)
     own = [(_item(mention), account) for mention, account in spoken if account]
     outbox.heard_ourselves(own, now=now)
-    # Before feedback: an answer can only be linked to a delivery that counts as sent.
+    # Before feedback is linked: an answer can only be linked to a delivery whose state is sent.
     outbox.prove([_item(mention) for mention in fresh], now=now)
 
 
@@ -95,38 +100,39 @@ def _record_and_route(
     claimed: Sequence[Mention], speakers: _Speakers, hits: Hits, *, now: datetime
 ) -> None:
     """Identify, record and route mentions and link feedback, in one transaction."""
-    # Before any row lock: batches that lock rows first could deadlock with each other.
+    # Before any row is locked: otherwise two batches could deadlock with each other.
     lock_workspace()
-    # The fence: another worker may have claimed these mentions since our lease ended.
+    # This checks the fence: another worker may have claimed these mentions after our lease lapsed.
     mentions = _still_ours(claimed)
     hits = {mention.pk: hits[mention.pk] for mention in mentions}
     context = _Context.load(mentions, hits, speakers)
     kept = [mention for mention in mentions if context.keeps(mention)]
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
-    # After record(): a match points at the interaction of its mention.
+    # After record(): a match refers to the interaction that was recorded for its mention.
     keep_matches(hits, ledger)
     inbound = {
         mention.pk: (mention, row)
         for mention, row in zip(kept, recorded, strict=True)
         if not context.is_ours(mention)
     }
-    # The authors wrote to us, so their profiles can be reached again.
+    # These authors wrote to us, so their profiles count as reachable again.
     Profile.objects.filter(pk__in=[row.profile or 0 for _, row in inbound.values()]).heard()
-    # Automatic answers are recorded, but open no case and are no feedback.
+    # Automatic answers are recorded, but they open no case and do not count as feedback.
     messages = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
     answers = feedback.answered(_heard(*pair) for pair in messages)
     take_in([context.arrival(*pair, answers) for pair in messages], now=now)
     _update_pages([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
-    # Last, in the same transaction: after a crash the whole batch is due again.
+    # Last, and in the same transaction: if the worker dies before the commit, the whole batch is
+    # due again.
     _finish(mentions, ledger, now)
 
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
-    """Return the mentions that this worker still holds; the fence of the batch.
+    """Return the mentions of the batch that this worker has still claimed.
 
-    A mention whose lease lapsed and that another worker claimed is left out.
+    If the lease of a mention lapsed and another worker claimed the mention, it is left out.
     """
     fenced = {mention.pk: mention.attempt for mention in claimed}
     rows = locked(Mention.objects.filter(pk__in=fenced, processed_at=None))
@@ -135,7 +141,7 @@ def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
 
 @dataclass(frozen=True, slots=True)
 class _Speakers:
-    """Finds the account of ours that wrote a mention."""
+    """Finds out which of our accounts, if any, wrote a mention."""
 
     ours: dict[tuple[str, str], int]
     grounds: dict[str, int]
@@ -157,7 +163,7 @@ class _Speakers:
     def speaker(self, mention: Mention) -> int | None:
         """Return the id of our account that wrote a mention, or None for an outside author.
 
-        On a site where only we start threads, every post that is no answer is ours.
+        On a site where only we start threads, every post that answers nothing was written by us.
         """
         ours = self.ours.get((mention.author_network, mention.author_key))
         if ours or mention.kind != "post" or mention.in_reply_to:
@@ -182,7 +188,8 @@ class _Context:
             scope__in={mention.scope for mention in mentions}, key__in=parents, direction="out"
         )
         ours = speakers.ours
-        # Our own posts of this batch are not in the ledger yet, but can be answered in it.
+        # Our own posts of this batch are not in the ledger yet, but other mentions of the batch may
+        # already answer them.
         own = {(m.scope, m.key) for m in mentions if (m.author_network, m.author_key) in ours}
         return cls(
             sources=sightings.decisive(),
@@ -195,9 +202,11 @@ class _Context:
         return self.speakers.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
-        """Whether to record a mention: ours, addressed to us, matched, or an answer to us.
+        """Whether a mention is to be recorded in the ledger.
 
-        Backlog, bounces and delivery notices are never recorded.
+        It is if we wrote it, if its source is addressed to us, if a topic matched, or if it answers
+        a message of ours. Items older than the date from which the source opens cases, bounces and
+        delivery notices are never recorded.
         """
         if mention.backlog or mention.kind in (BOUNCE, NOTICE):
             return False
@@ -251,7 +260,7 @@ class _Context:
 
 
 def _update_pages(rows: Sequence[Recorded]) -> None:
-    """Tell open pages about recorded items that open no case, if their conversation has a case."""
+    """Notify open pages of recorded items that open no case but whose conversation has a case."""
     conversations = [row.conversation for row in rows]
     if not conversations:
         return
@@ -293,7 +302,7 @@ def _item(mention: Mention) -> Item:
 
 
 def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) -> None:
-    """Mark mentions as processed and attach their files to the interactions; two statements."""
+    """Mark mentions as processed and attach their files to the interactions."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "
@@ -314,7 +323,7 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
 @transaction.atomic
 def _quarantine(mention: Mention, reason: str) -> None:
     now = timezone.now()
-    # The fence: quarantine it only while our claim still holds.
+    # The attempt is the fence: quarantine the mention only if no other worker has claimed it.
     mine = Mention.objects.unprocessed().filter(pk=mention.pk, attempt=mention.attempt)
     if not mine.update(processed_at=now, lease_until=None):
         return

@@ -1,4 +1,7 @@
-"""The Celery app. Messages only wake workers: they are acknowledged early and have no results."""
+"""The Celery app.
+
+Messages only wake workers: they are acknowledged before the task runs, and tasks return no result.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from django.db import close_old_connections
 
 from scrm.web.logs import configure
 
-# Celery warns about running as root because messages could be pickled; ours are JSON only.
+# Celery warns about running as root, because pickled messages could run code; ours are JSON only.
 warnings.simplefilter("ignore", SecurityWarning)
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
 TASKS_PER_CHILD = 2000
@@ -28,7 +31,7 @@ app.conf.update(
     task_ignore_result=True,
     task_serializer="json",
     accept_content=["json"],
-    # Below the send lease: a lease may lapse only after its task has ended.
+    # Shorter than the lease of a delivery, so that no lease lapses while its task still runs.
     task_time_limit=90,
     task_soft_time_limit=75,
     task_routes={
@@ -39,7 +42,7 @@ app.conf.update(
         "scrm.pipeline.deliver": {"queue": "deliver"},
         "scrm.pipeline.settle": {"queue": "deliver"},
     },
-    # A worker must not hold messages that another worker could run.
+    # A worker must not reserve messages that another worker could run now.
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=TASKS_PER_CHILD,
     # Celery closes the database connection after each task unless this setting states how many
@@ -69,9 +72,10 @@ app.conf.update(
 
 @task_prerun.connect
 def _close_old_connections(**_: object) -> None:
-    """Close a broken or too old database connection before each task, as before each request.
+    """Close a broken or too old database connection before each task, as Django does at a request.
 
-    Without this, a connection that the database closed would fail every task that shares it.
+    Otherwise, after the database closes a connection, every further task of this process would
+    fail.
     """
     close_old_connections()
 

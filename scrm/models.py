@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Heartbeat(models.Model):
-    """The last time at which a part of the system was alive, by its name."""
+    """The last time at which a part of the system, identified by its name, was alive."""
 
     name = models.CharField(max_length=30, primary_key=True)
     at = models.DateTimeField(default=timezone.now)
@@ -21,7 +21,7 @@ class Heartbeat(models.Model):
 
 
 class Sample(models.Model):
-    """Marks a database that holds the sample: one row, or none.
+    """Marks a database that contains the sample; it has one row then, else none.
 
     newest: table → the highest key it had when the sample was loaded.
     """

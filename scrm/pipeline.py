@@ -1,7 +1,7 @@
-"""The tasks that move work forward: tick → poll → process → deliver.
+"""The Celery tasks that process due work: tick → poll → process → deliver.
 
-Rows say what is due; these tasks process them. `process` matches without a transaction, and then
-identifies, records, routes and links feedback in one transaction.
+Rows say what is due. `process` matches mentions without a transaction; then, in one transaction, it
+finds their authors, records and routes them, and links feedback.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ MAX_PER_TASK = 500
 def tick() -> None:
     """Start all work that is due, even if its nudges were lost."""
     now = timezone.now()
-    # First: a restored database must be held before anything is sent from it.
+    # First, so that sending is stopped before a restored database sends anything.
     restored_database.check(now=now)
     Source.objects.open_for_new_accounts(now=now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)
     # Before settle: a delivery whose sender died becomes `unknown` and can then be settled.
     Delivery.objects.give_up_on_the_dead(now)
-    # Before deliver: a delivery that exceeds its account's budget must not be nudged.
+    # Before deliver: a delivery that exceeds its account's sending limit must not be nudged.
     throttle.hold_back(now)
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
     nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
@@ -52,28 +52,28 @@ def tick() -> None:
         nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")
     for response in Response.objects.undecided(now)[:MAX_PER_TASK]:
         release.escalate(response, now=now)
-    # One record check a night, at two o'clock in the zone of the workspace.
+    # One record check a night, at two o'clock in the time zone of the workspace.
     RecordCheck.objects.start_nightly(now)
     nudge_rare("responses.prove", RecordCheck.objects.due(now), oldest_by="asked_at")
     nudge_each("crm.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
-    # Last: the health page reports a tick that no longer gets this far.
+    # Last, so that the health page reports it if the tick no longer gets to its end.
     Heartbeat.beat("tick", now=now)
 
 
 @shared_task(name="scrm.pipeline.poll")
 def poll(source: int | None = None) -> None:
-    """Fetch this source, or without an id the source that has been due longest."""
+    """Fetch the source with this id; without an id, fetch the source that is due for longest."""
     if (done := fetch_source(Source.objects.get(pk=source) if source else None)) and done.new:
         nudge("scrm.pipeline.process")
 
 
 @shared_task(name="scrm.pipeline.process")
 def process() -> int:
-    """Process up to 500 mentions and return how many; calls itself again while more are due."""
+    """Process up to 500 mentions and return how many; if more are due, nudge this task again."""
     lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
-    # Claiming commits, so a worker that dies from here on has used up an attempt.
+    # The claim is committed: if the worker dies after this line, an attempt is used up.
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     if mentions:
         process_or_halve(mentions)

@@ -26,11 +26,11 @@ SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
-# The data in use is in memory or on flash, and no query is worth compiling.
+# Data in use is in memory or on flash, and compiling a query takes longer than it saves.
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
     "options", "-c random_page_cost=1.1 -c jit=off"
 )
-# Otherwise the choices of each form would open a cursor in the database.
+# Otherwise the choices of each form would open a server-side cursor in the database.
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 DATABASES["default"]["TEST"] = {"NAME": os.environ.get("SCRM_TEST_DB")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -56,7 +56,7 @@ INSTALLED_APPS = [
     "responses",
 ]
 MIDDLEWARE = [
-    # First: every log line needs the id of its request.
+    # First, because every log line needs the id of its request.
     "scrm.web.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -134,17 +134,17 @@ EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL["EMAIL_USE_SSL"], MAIL["EMAIL_USE_TLS"]
 EMAIL_TIMEOUT = MAIL["EMAIL_TIMEOUT"] or 10
 DEFAULT_FROM_EMAIL = MAIL.get("DEFAULT_FROM_EMAIL", "scrm@localhost")
 
-# In the memory of each process: the login limiter must not fail when Redis does.
+# In the memory of each process, because the login limiter must also work when Redis does not.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 SECURE = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
-# Only behind a proxy with https: otherwise a client could set this header.
+# Only behind a proxy with https, because otherwise a client could set this header.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Only our own files: text from outside must not run scripts or load images.
+# Allow only our own files, so that text from outside cannot run scripts or load images.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -171,7 +171,7 @@ WITNESS_DIR = Path(_WITNESS) if _WITNESS else None
 """Where the high-water mark of send attempts is stored; None to store it in Redis only."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-# What an administrator may change.
+# Settings that an administrator may change.
 UNDO_SECONDS = env.int("SCRM_UNDO_SECONDS", 10)
 SANDBOX_SECONDS = env.float("SCRM_SANDBOX_SECONDS", 60.0)
 """How often the sandbox's people act, if there is an account for it; 0 means never."""

@@ -1,7 +1,8 @@
 """Connect each app's `above.py` with functions of the apps above it, once at startup.
 
-Imports follow foreign keys, so an app cannot call an app above it. Where its pages show something
-that only an app above knows, it declares a function in its `above.py`, and this file sets it.
+An app imports only the apps that its foreign keys refer to, so it cannot call an app above it. If
+its pages need something that only an app above knows, the app declares a function in its
+`above.py`, and this file sets the function.
 """
 
 from __future__ import annotations

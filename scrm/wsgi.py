@@ -1,4 +1,4 @@
-"""The WSGI application: synchronous pages, one request per thread."""
+"""The WSGI application, which answers each page request in one thread."""
 
 import os
 

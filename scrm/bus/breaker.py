@@ -1,6 +1,6 @@
-"""Circuit breaker for Redis: after a failure, skip it for 5 seconds.
+"""Circuit breaker for Redis: after a failure, Redis is not used for 5 seconds.
 
-Messages to Redis only speed up work and may be lost; users must not wait for them.
+Messages to Redis only make work start sooner. They may be lost, and no user must wait for them.
 """
 
 from __future__ import annotations

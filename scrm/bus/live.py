@@ -1,8 +1,11 @@
-"""The live bus. Events contain ids, never text: a page then fetches the changed rows.
+"""The live bus, which sends events to open pages.
 
-`publish` sends on commit, from any process; `stream` is the event stream that a browser holds open.
-One Redis subscription per process serves all its browsers. The stream trusts a short-lived token
-signed by the page and never uses the database.
+An event contains ids, never text; the page that receives it fetches the changed rows.
+
+`publish` can be called in any process and sends when the transaction commits; `stream` is the event
+stream that a browser keeps open. One Redis subscription per process serves all browsers connected
+to that process. The stream checks a short-lived token, signed when the page was rendered, and never
+uses the database.
 """
 
 from __future__ import annotations
@@ -44,9 +47,9 @@ def _publisher() -> redis.Redis:
 
 
 def publish(topic: str, event: str, pk: int) -> None:
-    """Send an event to everyone who watches `topic`, once the transaction commits. Never raises."""
+    """Send an event to all streams open for `topic`, when the transaction commits. Never raises."""
     message = json.dumps({"topic": topic, "event": event, "id": pk})
-    # On commit: a browser that fetched earlier would still see the old state.
+    # On commit: a browser that fetched the rows earlier would still get their old state.
     transaction.on_commit(lambda: _publish(message), robust=True)
 
 
@@ -66,9 +69,9 @@ def token(topics: Iterable[str]) -> str:
 
 
 class _Line:
-    """One open stream.
+    """One open event stream of a browser.
 
-    An idle stream has no task. Events that arrive together are sent together.
+    While no event waits, the stream has no task. Events that arrive together are sent together.
     """
 
     __slots__ = ("_send", "sending", "topics", "waiting")
@@ -81,16 +84,17 @@ class _Line:
 
     def tell(self, body: bytes) -> None:
         self.waiting.append(body)
-        # A browser that reads nothing must not fill the memory.
+        # Events for a browser that does not read them must not fill the memory.
         del self.waiting[:-_WAITING]
-        # One sender per stream: two tasks would mix their events.
+        # Only one task sends to a stream: two tasks would mix up their events.
         if self.sending is None:
             self.sending = asyncio.create_task(self._send_waiting())
 
     async def _send_waiting(self) -> None:
         try:
             while self.waiting:
-                # Emptied before the send: events that arrive during it go out in the next round.
+                # Emptied before sending: events that arrive while we send are sent in the next
+                # round.
                 body, self.waiting = b"".join(self.waiting), []
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
         finally:
@@ -114,7 +118,8 @@ class _Hub:
         try:
             yield
         finally:
-            # Also after an error: a stream that stays here would use up the user's limit.
+            # Removed also after an error: a stream that stays in the set counts towards the user's
+            # limit.
             self.lines.discard(line)
             for topic in line.topics:
                 self.watching[topic].discard(line)
@@ -128,7 +133,7 @@ class _Hub:
         return all(len(self.watching.get(user, ())) < STREAMS_OF_ONE for user in users)
 
     def _start(self) -> None:
-        """Start the tasks that serve all streams; restart them if one has ended."""
+        """Start the tasks that serve all streams; if one of them has ended, start them again."""
         if self.tasks and not any(task.done() for task in self.tasks):
             return
         for task in self.tasks:
@@ -145,11 +150,12 @@ class _Hub:
                         self._spread(message["data"])
             except (redis.RedisError, OSError) as error:
                 _log.warning("live bus lost, trying again", error=str(error))
-                # Wait: a Redis that is down would otherwise be asked without pause.
+                # Wait: while Redis is down, this loop would otherwise connect again without a
+                # pause.
                 await asyncio.sleep(1)
 
     async def _beat(self) -> None:
-        """Send a heartbeat, so that no proxy closes an idle stream as dead."""
+        """Send heartbeats to all streams, because proxies close streams that send nothing."""
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             for line in self.lines:
@@ -168,7 +174,8 @@ _hub = _Hub()
 async def stream(scope: Any, receive: Any, send: Any) -> None:
     """ASGI application: `GET /live/?token=…` answers with an event stream.
 
-    403 if the token is not signed by us or too old, 429 if the user has too many streams open.
+    The answer is 403 if the token is too old or not signed by us, and 429 if the user has too many
+    open streams.
     """
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
@@ -177,14 +184,14 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     except signing.BadSignature:
         await _refuse(send, 403)
         return
-    # Before the headers: a refused browser must get 429, not an empty stream.
+    # Before the headers are sent: a refused browser must get 429, not an empty stream.
     if not _hub.has_room_for(topics):
         await _refuse(send, 429)
         return
     headers = [
         (b"content-type", b"text/event-stream"),
         (b"cache-control", b"no-store"),
-        # For nginx: a proxy that buffers would hold the events back.
+        # For nginx: with buffering, the proxy would delay the events.
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,8 +1,8 @@
-"""Send a Celery message for work that is due, once the row that makes it due is committed.
+"""Send nudges: Celery messages for work that is due, after the row that makes it due is committed.
 
-A nudge may be lost: the tick finds everything that is due. So `nudge` never retries and
-never raises, messages expire, and they are dropped if many are waiting already. No queue grows
-without limit when a worker is slow or stopped.
+A nudge may be lost, because the tick finds everything that is due. So `nudge` never retries and
+never raises; messages expire, and new messages are dropped if many are waiting already. Therefore
+no queue grows without limit when a worker is slow or stopped.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ queue may exceed.
 
 
 def nudge(task: str, *args: int | str, after: float = 0) -> None:
-    """Send the task of this name when the transaction commits, to run `after` seconds."""
-    # On commit: a worker that starts earlier would not see the row yet.
+    """Ask a worker to run a task, `after` seconds after the transaction commits."""
+    # On commit: a worker that started before the commit would not see the row.
     transaction.on_commit(lambda: _send(task, args, after), robust=True)
 
 
 def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """Nudge the task once for each of these rows, the oldest first, while there is room."""
+    """Nudge the task once for each row, oldest first, up to MAX_IN_FLIGHT waiting messages."""
     _nudge_up_to(MAX_IN_FLIGHT, task, due.order_by(oldest_by, "pk"))
 
 
 def nudge_rare(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """Like `nudge_each`, for a task that shares its queue with a busier one."""
+    """Like `nudge_each`, for a task that shares its queue with a task that runs more often."""
     _nudge_up_to(MAX_OF_RARE, task, due.order_by(oldest_by, "pk"))
 
 
@@ -64,9 +64,9 @@ def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
 
 
 def top_up(task: str, due: QuerySet[Any], *, most: int = MAX_IN_FLIGHT) -> None:
-    """Send messages until as many wait as rows are due.
+    """Send nudges until as many messages wait in the queue as rows are due.
 
-    The messages name no row: each task claims one.
+    The messages do not say which row: each run of the task claims one itself.
     """
     wanted = due.order_by()[:most].count()
     missing = wanted - _waiting(task) if wanted else 0
@@ -97,7 +97,7 @@ def _length(task: str) -> int:
 
 @cache
 def _client() -> redis.Redis:
-    # Not the client of Celery's channel: after an idle time that client returned None.
+    # The client of Celery's own channel is not used, because it returned None after an idle time.
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
@@ -105,7 +105,8 @@ def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
     if _patience.is_over():
         return
     try:
-        # Not exact: several processes may pass this check at once. FULL leaves room for them.
+        # The check is not exact, because several processes may pass it at once. FULL is low enough
+        # for that.
         if _length(task) >= FULL:
             return
         # retry=False: a request must not wait for Redis.

@@ -1,9 +1,9 @@
-"""The interface between scrm and a network: frozen dataclasses, protocols, one error type.
+"""The interface between scrm and a network: frozen dataclasses, protocols and one error type.
 
-A channel reads items (`Listener`), sends texts (`Speaker`), or both. Neither uses a model: a fetch
-passes a `FetchRequest` and gets a `Batch`; a delivery passes an `Outgoing` and gets a `Receipt`. A
-channel whose accounts have a login has a `Connector`: it gets what an admin typed and returns
-`Connected`.
+A channel has a `Listener`, which reads items, or a `Speaker`, which sends texts, or both. Listener
+and speaker use no Django models: a listener gets a `FetchRequest` and returns a `Batch`; a speaker
+gets an `Outgoing` and returns a `Receipt`. If accounts of the channel need a login, the channel has
+a `Connector`, which gets the settings that an admin typed and returns `Connected`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ Json = Mapping[str, Any]
 
 
 class ChannelError(Exception):
-    """The network refused, failed, or did not answer. Contains what the caller needs to decide.
+    """The network refused, failed or did not answer.
 
     message: one sentence in plain English for the source's health or the failed delivery.
-    permanent: retrying unchanged cannot help (404, wrong password, text refused).
+    permanent: the same request would fail again (404, wrong password, text refused).
     retry_after: seconds the network asked us to wait, or None.
-    uncertain: only for sends: the network may have accepted it although we got no answer.
+    uncertain: used only for sends: the network may have accepted the text although we got no
+    answer.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Our own account on a channel, as channels see it: no database row, no session.
+    """The data of one of our accounts that a channel gets, independent of the database.
 
-    network: the network's name, the first half of every profile key ("sandbox.microblog").
-    self_key: the stable key of our own profile there; "" if we have none.
+    network: the name of the network, for example "sandbox.microblog"; a profile is identified by
+    its network and its key.
+    self_key: the stable key of our own profile on this network; "" if we have none.
     """
 
     network: str
@@ -65,7 +67,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """An outside party as the network names it. `key` is stable; handle and name are not."""
+    """The author of an item as the network names them. `key` never changes; handle and name may."""
 
     network: str
     key: str
@@ -90,7 +92,7 @@ server gave.
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that comes with an item or is sent with a text. content_type: as the sender claims."""
+    """A file of an item or of a text to send. content_type: what the sender says, unchecked."""
 
     name: str
     content_type: str
@@ -101,14 +103,17 @@ class File:
 class Item:
     """One item found on a network. NUL and lone surrogates are removed from its strings here.
 
-    scope, key: identity; a second item with the same pair is the same item, whatever source found
-    it. `scope` is the widest space in which `key` is unique.
-    thread_key, in_reply_to: keys in the same scope; "" if there is no thread or parent.
-    text: plain, extracted once; spans of hits are code-point offsets into `title` and `text`.
-    html: already sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
-    occurred_at: aware, as the network states it; may be None or absurd, so never order by it alone.
-    other_address: an address in the sender's name that is not the sender's own. Such an item joins
-    no conversation and no case of another person, and staff are warned.
+    scope, key: the identity: two items with the same scope and key are the same item, even if
+    different sources found them. `scope` is the widest space in which `key` is unique.
+    thread_key, in_reply_to: the keys of the thread and of the answered item, in the same scope; ""
+    if there is none.
+    text: the plain text. The places of matched words are code-point offsets into `title` and
+    `text`.
+    html: sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
+    occurred_at: the time that the network states, with a time zone; it may be None or absurd, so
+    never order by it alone.
+    other_address: an address in the sender's name that is not the sender's own, else "". If it is
+    set, the item joins no conversation and no case of another person, and staff are warned.
     """
 
     scope: str
@@ -134,7 +139,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """One fetch of one source: the address, our credentials, and the cursor of the last fetch."""
+    """What a listener needs for a fetch: address, credentials, and the cursor of the last fetch."""
 
     address: str
     cursor: Json = field(default_factory=dict)
@@ -143,7 +148,7 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableItem:
-    """Something found that could not be read as an item: its raw bytes and the reason."""
+    """An entry that the listener could not read as an item: its raw bytes and the reason."""
 
     raw: bytes
     reason: str
@@ -153,9 +158,10 @@ class UnreadableItem:
 class Batch:
     """The result of a fetch.
 
-    cursor: JSON, opaque to all but the listener; stored with the items, in one transaction.
+    cursor: JSON that only the listener interprets; it is stored with the items, in one transaction.
     unchanged: true if the network or a hash shows that nothing is new.
-    next_after: seconds the network asks us to wait, or None; 0 if it has more new items.
+    next_after: seconds until the next fetch: as long as the network asks us to wait, or 0 if it has
+    more new items; None if the network does not say.
     """
 
     items: tuple[Item, ...] = ()
@@ -168,7 +174,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One address that a listener can fetch, as discovery shows it to a user."""
+    """An address that a listener can fetch; `discover` returns these for a user to choose from."""
 
     address: str
     title: str
@@ -178,22 +184,26 @@ class Found:
 
 class Listener(Protocol):
     def listen(self, request: FetchRequest) -> Batch:
-        """Fetch the items since `request.cursor`, outside a transaction. Raises ChannelError."""
+        """Fetch the items since `request.cursor`. Raises ChannelError.
+
+        Do not call it inside a transaction.
+        """
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return what can be fetched at an address that a user typed. Raises ChannelError."""
+        """Return the addresses to fetch that belong to a typed address. Raises ChannelError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One text on its way to one destination.
+    """A text to be sent to one destination.
 
-    nonce: the idempotency key; made and stored before the first attempt, the same at each.
-    destination: a profile key for one person, "" for the public.
-    in_reply_to, thread_key: keys in the network's scope, "" for a new thread.
-    about: the title of the answered item. references: keys of all earlier items of the thread.
+    nonce: the idempotency key; it is stored before the first attempt and is the same at every
+    attempt.
+    destination: the profile key of the recipient; "" for a public text.
+    in_reply_to, thread_key: the keys of the answered item and its thread; "" for a new thread.
+    about: the title of the answered item. references: the keys of all earlier items of the thread.
     """
 
     nonce: str
@@ -211,7 +221,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The network's confirmation that it accepted our text: the identity it will have there."""
+    """Shows that the network accepted our text; contains the keys that the text has there."""
 
     scope: str
     key: str
@@ -220,7 +230,7 @@ class Receipt:
 
 
 class Lookup(Enum):
-    """The answer of `Speaker.find` if it cannot return a receipt."""
+    """What `Speaker.find` returns if it found no sent text."""
 
     ABSENT = "surely absent"
     CANNOT_TELL = "cannot tell"
@@ -231,9 +241,10 @@ Idempotence = Literal["key", "lookup", "none"]
 
 class Speaker(Protocol):
     def idempotence(self, credentials: Credentials) -> Idempotence:
-        """How a send can be repeated safely.
+        """Return how a send can be repeated without sending the text twice.
 
-        key: a second send with the same nonce is the same send. lookup: `find` can tell.
+        "key": the network ignores a second send with the same nonce. "lookup": `find` shows whether
+        the text was sent.
         """
         ...
 
@@ -249,8 +260,8 @@ class Speaker(Protocol):
 class Editor(Protocol):
     """Corrects and removes published posts.
 
-    Both methods are idempotent, so that they can be retried after an error. `receipt` is what
-    `send` returned for the original.
+    Both methods are idempotent, so that they can be called again after an error. `receipt` is the
+    receipt that `send` returned for the original post.
     """
 
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
@@ -265,8 +276,9 @@ class Editor(Protocol):
 class ConnectForm(forms.Form):
     """The form with which an admin connects an account. Its first field names the account.
 
-    Fields called `sender` and `signature` start with the values of the organisation.
-    known: the account that is connected again, or None. lines: fields shown side by side.
+    Fields called `sender` and `signature` are filled in with the organisation's name and signature.
+    known: the account that is connected again, or None for a new account.
+    lines: groups of fields that are shown side by side.
     """
 
     lines: ClassVar[tuple[tuple[str, ...], ...]] = ()
@@ -282,7 +294,7 @@ class ConnectForm(forms.Form):
         """Fill in the stored settings of an account, but never its password."""
 
     def rows(self) -> list[list[forms.BoundField]]:
-        """Return all fields, line by line."""
+        """Return all fields, grouped by the lines on which they are shown."""
         line_of = {name: line for line in self.lines for name in line}
         rows = dict.fromkeys(line_of.get(name, (name,)) for name in self.fields)
         return [[self[name] for name in row if name in self.fields] for row in rows]
@@ -291,7 +303,7 @@ class ConnectForm(forms.Form):
 class ConnectError(Exception):
     """The reasons why an account cannot be connected.
 
-    errors: pairs of a field of the form and a sentence; "" means the form's first field.
+    errors: pairs of a field name and a sentence; the name "" stands for the form's first field.
     """
 
     def __init__(self, *errors: tuple[str, str]) -> None:
@@ -301,9 +313,9 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connected(Credentials):
-    """An account whose login works, with everything that is stored about it.
+    """The result of a login that works: everything to store about the account.
 
-    name: the name on screen. sources_to_open: address → name of each new source.
+    name: the name on screen. sources_to_open: maps the address of each new source to its name.
     """
 
     name: str = ""
@@ -314,8 +326,8 @@ class Connect(Protocol):
     def __call__(self, typed: Json, known: Credentials | None, *, test: bool) -> Connected:
         """Log in with the typed settings. Changes nothing on the network. Raises ConnectError.
 
-        typed: the cleaned data of the form. known: as in the form. test: log in even if no setting
-        of the login changed.
+        typed: the cleaned data of the form. known: the account that is connected again, or None.
+        test: log in even if no setting of the login changed.
         """
         ...
 
@@ -324,7 +336,8 @@ class Connect(Protocol):
 class Connector:
     """The part of a channel that connects an account.
 
-    label: the kind of account. title: the heading of its page. about: what connecting does.
+    label: the name of the kind of account. title: the heading of the page on which an account is
+    connected. about: the text there that says what connecting does.
     """
 
     label: str | Promise
@@ -336,13 +349,15 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A kind of network. Without a speaker, staff send outside scrm and record the text.
+    """A kind of network. If it has no speaker, staff send texts outside scrm and record them.
 
-    max_length: code points a text may have, or None. visibilities: those that it can send.
-    titles: whether a text may have a title that the network shows. carries: the bytes of files that
-    may be sent with a text. own_ground: the network is our own site (our blog): it is one account,
-    and every post that is no answer is ours.
-    connector: None if its accounts need no login.
+    max_length: the most code points that a text may have; None for no limit.
+    visibilities: the visibilities with which the channel can send.
+    titles: whether a text may have a title that the network shows.
+    carries: how many bytes of files may be sent with a text.
+    own_ground: true if the network is our own site, for example our blog; then it has one account,
+    and every post that answers nothing was written by us.
+    connector: None if accounts of this channel need no login.
     """
 
     kind: str
@@ -363,7 +378,7 @@ _LONGEST_KEY = 400
 
 
 def bounded_key(key: str) -> str:
-    """Return `key`, or, if it is too long for an index, its beginning with a hash of the whole."""
+    """Return `key`; if it is too long for an index, its beginning and a hash of the whole key."""
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 65]}#{sha256(key.encode()).hexdigest()}"

@@ -1,9 +1,9 @@
-"""Keys of WordPress posts and comments, equal in feeds and REST answers. Pure.
+"""Keys of WordPress posts and comments, which are the same in feeds and in REST answers.
 
 WordPress gives each post a guid that never changes (`https://blog.example/?p=5`, or the address
 that the post had when it was published), and each comment the guid of its post with `#comment-7`.
-Feeds and REST both contain it. Keys contain no scheme, so they stay the same when a site moves to
-https.
+Feeds and REST answers both contain the guid. Keys contain no scheme, so they stay the same when a
+site moves to https.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NUMBERED = {"p", "page_id", "attachment_id"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Identity of a post or a comment.
+    """The keys that identify a post or a comment.
 
-    post: the key of the post itself, or of the commented post.
+    post: the key of the post; for a comment, the key of the post that it belongs to.
     """
 
     scope: str
@@ -40,7 +40,7 @@ class Place:
 
 
 def site_scope(address: str) -> str:
-    """Return the space in which a site's keys are unique: its host and port, without the scheme."""
+    """Return the scope in which a site's keys are unique: its host and port, without the scheme."""
     scope = f"wordpress:{_host(address)}"
     if len(scope) <= _LONGEST_SCOPE:
         return scope
@@ -72,7 +72,7 @@ def comment_number(key: str) -> int | None:
 
 
 def post_number(key: str) -> int | None:
-    """Return the number in `?p=5`; None if the guid is a readable address."""
+    """Return the number of a post from a guid like `?p=5`; None if the guid contains no number."""
     for name, value in parse_qsl(urlsplit(key.partition("#")[0]).query):
         if name in _NUMBERED and re.fullmatch(r"[0-9]{1,18}", value):
             return int(value)
@@ -82,8 +82,9 @@ def post_number(key: str) -> int | None:
 def place(guid: str, *, feed: str, by_wordpress: bool) -> Place | None:
     """Return the post or comment that a feed's guid names; None if it is no WordPress guid.
 
-    The guid must be on the host of `feed` (its address): otherwise a feed could claim the keys of
-    another site's posts, and the real posts would then be skipped as known.
+    feed: the address of the feed. The guid must have the same host; otherwise a feed could use the
+    keys of another site's posts, and the real posts would be skipped because their keys are already
+    known.
     """
     key = guid_key(guid)
     try:

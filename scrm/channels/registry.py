@@ -1,4 +1,7 @@
-"""Kind → channel, imported on first use, so that an SDK is loaded only where it is needed."""
+"""Map the kind of a channel to the channel.
+
+A channel is imported on first use, so that an SDK is loaded only by processes that need it.
+"""
 
 from __future__ import annotations
 
@@ -34,5 +37,5 @@ def connectors() -> dict[str, Connector]:
 
 
 def label(kind: str) -> str:
-    """Return the name of a channel on screen; for a removed kind, the kind itself."""
+    """Return the name of a channel on screen; if the kind no longer exists, return the kind."""
     return channel(kind).label if kind in _KINDS else kind

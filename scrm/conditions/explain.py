@@ -1,4 +1,4 @@
-"""Explain a condition in plain English, and why it holds or not. Pure."""
+"""Describe a condition in plain English, and explain why it is met or not."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_SHOWN = 60
 
 
 def _requirement(leaf: Leaf, *, quotes: bool = False) -> str:
-    """Return the requirement of a leaf without its label: "at least 10,000".
+    """Return what a leaf (a single condition) requires, without its label: "at least 10,000".
 
-    quotes: quote choices and members of sets as well; text is always quoted.
+    quotes: put choices and members of sets in quotation marks too, as is always done with text.
     """
     value, quotes = leaf.value, quotes or leaf.field.type == "text"
     if isinstance(value, bool):
@@ -65,14 +65,14 @@ def _leaf_sentence(leaf: Leaf) -> str:
 
 
 def _denied(label: str) -> str:
-    """Negate the label of a bool: "contact is not known"; "not part of an issue"."""
+    """Negate the label of a yes-or-no field: "contact is not known", "not part of an issue"."""
     return label.replace(" is ", " is not ") if " is " in label else f"not {label}"
 
 
 def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
-    """Compare a fact with a leaf: "reach is 320 (rule needs at least 10,000)"; "topic is Brand".
+    """Say how a fact compares with a leaf: "reach is 320 (rule needs at least 10,000)".
 
-    wanted: whether the rule needs the leaf to hold; False under a `none`.
+    wanted: whether the rule needs the leaf to be met; False inside a `none` group.
     """
     fact, label, asked = fact_of(leaf, facts), leaf.field.label, _requirement(leaf)
     met = question(leaf)(facts) != (leaf.op in POSITIVE)
@@ -94,15 +94,19 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
 
 
 def _needs(leaf: Leaf, *, needed: bool) -> str:
-    """Return the requirement of a leaf. needed: whether the rule needs it."""
+    """Return what a leaf requires, for the end of a sentence.
+
+    needed: whether the rule needs the requirement to be met.
+    """
     asked = _requirement(leaf, quotes=True)
     return f" (rule needs {asked})" if needed else f", not {asked}"
 
 
 def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
-    """Return the words that a leaf found, quoted as in the rule, with their places in the fact.
+    """Return the words of a leaf that were found, in quotation marks, and where in the fact.
 
-    Places are code-point offsets, ends exclusive. Empty for leaves that do not look for words.
+    Places are code-point offsets, ends exclusive. The list is empty if the leaf does not look for
+    words.
     """
     fact = fact_of(leaf, facts)
     if leaf.op not in ("contains", "contains any") or fact is None:
@@ -124,10 +128,11 @@ def _found(leaf: Leaf, fact: Any, met: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a condition holds or not.
+    """The reason why a condition is met or not.
 
-    leaves: the leaves that decided, in order. If the condition does not hold, the first one is the
-      reason to show: it failed or, under a `none`, it held. sentence: the facts of these leaves.
+    leaves: the leaves that decided, in order. If the condition is not met, the first leaf is the
+      reason to show: it was not met, or it was met inside a `none` group.
+    sentence: how the facts compare with these leaves.
     """
 
     holds: bool
@@ -136,14 +141,14 @@ class Explanation:
 
     @property
     def leaf(self) -> Leaf | None:
-        """Return the first leaf that decided against the condition; None if it holds."""
+        """Return the first leaf because of which the condition is not met; None if it is met."""
         return None if self.holds or not self.leaves else self.leaves[0]
 
 
 def explain(condition: Condition, facts: Facts, *, wanted: bool = True) -> Explanation:
-    """Explain a condition. `explain(c, facts).holds` always equals `compile(c)(facts)`.
+    """Explain why a condition is met or not. `.holds` always equals `compile(condition)(facts)`.
 
-    wanted: False under a `none`, so that the sentence does not say what the rule needs.
+    wanted: False inside a `none` group, where the rule needs the condition not to be met.
     """
     if isinstance(condition, Leaf):
         found_words = _finding(condition, facts, wanted=wanted)

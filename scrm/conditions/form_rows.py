@@ -1,8 +1,9 @@
-"""Conditions as rows of a form: posted fields → JSON, and back. Pure.
+"""Conditions as rows of a form: convert posted fields to JSON, and JSON to rows.
 
-A form posts `cond-match` (all, any, none) and per row `cond-0-field`, `-op` and `-value`; a row
-without a field is left out. A nested group is posted as JSON in `cond-0-group`, and `cond-0-drop`
-removes it. `templates/_condition_rows.html` renders the rows.
+A form posts `cond-match` (all, any or none) and, for the first row, `cond-0-field`, `cond-0-op` and
+`cond-0-value`; further rows have higher numbers. A row without a field is ignored. A nested group
+is posted as JSON in `cond-0-group`; if `cond-0-drop` is posted too, the group is removed.
+`templates/_condition_rows.html` renders the rows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
 
 @dataclass(slots=True)
 class Row:
-    """One row as typed. group: the JSON of a nested group. said: the group in English."""
+    """One row as typed. group: the JSON of a nested group. said: that group in plain English."""
 
     field: str = ""
     op: str = ""
@@ -44,9 +45,9 @@ class Row:
 
 @dataclass(slots=True)
 class Rows:
-    """All rows with what the page needs to render them.
+    """All rows, with the data that the page needs to render them.
 
-    errors: errors of the whole condition.
+    errors: the errors that concern the whole condition and not a single row.
     """
 
     schema: Schema
@@ -88,7 +89,7 @@ class Rows:
 
 
 def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, object], Rows]:
-    """Return the posted condition as JSON to parse, and as rows to show again."""
+    """Return the posted condition twice: as JSON for `parse`, and as rows to show again."""
     places = sorted({int(found[1]) for name in data if (found := _FIELD.fullmatch(name))})
     posted = [_posted(data, place, schema) for place in places]
     rows = [row for row in posted if row.field or row.group]
@@ -98,7 +99,7 @@ def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, o
 
 
 def rows_from_json(data: object, schema: Schema) -> Rows:
-    """Return a stored condition as rows; a single leaf becomes a group of one."""
+    """Return a stored condition as rows; a single leaf becomes a group with one member."""
     data = data if isinstance(data, dict) else {}
     match = next((kind for kind in MATCHES if kind in data), "")
     members = data[match] if match else [data] if data else []
@@ -132,7 +133,7 @@ def _json(row: Row, schema: Schema) -> object:
 def _value(row: Row, schema: Schema) -> object:
     """Convert typed text to its field's type.
 
-    Text that does not fit stays, so that `parse` refuses it.
+    Text that cannot be converted is returned unchanged, so that `parse` refuses it.
     """
     known = schema.get(row.field)
     if known and known.type == "bool":
@@ -162,7 +163,7 @@ def _row(member: object, schema: Schema) -> Row:
 
 
 def _typed(value: object) -> str:
-    """Return a value as a user types it."""
+    """Return a stored value as a user would type it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

@@ -1,11 +1,13 @@
-"""The condition language of routing rules and response rules. Pure.
+"""The condition language of routing rules and response rules.
 
-JSON: a group is `{"all": [..]}`, `{"any": [..]}` or `{"none": [..]}`; a leaf is
-`{"field": "topics", "op": "has any", "value": ["Brand"]}`. An empty "all" at the top always holds.
+In JSON, a group is `{"all": [..]}`, `{"any": [..]}` or `{"none": [..]}`; a leaf, which is a single
+condition, is `{"field": "topics", "op": "has any", "value": ["Brand"]}`. An empty "all" as the
+whole condition is always met.
 
 An operator with "not", "none" or "does not" is the exact negation of its positive counterpart. A
-fact that is missing, None or not of its field's type satisfies no positive operator, so it
-satisfies every negative one. Text is compared folded (see `fold`); choices and sets exactly.
+fact that is missing, None or not of its field's type satisfies no positive operator, and therefore
+satisfies every negative operator. Text is compared after folding (see `fold`); choices and sets are
+compared exactly.
 """
 
 from __future__ import annotations
@@ -50,9 +52,9 @@ _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One fact that a condition may test. `choices`: the allowed values, () for any string.
+    """A fact that conditions may test. choices: the allowed values; () if any value is allowed.
 
-    label: lower case, as in a sentence: "reach", "topic", "contact is known".
+    label: in lower case, as it appears inside a sentence: "reach", "topic", "contact is known".
     """
 
     name: str
@@ -66,7 +68,7 @@ Schema = Mapping[str, Field]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One test of one fact. `value` fits the operator: lists are tuples of strings."""
+    """A single condition: one test of one fact. If `value` is a list, it is a tuple of strings."""
 
     field: Field
     op: str
@@ -79,7 +81,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`all`, `any` or `none` of its members. `none` is the exact negation of `any`."""
+    """Requires `all`, `any` or `none` of its members. `none` is the exact negation of `any`."""
 
     kind: Literal["all", "any", "none"]
     members: tuple[Condition, ...] = ()
@@ -101,7 +103,7 @@ def _equals(value: str) -> Callable[[Any], bool]:
 
 
 def _contains(value: str) -> Callable[[Any], bool]:
-    """Match at the start of a word, or anywhere in scripts without word breaks."""
+    """Match at the start of a word, or anywhere in scripts that do not separate words."""
     search = beginning(value).search
     return lambda fact: search(fold(fact)) is not None
 
@@ -129,7 +131,7 @@ _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] =
 
 
 def fact_of(leaf: Leaf, facts: Facts) -> Any:
-    """Return the fact that `leaf` tests, or None if it is not known."""
+    """Return the fact that `leaf` tests; None if the fact is not known or of the wrong type."""
     fact = facts.get(leaf.field.name)
     return fact if isinstance(fact, _FACTS[leaf.field.type]) else None
 
@@ -147,7 +149,7 @@ def question(leaf: Leaf) -> Predicate:
 
 
 def compile(condition: Condition) -> Predicate:
-    """Return the condition as one predicate over facts: field name → value."""
+    """Return a function that says whether facts (field name → value) meet the condition."""
     if isinstance(condition, Leaf):
         return question(condition)
     tests = tuple(compile(member) for member in condition.members)
@@ -162,7 +164,7 @@ def compile(condition: Condition) -> Predicate:
 
 @dataclass(frozen=True, slots=True)
 class ConditionError:
-    """One error. path: keys and indexes down to the place, e.g. ("all", 0, "value")."""
+    """One error in a condition. path: the keys and indexes to it, e.g. ("all", 0, "value")."""
 
     path: Path
     message: str
@@ -177,7 +179,7 @@ class ConditionErrors(Exception):
 
 
 def parse(data: object, schema: Schema) -> Condition:
-    """Read a condition from JSON. Raises ConditionErrors, and nothing else, for any JSON."""
+    """Read a condition from JSON. For invalid JSON of any kind, it raises only ConditionErrors."""
     reader = _Reader(schema)
     condition = reader.read(data, ())
     if reader.errors or condition is None:
@@ -186,7 +188,7 @@ def parse(data: object, schema: Schema) -> Condition:
 
 
 class _Reader:
-    """Reads one condition and collects errors; a method returns None if it cannot continue."""
+    """Reads one condition and collects its errors; methods return None after an error."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -202,7 +204,7 @@ class _Reader:
         if isinstance(data, dict) and any(kind in data for kind in _KINDS):
             return self.group(data, path)
         self.leaves += 1
-        # Stop at once: a huge condition must not take more time.
+        # Stop at once, so that a huge condition does not take more time.
         if self.leaves > MAX_LEAVES:
             self.wrong(path, f"A rule can have at most {MAX_LEAVES} conditions. Split it in two.")
             raise ConditionErrors(tuple(self.errors))
@@ -291,11 +293,11 @@ def _quoted(value: object) -> str:
 
 
 def _choices(values: Iterable[str]) -> str:
-    """Join values as alternatives: “has any of”, “has all of” or “has none of”."""
+    """Join values as alternatives, in quotation marks: “any”, “all” or “none”."""
     *first, last = (f"“{value}”" for value in values)
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def listed(values: tuple[str, ...], link: str) -> str:
-    """Join values as in a sentence."""
+    """Join values with `link`, which is “and” or “or”."""
     return f" {link} ".join(values)

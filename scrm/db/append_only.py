@@ -1,7 +1,8 @@
-"""Append-only tables: triggers that hold for raw SQL too (guarantee G17).
+"""Append-only tables, protected by triggers also against raw SQL.
 
-Only a transaction that has set `scrm.erasing` to `on`, as the erasure and retention jobs do, may
-change rows: it may blank the named columns, but never delete a row.
+See guarantee G17 in docs/guarantees.md. Only a transaction that has set `scrm.erasing` to `on`, as
+the erasure and retention jobs do, may change rows: it may blank the named columns, but never delete
+a row.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ _ERASING = "current_setting('scrm.erasing', true) = 'on'"
 
 
 def append_only(*blankable: str, emptied: tuple[str, ...] = ()) -> list[pgtrigger.Trigger]:
-    """Refuse DELETE, and every UPDATE except of `blankable` columns during an erasure.
+    """Return triggers that refuse DELETE and UPDATE, except of `blankable` columns in an erasure.
 
-    emptied: JSON columns that may then become {} and nothing else.
+    emptied: JSON columns that an erasure may set to {}, but to no other value.
     """
     return [_no_delete(), _no_update(allowed=(*blankable, *emptied), emptied=emptied)]
 
 
 def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
-    """Refuse DELETE, and UPDATE of these columns except during an erasure or where `unless` holds.
+    """Return triggers that refuse DELETE and any change of these columns.
 
-    never: a condition under which every UPDATE is refused.
+    The columns may be changed during an erasure, and where the SQL condition `unless` is true.
+    never: an SQL condition; where it is true, every UPDATE is refused.
     """
     changed = " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in columns)
     return [

@@ -1,7 +1,7 @@
-"""Leases for work rows: one worker at a time works on a row, and a dead worker's lease lapses.
+"""Leases for rows that need work: one worker at a time works on a row, until its lease lapses.
 
-Rows say what is due; Celery messages only wake a worker. Deliveries do not use this: if
-the worker died, the message may have been sent, so the delivery is never claimed again.
+Rows say what is due; Celery messages only wake a worker. Deliveries do not use these leases,
+because a worker that died may have sent the text; therefore a delivery is never claimed again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from django.db.models import F, Q
 class LeasedRow(models.Model):
     """A row that workers claim.
 
-    attempt: counts the claims. It is the fence: a worker whose row has another number by now has
-    lost its lease and must change nothing.
+    attempt: the number of claims so far. It is the fence: if the row has another number by now, the
+    worker has lost its lease and must change nothing.
     """
 
     attempt = models.PositiveIntegerField(default=0)
@@ -33,7 +33,7 @@ Row = TypeVar("Row", bound=LeasedRow)
 
 class LeaseQuerySet(models.QuerySet[Row]):
     def due(self, now: datetime) -> Self:
-        """Rows with work to do whose lease has lapsed. Each model adds its own conditions."""
+        """Return rows without a valid lease. Each model adds its own conditions for work to do."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now))
 
     def claim(
@@ -46,19 +46,19 @@ class LeaseQuerySet(models.QuerySet[Row]):
         choose: Callable[[list[Row]], list[Row]] = lambda rows: rows,
         **values: Any,
     ) -> list[Row]:
-        """Lease the first due rows, without waiting for rows that another worker is claiming.
+        """Claim the first due rows, and skip rows that another worker is claiming at this moment.
 
-        The attempt is committed before the work begins, so that work which kills its worker is
-        counted. choose: picks from the locked rows. values: further columns to set.
+        The attempt is committed before the work begins, so that it is counted even if the work
+        kills the worker. choose: selects some of the locked rows. values: further columns to set.
         """
         with transaction.atomic():
             due = self.due(now).select_for_update(no_key=True, skip_locked=True, of=("self",))
-            # Under the lock: a row is chosen and leased by this worker only.
+            # The rows are locked, so no other worker can choose or claim them now.
             rows = choose(list(due.order_by(*order_by)[:most]))
             values = {"lease_until": now + lease, **values}
             leased = self.model._base_manager.filter(pk__in=[row.pk for row in rows])
             leased.update(attempt=F("attempt") + 1, **values)
-        # Repeat on the instances what UPDATE did: their attempt is the fence.
+        # Set the same values on the instances, because their attempt is used as the fence.
         for row in rows:
             row.attempt += 1
             for name, value in values.items():
@@ -66,5 +66,5 @@ class LeaseQuerySet(models.QuerySet[Row]):
         return rows
 
     def fenced(self, row: Row) -> Self:
-        """This row, unless another worker claimed it since."""
+        """Return a query for this row, which is empty if another worker claimed the row since."""
         return self.filter(pk=row.pk, attempt=row.attempt)

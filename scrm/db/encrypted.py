@@ -1,4 +1,4 @@
-"""A JSON field encrypted with keys that can be rotated."""
+"""A JSON field that is encrypted with keys that can be replaced, and short signatures."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def stamp(text: str) -> str:
 
 
 def is_stamp(text: str, mark: str) -> bool:
-    """Whether `mark` is our signature of `text`, by any of the keys."""
-    # compare_digest: an ordinary comparison would reveal the mark by its timing.
+    """Whether `mark` is our signature of `text`, made with any of the keys."""
+    # compare_digest, because the time that an ordinary comparison takes would reveal the mark.
     return any(compare_digest(_mark(key, text), mark) for key in settings.SECRETS_KEYS)
 
 
@@ -47,7 +47,7 @@ def _mark(key: str, text: str) -> str:
 
 
 class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
-    """A dict on the instance, a Fernet token in the database."""
+    """Stores a dict as an encrypted Fernet token."""
 
     def from_db_value(self, value: str | None, *_: object) -> Any:
         return None if value is None else unseal(value)

@@ -1,7 +1,7 @@
-"""High-water mark of send attempts, stored outside the database.
+"""The highest number of a send attempt, stored outside the database.
 
-A database that counts fewer attempts than this was restored from an older copy, even if nothing
-else shows it. The mark is stored in Redis and in a file; a missing mark proves nothing.
+If the highest attempt in the database is lower than this number, the database was restored from an
+older copy. The number is stored in Redis and in a file; if it is missing, nothing can be concluded.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Redis stores scores as doubles: up to this number every integer is exact.
 
 def highest(name: str) -> int:
     """Return the highest known attempt of this database; 0 if none is known."""
-    # The higher one: either copy may be lost or out of date.
+    # Take the higher of the two numbers, because either may be lost or out of date.
     return max(_in_redis(name), _in_file(name))
 
 
 def keep(name: str, attempt: int) -> None:
-    """Store this attempt, unless a higher one is known. Never raises."""
+    """Store the number of this send attempt, unless a higher one is stored. Never raises."""
     _keep_in_redis(name, attempt)
     _keep_in_file(name, attempt)
 
@@ -58,7 +58,7 @@ def _keep_in_redis(name: str, attempt: int) -> None:
     if _patience.is_over():
         return
     try:
-        # gt=True: two senders may report out of order, and the mark must never go down.
+        # gt=True, because two senders may report out of order, and the number must never decrease.
         _client().zadd(KEY, {name: attempt}, gt=True)
     except redis.RedisError as error:
         _patience.lose()
@@ -84,7 +84,7 @@ def _keep_in_file(name: str, attempt: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+") as file:
-            # Compare and write under a lock, so that two senders cannot lower the mark.
+            # Compare and write under a lock, so that two senders cannot lower the number.
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             if attempt > _number(file.read()):
@@ -95,6 +95,6 @@ def _keep_in_file(name: str, attempt: int) -> None:
 
 
 def _number(text: str) -> int:
-    """Return the number in a file; 0 if a crash left the file empty."""
+    """Return the number in the text of a file; 0 if a crash left the file empty."""
     text = text.strip()
     return int(text) if text.isdecimal() else 0

@@ -1,7 +1,7 @@
-"""Row locks in one order, so that no two transactions wait for each other.
+"""Lock rows always in the same order, so that no two transactions wait for each other.
 
-The order of the tables is in `docs/decisions/0014-lock-order.md`. Within a table it is the order
-of the keys, which these functions keep.
+The order of the tables is in `docs/decisions/0014-lock-order.md`. Within a table, these functions
+lock rows in the order of their primary keys.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ Row = TypeVar("Row", bound=Model)
 
 
 def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
-    """Return these rows as a query that locks them until the commit, in the order of their keys.
+    """Return a query that locks these rows until the commit, in the order of their keys.
 
-    A condition on the row's own columns is checked again after waiting for another transaction.
-    Do not join other tables: a row whose foreign key changes meanwhile would be left out.
+    If the query has to wait for another transaction, conditions on the row's own columns are
+    checked again afterwards. Do not join other tables, because a row would be left out if its
+    foreign key changes meanwhile.
     """
-    # NO KEY: a plain FOR UPDATE would also block new rows that refer to these.
+    # NO KEY, because a plain FOR UPDATE would also block inserting rows that refer to these rows.
     return rows.select_for_update(no_key=True, of=("self",)).order_by("pk")
 
 
 def update_in_order(rows: QuerySet[Row], **values: Any) -> int:
-    """Update rows in the order of their keys and return how many; `update` alone has no order."""
-    # Without a savepoint: it is one statement, which may be the only one of its transaction.
+    """Update rows in the order of their keys, unlike `update`; return how many were updated."""
+    # No savepoint is needed for a single SQL statement.
     with transaction.atomic(savepoint=False):
         return rows.model._base_manager.filter(pk__in=locked(rows).values("pk")).update(**values)

@@ -15,13 +15,14 @@ APPS = ("scrm", "sandbox", "crm", "listening", "routing", "responses")
 
 @register(Tags.database)
 def check_migrations_are_known(*, databases: Sequence[str] | None, **_: Any) -> list[Error]:
-    """Report migrations that the database records and this version does not have.
+    """Report migrations that were applied to the database but that this version does not have.
 
-    `manage.py migrate` runs this check first. Without it, Django would take a migration with a
-    known name for applied, whatever it contained.
+    `manage.py migrate` runs this check first. Without this check, Django would treat a migration as
+    applied if its name is recorded, even if its content was different.
     """
     loader = MigrationLoader(None, load=False)
-    # Only from disk: the check must also work in a database with unknown migrations.
+    # Load migrations only from disk, because the check must also work if the database has unknown
+    # ones.
     loader.load_disk()
     known = loader.disk_migrations or {}
     unknown = sorted(

@@ -1,4 +1,4 @@
-"""Transient database errors (deadlock, lost connection): detect them and retry."""
+"""Detect transient database errors (deadlock, lost connection), and retry after them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _TRIES = 3
 def is_passing(error: Exception) -> bool:
     """Whether an error is a deadlock or a lost connection.
 
-    A row too large for its index also raises OperationalError, but is not transient.
+    A row that is too large for its index also raises OperationalError, but that error is not
+    transient.
     """
     return isinstance(error, OperationalError | InterfaceError) and not isinstance(
         error.__cause__, ProgramLimitExceeded
@@ -23,7 +24,7 @@ def is_passing(error: Exception) -> bool:
 
 
 def again(work: Callable[[], T]) -> T:
-    """Run `work`, one whole transaction, up to three times while it fails with transient errors."""
+    """Run `work`, a whole transaction; after a transient error run it again, up to three times."""
     for _ in range(_TRIES - 1):
         try:
             return work()

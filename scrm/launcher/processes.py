@@ -1,4 +1,4 @@
-"""Start child processes that end with their parent, and end those that did not."""
+"""Start child processes that end with their parent, and end processes that were left over."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 @dataclass(frozen=True)
 class Identity:
-    """The system user of a child. passes: it may read directories that are closed to this user."""
+    """The system user of a child. passes: whether it may read directories closed to this user."""
 
     uid: int
     gid: int
@@ -49,7 +49,7 @@ def spawn(
     Call it from the main thread. With `session` the child leads its own process group; without it,
     it stays in the terminal's foreground and keeps standard input.
     """
-    # An exception of a signal handler while Popen forks would be lost, or would lose the child.
+    # If a signal handler raised while Popen forks, the exception or the child would be lost.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         return subprocess.Popen(
@@ -73,9 +73,9 @@ def _before_exec(death_signal: int, identity: Identity | None) -> Callable[[], N
         if identity is not None:
             _become(identity)
         if LINUX:
-            # After the change of user, which clears it.
+            # After the change of user, because that clears the signal.
             _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-            # The parent may have died before the call above: then no signal would ever come.
+            # If the parent died before the call above, no signal would ever come.
             if os.getppid() != parent:
                 os._exit(1)
         for signum in STOPPING:
@@ -88,19 +88,19 @@ def _before_exec(death_signal: int, identity: Identity | None) -> Callable[[], N
 def _become(identity: Identity) -> None:
     passes = identity.passes and LINUX
     if passes:
-        # So that neither the change of user nor access(2) drops the capability.
+        # Without this, the change of user and access(2) would drop the capability.
         _libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
-    # Group before user: after setuid() there is no right to change it.
+    # Set the group before the user, because after setuid() the group can no longer be changed.
     os.setgroups([identity.gid])
     os.setgid(identity.gid)
     os.setuid(identity.uid)
     if passes:
-        # Reading is enough, but containers often withhold that capability.
+        # The capability for reading would be enough, but containers often do not have it.
         _keep(_CAP_DAC_READ_SEARCH) or _keep(_CAP_DAC_OVERRIDE)
 
 
 def _keep(capability: int) -> bool:
-    """Drop every capability but this one, and pass it on to the program that is executed next."""
+    """Drop all capabilities except this one, which the program that is executed next keeps."""
     bit = 1 << capability
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     if _libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)) != 0:
@@ -129,7 +129,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def marked(mark: str) -> list[int]:
-    """Return the processes that inherited the mark, also in other sessions.
+    """Return the processes that inherited this mark in their environment, in any session.
 
     This process is not included.
     """
@@ -189,8 +189,8 @@ def end(pids: Sequence[int], *, first: int = signal.SIGTERM, within: float) -> N
 
 
 def end_marked(mark: str, *, within: float) -> None:
-    """End all processes that inherited the mark, also those forked meanwhile."""
-    # Several rounds: a process may fork between the search and the signal.
+    """End all processes that inherited the mark, including processes forked meanwhile."""
+    # Search several times, because a process may fork between the search and the signal.
     for _ in range(3):
         if not (pids := marked(mark)):
             return

@@ -1,6 +1,6 @@
-"""`make run`: everything that scrm needs, under one supervisor, on one address.
+"""`make run`: start everything that scrm needs under one process supervisor, on one address.
 
-Ctrl-C stops all of it. State and logs are in var/.
+Ctrl-C stops everything. State and logs are in var/.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
 
 
 def write_state(plan: Plan, mark: str, children: Sequence[int]) -> None:
-    """Store which processes run, so that the next start can end those of a killed supervisor."""
+    """Store which processes run: if the process supervisor is killed, the next start ends them."""
     state = {
         "pid": os.getpid(),
         "url": plan.url,
@@ -113,9 +113,9 @@ def read_state(plan: Plan) -> dict[str, object]:
 
 
 def end_leftovers(plan: Plan) -> None:
-    """End the processes that an earlier supervisor left.
+    """End the processes that an earlier, killed process supervisor left running.
 
-    The start time must match too: the kernel may have given a pid to another process.
+    The start time must match too, because the kernel may have given the pid to another process.
     """
     state = read_state(plan)
     children = state.get("children")
@@ -143,7 +143,7 @@ def refuse_taken_port(plan: Plan) -> None:
 
 
 def environment(plan: Plan, mark: str) -> dict[str, str]:
-    """Return the environment of every child; variables that are set already keep their value."""
+    """Return the environment variables of every child; variables already set keep their value."""
     given = {
         **keys(plan.var / "secrets.env"),
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
@@ -187,7 +187,7 @@ def only_one(plan: Plan) -> Iterator[None]:
 
 
 def supervise(plan: Plan) -> None:
-    """Run the plan until a signal raises KeyboardInterrupt."""
+    """Run the processes of the plan until a signal raises KeyboardInterrupt."""
     mark = secrets.token_hex(8)
     env = environment(plan, mark)
     with only_one(plan), ExitStack() as stack:
@@ -195,13 +195,14 @@ def supervise(plan: Plan) -> None:
         end_leftovers(plan)
         # After end_leftovers: processes of a killed run may still use the port.
         refuse_taken_port(plan)
-        # Before the first child: after a kill, the mark finds children whose pids are not stored.
+        # Before the first child: if we are killed, children are found by the mark even without
+        # their pids.
         write_state(plan, mark, ())
         here = stack.enter_context(services(plan.var))
         env |= here.env
-        # Before the servers stop: no process that was started may still use them.
+        # Before the servers stop, because no process may still use them.
         stack.callback(processes.end_marked, mark, within=0.05)
-        # Before the processes: they need the tables of this version.
+        # Before the processes start, because they need the tables of this version.
         once(plan.migrate, env)
         if plan.sample is not None and empty(here.database_url):
             once(plan.sample, env)
@@ -214,7 +215,7 @@ def supervise(plan: Plan) -> None:
             logs=plan.var / "log",
         )
         stack.callback(supervisor.stop)
-        # Runs first: a second Ctrl-C must not interrupt supervisor.stop().
+        # This runs first, so that a second Ctrl-C does not interrupt supervisor.stop().
         stack.callback(ignore_signals)
         supervisor.run(
             on_change=lambda children: write_state(plan, mark, children),
@@ -236,7 +237,7 @@ def ignore_signals() -> None:
 
 
 class Interrupt:
-    """Turns a signal into KeyboardInterrupt; ignores quick repetitions while scrm stops."""
+    """Turns a signal into KeyboardInterrupt; quick repetitions are ignored while scrm stops."""
 
     def __init__(self) -> None:
         self.last = -IGNORE_SECONDS

@@ -1,4 +1,4 @@
-"""The supervisor: keeps processes running, shows their output, and stops them in time."""
+"""The process supervisor: keeps processes running, shows their output, and stops them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Process:
 
     def start(self, env: Mapping[str, str]) -> IO[bytes]:
         self.child = processes.spawn(self.command, env=env, output=subprocess.PIPE)
-        # Non-blocking: one silent process must not hold up the others.
+        # Non-blocking, so that a process without output does not delay the other processes.
         os.set_blocking(self.output.fileno(), False)
         self.started = time.monotonic()
         return self.output
@@ -90,9 +90,9 @@ class Process:
         return bool(data)
 
     def died(self) -> None:
-        """Clean up after a death, report it, and set the time of the next start."""
+        """Clean up after the process has died, report this, and set the time of the next start."""
         assert self.child is not None
-        # Its children too: they could still hold the port or work without a parent.
+        # End its children too, because they could still use the port or go on working.
         processes.send([self.child.pid], signal.SIGKILL, group=True)
         self.output.close()
         now = time.monotonic()
@@ -126,10 +126,10 @@ class Supervisor:
         self.asked = self.reported = time.monotonic()
 
     def run(self, *, on_change: Callable[[list[int]], None], on_ready: Callable[[], None]) -> None:
-        """Run until an exception. `on_change` gets the process ids after each start."""
+        """Run until an exception is raised. `on_change` gets all process ids after each start."""
         while True:
             if self._keep_running():
-                # At once: if the supervisor is killed, the next start ends these processes by pid.
+                # Store the ids at once: if this process is killed, the next start ends them by id.
                 on_change(
                     [process.child.pid for process in self.processes if process.child is not None]
                 )
@@ -144,8 +144,8 @@ class Supervisor:
                 self.selector.unregister(key.fileobj)
 
     def _keep_running(self) -> bool:
-        """Start servers and processes that are due; return whether a process was started."""
-        # Servers before processes, which need them.
+        """Start servers and processes that are due; return whether any process was started."""
+        # Start the servers first, because the processes need them.
         for server in self.servers:
             if not server.running:
                 print(f"{server.program} ended; starting it again", flush=True)
@@ -164,7 +164,7 @@ class Supervisor:
         return bool(due)
 
     def _handle_death(self, process: Process) -> None:
-        # The last lines often say why it died: read them before died() closes the pipe.
+        # Read the last lines before died() closes the pipe, because they often say why it died.
         with suppress(KeyError):
             self.selector.unregister(process.output)
             process.read()
@@ -194,8 +194,8 @@ class Supervisor:
         deadline = time.monotonic() + PATIENCE
         children = [process.child for process in self.processes if process.child is not None]
         processes.send([child.pid for child in children], signal.SIGTERM, group=True)
-        # Keep reading: a process that blocks on a full pipe cannot end.
+        # Keep reading, because a process that waits for a full pipe cannot end.
         while time.monotonic() < deadline and any(child.poll() is None for child in children):
             self._show(0.05)
-        # All groups, also those whose leader has ended: its children may still run.
+        # Kill all groups, even if the leader has ended, because its children may still run.
         processes.send([child.pid for child in children], signal.SIGKILL, group=True)

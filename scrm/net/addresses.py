@@ -1,4 +1,4 @@
-"""Parse web addresses and domain names, and tell which networks are not the public Internet.
+"""Parse web addresses and domain names, and recognise networks that are not public.
 
 `ipaddress.is_global` is not used: it treats multicast, NAT64 of a metadata service and 6to4 of
 loopback as global.
@@ -72,7 +72,7 @@ _DENIED_V6 = tuple(
 
 
 def denied(address: IPv4Address | IPv6Address) -> bool:
-    """Whether `address` is outside the public Internet, or contains an address that is."""
+    """Whether `address` is outside the public Internet, or contains an address outside it."""
     if isinstance(address, IPv4Address):
         return any(address in network for network in _DENIED_V4)
     if address.ipv4_mapped is not None:
@@ -81,7 +81,7 @@ def denied(address: IPv4Address | IPv6Address) -> bool:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Parse networks like "10.1.0.0/16, fd00:1::/64". Raises ValueError that names the bad one."""
+    """Parse networks like "10.1.0.0/16, fd00:1::/64". Raises ValueError with the invalid part."""
     return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
@@ -149,12 +149,12 @@ def ascii_host(host: str) -> str:
 
 
 def domain_to_ascii(name: str) -> str:
-    """Return a domain name in A-labels and lower case: its one form on the network and in keys.
+    """Return a domain name in A-labels and lower case, as used on the network and in keys.
 
-    By UTS 46 without transitional processing and IDNA 2008. Python's own `idna` codec is IDNA 2003:
-    it turns straße.test into strasse.test, which belongs to someone else. An ASCII label
-    stays unchanged, so that `my_host` works. UTS 46 maps signs such as a full-width comma to ASCII,
-    so the result is checked, not the input. Raises ValueError.
+    The conversion follows UTS 46 without transitional processing, and IDNA 2008. Python's own
+    `idna` codec follows IDNA 2003, which turns straße.test into strasse.test, a different domain.
+    An ASCII label stays unchanged, so that `my_host` works. UTS 46 maps signs such as a full-width
+    comma to ASCII, so the result is checked, not the input. Raises ValueError.
     """
     found = name.lower() if name.isascii() else _a_labels(name)
     if found and not _HOST.match(found):

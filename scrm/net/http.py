@@ -72,7 +72,7 @@ def fetch(
     deadline: float = SECONDS,
     max_redirects: int = 5,
 ) -> Response:
-    """Request `url`, follow redirects (GET and HEAD only), read the whole answer.
+    """Request `url`, follow redirects (GET and HEAD only), and read the whole answer.
 
     deadline: seconds for the whole exchange. An answer with an error status is returned as well.
     Raises HttpError if there is no usable answer.
@@ -86,7 +86,7 @@ def fetch(
         if status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
             return Response(status, target.url, moved_to, received, content)
         onward = target.follow(location)
-        # Another host must not get our credentials by a redirect.
+        # A redirect must not send our credentials to another host.
         if onward.origin != target.origin:
             sent = {k: v for k, v in sent.items() if k.lower() not in ("authorization", "cookie")}
         permanently = permanently and status in _PERMANENT
@@ -104,9 +104,11 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
     for tried, (family, address) in enumerate(found):
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            # Share the time: one dead address must not use up that of the others.
+            # Divide the time, so that one dead address does not use up the time for the other
+            # addresses.
             sock.settimeout(_left(until, host) / (len(found) - tried))
-            # The checked address, not the name: a second look-up could return another one.
+            # Use the checked address, not the name, because a second look-up could return another
+            # address.
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_left(until, host))
@@ -123,7 +125,7 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
 
 
 def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
-    """Start TLS on a connection of `connect`; the certificate must be valid for `host`."""
+    """Start TLS on a connection made by `connect`; the certificate must be valid for `host`."""
     try:
         return _tls().wrap_socket(sock, server_hostname=_on_the_wire(host))
     except ssl.SSLCertVerificationError as error:
@@ -136,7 +138,7 @@ def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
 
 
 def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> io.BufferedReader:
-    """Return a reader of a connection of `connect`, valid until a moment of `time.monotonic`."""
+    """Return a reader for a connection made by `connect`. until: a time of `time.monotonic`."""
     capped = _Capped(sock, host, until)
     capped.allow_body(max_bytes)
     return io.BufferedReader(capped)
@@ -145,7 +147,7 @@ def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> i
 def guarded_session() -> requests.Session:
     """Return a `requests` session for SDKs with the same checks and limits."""
     session = requests.Session()
-    # A proxy from the environment would bypass the check of addresses.
+    # A proxy set in the environment would bypass the check of addresses.
     session.trust_env = False
     session.max_redirects = 5
     session.headers.update(_standard_headers())
@@ -163,7 +165,7 @@ def _on_the_wire(host: str) -> str:
 
 
 def _checked(host: str, port: int, until: float) -> list[tuple[int, Any]]:
-    """Return every address of `host`, if all of them may be reached. Raises HttpError."""
+    """Return all addresses of `host`. Raises HttpError if one of them is not allowed."""
     found = _resolve(host, port, until)
     for _, address in found:
         reached = ip_address(address[0].partition("%")[0])
@@ -186,7 +188,7 @@ def _allowed(address: IPv4Address | IPv6Address) -> bool:
 def _resolve(host: str, port: int, until: float) -> list[tuple[int, Any]]:
     """Look `host` up, in a thread because the system's resolver has no time limit."""
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
-    # A daemon: a look-up that hangs must not keep the process alive.
+    # A daemon thread, so that a look-up that hangs does not keep the process alive.
     threading.Thread(target=_look_up, args=(host, port, answers), daemon=True).start()
     try:
         answer = answers.get(timeout=_left(until, host))
@@ -215,7 +217,7 @@ def _exchange(
     max_bytes: int,
     until: float,
 ) -> tuple[int, Mapping[str, str], bytes]:
-    """Send one request and read one answer; no redirect."""
+    """Send one request and read its answer, without following redirects."""
     connection = _connection(target)
     connection.until, connection.max_bytes = until, max_bytes
     sent = {**_standard_headers(), "Connection": "close", **headers}
@@ -238,7 +240,7 @@ def _exchange(
 def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
     """Return the decompressed body.
 
-    Piece by piece, so that a small compressed body cannot fill the memory.
+    It is decompressed in pieces, so that a small compressed body cannot fill the memory.
     """
     content = bytearray()
     while piece := answer.read(64 * 1024, decode_content=True):
@@ -249,7 +251,7 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
 
 
 class _Capped(io.RawIOBase):
-    """The bytes of a socket as a stream that ends at a moment and after a number of bytes."""
+    """Reads a socket as a stream, until a time and up to a number of bytes."""
 
     def __init__(self, sock: socket.socket, host: str, until: float) -> None:
         self._sock, self._host, self._until = sock, host, until
@@ -267,7 +269,7 @@ class _Capped(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self._budget <= 0:
             raise _large(self._host, self._max_bytes)
-        # Anew for each read: otherwise a server that sends slowly could exceed the deadline.
+        # Set for each read, because a server that sends slowly could otherwise exceed the deadline.
         self._sock.settimeout(_left(self._until, self._host))
         try:
             got = self._raw.readinto(buffer)
@@ -296,12 +298,12 @@ class _CappedReply(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        # Only now: until the headers end, nothing but MAX_HEADER_BYTES may be read.
+        # Raise the limit only now; before the end of the headers it is MAX_HEADER_BYTES.
         self._capped.allow_body(self._max_bytes)
 
 
 class _GuardedHTTPConnection(HTTPConnection):
-    """Connects to checked addresses only. `until`: a moment of `time.monotonic`, or None."""
+    """Connects to checked addresses only. until: a time of `time.monotonic`, or None."""
 
     until: float | None = None
     max_bytes = MAX_BYTES

@@ -1,4 +1,4 @@
-"""The glossary page: the terms of docs/glossary.md for users, with anchors for links."""
+"""The glossary page, with the terms for users from docs/glossary.md and anchors for links."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Term:
 
 
 def parse_terms(text: str) -> tuple[Term, ...]:
-    """Return the terms for users, without the model or module in brackets."""
+    """Return the terms of the first table, without the model or module in brackets."""
     rows = _ROW.finditer(text.partition(DEVELOPERS)[0])
     return tuple(Term(row["name"], _to_html(row["meaning"])) for row in rows)
 

@@ -57,7 +57,7 @@ a draft is back in that field."""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Template context of the frame; empty without a login. Parts are loaded only if shown."""
+    """Return the template context of the frame; it is empty if nobody is logged in."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
@@ -72,7 +72,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def token(request: HttpRequest) -> HttpResponse:
-    """Return a new token for the live stream, for when the one of the page has expired."""
+    """Return a new token for the live stream; a page asks for it when its token has expired."""
     assert isinstance(request.user, User)
     return HttpResponse(Frame(request.user).token, content_type="text/plain")
 
@@ -87,7 +87,7 @@ MAX_COUNTED = 1000
 
 
 class Number(Subquery):
-    """Subquery that counts rows up to MAX_COUNTED; several fit into one statement."""
+    """A subquery that counts rows up to MAX_COUNTED; one SQL query can contain several."""
 
     def __init__(self, rows: Any) -> None:
         super().__init__(rows[:MAX_COUNTED])
@@ -119,7 +119,7 @@ class Frame:
 
     @cached_property
     def restored(self) -> bool:
-        """Whether all sending is held because the database was restored from a copy."""
+        """Whether all sending is stopped because the database was restored from a copy."""
         return bool(self._counts["restored"])
 
     @cached_property
@@ -180,7 +180,7 @@ class Frame:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        """Return all counts by one statement; each count uses an index."""
+        """Return all counts with one SQL query, in which each count uses an index."""
         departments = tuple(department.pk for department in self._departments)
         minute = timezone.now().replace(second=0, microsecond=0)
         statement, parameters = _counting(self.user, self.user.role, departments, minute)
@@ -199,9 +199,10 @@ _COUNTED = (
 def _counting(
     user: User, _role: str, departments: tuple[int, ...], minute: datetime
 ) -> tuple[str, Any]:
-    """Return the statement of the counts and its parameters.
+    """Return the SQL query of the counts and its parameters.
 
-    Cached for a minute for each user: building it takes longer than running it.
+    The query is cached for a minute for each user, because building it takes longer than running
+    it.
     """
     cases = Case.objects.filter(department__in=departments)
     counted = (

@@ -1,4 +1,4 @@
-"""The checklist of a new workspace. Nothing is stored: each step is derived from existing rows."""
+"""The checklist of a new workspace. Whether a step is done is derived from existing rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Checklist:
 
 
 def checklist() -> Checklist:
-    """Return the steps to set up an own workspace; rows of the sample do not count."""
+    """Return the steps to set up a workspace. Rows of the sample make no step done."""
     since = marker.loaded_at()
     return Checklist((*_listening(since), *_people(since), _organisation(since)), bool(since))
 
@@ -72,9 +72,10 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
 
 
 def _people(since: datetime | None) -> tuple[Step, ...]:
-    """Return the steps that need a colleague and a response.
+    """Return the steps “invite a colleague” and “send a response”.
 
-    Rows of the sample do not count; without a sample, a second user counts.
+    Rows of the sample do not count. If there is no sample, the first user does not count as a
+    colleague.
     """
     newer = User.objects.filter(created_at__gt=since) if since else User.objects.all()[1:]
     responses = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()

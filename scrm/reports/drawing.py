@@ -1,4 +1,4 @@
-"""Positions on the map. Pure: coordinates of a drawing that is 1160 wide."""
+"""Positions on the map, as coordinates of a drawing that is 1160 units wide."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ SPOTS = {
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A figure and the position of its text; for a big figure, `y` is that of the number."""
+    """A figure and the position of its text; for a big figure, `y` is the y of its number."""
 
     figure: Figure
     x: int

@@ -1,6 +1,6 @@
-"""The figures of the map: each is a number and a link to the page with exactly the rows it counts.
+"""The figures of the map: numbers, each with a link to the page that lists the counted rows.
 
-They take nine statements, however many rows there are. Today's figures use indexed columns.
+They need nine SQL queries, however many rows there are. Today's figures use indexed columns.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ Tone = Literal["today", "now", "bad"]
 class Figure:
     """One figure.
 
-    label: singular or plural as the number needs. age: of the oldest row, "" for none.
+    label: in the singular or plural, as the number requires. age: the age of the oldest row; "" if
+    there is none.
     """
 
     key: str
@@ -44,7 +45,7 @@ class Figure:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the figure is shown: a zero only if it is one of today's figures."""
+        """Whether the figure is shown; a zero is shown only if it is one of today's figures."""
         return self.tone == "today" or self.n > 0
 
 
@@ -52,7 +53,7 @@ Edges = dict[str, list[Figure]]
 
 
 def edges(user: User, *, now: datetime) -> Edges:
-    """Return the figures by edge, today's first."""
+    """Return the figures of each edge; today's figures come first."""
     heard, sources = _heard(now), _sources()
     cases, active = _cases_today(user, now), _active_cases(user, now)
     responses, held, check = _responses_today(user, now), _held(user), _to_check(user, now)
@@ -77,7 +78,7 @@ def edges(user: User, *, now: datetime) -> Edges:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """Return the time since then in one unit: "3 h"."""
+    """Return the time since `moment` in one unit, for example "3 h"."""
     if moment is None:
         return ""
     seconds = max(int((now - moment).total_seconds()), 0)
@@ -87,7 +88,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
     return _("%d s") % seconds
 
 
-# Counts: one statement each
+# Counts: each function makes one SQL query
 
 
 def _heard(now: datetime) -> dict[str, int]:
@@ -164,7 +165,7 @@ def _items(key: str, n: int, tone: Tone = "today") -> Figure:
 
 
 def _unrouted(now: datetime) -> Figure:
-    """Count in a separate statement, because mentions of earlier days count as well."""
+    """Count in a separate SQL query, because mentions of earlier days count as well."""
     waiting = Mention.objects.filter(listening.items("waiting", now=now))
     facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
     age = ago(facts["since"], now)
@@ -241,7 +242,7 @@ def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
 
 
 def _troubles(now: datetime) -> Figure:
-    """Count the accounts whose deliveries fail repeatedly, in a separate statement."""
+    """Count the accounts whose deliveries fail repeatedly, in a separate SQL query."""
     counts = Trouble.objects.open().aggregate(n=Count("pk"), since=Min("began_at"))
     label = ngettext("account fails to send", "accounts fail to send", counts["n"])
     page = _page("responses:delivery_problems")

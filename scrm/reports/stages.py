@@ -1,4 +1,4 @@
-"""The stages of the cycle in order, and the edges that lead into each."""
+"""The stages of the cycle in order, and the edges (arrows of the map) that lead to each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from scrm.reports.figures import Edges, Figure
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage.
+    """One stage of the cycle.
 
-    url: "" if it has no single page. figures: the figures on the edges that lead into the stage.
+    url: "" if the stage has no page of its own. figures: the figures on the edges that lead to the
+    stage.
     """
 
     node: Node

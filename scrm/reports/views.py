@@ -33,13 +33,13 @@ def map(request: StaffRequest) -> HttpResponse:
 @admin_only
 @require_POST
 def checklist(request: StaffRequest) -> HttpResponse:
-    """Hide or show the checklist in this browser, as the button said."""
+    """Hide or show the checklist in this browser, depending on the button that was clicked."""
     request.session[_HIDDEN] = request.POST.get("to") == "hidden"
     return redirect("reports:map")
 
 
 def _checklist(request: StaffRequest) -> dict[str, Checklist | bool]:
-    """Context of the checklist: for admins only, and only while a step is open."""
+    """Return the context of the checklist; it is for admins only, while a step is not done."""
     if not request.user.is_admin:
         return {}
     if request.session.get(_HIDDEN):

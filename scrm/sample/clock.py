@@ -1,4 +1,4 @@
-"""Set the clock for the sample: its story happened weeks ago, and the code uses `timezone.now`."""
+"""Set the clock for the sample, whose story begins weeks ago; the code uses `timezone.now`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from django.utils import timezone
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    """Make `timezone.now` return `moment`. Only for a process that does nothing else meanwhile."""
+    """Make `timezone.now` return `moment`, in a process that does nothing else meanwhile."""
     with patch.object(timezone, "now", lambda: moment):
         yield

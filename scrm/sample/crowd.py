@@ -71,7 +71,7 @@ _ACTIONS: dict[Callable[[Stage], None], int] = {_public_post: 19, _mail: 3, _mes
 
 
 def work(stage: Stage, *, share: float) -> None:
-    """Let the staff handle a share of the waiting cases, the oldest first."""
+    """Let the staff handle some of the waiting cases, the oldest first. share: a part of 1."""
     waiting = Case.objects.active().exclude(profile__links__contact__name="Ron Calder")
     for case in waiting.order_by("last_inbound_at").select_related("department", "profile"):
         if stage.rng.random() < share:

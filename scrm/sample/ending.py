@@ -1,8 +1,8 @@
 """Remove the sample, and start a real workspace with the rows that the user made meanwhile.
 
-The ledger refuses DELETE, so no single rows are removed. Rows to keep are copied, all tables are
-emptied at once, and the copies are written back. This only happens if the marker exists that only
-`load_sample` writes. See docs/decisions/0006.
+The ledger refuses DELETE, so single rows cannot be removed. Instead, the rows to keep are copied,
+all tables are emptied at once, and the copies are written back. This happens only if the database
+has the row `Sample`, which only `load_sample` writes. See docs/decisions/0006.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Counts = list[tuple[str, int]]
 
 
 class NotSample(Exception):
-    """There is no sample here to remove. Nothing was changed."""
+    """The database has no sample to remove. Nothing was changed."""
 
 
 class Busy(Exception):
@@ -61,7 +61,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """The new name and login of the admin."""
+    """The name and login that the remaining admin gets."""
 
     name: str
     email: str
@@ -72,7 +72,7 @@ class Newcomer:
 class Preview:
     """What would be removed and what would stay, as labels and numbers.
 
-    given: the number of rows that pass to the admin.
+    given: how many rows of removed users the admin will own.
     """
 
     goes: Counts
@@ -82,23 +82,23 @@ class Preview:
 
 @transaction.atomic
 def preview(admin: User) -> Preview:
-    """Count the rows that would be removed and kept; changes nothing."""
+    """Count the rows that would be removed and kept, without changing anything."""
     given = keeping.set_aside(admin)
     counts = [
         (label, model._default_manager.count(), keeping.number_kept(model))
         for model, label in _COUNTED
     ]
-    transaction.set_rollback(True)  # also drops the temporary tables
+    transaction.set_rollback(True)  # the rollback also drops the temporary tables
     goes = [(str(label % (n - kept)), n - kept) for label, n, kept in counts if n > kept]
     stays = [(str(label % kept), kept) for label, _n, kept in counts if kept]
     return Preview(goes, stays, given)
 
 
 def start_for_real(workspace: Workspace, *, by: User, newcomer: Newcomer, session: str) -> User:
-    """Remove the sample and start anew, with `by` as the admin under the newcomer's name.
+    """Remove the sample and start anew; `by` becomes the admin, with the newcomer's name.
 
-    All or nothing. session: the key of the session that stays; all others are logged out. Raises
-    NotSample, or Busy if work was in progress for several seconds.
+    Either everything is done or nothing. session: the key of the session that stays; all other
+    sessions are logged out. Raises NotSample, or Busy if work was in progress for several seconds.
     """
     password = make_password(newcomer.password)  # slow, so not while all tables are locked
 
@@ -124,15 +124,16 @@ def _replace(
     session: str,
     now: datetime,
 ) -> User:
-    # Locks the marker: of two admins who start at once, only one replaces the sample.
+    # This locks the row of the sample: if two admins start at once, only one of them replaces the
+    # sample.
     if not marker.rows().select_for_update().exists():
         raise NotSample
     _let_nobody_in()
-    # After the lock: from here on no work can begin.
+    # After the tables are locked, because from here on no work can begin.
     if _is_busy(now):
         raise Busy
     admin = User.objects.active().get(pk=by.pk, role=User.Role.ADMIN)
-    # Before TRUNCATE: afterwards no row names the files of the sample.
+    # Before TRUNCATE, because afterwards no row contains the names of the sample's files.
     before = set(_files())
     keeping.set_aside(admin)
     # TRUNCATE, because the triggers of append-only tables refuse DELETE.
@@ -144,17 +145,17 @@ def _replace(
     forget_old_addresses(admin)
     _create_defaults(admin)
     workspace.started_at = now
-    # INSERT, because TRUNCATE has removed the row of the workspace.
+    # Insert the workspace, because TRUNCATE has removed its row.
     workspace.save(force_insert=True)
     marker.rows().delete()
     Session.objects.exclude(session_key=session).delete()
-    # After the commit: files cannot be rolled back.
+    # After the commit, because the deletion of files cannot be rolled back.
     transaction.on_commit(lambda: _tidy(before - set(_files())), robust=True)
     return admin
 
 
 def _create_defaults(admin: User) -> None:
-    """Create what every workspace begins with, as far as it is missing."""
+    """Create the rows that every workspace begins with, if they are missing."""
     departments = {department.name: department for department in Department.objects.all()}
     departments = departments or found_departments(admin)
     if not Account.objects.filter(kind="manual").exists():
@@ -174,19 +175,19 @@ def _tables() -> list[str]:
 
 
 def _let_nobody_in() -> None:
-    """Lock all tables: current writers finish first; later ones wait and find no rows."""
+    """Lock all tables: current transactions finish first; later ones wait and find no rows."""
     with connection.cursor() as cursor:
-        # A time limit: while we wait for a lock, everybody else waits for us.
+        # Limit the time, because while we wait for a lock, all others wait for us.
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_SECONDS}s"])
         cursor.execute(f"LOCK TABLE {', '.join(_tables())} IN ACCESS EXCLUSIVE MODE")
 
 
 def _is_busy(now: datetime) -> bool:
-    """Whether a worker is between its claim and its last commit, and would write old data.
+    """Whether a worker is at work and would afterwards write data of the sample.
 
-    That is a delivery, a job, or a mention of the user's own source, which is matched with topics
-    and rules of the sample. Fetches and the sandbox need no wait: they find their fence changed or
-    their rows removed.
+    The work can be a delivery, a job, or a mention of the user's own source, because mentions are
+    matched with topics and rules of the sample. Fetches and the sandbox may go on: they will find
+    that their fence has changed or that their rows are removed.
     """
     waiting = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (
@@ -204,7 +205,7 @@ def _files() -> Iterator[str]:
 
 
 def _tidy(files: set[str]) -> None:
-    """Delete files after the commit. A crash here only leaves unused files."""
+    """Delete files after the commit. If the process dies here, only unused files remain."""
     for name in files:
         default_storage.delete(name)
     logins.forget()

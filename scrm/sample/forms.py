@@ -16,7 +16,7 @@ _SECRET = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
 
 class StartForm(WorkspaceForm):
-    """The organisation that begins and its admin.
+    """The form with the name of the new organisation and its admin.
 
     The organisation's name is typed twice, so that nobody removes the sample by mistake.
     """

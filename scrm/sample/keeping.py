@@ -1,7 +1,8 @@
-"""Which rows survive the sample: those the user made, unless they depend on the sample.
+"""Which rows stay when the sample is removed: the user's own, unless they need the sample.
 
-Each table has a rule. Of the rows that its rule keeps, a row is dropped if its foreign key points
-at a dropped row, and so on until nothing changes. Only users are replaced, by the remaining admin.
+Each table has a rule that says which rows are kept. Then every row whose foreign key points at a
+dropped row is dropped too, until no more rows are dropped. Foreign keys to removed users are the
+exception: they are set to the remaining admin.
 """
 
 from __future__ import annotations
@@ -79,19 +80,19 @@ def tables(*rules: TableRule) -> list[Model]:
 
 
 def set_aside(admin: User) -> int:
-    """Copy what is kept into temporary tables, until the transaction ends.
+    """Copy the rows to keep into temporary tables, which exist until the transaction ends.
 
-    Return how many rows pass from removed users to the remaining admin.
+    Return how many rows of removed users the remaining admin will own.
     """
     kept = tables(TableRule.NEWER_KEPT, TableRule.DEPENDS)
     for model in kept:
         rows = _candidates(model, admin).order_by().values_list(*_columns(model))
         query, parameters = rows.query.sql_with_params()
         _run(f"CREATE TEMPORARY TABLE {_copy(model)} ON COMMIT DROP AS {query}", parameters)
-    # Repeat: each dropped row may be one that other rows point at.
+    # Repeat, because other rows may point at each dropped row.
     while sum(_drop(model, key) for model in kept for key in _keys(model)):
         pass
-    # After the last drop: only now is it known which users are removed.
+    # After the last row is dropped, because only now is it known which users are removed.
     given = sum(_reassign(model, key, admin) for model in kept for key in _user_keys(model))
     for model in (SavedView, HistoryView):
         _rename_duplicates(model)
@@ -100,7 +101,7 @@ def set_aside(admin: User) -> int:
 
 def put_back() -> None:
     """Write the copies back into the empty tables, unchanged."""
-    with pgtrigger.ignore():  # these rows are not new: triggers must not record them
+    with pgtrigger.ignore():  # these rows are not new, so triggers must not record them
         for model in tables(TableRule.NEWER_KEPT, TableRule.DEPENDS):
             names = ", ".join(map(_quoted, _columns(model)))
             table = _quoted(model._meta.db_table)
@@ -123,13 +124,13 @@ def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
         rows = rows.exclude(**{f"{name}__startswith": "sandbox."})
     if model._meta.label in {"crm.Account", "listening.Source"}:
         rows = rows.exclude(kind="sandbox")
-    if model is Contact:  # made of a profile that existed only in the sample
+    if model is Contact:  # without contacts whose profiles existed only in the sample
         rows = rows.exclude(Exists(_links()), ~Exists(_links(real=True)))
     return rows
 
 
 def _older_rows_in_use(model: Model, admin: User) -> Q:
-    """Return the condition for rows of the sample that the user needs further."""
+    """Return the condition for rows of the sample that the user still needs."""
     if model is User:
         return Q(pk=admin.pk)
     if model is Topic:
@@ -138,7 +139,7 @@ def _older_rows_in_use(model: Model, admin: User) -> Q:
 
 
 def _topics_in_use() -> set[str]:
-    """Return the topics that the user's own routing rules test."""
+    """Return the names of the topics that the user's own routing rules refer to."""
     own = RoutingRule.objects.filter(pk__gt=marker.newest(RoutingRule), current__isnull=False)
     return {
         name
@@ -165,7 +166,10 @@ def _links(*, real: bool = False) -> models.QuerySet[ProfileLink]:
 
 
 def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
-    """Return the foreign keys that decide; in tables of changes, the key of the changed row."""
+    """Return the foreign keys by which rows are dropped.
+
+    In a table of tracked changes, this is the key of the changed row.
+    """
     return [
         field
         for field in model._meta.concrete_fields
@@ -180,18 +184,18 @@ def _user_keys(model: Model) -> list[ForeignKey[Any, Any]]:
 
 
 def _passes_on(key: ForeignKey[Any, Any]) -> bool:
-    """Whether the admin replaces a removed user in this column."""
+    """Whether this column, if it contains a removed user, is set to the admin."""
     owned = key.remote_field.on_delete is not models.CASCADE
     return key.related_model is User and owned and _is_enforced(key)
 
 
 def _is_enforced(key: ForeignKey[Any, Any]) -> bool:
-    """Whether the database enforces a key: not in tables of changes, which outlive their rows."""
+    """Whether the database enforces a key; in tables of tracked changes it does not."""
     return bool(key.db_constraint)  # type: ignore[attr-defined]
 
 
 def _drop(model: Model, key: ForeignKey[Any, Any]) -> int:
-    """Drop or empty rows that point at a dropped row; return how many changed."""
+    """Drop the rows that point at a dropped row, or empty the key; return how many rows changed."""
     if _passes_on(key):
         return 0
     copy, column = _copy(model), _quoted(key.column)
@@ -207,7 +211,7 @@ def _reassign(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
 
 
 def _rename_duplicates(model: Model) -> None:
-    """Rename views of the same name: now one user owns them, and names are unique per user."""
+    """Rename saved views with the same name, because one user owns all of them now."""
     copy = _copy(model)
     _run(
         f"UPDATE {copy} AS mine SET name = left(name, 40) || ' (' || mine.id || ')' FROM"

@@ -39,13 +39,13 @@ def keep(logins: Iterable[Login]) -> None:
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    # Private from the start: others could read the file before a later chmod.
+    # Created with these permissions, because others could read the file before a later chmod.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(kept, file, indent=1)
 
 
 def kept() -> list[Login]:
-    """Return the logins that still work: an active user whose password was never changed."""
+    """Return the logins that still work: the user is active and the password was never changed."""
     try:
         rows = json.loads(_path().read_text())
     except FileNotFoundError:

@@ -1,6 +1,7 @@
-"""Whether this database holds the sample, and which rows came with it.
+"""Whether this database contains the sample, and which rows belong to it.
 
-The marker is a row that only `load_sample` writes; it stores the highest key of every table.
+The marker is the row `Sample`, which only `load_sample` writes; it stores the highest key of every
+table.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def set_now(*, now: datetime) -> None:
 
 
 def loaded_at() -> datetime | None:
-    """Return when the sample was loaded; None if there is none, or no longer."""
+    """Return when the sample was loaded; None if the database has no sample."""
     return rows().values_list("loaded_at", flat=True).first()
 
 

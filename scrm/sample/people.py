@@ -67,7 +67,8 @@ STAFF = (
 def hire() -> tuple[dict[str, User], list[Login]]:
     """Create the staff, by first name, with passwords that no other workspace has."""
     logins = [Login(person.title, person.email, new_password()) for person in STAFF]
-    with ThreadPoolExecutor() as pool:  # each hash takes a core a third of a second
+    # computing a hash occupies a processor core for a third of a second
+    with ThreadPoolExecutor() as pool:
         hashes = pool.map(make_password, [login.password for login in logins])
     people = {
         person.first_name: User.objects.create(
@@ -109,7 +110,7 @@ def seat(people: dict[str, User], departments: dict[str, Department]) -> None:
 
 
 def by_hand(owner: User, departments: dict[str, Department]) -> Account:
-    """Create the account for phone, letter and conversations in person, for every department."""
+    """Create the account for phone calls, letters and personal talks, for all departments."""
     account = Account.objects.create(
         kind="manual", network="offline", self_key="by-hand", name="Logged manually", owner=owner
     )

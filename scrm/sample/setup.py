@@ -42,7 +42,7 @@ class Workspace:
 
 
 def furnish(*, since: datetime) -> Workspace:
-    """Create an organisation that can listen and answer, with rows dated `since`."""
+    """Create an organisation that can listen and answer. since: the date of its rows."""
     people, logins = hire()
     departments = found_departments(people["ada"])
     seat(people, departments)
@@ -84,7 +84,7 @@ def _accounts(people: dict[str, User], departments: dict[str, Department]) -> di
             name="Skyward Blog",
             config={"name": "Skyward Air", "visibilities": ["public"]},
         ),
-        # Like many networks: after a lost answer, nobody can look up whether the post was sent.
+        # As on many networks, if the answer is lost, nobody can look up whether the post was sent.
         "deals": Account.objects.create(
             **sandbox | {"owner": nora},
             network=MICROBLOG,

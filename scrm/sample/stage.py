@@ -1,4 +1,4 @@
-"""The actions of the sample's story, carried out by the product's own functions."""
+"""The actions of the sample's story, which call the same functions as the pages of scrm."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stage:
     rng: Random
 
     def say(self, network: str, author: str, text: str, **facts: object) -> str:
-        """Publish a post of an outsider; return its key."""
+        """Publish a post of somebody outside the organisation; return its key."""
         return community.post(network, author, text, at=timezone.now(), **facts)  # type: ignore[arg-type]
 
     def listen(self) -> None:
@@ -82,7 +82,7 @@ class Stage:
         department: str,
         corrects: Response | None = None,
     ) -> Response:
-        """Write a post to many; the next `deliver` sends it, if the rules allow it."""
+        """Write a public post; the next `deliver` sends it if the business rules allow it."""
         return compose.state_publicly(
             Words(uuid.uuid4(), text, "public", subject),
             accounts=[self.workspace.accounts[name] for name in accounts],
@@ -93,7 +93,7 @@ class Stage:
         )
 
     def deliver(self) -> None:
-        """Send all waiting deliveries, as if the time for undo were over."""
+        """Send all waiting deliveries, as if the time in which users can undo were over."""
         moment = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS + 1)
         with at(moment):
             for delivery in Delivery.objects.due(moment).select_related("account"):
@@ -117,7 +117,7 @@ class Stage:
 
 
 def date_our_posts() -> None:
-    """Set the date of our posts in the sandbox to the time of sending, not of loading."""
+    """Set the date of our posts in the sandbox to the time when they were sent in the story."""
     sent = dict(Delivery.objects.filter(state="sent").values_list("uuid", "sent_at"))
     for post in Post.objects.exclude(nonce=""):
         Post.objects.filter(pk=post.pk).update(created_at=sent.get(uuid.UUID(post.nonce), _old()))

@@ -38,23 +38,23 @@ Act = Callable[[Stage], None]
 
 @transaction.atomic
 def load() -> list[Login]:
-    """Play the whole story up to now in an empty database; return the logins of the staff."""
+    """Write the whole story, up to now, to an empty database; return the logins of the staff."""
     now = timezone.now()
     community.reset()
     stage = Stage(furnish(since=now - timedelta(days=DAYS + 1)), Random(590))  # noqa: S311
     for moment, act in sorted(_script(now), key=lambda line: line[0]):
         with at(moment):
             act(stage)
-    # At the present time: only now has every deadline of the story passed.
+    # At the present time, because only now have all deadlines of the story passed.
     fall_silent(now=now)
     date_our_posts()
-    # Last: every row that is there by now counts as the sample.
+    # Last, because every row that exists now belongs to the sample.
     marker.set_now(now=timezone.now())
     return stage.workspace.logins
 
 
 def _script(now: datetime) -> list[tuple[datetime, Act]]:
-    """Return all actions with their moments: the story on its days, everyday work around it."""
+    """Return all actions with their times: the actions of the story, and everyday work."""
     story = [(_on(now, days, clock), act) for days, clock, act in _STORY]
     rounds = [
         (_on(now, days, "19:30"), _everyday(hours=9, number=2, share=0.8))
@@ -97,7 +97,7 @@ def _he_tweets(stage: Stage) -> None:
 
 
 def _hundreds_repeat_it(stage: Stage) -> None:
-    """Let thirty people repeat the post, which is enough for a sample."""
+    """Let thirty people repeat the post; thirty instead of hundreds are enough for the sample."""
     now = timezone.now()
     for who in PASSERS_BY[:30]:
         with at(now - timedelta(minutes=stage.rng.randrange(100))):

@@ -1,4 +1,4 @@
-"""View the sample as another user without a password: only the sample's users, on this machine."""
+"""Switch to another user of the sample without a password, only on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ Behind a proxy all requests seem to come from this machine.
 def cast(request: HttpRequest) -> QuerySet[User]:
     """Return the users that this user can switch to in the sample.
 
-    Empty unless the user came with the sample and the request was made on this machine.
+    The list is empty unless the user belongs to the sample and the request was made on this
+    machine.
     """
     people = marker.people().filter(is_active=True, email__in=[hire.email for hire in STAFF])
     if not (settings.SAMPLE_SWITCHER and is_local(request)):
@@ -55,7 +56,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """Template context of every page: the users to switch to.
+    """Return the template context of every page: the users that this user can switch to.
 
     They are loaded only if a template shows them.
     """

@@ -52,7 +52,7 @@ def start(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def look_as(request: StaffRequest) -> HttpResponse:
-    """Log in as another user of the sample; 404 wherever that is not allowed."""
+    """Log in as another user of the sample; answer 404 if that is not allowed."""
     person = get_object_or_404(switcher.cast(request), pk=number(request.POST.get("user", "")) or 0)
     login(request, person, backend=_BACKEND)
     messages.success(request, _("You now view the sample as %(person)s.") % {"person": person})

@@ -1,4 +1,4 @@
-"""Texts of the sample's staff and customers, apart from the phrases of the crowd."""
+"""Texts of the sample's staff and customers; the phrases of the crowd are elsewhere."""
 
 from __future__ import annotations
 

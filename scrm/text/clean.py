@@ -8,7 +8,7 @@ from html import unescape
 import nh3
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# No pattern here may look past the next "<": on "<br<br<br" that takes quadratic time.
+# No pattern here may search beyond the next "<", which takes quadratic time on "<br<br<br".
 _BLOCK = re.compile(
     r"(?i)</?(?:br|hr|p|div|li|t[dhr]|h[1-6]|blockquote|pre|ul|ol|dl|dt|dd|table|section|article)"
     r"\b[^<>]*>"
@@ -26,7 +26,7 @@ _MAX_LENGTH, _MAX_TAGS = 1_000_000, 4_000
 
 
 def storable(text: str) -> str:
-    """Return `text` without NUL and lone surrogates, which make PostgreSQL refuse a whole batch."""
+    """Return `text` without NUL and lone surrogates, which PostgreSQL does not store."""
     return _UNSTORABLE.sub("", text)
 
 

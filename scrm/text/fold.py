@@ -30,8 +30,9 @@ UNBROKEN = (
 def fold(text: str) -> str:
     """Return `text` without case, accents, width and ligatures, which people ignore when comparing.
 
-    NFKD, marks removed from Latin and Greek letters only (й stays й), casefold, and NFC, which puts
-    Hangul together again. Dotless i counts as i. "™" becomes a gap: NFKD would join "tm" to a name.
+    The steps are: NFKD; marks are removed from Latin and Greek letters only (й stays й); casefold;
+    NFC, which puts Hangul together again. Dotless i becomes i. "™" becomes a gap, because NFKD
+    would add "tm" to the name before it.
     """
     if text.isascii():
         return text.lower()
@@ -57,7 +58,7 @@ def _width(piece: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _joins(c: str) -> bool:
-    """Whether `c` may combine with the character before it: a mark, a vowel or final of Hangul."""
+    """Whether `c` may combine with the character before it, as marks and parts of Hangul do."""
     first = normalize("NFKD", c)[0]
     return category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or not fold(c)
 
@@ -67,7 +68,7 @@ def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
     """Return a pattern that finds `words` in a folded text.
 
     It matches at the start of a word, or anywhere in scripts without word breaks. whole: the match
-    must also end with a word. Any white space matches any other.
+    must also end at the end of a word. White space of any kind and length is treated as equal.
     """
     wanted = fold(words).split()
     body = r"\s+".join(map(re.escape, wanted))

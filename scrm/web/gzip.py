@@ -1,4 +1,4 @@
-"""Compression: pages when they are sent, static files once at the start."""
+"""Compress pages when they are sent, and static files once at the start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ atexit.register(_DIRECTORY.cleanup)
 
 
 class Pages(GZipMiddleware):
-    """Compresses pages and partials. A download is a stream and stays uncompressed."""
+    """Compresses pages and parts of pages. A download is a stream and is not compressed."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -46,7 +46,7 @@ class Files(WhiteNoiseMiddleware):
 
 @cache
 def _compressed(path: str) -> str | None:
-    """Return the path of a file's compressed copy; None if it is not worth one."""
+    """Return the path of a file's compressed copy; None if compressing it would save too little."""
     if Path(path).suffix not in TEXTS:
         return None
     text = Path(path).read_bytes()

@@ -24,14 +24,14 @@ ALIVE = "ok\n"
 @login_not_required
 @require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """Whether this process answers. Under ASGI `alive` answers instead."""
+    """Show that this process answers. Under ASGI, `alive` answers this URL instead."""
     return HttpResponse(ALIVE, content_type="text/plain")
 
 
 async def alive(scope: Any, _receive: Any, send: Any) -> None:
     """ASGI version of `healthz`, on the event loop.
 
-    It answers even while pages occupy all threads.
+    It answers even while pages use all threads.
     """
     is_read = scope["method"] in ("GET", "HEAD")
     content = ALIVE.encode() if is_read else b""
@@ -48,7 +48,7 @@ async def alive(scope: Any, _receive: Any, send: Any) -> None:
 @login_not_required
 @require_GET
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Report whether all parts work: 200, or 503 with the reason for each part that does not."""
+    """Report whether all parts work: 200, or 503 with a reason for each part that fails."""
     parts = {name: _result(check) for name, check in _CHECKS.items()}
     ready = all(word == "ok" for word in parts.values())
     answer = JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)

@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with time limits for idle connections.
 
-Each connection holds memory and a file descriptor. uvicorn ends one that is idle between two
-requests; this also ends a connection whose request never arrives or never ends, or whose client
-reads nothing.
+Each connection uses memory and a file descriptor. uvicorn ends a connection that is idle between
+two requests; this protocol also ends a connection whose request never arrives or never ends, or
+whose client reads nothing.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self._forget_client()
-        super().connection_lost(exc)  # calls resume_writing
+        super().connection_lost(exc)  # this calls resume_writing
 
     def data_received(self, data: bytes) -> None:
         self._header_bytes += len(data)
@@ -72,7 +72,8 @@ class Protocol(HttpToolsProtocol):
             raise TooManyWaiting
         self._stop_head_timer()
         super().on_headers_complete()
-        self.headers = []  # trailers are added here: they must not become headers of the request
+        # uvicorn would add trailers here, and they must not become headers of the request
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         self._header_bytes -= len(body)
@@ -85,7 +86,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.pipeline:  # uvicorn continues to read after each answer, whatever is waiting
+        # uvicorn continues to read after each answer, however many requests are waiting
+        if self.pipeline:
             self.flow.pause_reading()
 
     def pause_writing(self) -> None:
@@ -109,8 +111,8 @@ class Protocol(HttpToolsProtocol):
     def _forget_client(self) -> None:
         """Mark the answered request as disconnected.
 
-        uvicorn does this only for the last request that arrived; the answered one would continue
-        to write to a closed connection.
+        uvicorn marks only the last request that arrived; the request that is being answered would
+        continue to write to a closed connection.
         """
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True

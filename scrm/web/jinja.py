@@ -1,4 +1,4 @@
-"""Jinja2 for the few partials that are rendered so often that Django's templates are too slow."""
+"""Jinja2, for parts of pages that are rendered too often for Django's slower templates."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from scrm.web.middleware import route
 
 
 def without_address(record: logging.LogRecord) -> bool:
-    """Log filter: replace the URL path in Django's own lines by the route.
+    """Log filter: replace the URL path in Django's own log lines by the URL pattern.
 
-    The path may contain a key.
+    The path may contain a secret key.
     """
     request = getattr(record, "request", None)
     if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
@@ -47,7 +47,7 @@ def configure() -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    # Refusals are in the request log by their status; only errors need a traceback.
+    # The request log shows refused requests with their status; only errors need a traceback.
     logging.getLogger("django.request").setLevel(logging.ERROR)
     for noisy in (
         "celery.worker.strategy",

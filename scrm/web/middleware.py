@@ -21,7 +21,7 @@ def request_log(view: View) -> View:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request_id = uuid.uuid4().hex
-        # The thread was used before: an id of an earlier request must not stay.
+        # Remove the id of an earlier request that used this thread.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         start = time.perf_counter()
@@ -41,23 +41,24 @@ def request_log(view: View) -> View:
 
 
 def route(request: HttpRequest) -> str:
-    """Return the URL pattern that answered, "-" for none.
+    """Return the URL pattern that matched the request; "-" if there is none.
 
-    Never the URL, which may contain a key.
+    The URL itself is never logged, because it may contain a secret key.
     """
     match = request.resolver_match
     return f"/{match.route}" if match else "-"
 
 
 def login_inside_htmx(view: View) -> View:
-    """Redirect the whole page to the login, which must not appear inside a pane."""
+    """Redirect the whole page to the login, which must not appear in a part of the page."""
     login = resolve_url(settings.LOGIN_URL)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = view(request)
         location = response.get("Location", "")
         if request.method == "POST" and location.startswith(login) and "next=" in location:
-            # Back to the page with the form: the URL it was posted to shows nothing.
+            # After the login, return to the page with the form, because the URL of the POST shows
+            # no page.
             back = _path(request.headers.get("Referer") or "/")
             response["Location"] = location = f"{login}?next={back}"
         if request.headers.get("HX-Request") and location.startswith(login):
@@ -70,6 +71,7 @@ def login_inside_htmx(view: View) -> View:
 
 def _path(url: str) -> str:
     """Return path and query of one of our URLs, quoted for a query string; never another host."""
-    # Without scheme and host: a forged Referer must not lead to another site after the login.
+    # Remove scheme and host, so that a forged Referer does not lead to another site after the
+    # login.
     from_root = url.split("://", 1)[-1].partition("/")[2]
     return "/" + quote(from_root.lstrip("/"), safe="/")

@@ -1,4 +1,4 @@
-"""Parse query parameters: keys, and positions in a list that is ordered by time."""
+"""Parse query parameters: keys of rows, and positions in a list that is ordered by time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.utils.dateparse import parse_datetime
 
 
 def number(text: str) -> int | None:
-    """Parse a key from a URL or hidden input, up to 18 digits; None for anything else."""
+    """Parse the key of a row, of up to 18 digits, from a request; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def place(mark: str) -> tuple[datetime, int] | None:
-    """Parse “moment,key” of a page's last row, the moment in UTC; None if it is invalid."""
+    """Parse “moment,key” of the last row shown, with the moment in UTC; None if it is invalid."""
     at, _comma, key = mark.partition(",")
     try:
         moment = parse_datetime(at)
@@ -30,6 +30,6 @@ _FIRST, _LAST = date(2, 1, 1), date(9998, 12, 31)
 
 
 def midnight(day: date, *, days: int = 0) -> datetime:
-    """Return when a day begins in the current time zone, or that many days after it."""
+    """Return when a day begins in the current time zone, or the day that many days later."""
     within = min(max(day, _FIRST), _LAST) + timedelta(days=days)
     return timezone.make_aware(datetime.combine(within, time.min))

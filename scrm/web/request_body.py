@@ -1,10 +1,10 @@
 """Receive request bodies on the event loop, within limits of size and time.
 
-A page gets its thread only when its body is complete.
+A request gets a thread only when its body is complete.
 
-Limits: a body sent without a login stays in memory, at most 64 KB per connection, beside some 320
-KB that uvicorn has read ahead. A larger body is accepted only from users who are logged in, and
-goes to a temporary file. The slowest body that is accepted is complete after `GRACE + size /
+If the user is not logged in, the body may have at most 64 KB and stays in memory, in addition to
+about 320 KB per connection that uvicorn reads ahead. A larger body is accepted only from users who
+are logged in, and is written to a temporary file. A body must be complete within `GRACE + size /
 SLOWEST` seconds.
 """
 
@@ -82,7 +82,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
             raise ClientLeft
         piece, is_whole = message.get("body", b""), not message.get("more_body", False)
         size += len(piece)
-        # Before it is written: a body above the limit must not fill the disk.
+        # Checked before writing, so that a body above the limit cannot fill the disk.
         if size > limit:
             raise too_large(limit)
         if size > ANONYMOUS:  # a disk may be slow, and the event loop must not wait for it
@@ -94,7 +94,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
 
 
 def _page(scope: Any, refused: BodyRefused) -> str:
-    """Return a page with the reason; for htmx only a message, so that the page stays."""
+    """Return a page with the reason; for htmx, return only a message, which keeps the page open."""
     title = _("The request was not accepted")
     if any(name == b"hx-request" for name, _value in scope["headers"]):
         message = Message(ERROR, f"{title}. {refused.message}")
@@ -113,7 +113,7 @@ async def refuse(scope: Any, receive: Any, send: Any, refused: BodyRefused) -> N
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    # Not yet complete: uvicorn would close the connection before the rest is read.
+    # The answer is not marked as complete yet, because uvicorn would then close the connection.
     await send({"type": "http.response.body", "body": content, "more_body": True})
     try:
         async with asyncio.timeout(LINGER):

@@ -1,4 +1,4 @@
-"""Limits of request bodies in bytes: by view, and by whether the user is logged in."""
+"""Limits of request bodies in bytes, by Django view and by whether the user is logged in."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def body_limit(most: int) -> Callable[[View], View]:
 
 
 def with_files(most: int) -> int:
-    """Return the limit of a form with `most` bytes of files: its other fields come on top."""
+    """Return the limit for a form that may contain `most` bytes of files, and other fields."""
     return most + settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def limit_of(path: str) -> int:
-    """Return the bytes that the view at `path` accepts from users who are logged in."""
+    """Return how many bytes the Django view at `path` accepts from users who are logged in."""
     try:
         view = resolve(path).func
     except Resolver404:
@@ -55,6 +55,6 @@ def is_logged_in(cookies: str) -> bool:
     key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
     if not key.isalnum():
         return False
-    # This runs before Django's request begins: nothing else has closed a broken connection.
+    # This runs before Django's request begins, so Django has not closed broken connections yet.
     close_old_connections()
     return SESSION_KEY in SessionStore(key)

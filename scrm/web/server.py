@@ -1,4 +1,4 @@
-"""`python -m scrm.web.server`: the web server, uvicorn with our limits for connections."""
+"""`python -m scrm.web.server` starts the web server: uvicorn with our limits for connections."""
 
 from __future__ import annotations
 

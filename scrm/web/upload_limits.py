@@ -1,4 +1,4 @@
-"""Limits of uploads, each stated once: forms, pages, messages and checks read them here."""
+"""The limits of uploads, for the forms, pages, messages and checks that need them."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ class Pages:
         limit = limit_of(scope["path"])
         if limit > ANONYMOUS:
             cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-            # In a thread: the session is in the database, and the event loop must not wait for it.
+            # In a thread, because the session is in the database and the event loop must not wait
+            # for it.
             known = await self._in_thread(is_logged_in, cookies.decode("latin-1"))
             limit = limit if known else ANONYMOUS
         if declared is not None and declared > limit:
@@ -75,11 +76,13 @@ class Pages:
                 await reply.send_to(receive, send)
             finally:
                 reply.is_unwanted = True
-                # Wait for the thread even if the client has left: it still writes to the file.
+                # Wait for the thread even if the client has left, because the thread still writes
+                # to the file.
                 await working  # raises what the application raised
 
     def _in_thread(self, work: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        run = contextvars.copy_context().run  # a language or time zone ends with its request
+        # the language and time zone of this request must not stay set
+        run = contextvars.copy_context().run
         return asyncio.get_running_loop().run_in_executor(self.threads, run, work, *args)
 
     def _work(self, environ: dict[str, Any], reply: Reply) -> None:
@@ -96,19 +99,19 @@ class Pages:
             reply.fail()
             raise
         finally:
-            # Always: WSGI requires it, and Django ends its request with it.
+            # Always close the answer: WSGI requires it, and Django then ends its request.
             getattr(answer, "close", lambda: None)()
 
 
 class Reply:
-    """The answer of a page: written by its thread, sent by the event loop, each at its own pace."""
+    """The answer of a page, which its thread writes and the event loop sends, independently."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.is_unwanted = False
         self._loop = asyncio.get_running_loop()
         self._has_changed = asyncio.Event()
         self._file = file
-        # For the position in the file: the thread and the event loop both move it.
+        # Protects the position in the file, which both the thread and the event loop change.
         self._lock = threading.Lock()
         self._head: dict[str, Any] = {}
         self._written = self._announced = self._sent = 0
@@ -158,7 +161,8 @@ class Reply:
         gone: asyncio.Future[Any] | None = None
         try:
             while await self._has_changed.wait() and not self._has_failed:
-                # Cleared before sending: pieces written meanwhile set it again and are not missed.
+                # Clear the event before sending, so that data written meanwhile sets it again and
+                # is not missed.
                 self._has_changed.clear()
                 if await self._send_available(send):
                     return
@@ -172,7 +176,7 @@ class Reply:
 
     async def _send_available(self, send: Any) -> bool:
         """Send the available data; return whether the answer is complete."""
-        # Before reading: data that is written after this line is announced again.
+        # Before reading: for data that is written after this line, the event is set again.
         has_ended = self._has_ended
         if self._head:
             await send(self._head)

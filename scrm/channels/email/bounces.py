@@ -1,6 +1,7 @@
-"""Recognise mail that no human wrote: automatic answers, and bounces with or without a report.
+"""Recognise mail that no human wrote: automatic answers and bounces.
 
-Reports are those of RFC 3464. Pure.
+A bounce may contain a delivery report (RFC 3464) or not. This module only parses; it uses neither
+the database nor the network.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ _LONGEST_REASON = 500
 class Returned:
     """The facts that a bounce reports about an undelivered mail.
 
-    kind: BOUNCE, or NOTICE if the mail may still arrive. recipient: "" if the bounce does not name
-    it. ours: the Message-ID of our mail; None if the mail was not ours.
+    kind: BOUNCE, or NOTICE if the mail may still arrive.
+    recipient: the address that did not get the mail; "" if the bounce does not name it.
+    ours: the parsed Message-ID of our undelivered mail; None if we did not send that mail.
     """
 
     kind: str
@@ -48,12 +50,12 @@ class Returned:
 
 
 def returned(letter: Letter) -> Returned | None:
-    """Return the facts of a bounce; None if the mail is no bounce."""
+    """Return what a bounce reports; None if the mail is no bounce."""
     return _by_report(letter) or _by_signs(letter)
 
 
 def _by_report(letter: Letter) -> Returned | None:
-    """Read a delivery report: the fields of a recipient that failed, else of the first one."""
+    """Read a delivery report: the fields of a failed recipient, or else of the first recipient."""
     reports = [fields for fields in letter.report if "action" in fields]
     if not reports:
         return None
@@ -68,15 +70,15 @@ def _by_report(letter: Letter) -> Returned | None:
         BOUNCE if failed else NOTICE,
         _address(recipient.partition(";")[2] or recipient),
         _tidy(answer) or _reason(letter),
-        _ours(letter) if failed or late else None,  # other actions report success
+        _ours(letter) if failed or late else None,  # all other values of Action report success
     )
 
 
 def _by_signs(letter: Letter) -> Returned | None:
     """Recognise a bounce without a report.
 
-    The signs are the address of a mail program, words of failure in the subject, and an empty
-    return path.
+    The mail counts as a bounce by the sender's address (that of a mail server), by words of failure
+    in the subject, and by an empty return path.
     """
     sender = letter.sender.address if letter.sender else ""
     daemon = bool(_DAEMONS.match(sender))
@@ -92,7 +94,7 @@ def _by_signs(letter: Letter) -> Returned | None:
     ours = _ours(letter)
     certain = failed_recipients or (daemon and empty_return_path)
     if ours is None and not certain:
-        # a customer may write about a delay from such an address: read it as a normal mail
+        # A customer may write about a delay from such an address, so this counts as a normal mail.
         return None
     return Returned(NOTICE if late else BOUNCE, _address(failed_recipients), _reason(letter), ours)
 
@@ -112,7 +114,7 @@ def _address(text: str) -> str:
 
 
 def _reason(letter: Letter) -> str:
-    """Return the line with the other server's answer, and up to two lines that continue it."""
+    """Return the receiving server's answer: its line and up to two lines that continue it."""
     lines = [line.strip() for line in letter.text[:20_000].splitlines()]
     for index, line in enumerate(lines):
         if _CODE.search(line):
@@ -128,8 +130,9 @@ def _tidy(text: str) -> str:
 def is_automatic(letter: Letter) -> bool:
     """Whether a mail is an automatic answer.
 
-    A mail from a web form or an order system answers nothing and is work. So is a mail that a
-    person sent through a mailing list or with a header that asks for no automatic answers.
+    Some mails have the headers of an automatic answer but need work, so they do not count as one:
+    mails from a web form or an order system, which answer no mail, and mails that a person sent
+    through a mailing list or with a header that asks for no automatic answers.
     """
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
     if (
@@ -155,5 +158,5 @@ def _precedence(letter: Letter) -> str:
 
 
 def _by_list(letter: Letter) -> bool:
-    """Whether the mail came through a mailing list: lists add `Precedence: bulk` to all mails."""
+    """Whether the mail came through a mailing list; lists add `Precedence: bulk` to all mails."""
     return any(name in letter.headers for name in ("list-id", "list-post", "mailing-list"))

@@ -1,4 +1,4 @@
-"""Connect a mailbox: its form, and the test of both logins."""
+"""Connect a mailbox: its form, and the test of its IMAP login and its SMTP login."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ class MailboxForm(ConnectForm):
     )
 
     def show(self, known: Credentials) -> None:
-        del self.fields["address"]  # the ledger refers to this identity, so it cannot change
+        # The ledger refers to the account by this address, so the address cannot change.
+        del self.fields["address"]
         self.initial.update({name: known.config.get(name) for name in (*_LOGIN, "signature")})
         self.initial["sender"] = known.config.get("name", "")
         self.fields["password"].required = False
@@ -93,7 +94,7 @@ class MailboxForm(ConnectForm):
 
 
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:
-    """Log in to both servers, unless only the sender or the signature changed."""
+    """Log in to the IMAP and the SMTP server, unless only the sender or the signature changed."""
     mailbox = _mailbox(typed, known)
     login_changed = typed["password"] or not known or _login(mailbox) != _login(known)
     if test or login_changed:

@@ -1,8 +1,8 @@
-"""Create and parse our signed Message-IDs, and derive threads from Message-IDs. Pure.
+"""Create and parse our signed Message-IDs, and derive threads from Message-IDs.
 
 Our Message-IDs have the form `nonce.thread.mark@domain`. The mark is a signature that only we can
 make, so that an outsider cannot put a mail into a thread of other people. Every recipient of a mail
-knows its Message-ID, so an ID alone does not prove that a mail is from us.
+knows its Message-ID, so a signed Message-ID alone does not prove that we sent a mail.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Ours:
 
 
 def our_id(nonce: str, thread: str, domain: str) -> str:
-    """Return the Message-ID, without brackets, of a mail sent under `nonce` in a thread."""
+    """Return the Message-ID, without brackets, of the mail with this nonce in this thread."""
     return f"{nonce}.{thread}.{stamp(f'{nonce}.{thread}@{domain}')}@{domain}"
 
 
 def find_ours(text: str) -> Ours | None:
-    """Return the first Message-ID anywhere in `text` that has a valid signature of ours."""
+    """Return the first Message-ID in `text` that has our valid signature; None if there is none."""
     for found in _OURS.finditer(text.lower()):
         nonce, thread, mark, domain = found.groups()
         if is_stamp(f"{nonce}.{thread}@{domain}", mark):
@@ -54,9 +54,10 @@ def own_id(message_id: str, domain: str) -> Ours | None:
 
 
 def ids(header: str) -> tuple[str, ...]:
-    """Return the Message-IDs in a header, without brackets, in order."""
+    """Return the Message-IDs in a header, in their order and without brackets."""
     found = _ID.findall(header)
-    if not found and "@" in header and len(header.split()) == 1:  # some programs omit the brackets
+    # some mail programs omit the brackets
+    if not found and "@" in header and len(header.split()) == 1:
         found = [header.strip("<> \t\r\n")[:900]]
     return tuple(dict.fromkeys(found))[:MAX_REFERENCES]
 
@@ -69,11 +70,11 @@ def token(text: str) -> str:
 def thread(own: str, references: Sequence[str], author: str) -> str:
     """Return the key of a mail's thread.
 
-    A mail that refers to one of our own mails joins its thread, because its author received that
-    mail. Otherwise only mails of the same author join the thread: anybody can copy a Message-ID
-    that is not signed.
+    A mail that refers to one of our own mails belongs to the thread of our mail, because the author
+    must have received it. In all other cases, only mails of the same author share a thread, because
+    anybody can copy a Message-ID that is not signed.
     """
-    # The last reference first: it is the mail that is answered.
+    # Start with the last reference, which is the mail that is answered.
     for reference in reversed(references):
         if found := find_ours(reference):
             return found.thread
@@ -89,13 +90,13 @@ def own_thread(own: str, references: Sequence[str], author: str) -> str:
 def key(message_id: str, digest: str) -> str:
     """Return the identity of a mail that is not ours: its Message-ID and a digest.
 
-    The sender chooses the Message-ID, so it alone cannot show that two mails are the same; the
-    content counts as well. The key of our own mail is its Message-ID alone.
+    The sender chooses the Message-ID, so two different mails could have the same one; therefore a
+    digest of the content is part of the key. The key of our own mail is its Message-ID alone.
     """
     return f"{message_id}#{digest[:16]}"
 
 
 def id_of(key: str) -> str:
-    """Return the Message-ID in the identity of a mail, or "" if it had none."""
+    """Return the Message-ID in the key of a mail; "" if the mail had no Message-ID."""
     bare = _DIGEST.sub("", key)
     return bare if re.fullmatch(r"[^<>\s#]+@[^<>\s#]+", bare) and bare.isascii() else ""

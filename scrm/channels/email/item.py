@@ -1,4 +1,4 @@
-"""Turn a mail into an item, or into an unreadable item with the reason. Pure."""
+"""Turn a mail into an item, or into an unreadable item with the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
     """Return the item of a mail. came: when the mailbox received it, aware."""
     try:
         letter = read(raw)
-        # First: a bounce must not become a message.
+        # Bounces are recognised first, because a bounce must not become a message.
         back = returned(letter)
         if back:
             return _bounce(letter, back, raw, came)
@@ -57,9 +57,9 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
 
 
 def _ours(letter: Letter, credentials: Credentials) -> Ours | None:
-    """Return the parsed Message-ID of a mail that we sent from this mailbox, else None.
+    """Return the parsed Message-ID if we sent this mail from this mailbox, else None.
 
-    Every recipient of our mail knows its Message-ID, so the sender must be ours as well.
+    Every recipient of our mail knows its Message-ID, so the sender's address is checked as well.
     """
     own = mail_address(credentials.address)
     if letter.sender is None or letter.sender.address != own:
@@ -89,10 +89,10 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
 
 
 def _isolated(found: Item, letter: Letter, other: str) -> Item:
-    """Isolate a mail whose sender's name contains another address.
+    """Return the item changed so that it joins no other mails, if the sender's name has an address.
 
-    It counts as an answer to none of our mails, and shares a thread only with mails from the same
-    address.
+    The mail then counts as an answer to none of our mails, and shares a thread only with mails from
+    the same address.
     """
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
@@ -102,8 +102,9 @@ def _isolated(found: Item, letter: Letter, other: str) -> Item:
 def _sender(letter: Letter, own: str) -> Person | None:
     """Return the author of a mail.
 
-    Web forms and our own mailing lists send from their own or from our address, and name the author
-    in another header. For any other sender, Reply-To is ignored: it could misdirect our answers.
+    Web forms and our own mailing lists send from their own address or from ours, and name the
+    author in another header. For any other sender, Reply-To is ignored, because our answers could
+    be sent to the wrong person.
     """
     sender, asked = letter.sender, letter.original or letter.reply_to
     if sender is None or asked is None:
@@ -132,9 +133,9 @@ def _as_author(person: Person) -> Author:
 
 
 def _answered_id(letter: Letter) -> str:
-    """Return the Message-ID that the mail answers: one of ours if it names one, else In-Reply-To.
+    """Return the Message-ID of the answered mail: one of ours if there is one, else In-Reply-To.
 
-    `references` ends with In-Reply-To.
+    The last entry of `references` is In-Reply-To.
     """
     for reference in reversed(letter.references):
         if found := find_ours(reference):
@@ -143,7 +144,7 @@ def _answered_id(letter: Letter) -> str:
 
 
 def _when(written: datetime | None, came: datetime | None) -> datetime | None:
-    """Return the time of writing if it is plausible, else the time when the mailbox received it."""
+    """Return when the mail was written if that is plausible, else when the mailbox received it."""
     if came is None or (written and came - _EARLY <= written <= came + _LATE):
         return written
     return came
@@ -181,7 +182,8 @@ class Pace:
     def count(self, found: Item, came: datetime | None) -> tuple[Item, str]:
         """Count a mail; return the mail and a warning.
 
-        Above the limit the mail becomes automatic. Only the first such mail has a warning.
+        If the sender has exceeded the limit, the mail is returned as an automatic answer. The
+        warning is "" except for the first mail above the limit.
         """
         if found.kind != "message" or came is None:
             return found, ""

@@ -1,4 +1,4 @@
-"""Build the bytes of a mail. Pure except for the date."""
+"""Build the bytes of a mail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 class Sealed:
     """A mail that is ready to be sent.
 
-    id: its Message-ID, without brackets. sender, to: as the mail server gets them.
+    id: its Message-ID, without brackets. sender, to: the addresses as they are given to the mail
+    server.
     """
 
     id: str
@@ -32,7 +33,7 @@ class Sealed:
 
 
 def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
-    """Return the Message-ID and the thread key; they are the same at each attempt."""
+    """Return the Message-ID and the thread key, which are the same at every attempt to send."""
     thread = ids.token(outgoing.thread_key or outgoing.nonce)
     return ids.our_id(outgoing.nonce, thread, domain_of(credentials.address)), thread
 
@@ -66,7 +67,7 @@ def _on_the_wire(address: str) -> str:
 
 
 def subject(outgoing: Outgoing, whose: str) -> str:
-    """Return the subject as written, else the subject of the answered mail with one “Re:”."""
+    """Return the subject that staff wrote, or else that of the answered mail with one “Re:”."""
     if outgoing.subject:
         return one_line(outgoing.subject)
     bare = re.sub(r"(?i)^(?:\s*(?:re|aw|sv|antw|ant|wg)\s*:\s*)+", "", one_line(outgoing.about))
@@ -85,7 +86,7 @@ def signed(text: str, signature: str) -> str:
 def _encoding(text: str) -> str:
     """Return the transfer encoding of a text.
 
-    Short lines of ASCII stay readable; other texts need an encoding that wraps their lines.
+    Short lines of ASCII are sent unencoded; other texts need an encoding that wraps their lines.
     """
     if text.isascii():
         return "7bit" if max(map(len, text.split("\n"))) <= 900 else "quoted-printable"
@@ -95,7 +96,7 @@ def _encoding(text: str) -> str:
 
 def _attach(message: EmailMessage, file: File) -> None:
     kind = file.content_type.lower()
-    # The type is only what the sender claims; message/ and multipart/ do not allow base64.
+    # The type is unchecked; message/ and multipart/ do not allow base64.
     kind = kind if _TYPE.fullmatch(kind) and not kind.startswith(("message/", "multipart/")) else ""
     main, _, sub = (kind or "application/octet-stream").partition("/")
     message.add_attachment(
@@ -104,7 +105,7 @@ def _attach(message: EmailMessage, file: File) -> None:
 
 
 def _ids(own: str, outgoing: Outgoing) -> bytes:
-    """Return the headers with Message-IDs.
+    """Return the headers that contain Message-IDs.
 
     The `email` package is not used here, because it would encode a long Message-ID.
     """

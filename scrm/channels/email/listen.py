@@ -46,10 +46,10 @@ class _Waiting:
 
 class MailListener:
     def listen(self, request: FetchRequest) -> Batch:
-        """Fetch up to a hundred mails, oldest first. The cursor holds UIDVALIDITY and the last UID.
+        """Fetch up to a hundred mails, oldest first. The cursor has UIDVALIDITY and the last UID.
 
-        If UIDVALIDITY changed, all mails since the start are read again; stored mails are
-        recognised by their keys.
+        If UIDVALIDITY has changed, all mails since the source's start date are read again; mails
+        that are already stored are recognised by their keys.
         """
         account = _ours(request.credentials)
         until = time.monotonic() + SECONDS
@@ -96,7 +96,7 @@ def _validity(box: Mailbox, folder: str) -> int:
 def _uids(box: Mailbox, last: int, since: date) -> list[int]:
     """Return the UIDs of new mails, in the order of arrival."""
     day = f"{since.day:02}-{_MONTHS[since.month - 1]}-{since.year}"
-    # A range up to * includes the last mail even if it is older.
+    # A range up to * includes the last mail even if its UID is lower than the start of the range.
     asked = f"UID {last + 1}:*" if last else f"SINCE {day}"
     return sorted({uid for number in box.uids(asked) if (uid := int(number)) > last})
 
@@ -121,7 +121,7 @@ def _fact(line: object) -> _Waiting | None:
 
 
 def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
-    """Return the first mails that are within MAX_BYTES together, but at least one."""
+    """Return the first mails that have at most MAX_BYTES together, but at least one mail."""
     total, few = 0, list[_Waiting]()
     for mail in waiting:
         total += min(mail.size, LARGEST)
@@ -134,7 +134,7 @@ def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
 def _read(
     box: Mailbox, waiting: list[_Waiting], account: Credentials, cursor: Json, uids: list[int]
 ) -> Batch:
-    """Read one mail after the other. If the connection breaks, keep those read so far."""
+    """Read the mails one by one. If the connection breaks, return the mails read before."""
     pace, size = Pace.of(cursor.get("pace")), 0
     found: list[Item | UnreadableItem] = []
     last, is_interrupted = int(cursor["uid"]), False
@@ -142,7 +142,8 @@ def _read(
         try:
             raw = _fetch(box, mail)
         except (MailError, http.HttpError, OSError, IMAP4.error):
-            # Nothing was read yet: only an error makes the source show that it fails.
+            # No mail was read yet: without an error the source would not show that its fetches
+            # fail.
             if last == int(cursor["uid"]):
                 raise
             is_interrupted = True
@@ -161,7 +162,7 @@ def _read(
 
 
 def _fetch(box: Mailbox, mail: _Waiting) -> bytes:
-    """Return the bytes of a mail, only the header if it is too large, b"" if it is gone."""
+    """Return the bytes of a mail; only the header if it is too large; b"" if it was deleted."""
     # PEEK: a plain BODY would mark the mail as read.
     what = "BODY.PEEK[HEADER]" if mail.size > LARGEST else "BODY.PEEK[]"
     _, lines = box.client.uid("FETCH", str(mail.uid), f"(UID {what})")
@@ -171,7 +172,7 @@ def _fetch(box: Mailbox, mail: _Waiting) -> bytes:
 def _items(
     raw: bytes, mail: _Waiting, account: Credentials, pace: Pace
 ) -> Iterator[Item | UnreadableItem]:
-    """Yield the item of a mail, after a warning if there is one; nothing if the mail is gone."""
+    """Yield the warning about a mail, if any, and its item; nothing if the mail was deleted."""
     if not raw:
         return
     if mail.size > LARGEST:

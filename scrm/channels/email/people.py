@@ -1,8 +1,8 @@
-"""Parse the person that a header names: an address, and a name that proves nothing. Pure.
+"""Parse the person that a header names: an address, and a name that may be false.
 
-The address is the one in the last `<…>`; everything else is a name, whatever it looks like. We
-parse it ourselves, because `email.utils` and `email.headerregistry` take the first text that looks
-like an address. Linear in the length of the header.
+The address is the text in the last `<…>`; everything else is the name, even if it looks like an
+address. Python's parsers are not used, because `email.utils` and `email.headerregistry` take the
+first text that looks like an address. Parsing takes time linear in the length of the header.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _PAIRS = {('"', '"'), ("'", "'"), ("(", ")")}
 class Person:
     """A person in a header.
 
-    address: a key, see `mail_address`. name: "" if there is none, or if it contains another
-    address.
-    other: that other address, "" if there is none.
+    address: the address in the form of `mail_address`, which serves as a key.
+    name: "" if the header has no name, or if the name contains another address.
+    other: the other address in the name; "" if there is none.
     """
 
     address: str
@@ -51,11 +51,11 @@ class Person:
 
 
 def mail_address(text: str) -> str:
-    """Return an address in the form that is its key; "" if `text` is no address.
+    """Return an address in its normal form, which serves as a key; "" if `text` is no address.
 
-    The result is in lower case, with the domain in A-labels; a domain that IDNA does not allow is
-    only put into lower case. The result contains no character that separates addresses, not even a
-    full-width one, and no invisible character.
+    The normal form is in lower case, with the domain in A-labels; a domain that IDNA does not allow
+    is only put into lower case. It contains no invisible character and no character that separates
+    addresses, not even a full-width one.
     """
     found = _ADDRESS.fullmatch(_unwrapped(text)) if len(text) <= _LONGEST_ADDRESS else None
     if not found:
@@ -91,7 +91,7 @@ def readable(address: str) -> str:
 
 
 def domain_of(address: str) -> str:
-    """Return our own domain in A-labels; "localhost" if it is invalid."""
+    """Return the domain of one of our addresses in A-labels; "localhost" if it is invalid."""
     try:
         return domain_to_ascii(address.rpartition("@")[2]) or "localhost"
     except ValueError:
@@ -99,12 +99,12 @@ def domain_of(address: str) -> str:
 
 
 def split(header: str) -> tuple[str, str] | None:
-    """Return the address that a header names, and the rest of it as the name, still encoded.
+    """Split a header into its address and the rest, which is the name, still encoded.
 
-    Call it before encoded words are decoded: a decoded name could contain brackets.
+    Call it before encoded words are decoded, because a decoded name could contain brackets.
     """
     outside = _without_quotes(header)
-    # From the right: everything before the last address belongs to the name.
+    # Search from the right: everything before the last address belongs to the name.
     for found in reversed(list(_BRACKETS.finditer(outside))):
         if address := mail_address(header[found.start(1) : found.end(1)]):
             return address, f"{header[: found.start()]} {header[found.end() :]}"
@@ -115,9 +115,9 @@ def split(header: str) -> tuple[str, str] | None:
 
 
 def _last_word(header: str, outside: str, start: int, end: int) -> tuple[str, str] | None:
-    """Return the last word with an @ between `start` and `end`, if it is an address.
+    """Return the last word with an @ between `start` and `end` if it is an address, else None.
 
-    If that word is no address, the result is None: the earlier words are a name.
+    Earlier words are not considered, because they belong to the name.
     """
     for found in reversed(list(_WORD.finditer(outside, start, end))):
         if _has_at(found[0]):
@@ -134,8 +134,8 @@ def _has_at(text: str) -> bool:
 def _without_quotes(header: str) -> str:
     """Replace quoted strings and comments by blanks.
 
-    If a quoted string or comment never ends, the header is returned unchanged, because its marks
-    then have no meaning.
+    If a quoted string or comment never ends, the header is returned unchanged, because its
+    quotation marks and brackets then have no meaning.
     """
     kept: list[str] = []
     inside, depth, start, end = "", 0, 0, 0
@@ -146,14 +146,14 @@ def _without_quotes(header: str) -> str:
             if depth == 0:
                 inside, end = "", mark.end()
                 kept.append(" " * (end - start))
-        elif sign[-1] in _STEPS:  # outside of quotes a backslash escapes nothing
+        elif sign[-1] in _STEPS:  # outside of quoted strings a backslash escapes nothing
             inside, depth, start = sign[-1], 1, mark.end() - 1
             kept.append(header[end:start])
     return header if inside else "".join(kept) + header[end:]
 
 
 def person(address: str, name: str) -> Person:
-    """Return the person. name: the decoded text beside the address."""
+    """Return the person with this address. name: the decoded text beside the address."""
     shown_name = re.sub(r"\\(.)", r"\1", plain(name[: 4 * _LONGEST_NAME]))
     shown_name = _unwrapped(shown_name.strip(" <>"))
     other = _other_address(name, address) or _other_address(shown_name, address)
@@ -163,10 +163,10 @@ def person(address: str, name: str) -> Person:
 
 
 def _other_address(name: str, address: str) -> str:
-    """Return another address that a name shows, "" if there is none.
+    """Return an address in the name that is not the person's own; "" if there is none.
 
-    There is none if every @ belongs to the person's own address or to a handle. Invisible signs are
-    removed first, and any doubt counts as an address.
+    There is none if every @ belongs to the person's own address or to a handle. Invisible
+    characters are removed first; in case of doubt, the text counts as an address.
     """
     seen = _without_own(_visible(_without_own(name, address)), address)
     if "@" not in seen or _HANDLES.fullmatch(seen):

@@ -1,4 +1,4 @@
-"""Separate the new text of a mail from what it quotes. Pure."""
+"""Separate the new text of a mail from the text that it quotes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A text in two parts.
+    """The text of a mail in two parts.
 
     new: the text that the mail adds. quoted: the lines that were left out, in order.
     """
@@ -42,7 +42,7 @@ class Folded:
 
 
 def fold(text: str) -> Folded:
-    """Leave out quoted text; a mail without new text stays complete.
+    """Split off the quoted text; if a mail has no new text, its whole text counts as new.
 
     `LEFT_OUT` replaces a quotation between two new passages, so that the reader sees the gap.
     """
@@ -82,7 +82,7 @@ def _end_of_new(lines: list[str]) -> int:
 
 
 def _is_head(lines: list[str], index: int) -> bool:
-    """Whether a block of From, Sent, To and Subject lines begins here, as above a quotation."""
+    """Whether a block of From, Sent, To and Subject lines, which marks a quotation, begins here."""
     if index >= len(lines) or not _FROM.match(lines[index]):
         return False
     below = [line for line in lines[index + 1 : index + 7] if line.strip()]

@@ -1,4 +1,4 @@
-"""Parse the bytes of a mail in any charset and nesting; hostile mails raise Unreadable."""
+"""Parse the bytes of a mail, in any charset and nesting; a hostile mail raises Unreadable."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ Headers = Mapping[str, tuple[str, ...]]
 
 
 class Unreadable(Exception):
-    """The bytes cannot be read as a mail. The message is one sentence."""
+    """The bytes cannot be read as a mail. The error message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A parsed mail.
 
-    message_id: without brackets, "" if it has none. digest: of sender, date, subject and body, the
-    same in every mailbox. text: plain, from the HTML if there is nothing else.
-    html: the whole mail, sanitised, "" if it adds nothing to `text`.
-    original: the author, if a mailing list put its own address into From (X-Original-From).
+    message_id: without brackets; "" if there is none.
+    digest: a hash of sender, date, subject and body, which is the same in every mailbox.
+    text: the plain text; if the mail has only HTML, the text of the HTML.
+    html: the whole mail as sanitised HTML; "" if the mail has no formatted text.
+    original: the author (X-Original-From) if a mailing list put its own address into From.
     report: the fields of a delivery report, one mapping for each recipient.
-    returned: the header of the mail that a report, or a bounce of an older kind, returns.
+    returned: the header of the undelivered mail, if this mail is a bounce.
     """
 
     headers: Headers
@@ -72,7 +73,7 @@ class Letter:
 
 def read(raw: bytes) -> Letter:
     """Parse a mail. Raises Unreadable."""
-    # Before parsing: a hostile mail could keep the parser busy for a long time.
+    # Checked before parsing, because a hostile mail could keep the parser busy for a long time.
     if raw.count(b"boundary") * raw.count(b"\n") > _MAX_WORK:
         raise Unreadable("The parts of the message are nested too deeply.")
     try:
@@ -81,7 +82,7 @@ def read(raw: bytes) -> Letter:
         raise
     except RecursionError as error:
         raise Unreadable("The parts of the message are nested too deeply.") from error
-    except Exception as error:  # a hostile mail can make the parser fail in many ways
+    except Exception as error:  # a hostile mail can make the parser raise many kinds of errors
         raise Unreadable(f"The message is damaged and cannot be read: {error!r}"[:300]) from error
 
 
@@ -118,7 +119,7 @@ def _read(raw: bytes) -> Letter:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """One part of the text in both its forms; html is "" if there is only plain text."""
+    """One part of the text, as plain text and as HTML; html is "" if there is only plain text."""
 
     plain: str = ""
     html: str = ""
@@ -133,7 +134,7 @@ class _Block:
 
 
 class _Found:
-    """Collects text, files and reports while walking through the parts."""
+    """Collects text, files and delivery reports while walking through the parts of a mail."""
 
     def __init__(self) -> None:
         self.files: list[File] = []
@@ -142,7 +143,7 @@ class _Found:
         self.returned = ""
 
     def take(self, part: Part, depth: int = 0) -> _Block:
-        """Return the text of a part and all its children; files and reports are collected."""
+        """Return the text of a part and all its children, and collect their files and reports."""
         if depth > _MAX_DEPTH:
             raise Unreadable("The parts of the message are nested too deeply.")
         kind = part.get_content_type()
@@ -185,7 +186,7 @@ class _Found:
 
 
 def _preferred(blocks: list[_Block]) -> _Block:
-    """Return the last plain and the last HTML alternative: senders put the preferred one last."""
+    """Return the last plain and the last HTML alternative, because the preferred one comes last."""
     words = [block.plain for block in blocks if block.plain.strip()]
     html = [block.html for block in blocks if block.html.strip()]
     return _Block(words[-1] if words else "", html[-1] if html else "")
@@ -222,7 +223,8 @@ def _text_of(part: Part) -> str:
 
 
 def _decoded(content: bytes, charset: str) -> str:
-    r"""Decode by the named charset, else by the most likely one. Line ends become \\n."""
+    r"""Decode with the charset that the mail names, or else the most likely one. Line ends become \
+    ."""
     for name in (charset, "utf-8", "cp1252"):
         if name.lower().replace("-", "_") in _NOT_TEXT:
             continue
@@ -256,16 +258,16 @@ def _raw_name(part: Part) -> str:
     try:
         return part.get_filename() or ""
     except (LookupError, UnicodeError, ValueError, TypeError):
-        # A name that cannot be decoded still marks the part as a file.
+        # A part with a name is a file, even if the name cannot be decoded.
         return "file"
 
 
 def _file_name(part: Part, kind: str, fallback: str) -> str:
-    """Return the file name without folders and control characters."""
+    """Return the name of a file without folders and control characters."""
     given = unfold(_raw_name(part)) or unfold(fallback)
     name = PurePosixPath(given.replace("\\", "/")).name
     name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
-    # The end of a long name, because it contains the extension.
+    # Keep the end of a long name, because the end contains the extension.
     return name[-255:] or f"file.{re.sub(r'[^a-z0-9]', '', kind.partition('/')[2])[:10] or 'bin'}"
 
 
@@ -302,7 +304,7 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _person(message: Part, name: str) -> Person | None:
-    """Return the person in the headers of this name; the last of several addresses counts."""
+    """Return the person in the headers called `name`; of several addresses, the last one."""
     items = message.raw_items()  # type: ignore[attr-defined]
     header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
     if len(header_text) > _LONGEST_SENDER:
@@ -326,7 +328,7 @@ def _moment(header: str) -> datetime | None:
 
 
 def _digest(headers: Headers, raw: bytes) -> str:
-    """Hash sender, date, subject and body, which servers do not change."""
+    """Return a hash of the sender, date, subject and body, which mail servers do not change."""
     hashed_headers = "\n".join(_first(headers, name) for name in ("from", "date", "subject"))
     body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
     return sha256(hashed_headers.encode("utf-8", "replace") + b"\n\n" + body.strip()).hexdigest()

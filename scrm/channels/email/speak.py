@@ -1,4 +1,4 @@
-"""Send a mail once, and search for a mail that may have been sent."""
+"""Send a mail once, and search the mailbox for a mail that may have been sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RETRY_SECONDS = 300.0
 
 class MailSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
-        """SMTP cannot tell what it accepted: a mail that is not found may still be on its way."""
+        """Return "none": for a mail that is missing, nobody can tell whether SMTP accepted it."""
         return "none"
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
@@ -36,7 +36,7 @@ class MailSpeaker:
         return Receipt(NETWORK, letter.id, letter.thread)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Search the Sent folders and the inbox; a mail that is missing may have been sent."""
+        """Search the Sent folders and the inbox. A mail that is not found may have been sent."""
         own, thread = identity(credentials, outgoing)
         with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
             if any(_contains(box, folder, own) for folder in _sent_folders(box)):
@@ -55,7 +55,7 @@ def _contains(box: Mailbox, folder: str, own: str) -> bool:
 
 
 def _send(smtp: Smtp, letter: Sealed) -> None:
-    """Send a mail. Until the final dot nothing is sent; then only the answer shows the result."""
+    """Send a mail. Before the final dot nothing is sent; after it, only the answer tells."""
     content = _dotted(letter.content)
     host = smtp.server.host
     try:
@@ -68,7 +68,7 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
     except (smtplib.SMTPException, http.HttpError, OSError) as error:
         message = f"{host} closed the connection before it accepted the email: {error}"
         raise ChannelError(message) from error
-    # Outside the try: from the final dot on, an error no longer means that nothing was sent.
+    # Outside the try block: after the final dot, an error does not mean that nothing was sent.
     _end(smtp)
 
 
@@ -113,7 +113,7 @@ def _to(smtp: Smtp, to: str) -> None:
 
 
 def _refusal(code: int, words: bytes) -> ChannelError:
-    """Return the error of an answer: 5xx is permanent, anything else is temporary."""
+    """Return the error for an SMTP answer: a 5xx code is permanent, any other code is temporary."""
     answer = answer_text(code, words)
     if 500 <= code < 600:
         return ChannelError(f"The mail server refused it: {answer}", permanent=True)
@@ -121,7 +121,7 @@ def _refusal(code: int, words: bytes) -> ChannelError:
 
 
 def _dotted(content: bytes) -> bytes:
-    """Prepare content for DATA: CRLF throughout, dots doubled, without the final dot."""
+    """Prepare content for DATA: CRLF line ends, and leading dots doubled, but no final dot."""
     content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
     # A line with a single dot would end the mail.
     content = re.sub(rb"(?m)^\.", b"..", content)

@@ -1,4 +1,4 @@
-"""IMAP and SMTP connections, made by the guarded `scrm.net.http` and with a time limit."""
+"""IMAP and SMTP connections with a time limit; `scrm.net.http` opens them and checks addresses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_BYTES = 128 * http.MEGABYTE
 
 
 class MailError(ChannelError):
-    """An error of a mail server. at: the setting that it concerns, for the form."""
+    """An error of a mail server. at: the form field of the setting that it concerns."""
 
     def __init__(self, message: str, at: Field = "", *, permanent: bool = False) -> None:
         super().__init__(message, permanent=permanent)
@@ -60,10 +60,10 @@ def server(credentials: Credentials, side: Side) -> Server:
 
 
 def _connect(server: Server, until: float) -> socket.socket:
-    """Connect; encrypted from the start if the security is TLS."""
+    """Open a connection; if the security setting is TLS, it is encrypted from the start."""
     try:
         sock = http.connect(server.host, server.port, timeout=max(until - time.monotonic(), 0.01))
-        # After the name is resolved: the check must see the address that is really used.
+        # After the name is resolved, so that the check uses the address that we really connect to.
         if server.security == "none" and not ip_address(sock.getpeername()[0]).is_loopback:
             sock.close()
             message = f"Encryption is required, because {server.host} is not on this machine."
@@ -75,7 +75,7 @@ def _connect(server: Server, until: float) -> socket.socket:
 
 
 class _Imap(imaplib.IMAP4):
-    """IMAP over a guarded connection, with a time limit and a byte limit for reading."""
+    """IMAP over a connection to a checked address, with limits of time and of bytes read."""
 
     def __init__(self, server: Server, until: float) -> None:
         self.server, self.until = server, until
@@ -101,12 +101,12 @@ class _Imap(imaplib.IMAP4):
         self.sock.close()
 
     def encrypt(self) -> None:
-        """Start TLS; drop earlier answers, because anyone could have sent them."""
+        """Start TLS; forget all earlier answers, because an attacker could have sent them."""
         status, _ = self._simple_command("STARTTLS")  # type: ignore[attr-defined]
         if status != "OK":
             raise MailError(f"{self.server.host} does not offer STARTTLS on this port.", "security")
         self.sock = http.secure(self.sock, self.server.host)
-        # A new buffer: plaintext that an attacker sent ahead must not count as encrypted.
+        # A new buffer, because plaintext that an attacker sent earlier must not count as encrypted.
         self._listen()
         self._get_capabilities()  # type: ignore[attr-defined]
 
@@ -140,7 +140,7 @@ def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iter
         try:
             box.enter()
             if folder:
-                # Read-only: otherwise opening the folder would change the state of its mails.
+                # Read-only, because opening a folder otherwise changes the state of its mails.
                 box.folder.set(folder, readonly=True)
             yield box
         finally:
@@ -156,7 +156,7 @@ def _leave(box: Mailbox) -> None:
 
 @contextmanager
 def _imap_errors(where: Server) -> Iterator[None]:
-    """Turn every error into a MailError with a message."""
+    """Turn every IMAP or network error into a MailError with a message."""
     try:
         yield
     except MailboxLoginError as error:
@@ -172,7 +172,7 @@ def _imap_errors(where: Server) -> Iterator[None]:
 
 
 def _refused(where: Server, reason: str) -> MailError:
-    """Return the error of a failed login: wrong credentials are permanent, a busy server is not."""
+    """Return the error of a failed login; it is permanent unless the server is only busy."""
     if "UNAVAILABLE" in reason.upper() or "LIMIT" in reason.upper():
         return MailError(f"{where.host} rejects logins at the moment: {reason}", "host")
     message = f"{where.host} does not accept this user name and password: {reason}"
@@ -180,14 +180,14 @@ def _refused(where: Server, reason: str) -> MailError:
 
 
 def _server_message(error: ImapToolsError) -> str:
-    """Return the server's own message."""
+    """Return the message that the server sent."""
     words = getattr(error, "command_result", ("", [b""]))[1]
     lines = [line.decode("utf-8", "replace") for line in words if isinstance(line, bytes)]
     return " ".join(lines)[:300] or "no reason given."
 
 
 class Smtp(smtplib.SMTP):
-    """SMTP over a guarded connection, with a time limit."""
+    """SMTP over a connection to a checked address, with a time limit."""
 
     def __init__(self, server: Server, until: float) -> None:
         self.server, self.until = server, until
@@ -197,17 +197,17 @@ class Smtp(smtplib.SMTP):
         return _connect(self.server, self.until)
 
     def getreply(self) -> tuple[int, bytes]:
-        # Before smtplib opens its own stream, which has no time limit and no byte limit.
+        # Set our stream before smtplib opens its own, which has no time limit and no byte limit.
         if self.file is None and self.sock:
             self.file = http.stream(
                 self.sock, self.server.host, until=self.until, max_bytes=http.MEGABYTE
             )
-        if self.sock:  # for the next command
+        if self.sock:  # the new limit is for the next command
             self.sock.settimeout(max(self.until - time.monotonic(), 0.01))
         return super().getreply()
 
     def enter(self) -> None:
-        """Greet, encrypt, log in. Raises MailError."""
+        """Greet the server, start encryption and log in. Raises MailError."""
         where = self.server
         code, words = self.connect(where.host, where.port)
         if code != 220:
@@ -227,13 +227,13 @@ class Smtp(smtplib.SMTP):
             message = f"{self.server.host} does not offer STARTTLS: {answer_text(code, words)}"
             raise MailError(message, "security")
         self.sock = http.secure(self.sock, self.server.host)
-        # Forget the answers from before TLS: an attacker could have written them.
+        # Forget the answers from before TLS, because an attacker could have sent them.
         self.file = self.helo_resp = self.ehlo_resp = None
         self.esmtp_features, self.does_esmtp = {}, False
         self.ehlo_or_helo_if_needed()
 
     def _log_in(self) -> None:
-        """Log in by one method only: servers count wrong attempts and wait longer after each."""
+        """Log in by one method only, because servers count and delay failed attempts."""
         user, password = self.server.user, self.server.password
         if "PLAIN" not in self.esmtp_features["auth"].upper().split():
             self.login(user, password)
@@ -246,7 +246,7 @@ class Smtp(smtplib.SMTP):
 
 @contextmanager
 def outbox(credentials: Credentials, *, until: float) -> Iterator[Smtp]:
-    """Connect to the SMTP server and log in."""
+    """Connect to the SMTP server and log in; close the connection at the end."""
     where = server(credentials, "smtp")
     smtp = Smtp(where, until)
     try:
@@ -286,7 +286,7 @@ def answer_text(code: int, words: bytes | str) -> str:
 
 
 def check(credentials: Credentials, *, seconds: float = 15.0) -> dict[Side, MailError]:
-    """Log in to both servers; return the errors by side, empty if both work."""
+    """Log in to both servers; return an error for each server that fails."""
     errors: dict[Side, MailError] = {}
     try:
         with mailbox(credentials, until=time.monotonic() + seconds, folder="INBOX"):

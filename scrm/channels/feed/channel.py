@@ -1,4 +1,4 @@
-"""Channel for RSS and Atom: fetch a feed by conditional requests, find the feeds of a site."""
+"""Channel for RSS and Atom: fetch a feed by conditional requests, and find the feeds of a site."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ _MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
 
 class FeedListener:
     def listen(self, request: FetchRequest) -> Batch:
-        """Make one conditional GET. The cursor holds the feed's address and validators.
+        """Make one conditional GET. The cursor stores the feed's address and its cache validators.
 
-        `scope` never changes after the first fetch; otherwise every entry of a feed that moves
-        would be new.
+        `scope` never changes after the first fetch; otherwise, when a feed moves, all its entries
+        would count as new.
         """
-        # After a change of the address, the stored validators belong to another feed.
+        # If the address was changed, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
         response = _get(
             str(cursor.get("address") or request.address),
@@ -89,7 +89,7 @@ class FeedListener:
         address: str,
         credentials: Credentials | None = None,  # noqa: ARG002 - feeds have no accounts
     ) -> list[Found]:
-        """Return the feed at an address, or up to three that the page there links to."""
+        """Return the feed at an address, or up to three feeds that the page there links to."""
         until = time.monotonic() + DISCOVER_SECONDS
         response = _first_answer(address.strip(), until)
         _refuse(response)
@@ -107,7 +107,7 @@ class FeedListener:
 
 
 def scope(address: str) -> str:
-    """Return the space in which a feed's ids are unique: its address without http or https."""
+    """Return the scope in which the ids of a feed are unique: its address without the scheme."""
     parts = urlsplit(address.strip())
     port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
     query = f"?{parts.query}" if parts.query else ""
@@ -133,7 +133,7 @@ def _conditions(cursor: Json) -> dict[str, str]:
 
 
 def _refuse(response: http.Response) -> None:
-    """Raise ChannelError with a message for an answer without a feed."""
+    """Raise ChannelError with a message if an answer contains no feed."""
     status, url = response.status, response.url
     if status in (429, 503):
         what = "asks for fewer requests" if status == 429 else "is not available at the moment"
@@ -214,7 +214,7 @@ def _by_permalink(item: Item, *, by_wordpress: bool) -> Item:
         key=place.key,
         kind="comment",
         thread_key=place.post,
-        # If the parent of a comment is gone, WordPress says that the comment answers itself.
+        # If the parent of a comment was deleted, WordPress names the comment itself as its parent.
         in_reply_to=answered if answered not in ("", place.key) else place.post,
     )
 
@@ -224,7 +224,7 @@ def _bytes(raw: str) -> bytes:
 
 
 def _stay_away(response: http.Response, ttl_minutes: str = "") -> float | None:
-    """Return the seconds for which the server asks not to fetch the feed again, or None."""
+    """Return how many seconds the server asks us to wait before the next fetch, or None."""
     max_age = _MAX_AGE.search(response.headers.get("cache-control", ""))
     asked = [float(max_age[1])] if max_age else []
     if re.fullmatch(r"[0-9]{1,6}", ttl_minutes):
@@ -246,7 +246,7 @@ def _retry_after(response: http.Response) -> float | None:
 
 
 def _first_answer(address: str, until: float) -> http.Response:
-    """Fetch what a user typed: without a scheme, try https and then http."""
+    """Fetch the address that a user typed; if it has no scheme, try https and then http."""
     if _SCHEME.match(address):
         return _get(address, headers={}, deadline=_left(until))
     try:
@@ -256,9 +256,9 @@ def _first_answer(address: str, until: float) -> http.Response:
 
 
 def _asked(response: http.Response, address: str) -> str:
-    """Return the requested address with its scheme, for the next fetches.
+    """Return the requested address with its scheme, for later fetches.
 
-    Temporary redirects do not change it.
+    A temporary redirect does not change this address.
     """
     if _SCHEME.match(address.strip()):
         return address.strip()
@@ -272,7 +272,7 @@ def _found(response: http.Response, address: str) -> Found:
 
 
 def _linked(page: http.Response, until: float) -> list[Found]:
-    """Return the feeds that the page links to. Raises the last error if all of them fail."""
+    """Return the feeds that the page links to. If no feed can be fetched, raise the last error."""
     found: list[Found] = []
     last_error: ChannelError | None = None
     for address, _ in _parse("page", page)["links"][:_MAX_TRIED]:

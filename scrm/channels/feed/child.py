@@ -1,8 +1,9 @@
-"""One child process with limits that parses feeds; it is started on first use and reused.
+"""Parse feeds in a child process with limits, which is started on first use and kept.
 
-A child takes 0.3 s to start, so it parses one feed after the other; a child that exceeds its CPU,
-memory or time is killed and the next feed gets a new one. It ends with this process, because its
-standard input closes. For the same reason, a forked process closes its copies of the pipes.
+A child takes 0.3 s to start, so one child parses many feeds, one at a time. A child that exceeds
+its limits of CPU, memory or time is killed, and a new child is started for the next feed. The child
+ends when its standard input closes, which happens when this process ends. A process forked from
+this one must close its copies of the pipes, because otherwise the standard input would stay open.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ _ROOT = Path(__file__).parents[3]
 
 
 class _Child:
-    """The process, its pipes, and the lock that lets one thread at a time use them."""
+    """The child process, its pipes, and the lock with which one thread at a time uses them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, head: bytes, body: bytes) -> bytes:
-        """Return the child's answer; without a line end if the child died."""
+        """Return the child's answer; if the child died, the answer has no line end."""
         child = self._running()
         assert child.stdin is not None
         assert child.stdout is not None
-        # readline() has no time limit of its own: killing the child ends it.
+        # readline() has no time limit, but it returns when the child is killed.
         watchdog = threading.Timer(WALL_SECONDS, child.kill)
         watchdog.daemon = True
         watchdog.start()
@@ -49,7 +50,8 @@ class _Child:
         finally:
             watchdog.cancel()
         if not line.endswith(b"\n"):
-            # Wait for its end: otherwise the next feed could be sent to the dying child.
+            # Wait until the child has ended: otherwise the next feed could be sent to a dying
+            # child.
             child.kill()
             child.wait()
         return line
@@ -66,10 +68,11 @@ class _Child:
         return self.process
 
     def close_pipes_after_fork(self) -> None:
-        """Close our copies of the pipes: after a fork, the child belongs to the parent process."""
+        """Close the forked process's copies of the pipes; the child belongs to its parent."""
         process, self.process, self.lock = self.process, None, threading.Lock()
         if process is not None and process.stdin is not None and process.stdout is not None:
-            # The raw file: closing the buffer would first write what the parent had begun to send.
+            # Close the raw file: closing the buffered file would first write what the parent had
+            # begun to send.
             cast(io.BufferedWriter, process.stdin).raw.close()
             process.stdout.close()
             process.returncode = 0
@@ -90,7 +93,7 @@ def parse(
         "base": base,
         "type": content_type,
     }
-    # One request at a time: an answer does not say which request it belongs to.
+    # Only one request at a time, because an answer does not say which request it belongs to.
     with _own.lock:
         line = _own.ask(json.dumps(request).encode() + b"\n", body)
     if not line.endswith(b"\n"):

@@ -1,9 +1,10 @@
-"""Parse feeds and pages in a process that may be killed.
+"""Parse feeds and HTML pages, in a child process that may be killed.
 
 `scrm.channels.feed.child` runs this module.
 
-A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) and `length` bytes; the
-answer is a line of JSON. Nothing here uses the network or keeps data from an earlier request.
+A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) followed by `length`
+bytes; the answer is a line of JSON. The process does not use the network and keeps no data of
+earlier requests.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ _REFERENCE = re.compile(rb"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
 _FEED_TYPES = {"application/rss+xml", "application/atom+xml"}
 _MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
 
-# feedparser resolves ids against the address of the feed, so that every entry of a feed that moves
-# to https would be new. This process does nothing else, so the set may be changed globally.
+# feedparser resolves ids against the address of the feed, so that all entries would count as new
+# # after the feed moves to https. This process only parses, so the set may be changed globally.
 feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 _sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
 
 
 def _sync_short_author(self: Any, key: str = "author") -> None:
-    """Keep a long author as it is written.
+    """Keep the text of an author unchanged if it is long.
 
-    feedparser would search it for an address with a pattern that takes quadratic time.
+    feedparser would search the text for a mail address, with a pattern that takes quadratic time.
     """
     if len(self._get_context().get(key) or "") <= _MAX_NAME:
         _sync_author(self, key)
@@ -52,17 +53,18 @@ feedparser.mixin._FeedParserMixin._sync_author_detail = _sync_short_author
 
 
 def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
-    """Return the facts of a feed.
+    """Return the contents of a feed as JSON.
 
-    These are `{"version", "title", "link", "ttl", "maker", "entries", "unreadable"}`. Each
-    entry has key, title, text, html, url, author, author_url, language, in_reply_to, raw (str) and
+    The keys are `{"version", "title", "link", "ttl", "maker", "entries", "unreadable"}`. Each entry
+    has key, title, text, html, url, author, author_url, language, in_reply_to, raw (str) and
     occurred_at (ISO 8601 or None). `version` is "" if the body is no feed.
     """
     headers = {"content-location": base, "content-type": content_type}
     try:
         parsed = _parse(body, headers)
     except (ValueError, OverflowError):
-        # A reference to a surrogate or beyond Unicode stops feedparser: drop only those references.
+        # A character reference to a surrogate or beyond Unicode makes feedparser fail: drop such
+        # references.
         parsed = _parse(_REFERENCE.sub(_character, body), headers)
     entries, unreadable = [], []
     for entry in parsed.entries[:MAX_ENTRIES]:
@@ -88,7 +90,7 @@ def parse_page(
     base: str = "",
     content_type: str = "",  # noqa: ARG001 - feed links are ASCII in every charset of the web
 ) -> dict[str, Any]:
-    """Return `{"links": [[address, title], …]}`: the feeds that an HTML page links to, absolute."""
+    """Return `{"links": [[address, title], …]}`: the feeds that a page links to."""
     finder = _FeedLinks(base)
     finder.feed(body[:_MAX_PAGE].decode("utf-8", "replace"))
     return {"links": finder.links[:_MAX_LINKS]}
@@ -101,7 +103,7 @@ def _parse(body: bytes, headers: dict[str, str]) -> Any:
 
 
 def _character(reference: re.Match[bytes]) -> bytes:
-    """Return the reference if it names a character, else nothing."""
+    """Return the reference if it stands for a valid character, else ""."""
     digits = reference[1].lower()
     number = int(digits[1:], 16) if digits.startswith(b"x") else int(digits)
     return reference[0] if 0 < number < 0xD800 or 0xDFFF < number < 0x110000 else b""
@@ -131,13 +133,13 @@ def _entry(entry: Any, parsed: Any, base: str) -> dict[str, Any]:
 
 
 def _maker(feed: Any) -> str:
-    """Return the program that made the feed, as the feed names it."""
+    """Return the name of the program that made the feed, as the feed states it."""
     detail = feed.get("generator_detail") or {}
     return " ".join(_text(part) for part in (feed.get("generator"), detail.get("href")) if part)
 
 
 def _markup(detail: Any, parsed: Any) -> str:
-    """Return a text as HTML. Only Atom declares plain text reliably; RSS may have HTML anywhere."""
+    """Return a text as HTML. Only Atom states reliably that a text is plain; RSS may have HTML."""
     value = _text(detail.get("value"))[:_MAX_HTML]
     plain_text = detail.get("type") == "text/plain" and _text(parsed.version).startswith("atom")
     return escape(value) if plain_text else value
@@ -147,14 +149,15 @@ _MAIL_AND_NAME = re.compile(r"[^\s@]+@\S+ \((.+)\)$")
 
 
 def _author(entry: Any, parsed: Any) -> tuple[str, str]:
-    """Return name and link of an entry's author.
+    """Return the name and the link of an entry's author.
 
-    In Atom, the author of the feed counts for entries without an author.
+    If an Atom entry has no author, the author of the feed is returned.
     """
     sources = [entry, parsed.feed] if _text(parsed.version).startswith("atom") else [entry]
     for source in sources:
         detail = source.get("author_detail") or {}
-        # feedparser cuts the domain of an address after four letters and takes the rest for a name.
+        # feedparser cuts the domain of a mail address after four letters and takes the rest for a
+        # name.
         written = _MAIL_AND_NAME.match(_text(source.get("author"))[: _MAX_NAME * 10])
         name = written[1] if written else detail.get("name") or source.get("author")
         if name := _name(name):
@@ -163,12 +166,12 @@ def _author(entry: Any, parsed: Any) -> tuple[str, str]:
 
 
 def _moment(entry: Any) -> str | None:
-    """Return the time of publication in UTC; None if it is missing or absurd."""
+    """Return when the entry was published, in UTC; None if the time is missing or absurd."""
     for name in ("published_parsed", "updated_parsed", "created_parsed"):
         parts = entry.get(name)
         if parts and 1970 <= parts[0] <= 9999:
             year, month, day, hour, minute, second = parts[:6]
-            # Python has no leap seconds: take the last second of that minute.
+            # Python does not support leap seconds, so take the last second of that minute.
             return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).isoformat()
     return None
 
@@ -221,7 +224,7 @@ _OPERATIONS = {"feed": parse_feed, "page": parse_page}
 
 
 def _answer(request: dict[str, Any], body: bytes) -> bytes:
-    """Return the line of the answer. Any error of a parser on hostile bytes becomes a reason."""
+    """Return the answer as a line of JSON. If parsing fails, the answer contains the reason."""
     try:
         result = _OPERATIONS[request["op"]](body, request["base"], request["type"])
         line = json.dumps(result).encode()
@@ -232,18 +235,18 @@ def _answer(request: dict[str, Any], body: bytes) -> bytes:
         reason = "it needs too much memory"
     except RecursionError:
         reason = "it is nested too deeply"
-    # any error of the parser is a fault of the feed: it becomes the reason
+    # The feed is at fault for any error of the parser, so the error becomes the reason.
     except Exception as error:
         reason = f"the parser gave up ({type(error).__name__}: {str(error)[:200]})"
     return json.dumps({"error": reason}).encode()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
-    """Answer until the other side closes.
+    """Answer requests until the parent process closes the pipe.
 
-    A request that uses up its CPU seconds kills the process.
+    If a request exceeds its seconds of CPU, the kernel kills this process.
     """
-    # Before the first request: a hostile feed must neither fill the memory nor leave a core dump.
+    # Set before the first request, so that no feed can fill the memory or leave a core dump.
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -251,7 +254,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["length"])
-        # The kernel's timer kills the process even inside C code: no Python handler has to run.
+        # The kernel's timer kills the process even inside C code, because no Python handler has to
+        # run.
         signal.setitimer(signal.ITIMER_PROF, request["seconds"])
         answer = _answer(request, body)
         signal.setitimer(signal.ITIMER_PROF, 0)

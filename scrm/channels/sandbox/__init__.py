@@ -1,1 +1,1 @@
-"""A small simulated community that behaves like a remote network, with its failures."""
+"""A small simulated community that behaves like a remote network, including failures."""

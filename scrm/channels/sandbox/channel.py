@@ -68,7 +68,7 @@ class SandboxSpeaker:
                 f"The text has {len(outgoing.text)} characters; {MAX_LENGTH} are the most.",
                 permanent=True,
             )
-        # In autocommit: the post must stay stored even if the answer is then lost.
+        # In autocommit, because the post must stay stored even if the answer is lost afterwards.
         with wire() as cursor:
             fault = _apply_fault(cursor, credentials.network, "send")
             post = publish(cursor, self._post(credentials, outgoing))
@@ -86,9 +86,9 @@ class SandboxSpeaker:
         return _receipt(found[0]) if found else Lookup.ABSENT
 
     def _post(self, credentials: Credentials, outgoing: Outgoing) -> Post:
-        """Build the post.
+        """Build the post for a text that we send.
 
-        With idempotence "key" the nonce is the key of the post, like a Message-ID.
+        If the idempotence of the network is "key", the nonce becomes the key of the post.
         """
         keyed = self.idempotence(credentials) == "key"
         private = outgoing.visibility == "private"
@@ -135,7 +135,7 @@ class SandboxListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Return at most 500 items.
 
-        The last few are returned again each time; the caller skips the known ones.
+        The last few items are returned again at every fetch; the caller skips items that it knows.
         """
         what, _, words = request.address.partition(":")
         network = _NETWORK.get(what)
@@ -161,9 +161,9 @@ class SandboxListener:
         return Batch(items=items, cursor=cursor_now, unchanged=not items, size=size)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return the addresses that an account can fetch; without an account, the public search.
+        """Return the addresses that an account can fetch; without an account, the public searches.
 
-        A typed search comes first.
+        The search for the typed text comes first.
         """
         network = credentials.network if credentials else MICROBLOG
         offers = [offer for offer, at in _NETWORK.items() if at == network]
@@ -178,7 +178,7 @@ class SandboxListener:
 
 @dataclass(frozen=True, slots=True)
 class _Self:
-    """Our own profile on one network; we have none there if the key is ""."""
+    """Our own profile on one network. The key is "" if we have no profile there."""
 
     key: str = ""
     handle: str = ""
@@ -240,7 +240,7 @@ def _kind(post: Post) -> str:
 
 
 def _raw(post: Post, *, ours: bool) -> bytes:
-    """Return the row as compact JSON; only the post's author gets the nonce."""
+    """Return the post as compact JSON; the nonce is included only if we wrote the post."""
     facts = {field.attname: getattr(post, field.attname) for field in Post._meta.concrete_fields}
     if not ours:
         del facts["nonce"]
@@ -252,7 +252,7 @@ def _receipt(post: Post) -> Receipt:
 
 
 def _apply_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """Apply the next waiting fault; return it if the caller has to act on it."""
+    """Apply the next waiting fault; return it if the caller has to handle it."""
     fault = take_fault(cursor, network, call)
     if fault and fault.mode == "down":
         raise ChannelError("The sandbox network is down; the fetch will be retried.")

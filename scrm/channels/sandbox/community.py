@@ -1,4 +1,4 @@
-"""Posts of the sandbox's people: those that a test or the sample asks for, and random ones."""
+"""Posts of the sandbox's people: posts for tests and for the sample, and random posts."""
 
 from __future__ import annotations
 
@@ -79,8 +79,9 @@ def post(
 ) -> str:
     """Publish a post in the sandbox and return its key.
 
-    author_key: a persona's key, handle or address, or any other stable key. `to` makes it private.
-    A `nonce` marks it as ours, as if it had been sent through the channel.
+    author_key: a persona's key, handle or address, or any other stable key. to: the recipient of a
+    private post. nonce: if it is set, the post counts as ours, as if we had sent it through the
+    channel.
     """
     drafted = Post(
         network=network,
@@ -100,11 +101,13 @@ def post(
 def fail(
     network: str, mode: Mode, *, times: int = 1, call: Call | None = None, seconds: float = 0.0
 ) -> None:
-    """Make the next `times` calls fail: sends by default, fetches for "duplicate".
+    """Make the next `times` calls fail.
 
-    answer lost: the post is stored, but the caller gets no confirmation. down, refused: nothing is
-    stored. slow: the call works after `seconds`. duplicate: a fetch returns earlier items again,
-    and each item twice.
+    The calls are sends unless `call` is given; for the mode "duplicate" they are fetches. The
+    modes:
+    answer lost: the post is stored, but the caller gets no confirmation.
+    down, refused: nothing is stored. slow: the call succeeds after `seconds`.
+    duplicate: a fetch returns earlier items again, and each item twice.
     """
     call = call or ("listen" if mode == "duplicate" else "send")
     with wire() as cursor:
@@ -116,14 +119,14 @@ def fail(
 
 
 def reset() -> None:
-    """Empty the sandbox. The numbers continue, so that no stored cursor is ahead of them."""
+    """Empty the sandbox. New posts continue the numbering, so that stored cursors remain valid."""
     with wire() as cursor:
         cursor.execute("DELETE FROM sandbox_post")
         cursor.execute("DELETE FROM sandbox_fault")
 
 
 def step(now: datetime, rng: Random) -> list[str]:
-    """Simulate about a minute; return the keys of the new posts, at most MAX_PER_STEP."""
+    """Simulate about a minute of activity; return the keys of at most MAX_PER_STEP new posts."""
     with wire() as cursor:
         actions = rng.choices(list(_ACTIONS), list(_ACTIONS.values()), k=rng.choice((1, 1, 2)))
         posts = [act(cursor, now, rng) for act in actions]
@@ -135,7 +138,7 @@ def step(now: datetime, rng: Random) -> list[str]:
 def _author(
     network: str, author_key: str, *, handle: str = "", name: str = "", reach: int | None = None
 ) -> dict[str, str | int | None]:
-    """Return the columns of an author; missing ones come from the persona, if it is one."""
+    """Return the columns of an author; if the author is a persona, fill in missing columns."""
     person = persona(author_key)
     key = author_key
     if person:
@@ -164,7 +167,7 @@ def _say(
     title: str = "",
     answers: Post | None = None,
 ) -> Post:
-    """Publish under a key that depends on `now` and `rng` only."""
+    """Publish a post with a key that depends only on `now` and `rng`."""
     drafted = Post(
         network=network,
         key=f"{int(now.timestamp()):x}{rng.getrandbits(48):012x}",
@@ -207,14 +210,14 @@ def _message(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
 
 def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     who = rng.choice([person for person in CROWD if person.mail])
-    # One draw fills both, so that subject and body name the same flight.
+    # Subject and body are filled together, so that both name the same flight.
     title, body = phrases.fill("\n".join(rng.choice(phrases.MAILS)), rng).split("\n")
     text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
     return _say(cursor, now, rng, MAIL, who, text, to=US[MAIL], title=title)
 
 
 def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """Let some people answer us after a while; one post in four is never answered."""
+    """Let some people answer our posts after a while; one post in four is never answered."""
     keys = [person.key for person in PEOPLE] + [person.mail for person in PEOPLE if person.mail]
     values: list[Value] = [keys, now - _REPLY_DELAY, now - _INTEREST, keys, MAX_ANSWERS]
     answers = select(cursor, _UNANSWERED, values)
@@ -231,7 +234,7 @@ def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post
 
 
 def _comment(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """Let a reader comment on our newest post that has less than MAX_COMMENTS comments."""
+    """Let a reader comment on our newest post that has fewer than MAX_COMMENTS comments."""
     values: list[Value] = [BLOG, now - _INTEREST, now, MAX_COMMENTS]
     found = select(cursor, _OPEN_STATEMENT, values)
     if not found or rng.random() > 0.3:

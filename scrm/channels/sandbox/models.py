@@ -10,9 +10,9 @@ from django.utils import timezone
 class Post(models.Model):
     """One post of a sandbox network.
 
-    author_key: on mail the lower-cased address. to_key: the recipient of a private post, the author
-      of the post that a public reply answers, else "".
-    nonce: set for posts sent through the channel, "" for those of the community.
+    author_key: for mail, the address in lower case. to_key: for a private post its recipient, for a
+      public reply the author of the answered post, else "".
+    nonce: set for posts that we sent through the channel; "" for posts of the community.
     """
 
     seq = models.BigAutoField(primary_key=True)
@@ -50,7 +50,7 @@ class Post(models.Model):
 
 
 class Fault(models.Model):
-    """A failure of the next `remaining` calls of a kind ("send", "find", "listen")."""
+    """Makes the next `remaining` calls of one kind ("send", "find" or "listen") fail."""
 
     network = models.TextField()
     call = models.TextField()

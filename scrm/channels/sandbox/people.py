@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Persona:
     """A person of the sandbox.
 
-    `key` is stable and equals the handle in lower case; `mail` may be "".
+    `key` never changes and is the handle in lower case; `mail` is "" for a person without mail.
     """
 
     key: str

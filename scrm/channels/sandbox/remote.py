@@ -32,7 +32,7 @@ _INSERT = (
     f"VALUES ({', '.join(['%s'] * len(_NEW))}) "
     "ON CONFLICT (network, key) DO NOTHING"
 )
-# SKIP LOCKED: two calls at the same time must take two different faults.
+# SKIP LOCKED, so that two calls at the same time take two different faults.
 _TAKE_FAULT = """
     UPDATE sandbox_fault SET remaining = remaining - 1 WHERE id = (
         SELECT id FROM sandbox_fault WHERE network = %s AND call = %s AND remaining > 0
@@ -43,9 +43,10 @@ _TAKE_FAULT = """
 
 @contextmanager
 def wire() -> Iterator[CursorWrapper]:
-    """Open a separate connection for one call, in autocommit: a rollback of ours cannot undo it.
+    """Open a separate connection in autocommit, so that no rollback of the caller undoes a post.
 
-    A new connection for each call also works after a fork or a lost connection, and in threads.
+    Each call gets a new connection, which also works after a fork, after a lost connection and in
+    threads.
     """
     connection = connections[DEFAULT_DB_ALIAS].copy()
     try:
@@ -62,7 +63,7 @@ def wire() -> Iterator[CursorWrapper]:
 
 
 def select(cursor: CursorWrapper, clause: str, values: Sequence[Value]) -> list[Post]:
-    """Return the posts that `clause` (WHERE … ORDER BY …) finds, as unattached rows."""
+    """Return the posts that `clause` (WHERE … ORDER BY …) finds."""
     cursor.execute(_SELECT + clause, values)
     return [Post.from_db(None, _COLUMNS, row) for row in cursor.fetchall()]
 
@@ -73,16 +74,16 @@ def by_key(cursor: CursorWrapper, network: str, key: str) -> Post | None:
 
 
 def take_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """Take the next fault that waits for such a call; each call uses up one."""
+    """Return the next fault that waits for such a call, and count it down by one."""
     cursor.execute(_TAKE_FAULT, [network, call])
     row = cursor.fetchone()
     return Fault(*row) if row else None
 
 
 def publish(cursor: CursorWrapper, post: Post) -> Post:
-    """Store `post` in its thread; if its key exists already, return the stored one.
+    """Store `post` in its thread; if its key exists already, return the stored post.
 
-    A visibility of "" becomes what the recipient, the network or the parent implies.
+    If the visibility is "", it is derived from the recipient, the network or the answered post.
     Raises ChannelError (permanent) if the network does not accept the post.
     """
     parent = by_key(cursor, post.network, post.parent_key)
@@ -143,7 +144,7 @@ def _re(parent: Post | None) -> str:
 
 
 def _thread_key(post: Post, parent: Post | None) -> str:
-    """Return the thread key; all private microblog messages between two people are one thread."""
+    """Return the thread key; all private microblog posts between two people form one thread."""
     if post.network == MICROBLOG and post.visibility == "private":
         return "dm:" + ":".join(sorted((post.author_key, post.to_key)))
     if parent:

@@ -1,1 +1,1 @@
-"""WordPress: our own blog, its posts and comments, by REST with an application password."""
+"""WordPress: reads and writes our own blog by REST, with an application password."""

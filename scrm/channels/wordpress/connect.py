@@ -1,4 +1,4 @@
-"""Connect a blog: its form, the login, and the check of the user's rights."""
+"""Connect a blog: the form, the login, and the check that the user has enough rights."""
 
 from __future__ import annotations
 
@@ -73,15 +73,16 @@ def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Co
         name=plain(str(index.get("name", ""))) or site.host,
         secrets={"user": user, "password": password},
         config={"api": api},
-        # A blog that now names its home differently must not be fetched twice.
+        # A known blog has a source already: even if it now states another home, it must not be
+        # fetched twice.
         sources_to_open={} if known else {home: f"WordPress: {home}"},
     )
 
 
 def _require_app_passwords(index: dict[str, Any], api: str) -> None:
-    """Raise ConnectError if the blog offers no application passwords.
+    """Raise ConnectError if the blog does not support application passwords.
 
-    Without https, WordPress switches application passwords off and does not list them.
+    WordPress offers them only with https; without https, it does not list them.
     """
     offered = index.get("authentication")
     if not (isinstance(offered, dict) and offered.get("application-passwords")):

@@ -1,8 +1,9 @@
-"""Read the comments of our blog, including held ones, and its posts.
+"""Read the posts of our blog and its comments, including comments that wait for moderation.
 
-Comments are read from the newest down to the newest of the last fetch, in pages that overlap, so
-that a comment deleted meanwhile causes no gap. If there are too many pages, the next fetch reads
-the rest. The newest hundred are read each time, so that a comment moved out of the spam is found.
+Comments are read from the newest back to the newest comment of the last fetch. The pages of results
+overlap, so that no comment is missed if another is deleted meanwhile. If there are too many pages,
+the next fetch reads the rest. Every fetch reads the newest hundred comments again, so that a
+comment that an editor moved out of the spam is found.
 """
 
 from __future__ import annotations
@@ -54,13 +55,14 @@ class WordPressListener:
             lambda offset: _posts(site, "modified", offset), request.cursor.get("posts", {}),
             _modified, POSTS,
         )  # fmt: skip
-        posts += _posts(site, "date", 0)  # a scheduled post is published without being modified
+        # when a scheduled post is published, its time of modification does not change
+        posts += _posts(site, "date", 0)
         raw = json.dumps([comments, posts]).encode()
         mark = sha256(raw).hexdigest()
         cursor = {"comments": comment_cursor, "posts": post_cursor, "hash": mark}
         if mark == request.cursor.get("hash"):
             return Batch(cursor=cursor, unchanged=True)
-        # An editor's login also reads posts that the public needs a password for.
+        # With an editor's login, posts that are protected by a password are readable too.
         posts = [post for post in posts if not _needs_password(post)]
         known = _CommentedPost.all(posts)
         known |= _parents(site, comments, known)
@@ -102,7 +104,7 @@ def _posts(site: Site, by: str, offset: int) -> list[Row]:
 
 
 def _needs_password(post: Row) -> bool:
-    """Whether the public needs a password for a post; an editor sees its text without one."""
+    """Whether a post is protected by a password, which an editor does not need."""
     content = post.get("content")
     return isinstance(content, dict) and bool(content.get("protected"))
 
@@ -118,10 +120,11 @@ def _modified(row: Row) -> str:
 def _sweep(
     page_at: Callable[[int], list[Row]], cursor: Json, mark: Callable[[Row], Any], size: int
 ) -> tuple[list[Row], dict[str, Any]]:
-    """Return all rows from the newest down to `cursor["floor"]`, and the next cursor.
+    """Return all rows from the newest back to `cursor["floor"]`, and the next cursor.
 
-    It stops after `PAGES` pages, and the next fetch continues at `offset`. Rows added meanwhile
-    move the rest further down; rows deleted meanwhile are covered by the overlap.
+    It stops after `PAGES` pages, and the next fetch continues at `offset`. If rows are added
+    meanwhile, some rows are read twice; if rows are deleted meanwhile, the overlap makes sure that
+    none is missed.
     """
     floor, top = cursor.get("floor"), cursor.get("top")
     rows = page = page_at(0)
@@ -150,7 +153,7 @@ class _CommentedPost:
 
     @classmethod
     def all(cls, rows: Iterable[Row]) -> dict[int, _CommentedPost]:
-        """Return posts by number; `_read` reports a row without a guid."""
+        """Return the posts by their number; `_read` reports rows without a guid as unreadable."""
         found = {}
         for row in rows:
             guid = row.get("guid")
@@ -162,7 +165,7 @@ class _CommentedPost:
 def _parents(
     site: Site, comments: Iterable[Row], known: dict[int, _CommentedPost]
 ) -> dict[int, _CommentedPost]:
-    """Load the posts, pages and other entries of the comments that are not in `known`."""
+    """Load the posts and pages that the comments belong to and that are not in `known`."""
     wanted: dict[str, set[int]] = {}
     for row in comments:
         up = (row.get("_links") or {}).get("up") or [{}]
@@ -185,7 +188,7 @@ def _parents(
 def _read(
     rows: Iterable[tuple[Row, Callable[[Row], Item]]],
 ) -> tuple[tuple[Item, ...], tuple[UnreadableItem, ...]]:
-    """Return items; a row with missing fields, for example because of a plugin, is unreadable."""
+    """Return a row as an item, or as unreadable if fields are missing, for example by a plugin."""
     items, unreadable = {}, []
     for row, read in rows:
         try:
@@ -240,7 +243,7 @@ def _comment(row: Row, account: Credentials, known: dict[int, _CommentedPost]) -
 
 
 def _author(row: Row, account: Credentials) -> Author:
-    """Return the author: a user of the site by number, a guest by address or else by name."""
+    """Return the author; the key is a user's number, or a guest's mail address or else name."""
     name = " ".join(plain(str(row.get("author_name") or "")).split())
     email = str(row.get("author_email") or "").strip().lower()
     user = int(row.get("author") or 0)

@@ -27,7 +27,7 @@ Query = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one request, as JSON; `code` is WordPress's own name of an error."""
+    """The answer to one request, as JSON; `code` is the name that WordPress gives to an error."""
 
     host: str
     status: int
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Return the requested list. Raises ChannelError."""
+        """Return the list that was requested. Raises ChannelError if the answer is no list."""
         self.or_refuse()
         if not isinstance(self.data, list):
             raise ChannelError(f"{self.host} returned something other than a list.")
@@ -51,7 +51,7 @@ class Answer:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Return the requested object. Raises ChannelError."""
+        """Return the object that was requested. Raises ChannelError if the answer is no object."""
         self.or_refuse()
         if not isinstance(self.data, dict):
             raise ChannelError(f"{self.host} returned something unexpected.")
@@ -80,7 +80,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One site and one user. api: the address of its REST API, in either of its two forms."""
+    """A site and the login of a user. api: the address of the REST API, in one of its two forms."""
 
     api: str
     user: str = ""
@@ -121,7 +121,7 @@ class Site:
     def _ask(
         self, method: str, route: str, query: Query, facts: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Send one request. A change without an answer raises ChannelError as uncertain."""
+        """Send one request. If a change gets no answer, raise ChannelError with `uncertain`."""
         changes = method != "GET"
         headers = {"Accept": "application/json", **self._login()}
         body = None
@@ -134,14 +134,15 @@ class Site:
                 method=method, headers=headers, body=body, deadline=SECONDS,
             )  # fmt: skip
         except http.HttpError as error:
-            # Only before a connection exists is it certain that the change did not reach the site.
+            # It is certain that the change did not reach the site only if no connection was opened.
             certainly_not_sent = error.kind in ("refused", "not found")
             raise ChannelError(
                 error.message, uncertain=changes and not certainly_not_sent
             ) from error
         requested, answered = urlsplit(self.api), urlsplit(response.url)
         if (answered.scheme, answered.netloc) != (requested.scheme, requested.netloc):
-            raise _redirected(self.host, response.url)  # the password was not sent there
+            # the password was not sent to the new address
+            raise _redirected(self.host, response.url)
         return _answer(response, self.host, changes=changes)
 
     def _login(self) -> dict[str, str]:
@@ -182,8 +183,8 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
 def _real_status(status: int, data: Any) -> int:
     """Return the real status of an answer.
 
-    If the login is missing, WordPress may answer 400 for a parameter and nest the 401 or 403
-    inside.
+    Without a login, WordPress may answer 400 because of a parameter, and the answer then contains
+    the real status 401 or 403.
     """
     details = (data.get("data") or {}).get("details") if isinstance(data, dict) else None
     if status != 400 or not isinstance(details, dict):
@@ -247,13 +248,13 @@ def _retry_after(response: http.Response) -> float | None:
 
 
 def find_api(address: str) -> str:
-    """Find the REST API of the site at `address`, starting at its page. Raises ChannelError."""
+    """Find the REST API of a site from its page at `address`. Raises ChannelError."""
     last: ChannelError | None = None
     for url in _schemes(address.strip()):
         try:
             response = http.fetch(url, headers={"Accept": "text/html,*/*"}, deadline=SECONDS / 2)
         except http.HttpError as error:
-            # The first error counts: it is the one of https.
+            # Report the first error, which is that of https.
             last = last or ChannelError(error.message)
             continue
         return _encrypted_or_local(_linked_api(response) or _guessed_api(response))
@@ -261,7 +262,7 @@ def find_api(address: str) -> str:
 
 
 def _encrypted_or_local(api: str) -> str:
-    """Return the address if a password may be sent there: by https, or on this machine."""
+    """Return the address if a password may be sent there: it has https or is on this machine."""
     where = urlsplit(api)
     if where.scheme == "https" or where.hostname in {"localhost", "127.0.0.1", "::1"}:
         return api
@@ -278,7 +279,7 @@ def _schemes(address: str) -> list[str]:
 
 
 def _linked_api(response: http.Response) -> str:
-    """Return the address in the page's Link header or `<link>`; only on the page's own host."""
+    """Return the API's address from the Link header or `<link>`, if the page's host has it."""
     found = [link[1] for link in _LINK_HEADER.finditer(response.headers.get("link", ""))]
     page = response.body[:512_000].decode("utf-8", "replace")
     tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
@@ -292,7 +293,7 @@ def _linked_api(response: http.Response) -> str:
 
 
 def _guessed_api(response: http.Response) -> str:
-    """Try the two usual addresses, because some themes and plugins remove the link."""
+    """Try the two usual addresses of the API, because some themes and plugins remove the link."""
     for place in ("./wp-json/", "./?rest_route=/"):
         api = urljoin(response.url, place)
         try:

@@ -1,8 +1,9 @@
 """Publish, answer, correct and withdraw on our blog.
 
-A post is first saved as a draft, under an address made from the nonce, and then published. After a
-crash in between, the look-up finds the draft or the post, so nothing appears twice. An answer
-stores its nonce in the user agent field, which only editors see.
+A post is first saved as a draft, with an address that contains a part of the nonce, and then
+published. If the sender dies in between, the next attempt finds the draft or the post by this
+address, so that nothing appears twice. A comment of ours has its nonce in the user agent field,
+which only editors see.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ class WordPressSpeaker:
         return "lookup"
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
-        """Publish, unless an earlier attempt has succeeded."""
+        """Publish the text, unless an earlier attempt has already published it."""
         if outgoing.visibility != "public":
             raise ChannelError("Everything on a blog is public.", permanent=True)
         site = Site.of(credentials)
-        # A send may be repeated: an earlier attempt could have been published without an answer.
+        # An earlier attempt may have published the text although its answer was lost.
         found = self.find(credentials, outgoing)
         if isinstance(found, Receipt):
             return found
@@ -79,13 +80,13 @@ class WordPressEditor:
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
         """Move the post to the trash, where an editor can restore it.
 
-        Without a trash, make it a draft.
+        If the blog has no trash, turn the post into a draft.
         """
         site = Site.of(credentials)
         try:
             number = int(_post(site, receipt.key)["id"])
         except Gone:
-            # Withdrawn already: a repeated call must succeed.
+            # The post is already withdrawn, and a repeated call must succeed.
             return
         answer = site.delete(f"posts/{number}")
         if answer.code == "rest_trash_not_supported":
@@ -100,7 +101,7 @@ class Gone(ChannelError):
 
 
 def _publish(site: Site, network: str, outgoing: Outgoing) -> Receipt:
-    # A draft of an earlier attempt is used again: a second draft could be published as well.
+    # Use the draft of an earlier attempt again, because a second draft could be published as well.
     row = _find_post(site, outgoing)
     if row is None:
         facts = {
@@ -131,7 +132,7 @@ def _find_post(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
 def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
     """Answer a post, or a comment that other people can see.
 
-    Below a hidden comment, readers would not understand the answer.
+    If readers cannot see the comment, they would not understand our answer.
     """
     number, post = comment_number(outgoing.in_reply_to), 0
     if number is None:
@@ -172,7 +173,7 @@ def _open_comment(site: Site, number: int) -> int:
 
 
 def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
-    """Find our answer by its mark, whatever its state; None if there is none."""
+    """Find our answer by the mark in its user agent, in any status; None if there is none."""
     number = comment_number(outgoing.in_reply_to)
     for status in ("any", "trash"):
         for page in range(1, _MAX_PAGES + 1):
@@ -202,7 +203,7 @@ def _post(site: Site, key: str) -> dict[str, Any]:
         answer = site.get(f"posts/{number}", context="edit", _fields=_FIELDS)
         if answer.status != 404:
             return answer.row
-    else:  # a post of another program: its guid is a readable address
+    else:  # Another program made this post, because its guid contains no number.
         slug = urlsplit(key).path.rstrip("/").rpartition("/")[2]
         query = {"slug": f"{slug},{slug}__trashed", "status": _ANY, "context": "edit"}
         for row in site.get("posts", **query, _fields=_FIELDS).rows:

@@ -1,4 +1,4 @@
-"""Prepare a text for WordPress: safe HTML, a title, a readable slug. Pure."""
+"""Prepare a text for WordPress: safe HTML, a title and a readable slug."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MAX_TITLE, _MAX_SLUG, _NONCE = 80, 60, 10
 
 
 def as_html(text: str) -> str:
-    """Return the text as HTML, with paragraphs at blank lines, breaks at line ends and links.
+    """Return the text as HTML with links; blank lines become paragraphs, line ends breaks.
 
-    Everything else is escaped. Square brackets are escaped too: WordPress would run a shortcode
-    inside them.
+    Everything else is escaped, also square brackets, because WordPress would run a shortcode inside
+    them.
     """
     lines = storable(text).replace("\r\n", "\n").replace("\r", "\n")
     paragraphs = re.split(r"\n[^\S\n]*\n\s*", lines.strip())
@@ -30,20 +30,20 @@ def as_html(text: str) -> str:
 
 
 def as_comment(text: str) -> str:
-    """Return escaped text; WordPress itself makes paragraphs and links in comments."""
+    """Return the text escaped; in comments, WordPress itself makes paragraphs and links."""
     return _plain(storable(text).strip())
 
 
 def title_of(subject: str, text: str) -> str:
-    """Return the title as HTML: the subject, else the first words of the text."""
+    """Return the title as HTML: the subject, or else the first words of the text."""
     title = " ".join(subject.split()) or _shortened(" ".join(text.split()), _MAX_TITLE)
     return _plain(storable(title))
 
 
 def slug_of(subject: str, text: str, nonce: str) -> str:
-    """Return the last part of the post's address: words of its title, and a piece of the nonce.
+    """Return the last part of the post's address: words of its title and a part of the nonce.
 
-    It is the same at every attempt; `sanitize_title` of WordPress leaves it unchanged.
+    The slug is the same at every attempt, and `sanitize_title` of WordPress leaves it unchanged.
     """
     words = re.sub(r"[-_]+", "-", slugify(subject or text[:200]))[:_MAX_SLUG]
     mark = re.sub(r"[^0-9a-z]", "", nonce.lower())[:_NONCE]
@@ -54,7 +54,7 @@ def _linked(line: str) -> str:
     pieces, at = [], 0
     for found in _LINK.finditer(line):
         link = found[0].rstrip(_TRAILING)
-        if link.endswith("//"):  # only a scheme without a host
+        if link.endswith("//"):  # the text contains only a scheme without a host
             continue
         address = _plain(link).replace('"', "&quot;")
         pieces += [_plain(line[at : found.start()]), f'<a href="{address}">{address}</a>']

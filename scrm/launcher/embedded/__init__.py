@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for a machine that has neither, and the keys that scrm needs to start."""
+"""PostgreSQL and Redis for a machine without them, and the keys that scrm needs to start."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Services:
 def services(
     data: Path, *, durable: bool = True, env: Mapping[str, str] = os.environ
 ) -> Iterator[Services]:
-    """Provide PostgreSQL and Redis: those that the environment names, else servers of our own.
+    """Provide PostgreSQL and Redis: those in the environment variables, or else our own servers.
 
-    Our own servers are stopped at the end. With `durable=False` committed data may be lost in a
-    power cut: for tests only.
+    Our own servers are stopped at the end. With `durable=False`, which is only for tests, committed
+    data may be lost in a power cut.
     """
     postgres, cache = (
         Postgres(data / "postgres", durable=durable),
@@ -54,16 +54,17 @@ def services(
     started = tuple(server for server, url in given.items() if not url)
     with locked(data / "services.lock"), ExitStack() as stack:
         for server in started:
-            # Before start(): a start that fails half-way must be stopped too.
+            # Registered before start(), so that a server whose start fails half-way is stopped too.
             stack.callback(server.stop)
             server.start()
         yield Services(given[postgres] or postgres.url, given[cache] or cache.url, started)
 
 
 def keys(path: Path) -> dict[str, str]:
-    """Return the signing and encryption keys of this workspace; they are made at the first start.
+    """Return the signing and encryption keys of this workspace, which the first start creates.
 
-    If the file is lost, every stored channel password is lost: back it up with the database.
+    If the file is lost, the stored passwords of all accounts are lost too, so back it up with the
+    database.
     """
     if not path.exists():
         made = {
@@ -71,7 +72,7 @@ def keys(path: Path) -> dict[str, str]:
             "SCRM_SECRETS_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written to a new file and renamed: a crash must not leave a file with half of the keys.
+        # Write a new file and rename it, so that a crash cannot leave a file with half of the keys.
         new = path.with_name(f"{path.name}.new")
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

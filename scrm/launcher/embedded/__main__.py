@@ -1,9 +1,9 @@
-"""Run a command with its own PostgreSQL and Redis.
+"""Run a command with a PostgreSQL and a Redis of its own.
 
     python -m scrm.launcher.embedded --data var/test --fresh -- pytest -q
 
-starts the servers that DATABASE_URL and REDIS_URL do not name, runs the command with both set (and
-with the keys that scrm needs), and stops everything.
+starts a server for each of DATABASE_URL and REDIS_URL that is not set, runs the command with both
+variables set (and with the keys that scrm needs), and stops everything.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from scrm.launcher.embedded import Postgres, ServiceError, keys, locked, service
 
 @contextmanager
 def throw_away(parent: Path) -> Iterator[Path]:
-    """Provide a data directory for one run; remove the directories of killed runs."""
+    """Provide a data directory for one run, and remove the directories that killed runs left."""
     for old in parent.glob("[0-9]*"):
-        # The lock fails while a run still uses the directory.
+        # Locking fails if a run still uses the directory.
         with suppress(ServiceError), locked(old / "services.lock"):
             shutil.rmtree(Postgres(old / "postgres").sockets, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
@@ -44,7 +44,8 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> int:
     child = processes.spawn(command, env={**env, processes.MARK: mark}, session=False)
 
     def forward(signum: int, _frame: FrameType | None) -> None:
-        # The terminal sends Ctrl-C to the child itself; a second one would interrupt its clean-up.
+        # The terminal sends Ctrl-C to the child too; a second signal from us would interrupt its
+        # clean-up.
         if signum != signal.SIGINT or not sys.stdin.isatty():
             processes.send([child.pid], signum)
 

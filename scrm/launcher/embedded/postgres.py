@@ -33,7 +33,8 @@ class Postgres(Server):
     """PostgreSQL 18 on a Unix socket only, in a directory that only its user can enter."""
 
     program = "postgres"
-    # Fast shutdown, then immediate, after which it replays its log at the next start.
+    # The signals of a fast and of an immediate shutdown; after the latter, the next start replays
+    # the log.
     stop_signals = ((signal.SIGINT, 1.0), (signal.SIGQUIT, 0.2))
 
     def __init__(self, data: Path, *, durable: bool = True) -> None:
@@ -78,7 +79,7 @@ class Postgres(Server):
             try:
                 code = initdb.wait()
             finally:
-                # Its child processes too: an incomplete cluster is useless.
+                # End its child processes too, because an incomplete cluster is useless.
                 processes.send([initdb.pid], signal.SIGKILL, group=True)
         if code != 0:
             raise ServiceError(f"PostgreSQL could not set up its data in {new}:\n{self.tail()}")
@@ -93,7 +94,7 @@ class Postgres(Server):
         ]
 
     def answers(self) -> bool:
-        """Whether the database answers; creates it at the first start."""
+        """Whether the database answers. At the first start, this also creates the database."""
         place = f"host={self.sockets} user={SYSTEM_USER} connect_timeout=5"
         try:
             connection = psycopg2.connect(f"{place} dbname=postgres")

@@ -1,4 +1,4 @@
-"""Redis from the machine or from a Python package."""
+"""Run Redis, from the machine or from a Python package."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import redis
 
 from scrm.launcher.embedded.server import Server, ServiceError, package_at, private_directory
 
-REDIS_PORTS = range(20_000, 32_000)  # below the range of outgoing connections
+REDIS_PORTS = range(20_000, 32_000)  # below the ports that the system uses for outgoing connections
 
 
 class Redis(Server):
-    """Redis on loopback with a password, in memory only: losing it loses no work.
+    """Redis on loopback, with a password. Its data are only in memory; no work depends on them.
 
     The port stays the same after stop() and start(), so that clients find it again.
     """
@@ -42,7 +42,7 @@ class Redis(Server):
         self.url = f"redis://:{self.password}@127.0.0.1:{self.port}/0"
         lines = ["bind 127.0.0.1", f"port {self.port}", f"requirepass {self.password}"]
         lines += [f'dir "{self.data}"', 'save ""', "appendonly no", "daemonize no"]
-        # Not on the command line, where every user of the machine could read the password.
+        # The password is not on the command line, where every user of the machine could read it.
         self.config.unlink(missing_ok=True)
         descriptor = os.open(self.config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as config:

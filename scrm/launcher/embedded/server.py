@@ -1,4 +1,4 @@
-"""A server process of ours: its system user, its data, its start and stop."""
+"""Start and stop a server process of our own, with its system user and its data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SYSTEM_USER = "scrm"
 
 
 class ServiceError(Exception):
-    """A service cannot be started; the text says why and what to do."""
+    """A server cannot be started; the message says why and what to do."""
 
 
 class Server:
@@ -48,10 +48,10 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def start(self, *, within: float = 60) -> None:
-        """End the server of an earlier run, start, and wait until the server answers."""
+        """End the server of an earlier run, start a new one, and wait until it answers."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.identity = runner(self.data)
-        # First: two servers on the same data would destroy it.
+        # End the old server first, because two servers on the same data would destroy the data.
         processes.end(
             processes.working_in(self.data, self.program),
             first=self.stop_signals[0][0],
@@ -81,7 +81,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop cleanly if possible, else by force; a frozen server is woken first."""
+        """Stop the server cleanly if possible, else by force; if it is frozen, wake it first."""
         if self.process is None:
             return
         self.thaw()
@@ -93,14 +93,14 @@ class Server:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the server without a chance to clean up."""
+        """Kill the server, without letting it clean up."""
         if self.running:
             processes.send([self.pid], signal.SIGKILL)
             assert self.process is not None
             self.process.wait()
 
     def freeze(self) -> None:
-        """Freeze the server: connections stay open and nothing answers."""
+        """Freeze the server: its connections stay open, but it does not answer."""
         processes.send([self.pid], signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -123,11 +123,12 @@ class Server:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock, which ends with this process. Raises ServiceError if another run has it."""
+    """Hold a lock that ends with this process. Raises ServiceError if another run holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         try:
-            # flock, because the mere file would still exist after a kill.
+            # flock is used, because a file without a lock would still exist after the process was
+            # killed.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ServiceError(f"{path.parent} is in use by another run.") from None
@@ -135,7 +136,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def runner(data: Path) -> processes.Identity | None:
-    """Return the user a server runs as: the owner of its data.
+    """Return the system user as whom a server runs: the owner of its data.
 
     PostgreSQL refuses to run as root.
     """
@@ -153,7 +154,7 @@ def runner(data: Path) -> processes.Identity | None:
 
 
 def closed(path: Path) -> bool:
-    """Whether a directory above `path` cannot be entered by everybody."""
+    """Whether some users cannot enter one of the directories above `path`."""
     return any(not parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
 
 
@@ -178,7 +179,7 @@ def private_directory(path: Path, identity: processes.Identity | None) -> None:
     """Make a directory that only the server's user can enter; refuse one that another user made."""
     owner = identity.uid if identity else os.geteuid()
     path.mkdir(mode=0o700, exist_ok=True)
-    # lstat: in /tmp another user could have put a link in its place.
+    # lstat, because in /tmp another user could have put a link in the place of the directory.
     found = path.lstat()
     if path.is_symlink() or found.st_uid not in (owner, os.geteuid()):
         raise ServiceError(f"{path} belongs to another user. Remove it and start again.")
