@@ -276,7 +276,7 @@ class Editor(Protocol):
 class ConnectForm(forms.Form):
     """The form with which an admin connects an account. Its first field names the account.
 
-    Fields called `sender` and `signature` are filled in with the organisation's name and signature.
+    Fields called `sender` and `signature` start with the values of the organisation.
     known: the account that is connected again, or None for a new account.
     lines: groups of fields that are shown side by side.
     """

@@ -72,7 +72,7 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
 
 
 def _people(since: datetime | None) -> tuple[Step, ...]:
-    """Return the steps “invite a colleague” and “send a response”.
+    """Return the steps “Invite a colleague” and “Reply to a first case”.
 
     Rows of the sample do not count. If there is no sample, the first user does not count as a
     colleague.
