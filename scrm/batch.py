@@ -99,7 +99,7 @@ def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now
 def _record_and_route(
     claimed: Sequence[Mention], speakers: _Speakers, hits: Hits, *, now: datetime
 ) -> None:
-    """Identify, record and route mentions and link feedback, in one transaction."""
+    """Find the authors of mentions, record and route the mentions, and link feedback, at once."""
     # Before any row is locked: otherwise two batches could deadlock with each other.
     lock_workspace()
     # This checks the fence: another worker may have claimed these mentions after our lease lapsed.

@@ -269,7 +269,7 @@ def test_no_test_is_hollow() -> None:
 
 
 def test_no_line_names_a_registry() -> None:
-    """Fails if a file contains the address of a package registry, for example the README."""
+    """Fails if a file, for example the README, contains the address of a package registry."""
     hosts = re.compile("(py" + "pi|python" + "hosted|npm" + r"js)\.[a-z]")
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True

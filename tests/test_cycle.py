@@ -64,7 +64,10 @@ class Story:
         return self.as_(self.skyward.people[name])
 
     def his_case(self) -> Case:
-        """Return the director's case. It is the only one, whatever channels he used."""
+        """Return the case of the film director, the customer of this story.
+
+        It is the only one, whatever channels he used.
+        """
         link = ProfileLink.objects.get(profile__key=DIRECTOR)
         return Case.objects.get(profile__links__contact=link.contact_id)
 

@@ -174,7 +174,7 @@ class ProfileLink(models.Model):
         return self.profile.link_to(self.contact, by=by, evidence=self.evidence)
 
     def again(self, *, by: User) -> ProfileLink:
-        """Link the profile to the contact of this ended link again.
+        """Create a new link between the profile and the contact of this link, which has ended.
 
         If this link was guessed, the new link counts as guessed too. If it was confirmed, the new
         link is confirmed by this user.

@@ -301,7 +301,7 @@ def _composer(
 
 
 def _stored_files(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
-    """The stored files of the form that is shown again, or of the draft."""
+    """The stored files to show: of a form that is shown again with errors, else of the draft."""
     if form.is_bound:
         return upload_field.keep(request, request.user)
     draft = _draft(request, case, tab) if tab == "reply" else None

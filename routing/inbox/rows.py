@@ -40,7 +40,8 @@ Hit = tuple[list[list[str | int]], str]
 class Row:
     """One case in the list.
 
-    who: name of the party. sub: handle and reach. via: icon for the kind of the last message.
+    who: name of the party. sub: the second line, with the handle and the number of
+    followers. via: icon for the kind of the last message.
     snippet: start of the last message as safe HTML, with the words that matched a topic
     highlighted. due: a text and the urgency "late", "soon", "far" or "". held: whether a response
     is held. draft: whether the user has a draft. others: names of the other users who have the

@@ -43,7 +43,7 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
 
     def in_departments_of(self, user: User) -> CaseQuerySet:
-        """Cases of the user's departments, without cases that the user transferred to others."""
+        """Cases of the user's departments, without cases that the user transferred."""
         if user.sees_everything:
             return self
         return self.filter(department__in=user.memberships.values("department"))

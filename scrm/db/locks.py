@@ -18,8 +18,8 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     """Return a query that locks these rows until the commit, in the order of their keys.
 
     If the query has to wait for another transaction, conditions on the row's own columns are
-    checked again afterwards. Do not join other tables, because a row would be left out if its
-    foreign key changes meanwhile.
+    checked again afterwards. Do not join other tables: if another transaction changes the
+    foreign key while the query waits, the row no longer fits the join and is left out.
     """
     # NO KEY, because a plain FOR UPDATE would also block inserting rows that refer to these rows.
     return rows.select_for_update(no_key=True, of=("self",)).order_by("pk")

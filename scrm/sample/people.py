@@ -80,7 +80,7 @@ def hire() -> tuple[dict[str, User], list[Login]]:
 
 
 def found_departments(owner: User) -> dict[str, Department]:
-    """Create the four departments that every workspace begins with, and their response targets."""
+    """Create the four departments that every workspace begins with, and their SLA targets."""
     departments = {
         name: Department.objects.create(
             name=name,

@@ -56,7 +56,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """Return the template context of every page: the users that this user can switch to.
+    """Context processor: add to every page the users that this user can switch to.
 
     They are loaded only if a template shows them.
     """

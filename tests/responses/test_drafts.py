@@ -252,8 +252,9 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     agent: User,
     as_: As,
 ) -> None:
-    """An undone reply leaves its noise case closed, because a newer case has the customer's
-    message.
+    """A reply was sent in a case closed as noise, and the customer wrote again in a new case.
+
+    Undoing the reply does not reopen the old case.
 
     Fails if the undo tries to reopen the case: the reopening was refused, and the reply was sent.
     """

@@ -73,7 +73,7 @@ def test_a_list_on_screen_keeps_its_view(
 ) -> None:
     """A refresh of the list must name the saved view on screen.
 
-    Without the name, an agent who has a case of their own would get another list.
+    Without the name, the server would show the default view, which is “Mine” for this agent.
     """
     other = make_case(by="ruth")
     case.claim(by=agent)

@@ -41,7 +41,7 @@ _sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
 
 
 def _sync_short_author(self: Any, key: str = "author") -> None:
-    """Keep the text of an author unchanged if it is long.
+    """If the author field is long, leave it as it is.
 
     feedparser would search the text for a mail address, with a pattern that takes quadratic time.
     """
