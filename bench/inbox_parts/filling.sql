@@ -71,7 +71,7 @@ SELECT opened.id, 'microblog', 'c' || opened.id, '', 'public', '',
 FROM opened JOIN crm_department AS department ON department.id = opened.department;
 
 INSERT INTO listening_fetch
-       (id, attempt, outcome, started_at, ended_at, found, new, apart, size, error, source_id)
+       (id, attempt, outcome, started_at, ended_at, found, new, quarantined, size, error, source_id)
 SELECT p, 0, 'ok', said_at(p * 500), said_at(p * 500), 500, 500, 0, 90000, '', 1 + dice(p, 11, 20)
 FROM generate_series(1, total() / 500) AS p;
 
@@ -123,8 +123,8 @@ FROM opened, LATERAL (SELECT dice(id, 19, 100) AS p) AS thrown ORDER BY id;
 INSERT INTO routing_caseconversation (since, case_id, conversation_id)
 SELECT heard_at, id, id FROM opened ORDER BY id;
 
-INSERT INTO routing_caseevent (kind, at, why, data, by_id, case_id, interaction_id)
-SELECT kind, heard_at + after * interval '1 minute', why, '{}', event.person, opened.id, interaction
+INSERT INTO routing_caseevent (kind, at, why, data, facts, by_id, case_id, interaction_id)
+SELECT kind, heard_at + after * interval '1 minute', why, '{}', '{}', event.person, opened.id, interaction
 FROM opened LEFT JOIN seat AS other
      ON other.n = 0 AND other.department = 1 + dice(opened.id, 25, 8),
 LATERAL (VALUES ('routed', 0, 'It hits the topic.', NULL, 2 * opener + 1, true),
