@@ -67,7 +67,7 @@ class OfflineForm(PlainForm):
     said_at = forms.DateTimeField(
         required=False,
         label=__("When"),
-        help_text=__("Leave empty for now."),
+        help_text=__("Leave empty to use the current time."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     scans = ScansField(required=False, label=__("Scan"), help_text=HELP)

@@ -58,7 +58,7 @@ def test_an_address_beyond_ascii_is_shown_as_it_was_typed(as_: As, agent: User) 
     assert (eva.key, eva.handle) == ("eva@xn--strae-oqa.test", "eva@straße.test")
 
 
-def test_each_filled_row_becomes_one_touchpoint(as_: As, agent: User) -> None:
+def test_each_filled_row_becomes_one_offline_contact(as_: As, agent: User) -> None:
     page = as_(agent).post(
         "/new/cards/",
         cards(
