@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from crm.models import Account, User
-from scrm.channels.base import Connected, ConnectError, Connector, Json
+from scrm.channels.base import Json
+from scrm.channels.connector import Connected, ConnectError, Connector
 
 
 def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -> Connected:

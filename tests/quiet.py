@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scrm.channels import registry
-from scrm.channels.base import Batch, Channel, Credentials, FetchRequest, Found
+from scrm.channels.base import Batch, Credentials, FetchRequest, Found
+from scrm.channels.channel import Channel
 
 
 class Silence:

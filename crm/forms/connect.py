@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User, Workspace
-from scrm.channels.base import ConnectError, ConnectForm, Connector
+from scrm.channels.connector import ConnectError, ConnectForm, Connector
 
 
 def connect_form(connector: Connector, data: Any, *, account: Account) -> ConnectForm:

@@ -8,7 +8,8 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from crm.models.user import User
-from scrm.channels.base import Channel, Credentials, Json
+from scrm.channels.base import Credentials, Json
+from scrm.channels.channel import Channel
 from scrm.channels.registry import channel
 from scrm.db.encrypted import EncryptedJSONField
 from scrm.db.locks import locked

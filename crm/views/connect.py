@@ -12,7 +12,7 @@ from crm import connecting
 from crm.access import StaffRequest, admin_only
 from crm.forms.connect import connect_form, show_errors
 from crm.models import Account, User
-from scrm.channels.base import Connected, ConnectError
+from scrm.channels.connector import Connected, ConnectError
 from scrm.channels.registry import connectors
 
 

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, User
-from scrm.channels.base import Channel, ChannelError, FetchRequest, Json
+from scrm.channels.base import ChannelError, FetchRequest, Json
+from scrm.channels.channel import Channel
 from scrm.channels.registry import channel
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 from scrm.db.locks import locked

@@ -2,8 +2,7 @@
 
 A channel has a `Listener`, which reads items, or a `Speaker`, which sends texts, or both. Listener
 and speaker use no Django models: a listener gets a `FetchRequest` and returns a `Batch`; a speaker
-gets an `Outgoing` and returns a `Receipt`. If accounts of the channel need a login, the channel has
-a `Connector`, which gets the settings that an admin typed and returns `Connected`.
+gets an `Outgoing` and returns a `Receipt`. `Channel` (in `channel.py`) names all parts of a channel.
 """
 
 from __future__ import annotations
@@ -13,10 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
-from typing import Any, ClassVar, Literal, Protocol
-
-from django import forms
-from django.utils.functional import Promise
+from typing import Any, Literal, Protocol
 
 from scrm.text.clean import storable
 
@@ -271,106 +267,6 @@ class Editor(Protocol):
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
         """Remove the post; succeeds also if it no longer exists. Raises ChannelError."""
         ...
-
-
-class ConnectForm(forms.Form):
-    """The form with which an admin connects an account. Its first field names the account.
-
-    Fields called `sender` and `signature` start with the values of the organisation.
-    known: the account that is connected again, or None for a new account.
-    lines: groups of fields that are shown side by side.
-    """
-
-    lines: ClassVar[tuple[tuple[str, ...], ...]] = ()
-
-    def __init__(
-        self, data: Any = None, *, known: Credentials | None = None, initial: Json | None = None
-    ) -> None:
-        super().__init__(data, initial=dict(initial or {}))
-        if known:
-            self.show(known)
-
-    def show(self, known: Credentials) -> None:
-        """Fill in the stored settings of an account, but never its password."""
-
-    def rows(self) -> list[list[forms.BoundField]]:
-        """Return all fields, grouped by the lines on which they are shown."""
-        line_of = {name: line for line in self.lines for name in line}
-        rows = dict.fromkeys(line_of.get(name, (name,)) for name in self.fields)
-        return [[self[name] for name in row if name in self.fields] for row in rows]
-
-
-class ConnectError(Exception):
-    """The reasons why an account cannot be connected.
-
-    errors: pairs of a field name and a sentence; the name "" stands for the form's first field.
-    """
-
-    def __init__(self, *errors: tuple[str, str]) -> None:
-        super().__init__(" ".join(message for _, message in errors))
-        self.errors = errors
-
-
-@dataclass(frozen=True, slots=True)
-class Connected(Credentials):
-    """The result of a login that works: everything to store about the account.
-
-    name: the name on screen. sources_to_open: maps the address of each new source to its name.
-    """
-
-    name: str = ""
-    sources_to_open: Mapping[str, str] = field(default_factory=dict)
-
-
-class Connect(Protocol):
-    def __call__(self, typed: Json, known: Credentials | None, *, test: bool) -> Connected:
-        """Log in with the typed settings. Changes nothing on the network. Raises ConnectError.
-
-        typed: the cleaned data of the form. known: the account that is connected again, or None.
-        test: log in even if no setting of the login changed.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Connector:
-    """The part of a channel that connects an account.
-
-    label: the name of the kind of account. title: the heading of the page on which an account is
-    connected. about: the text there that says what connecting does.
-    """
-
-    label: str | Promise
-    title: str | Promise
-    about: str | Promise
-    form: type[ConnectForm]
-    connect: Connect
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A kind of network. If it has no speaker, staff send texts outside scrm and record them.
-
-    max_length: the most code points that a text may have; None for no limit.
-    visibilities: the visibilities with which the channel can send.
-    titles: whether a text may have a title that the network shows.
-    carries: how many bytes of files may be sent with a text.
-    own_ground: true if the network is our own site, for example our blog; then it has one account,
-    and every post that answers nothing was written by us.
-    connector: None if accounts of this channel need no login.
-    """
-
-    kind: str
-    label: str
-    listener: Listener | None = None
-    speaker: Speaker | None = None
-    editor: Editor | None = None
-    connector: Connector | None = None
-    max_length: int | None = None
-    visibilities: tuple[Visibility, ...] = ("private", "public")
-    titles: bool = True
-    own_ground: bool = False
-    carries: int = 0
 
 
 _KEYS = {"scope", "network", "key", "thread_key", "in_reply_to"}

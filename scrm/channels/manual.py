@@ -1,5 +1,5 @@
 """Channel for phone, letter and conversations in person: staff record them afterwards."""
 
-from scrm.channels.base import Channel
+from scrm.channels.channel import Channel
 
 CHANNEL = Channel(kind="manual", label="Logged manually", visibilities=("private",))

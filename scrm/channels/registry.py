@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from scrm.channels.base import Channel, Connector
+from scrm.channels.channel import Channel
+from scrm.channels.connector import Connector
 
 _KINDS = {
     "email": "scrm.channels.email.channel",

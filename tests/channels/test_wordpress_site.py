@@ -12,14 +12,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from scrm.channels.base import (
-    ChannelError,
-    ConnectError,
-    Credentials,
-    FetchRequest,
-    Outgoing,
-    Receipt,
-)
+from scrm.channels.base import ChannelError, Credentials, FetchRequest, Outgoing, Receipt
+from scrm.channels.connector import ConnectError
 from scrm.channels.wordpress.channel import CHANNEL
 from scrm.channels.wordpress.connect import connect
 from scrm.channels.wordpress.hear import WordPressListener

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from django import forms
 
-from scrm.channels.base import (
-    Channel,
-    Connected,
-    ConnectError,
-    ConnectForm,
-    Connector,
-    Credentials,
-    Json,
-)
+from scrm.channels.base import Credentials, Json
+from scrm.channels.channel import Channel
+from scrm.channels.connector import Connected, ConnectError, ConnectForm, Connector
 
 
 class LoftForm(ConnectForm):

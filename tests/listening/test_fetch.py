@@ -23,16 +23,8 @@ from crm.models import Attachment
 from listening.fetch import fetch_source
 from listening.models import Enclosure, Fetch, Mention, Quarantined, Seen, Sighting, Source
 from listening.models.seen import Place, SeenManager
-from scrm.channels.base import (
-    Author,
-    Batch,
-    Channel,
-    ChannelError,
-    FetchRequest,
-    File,
-    Item,
-    UnreadableItem,
-)
+from scrm.channels.base import Author, Batch, ChannelError, FetchRequest, File, Item, UnreadableItem
+from scrm.channels.channel import Channel
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db

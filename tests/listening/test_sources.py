@@ -16,7 +16,8 @@ from listening.fetch import store
 from listening.models import Mention, Quarantined, Source, Topic
 from listening.models.source import EVERYTHING
 from listening.views import discovery
-from scrm.channels.base import Author, Channel, ChannelError, Found, Item
+from scrm.channels.base import Author, ChannelError, Found, Item
+from scrm.channels.channel import Channel
 
 FEED = "https://blog.example/feed"
 NEW = "/sources/new/"

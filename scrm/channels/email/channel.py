@@ -1,6 +1,6 @@
 """Channel for e-mail: one of our mailboxes, read by IMAP and answered by SMTP."""
 
-from scrm.channels.base import Channel
+from scrm.channels.channel import Channel
 from scrm.channels.email.connect import CONNECTOR
 from scrm.channels.email.listen import MailListener
 from scrm.channels.email.speak import MailSpeaker

@@ -8,7 +8,8 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
-from scrm.channels.base import Connected, ConnectError, ConnectForm, Connector, Credentials, Json
+from scrm.channels.base import Credentials, Json
+from scrm.channels.connector import Connected, ConnectError, ConnectForm, Connector
 from scrm.channels.email.item import NETWORK, self_key
 from scrm.channels.email.listen import FOLDER
 from scrm.channels.email.people import mail_address, readable

@@ -16,7 +16,6 @@ from scrm.channels import permalink
 from scrm.channels.base import (
     Author,
     Batch,
-    Channel,
     ChannelError,
     Credentials,
     FetchRequest,
@@ -25,6 +24,7 @@ from scrm.channels.base import (
     Json,
     UnreadableItem,
 )
+from scrm.channels.channel import Channel
 from scrm.channels.feed import child
 from scrm.net import http
 from scrm.net.addresses import ascii_host

@@ -14,7 +14,6 @@ from django.db.backends.utils import CursorWrapper
 from scrm.channels.base import (
     Author,
     Batch,
-    Channel,
     ChannelError,
     Credentials,
     FetchRequest,
@@ -26,6 +25,7 @@ from scrm.channels.base import (
     Receipt,
     Visibility,
 )
+from scrm.channels.channel import Channel
 from scrm.channels.sandbox.models import Fault, Post
 from scrm.channels.sandbox.remote import (
     BLOG,

@@ -1,4 +1,4 @@
-from scrm.channels.base import Channel
+from scrm.channels.channel import Channel
 from scrm.channels.wordpress.connect import CONNECTOR
 from scrm.channels.wordpress.hear import WordPressListener
 from scrm.channels.wordpress.speak import WordPressEditor, WordPressSpeaker

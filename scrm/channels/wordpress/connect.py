@@ -7,15 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from scrm.channels.base import (
-    ChannelError,
-    Connected,
-    ConnectError,
-    ConnectForm,
-    Connector,
-    Credentials,
-    Json,
-)
+from scrm.channels.base import ChannelError, Credentials, Json
+from scrm.channels.connector import Connected, ConnectError, ConnectForm, Connector
 from scrm.channels.permalink import site_scope
 from scrm.channels.wordpress.site import Site, find_api
 from scrm.text.clean import plain
