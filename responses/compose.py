@@ -109,7 +109,7 @@ def visibilities(account: Account) -> tuple[str, ...]:
 
 def max_length(account: Account) -> int | None:
     """The maximum number of characters in a text from this account; None for no limit."""
-    limit: int | None = account.config.get("max_length", account.channel.max_length)
+    limit: int | None = account.config.get("max_length", account.channel.text.max_length)
     return limit
 
 

@@ -2,7 +2,7 @@
 
 A channel has a `Listener`, which reads items, or a `Speaker`, which sends texts, or both. Listener
 and speaker use no Django models: a listener gets a `FetchRequest` and returns a `Batch`; a speaker
-gets an `Outgoing` and returns a `Receipt`. `Channel` (in `channel.py`) names all parts of a channel.
+gets an `Outgoing` and returns a `Receipt`. `Channel` in `channel.py` names all parts.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The author of an item as the network names them. `key` never changes; handle and name may."""
+    """The author of an item as the network names them. `key` never changes; handle and name may.
+
+    reach: the number of followers. verified: whether the network has verified the author. None
+    means that the network does not say.
+    bio, place, language: what the author says about themselves; "" if nothing.
+    """
 
     network: str
     key: str
@@ -71,6 +76,10 @@ class Author:
     name: str = ""
     url: str = ""
     reach: int | None = None
+    verified: bool | None = None
+    bio: str = ""
+    place: str = ""
+    language: str = ""
 
     def __post_init__(self) -> None:
         _make_storable(self)
@@ -88,11 +97,16 @@ server gave.
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of an item or of a text to send. content_type: what the sender says, unchecked."""
+    """A file of an item or of a text to send.
+
+    content_type: what the sender says, unchecked.
+    alt: a description of the picture for people who cannot see it, or "".
+    """
 
     name: str
     content_type: str
     content: bytes
+    alt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +122,8 @@ class Item:
     html: sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
     occurred_at: the time that the network states, with a time zone; it may be None or absurd, so
     never order by it alone.
+    mentions: the keys of the profiles that the item addresses or mentions, on the author's network.
+    quotes: the key of the item that this item quotes, in the same scope, or "".
     other_address: an address in the sender's name that is not the sender's own, else "". If it is
     set, the item joins no conversation and no case of another person, and staff are warned.
     """
@@ -127,6 +143,8 @@ class Item:
     language: str = ""
     raw: bytes = b""
     attachments: tuple[File, ...] = ()
+    mentions: tuple[str, ...] = ()
+    quotes: str = ""
     other_address: str = ""
 
     def __post_init__(self) -> None:
@@ -134,12 +152,54 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """An edit or a deletion of an item that was found earlier, as the network reports it.
+
+    scope, key: the identity of the item as it was found first.
+    title, text, html: the new content of an edited item; "" if the item was deleted.
+    occurred_at: the time that the network states, or None.
+    """
+
+    scope: str
+    key: str
+    kind: Literal["edited", "deleted"]
+    title: str = ""
+    text: str = ""
+    html: str = ""
+    raw: bytes = b""
+    occurred_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _make_storable(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The words of a topic: at least one of `any_of`, each of `all_of`, and none of `none_of`."""
+
+    any_of: tuple[str, ...] = ()
+    all_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+
+Usage = Mapping[str, int]
+"""How often each paid operation was used, for example {"post read": 10}."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What a listener needs for a fetch: address, credentials, and the cursor of the last fetch."""
+    """What a listener needs for a fetch: address, credentials, and the cursor of the last fetch.
+
+    terms: the words of the topic to search for; None if the source is not a search for a topic.
+    max_items: the most items that this fetch may read, because each of them is paid for; None if
+    there is no limit.
+    """
 
     address: str
     cursor: Json = field(default_factory=dict)
     credentials: Credentials | None = None
+    terms: Terms | None = None
+    max_items: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +218,8 @@ class Batch:
     unchanged: true if the network or a hash shows that nothing is new.
     next_after: seconds until the next fetch: as long as the network asks us to wait, or 0 if it has
     more new items; None if the network does not say.
+    changes: edits and deletions of items that were found earlier.
+    usage: the paid operations that this fetch used.
     """
 
     items: tuple[Item, ...] = ()
@@ -166,6 +228,8 @@ class Batch:
     next_after: float | None = None
     unreadable: tuple[UnreadableItem, ...] = ()
     size: int = 0
+    changes: tuple[Change, ...] = ()
+    usage: Usage = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +264,7 @@ class Outgoing:
     destination: the profile key of the recipient; "" for a public text.
     in_reply_to, thread_key: the keys of the answered item and its thread; "" for a new thread.
     about: the title of the answered item. references: the keys of all earlier items of the thread.
+    parts: the texts of a thread in their order, if the text is sent as several posts; else empty.
     """
 
     nonce: str
@@ -213,16 +278,22 @@ class Outgoing:
     about: str = ""
     references: tuple[str, ...] = ()
     attachments: tuple[File, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Shows that the network accepted our text; contains the keys that the text has there."""
+    """Shows that the network accepted our text; contains the keys that the text has there.
+
+    If the text was sent as a thread, the keys are those of its first post.
+    usage: the paid operations that sending used.
+    """
 
     scope: str
     key: str
     thread_key: str = ""
     url: str = ""
+    usage: Usage = field(default_factory=dict)
 
 
 class Lookup(Enum):
@@ -269,7 +340,15 @@ class Editor(Protocol):
         ...
 
 
-_KEYS = {"scope", "network", "key", "thread_key", "in_reply_to"}
+class ThreadReader(Protocol):
+    def thread(
+        self, credentials: Credentials, key: str, *, max_items: int = 100
+    ) -> tuple[Item, ...]:
+        """Return the public items of the thread of an item, oldest first. Raises ChannelError."""
+        ...
+
+
+_KEYS = {"scope", "network", "key", "thread_key", "in_reply_to", "quotes"}
 _LONGEST_KEY = 400
 
 
@@ -289,3 +368,6 @@ def _make_storable(facts: Any) -> None:
             object.__setattr__(
                 facts, attribute.name, bounded_key(value) if attribute.name in _KEYS else value
             )
+        elif attribute.name == "mentions":
+            keys = tuple(bounded_key(storable(key)) for key in value)
+            object.__setattr__(facts, attribute.name, keys)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from scrm.channels.base import Editor, Listener, Speaker, Visibility
+from scrm.channels.base import (
+    Editor,
+    Listener,
+    Speaker,
+    ThreadReader,
+    Visibility,
+)
 from scrm.channels.connector import Connector
+from scrm.channels.moderation import Moderator
+from scrm.channels.prices import PriceList
+from scrm.channels.reply_rule import ReplyRule
+from scrm.channels.text_rules import TextRules
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A kind of network. If it has no speaker, staff send texts outside scrm and record them.
 
-    max_length: the most code points that a text may have; None for no limit.
+    text: the limits of a text. reply_rule: whether we may reply to an item; None if always.
+    moderator: None if the network has no moderation. threads: None if it has no public threads.
+    prices: None if the network is free of charge. item_price: the paid operation that reading one
+    item uses, or "".
     visibilities: the visibilities with which the channel can send.
     titles: whether a text may have a title that the network shows.
     carries: how many bytes of files may be sent with a text.
@@ -27,7 +40,12 @@ class Channel:
     speaker: Speaker | None = None
     editor: Editor | None = None
     connector: Connector | None = None
-    max_length: int | None = None
+    text: TextRules = field(default_factory=TextRules)
+    reply_rule: ReplyRule | None = None
+    moderator: Moderator | None = None
+    threads: ThreadReader | None = None
+    prices: PriceList | None = None
+    item_price: str = ""
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True
     own_ground: bool = False

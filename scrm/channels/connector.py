@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from django import forms
@@ -55,10 +56,12 @@ class Connected(Credentials):
     """The result of a login that works: everything to store about the account.
 
     name: the name on screen. sources_to_open: maps the address of each new source to its name.
+    expires_at: when the secrets stop working unless they are renewed; None if never.
     """
 
     name: str = ""
     sources_to_open: Mapping[str, str] = field(default_factory=dict)
+    expires_at: datetime | None = None
 
 
 class Connect(Protocol):
@@ -72,11 +75,72 @@ class Connect(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Callback:
+    """Where the network sends the user back to.
+
+    url: the address of our page. state: a random value that the network must return unchanged.
+    """
+
+    url: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The first half of an OAuth login.
+
+    url: the page of the network on which the user allows access. kept: values that the second half
+    needs, for example a PKCE verifier; they are stored encrypted for ten minutes.
+    """
+
+    url: str
+    kept: Json = field(default_factory=dict, repr=False)
+
+
+class OAuth(Protocol):
+    """A login on the network's own page, to which the user's browser is sent."""
+
+    def start(
+        self, typed: Json, known: Credentials | None, callback: Callback
+    ) -> Authorization | None:
+        """Return the page to go to, or None if the typed values suffice. Raises ConnectError."""
+        ...
+
+    def finish(
+        self, answer: Mapping[str, str], kept: Json, known: Credentials | None, callback: Callback
+    ) -> Connected:
+        """Complete the login. Raises ConnectError.
+
+        answer: the parameters with which the network sent the user back.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """New secrets of an account, and when they stop working (None if never)."""
+
+    secrets: Json = field(repr=False)
+    expires_at: datetime | None = None
+
+
+class Renew(Protocol):
+    def __call__(self, credentials: Credentials) -> Renewed:
+        """Exchange the secrets of an account for new ones. Raises ChannelError.
+
+        A permanent error means that a user must connect the account again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """The part of a channel that connects an account.
 
     label: the name of the kind of account. title: the heading of the page on which an account is
     connected. about: the text there that says what connecting does.
+    oauth: None if the network has no login page for other programs. renew: None if the secrets do
+    not expire.
     """
 
     label: str | Promise
@@ -84,3 +148,5 @@ class Connector:
     about: str | Promise
     form: type[ConnectForm]
     connect: Connect
+    oauth: OAuth | None = None
+    renew: Renew | None = None

@@ -1,0 +1,32 @@
+"""What a channel can do with the items of others: like, hide, remove, block, report."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from scrm.channels.base import Credentials
+
+ModerationAction = Literal["like", "unlike", "hide", "unhide", "delete", "block", "report"]
+
+
+class Moderator(Protocol):
+    """Acts on the items of others: likes, hides or removes them, blocks or reports their authors.
+
+    Every action is idempotent: it succeeds also if its effect exists already.
+    """
+
+    def actions(self, credentials: Credentials, item_key: str) -> tuple[ModerationAction, ...]:
+        """Return the actions that the network allows for this item. Asks no server."""
+        ...
+
+    def act(
+        self,
+        credentials: Credentials,
+        action: ModerationAction,
+        *,
+        item_key: str,
+        author_key: str,
+        reason: str = "",
+    ) -> None:
+        """Perform the action. Raises ChannelError."""
+        ...
