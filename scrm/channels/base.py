@@ -293,7 +293,7 @@ class Receipt:
     key: str
     thread_key: str = ""
     url: str = ""
-    usage: Usage = field(default_factory=dict)
+    usage: Usage = field(default_factory=dict, compare=False)
 
 
 class Lookup(Enum):
