@@ -1,16 +1,37 @@
-"""How long a text may be on a network, and how a long text is split into a thread."""
+"""How long a text may be on a network, and how a long text is split into a thread.
+
+X counts by the published rules of its text parser, version 3: links count 23, code points of the
+Latin, Greek, Cyrillic and similar scripts count 1, all others 2, and an emoji counts 2 in all.
+"""
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
+
+import regex
 
 Unit = Literal["characters", "graphemes", "weighted"]
 """What a network counts.
 
 characters: code points. graphemes: characters as a reader sees them, for example an emoji made of
-several code points. weighted: as X counts: a wide character or an emoji counts 2.
+several code points. weighted: as X counts.
 """
+
+LINK = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
+_SPACES = re.compile(r"\s+")
+_ENDS = frozenset(".!?…。")
+_TRAILING = ".,:;!?)]}'"
+_REMOTE_MENTION = re.compile(r"(?<![\w@])(@\w{1,100})@[\w.-]{1,250}")
+_GRAPHEME = regex.compile(r"\X")
+_EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}|\u20e3")
+_NARROW = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
+_COUNTER_LENGTH = len(" 10/10")
+MAX_PARTS = 25
+_MOST_PER_UNIT = 100
+"""A part is looked for in so many code points per unit of the limit; links can be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +51,92 @@ class TextRules:
     link_length: int | None = None
     short_mentions: bool = False
     threads: bool = False
+
+    def count(self, text: str) -> int:
+        """Return how many units of the network this text has."""
+        total = 0
+        if self.link_length is not None:
+            text, links = _without_links(text)
+            total = links * self.link_length
+        if self.short_mentions:
+            text = _REMOTE_MENTION.sub(r"\1", text)
+        return total + _units(text, self.unit)
+
+    def excess(self, text: str) -> int:
+        """Return by how many units the text is too long; 0 if it fits."""
+        return max(0, self.count(text) - self.max_length) if self.max_length else 0
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Split a text into the posts of a thread, between paragraphs, sentences or words.
+
+        Each post fits the limit and ends with its number, like " 2/3". A text that fits stays one
+        post without a number. The result is empty if the text cannot be split: the network has no
+        threads, a single word is too long, or the thread would have more than `MAX_PARTS` posts.
+        """
+        text = text.strip()
+        if not self.excess(text):
+            return (text,)
+        if not self.threads or not self.max_length:
+            return ()
+        parts = self._fill(text, self.max_length - _COUNTER_LENGTH)
+        if not parts or len(parts) > MAX_PARTS:
+            return ()
+        return tuple(f"{part} {number}/{len(parts)}" for number, part in enumerate(parts, 1))
+
+    def _fill(self, text: str, limit: int) -> list[str]:
+        """Return the parts of a text, each filled as far as the limit allows; [] if impossible."""
+        parts: list[str] = []
+        while self.count(text) > limit:
+            end = self._break(text, limit)
+            if not end or len(parts) == MAX_PARTS:
+                return []
+            parts.append(text[:end].rstrip())
+            text = text[end:].lstrip()
+        return [*parts, text]
+
+    def _break(self, text: str, limit: int) -> int:
+        """Return the best place to break the text so that the first part fits; 0 if there is none.
+
+        The last end of a paragraph or sentence is used if the first part stays at least half full.
+        """
+        spaces = list(_SPACES.finditer(text[: limit * _MOST_PER_UNIT]))
+        fitting = bisect_right(spaces, limit, key=lambda space: self.count(text[: space.start()]))
+        best: dict[str, int] = {}
+        for space in spaces[:fitting]:
+            best[_kind_of_break(text, space)] = space.start()
+        last = max(best.values(), default=0)
+        full_enough = (best.get(kind, 0) for kind in ("paragraph", "sentence"))
+        return next((end for end in full_enough if end and end * 2 >= last), last)
+
+
+def _kind_of_break(text: str, space: re.Match[str]) -> str:
+    if "\n\n" in space[0]:
+        return "paragraph"
+    return "sentence" if text[space.start() - 1 : space.start()] in _ENDS else "word"
+
+
+def _without_links(text: str) -> tuple[str, int]:
+    """Return the text without its links, and the number of links."""
+    rest, end, links = [], 0, 0
+    for found in LINK.finditer(text):
+        link = found[0].rstrip(_TRAILING)
+        rest.append(text[end : found.start()])
+        end, links = found.start() + len(link), links + 1
+    return "".join([*rest, text[end:]]), links
+
+
+def _units(text: str, unit: Unit) -> int:
+    if unit == "characters":
+        return len(text)
+    graphemes = _GRAPHEME.findall(text)
+    if unit == "graphemes":
+        return len(graphemes)
+    return sum(map(_weight, graphemes))
+
+
+def _weight(grapheme: str) -> int:
+    """Return what a character counts on X."""
+    # Digits and "#" become emoji only with a keycap sign, so a plain "1" stays narrow.
+    if len(grapheme) > 1 and _EMOJI.search(grapheme):
+        return 2
+    return sum(1 if any(low <= ord(c) <= high for low, high in _NARROW) else 2 for c in grapheme)
