@@ -12,7 +12,8 @@ from crm.models.contact import MAX_TAG_LENGTH
 class PlainForm(forms.Form):
     """A form without colons after the labels.
 
-    The HTML ids contain the name of the class, so that several forms can be on the same page.
+    Its HTML ids contain the name of the form's class. So several forms can be on the same page
+    without equal ids.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -22,7 +23,10 @@ class PlainForm(forms.Form):
 
 
 class TagsField(forms.CharField):
-    """Comma-separated tags; the cleaned value is a list without duplicates, in the typed order."""
+    """A field for comma-separated tags.
+
+    The cleaned value is a list of the tags in the typed order, without duplicates.
+    """
 
     def __init__(self, widget: Any = None) -> None:
         super().__init__(

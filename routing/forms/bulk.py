@@ -1,4 +1,4 @@
-"""Forms of the bulk bar: the input of an action that runs on several selected cases."""
+"""Forms of the bulk bar, the bar of actions for several selected cases in the inbox."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from scrm.web.form_fields import set_choices
 class BulkForm(forms.Form):
     """The fields of one action in the bulk bar.
 
-    This class itself has no fields; it is used for actions that need no input. by: the user who
-    runs the action. colleagues: (id, name) of the users that can be chosen as assignee.
+    This base class has no fields. Actions that need no input use it directly.
+
+    by: the user who runs the action.
+    colleagues: (id, name) of each user who can be chosen as assignee.
     """
 
     # The bar is one HTML form: an empty field of one action must not block the other actions.
@@ -32,10 +34,13 @@ class BulkForm(forms.Form):
         self.offer(colleagues)
 
     def offer(self, colleagues: Iterable[tuple[str, str]]) -> None:
-        """Set the users that can be chosen. Forms with a field for a user override this method."""
+        """Offer these users as choices. Forms with a field for a user override this method."""
 
     def values(self) -> dict[str, Any]:
-        """The values for the form that the action has for one case, in a form that JSON allows."""
+        """Return the values that are submitted to the action's form for one case.
+
+        The values must be serializable as JSON.
+        """
         return {}
 
 
@@ -84,7 +89,7 @@ class BulkGroupForm(BulkForm):
     )
 
     def values(self) -> dict[str, Any]:
-        """Return the id of the open issue with this name; the issue is created if it is missing."""
+        """Return the id of the open issue with the typed name. If there is none, create one."""
         name = " ".join(self.cleaned_data["issue"].split())
         existing = Issue.objects.filter(name__iexact=name, closed_at=None).first()
         issue = existing or Issue.objects.create(name=name, owner=self.by)

@@ -20,7 +20,7 @@ from scrm.web.form_fields import set_queryset
 class CaseVerbForm(PlainForm):
     """The input of an action on a case.
 
-    This class itself has no fields; it is used for actions that need no input.
+    This base class has no fields. Actions that need no input use it directly.
     """
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ class CaseVerbForm(PlainForm):
         super().__init__(*args, initial=self.current(), **kwargs)
 
     def current(self) -> dict[str, Any]:
-        """Initial values of the form, taken from the present values of the case."""
+        """Return the initial values of the form, taken from the present values of the case."""
         return {}
 
 
@@ -39,16 +39,16 @@ class ReasonForm(CaseVerbForm):
 class UnaskedReasonForm(CaseVerbForm):
     """A hidden, optional reason.
 
-    The case page shows a single button without a reason; bulk actions set the reason.
+    The case page shows only a button and sends no reason. Bulk actions set the reason.
     """
 
     why = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
 
 
 class TransferForm(CaseVerbForm):
-    """The department to transfer a case to, and optionally a user of that department.
+    """The department to transfer a case to, and optionally the new assignee there.
 
-    The case's own department cannot be chosen: `AssignForm` assigns a case within its department.
+    The case's own department cannot be chosen. `AssignForm` assigns a case within its department.
     """
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
@@ -84,10 +84,10 @@ class TransferForm(CaseVerbForm):
 
 
 class SnoozeForm(CaseVerbForm):
-    """The end of a snooze: a preset or an exact time. The exact time takes precedence.
+    """The end of a snooze: a preset or an exact time. If both are given, the exact time is used.
 
-    The result is `cleaned_data["until"]`, an aware time in the future. None means that the case
-    is snoozed until the next message.
+    The result is `cleaned_data["until"]`, an aware time in the future. If it is None, the case is
+    snoozed until the next message.
     """
 
     PRESETS = [
@@ -126,7 +126,10 @@ class SnoozeForm(CaseVerbForm):
 
 
 def _preset(name: str, now: datetime) -> datetime:
-    """The time that this preset stands for. now: the current time in the workspace's time zone."""
+    """Return the time at which a preset of `SnoozeForm` ends.
+
+    now: the current time in the workspace's time zone.
+    """
     if name in {"hour", "afternoon"}:
         return now + timedelta(hours=1 if name == "hour" else 4)
     days = 1 if name == "tomorrow" else 7 - now.weekday()
@@ -135,7 +138,10 @@ def _preset(name: str, now: datetime) -> datetime:
 
 
 class AssignForm(CaseVerbForm):
-    """The new assignee, a user who may work on the case; empty means unassigned."""
+    """The new assignee; empty means unassigned.
+
+    Only users who may work on the case can be chosen.
+    """
 
     person = forms.ModelChoiceField(
         User.objects.none(),
@@ -159,10 +165,10 @@ class AssignForm(CaseVerbForm):
 
 
 class TagsForm(CaseVerbForm):
-    """Comma-separated tags.
+    """The tags of a case, separated by commas.
 
-    was: the tags that the page showed. Only the differences between `was` and `tags` are applied,
-    so that a tag that a colleague added meanwhile is kept.
+    was: the tags that the page showed before the user edited them. Only the differences between
+      `was` and `tags` are applied. So a tag that a colleague added meanwhile is kept.
     """
 
     tags = TagsField(

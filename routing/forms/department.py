@@ -17,7 +17,7 @@ from scrm.web.form_fields import set_queryset
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A department with its SLA targets: for each priority a number of hours."""
+    """A department with its SLA targets: one field for each priority, with the number of hours."""
 
     # This is not in Meta.fields: the form would check the unique constraint, and reject a new
     # fallback before save() has cleared the old one.
@@ -58,12 +58,12 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def hours(self) -> list[forms.BoundField]:
-        """The fields of the SLA targets, one for each priority."""
+        """Return the fields of the SLA targets, one for each priority."""
         return [self[f"hours_{priority}"] for priority in Priority.values]
 
     @property
     def rest(self) -> list[forms.BoundField]:
-        """The visible fields except those of the SLA targets."""
+        """Return the visible fields except those of the SLA targets."""
         return [field for field in self.visible_fields() if not field.name.startswith("hours_")]
 
     def clean_colour(self) -> str:
@@ -87,7 +87,8 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
     def save(self, commit: bool = True) -> Department:
         """Save the department and its SLA targets.
 
-        If `is_restricted` changed, the department's conversations become restricted or readable.
+        If the user changed `is_restricted`, also update which users may read the department's
+        conversations.
         """
         # Clear the old fallback first: a unique constraint allows only one fallback department.
         if self.cleaned_data["is_fallback"]:

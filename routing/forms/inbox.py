@@ -26,7 +26,10 @@ _ANY = ("", __("any"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A filter in the form in which the page shows it: its choices and its current value."""
+    """A filter of the inbox, with the data that the page needs to show it.
+
+    options: (value, label) of each choice.
+    """
 
     name: str
     label: str
@@ -44,7 +47,7 @@ class Shown:
 
 
 class InboxForm(PlainForm):
-    """The query string of an inbox URL: a view, a sort order, and filters."""
+    """The query string of an inbox URL: a view of the inbox, a sort order, and filters."""
 
     view = forms.ChoiceField(required=False, choices=list(LABELS.items()))
     sort = forms.ChoiceField(required=False, choices=list(SORTS.items()))
@@ -115,12 +118,15 @@ class InboxForm(PlainForm):
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:
-        """(id, name) of each user to whom a case may be assigned."""
+        """Return (id, name) of each user to whom a case may be assigned."""
         return self._named["colleague"]
 
     @cached_property
     def _named(self) -> dict[str, list[tuple[str, str]]]:
-        """Filter name → its options (id, name). One query loads the options of all filters."""
+        """Return a dict from the name of a filter to its options (id, name).
+
+        One SQL query loads the options of all filters.
+        """
         departments = Department.objects.visible_to(self.user)
         members = Membership.objects.filter(department__in=departments)
         works = Q(pk__in=members.working().values("user"))
@@ -143,7 +149,7 @@ class InboxForm(PlainForm):
         return named
 
     def shown(self) -> list[Shown]:
-        """The filters in the form in which the page shows them."""
+        """Return the filters with the data that the page needs to show them."""
         # Django widgets are not used: to render 200 options takes half of the page's time.
         return [
             Shown(name, str(self.fields[name].label), self._options(name), self[name])
@@ -158,7 +164,7 @@ class InboxForm(PlainForm):
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """The active filters, each as (field name, label, value in words)."""
+        """Return the active filters, each as (field name, label, value in words)."""
         data = getattr(self, "cleaned_data", {})
         return [
             (name, str(self.fields[name].label), self._value_label(name, data[name]))
@@ -172,9 +178,13 @@ class InboxForm(PlainForm):
 
 
 def _choices(what: str, rows: Any, place: Any) -> Any:
-    """Return a query for the options of one filter, as rows (what, place, name, pk).
+    """Return a query for the options of one filter.
 
-    The rows are to be sorted by `place` and then by name.
+    Its rows are (what, place, name, pk). The caller sorts them by `place` and then by `name`.
+
+    what: the name of the filter.
+    rows: a queryset of the objects that can be chosen.
+    place: an expression for the sort position of an object.
     """
     placed = rows.order_by().annotate(
         what=Value(what), place=ExpressionWrapper(place, BigIntegerField())

@@ -25,7 +25,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class CaseNumbersForm(PlainForm):
-    """Case numbers such as “12, 15 #18”; the result is in `cleaned_data["cases"]`."""
+    """Case numbers such as “12, 15 #18”. `cleaned_data["cases"]` is the list of these cases."""
 
     numbers = forms.CharField(
         label=__("Case numbers"),
@@ -39,7 +39,7 @@ class CaseNumbersForm(PlainForm):
         self.user = user
 
     def clean_numbers(self) -> str:
-        """Parse the numbers and set `cases`.
+        """Parse the numbers and set `cleaned_data["cases"]`.
 
         If the user may not work on one of the cases, the field gets an error.
         """

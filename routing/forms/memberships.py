@@ -11,7 +11,7 @@ from routing.forms.base import PlainForm
 
 
 class MembershipsForm(PlainForm):
-    """A form with one field for each department: the role of the user in it."""
+    """The roles of one user. The form has one field for each department."""
 
     def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,7 +29,10 @@ class MembershipsForm(PlainForm):
 
     @property
     def changes(self) -> Iterator[tuple[Department, str]]:
-        """Yield (department, new role) for each change; the role "" means: remove the user."""
+        """Yield (department, new role) for each department in which the role changes.
+
+        The role "" means that the user is removed from the department.
+        """
         for name, department in self.departments.items():
             role = self.cleaned_data[name]
             if role != self.held.get(department.pk, ""):
@@ -37,5 +40,5 @@ class MembershipsForm(PlainForm):
 
 
 def _name(department: Department) -> str:
-    """Name of the form field for this department."""
+    """Return the name of the form field for this department."""
     return f"part-{department.pk}"

@@ -32,9 +32,11 @@ _LABELS = {
 class OfflineForm(PlainForm):
     """An offline contact: the person, the kind, the text and the time.
 
-    profile: the chosen person, as in `find_person.Person.value`. profile_q: the search words.
-    phone: a phone number or a mail address. kept: UUIDs of scans that were stored when the form
-    was submitted before.
+    form: UUID of the form. It prevents that a form submitted twice is logged twice.
+    profile: the value of the chosen person; see `find_person.Person.value`.
+    profile_q: the words with which the user searched for the person.
+    phone: a phone number or a mail address.
+    kept: UUIDs of scans that were stored when the form was submitted earlier and shown again.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -95,7 +97,10 @@ class OfflineForm(PlainForm):
             self.fields["kind"].widget = forms.Select(choices=others)
 
     def renew(self, why: str) -> None:
-        """Give the form a new UUID so that it can be submitted again, and show the reason `why`."""
+        """Give the form a new UUID, so that it can be submitted again, and show an error.
+
+        why: the text of the error.
+        """
         self.data = {**self.data, "form": str(uuid.uuid4())}
         self.add_error(None, why)
 
@@ -120,7 +125,12 @@ class OfflineForm(PlainForm):
         return value
 
     def clean(self) -> dict[str, Any]:
-        """If no person was chosen or entered, use the search words as name, number or address."""
+        """Check that the form names a person, unless a case is given.
+
+        If no person was chosen and no name or number was entered, the search words are used as
+        name, number or address. They are used only if the user chose “new”, or if they match no
+        known person.
+        """
         data = self.cleaned_data
         if self.who or data.get("name") or data.get("phone"):
             self._refuse_number_of_other()
@@ -138,7 +148,7 @@ class OfflineForm(PlainForm):
             self.add_error("name", _("Choose a person, or enter a name or a number."))
 
     def _refuse_number_of_other(self) -> None:
-        """Add an error if the number or address belongs to a contact that was not chosen."""
+        """Add an error if the number or address belongs to another contact than the chosen one."""
         if not isinstance(self.who, Contact) or "phone" in self.errors:
             return
         number, address = self.reach
@@ -153,7 +163,7 @@ class OfflineForm(PlainForm):
             )
 
     def offline_contact(self) -> OfflineContact:
-        """Return the valid input as an offline contact, which the caller logs."""
+        """Return the valid input as an offline contact. The caller must log it."""
         data, case, (phone, mail) = self.cleaned_data, self.cleaned_data["case"], self.reach
         who: Profile | Contact | None = self.who
         # If no person is given, the offline contact comes from the customer of the case.

@@ -36,7 +36,14 @@ VOICE_COLUMNS: Columns = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell in the form in which the page shows it."""
+    """One cell of the form, with the data that the page needs to show it.
+
+    what: the column; a key of `Grid.columns`.
+    label: the heading of the column.
+    name: the name of the input element.
+    value: the text of the cell.
+    wrong: the error message; "" if the cell is valid.
+    """
 
     what: str
     label: str | Promise
@@ -47,7 +54,11 @@ class Cell:
 
 @dataclass
 class GridRow:
-    """One row. cells: column name → text. wrong: column name → error message."""
+    """One row of the form.
+
+    cells: column → text of the cell.
+    wrong: column → error message, for the cells with an error.
+    """
 
     cells: dict[str, str]
     wrong: dict[str, str] = field(default_factory=dict)
@@ -58,10 +69,10 @@ class GridRow:
 
 
 class Grid:
-    """Rows that were typed, and after them the rows that were pasted from a spreadsheet.
+    """The rows of the form: first the typed rows, then the rows pasted from a spreadsheet.
 
-    trouble: error message if the pasted lines could not be added, else "". lines: the pasted
-    lines, as long as they could not be added.
+    trouble: error message if the pasted lines could not be added, else "".
+    lines: the text of the pasted lines; "" after the lines have been added.
     """
 
     def __init__(self, columns: Columns, typed: Mapping[str, str] | None = None) -> None:
@@ -81,7 +92,7 @@ class Grid:
 
     @property
     def shown(self) -> Iterator[list[Cell]]:
-        """The rows in the form in which the page shows them."""
+        """Yield each row as a list of cells."""
         for n, row in enumerate(self.rows):
             yield [
                 Cell(what, label, f"{what}-{n}", row.cells[what], row.wrong.get(what, ""))
@@ -94,11 +105,11 @@ class Grid:
 
     @property
     def wrong(self) -> int:
-        """Number of cells with an error."""
+        """Return the number of cells with an error."""
         return sum(len(row.wrong) for row in self.rows)
 
     def _paste(self) -> None:
-        """Add the pasted lines after the filled rows; if that fails, set `trouble`."""
+        """Add the pasted lines after the filled rows. If that fails, set `trouble`."""
         try:
             pasted = self._read_lines()
         except csv.Error:
@@ -115,7 +126,7 @@ class Grid:
         self._pad(count)
 
     def _read_lines(self) -> list[GridRow]:
-        """Parse the pasted lines. Spreadsheets copy cells with tabs between them."""
+        """Parse the pasted lines into rows. Spreadsheets copy cells with tabs between them."""
         reader = csv.reader(io.StringIO(self.lines, newline=""), delimiter="\t", strict=True)
         blank = dict.fromkeys(self.columns, "")
         rows = [GridRow(blank | dict(zip(self.columns, cells, strict=False))) for cells in reader]
@@ -126,9 +137,10 @@ class Grid:
             self.rows.append(GridRow(dict.fromkeys(self.columns, "")))
 
     def voices(self, *, now: datetime) -> list[tuple[str, Voice]]:
-        """Parse the filled rows into (mark, content) pairs; store errors in the rows' `wrong`.
+        """Parse the filled rows; return one pair (mark, content) for each of them.
 
-        The mark identifies a row of the form. It consists of the row number and the cells.
+        Error messages are stored in the `wrong` attribute of the rows. The mark identifies a row of
+        the form: it consists of the row number and the text of the cells.
         """
         voices = []
         for n, row in enumerate(self.rows):
@@ -178,11 +190,11 @@ class GridForm(PlainForm):
         ]
 
     def title(self) -> str:
-        """The title that all offline contacts of this form get."""
+        """Return the title that all offline contacts of this form get."""
         return ""
 
     def said_at(self) -> datetime | None:
-        """The time for rows in which no time was entered."""
+        """Return the time for rows in which no time was entered; None means the current time."""
         return None
 
 
@@ -191,7 +203,10 @@ class CardsForm(GridForm):
 
 
 class EventForm(GridForm):
-    """An event such as a town hall or a fair. Its name and place are the title of every row."""
+    """What people said at an event such as a town hall or a fair, one person per row.
+
+    The title of each offline contact consists of the name and the place of the event.
+    """
 
     kind = "event"
     columns = VOICE_COLUMNS

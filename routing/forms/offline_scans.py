@@ -39,7 +39,10 @@ class _SeveralFiles(forms.FileInput):
 
 
 class ScansField(forms.FileField):
-    """A field for several files. If a file is refused, the error states its name and why."""
+    """A field for several files.
+
+    If a file is refused, the error contains its name and the reason.
+    """
 
     widget = _SeveralFiles(
         attrs={
@@ -77,7 +80,10 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 def content_type(file: UploadedFile[bytes]) -> str:
-    """The content type, if the file's extension and its first bytes agree on it, else ""."""
+    """Return the content type of the file.
+
+    Returns "" if the type is not allowed, or if the file's first bytes and its extension differ.
+    """
     # Look at the bytes of the file: the type that the browser sends may be false.
     file.seek(0)
     start = file.read(16)
@@ -90,7 +96,7 @@ def content_type(file: UploadedFile[bytes]) -> str:
 
 
 def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
-    """Build an attachment for each of these files, without saving it."""
+    """Build an attachment for each of these files. The attachments are not saved."""
     return [
         Attachment(
             by=by,

@@ -70,7 +70,12 @@ class UploadForm(PlainForm):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column in the form in which the page shows it. what: its content, a key of `HOLDS`."""
+    """One column of the file, with the data that the page needs to show it.
+
+    n: the number of the column, counted from 0.
+    what: the content of the column; one of the values in `HOLDS`.
+    wrong: the error message, else "".
+    """
 
     n: int
     name: str
@@ -79,10 +84,14 @@ class Column:
 
 
 class PlanForm(PlainForm):
-    """How to read a file. The initial values are guessed, and the user can change them.
+    """How to read a file with survey answers.
 
-    `sheet` and `columns` are set only if the file could be read. If the user changed the encoding,
-    the delimiter or the heading, the contents of the columns are guessed again.
+    The form starts with guessed values, which the user can change. If the user changed the
+    encoding, the delimiter or the heading, the contents of the columns are guessed again.
+
+    sheet: the parsed file; None if the file could not be read.
+    columns: the columns; empty if the file could not be read.
+    plan: the resulting plan; None if there is an error.
     """
 
     title = forms.CharField(
@@ -128,7 +137,7 @@ class PlanForm(PlainForm):
     def _guess(self, name: str) -> None:
         """Guess the initial values and the plan from the content of the file.
 
-        name: name of the uploaded file; without its extension it is the initial survey name.
+        name: name of the uploaded file. Without its extension, it is the initial survey name.
         """
         self.sheet = sheet = read(self.raw)
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
@@ -164,27 +173,34 @@ class PlanForm(PlainForm):
 
     @property
     def shape(self) -> str:
-        """Encoding, delimiter and heading as one string: they decide how the file is split."""
+        """Return encoding, delimiter and heading as one string.
+
+        If this string changes, the file is split into other columns.
+        """
         sheet = self.sheet
         return f"{sheet.encoding} {sheet.delimiter} {bool(sheet.heading)}" if sheet else ""
 
     @property
     def first_rows(self) -> list[list[str]]:
-        """The first rows for the preview. Long cells are shortened; unreadable rows are empty."""
+        """Return the cells of the first rows, for the preview.
+
+        Long cells are shortened. A row that cannot be read consists of empty cells.
+        """
         return [
             [row.cells[n][:200] if n < len(row.cells) else "" for n in range(len(self.columns))]
             for row in (self.sheet.rows[:5] if self.sheet else [])
         ]
 
     def _chosen(self, n: int) -> str:
-        """The content that the user chose for column `n`."""
+        """Return the content that the user chose for column `n`, counted from 0."""
         what = self.data.get(f"column-{n}", "")
         return what if what in dict(HOLDS) else column_guess.NOTHING
 
     def _plan(self, facts: dict[str, Any], kinds: list[str]) -> Plan | None:
-        """Build the plan; None if no column has a text or if two columns have the same role.
+        """Build the plan.
 
-        Then the error messages are in `trouble` and in the columns.
+        Returns None if no column contains a text or a score, or if two columns have a content that
+        only one column may have. The error messages are then in `trouble` and in `columns`.
         """
         if not {column_guess.TEXT, column_guess.SCORE} & set(kinds):
             self.trouble = _("No column contains the text. Choose it below.")
@@ -197,7 +213,11 @@ class PlanForm(PlainForm):
     trouble = ""
 
     def _show(self, sheet: Sheet, kinds: list[str]) -> None:
-        """Set `columns`; a column whose role an earlier column already has gets an error."""
+        """Set `columns`.
+
+        Some contents, for example the name, may be in one column only. If several columns have such
+        a content, all of them except the first get an error.
+        """
         twice = _("Another column already has this role. It can be used only once.")
         self.columns = [
             Column(

@@ -73,8 +73,8 @@ class RuleForm(PlainForm):
     def keep(self, *, by: User) -> RoutingRule | None:
         """Save the rule with a new revision, and return the rule.
 
-        If a condition is invalid, nothing is saved, None is returned, and the row of the condition
-        gets the error.
+        If a condition is invalid, nothing is saved and None is returned. The row of the condition
+        then shows the error.
         """
         data = self.cleaned_data
         rule = self.rule or RoutingRule(position=_last_position() + 1)
