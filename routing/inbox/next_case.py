@@ -1,4 +1,7 @@
-"""The button “Next case”: claim the most urgent unassigned case. Two agents never get the same."""
+"""The button “Next case” claims the most urgent unassigned case.
+
+Two agents who press the button at the same moment never get the same case.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ It is higher than the number of agents who may press the button at the same mome
 
 @transaction.atomic
 def take_next(user: User) -> Case | None:
-    """Claim the most urgent unassigned case of the user's departments; None if there is none.
+    """Claim and return the most urgent unassigned case in the user's departments.
 
-    If another agent is claiming a case at this moment, that case is skipped.
+    A case that another agent is claiming at this moment is skipped. Returns None if there is no
+    unassigned case.
     """
     free = Case.objects.active().unclaimed()
     firsts = [
@@ -38,9 +42,9 @@ def take_next(user: User) -> Case | None:
 
 
 def _workplaces(user: User) -> list[int]:
-    """Ids of the departments where the user may work on cases, not only read them.
+    """Return the ids of the departments where the user may work on cases, not only read them.
 
-    If the user sees everything and works in no department, all departments are returned.
+    If the user sees all departments but works in none, all departments are returned.
     """
     mine = Membership.objects.working().filter(user=user).values_list("department", flat=True)
     if user.sees_everything and not mine:

@@ -1,7 +1,7 @@
-"""Queries of the inbox: the cases of a view of the inbox, filtered, sorted and in pages.
+"""Queries of the inbox: they select the cases of a view, filter and sort them, and return pages.
 
 The pages use keyset pagination: an index finds the last row of the previous page, and the next
-page starts after it. With OFFSET, PostgreSQL would read and skip all earlier rows.
+page starts after that row. With OFFSET, PostgreSQL would read and skip all earlier rows.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_a
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The list that a URL asks for: a view of the inbox, a sort order, and filters.
+    """The list of cases that a URL asks for: a view of the inbox, a sort order, and filters.
 
-    filters: values as cleaned by `InboxForm`.
+    filters: the values as `InboxForm` cleaned them.
     """
 
     view: str
@@ -76,9 +76,11 @@ class Asked:
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
     """Return the view of the inbox for a URL that names no view.
 
-    If the URL has a search or a status, the view is “all”. If it has a filter such as a department
-    or an assignee, the view is “open”. Otherwise the view is “mine”, or “unassigned” if the user
-    has no active case.
+    If the URL has search words or a status, the view is “all”. If it has a filter such as a
+    department or an assignee, the view is “open”. Otherwise the view is “mine”. If the user has no
+    active case, the view is “unassigned” instead of “mine”.
+
+    cases: the cases among which the user's active cases are searched for.
     """
     if filters.get("status") or filters.get("q"):
         return "all"
@@ -88,11 +90,11 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 
 
 def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
-    """All matching cases that the user may see, unordered.
+    """Return all matching cases that the user may see, unordered.
 
-    If the user sees a case only because the user transferred it, the case is in the view “all”
-    alone, because it is no longer the user's work. The pages of that view list `MAX_HANDED`
-    transferred cases, or all of them if a filter or a search is set.
+    If the user may see a case only because the user transferred it, the case appears only in the
+    view “all”, because the user no longer works on the case. All such cases are returned, but the
+    pages that `page` returns for the view “all” may leave out some of them.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -101,7 +103,10 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
 
 
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
-    """One page of cases after the cursor `mark`, and one more case if another page follows.
+    """Return one page of cases after the cursor `mark`.
+
+    If another page follows, one more case is returned. In the view “all”, transferred cases are
+    limited to the `MAX_HANDED` latest, unless a filter or a search is set.
 
     Each department has its own subquery, which reads an index. Otherwise PostgreSQL might search
     for the few cases of a small department among all cases.
@@ -125,9 +130,9 @@ def in_order(cases: QuerySet[Case], sort: str) -> QuerySet[Case]:
 
 
 def page_after(cases: QuerySet[Case], sort: str, mark: str) -> QuerySet[Case]:
-    """Cases after the cursor `mark`, which identifies the last row of the previous page.
+    """Return the cases after the cursor `mark`, which identifies the last row of the previous page.
 
-    An invalid cursor is ignored.
+    If the cursor is invalid, all cases are returned.
     """
     last = _place(sort, mark)
     if last is None:
@@ -145,7 +150,10 @@ def mark_of(case: Case, sort: str) -> str:
 
 
 def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
-    """Parse a cursor that `mark_of` returned into sort column values; None if it is invalid."""
+    """Convert a cursor that `mark_of` returned into the values of the sort columns.
+
+    Returns None if the cursor is invalid.
+    """
     rank, rest = None, mark
     if sort == "priority":
         first, _comma, rest = mark.partition(",")
@@ -168,7 +176,7 @@ def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
 
 
 def _in_view(view: str, user: User) -> Q:
-    """Condition of a view of the inbox. An unknown view has the condition of “open”."""
+    """Return the condition of a view of the inbox. An unknown view has the condition of “open”."""
     if view == "all":
         return Q()
     if view in Status.values and view != Status.OPEN:
@@ -192,10 +200,10 @@ def _topic(topic: Topic) -> Q:
 
 
 def _found(asked: Asked, user: User) -> set[int] | None:
-    """Ids of the cases that match the search words; None if no search words are given.
+    """Return the ids of the cases that match the search words; None if no search words are given.
 
     The words may be a case number, a name, a handle, an address, or words of a message. Each of
-    these is searched for with an index of its own. Text that the user may not read never matches.
+    these has its own index. Messages that the user may not read are ignored.
     """
     words = asked.filters.get("q")
     if not words:
@@ -211,10 +219,10 @@ def _found(asked: Asked, user: User) -> set[int] | None:
 
 
 def _cases_of(conversations: set[int], user: User) -> set[int]:
-    """Ids of the current cases of these conversations.
+    """Return the ids of the current cases of these conversations.
 
-    A restricted conversation is left out if its case is not in a department of the user: a search
-    must not reveal text that the user may not read.
+    A restricted conversation is left out if its case is in none of the user's departments,
+    because a search must not reveal text that the user may not read.
     """
     # Use two lists of ids instead of a join: PostgreSQL then reads an index once for each list.
     links = CaseConversation.objects.filter(ended_at=None)
@@ -231,11 +239,11 @@ def _cases_of(conversations: set[int], user: User) -> set[int]:
 
 
 def _conversations_with(query: Any) -> set[int]:
-    """Ids of the conversations with the newest matching interactions.
+    """Return the ids of the conversations that contain the newest matching interactions.
 
-    The ledger is searched in chunks, starting with the newest, so that PostgreSQL need not read
-    every interaction that ever contained the words. The number of hits in a chunk determines the
-    size of the next chunk.
+    The ledger is searched in chunks, and the chunk with the newest interactions is searched
+    first. So PostgreSQL need not read every interaction that ever contained the words. The number
+    of hits in a chunk determines the size of the next chunk.
     """
     found: list[int] = []
     until = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -267,10 +275,13 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
 
 
 def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> list[CaseQuerySet]:
-    """The cases that the user may see, as querysets that do not overlap and use one index each.
+    """Return the cases that the user may see, as several querysets.
 
-    handed: which of the cases that the user transferred are included. With a number, those of the
-    latest transfers; with a collection, those with these ids; with None, all of them.
+    No case is in two of the querysets, and each queryset uses one index.
+
+    handed: which of the cases that the user transferred are included. A number includes the cases
+      of that many latest transfers. A collection of ids includes the cases with these ids. None
+      includes all of the cases.
     """
     if user.sees_everything:
         return [Case.objects.all()]

@@ -1,4 +1,4 @@
-"""Rows of the inbox, built for a whole page at once.
+"""Build the rows of the inbox, a whole page at once.
 
 The number of SQL queries does not depend on the number of rows: there are four, or five if the
 page has restricted conversations.
@@ -38,15 +38,18 @@ Hit = tuple[list[list[str | int]], str]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case in the list.
+    """One case in the list of cases.
 
-    who: name of the party. sub: the second line, with the handle and the number of
-    followers. via: icon for the kind of the last message.
-    snippet: start of the last message as safe HTML, with the words that matched a topic
-    highlighted. due: a text and the urgency "late", "soon", "far" or "". held: whether a response
-    is held. draft: whether the user has a draft. others: names of the other users who have the
-    case open. mine: whether the case is assigned to the user. gone: the reason why the case no
-    longer belongs to this list, else "".
+    who: name of the party.
+    sub: the second line, with the handle and the number of followers.
+    via: icon for the kind of the last message.
+    snippet: start of the last message as safe HTML; words that matched a topic are highlighted.
+    due: the text that says when the reply is due, and the urgency "late", "soon", "far" or "".
+    held: whether a response to the case is held.
+    draft: whether the user has a draft for the case.
+    others: names of the other users who have the case open.
+    mine: whether the case is assigned to the user.
+    gone: the reason why the case no longer belongs to the list on screen, else "".
     """
 
     case: Case
@@ -98,7 +101,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
 
 
 def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
-    """Return a text such as “due 41 min” or “12 min overdue”, and its urgency as in `Row.due`.
+    """Return a text such as “due 41 min” or “12 min overdue”, and the urgency as in `Row.due`.
 
     A script in the browser updates the text as time passes.
     """
@@ -119,7 +122,7 @@ def _span(seconds: float) -> str:
 
 
 def reach_words(reach: int) -> str:
-    """Format a number of followers or readers: 1600000 → “1.6 M”."""
+    """Format a number of followers or readers, for example 1600000 as “1.6 M”."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if reach >= size:
             return f"{reach / size:.1f}".removesuffix(".0") + f" {unit}"
@@ -141,7 +144,7 @@ def _with_last_message(cases: QuerySet[Case]) -> QuerySet[Case]:
 
 
 def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
-    """Ids of the last messages that the user may not read, because they are restricted."""
+    """Return the ids of those last messages that the user may not read."""
     restricted = {case.last_inbound_id for case in cases if case.restricted}
     if not restricted or user.sees_everything:
         return set()
@@ -150,7 +153,12 @@ def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
 
 
 def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
-    """Excerpt of the last message as safe HTML, or why the user may not read the message."""
+    """Return an excerpt of the last message as safe HTML.
+
+    If the user may not read the message, return a text that names the department instead.
+
+    closed: ids of the messages that the user may not read.
+    """
     if not case.last_inbound_id:
         return ""
     if case.last_inbound_id in closed:
@@ -169,7 +177,7 @@ def _sub(case: Case, stranger: str) -> str:
 
 
 def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
-    """Id of a case's last message → the topics that matched the message."""
+    """Return a dict from the id of a case's last message to the topics that the message matched."""
     messages = [case.last_inbound_id for case in cases]
     hits: defaultdict[int, list[Hit]] = defaultdict(list)
     found = Match.objects.filter(interaction__in=messages)
@@ -179,7 +187,10 @@ def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
 
 
 def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
-    """Profile id → name and kind of the contact that the profile is linked to."""
+    """Return a dict from profile id to the name and kind of the profile's contact.
+
+    Profiles that are linked to no contact are left out.
+    """
     kinds = dict(Contact.Kind.choices)
     links = ProfileLink.objects.filter(
         profile__in={case.profile_id for case in cases}, ended_at=None
@@ -191,10 +202,13 @@ def _contacts(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
 def _marks(
     cases: Sequence[Case], user: User, now: datetime
 ) -> defaultdict[tuple[str, int], list[str]]:
-    """(mark, case id) → list of values; one query loads the three marks of all cases.
+    """Return a dict from (mark, case id) to a list of values.
 
-    "held" has a value if a response to the case is held, "draft" if the user has a draft for it.
-    The values of "present" are the names of the other users who have the case open.
+    Mark "held": the list is not empty if a response to the case is held.
+    Mark "draft": the list is not empty if the user has a draft for the case.
+    Mark "present": the list contains the names of the other users who have the case open.
+
+    One SQL query loads the marks of all cases.
     """
     pks = [case.pk for case in cases]
     present = Presence.objects.fresh(now).filter(case__in=pks).exclude(user=user)

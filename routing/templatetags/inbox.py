@@ -17,13 +17,16 @@ register.filter("reach", reach_words)
 
 @register.filter
 def at(facts: dict[Any, Any], key: Any) -> Any:
-    """Return `facts.get(key)`: a template alone cannot look up a key that is in a variable."""
+    """Return `facts.get(key)`. Django templates cannot look up a key that is in a variable."""
     return facts.get(key)
 
 
 @register.simple_tag(takes_context=True)
 def case_rows(context: dict[str, Any]) -> SafeString:
-    """Render the rows of a case list, with Jinja because it is faster: a page has fifty rows."""
+    """Render the rows of a list of cases.
+
+    A page has fifty rows. Jinja renders them, because it is faster than Django's templates.
+    """
     shown = {
         "rows": context["rows"],
         "query": context.get("query", ""),
@@ -39,7 +42,11 @@ def case_rows(context: dict[str, Any]) -> SafeString:
 
 @register.simple_tag
 def filter_fields(form: InboxForm) -> SafeString:
-    """Render the filter fields, with Jinja because it is faster: there are hundreds of options."""
+    """Render the filter fields of the inbox.
+
+    The fields have hundreds of options. Jinja renders them, because it is faster than Django's
+    templates.
+    """
     html = render_to_string("routing/filters.jinja", {"fields": form.shown()}, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it
 
@@ -57,7 +64,7 @@ class ShownVerb(NamedTuple):
 
 @register.simple_tag(takes_context=True)
 def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
-    """The actions that the case page offers at `place`."""
+    """Return the actions that the case page offers at `place`."""
     case, user, bound = context["case"], context["user"], context.get("bound", {})
     return [
         ShownVerb(verb, verb.button_on(case), bound.get(verb.name) or verb.form_for(case))
@@ -68,7 +75,7 @@ def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
 
 @register.simple_tag(takes_context=True)
 def bulk_verbs(context: dict[str, Any]) -> list[tuple[CaseVerb, BulkForm]]:
-    """The actions of the bulk bar, each with its form."""
+    """Return the actions of the bulk bar, each with its form."""
     user, colleagues = context["user"], context["listing"].form.colleagues
     return [
         (verb, verb.bulk.form(by=user, colleagues=colleagues))

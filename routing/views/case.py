@@ -22,7 +22,7 @@ from routing.views.inbox import list_context, listing, rows_on_screen
 def case(request: StaffRequest, pk: int) -> HttpResponse:
     """Show the case next to the list of cases that the URL asks for.
 
-    For a request of htmx, only the target of the request is rendered.
+    If htmx sends the request, only the part of the page that htmx replaces is rendered.
     """
     visible = Case.objects.visible_to(request.user)
     with_names = visible.select_related("profile", "department", "assignee", "issue")
@@ -31,7 +31,7 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def thread(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the public threads that the case's conversations belong to, with all participants."""
+    """Show the public threads of the case's conversations, with all participants."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     messages = case_page.public_thread(case, request.user)
     return render(request, "routing/thread.html", {"case": case, "said": messages})
@@ -39,7 +39,7 @@ def thread(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def here(request: StaffRequest, pk: int) -> HttpResponse:
-    """Record that the user still has the case open; return the other users who have it open."""
+    """Record that the user still has the case open; show the other users who have it open."""
     case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
     Presence.here(case, request.user, replying="replying" in request.POST)
     return render(
@@ -70,9 +70,12 @@ def page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Render the inbox with the open case; for htmx, only the targeted part of the page.
+    """Render the inbox with the open case.
 
-    bound: name of an action → its form with the user's input. error: why the action failed.
+    If htmx sends the request, only the part of the page that htmx replaces is rendered.
+
+    bound: name of an action → its form with the user's input.
+    error: the reason why the action failed.
     """
     target = request.htmx.target or ""
     if target == f"timeline-{case.pk}":
@@ -87,7 +90,10 @@ def page(
 
 
 def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
-    """Template context of the parts of the inbox that show the open case, next to the list."""
+    """Return the template context of the parts of the inbox that show the open case.
+
+    The list of cases is not one of these parts.
+    """
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
     party = case_page.party(case)
@@ -104,14 +110,17 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
 
 
 def address_query(request: StaffRequest) -> str:
-    """The query string of the page's URL, with the "?". It contains the filters of the list."""
+    """Return the query string of the page's URL, with the "?".
+
+    The query string contains the filters of the list.
+    """
     url = request.htmx.current_url
     query = urlsplit(url).query if url and not request.GET else request.GET.urlencode()
     return f"?{query}" if query else ""
 
 
 def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
-    """Template context of those parts of the page that may change while the page is open."""
+    """Return the context of those parts of the page that may change while the page is open."""
     user = request.user
     return {
         "case": case,

@@ -1,4 +1,8 @@
-"""Run an action on a case. htmx gets the changed parts of the page, a plain form a redirect."""
+"""Run an action on a case.
+
+The response to htmx consists of the changed parts of the page. The response to an ordinary form is
+a redirect.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,8 @@ from scrm.web.params import number
 def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
     """Validate the form of the action, run the action, and show its confirmation.
 
-    After an error, the form is shown again with the user's input. Users who may only read the case
-    get 404.
+    After an error, the form is shown again with the user's input. The response is 404 if the user
+    may not work on the case.
     """
     workable = Case.objects.workable_by(request.user).select_related("department", "issue")
     case = get_object_or_404(workable, pk=pk)
@@ -55,7 +59,11 @@ def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
 
 
 def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
-    """The input for the action: cleaned values, and hidden ids from `routing/_verb_form.html`."""
+    """Return the input for the action.
+
+    It consists of the cleaned values of the form, and of the hidden ids that
+    `routing/_verb_form.html` adds to the form.
+    """
     return VerbInput(
         by=request.user,
         entered=entered,
@@ -65,7 +73,10 @@ def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
 
 
 def _with_undo(request: StaffRequest, case: Case, before: dict[str, Any], message: str) -> str:
-    """The message with an undo form. The form contains the signed snapshots before and after."""
+    """Return the message as HTML, with a form that undoes the action.
+
+    The form contains signed snapshots of the case, taken before and after the action.
+    """
     how = {"case": case.pk, "before": before, "after": snapshot(case), "by": request.user.pk}
     shown = {"said": message, "how": signing.dumps(how, salt="undo", compress=True)}
     return render_to_string("routing/_undo.html", shown, request)
@@ -73,7 +84,7 @@ def _with_undo(request: StaffRequest, case: Case, before: dict[str, Any], messag
 
 @require_POST
 def undo(request: StaffRequest) -> HttpResponse:
-    """Restore the state that the case had before an action, unless the case changed since."""
+    """Restore the state that the case had before an action, unless the case changed meanwhile."""
     try:
         how = signing.loads(request.POST.get("how", ""), salt="undo", max_age=UNDO_WITHIN)
     except signing.BadSignature:
@@ -99,7 +110,10 @@ def undo(request: StaffRequest) -> HttpResponse:
 
 
 def finished(request: StaffRequest, case: Case) -> HttpResponse:
-    """Trigger the event `case-finished`; the browser then opens the next case of its list."""
+    """Return a response that triggers the event `case-finished` in the browser.
+
+    The browser then opens the next case of its list.
+    """
     answer = render(request, "_messages.html", {"oob": True})
     trigger_client_event(answer, "case-finished", {"id": case.pk})
     return reswap(answer, "none")

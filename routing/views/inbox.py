@@ -46,9 +46,9 @@ MAX_SHOWN = 200
 class Listing:
     """The list of cases in the inbox.
 
-    query: the filters as a query string, with the "?" and without pagination. older: query string
-    of the next page, or "". at: the time when the list was built; the page counts cases whose last
-    message arrived later as new.
+    query: the filters as a query string, with the "?" and without pagination.
+    older: the query string of the next page; "" if there is none.
+    at: the time when the list was built. Cases whose last message arrived later are counted as new.
     """
 
     form: InboxForm
@@ -67,13 +67,16 @@ class Listing:
 
     @property
     def place(self) -> str:
-        """URL of this list without an open case."""
+        """Return the URL of this list without an open case."""
         filters = self.query.lstrip("?")
         return f"/?{filters or f'view={self.asked.view}'}"
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:
-        """The active filters, each as (label, value in words, query string without the filter)."""
+        """Return the active filters, each as (label, value in words, query string).
+
+        The query string contains all other filters; it is the link that removes the filter.
+        """
         without = []
         for name, label, value in self.form.narrowed:
             rest = QueryDict(self.query.lstrip("?"), mutable=True)
@@ -84,7 +87,10 @@ class Listing:
 
 @require_safe
 def inbox(request: StaffRequest) -> HttpResponse:
-    """Show the list of cases; on a wide screen, there is an empty space for a case next to it."""
+    """Show the list of cases.
+
+    On a wide screen, there is an empty space for a case next to the list.
+    """
     shown = listing(request)
     context = {"listing": shown, **list_context(request, shown)}
     part = request.htmx.target == "cases"
@@ -94,7 +100,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def news(request: StaffRequest) -> HttpResponse:
-    """Update a list on screen: redraw the changed rows, and count the new cases.
+    """Update a list of cases on screen: render the changed rows again, and count the new cases.
 
     Parameters of the URL: `since` is the time when the list was built, `ids` are the cases that
     changed, and `shown` are all cases on screen.
@@ -120,9 +126,10 @@ def news(request: StaffRequest) -> HttpResponse:
 
 
 def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
-    """The row of the case in the list on screen; [] if the request names no list.
+    """Return the row of the case as the list on screen shows it.
 
-    The browser sends the query string of the list in the header `Scrm-List`.
+    The browser sends the query string of the list in the header `Scrm-List`. If the header is
+    missing, an empty list is returned.
     """
     header = request.headers.get("Scrm-List")
     if header is None:
@@ -132,7 +139,10 @@ def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
 
 
 def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
-    """The rows of these cases. A row whose case no longer belongs to the list states the reason."""
+    """Return the rows of these cases.
+
+    If a case no longer belongs to the list, its row contains the reason.
+    """
     drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
     wanted = inbox_query.cases_asked_for(asked, user).filter(pk__in=ids)
     belonging = set(wanted.values_list("pk", flat=True))
@@ -179,7 +189,7 @@ def listing(request: StaffRequest) -> Listing:
 
 
 def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
-    """Template context of the list of cases, in addition to the listing itself."""
+    """Return the template context of the list of cases, in addition to the listing itself."""
     saved = SavedView.objects.visible_to(request.user).filter(query=shown.query.lstrip("?"))
     asked = shown.asked
     return {
@@ -197,10 +207,11 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
 
 
 def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
-    """Parse a URL's query string; return the list that it asks for, and the form.
+    """Parse a URL's query string; return the list of cases that it asks for, and the form.
 
-    If the URL names no view of the inbox, the view that the list on screen sends as `shows` is
-    used. The default view cannot be used, because it changes when the user claims a first case.
+    If the URL names no view of the inbox, the view in the parameter `shows` is used: the list on
+    screen sends its own view there. The default view would be wrong for this list, because the
+    default view changes when the user claims a first case.
     """
     form = InboxForm(address, user=user)
     form.is_valid()
@@ -214,13 +225,13 @@ def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
 
 
 def _shown_view(address: QueryDict) -> str:
-    """The view of the inbox that the list on screen sends as `shows`; "" if it is missing."""
+    """Return the view that the list on screen sends in the parameter `shows`, or ""."""
     shows = address.get("shows", "")
     return shows if shows in LABELS else ""
 
 
 def _address(query: str, **more: str) -> str:
-    """The query string with these parameters set or replaced."""
+    """Return the query string with these parameters set or replaced."""
     address = QueryDict(query.lstrip("?"), mutable=True)
     for name, value in more.items():
         address[name] = value
@@ -228,7 +239,7 @@ def _address(query: str, **more: str) -> str:
 
 
 def _query(data: QueryDict) -> str:
-    """The query string without empty values, pagination, and the parameters of `news`."""
+    """Return the query string without empty values, pagination, and the parameters of `news`."""
     filters = data.copy()
     for name in ("before", "since", "ids", "shown", "shows", "current", "all", "tab"):
         filters.pop(name, None)

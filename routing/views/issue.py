@@ -33,7 +33,10 @@ MAX_FOUND = 20
 
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
-    """List the issues, open issues first, with their number of people and of cases of today."""
+    """List the issues, open issues first.
+
+    Each issue is shown with its number of people and with the number of cases opened today.
+    """
     counted = _counted().select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MAX_CLOSED])
@@ -49,7 +52,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show an issue. With the parameter `q`, also show matching cases that could be added."""
+    """Show an issue. With the parameter `q`, also show matching cases that can be added to it."""
     issue = get_object_or_404(_counted(), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
     if request.htmx and "q" in request.GET:
@@ -72,7 +75,7 @@ def new(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit the issue's name, description and owner."""
+    """Edit the name, description and owner of an issue."""
     issue = get_object_or_404(Issue.objects.editable_by(request.user), pk=pk)
     form = IssueForm(request.POST or None, instance=issue)
     if form.is_valid():
@@ -86,7 +89,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add cases by their numbers, which the user typed or ticked in the search results."""
+    """Add cases to the issue. The user typed their numbers or ticked them in the search results."""
     issue = get_object_or_404(_counted(), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
@@ -113,7 +116,7 @@ def remove(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
-    """Close or reopen the issue. Only its owner, supervisors and admins may do this."""
+    """Close or reopen the issue. Only the owner, supervisors and admins may do this."""
     editable = Issue.objects.editable_by(request.user)
     issue = get_object_or_404(editable, pk=pk)
     closing = "close" in request.POST
@@ -163,7 +166,10 @@ def _page(
 
 
 def _rows(cases: CaseQuerySet, user: User) -> list[Row]:
-    """Rows of the cases: open cases first, then closed cases, each sorted by latest message."""
+    """Return rows of the cases: first open cases, then closed cases.
+
+    Both are sorted by the latest message, the newest first. At most `MAX_CASES` rows are returned.
+    """
     closed_last = models.Case(When(status__in=LIVING, then=Value(0)), default=Value(1))
     return rows(cases.order_by(closed_last, "-last_inbound_at", "-pk")[:MAX_CASES], user)
 
@@ -174,7 +180,7 @@ def _workable(issue: Issue, user: User) -> set[int]:
 
 
 def _found(issue: Issue, words: str, user: User) -> list[Row]:
-    """Rows of the cases that match these words and that the user may add to the issue."""
+    """Return rows of the cases that match the words and that the user may add to the issue."""
     if not words:
         return []
     cases = cases_asked_for(Asked("all", "newest", {"q": words}), user)

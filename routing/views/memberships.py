@@ -1,6 +1,7 @@
 """Edit a user's roles in departments, and invite a user with roles.
 
-This is in `routing`, because a changed role can unassign cases, and `crm` does not know cases.
+These views are in `routing`, because a changed role can unassign cases, and the app `crm` does not
+use the app `routing`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ def memberships(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
-    """Save the roles, unassign cases that the user may no longer work on; return their number."""
+    """Save the roles, and unassign the cases that the user may no longer work on.
+
+    Returns the number of unassigned cases.
+    """
     changes = list(form.changes)
     for department, role in changes:
         if role:

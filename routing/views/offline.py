@@ -29,8 +29,8 @@ from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_SCANS
 def new(request: StaffRequest) -> HttpResponse:
     """Log a call, a letter or another offline contact.
 
-    The button “Search” and the tabs submit the form too. Then nothing is logged, and the form is
-    shown again with the input.
+    The button “Search” and the tabs also submit the form. In this case nothing is logged, and the
+    form is shown again with the input.
     """
     if request.method == "POST" and not {"search", "tab"} & set(request.POST):
         return _log(request)
@@ -58,7 +58,7 @@ def who(request: StaffRequest) -> HttpResponse:
 
 
 def _log(request: StaffRequest) -> HttpResponse:
-    """Validate the form and log the offline contact with its scans."""
+    """Validate the form, and log the offline contact with its scans."""
     form = OfflineForm(request.POST, request.FILES, user=request.user)
     case = _case(request, request.POST.get("case", ""))
     if not form.is_valid():
@@ -80,14 +80,20 @@ def _log(request: StaffRequest) -> HttpResponse:
 
 
 def _case(request: StaffRequest, asked: str) -> Case | None:
-    """The case to add the offline contact to; 404 if the user may not work on it."""
+    """Return the case that the offline contact is to be added to; None if no case was given.
+
+    Raises Http404 if the user may not work on the case.
+    """
     if not asked:
         return None
     return get_object_or_404(Case.objects.workable_by(request.user), pk=number(asked) or 0)
 
 
 def _people(words: str, value: str = "") -> dict[str, Any]:
-    """Template context for choosing a person: the chosen person, the search results, “new”."""
+    """Return the template context for choosing a person.
+
+    It contains the chosen person, the search results, and whether the choice “new” is selected.
+    """
     person = chosen(value)
     first = [as_person(person)] if person else []
     others = [found for found in find(words) if not first or found.value != first[0].value]
@@ -104,7 +110,7 @@ def _people(words: str, value: str = "") -> dict[str, Any]:
 def _kept(request: StaffRequest) -> list[Attachment]:
     """Store the valid scans of a form that is shown again; return all scans stored so far.
 
-    A browser does not keep the chosen files: the user would have to choose them again.
+    A browser does not keep the chosen files, so the user would have to choose them again.
     """
     # Return only the user's own scans: a UUID in the form must not show another user's file.
     mine = Attachment.objects.filter(by=request.user, interaction=None)

@@ -1,4 +1,4 @@
-"""Redirect after offline contacts were logged, and a message with a link to log another."""
+"""Redirect after offline contacts were logged, and show a message with a link to log another."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from routing.models import Case
 
 
 def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpResponse:
-    """Redirect to the case of the offline contacts.
+    """Redirect to the case of the logged offline contacts.
 
-    If there are several cases or the user may not see the case, redirect to the inbox. cases: the
-    id of the case of each offline contact. again: URL of the form for another offline contact.
+    If there are several cases, or if the user may not see the case, redirect to the inbox.
+
+    cases: for each offline contact, the id of its case.
+    again: URL of the form for another offline contact.
     """
     rows = {row.pk: row for row in Case.objects.filter(pk__in=cases).select_related("department")}
     visible = set(Case.objects.visible_to(request.user).filter(pk__in=rows).values_list(flat=True))

@@ -34,9 +34,10 @@ def event(request: StaffRequest) -> HttpResponse:
 
 
 def _grid(request: StaffRequest, kind: type[GridForm], tab: str) -> HttpResponse:
-    """Log all rows if all rows are valid.
+    """Log all rows, if all of them are valid.
 
-    If the form was submitted with “more” or “fill”, nothing is logged, and more rows are shown.
+    If the form was submitted with the button “more” or “fill”, nothing is logged. The form is then
+    shown again, with blank rows or with the pasted lines in its rows.
     """
     if request.method != "POST":
         return _page(request, kind(), tab)

@@ -32,7 +32,7 @@ A file between these limits is received and gets an error message at its field.
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def upload(request: StaffRequest) -> HttpResponse:
-    """Upload a file of survey answers; nothing is recorded yet."""
+    """Upload a file of survey answers. Nothing is recorded yet."""
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
     form = UploadForm(*posted)
     if not form.is_valid():
@@ -52,7 +52,7 @@ def upload(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Choose the content of each column, preview the result, and import it."""
+    """Let the user choose the content of each column, show a preview, and start the import."""
     row = get_object_or_404(_uploads(request.user), uuid=uuid)
     raw = _bytes(row)
     if job := survey.imported(row):
@@ -77,7 +77,7 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @worker_only
 def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Download the rows that cannot be imported, to be corrected in a spreadsheet."""
+    """Download the rows that cannot be imported, so that the user can correct them."""
     row = get_object_or_404(_uploads(request.user), uuid=uuid)
     raw = _bytes(row)
     if job := survey.imported(row):
@@ -94,12 +94,15 @@ def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
 
 def _uploads(user: User) -> QuerySet[Attachment]:
-    """The survey files that the user uploaded; files of other users may contain customer data."""
+    """Return the survey files that the user uploaded.
+
+    Files of other users are left out, because they may contain customer data.
+    """
     return Attachment.objects.filter(by=user, interaction=None, content_type=CSV)
 
 
 def _bytes(row: Attachment) -> bytes:
-    """The content of the file; 404 if the file cleanup has deleted it."""
+    """Return the content of the file. Raises Http404 if the file cleanup has deleted it."""
     try:
         with row.file.open("rb") as file:
             return file.read()  # type: ignore[no-any-return]
@@ -120,7 +123,10 @@ def _page(
 
 
 def _result(request: StaffRequest, row: Attachment, job: Job, raw: bytes) -> HttpResponse:
-    """Show the progress or the result of the import, and the rows that were not imported."""
+    """Show the progress or the result of the import, and the rows that were not imported.
+
+    A POST with “again” continues a failed import.
+    """
     if request.method == "POST" and "again" in request.POST:
         survey.try_again(job)
     if request.method == "POST":

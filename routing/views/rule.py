@@ -66,7 +66,7 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def move(request: StaffRequest, pk: int) -> HttpResponse:
-    """Move a rule one place up or down, and renumber all positions."""
+    """Move a rule one place up or down, and renumber the positions of all rules."""
     # Lock all rules: two requests at the same time must not overwrite each other's positions.
     rules = locked(RoutingRule.objects.all())
     order = sorted(rules, key=lambda rule: (rule.position, rule.pk))
@@ -87,7 +87,7 @@ def move(request: StaffRequest, pk: int) -> HttpResponse:
 def switch(request: StaffRequest, pk: int) -> HttpResponse:
     """Turn a rule on or off.
 
-    The form contains the wanted state: a second click must not undo the first click.
+    The form contains the wanted state, so that a second click does not undo the first click.
     """
     row = get_object_or_404(RoutingRule, pk=pk)
     row.is_active = request.POST.get("to") == "on"
@@ -122,7 +122,7 @@ def _page(
 
 
 def _usable_names() -> list[tuple[str, list[str]]]:
-    """The names of topics, sources and channels, which can be used in conditions."""
+    """Return the names of topics, sources and channels, which can be used in conditions."""
     return [
         (_("Topics"), list(Topic.objects.values_list("name", flat=True))),
         (_("Sources"), list(Source.objects.values_list("name", flat=True))),
