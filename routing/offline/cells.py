@@ -32,15 +32,19 @@ _DATE = re.compile(
 
 
 class Unclear(ValueError):
-    """A cell cannot be parsed. The text of the exception says why; the user sees it."""
+    """A cell cannot be parsed.
+
+    The text of the exception is the reason. It is shown to the user.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """The content of one row: what a person said, and if known, who the person is and when it was.
+    """The content of one row: what a person said and, if known, who the person is.
 
-    phone: digits, optionally after a plus. mail: an address in the form of a profile's key.
-    said_at: an aware time.
+    phone: digits, optionally after a plus.
+    mail: an address in the form in which a profile's key contains it.
+    said_at: the aware time at which the person said it; None if unknown.
     """
 
     text: str
@@ -53,10 +57,13 @@ class Voice:
 def voice(
     cells: Mapping[str, str], *, now: datetime, order: str = ""
 ) -> tuple[Voice, dict[str, str]]:
-    """Parse one row; return the values that could be read, and the error messages.
+    """Parse one row; return the content that could be parsed, and the error messages.
 
-    cells: kind of content → cell. The kinds are text, name, reach, phone, mail and when; any of
-    them may be missing. order: as in `moment`. The error messages have the same keys as `cells`.
+    cells: kind of content → cell. The kinds are text, name, reach, phone, mail and when. Any kind
+      may be missing.
+    order: the order of day and month, as in `moment`.
+
+    The error messages are a dict with the same keys as `cells`.
     """
     row = _Cells(cells)
     number, address = row.read("reach", reach, ("", ""))
@@ -101,7 +108,10 @@ def _name(cell: str) -> str:
 
 
 def reach(cell: str) -> tuple[str, str]:
-    """Parse a phone number or a mail address; return (phone, mail). Raises Unclear."""
+    """Parse a phone number or a mail address; return (phone, mail), one of which is "".
+
+    Raises Unclear.
+    """
     if "@" in normalize("NFKC", cell):
         return "", mail(cell)
     try:
@@ -113,7 +123,10 @@ def reach(cell: str) -> tuple[str, str]:
 
 
 def phone(cell: str) -> str:
-    """Parse a phone number: digits, optionally after a plus; "" if empty. Raises Unclear."""
+    """Parse a phone number into digits, optionally after a plus; return "" if the cell is empty.
+
+    Raises Unclear.
+    """
     typed = _ascii(cell)
     number = "".join(c for c in typed if c.isdigit() or c == "+")
     if typed and not (_NUMBER.fullmatch(typed) and 3 <= len(number.lstrip("+")) <= 20):
@@ -125,7 +138,10 @@ def phone(cell: str) -> str:
 
 
 def mail(cell: str) -> str:
-    """Parse a mail address into the form of a profile's key; "" if empty. Raises Unclear."""
+    """Parse a mail address into the form in which a profile's key contains it.
+
+    Returns "" if the cell is empty. Raises Unclear.
+    """
     typed = normalize("NFKC", cell).strip()
     try:
         address = sendable(typed) if typed else ""
@@ -140,10 +156,12 @@ def mail(cell: str) -> str:
 
 
 def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
-    """Parse a date and time into UTC; None if empty. Raises Unclear.
+    """Parse a date and time; return an aware time in UTC, or None if the cell is empty.
 
-    A time without a UTC offset is in the workspace's time zone. order: "day" or "month", whichever
-    comes first in a date such as 03/04/2026; if it is "", an ambiguous date is an error.
+    A time without a UTC offset is in the workspace's time zone. Raises Unclear.
+
+    order: "day" if the day comes first in a date such as 03/04/2026, or "month" if the month
+      comes first. If it is "", an ambiguous date is an error.
     """
     if not cell:
         return None
@@ -168,9 +186,9 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
 
 
 def _moment(typed: str, order: str) -> datetime:
-    """Parse a date and time in ASCII; the result is naive if `typed` has no UTC offset.
+    """Parse a date and time that consists of ASCII characters.
 
-    Raises ValueError or Unclear.
+    The result is naive if `typed` has no UTC offset. Raises ValueError or Unclear.
     """
     parts = _DATE.fullmatch(typed)
     if not parts:
@@ -184,7 +202,10 @@ def _moment(typed: str, order: str) -> datetime:
 
 
 def _hour(hour: int, half: str | None) -> int:
-    """Hour of the day, 0 to 23. half: "a" for am, "p" for pm, None if a 24-hour clock is used."""
+    """Return the hour of the day, from 0 to 23.
+
+    half: "a" for am, "p" for pm, None if a 24-hour clock is used.
+    """
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -209,7 +230,7 @@ def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int
 
 
 def _ascii(cell: str) -> str:
-    """Replace digits, hyphens and full-width characters of any script with their ASCII forms."""
+    """Replace digits and hyphens of any script and full-width characters by their ASCII forms."""
     typed = normalize("NFKC", cell)
     return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
 

@@ -34,10 +34,11 @@ _LOOK_AT = 50
 
 
 def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row contains the names of the columns.
+    """Return whether the first row contains the names of the columns.
 
-    It does if one of its cells has a known word, ends with a question mark, or is a text above a
-    column of numbers or addresses.
+    It does if one of its cells has a known word, ends with a question mark, or is a text above
+    cells that are all numbers or addresses. It does not if one of its cells is a number or an
+    address.
     """
     if any("@" in cell or _is_figure(cell) for cell in first):
         return False
@@ -65,7 +66,10 @@ def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
 
 
 def guess_order(cells: Sequence[str]) -> str:
-    """Guess whether dates begin with "day" or "month"; "" if no day is above 12."""
+    """Guess whether the dates begin with the day or the month; return "day" or "month".
+
+    Returns "" if no number is above 12, because the dates are then ambiguous.
+    """
     dates = [re.match(r"(\d{1,2})[/-](\d{1,2})[/-]\d{2,4}", cell.strip()) for cell in cells]
     pairs = [(int(date[1]), int(date[2])) for date in dates if date]
     if any(first > 12 for first, _second in pairs):
@@ -74,15 +78,15 @@ def guess_order(cells: Sequence[str]) -> str:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether this is the name of a column that scrm adds to a file of rejected rows."""
+    """Return whether scrm adds a column with this name to a file of rejected rows."""
     return name in {str(LINE), str(FAULT)}
 
 
 def _content_named(name: str) -> str:
-    """The content that a column name states, for example MAIL for “E-mail address”.
+    """Return the content that a column name states, for example MAIL for “E-mail address”.
 
-    Returns "" if the name states none. A name of more than four words is considered a question,
-    and its words are ignored.
+    Returns "" if the name states no content. A name of more than four words is considered to be a
+    question, and its words are ignored.
     """
     words = re.findall(r"[\w-]+", fold(name))
     if len(words) > 4:
@@ -91,7 +95,7 @@ def _content_named(name: str) -> str:
 
 
 def _content_of(cells: Sequence[str]) -> str:
-    """Guess the content of a column from its cells; NOTHING if that is not possible."""
+    """Guess the content of a column from its cells; return NOTHING if that is not possible."""
     if not cells:
         return NOTHING
     if all(_parses(mail, cell) for cell in cells):
@@ -109,9 +113,9 @@ def _content_of(cells: Sequence[str]) -> str:
 def _mark_longest_as_text(
     found: list[str], heading: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Of the columns without a guessed content, set the one with the most characters to TEXT.
+    """Find the column with the most characters and set its content to TEXT.
 
-    If all these columns are empty, nothing is set.
+    Only columns without a guessed content are compared. If all of them are empty, nothing is set.
     """
     sizes = {
         n: sum(map(len, _column(rows, n)))
@@ -123,7 +127,7 @@ def _mark_longest_as_text(
 
 
 def _column(rows: Sequence[Sequence[str]], n: int) -> list[str]:
-    """The cells of column `n` that are not empty, in the first `_LOOK_AT` rows."""
+    """Return the cells of column `n` in the first `_LOOK_AT` rows, without empty cells."""
     return [row[n].strip() for row in rows[:_LOOK_AT] if n < len(row) and row[n].strip()]
 
 

@@ -1,8 +1,8 @@
 """Read a CSV file into rows with line numbers. The functions do not access the database.
 
 Encoding, delimiter and heading are guessed from the content if they are not given. If the file
-cannot be read, `Unreadable` is raised. If a line cannot be read, it becomes a row with an error,
-and the next lines are still read.
+cannot be read, `Unreadable` is raised. If only a line cannot be read, the line becomes a row with
+an error, and the next lines are still read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Unreadable(ValueError):
-    """The file cannot be read. The text of the exception says why, and what the user can do.
+    """The file cannot be read.
+
+    The text of the exception says why, and what the user can do. It is shown to the user.
 
     about: "encoding" if the user should try another encoding, else "".
     """
@@ -51,8 +53,8 @@ class Unreadable(ValueError):
 class Row:
     """One row of the file.
 
-    line: number of the row's first line; the first line of the file is 1. wrong: the reason why
-    the row cannot be read, else "".
+    line: number of the row's first line. The first line of the file has the number 1.
+    wrong: the reason why the row cannot be read, else "".
     """
 
     line: int
@@ -64,8 +66,9 @@ class Row:
 class Sheet:
     """A parsed file.
 
-    heading: the first row if it contains the names of the columns, else empty. width: the number
-    of columns.
+    heading: the first row, if it contains the names of the columns; else an empty tuple.
+    rows: the other rows.
+    width: the number of columns.
     """
 
     encoding: str
@@ -78,7 +81,10 @@ class Sheet:
 def read(
     raw: bytes, *, encoding: str = "", delimiter: str = "", heading: bool | None = None
 ) -> Sheet:
-    """Parse the whole file. Parameters that are not given are guessed. Raises Unreadable."""
+    """Parse the whole file. Raises Unreadable.
+
+    Parameters that are not given are guessed.
+    """
     _check_is_text(raw)
     encoding = encoding or guess_encoding(raw)
     text = _decode(raw, encoding)
@@ -127,7 +133,10 @@ def _check_is_text(raw: bytes) -> None:
 
 
 def guess_encoding(raw: bytes) -> str:
-    """Guess which of `ENCODINGS` the file has; "cp1252" if the bytes fit none of the others."""
+    """Guess which of `ENCODINGS` the file has.
+
+    Returns "cp1252" if the bytes fit none of the others.
+    """
     # Test for a BOM first: UTF-8 would decode it as a character of the first cell.
     if raw.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
@@ -180,7 +189,7 @@ def guess_delimiter(text: str) -> str:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
-    """Yield the rows. Blank lines are skipped. An unreadable line becomes a row with an error."""
+    """Yield the rows without blank lines. An unreadable line becomes a row with an error."""
     # With strict=True an unclosed quotation mark is an error, not a cell with all further lines.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
@@ -215,9 +224,10 @@ def _without_apostrophe(cell: str) -> str:
 
 
 def written(rows: Iterable[Sequence[str]]) -> bytes:
-    """Write rows as CSV for any spreadsheet.
+    """Return the rows as the content of a CSV file that any spreadsheet can open.
 
-    The encoding is UTF-8 with a BOM, which spreadsheets detect. No cell can run as a formula.
+    The encoding is UTF-8 with a BOM (byte order mark), which spreadsheets detect. No cell can run
+    as a formula.
     """
     out = io.StringIO(newline="")
     csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)

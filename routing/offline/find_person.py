@@ -26,8 +26,10 @@ _UNBROKEN = re.compile(f"[{UNBROKEN}]")
 class Person:
     """One search result: a profile or a contact.
 
-    value: the value that the form posts. where: handle or address, and the network. kind: the kind
-    of contact, in words. known: whether the result is a contact or a profile linked to a contact.
+    value: the value that the form posts for this person.
+    where: the handle or address, and the network.
+    kind: the kind of contact, in words.
+    known: True if the result is a contact, or a profile that is linked to a contact.
     """
 
     value: str
@@ -38,7 +40,7 @@ class Person:
 
 
 def chosen(value: str) -> Profile | Contact | None:
-    """The profile or contact that a form value names; None if it names none."""
+    """Return the profile or contact for the value of a form field; None if there is none."""
     if value.startswith(_CONTACT):
         pk = number(value.removeprefix(_CONTACT))
         return Contact.objects.filter(pk=pk).first() if pk else None
@@ -62,10 +64,12 @@ def as_person(one: Profile | Contact) -> Person:
 
 
 def find(words: str) -> list[Person]:
-    """The first `MAX_PEOPLE` people whose name, handle, phone number or address matches the words.
+    """Return the first `MAX_PEOPLE` people who match the search words.
 
-    A result is a profile, or a contact without a profile. Contacts and profiles that are linked to
-    a contact come first. Because this runs at each keystroke, every query has a limit.
+    The name, the handle, the phone number or the address must match. Each result is a profile, or a
+    contact that has no profile. Contacts and profiles that are linked to a contact come first.
+
+    This runs at each keystroke, so every query has a limit.
     """
     words = storable(words).strip()
     profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MAX_PEOPLE])
@@ -82,12 +86,15 @@ def find(words: str) -> list[Person]:
 
 
 def _sort_key(person: Person) -> tuple[bool, str, bool]:
-    """Sort known people first, then by name; if names are equal, phone profiles come first."""
+    """Return a key that sorts known people first, and then sorts by name.
+
+    If names are equal, phone profiles come first.
+    """
     return (not person.known, person.name.casefold(), not person.where.endswith("phone"))
 
 
 def _with_number(words: str) -> QuerySet[Profile]:
-    """At most `MAX_PEOPLE` phone profiles whose number contains the digits in `words`."""
+    """Return at most `MAX_PEOPLE` phone profiles whose number contains the digits in `words`."""
     try:
         digits = phone(words).lstrip("+0")
     except Unclear:

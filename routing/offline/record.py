@@ -1,6 +1,6 @@
 """Log offline contacts: calls, letters, comment cards, survey answers, events.
 
-Offline contacts are recorded in the ledger and routed by the same rules as mentions.
+Offline contacts are recorded in the ledger. They are routed by the same rules as mentions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ SCOPE = "offline"
 
 
 class LoggedAlready(Exception):
-    """The same form was logged before with a different text. Nothing was recorded this time."""
+    """The same form was logged before with a different text. Nothing was recorded this time.
+
+    case: the case of the offline contact that was logged before.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(str(case))
@@ -39,10 +42,11 @@ class LoggedAlready(Exception):
 class OfflineContact:
     """One offline contact as a user entered it.
 
-    form: UUID of the form; a form that is submitted twice is logged only once. kind: one of
-    `crm.offline_kinds`. profile, contact: the person, if known; otherwise phone, mail and name
-    identify the profile. case: the case that the user chose. said_at: an aware time, or None for
-    the current time.
+    form: UUID of the form. A form that is submitted twice is logged only once.
+    kind: one of the kinds in `crm.offline_kinds`.
+    profile, contact: the person, if known. Otherwise phone, mail and name identify the profile.
+    case: the case that the user chose.
+    said_at: an aware time; None means the current time.
     """
 
     form: uuid.UUID
@@ -68,9 +72,11 @@ def log(
 ) -> Case:
     """Record and route an offline contact, and return its case.
 
-    If the same form is logged twice, the first case is returned. scans: attachments, stored or
-    not; a scan is skipped if a scan with the same name and size is already attached. Raises
-    LoggedAlready if the form was logged before with a different text.
+    If the same form was logged before with the same text, the case from that time is returned.
+    If the text is different, LoggedAlready is raised.
+
+    scans: attachments, saved or not. A scan is skipped if a scan with the same name and size is
+      already attached.
     """
     logged = log_all([offline_contact], by=by, now=now)
     case = Case.objects.get(pk=logged.cases[offline_contact.form])
@@ -100,8 +106,8 @@ def _attach(scans: Iterable[Attachment], interaction: Interaction) -> None:
 class Logged:
     """Result of `log_all`.
 
-    cases: UUID of the form → case id, for all forms. new: UUID of the form → interaction id, only
-    for forms that were not logged before.
+    cases: UUID of the form → case id, for all forms.
+    new: UUID of the form → interaction id, only for forms that were not logged before.
     """
 
     cases: dict[uuid.UUID, int]
@@ -112,8 +118,8 @@ class Logged:
 def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None = None) -> Logged:
     """Record and route offline contacts.
 
-    The number of SQL statements does not depend on the number of offline contacts, except that
-    each new profile of a known contact needs further statements.
+    The number of SQL statements does not depend on the number of offline contacts, with one
+    exception: each profile that is newly linked to a contact needs further statements.
     """
     now = now or timezone.now()
     matcher = current_matcher()
@@ -147,7 +153,7 @@ def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None
 
 
 def _cases_of(conversations: Iterable[int]) -> dict[int, int]:
-    """Conversation id → id of the conversation's current case."""
+    """Return a dict from conversation id to the id of the conversation's current case."""
     links = CaseConversation.objects.filter(conversation__in=list(conversations), ended_at=None)
     return dict(links.values_list("conversation_id", "case_id"))
 
@@ -168,7 +174,7 @@ def _entry(offline_contact: OfflineContact, by: User) -> Entry:
 
 
 def _author(offline_contact: OfflineContact) -> Author:
-    """The author, which determines the profile that the interaction is recorded with.
+    """Return the author, which determines the profile that the interaction is recorded with.
 
     If the profile is known, it is used. Otherwise a phone number or a mail address determines the
     profile. If neither is given, a contact has one profile for all its offline contacts, and an
@@ -190,7 +196,10 @@ def _author(offline_contact: OfflineContact) -> Author:
 
 
 def _text(offline_contact: OfflineContact) -> str:
-    """The text, followed by the name, phone and mail as far as the author does not have them."""
+    """Return the text, followed by the name, phone number and mail address.
+
+    Facts that are already part of the author are left out.
+    """
     author = _author(offline_contact)
     known = {author.key, author.name, author.handle}
     also = [
@@ -213,7 +222,10 @@ def _arrival(
     by: User,
     now: datetime,
 ) -> Arrival:
-    """Return the arrival for routing; link the profile to the chosen contact if it has none."""
+    """Return the arrival for routing.
+
+    If the user chose a contact and the profile is linked to no contact, link it to this contact.
+    """
     contact, kind = row.contact, row.contact_kind
     named = offline_contact.contact
     if named and contact is None:

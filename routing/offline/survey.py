@@ -36,8 +36,8 @@ IMPORT = "routing.import_survey"
 class Plan:
     """How to read a file.
 
-    columns: the content of each column (see `column_guess`). order: order of the parts of a date,
-    as in `cells.moment`.
+    columns: the content of each column; see `column_guess`.
+    order: the order of day and month, as in `cells.moment`.
     """
 
     encoding: str
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def mark(self) -> str:
-        """Fingerprint of the plan. Different plans have different fingerprints."""
+        """Return a fingerprint of the plan. Different plans have different fingerprints."""
         return sha256(repr(self).encode()).hexdigest()[:16]
 
     def read(self, raw: bytes) -> Sheet:
@@ -63,7 +63,7 @@ class Plan:
 class Bad:
     """An error in a row.
 
-    column: heading of the column with the error, or "" if the error concerns the whole row.
+    column: heading of the column with the error; "" if the error concerns the whole row.
     why: the error message.
     """
 
@@ -74,9 +74,10 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Result of checking a file.
+    """The result of checking a file.
 
-    good: (line number, content) of each row without an error. bad: all errors.
+    good: (line number, content) of each row without an error.
+    bad: all errors.
     """
 
     good: list[tuple[int, Voice]]
@@ -84,12 +85,15 @@ class Judged:
 
     @property
     def skipped(self) -> int:
-        """Number of rows that cannot be imported. A row with several errors is counted once."""
+        """Return the number of rows that cannot be imported.
+
+        A row with several errors is counted once.
+        """
         return len({bad.row.line for bad in self.bad})
 
 
 def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
-    """Check each row of the file in the same way as the import does."""
+    """Check each row of the file. The import uses the same check."""
     good: list[tuple[int, Voice]] = []
     bad: list[Bad] = []
     for row in sheet.rows:
@@ -103,7 +107,7 @@ def judge(sheet: Sheet, plan: Plan, *, now: datetime) -> Judged:
 def _check_row(
     row: Row, sheet: Sheet, plan: Plan, now: datetime
 ) -> tuple[Voice | None, list[tuple[str, str]]]:
-    """Check one row; return its content and its errors as (column heading, message).
+    """Check one row; return its content, and its errors as (column heading, message).
 
     If there are errors, the content is None.
     """
@@ -119,10 +123,10 @@ def _check_row(
 
 
 def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
-    """Kind of content → cell of the row.
+    """Return a dict from kind of content to the cell of the row.
 
-    If there are several text columns, their cells are combined into one text, each below the
-    heading of its column. The scores are added at the end of the text.
+    If there are several text columns, their cells are combined into one text, in which the heading
+    of its column precedes each cell. The scores are added at the end of the text.
     """
     cells: dict[str, str] = {}
     texts: list[str] = []
@@ -141,13 +145,16 @@ def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
 
 
 def heading_of(sheet: Sheet, n: int) -> str:
-    """Name of column `n`, counted from 0."""
+    """Return the heading of column `n`, counted from 0.
+
+    If the column has no heading, a name with its number is returned, for example “Column 1”.
+    """
     name = sheet.heading[n].strip() if n < len(sheet.heading) else ""
     return name or _("Column %(n)s") % {"n": n + 1}
 
 
 def _column(what: str, sheet: Sheet, plan: Plan) -> str:
-    """Heading of the first column with this kind of content; "" if no column has it."""
+    """Return the heading of the first column with this content; "" if no column has it."""
     numbers = [n for n, content in enumerate(plan.columns) if content == what]
     return heading_of(sheet, numbers[0]) if numbers else ""
 
@@ -166,19 +173,25 @@ def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
 
 
 def imported(upload: Attachment) -> Job | None:
-    """The job that imports this upload; None if no import was started."""
+    """Return the job that imports this upload; None if no import was started."""
     return Job.objects.filter(kind=IMPORT, data__upload=str(upload.uuid)).first()
 
 
 def twin(raw: bytes) -> Job | None:
-    """A job, of any user, that imports a file with the same content and has not failed."""
+    """Return a job that imports a file with the same content and has not failed, or None.
+
+    The job may belong to any user.
+    """
     jobs = Job.objects.filter(kind=IMPORT, data__digest=sha256(raw).hexdigest())
     return jobs.select_related("owner").exclude(state=Job.State.FAILED).first()
 
 
 @transaction.atomic
 def ask(upload: Attachment, raw: bytes, plan: Plan, judged: Judged, *, title: str, by: User) -> Job:
-    """Start a job that imports the valid rows. If the upload has a job already, return that job."""
+    """Start and return a job that imports the valid rows.
+
+    If the upload has a job already, return that job and start none.
+    """
     # Lock the upload: two clicks must not start two jobs.
     if job := imported(locked(Attachment.objects.filter(pk=upload.pk)).get()):
         return job
@@ -247,7 +260,10 @@ def _record_batch(job: Job, batch: Sequence[tuple[int, Voice]]) -> None:
 
 
 def _by_department(job: Job, judged: Judged) -> str:
-    """A sentence with the number of imported answers per department; "" if there are none."""
+    """Return a sentence with the number of imported answers per department.
+
+    Returns "" if no answers were imported.
+    """
     keys = [str(uuid.uuid5(job.uuid, str(line))) for line, _answer in judged.good]
     answers = Interaction.objects.filter(scope=record.SCOPE, key__in=keys)
     links = answers.filter(conversation__case_links__ended_at=None)
