@@ -35,7 +35,7 @@ Kind = CaseEvent.Kind
 
 class CaseQuerySet(models.QuerySet["Case"]):
     def visible_to(self, user: User) -> CaseQuerySet:
-        """Cases of the user's departments, and unclosed cases that the user transferred."""
+        """Return the cases of the user's departments, and living cases the user transferred."""
         if user.sees_everything:
             return self
         handed = CaseEvent.transfers(by=user).filter(case=OuterRef("pk"))
@@ -43,13 +43,13 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(Exists(member) | (Exists(handed) & ~Q(status__in=CLOSED)))
 
     def in_departments_of(self, user: User) -> CaseQuerySet:
-        """Cases of the user's departments, without cases that the user transferred."""
+        """Return only the cases that are in the user's departments now."""
         if user.sees_everything:
             return self
         return self.filter(department__in=user.memberships.values("department"))
 
     def workable_by(self, user: User) -> CaseQuerySet:
-        """Cases that the user may change: those of departments where the user is not read-only."""
+        """Return the cases of the departments in which the user may work, not only read."""
         if user.sees_everything:
             return self
         works = Membership.objects.working().filter(department=OuterRef("department"), user=user)
@@ -75,7 +75,8 @@ class CaseQuerySet(models.QuerySet["Case"]):
 class Case(models.Model):
     """The work on one matter with one party. The case number is the primary key.
 
-    last_inbound: the newest message. Actions such as snooze are refused if the page lacks it.
+    last_inbound: the newest inbound message. Actions such as snooze raise Stale if the user's
+    page did not show this message.
     """
 
     # db_index=False: the combined indexes in case_indexes.py serve these columns.
@@ -126,7 +127,7 @@ class Case(models.Model):
 
     @property
     def as_subject(self) -> About:
-        """Title, department and link of the case, for notices."""
+        """Return the title, department and link of the case, for a notice about the case."""
         key, place = f"case:{self.pk}", str(self.department)
         return About(key=key, title=str(self), place=place, url=self.get_absolute_url())
 
@@ -136,18 +137,18 @@ class Case(models.Model):
 
     @property
     def was_set_aside(self) -> bool:
-        """Whether this case continues a case that was marked as noise."""
+        """Return whether this case continues a case that was marked as noise."""
         return self.continues is not None and self.continues.status == Status.NOISE
 
     @property
     def newer(self) -> Case | None:
-        """The newer case that has the conversations of this closed case; None if there is none."""
+        """Return the newer case that took over the conversations of this closed case, or None."""
         if not self.is_closed or self.conversation_links.filter(ended_at=None).exists():
             return None
         return self.continued_by.order_by("pk").last()
 
     def check_not_continued(self) -> None:
-        """Raise Stale if the conversations of this case belong to a newer case by now."""
+        """Raise Stale if a newer case has taken over the conversations of this closed case."""
         if newer := self.newer:
             raise Stale(f"A new message opened case #{newer.pk}. This case stays closed.")
 
@@ -165,7 +166,7 @@ class Case(models.Model):
         interaction: Interaction | None = None,
         **data: Any,
     ) -> CaseEvent:
-        """Add an event to the case's history, and notify the pages that show the case."""
+        """Add an event to the case's history, and tell open pages that the case changed."""
         self.tell()
         return self.events.create(
             kind=kind,
@@ -185,7 +186,7 @@ class Case(models.Model):
     def claim(self, *, by: User, seen: int | None = None) -> None:
         """Assign the case to `by`. Raises Stale if another user was assigned meanwhile.
 
-        seen: id of the assignee that the page showed; None for nobody.
+        seen: id of the assignee that the user's page showed; None if it showed no assignee.
         """
         if self.assignee_id == by.pk:
             return
@@ -206,7 +207,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def transfer(self, *, to: Department, by: User, why: str, person: User | None = None) -> None:
-        """Transfer the case to another department, unassigned or assigned to `person`."""
+        """Transfer the case to another department, and assign `person` or, if None, nobody."""
         before = self.department
         self.compare_and_set(
             {"department_id": before.pk}, department_id=to.pk, assignee_id=person and person.pk
@@ -231,9 +232,9 @@ class Case(models.Model):
     def note(
         self, text: str, *, by: User, mentioned: Sequence[User] = (), form: UUID | None = None
     ) -> CaseEvent:
-        """Add an internal note, and notify the mentioned users. A note is never sent.
+        """Add an internal note, and notify the mentioned users. A note is never sent to the party.
 
-        form: UUID of the form. If a form is submitted twice, the first note is returned.
+        form: UUID of the form. If the form is submitted twice, only one note is added.
         """
         # Lock before looking for an earlier note: two clicks must not add two notes.
         self.lock()
@@ -246,14 +247,14 @@ class Case(models.Model):
 
     @transaction.atomic
     def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:
-        """Snooze until a time, or if None until the next message. Raises Stale like `finish`."""
+        """Snooze until a time; None means until the next message. Raises Stale like `finish`."""
         self.check_seen(seen)
         self.compare_and_set({}, status=Status.SNOOZED, snoozed_until=until)
         self.log(Kind.SNOOZED, by=by, until=until.isoformat() if until else "")
 
     @transaction.atomic
     def assign(self, *, to: User | None, by: User) -> None:
-        """Assign and notify a user, or unassign. Raises Stale if the user may not work here."""
+        """Assign and notify `to`; None unassigns. Raises Stale if `to` may not work on the case."""
         if to is not None and not Case.objects.workable_by(to).filter(pk=self.pk).exists():
             raise Stale(f"{to} does not work in {self.department}. Nothing was changed.")
         self.compare_and_set({}, assignee_id=to and to.pk)
@@ -274,7 +275,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def rank_as(self, priority: str, *, by: User) -> None:
-        """Set the priority, and compute `due_at` from the SLA target of that priority."""
+        """Set the priority. If a reply is due, compute `due_at` from the priority's SLA target."""
         self.lock()
         if priority == self.priority:
             return
@@ -306,7 +307,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def reopen(self, *, by: User | None, why: str) -> None:
-        """Reopen a closed case. Raises Stale if its conversations belong to a newer case."""
+        """Reopen a closed case. Raises Stale if a newer case has taken over its conversations."""
         # Lock first: no message may open a newer case between the check and the update.
         self.lock()
         self.check_not_continued()
@@ -315,7 +316,7 @@ class Case(models.Model):
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:
-        """Record that we answered: the case now waits for a reply, unless a newer message arrived.
+        """Record that we answered. The case then waits for a reply, unless a newer message arrived.
 
         seen: id of the last inbound message that the answer refers to.
         """
@@ -337,18 +338,18 @@ class Case(models.Model):
         self.log(Kind.GROUPED, by=by, why=why, issue=issue and issue.pk)
 
     def check_seen(self, seen: int | None) -> None:
-        """Lock the case; raise Stale if its last inbound message is not `seen`, as on the page."""
+        """Lock the case. Raise Stale if its last inbound message is not `seen` (a message id)."""
         current = locked(Case.objects.filter(pk=self.pk)).values_list("last_inbound_id", flat=True)
         if current.get() != seen:
             raise Stale("A new message arrived meanwhile. Nothing was changed.")
 
     def lock(self) -> None:
-        """Lock the row until the commit, and reload it."""
+        """Lock the row of this case until the commit, and reload the case."""
         locked(Case.objects.filter(pk=self.pk)).get()
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
-        """Update the row if it has the expected values; else raise Stale naming the assignee."""
+        """Update the row if it has the expected values. Otherwise raise Stale with the assignee."""
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(
@@ -359,9 +360,9 @@ class Case(models.Model):
 
 
 class CaseConversation(models.Model):
-    """Link of a conversation to a case; a conversation has at most one current link.
+    """The link of a conversation to a case. A conversation has at most one current link.
 
-    ended_at: None for the current link.
+    ended_at: None as long as the link is current.
     """
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
@@ -383,12 +384,12 @@ class CaseConversation(models.Model):
 
 
 def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = True) -> None:
-    """Set `restricted_to` of these conversations; no other code writes that field.
+    """Set the field `restricted_to` of these conversations. No other code writes this field.
 
-    It is set to the department of the conversation's current case if that department is
-    restricted, else to None. may_open: whether a restriction may be lifted. If it is False, for
-    example when a message arrives, a restricted conversation stays restricted, but to the
-    department of its current case.
+    If the department of the conversation's current case is restricted, the field is set to that
+    department, else to None. may_open: whether a restriction may be lifted. If it is False, for
+    example when a message arrives, a restricted conversation stays restricted: its field is set
+    to the department of its current case.
     """
     closed = Q(case__department__is_restricted=True)
     if not may_open:

@@ -9,14 +9,15 @@ from scrm.db.append_only import append_only
 
 
 class CaseEvent(models.Model):
-    """One entry of a case's history, with the user or the rule, and the reason.
+    """One entry of a case's history, with the user or the rule that caused it, and the reason.
 
-    Events are never changed, except that an erasure of personal data may blank or empty `why`,
-    `data` and `facts`.
+    Events are never changed. Only an erasure of personal data may change `why` and `data`, and
+    set `facts` to {}.
 
     facts: for a decision of the rules, the facts that the rules were evaluated on; see
-    `routing.facts.to_store`. undoes: the transfer that this event undoes. A user may read a case
-    that the user transferred, but no longer after the transfer was undone.
+      `routing.facts.to_store`.
+    undoes: the transfer that this event undoes. A user may read a case that the user transferred,
+      but not after the transfer was undone.
     """
 
     class Kind(models.TextChoices):
@@ -82,7 +83,7 @@ class CaseEvent(models.Model):
 
     @classmethod
     def transfers(cls, *, by: User) -> models.QuerySet[CaseEvent]:
-        """Events of the user's transfers, without the transfers that were undone."""
+        """Return the events of the user's transfers, without the transfers that were undone."""
         # Only the user who transferred a case can undo the transfer: `by` narrows both queries.
         undone = cls.objects.filter(by=by, undoes__isnull=False)
         transferred = cls.objects.filter(kind=cls.Kind.TRANSFERRED, by=by)

@@ -1,4 +1,4 @@
-"""Indexes of `Case`, each with the query that it serves; `bench/inbox.py` runs these queries."""
+"""Indexes of `Case`, with comments on the queries that use them. See also `bench/inbox.py`."""
 
 from __future__ import annotations
 

@@ -13,14 +13,20 @@ from routing.models.status import LIVING
 
 class IssueQuerySet(models.QuerySet["Issue"]):
     def editable_by(self, user: User) -> IssueQuerySet:
-        """Issues that the user may edit: their own, or all if the user sees everything."""
+        """Return the issues that the user may edit.
+
+        These are the user's own issues, or all issues if the user sees all departments.
+        """
         return self if user.sees_everything else self.filter(owner=user)
 
     def counted(self, *, since: datetime) -> IssueQuerySet:
-        """Annotate each issue with numbers and with the time of its last inbound message.
+        """Annotate each issue with counts and with the time of its last inbound message.
 
-        people: number of profiles. cases_n: number of cases. living_n: number of cases that are not
-        closed. grown_n: number of cases opened after `since`. heard_at: time of the last message.
+        people: number of profiles that have a case in the issue.
+        cases_n: number of cases.
+        living_n: number of cases that are not closed.
+        grown_n: number of cases that were opened at or after `since`.
+        heard_at: time of the last inbound message in a case of the issue.
         """
         return self.annotate(
             people=Count("cases__profile", distinct=True),
@@ -31,9 +37,10 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         )
 
     def open_first(self) -> IssueQuerySet:
-        """Sort open issues first, by latest inbound message; then closed issues, by closing time.
+        """Sort the issues: open issues first, then closed issues.
 
-        The queryset must be annotated by `counted`.
+        Open issues are sorted by their latest inbound message, closed issues by their closing time.
+        The newest is first. The queryset must be annotated by `counted`.
         """
         return self.order_by(
             F("closed_at").desc(nulls_first=True), F("heard_at").desc(nulls_last=True), "-pk"
@@ -41,7 +48,7 @@ class IssueQuerySet(models.QuerySet["Issue"]):
 
 
 class Issue(models.Model):
-    """One matter that many people raise; its cases can be answered together."""
+    """One matter that many people raise. One post can answer all its cases together."""
 
     name = models.CharField(max_length=200)
     about = models.TextField(blank=True)

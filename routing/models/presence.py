@@ -21,9 +21,9 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(at__gt=now - FRESH)
 
     def sweep(self, *, now: datetime) -> int:
-        """Delete at most 500 presences whose browser stopped reporting, and return their number.
+        """Delete presences whose browser stopped reporting, and return the number of deleted rows.
 
-        For each deleted presence, an event `LEFT` is added to the case.
+        One call deletes at most 500 presences. For each of them, the case gets an event `LEFT`.
         """
         with transaction.atomic():
             # Skip locked rows: their browser is reporting at this moment.
@@ -48,8 +48,10 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
 class Presence(models.Model):
     """A user who has a case open at present. The row is deleted when the user leaves the case.
 
-    The events `OPENED` and `LEFT` remain in the case's history. replying: whether the user has
-    started to write.
+    The events `OPENED` and `LEFT` stay in the case's history.
+
+    replying: whether the user has started to write.
+    at: the time of the browser's last report.
     """
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="presences")
@@ -71,7 +73,7 @@ class Presence(models.Model):
     def here(
         cls, case: Case, user: User, *, replying: bool = False, now: datetime | None = None
     ) -> None:
-        """Record that the user has the case open; the first call logs an event `OPENED`."""
+        """Record that the user has the case open. The first call logs an event `OPENED`."""
         now = now or timezone.now()
         # Read `replying` before update_or_create() overwrites it: only a change is published.
         before = cls.objects.filter(case=case, user=user)
@@ -87,7 +89,7 @@ class Presence(models.Model):
     @classmethod
     @transaction.atomic
     def leave(cls, case: Case, user: User, *, now: datetime | None = None) -> None:
-        """Record that the user no longer has this case open."""
+        """Record that the user no longer has the case open, and log an event `LEFT`."""
         if cls.objects.filter(case=case, user=user).delete()[0]:
             case.events.create(kind=CaseEvent.Kind.LEFT, by=user, at=now or timezone.now())
             case.tell("presence")

@@ -27,7 +27,10 @@ class Priority(models.TextChoices):
 
 class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def in_force(self) -> list[Rule]:
-        """The active rules in their order, as `Rule` values for the router; runs one query."""
+        """Return the active rules in their order, as `Rule` values for the router.
+
+        This runs one SQL query.
+        """
         active = self.filter(is_active=True, current__isnull=False)
         return [
             rule.current.pure(rule.name)
@@ -104,7 +107,10 @@ def _parse(data: Any) -> language.Condition:
 
 
 class RuleRevision(models.Model):
-    """One saved version of a rule. Revisions are never changed: they explain past decisions."""
+    """One saved version of a rule.
+
+    Revisions are never changed, because they explain past decisions.
+    """
 
     class Assign(models.TextChoices):
         NOBODY = "nobody", "Unassigned"
@@ -138,11 +144,14 @@ class RuleRevision(models.Model):
 
     @property
     def sentence(self) -> str:
-        """The conditions of this revision as a sentence."""
+        """Return the conditions of this revision as an English sentence."""
         return sentence(_parse(self.conditions))
 
     def pure(self, name: str) -> Rule:
-        """Convert this revision to a `Rule` value for the router. name: the rule's name."""
+        """Convert this revision to a `Rule` value for the router.
+
+        name: the name of the rule.
+        """
         return Rule(
             revision=self.pk,
             name=name,

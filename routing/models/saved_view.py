@@ -10,12 +10,15 @@ from crm.models import User
 
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
     def visible_to(self, user: User) -> SavedViewQuerySet:
-        """The saved views that the user owns or that are shared with everyone."""
+        """Return the saved views that the user owns, and those that are shared with everyone."""
         return self.filter(Q(owner=user) | Q(is_shared=True))
 
 
 class SavedView(models.Model):
-    """A named filter of the inbox. query: the query string, without the question mark."""
+    """A named filter of the inbox.
+
+    query: the query string of the filter, without the question mark.
+    """
 
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)

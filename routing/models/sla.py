@@ -9,7 +9,7 @@ from crm.models import Department
 
 class SlaPolicyQuerySet(models.QuerySet["SlaPolicy"]):
     def hours(self) -> dict[tuple[int, str], float]:
-        """(department id, priority) → hours of the SLA target, for all targets."""
+        """Return a dict from (department id, priority) to the hours of the SLA target."""
         return {
             (department, priority): hours
             for department, priority, hours in self.values_list(
@@ -39,5 +39,8 @@ class SlaPolicy(models.Model):
 
     @staticmethod
     def due(start: datetime, hours: float | None) -> datetime | None:
-        """The time by which a message from `start` should be answered; None if hours is None."""
+        """Return the time by which a message from the time `start` should be answered.
+
+        Returns None if `hours` is None.
+        """
         return start + timedelta(hours=hours) if hours else None

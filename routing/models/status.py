@@ -1,4 +1,4 @@
-"""Statuses of a case, and the error for an action on outdated data."""
+"""The statuses of a case, and the error for an action on outdated data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from django.db import models
 
 
 class Stale(Exception):
-    """The case changed, or a new message arrived, since the user loaded the page.
+    """The case changed, or a new message arrived, after the user loaded the page.
 
-    The text of the exception says what happened; the user sees it.
+    The text of the exception says what happened. It is shown to the user.
     """
 
 
