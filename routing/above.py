@@ -1,4 +1,7 @@
-"""Functions that `routing` calls and `responses` implements; `scrm/wiring.py` assigns them."""
+"""Declare functions that `routing` calls and that the app `responses` implements.
+
+`scrm/wiring.py` assigns the implementations at startup.
+"""
 
 from __future__ import annotations
 

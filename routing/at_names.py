@@ -1,4 +1,4 @@
-"""Find the colleagues that a note mentions: “@anna”, “@Anna Agent”."""
+"""Find the colleagues that a note mentions with an @, for example “@anna” or “@Anna Agent”."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scrm.text.fold import fold
 def mentioned(text: str, case: Case) -> list[User]:
     """Return the users who may see the case and whose name follows an @ in the text.
 
-    A name can be the full name, the local part of the e-mail address, or the first name. A first
-    name is recognised only if exactly one of the users who may see the case has that first name.
+    Each user can be mentioned by full name, by the local part of the e-mail address, or by first
+    name. A first name is ignored if several users who may see the case have the same first name.
     """
     folded = fold(text)
     if "@" not in folded:

@@ -1,4 +1,4 @@
-"""Data of the case page: the timeline, the reason for the department, and the party.
+"""Load the data of the case page, for example the timeline and the reason for the department.
 
 A party is a contact with all linked profiles, or a single profile that is linked to no contact.
 """
@@ -31,11 +31,13 @@ _NOT_SHOWN = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the timeline: an interaction or an event.
+    """One line of the timeline: one interaction, or one or more case events.
 
-    title, text: title and text of the interaction, as safe HTML in which the words that matched
-    a topic are highlighted. also: further events that the same user caused within `_FOLD_WITHIN`
-    of the first event. readable: whether the user may read the interaction.
+    title, text: title and text of the interaction as safe HTML, in which the words that matched
+      a topic are highlighted.
+    event: the case event; None if the line shows an interaction.
+    also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
+    readable: whether the user may read the interaction.
     """
 
     at: datetime
@@ -49,7 +51,10 @@ class Entry:
 
     @property
     def colour(self) -> int:
-        """Colour number of the avatar, 0 to 7; a profile has the same colour on every page."""
+        """Return the colour number of the avatar, from 0 to 7.
+
+        The number is computed from the profile's id: a profile has the same colour on every page.
+        """
         return (self.interaction.profile_id or 0) % 8 if self.interaction else 0
 
 
@@ -57,7 +62,8 @@ class Entry:
 class Timeline:
     """The timeline of a case.
 
-    entries: sorted by time, the oldest first. older: number of older messages that are not shown.
+    entries: the lines of the timeline, sorted by time, the oldest first.
+    older: the number of older interactions that are left out.
     """
 
     entries: list[Entry]
@@ -68,8 +74,9 @@ class Timeline:
 class Why:
     """The reason why the case is in its department.
 
-    event: the case event of kind `ROUTED`. why_not: for each other rule, its name and the reason
-    why it did not apply. topics: the topic revisions that matched the routed interaction.
+    event: the case event of kind `ROUTED`.
+    why_not: for each rule that did not decide, its name and the reason why it did not.
+    topics: the topic revisions that matched the interaction of `event`.
     """
 
     event: CaseEvent
@@ -80,8 +87,9 @@ class Why:
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Return the interactions and the events of a case, oldest first.
 
-    Without `everything`, only the newest `MAX_MESSAGES` interactions are returned. If the
-    department is restricted, users who are not members of it see only the notes that they wrote.
+    If `everything` is false, only the newest `MAX_MESSAGES` interactions are returned, and no
+    events that are older than these interactions. A note of a restricted department is returned
+    only to its author, to members of the department, and to users who see all departments.
     """
     messages = (
         interactions_of(case)
@@ -107,9 +115,9 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
 
 
 def _folded(entries: list[Entry]) -> list[Entry]:
-    """Combine consecutive events of the same user into one line of the timeline.
+    """Combine consecutive events of the same user into one entry.
 
-    Two events are combined if less than `_FOLD_WITHIN` lies between them.
+    An event is added to the entry before it if `_may_fold` allows it.
     """
     lines: list[Entry] = []
     for entry in entries:
@@ -123,9 +131,10 @@ def _folded(entries: list[Entry]) -> list[Entry]:
 
 
 def _may_fold(one: Entry, other: Entry) -> bool:
-    """Whether both entries are events of the same user, less than `_FOLD_WITHIN` apart.
+    """Return whether the event of `other` may be added to the entry `one`.
 
-    False if one of the events is a note: each note has a line of its own.
+    Both must be events of the same user, and `other` must be less than `_FOLD_WITHIN` later.
+    Notes are never combined: each note has an entry of its own.
     """
     first, second = one.event, other.event
     if first is None or second is None or Kind.NOTED in {first.kind, second.kind}:
@@ -134,10 +143,10 @@ def _may_fold(one: Entry, other: Entry) -> bool:
 
 
 def interactions_of(case: Case) -> InteractionQuerySet:
-    """Interactions of the case's conversations, and our posts about the case or its issue.
+    """Return the case's interactions: its conversations, and our posts about the case or its issue.
 
-    Of a conversation that has moved to another case, only the interactions that were recorded
-    before the move are included.
+    If a conversation has moved to another case, only those of its interactions are included that
+    were recorded before the move.
     """
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
@@ -173,9 +182,10 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
 
 
 def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
-    """Ids of the interactions that the user may read.
+    """Return the ids of the interactions that the user may read.
 
-    The database is queried only if a conversation of these interactions is restricted.
+    The database is queried only if one of the interactions belongs to a restricted conversation
+    and the user does not see all departments.
     """
     keys = {message.pk for message in interactions}
     closed = [message.pk for message in interactions if message.conversation.restricted_to_id]
@@ -194,10 +204,10 @@ def _matches(interactions: Iterable[Interaction]) -> defaultdict[int, list[Match
 
 
 def why(case: Case, user: User) -> Why | None:
-    """Return why the case is in its department and not in another one.
+    """Return why the case is in its department, and why the other rules did not decide.
 
-    Returns None if the case was never routed by the rules, or if the reasons would quote text
-    that the user may not read.
+    Returns None if the rules never routed the case. Also returns None if the user may not read
+    the routed interaction, because the reasons could quote its text.
     """
     routed = case.events.filter(kind=Kind.ROUTED).select_related(
         "revision__rule", "interaction__conversation"
@@ -210,9 +220,9 @@ def why(case: Case, user: User) -> Why | None:
 
 
 def _topics_of(event: CaseEvent) -> list[TopicRevision]:
-    """The topic revisions that a routing event stores in its facts.
+    """Return the topic revisions that are stored in the facts of a routing event.
 
-    If the event has no facts, the revisions that matched its interaction are returned.
+    If the event has no facts, return the revisions that matched the event's interaction.
     """
     revisions = TopicRevision.objects.select_related("topic").order_by("topic__name")
     if event.facts:
@@ -225,7 +235,10 @@ MAX_IN_THREAD = 300
 
 
 def public_thread(case: Case, user: User) -> list[Interaction]:
-    """The first `MAX_IN_THREAD` interactions of the public threads of the case, oldest first."""
+    """Return the first `MAX_IN_THREAD` interactions of the case's public threads, oldest first.
+
+    A public thread includes the conversations of other people in the same thread.
+    """
     roots = case.conversations.filter(visibility="public").exclude(thread_key="")
     threads = Q(pk__in=[])
     for network, root in roots.values_list("network", "thread_key").distinct():
@@ -239,7 +252,11 @@ def public_thread(case: Case, user: User) -> list[Interaction]:
 
 
 def party(case: Case) -> QuerySet[Profile]:
-    """All profiles of the case's contact, or only the case's profile if it has no contact."""
+    """Return all profiles of the case's party.
+
+    These are all profiles of the contact. If the case's profile is linked to no contact, only
+    this profile is returned.
+    """
     contact = case.profile.contact
     if contact is None:
         return Profile.objects.filter(pk=case.profile_id)
@@ -247,9 +264,9 @@ def party(case: Case) -> QuerySet[Profile]:
 
 
 def other_cases(case: Case, user: User) -> list[Case]:
-    """The ten newest other cases of the same party.
+    """Return the ten newest other cases of the same party.
 
-    Each has an attribute `open_to_user`: whether the user may see the case.
+    Each case gets an attribute `open_to_user`, which says whether the user may see the case.
     """
     others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
     rows = list(others.select_related("department").order_by("-opened_at")[:10])

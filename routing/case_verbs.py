@@ -1,7 +1,8 @@
-"""All actions on a case; used by the case page, bulk actions, keys and the command palette.
+"""The actions on a case that `routing` defines; `responses.case_verbs` adds one more.
 
-To add an action, add an entry to `CASE_VERBS` and a method to `Case`. The keys of actions are
-defined in this table only.
+The case page, bulk actions, keyboard shortcuts and the command palette use these definitions. To
+add an action, add an entry to `CASE_VERBS` and a method to `Case`. The entry also defines the
+keyboard shortcut.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Place(StrEnum):
 class VerbInput:
     """A user's input for an action on one case.
 
-    entered: the cleaned values of the action's form. last_inbound, assignee: ids of the last
-    inbound message and of the assignee that the user's page showed; None if it showed none.
+    entered: the cleaned values of the action's form.
+    last_inbound: id of the last inbound message that the user's page showed; None if the page
+      showed no message.
+    assignee: id of the assignee that the user's page showed; None if the page showed no assignee.
     """
 
     by: User
@@ -51,11 +54,14 @@ class VerbInput:
 class Bulk:
     """How an action runs on several selected cases.
 
-    `routing.undo.snapshot` must contain every value that the action changes, because snapshots
-    are compared to find out which cases were changed. message: the confirmation, with %s for the
-    number of cases. form: the fields in the bulk bar. values: constant values for the form that
-    the action has for one case. on_bar: whether the bar shows a button instead of an entry in the
-    bar's menu; possible only for actions without fields.
+    To find out which cases an action changed, the snapshots before and after the action are
+    compared. Therefore `routing.undo.snapshot` must contain every value that the action changes.
+
+    message: the confirmation; it contains %s for the number of cases.
+    form: the form with the fields that the bulk bar shows.
+    values: constant values, which are submitted to the form that the action has for one case.
+    on_bar: True if the bar shows a button, False if the action is in the menu of the bar. It may
+      be True only for actions without fields.
     """
 
     label: Text
@@ -69,13 +75,17 @@ class Bulk:
 class CaseVerb:
     """One action on a case, for example “Snooze”.
 
-    name: the name of the action and of its URL pattern. label: text in the list of keys and in the
-    command palette. run: the function that runs the action; it raises Stale if the case changed
-    since the page was shown. message: returns the confirmation for the changed case. form: the
-    input that the action needs. button: returns the text of the button, if it is not `label`.
-    applies: whether the page offers the action to this user now. finishes: whether the next case
-    of the list opens afterwards. bulk: None if the action runs on one case only. path: the last
-    part of the URL, if it is not `name`.
+    name: the name of the action and of its URL pattern.
+    label: the text in the list of keyboard shortcuts and in the command palette.
+    run: runs the action. It raises Stale if the case changed since the page was shown.
+    message: returns the confirmation for the changed case.
+    key: the keyboard shortcut; "" if there is none.
+    form: the form for the input that the action needs.
+    button: returns the text of the button. If it is None, the text is `label`.
+    applies: returns whether the page offers the action on the case to the user now.
+    finishes: whether the browser opens the next case of the list after the action.
+    bulk: how the action runs on several cases; None if it runs only on one case.
+    path: the last part of the URL; if it is "", the last part is `name`.
     """
 
     name: str
@@ -100,7 +110,7 @@ class CaseVerb:
 
     @property
     def asks(self) -> bool:
-        """Whether the form has visible fields; without them the page shows a single button."""
+        """Return whether the form has visible fields. If not, the page shows only a button."""
         return any(not field.widget.is_hidden for field in self.form.base_fields.values())
 
     def form_for(self, case: Case, data: Mapping[str, Any] | None = None) -> forms.CaseVerbForm:

@@ -1,7 +1,8 @@
-"""Build the facts that routing rules are evaluated on, and convert them for the case event.
+"""Build the facts that routing rules are evaluated on, and convert facts to and from stored JSON.
 
-Mentions, offline contacts and tests of the rules on a case all use `facts`, so that the same
-message always gets the same facts. The functions do not access the database.
+For mentions, for offline contacts and for tests of the rules, the facts are built by the same
+function `facts`. So the same message always gets the same facts. The functions of this module do
+not access the database.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The network, the author and the source of an interaction."""
+    """The network, the author and the source of an interaction.
+
+    stance: whether the source is addressed to us or about us, or that the interaction is offline;
+      one of `routing.rules.STANCES`.
+    reach: the number of the author's followers or readers.
+    """
 
     network: str
     handle: str
@@ -45,9 +51,10 @@ class Origin:
 
     @classmethod
     def online(cls, mention: Mention, source: Source) -> Origin:
-        """Origin of a mention.
+        """Return the origin of a mention.
 
-        source: of the sources that found the mention, the one that `Sighting.decisive` returns.
+        source: several sources may have found the mention; this is the source that
+          `Sighting.objects.decisive` returns.
         """
         return cls(
             network=mention.author_network,
@@ -60,7 +67,7 @@ class Origin:
 
     @classmethod
     def offline(cls, network: str, handle: str) -> Origin:
-        """Origin of an offline contact."""
+        """Return the origin of an offline contact."""
         return cls(network=network, handle=handle, stance=OFFLINE)
 
 
@@ -69,8 +76,9 @@ def facts(
 ) -> Facts:
     """Build the facts of one interaction.
 
-    topics: the topics that matched. contact_kind: the kind of the author's contact; None if the
-    author's profile is not linked to a contact.
+    topics: the topics that matched.
+    contact_kind: the kind of the author's contact; None if the author's profile is not linked to
+      a contact.
     """
     return Facts(
         topics=frozenset(topic.name for topic in topics),
@@ -93,9 +101,10 @@ _STORED = [name for name, field in SCHEMA.items() if field.type not in {"text", 
 
 
 def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
-    """Return the facts in the form in which a case event stores them, without any text.
+    """Return the facts in the JSON form in which a case event stores them.
 
-    Facts of type text and unknown facts are left out. Each topic is stored as
+    Facts of type text are left out, because events store no text of the message. Unknown facts
+    are left out too. Each topic is stored as
     {"topic": id, "revision": id, "spans": [["text", start, end], …]}.
     """
     values = {name: getattr(facts, name) for name in _STORED}
@@ -108,10 +117,12 @@ def to_store(facts: Facts, topics: Iterable[FoundTopic]) -> dict[str, Any]:
 
 
 def as_stored(built: Facts, stored: Mapping[str, Any], *, topics: Iterable[str]) -> Facts:
-    """Return the facts that an event stores, together with the text, which no event stores.
+    """Return the facts that a case event stores, together with the facts of type text.
 
-    built: facts of the same message, from which the text is taken. topics: names of the topics
-    that the event stores.
+    built: facts of the same message. The facts of type text are taken from them, because no event
+      stores text.
+    stored: the facts that the event stores, as `to_store` returned them.
+    topics: names of the topics that the event stores.
     """
     values = {name: stored.get(name, getattr(Facts(), name)) for name in _STORED}
     return replace(built, topics=frozenset(topics), **values)

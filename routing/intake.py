@@ -1,10 +1,10 @@
-"""Route recorded interactions: find or open a case for each of them, and record the reason.
+"""Route recorded interactions: find or open a case for each interaction, and record the reason.
 
-Arrivals are decided one by one, in the order of `said_at`, but written together: the number of
-SQL statements does not depend on the number of arrivals.
+A routed interaction is called an arrival. Arrivals are decided one by one, in the order of
+`said_at`. The number of SQL statements does not depend on the number of arrivals.
 
 A party is a contact with all linked profiles, or a single profile that is linked to no contact.
-A case is called living until it is done or marked as noise.
+A case is living if it is neither done nor marked as noise.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _DECIDED_BY_RULES = (Kind.ROUTED, Kind.JOINED)
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Department and issue of a response of ours; an answer to it may open a case there."""
+    """The department and issue for a new case, if its message answers a response of ours."""
 
     department: int
     issue: int | None
@@ -53,10 +53,10 @@ class Hint:
 class Arrival:
     """One recorded inbound interaction, with everything that routing uses.
 
-    contact: the contact that the profile is linked to, if any. said_at: aware time of the
-    message. topics: the topics that matched, with the places of the words in the text. hint: set
-    if the message answers a response of ours. case: the case that a user chose. by: the user who
-    logged an offline contact. joins: whether it may join the living case of its party.
+    contact: id of the profile's contact, if any. said_at: aware time of the message. topics: the
+    topics that matched, with the places of the words. hint: set if the message answers a response
+    of ours. case: id of a case that a user chose. by: id of the user who logged an offline
+    contact. joins: whether the message may join the living case of its party.
     """
 
     interaction: int
@@ -86,7 +86,7 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
 
 @dataclass
 class _Batch:
-    """Several arrivals that are routed together: their data is loaded once and written once."""
+    """Several arrivals that are routed together. Their data is loaded once and written once."""
 
     now: datetime
     router: Router
@@ -107,7 +107,7 @@ class _Batch:
 
     @classmethod
     def open(cls, arrivals: Sequence[Arrival], now: datetime) -> _Batch:
-        """Lock the cases that the arrivals may belong to, and load all other data."""
+        """Lock the cases that the arrivals may belong to, and load all data that routing needs."""
         parties = _parties(arrivals)
         # Lock first: an agent must not close or transfer a case between the reads and write().
         cases = _lock_cases(arrivals, parties, now)
@@ -138,9 +138,9 @@ class _Batch:
         )
 
     def place(self, arrival: Arrival) -> Case:
-        """Return the case that a user chose, the case of the conversation or party, or a new case.
+        """Return the arrival's case: a case that a user chose, an existing case, or a new case.
 
-        The caller must call it in the order of `said_at`: each call sees what earlier calls opened.
+        Call this in the order of `said_at`: an arrival may join a case that an earlier call opened.
         """
         case = self.cases.get(arrival.case or 0) or self.by_conversation.get(arrival.conversation)
         if case:
@@ -150,14 +150,17 @@ class _Batch:
         return self._join(living, arrival) if living else self._open(arrival, verdict)
 
     def _join(self, case: Case, arrival: Arrival) -> Case:
-        """Add the arrival's conversation to a case of the same party. The rules allow this case."""
+        """Add the arrival and its conversation to this case, which is a case of the same party."""
         self._link(case, arrival)
         why = "A new conversation was added to this case."
         self._hear(case, arrival, Kind.JOINED, why)
         return case
 
     def _continue(self, case: Case, arrival: Arrival) -> Case:
-        """Add the arrival to this case and reopen the case if needed, or continue it in another."""
+        """Add the arrival to this case, or to a case that continues this case.
+
+        If this case is waiting, snoozed, or was done recently, it becomes open again.
+        """
         effect = after_inbound(case.status, case.done_at, self.now)  # type: ignore[arg-type]
         if effect == "new":
             return self._start_anew(case, arrival)
@@ -176,9 +179,9 @@ class _Batch:
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival) -> Case:
-        """Open a case that continues the old case, or join a case that already continues it.
+        """Add the arrival to a case that continues the old case. If there is none, open one.
 
-        A message in another conversation of the old case may have opened such a case already.
+        A message in another conversation of the old case may already have opened such a case.
         """
         self.moved.append(arrival.conversation)  # write() ends the link to the old case
         verdict = self.router.route(arrival.facts)
@@ -188,10 +191,7 @@ class _Batch:
         return self._join(newer[-1], arrival)
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
-        """The party's recent living case; None unless there is exactly one and the rules allow it.
-
-        The rules do not allow the case if a rule names another department.
-        """
+        """Return the party's recent living case, if it is the only one and the rules allow it."""
         if not arrival.joins:
             return None
         recent = [
@@ -203,7 +203,7 @@ class _Batch:
         return recent[0] if len(recent) == 1 and _agrees(verdict, recent[0]) else None
 
     def _open(self, arrival: Arrival, verdict: Verdict, *, continues: Case | None = None) -> Case:
-        """Open a case in the department that the rules or, if no rule matches, the hint names."""
+        """Open a case in the department of the verdict, or of the hint if no rule matched."""
         department, why = verdict.department, verdict.why
         # If no rule matched, an answer goes to the department that wrote to the customer.
         if verdict.revision is None and arrival.hint:
@@ -237,7 +237,7 @@ class _Batch:
         return self._able(last, department)
 
     def _able(self, person: int | None, department: int) -> int | None:
-        """The person if allowed to work there. Else None, so that colleagues find the case."""
+        """Return the person if the person may work in the department, else None (unassigned)."""
         may_work = person in self.everywhere or (department, person) in self.workers
         return person if may_work else None
 
@@ -294,7 +294,7 @@ class _Batch:
         )
 
     def write(self) -> None:
-        """Write all changes with eight SQL statements, whatever the number of arrivals."""
+        """Write all changes with eight SQL statements, for any number of arrivals."""
         # Write the cases first: links and events need their primary keys.
         Case.objects.bulk_create(self.created)
         _update(self.touched.values())
@@ -318,7 +318,7 @@ class _Batch:
                 publish(f"department:{department}", "case", case)
 
     def _restrict_texts(self) -> None:
-        """Restrict conversations that were routed to a restricted department; never open any."""
+        """Restrict the linked conversations of restricted departments. Never lift a restriction."""
         linked = {link.conversation_id: link.case.department_id for link in self.links}
         restricted = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
         wanted = Q(pk__in=restricted) | Q(restricted_to__isnull=False)
@@ -326,7 +326,7 @@ class _Batch:
 
 
 def _agrees(verdict: Verdict, case: Case) -> bool:
-    """True if no rule matched, or if the rule that matched names the department of the case."""
+    """Return whether no rule matched, or the rule that matched names the department of the case."""
     return verdict.revision is None or verdict.department == case.department_id
 
 
@@ -335,7 +335,7 @@ def _party(arrival: Arrival) -> tuple[str, int]:
 
 
 def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
-    """Profile id → party, for the arrivals' authors and for all profiles of their contacts."""
+    """Return {profile id: party} for the authors and for all profiles of their contacts."""
     parties = {arrival.profile: _party(arrival) for arrival in arrivals}
     contacts = {contact for kind, contact in parties.values() if kind == "contact"}
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
@@ -348,7 +348,7 @@ def _parties(arrivals: Iterable[Arrival]) -> dict[int, tuple[str, int]]:
 def _lock_cases(
     arrivals: Sequence[Arrival], parties: dict[int, tuple[str, int]], now: datetime
 ) -> dict[int, Case]:
-    """Lock every case that an arrival may belong to."""
+    """Lock every case that an arrival may belong to, and return a dict from case id to case."""
     conversations = [arrival.conversation for arrival in arrivals]
     current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
     named = [arrival.case for arrival in arrivals if arrival.case]
@@ -361,7 +361,7 @@ def _lock_cases(
 
 
 def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
-    """Profile id → assignee of the party's newest case that is assigned to an active user."""
+    """Return {profile id: assignee of the party's newest case}, without cases of inactive users."""
     handled = (
         Case.objects.filter(profile__in=list(parties), assignee__is_active=True)
         .order_by("pk")
@@ -372,7 +372,7 @@ def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
 
 
 def _update(cases: Iterable[Case]) -> None:
-    """Write all changed cases in one SQL statement."""
+    """Write the columns that routing changes of these cases, with one SQL statement."""
     rows = list(cases)
     with connection.cursor() as cursor:
         cursor.execute(

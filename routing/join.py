@@ -25,7 +25,7 @@ def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
 def join_message(case: Case, interaction: Interaction, *, now: datetime, why: str) -> None:
     """Add a message to the case; reopen the case if it is waiting, snoozed or done.
 
-    why: the reason that the case's history shows.
+    why: the reason, which the case's history shows.
     """
     # Lock before reading the status, which decides whether the case is reopened.
     case.lock()

@@ -1,4 +1,4 @@
-"""Cases of conversations, parties and assignees, for pages outside the inbox."""
+"""Find the cases of conversations, parties and assignees, for pages outside the inbox."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ MAX_CLOSED = 10
 
 
 def cases_of_conversations(conversations: Collection[int], user: User) -> dict[int, CaseLink]:
-    """Conversation id → link to the conversation's current case.
+    """Return a dict from conversation id to a link to the conversation's current case.
 
-    Conversations that belong to no case are left out.
+    Conversations that belong to no case are left out. The link contains the id of the case only if
+    the user may see the case.
     """
     current = CaseConversation.objects.filter(conversation__in=set(conversations), ended_at=None)
     rows = list(current.values_list("conversation", "case", "case__department__name"))
@@ -31,9 +32,9 @@ def cases_of_conversations(conversations: Collection[int], user: User) -> dict[i
 
 
 def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
-    """All open cases of these profiles, and the newest `MAX_CLOSED` closed ones.
+    """Return all open cases of these profiles, and their `MAX_CLOSED` newest closed cases.
 
-    Each case gets an attribute `open_to_user`: whether the user may see the case.
+    Each case gets an attribute `open_to_user`, which says whether the user may see the case.
     """
     cases = Case.objects.filter(profile__in=profiles).order_by("-opened_at")
     cases = cases.select_related("department", "assignee")
@@ -48,24 +49,30 @@ def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
 
 
 def open_case_counts() -> dict[int | None, int]:
-    """User id → number of open cases assigned to the user; None → number of unassigned cases."""
+    """Return a dict from user id to the number of open cases assigned to the user.
+
+    The key None has the number of open cases without an assignee.
+    """
     assignees = Case.objects.living().values_list("assignee")
     return dict(assignees.annotate(Count("pk")).order_by())
 
 
 def open_cases_of(person: User) -> dict[str, int]:
-    """Department name → number of open cases assigned to the user."""
+    """Return a dict from department name to the number of open cases assigned to the user."""
     departments = Case.objects.living().filter(assignee=person).values_list("department__name")
     return dict(departments.annotate(Count("pk")).order_by("department__name"))
 
 
 def return_open_cases(person: User, by: User) -> int:
-    """Unassign all open cases of a user, and return their number."""
+    """Unassign all open cases of a user, and return the number of cases."""
     return give_back(Case.objects.living().filter(assignee=person), by=by)
 
 
 def give_back(cases: QuerySet[Case], *, by: User) -> int:
-    """Lock these cases in the order of their ids, unassign them, and return their number."""
+    """Unassign these cases, and return the number of cases.
+
+    All cases are locked first, in the order of their ids.
+    """
     # Build a list, so that all cases are locked before the first case is changed.
     rows = list(locked(cases))
     for case in rows:

@@ -27,10 +27,12 @@ class Trial:
 
 
 def try_rules(case: Case) -> Trial | None:
-    """Test the current rules on a case; None if the case has no inbound interaction.
+    """Test the current rules on a case.
 
-    The rules are evaluated on the facts that were stored when the case was routed. Later changes
-    of the contact or the source make no difference.
+    If facts were stored when the case was routed, the rules are evaluated on these facts. Later
+    changes of the contact or the source then make no difference.
+
+    Returns None if the case has no inbound message whose author has a profile.
     """
     opened = case.events.filter(kind=CaseEvent.Kind.ROUTED, interaction__isnull=False).last()
     message = opened.interaction if opened else case.last_inbound
@@ -49,8 +51,8 @@ def rebuild(
 ) -> tuple[Facts, tuple[FoundTopic, ...]]:
     """Build the facts of a recorded interaction again; return them with the topics that matched.
 
-    The kind of contact is read from the contact as it is now. Sources that found the mention only
-    after `routed_at` are ignored.
+    The kind of contact is the present kind. Sources that found the mention only after `routed_at`
+    are ignored.
     """
     topics = topics_found_in(message.pk)
     contact = author.contact
@@ -60,7 +62,10 @@ def rebuild(
 
 
 def _names(topics: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The present names of the topics that an event stores; the current rules use these names."""
+    """Return the present names of the topics that an event stores.
+
+    The names are needed because the conditions of rules contain topic names, not ids.
+    """
     revisions = TopicRevision.objects.filter(pk__in=[topic["revision"] for topic in topics])
     return list(revisions.values_list("topic__name", flat=True))
 

@@ -1,7 +1,8 @@
-"""Routing rules: decide the department of a case, and what a new message does to an old case.
+"""Routing rules decide the department of a new case. The rules are tried in order.
 
-The first rule that matches decides. The verdict states for every other rule why it did not
-decide. These functions do not access the database.
+The first rule that matches decides. The verdict states for every other rule why that rule did not
+decide. The module also decides what a new message does to an existing case. These functions do
+not access the database.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ NORMAL = "normal"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about an incoming interaction. None and "" mean unknown.
+    """What is known about an incoming interaction. The values None and "" mean unknown.
 
-    topics: names of all topics that matched. stance: one of `STANCES`. reach: number of the
-    author's followers or readers. known: whether the author's profile is linked to a contact.
+    topics: names of all topics that matched.
+    stance: one of `STANCES`.
+    reach: number of the author's followers or readers.
+    known: whether the author's profile is linked to a contact.
     contact_kind: the kind of this contact.
     """
 
@@ -74,7 +77,11 @@ SCHEMA: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One revision of a rule. person: id of the user to assign, if `assign` is "person"."""
+    """One revision of a rule.
+
+    department: id of the department for the case.
+    person: id of the user to assign, if `assign` is "person".
+    """
 
     revision: int
     name: str
@@ -90,9 +97,14 @@ class Rule:
 class Verdict:
     """What the rules decide on a new case, and the reason.
 
-    If no rule matched, `department` is the fallback department, `revision` is None and `rule` is
-    "". why_not: for each other rule, in the order of the rules, its name and the reason why it did
-    not decide.
+    If no rule matched, `department` is the fallback department, `revision` is None, and `rule` is
+    an empty string.
+
+    person: id of the user to assign, if `assign` is "person".
+    revision: id of the revision of the rule that decided.
+    rule: name of the rule that decided.
+    why: the reason for the decision.
+    why_not: for each other rule, its name and the reason why it did not decide, in rule order.
     """
 
     department: int
@@ -107,7 +119,7 @@ class Verdict:
 
 
 class Router:
-    """The rules in their order, compiled once, so that a whole batch can be routed with them."""
+    """The rules in their order. They are compiled once and can then route many interactions."""
 
     def __init__(self, rules: Iterable[Rule], fallback: int) -> None:
         self._rules = [(rule, predicate(rule.condition)) for rule in rules]
@@ -116,7 +128,7 @@ class Router:
     def route(self, facts: Facts) -> Verdict:
         """Return the verdict of the first rule that matches.
 
-        If no rule matches, the verdict names the fallback department.
+        If no rule matches, the verdict contains the fallback department.
         """
         known = _known(facts)
         place = next((i for i, (_, matches) in enumerate(self._rules) if matches(known)), None)
@@ -147,7 +159,7 @@ def route(facts: Facts, rules: Iterable[Rule], fallback: int) -> Verdict:
 
 
 def _known(facts: Facts) -> Mapping[str, object]:
-    """Fact name → value, as conditions expect it: None means unknown."""
+    """Return a dict from fact name to value. An unknown value is None, as conditions require."""
     return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
 
 
@@ -157,10 +169,12 @@ def after_inbound(status: Status, done_at: datetime | None, now: datetime) -> In
     "keep": the message joins the case, and the status does not change. This applies to new and
       open cases.
     "reopen": the message joins the case, and the case becomes open. This applies to waiting and
-      snoozed cases, and to cases that were done within `REOPEN_WITHIN` or have no `done_at`.
+      snoozed cases. It also applies to cases that were done within `REOPEN_WITHIN` or have no
+      `done_at`.
     "new": the message opens a new case that continues the old case. This applies to cases that
-      were done longer ago, and to noise, because noise is a judgement of the earlier messages and
+      were done longer ago, and to noise. The mark “noise” is a judgement of the earlier messages,
       not of their author.
+
     `done_at` and `now` are aware times.
     """
     if status in ("waiting", "snoozed"):

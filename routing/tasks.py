@@ -1,4 +1,4 @@
-"""Celery tasks of `routing`. Each task loads a row and calls a function with it."""
+"""Celery tasks of `routing`. Each task loads a row and calls a function with the row."""
 
 from __future__ import annotations
 

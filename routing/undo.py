@@ -19,7 +19,7 @@ _CHANGED = "Another user has changed the case since. Nothing was undone."
 
 
 def snapshot(case: Case) -> dict[str, Any]:
-    """Return the values of the case that an undo restores, in a form that JSON allows."""
+    """Return the values of the case that an undo restores. They are serializable as JSON."""
     times = {name: getattr(case, name) for name in ("done_at", "due_at", "snoozed_until")}
     return {
         "status": str(case.status),
@@ -33,9 +33,10 @@ def snapshot(case: Case) -> dict[str, Any]:
 
 @transaction.atomic
 def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: User) -> None:
-    """Restore the snapshot `before`.
+    """Restore the snapshot `before`, which was taken before an action.
 
-    after: the snapshot taken after the action. Raises Stale if the case has changed since then.
+    after: the snapshot that was taken after the action. If the present state of the case differs
+      from it, Stale is raised.
     """
     # Lock first: nobody may change the case between the comparison and the update.
     case.lock()
@@ -55,10 +56,10 @@ def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: Us
 
 
 def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
-    """Return the transfer to undo, and delete its notice if nobody has read it.
+    """Return the event of the transfer to undo, and delete the unread notice of the transfer.
 
-    Raises Stale if the new department has already worked on the case: notes of that department
-    must not move to the old department.
+    Raises Stale if the new department has already worked on the case, because notes of that
+    department must not move to the old department.
     """
     transfer = CaseEvent.transfers(by=by).filter(case=case.pk).last()
     if transfer is None:

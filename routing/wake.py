@@ -14,9 +14,10 @@ MAX_CASES_PER_TICK = 500
 
 @transaction.atomic
 def wake_snoozed(*, now: datetime) -> int:
-    """Reopen at most `MAX_CASES_PER_TICK` cases whose snooze time has passed; return their number.
+    """Reopen cases whose snooze time has passed, and return the number of reopened cases.
 
-    Cases that are locked by another transaction are reopened by the next call.
+    One call reopens at most `MAX_CASES_PER_TICK` cases. Cases that another transaction has locked
+    are left for the next call.
     """
     snoozed = Case.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
     # Skip locked cases instead of waiting for the user who is changing them.
