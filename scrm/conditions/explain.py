@@ -1,4 +1,7 @@
-"""Describe a condition in plain English, and explain why it is met or not."""
+"""Describe a condition in plain English, and explain why it is met or not.
+
+A leaf is a single condition, which tests one field. A group consists of leaves and other groups.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ MAX_SHOWN = 60
 
 
 def _requirement(leaf: Leaf, *, quotes: bool = False) -> str:
-    """Return what a leaf (a single condition) requires, without its label: "at least 10,000".
+    """Return what a leaf requires, without the leaf's label, for example "at least 10,000".
 
-    quotes: put choices and members of sets in quotation marks too, as is always done with text.
+    quotes: whether choices and members of sets are put in quotation marks too. Text always is.
     """
     value, quotes = leaf.value, quotes or leaf.field.type == "text"
     if isinstance(value, bool):
@@ -70,9 +73,9 @@ def _denied(label: str) -> str:
 
 
 def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
-    """Say how a fact compares with a leaf: "reach is 320 (rule needs at least 10,000)".
+    """Return how a fact compares with a leaf: "reach is 320 (rule needs at least 10,000)".
 
-    wanted: whether the rule needs the leaf to be met; False inside a `none` group.
+    wanted: whether the rule needs the leaf to be met. It is False inside a `none` group.
     """
     fact, label, asked = fact_of(leaf, facts), leaf.field.label, _requirement(leaf)
     met = question(leaf)(facts) != (leaf.op in POSITIVE)
@@ -94,19 +97,19 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
 
 
 def _needs(leaf: Leaf, *, needed: bool) -> str:
-    """Return what a leaf requires, for the end of a sentence.
+    """Return what a leaf requires, in a form for the end of a sentence.
 
-    needed: whether the rule needs the requirement to be met.
+    needed: True if the rule needs the requirement to be met; False if the rule excludes it.
     """
     asked = _requirement(leaf, quotes=True)
     return f" (rule needs {asked})" if needed else f", not {asked}"
 
 
 def hits(leaf: Leaf, facts: Facts) -> list[tuple[str, tuple[int, int]]]:
-    """Return the words of a leaf that were found, in quotation marks, and where in the fact.
+    """Return the words of a leaf that were found in the fact, and where they were found.
 
-    Places are code-point offsets, ends exclusive. The list is empty if the leaf does not look for
-    words.
+    Each result is (word in quotation marks, (start, end)). Start and end count code points; end is
+    exclusive. The list is empty if the leaf does not look for words.
     """
     fact = fact_of(leaf, facts)
     if leaf.op not in ("contains", "contains any") or fact is None:
@@ -130,6 +133,7 @@ def _found(leaf: Leaf, fact: Any, met: bool) -> str:
 class Explanation:
     """The reason why a condition is met or not.
 
+    holds: whether the condition is met.
     leaves: the leaves that decided, in order. If the condition is not met, the first leaf is the
       reason to show: it was not met, or it was met inside a `none` group.
     sentence: how the facts compare with these leaves.
@@ -141,14 +145,19 @@ class Explanation:
 
     @property
     def leaf(self) -> Leaf | None:
-        """Return the first leaf because of which the condition is not met; None if it is met."""
+        """Return the first leaf because of which the condition is not met.
+
+        Returns None if the condition is met.
+        """
         return None if self.holds or not self.leaves else self.leaves[0]
 
 
 def explain(condition: Condition, facts: Facts, *, wanted: bool = True) -> Explanation:
-    """Explain why a condition is met or not. `.holds` always equals `compile(condition)(facts)`.
+    """Explain why a condition is met or not.
 
-    wanted: False inside a `none` group, where the rule needs the condition not to be met.
+    The attribute `holds` of the result always equals `compile(condition)(facts)`.
+
+    wanted: whether the rule needs the condition to be met. It is False inside a `none` group.
     """
     if isinstance(condition, Leaf):
         found_words = _finding(condition, facts, wanted=wanted)

@@ -1,8 +1,8 @@
-"""Conditions as rows of a form: convert posted fields to JSON, and JSON to rows.
+"""Show conditions as rows of a form: convert posted fields to JSON, and JSON to rows.
 
 A form posts `cond-match` (all, any or none) and, for the first row, `cond-0-field`, `cond-0-op` and
-`cond-0-value`; further rows have higher numbers. A row without a field is ignored. A nested group
-is posted as JSON in `cond-0-group`; if `cond-0-drop` is posted too, the group is removed.
+`cond-0-value`. Further rows have higher numbers. A row without a field is ignored. A nested group
+is posted as JSON in `cond-0-group`. If `cond-0-drop` is posted too, the group is removed.
 `templates/_condition_rows.html` renders the rows.
 """
 
@@ -33,7 +33,11 @@ _LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
 
 @dataclass(slots=True)
 class Row:
-    """One row as typed. group: the JSON of a nested group. said: that group in plain English."""
+    """One row as the user typed it.
+
+    group: a nested group as JSON; "" if the row is a single condition.
+    said: the nested group in plain English.
+    """
 
     field: str = ""
     op: str = ""
@@ -45,8 +49,9 @@ class Row:
 
 @dataclass(slots=True)
 class Rows:
-    """All rows, with the data that the page needs to render them.
+    """All rows of a condition, with the data that the page needs to render them.
 
+    match: whether all, any or none of the rows must be met.
     errors: the errors that concern the whole condition and not a single row.
     """
 
@@ -56,7 +61,7 @@ class Rows:
     errors: list[str] = dataclasses.field(default_factory=list)
 
     def __iter__(self) -> Iterator[Row]:
-        """Iterate over the filled rows, then the blank ones."""
+        """Iterate over the filled rows, then over the blank rows."""
         yield from self.rows
         for _ in range(SPARE):
             yield Row()
@@ -67,19 +72,19 @@ class Rows:
 
     @property
     def operators(self) -> list[tuple[str, str]]:
-        """Return the operators of these fields, each with its label on screen."""
+        """Return the operators of the fields in the schema, each with its label on screen."""
         types = {field.type for field in self.schema.values()}
         named = [op for type in OPERATORS if type in types for op in OPERATORS[type]]
         return [(op, OPERATOR_LABELS.get(op, op)) for op in dict.fromkeys(named)]
 
     @property
     def values(self) -> list[str]:
-        """Return the allowed values of all fields, as suggestions."""
+        """Return the allowed values of all fields, as suggestions for the user."""
         closed = [value for field in self.schema.values() for value in field.choices]
         return list(dict.fromkeys([*closed, "yes", "no"]))
 
     def say(self, errors: ConditionErrors) -> None:
-        """Attach each error to the row that it concerns."""
+        """Attach each error to the row that the error concerns."""
         for error in errors.errors:
             place = error.path[1] if len(error.path) > 1 else None
             if isinstance(place, int) and place < len(self.rows):
@@ -89,7 +94,7 @@ class Rows:
 
 
 def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, object], Rows]:
-    """Return the posted condition twice: as JSON for `parse`, and as rows to show again."""
+    """Return the posted condition in two forms: as JSON for `parse`, and as rows to show again."""
     places = sorted({int(found[1]) for name in data if (found := _FIELD.fullmatch(name))})
     posted = [_posted(data, place, schema) for place in places]
     rows = [row for row in posted if row.field or row.group]
@@ -99,7 +104,7 @@ def rows_from_post(data: Mapping[str, str], schema: Schema) -> tuple[dict[str, o
 
 
 def rows_from_json(data: object, schema: Schema) -> Rows:
-    """Return a stored condition as rows; a single leaf becomes a group with one member."""
+    """Return a stored condition as rows. A single leaf becomes a group with one member."""
     data = data if isinstance(data, dict) else {}
     match = next((kind for kind in MATCHES if kind in data), "")
     members = data[match] if match else [data] if data else []
@@ -131,9 +136,9 @@ def _json(row: Row, schema: Schema) -> object:
 
 
 def _value(row: Row, schema: Schema) -> object:
-    """Convert typed text to its field's type.
+    """Convert the typed text to the type of the row's field.
 
-    Text that cannot be converted is returned unchanged, so that `parse` refuses it.
+    Text that cannot be converted is returned unchanged, so that `parse` refuses the text.
     """
     known = schema.get(row.field)
     if known and known.type == "bool":
@@ -163,7 +168,7 @@ def _row(member: object, schema: Schema) -> Row:
 
 
 def _typed(value: object) -> str:
-    """Return a stored value as a user would type it."""
+    """Return a stored value in the form in which a user types it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

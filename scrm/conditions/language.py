@@ -1,13 +1,14 @@
 """The condition language of routing rules and response rules.
 
-In JSON, a group is `{"all": [..]}`, `{"any": [..]}` or `{"none": [..]}`; a leaf, which is a single
-condition, is `{"field": "topics", "op": "has any", "value": ["Brand"]}`. An empty "all" as the
-whole condition is always met.
+A condition is a leaf or a group. In JSON, a group is `{"all": [..]}`, `{"any": [..]}` or
+`{"none": [..]}`. A leaf, which is a single condition, is
+`{"field": "topics", "op": "has any", "value": ["Brand"]}`. If the whole condition is an empty
+"all", it is always met.
 
-An operator with "not", "none" or "does not" is the exact negation of its positive counterpart. A
-fact that is missing, None or not of its field's type satisfies no positive operator, and therefore
-satisfies every negative operator. Text is compared after folding (see `fold`); choices and sets are
-compared exactly.
+An operator with "not", "none" or "does not" is negative: it is the exact negation of a positive
+operator. A fact that is missing, None or not of its field's type satisfies no positive operator.
+Therefore it satisfies every negative operator. Text is compared after folding (see `fold`);
+choices and sets are compared exactly.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A fact that conditions may test. choices: the allowed values; () if any value is allowed.
+    """A fact that conditions may test.
 
-    label: in lower case, as it appears inside a sentence: "reach", "topic", "contact is known".
+    label: the name of the field inside a sentence, in lower case: "reach", "contact is known".
+    choices: the allowed values; () if any value is allowed.
     """
 
     name: str
@@ -68,7 +70,10 @@ Schema = Mapping[str, Field]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A single condition: one test of one fact. If `value` is a list, it is a tuple of strings."""
+    """A single condition, which tests one fact.
+
+    value: the value that the fact is compared with. A list in JSON is stored as a tuple of strings.
+    """
 
     field: Field
     op: str
@@ -81,7 +86,10 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Requires `all`, `any` or `none` of its members. `none` is the exact negation of `any`."""
+    """A group of conditions, of which `all`, `any` or `none` must be met.
+
+    The kind `none` is the exact negation of `any`.
+    """
 
     kind: Literal["all", "any", "none"]
     members: tuple[Condition, ...] = ()
@@ -103,7 +111,10 @@ def _equals(value: str) -> Callable[[Any], bool]:
 
 
 def _contains(value: str) -> Callable[[Any], bool]:
-    """Match at the start of a word, or anywhere in scripts that do not separate words."""
+    """Match `value` at the start of a word.
+
+    In scripts that do not separate words, match `value` anywhere.
+    """
     search = beginning(value).search
     return lambda fact: search(fold(fact)) is not None
 
@@ -131,7 +142,7 @@ _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] =
 
 
 def fact_of(leaf: Leaf, facts: Facts) -> Any:
-    """Return the fact that `leaf` tests; None if the fact is not known or of the wrong type."""
+    """Return the fact that `leaf` tests; None if the fact is not known or has the wrong type."""
     fact = facts.get(leaf.field.name)
     return fact if isinstance(fact, _FACTS[leaf.field.type]) else None
 
@@ -164,7 +175,10 @@ def compile(condition: Condition) -> Predicate:
 
 @dataclass(frozen=True, slots=True)
 class ConditionError:
-    """One error in a condition. path: the keys and indexes to it, e.g. ("all", 0, "value")."""
+    """One error in a condition.
+
+    path: the keys and indexes that lead to the error in the JSON, for example ("all", 0, "value").
+    """
 
     path: Path
     message: str
@@ -179,7 +193,10 @@ class ConditionErrors(Exception):
 
 
 def parse(data: object, schema: Schema) -> Condition:
-    """Read a condition from JSON. For invalid JSON of any kind, it raises only ConditionErrors."""
+    """Read a condition from JSON. Raises ConditionErrors if the JSON is no valid condition.
+
+    Invalid JSON data of any kind raises no other exception.
+    """
     reader = _Reader(schema)
     condition = reader.read(data, ())
     if reader.errors or condition is None:
@@ -188,7 +205,10 @@ def parse(data: object, schema: Schema) -> Condition:
 
 
 class _Reader:
-    """Reads one condition and collects its errors; methods return None after an error."""
+    """Reads one condition and collects all errors.
+
+    If there is an error, the methods record it and return None or an incomplete value.
+    """
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -293,7 +313,7 @@ def _quoted(value: object) -> str:
 
 
 def _choices(values: Iterable[str]) -> str:
-    """Join values as alternatives, in quotation marks: “any”, “all” or “none”."""
+    """Join values as alternatives in quotation marks, for example “any”, “all” or “none”."""
     *first, last = (f"“{value}”" for value in values)
     return f"{', '.join(first)} or {last}" if first else last
 
