@@ -1,6 +1,6 @@
 """Circuit breaker for Redis: after a failure, Redis is not used for 5 seconds.
 
-Messages to Redis only make work start sooner. They may be lost, and no user must wait for them.
+Messages to Redis only make work start sooner, so they may be lost. No user must wait for them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ REST_SECONDS = 5.0
 
 
 class Patience:
-    """Remembers a failure of Redis. While `is_over` is true, callers must not use Redis."""
+    """The circuit breaker. While `is_over` returns True, callers must not use Redis."""
 
     def __init__(self) -> None:
         self._until = 0.0

@@ -1,11 +1,11 @@
 """The live bus, which sends events to open pages.
 
-An event contains ids, never text; the page that receives it fetches the changed rows.
+An event contains ids and never text. The page that receives the event fetches the changed rows.
 
-`publish` can be called in any process and sends when the transaction commits; `stream` is the event
-stream that a browser keeps open. One Redis subscription per process serves all browsers connected
-to that process. The stream checks a short-lived token, signed when the page was rendered, and never
-uses the database.
+`publish` can be called in any process. It sends the event when the transaction commits. `stream`
+serves the event stream that a browser keeps open. One Redis subscription per process serves all
+browsers connected to that process. The stream checks a short-lived token, which was signed when the
+page was rendered. The stream never uses the database.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ def _publisher() -> redis.Redis:
 
 
 def publish(topic: str, event: str, pk: int) -> None:
-    """Send an event to all streams open for `topic`, when the transaction commits. Never raises."""
+    """Send an event to all streams that are open for `topic`, when the transaction commits.
+
+    This function never raises an exception.
+
+    topic: for example "department:3".
+    event: the name of the event.
+    pk: the id of the row that changed.
+    """
     message = json.dumps({"topic": topic, "event": event, "id": pk})
     # On commit: a browser that fetched the rows earlier would still get their old state.
     transaction.on_commit(lambda: _publish(message), robust=True)
@@ -102,7 +109,7 @@ class _Line:
 
 
 class _Hub:
-    """All open streams of this process and the one subscription that feeds them."""
+    """All open streams of this process, and the one Redis subscription whose events they get."""
 
     def __init__(self) -> None:
         self.lines: set[_Line] = set()
@@ -133,7 +140,10 @@ class _Hub:
         return all(len(self.watching.get(user, ())) < STREAMS_OF_ONE for user in users)
 
     def _start(self) -> None:
-        """Start the tasks that serve all streams; if one of them has ended, start them again."""
+        """Start the tasks that serve all streams.
+
+        If one of these tasks has ended, all of them are started again.
+        """
         if self.tasks and not any(task.done() for task in self.tasks):
             return
         for task in self.tasks:
@@ -172,10 +182,10 @@ _hub = _Hub()
 
 
 async def stream(scope: Any, receive: Any, send: Any) -> None:
-    """ASGI application: `GET /live/?token=…` answers with an event stream.
+    """ASGI application that answers `GET /live/?token=…` with an event stream.
 
-    The answer is 403 if the token is too old or not signed by us, and 429 if the user has too many
-    open streams.
+    The answer is 403 if the token is too old or was not signed by us. It is 429 if the user has too
+    many open streams.
     """
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:

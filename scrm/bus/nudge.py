@@ -1,8 +1,9 @@
-"""Send nudges: Celery messages for work that is due, after the row that makes it due is committed.
+"""Send nudges: Celery messages that wake a worker for work that is due.
 
-A nudge may be lost, because the tick finds everything that is due. So `nudge` never retries and
-never raises; messages expire, and new messages are dropped if many are waiting already. Therefore
-no queue grows without limit when a worker is slow or stopped.
+A nudge is sent after the row that makes the work due is committed. A nudge may be lost, because the
+tick, a task that runs every few seconds, finds all due work. So `nudge` never retries and never
+raises an exception. Messages expire, and new messages are dropped if many are waiting already.
+Therefore no queue grows without limit when a worker is slow or stopped.
 """
 
 from __future__ import annotations
@@ -47,12 +48,20 @@ def nudge(task: str, *args: int | str, after: float = 0) -> None:
 
 
 def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """Nudge the task once for each row, oldest first, up to MAX_IN_FLIGHT waiting messages."""
+    """Nudge the task once for each due row, oldest first.
+
+    Nudges are sent only until `MAX_IN_FLIGHT` messages wait in the queue.
+
+    oldest_by: the column by which the rows are sorted.
+    """
     _nudge_up_to(MAX_IN_FLIGHT, task, due.order_by(oldest_by, "pk"))
 
 
 def nudge_rare(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """Like `nudge_each`, for a task that shares its queue with a task that runs more often."""
+    """Like `nudge_each`, for a task that shares its queue with a task that runs more often.
+
+    The limit is higher, so that the rare task is not blocked by the messages of the other task.
+    """
     _nudge_up_to(MAX_OF_RARE, task, due.order_by(oldest_by, "pk"))
 
 
@@ -64,9 +73,9 @@ def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
 
 
 def top_up(task: str, due: QuerySet[Any], *, most: int = MAX_IN_FLIGHT) -> None:
-    """Send nudges until as many messages wait in the queue as rows are due.
+    """Send nudges until as many messages wait in the queue as rows are due, at most `most`.
 
-    The messages do not say which row: each run of the task claims one itself.
+    The messages contain no row. Each run of the task claims a row itself.
     """
     wanted = due.order_by()[:most].count()
     missing = wanted - _waiting(task) if wanted else 0
@@ -75,7 +84,7 @@ def top_up(task: str, due: QuerySet[Any], *, most: int = MAX_IN_FLIGHT) -> None:
 
 
 def is_full(task: str) -> bool:
-    """Whether a nudge for this task would be dropped."""
+    """Return whether a nudge for this task would be dropped."""
     return _waiting(task) >= FULL
 
 

@@ -1,4 +1,7 @@
-"""Celery beat that sends nothing to a full queue, which would grow for ever without a worker."""
+"""A scheduler for Celery beat that sends nothing to a full queue.
+
+Otherwise a queue without a worker would grow for ever.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from scrm.bus.nudge import is_full
 
 
 class BoundedScheduler(Scheduler):  # type: ignore[misc]
-    """Does not send a scheduled task while its queue is full or Redis does not answer."""
+    """A scheduler that checks the queue of each scheduled task before it sends the task.
+
+    If the queue is full or Redis does not answer, the task is not sent.
+    """
 
     def apply_async(self, entry: Any, **options: Any) -> Any:
         return None if is_full(entry.task) else super().apply_async(entry, **options)
