@@ -1,8 +1,8 @@
-"""Append-only tables, protected by triggers also against raw SQL.
+"""Append-only tables. Triggers protect them, so that raw SQL cannot change them either.
 
-See guarantee G17 in docs/guarantees.md. Only a transaction that has set `scrm.erasing` to `on`, as
-the erasure and retention jobs do, may change rows: it may blank the named columns, but never delete
-a row.
+See guarantee G17 in docs/guarantees.md. Only a transaction that has set `scrm.erasing` to `on` may
+change rows, as the erasure and retention jobs do. Even then, only certain columns may be changed,
+and no row may be deleted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ _ERASING = "current_setting('scrm.erasing', true) = 'on'"
 
 
 def append_only(*blankable: str, emptied: tuple[str, ...] = ()) -> list[pgtrigger.Trigger]:
-    """Return triggers that refuse DELETE and UPDATE, except of `blankable` columns in an erasure.
+    """Return triggers that refuse every DELETE and UPDATE.
+
+    During an erasure, an UPDATE may change the `blankable` columns.
 
     emptied: JSON columns that an erasure may set to {}, but to no other value.
     """
@@ -21,10 +23,11 @@ def append_only(*blankable: str, emptied: tuple[str, ...] = ()) -> list[pgtrigge
 
 
 def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
-    """Return triggers that refuse DELETE and any change of these columns.
+    """Return triggers that refuse every DELETE, and every change of these columns.
 
     The columns may be changed during an erasure, and where the SQL condition `unless` is true.
-    never: an SQL condition; where it is true, every UPDATE is refused.
+
+    never: an SQL condition. Where it is true, every UPDATE is refused, even during an erasure.
     """
     changed = " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in columns)
     return [

@@ -1,7 +1,8 @@
-"""Leases for rows that need work: one worker at a time works on a row, until its lease lapses.
+"""Leases for rows that need work: only one worker at a time works on a row.
 
-Rows say what is due; Celery messages only wake a worker. Deliveries do not use these leases,
-because a worker that died may have sent the text; therefore a delivery is never claimed again.
+When the lease of a worker lapses, another worker may claim the row. Rows say what is due; Celery
+messages only wake a worker. Deliveries do not use these leases: a worker that died may have sent
+the text, so a delivery is never claimed again.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from django.db.models import F, Q
 class LeasedRow(models.Model):
     """A row that workers claim.
 
-    attempt: the number of claims so far. It is the fence: if the row has another number by now, the
-    worker has lost its lease and must change nothing.
+    attempt: the number of claims so far. It is the fence: if the row in the database has another
+      number by now, the worker has lost its lease and must change nothing.
     """
 
     attempt = models.PositiveIntegerField(default=0)
@@ -33,7 +34,7 @@ Row = TypeVar("Row", bound=LeasedRow)
 
 class LeaseQuerySet(models.QuerySet[Row]):
     def due(self, now: datetime) -> Self:
-        """Return rows without a valid lease. Each model adds its own conditions for work to do."""
+        """Return the rows without a valid lease. Each model adds its own conditions."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now))
 
     def claim(
@@ -46,10 +47,14 @@ class LeaseQuerySet(models.QuerySet[Row]):
         choose: Callable[[list[Row]], list[Row]] = lambda rows: rows,
         **values: Any,
     ) -> list[Row]:
-        """Claim the first due rows, and skip rows that another worker is claiming at this moment.
+        """Claim and return the first due rows.
 
-        The attempt is committed before the work begins, so that it is counted even if the work
-        kills the worker. choose: selects some of the locked rows. values: further columns to set.
+        Rows that another worker is claiming at this moment are skipped. The attempt is committed
+        before the work begins, so that it is counted even if the process dies during the work.
+
+        most: the maximum number of rows that are locked.
+        choose: selects the rows to claim from the locked rows.
+        values: further columns to set.
         """
         with transaction.atomic():
             due = self.due(now).select_for_update(no_key=True, skip_locked=True, of=("self",))
@@ -66,5 +71,8 @@ class LeaseQuerySet(models.QuerySet[Row]):
         return rows
 
     def fenced(self, row: Row) -> Self:
-        """Return a query for this row, which is empty if another worker claimed the row since."""
+        """Return a queryset with this row only.
+
+        The queryset is empty if another worker has claimed the row since this worker claimed it.
+        """
         return self.filter(pk=row.pk, attempt=row.attempt)

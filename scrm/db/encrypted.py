@@ -1,4 +1,4 @@
-"""A JSON field that is encrypted with keys that can be replaced, and short signatures."""
+"""A JSON field that is encrypted, and short signatures of texts. The keys can be replaced."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _ring(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def seal(value: Any) -> str:
-    """Encrypt a JSON value with the newest key; return the token."""
+    """Encrypt a JSON value with the newest key, and return the Fernet token."""
     return _ring(tuple(settings.SECRETS_KEYS)).encrypt(json.dumps(value).encode()).decode()
 
 
 def unseal(token: str) -> Any:
-    """Decrypt a token. Raises ValueError if none of the keys fits."""
+    """Decrypt a Fernet token, and return the JSON value. Raises ValueError if no key fits."""
     try:
         return json.loads(_ring(tuple(settings.SECRETS_KEYS)).decrypt(token.encode()))
     except InvalidToken as error:
@@ -37,7 +37,7 @@ def stamp(text: str) -> str:
 
 
 def is_stamp(text: str, mark: str) -> bool:
-    """Whether `mark` is our signature of `text`, made with any of the keys."""
+    """Return whether `mark` is a signature of `text` that was made with one of our keys."""
     # compare_digest, because the time that an ordinary comparison takes would reveal the mark.
     return any(compare_digest(_mark(key, text), mark) for key in settings.SECRETS_KEYS)
 
@@ -47,7 +47,7 @@ def _mark(key: str, text: str) -> str:
 
 
 class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
-    """Stores a dict as an encrypted Fernet token."""
+    """A field that stores a dict as an encrypted Fernet token."""
 
     def from_db_value(self, value: str | None, *_: object) -> Any:
         return None if value is None else unseal(value)

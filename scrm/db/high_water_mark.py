@@ -1,7 +1,8 @@
-"""The highest number of a send attempt, stored outside the database.
+"""Store the highest number of a send attempt outside the database.
 
 If the highest attempt in the database is lower than this number, the database was restored from an
-older copy. The number is stored in Redis and in a file; if it is missing, nothing can be concluded.
+older copy. The number is stored in Redis and in a file. If it is missing in both, nothing is
+concluded from that.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def highest(name: str) -> int:
 
 
 def keep(name: str, attempt: int) -> None:
-    """Store the number of this send attempt, unless a higher one is stored. Never raises."""
+    """Store the number of this send attempt, unless a higher number is already stored.
+
+    If Redis or the file cannot be written, the function logs a warning and raises no exception.
+    """
     _keep_in_redis(name, attempt)
     _keep_in_file(name, attempt)
 

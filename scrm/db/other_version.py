@@ -1,4 +1,4 @@
-"""Refuse a database that another version of scrm created, before a migration touches it."""
+"""Refuse a database that another version of scrm created, before a migration changes it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ APPS = ("scrm", "sandbox", "crm", "listening", "routing", "responses")
 
 @register(Tags.database)
 def check_migrations_are_known(*, databases: Sequence[str] | None, **_: Any) -> list[Error]:
-    """Report migrations that were applied to the database but that this version does not have.
+    """Report migrations that were applied to the database but do not exist in this version.
 
-    `manage.py migrate` runs this check first. Without this check, Django would treat a migration as
-    applied if its name is recorded, even if its content was different.
+    `manage.py migrate` runs this check first. Without it, Django would consider a migration applied
+    if its name is recorded in the database, even if its content was different.
     """
     loader = MigrationLoader(None, load=False)
     # Load migrations only from disk, because the check must also work if the database has unknown

@@ -1,4 +1,4 @@
-"""Detect transient database errors (deadlock, lost connection), and retry after them."""
+"""Detect transient database errors (a deadlock, a lost connection), and retry after them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _TRIES = 3
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether an error is a deadlock or a lost connection.
+    """Return whether an error is transient, such as a deadlock or a lost connection.
 
-    A row that is too large for its index also raises OperationalError, but that error is not
-    transient.
+    A row that is too large for its index also raises OperationalError. That error is not transient.
     """
     return isinstance(error, OperationalError | InterfaceError) and not isinstance(
         error.__cause__, ProgramLimitExceeded
@@ -24,7 +23,10 @@ def is_passing(error: Exception) -> bool:
 
 
 def again(work: Callable[[], T]) -> T:
-    """Run `work`, a whole transaction; after a transient error run it again, up to three times."""
+    """Run `work`, which must be a whole transaction, and return its result.
+
+    After a transient error, `work` is run again. It is run at most three times in total.
+    """
     for _ in range(_TRIES - 1):
         try:
             return work()
