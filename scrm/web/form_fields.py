@@ -1,7 +1,7 @@
 """Set the options of a form field at run time, and read the errors of a form.
 
-Django's type hints treat all `form.fields` as plain fields, so these functions check the kind of a
-field at run time.
+Django's type hints declare all `form.fields` as plain fields. So these functions check at run time
+that a field has the right class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Choices = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
 def set_queryset(form: forms.BaseForm, name: str, rows: QuerySet[Any]) -> None:
-    """Set the rows that a field offers. Raises TypeError if the field does not choose a row."""
+    """Set the rows that a field offers. Raises TypeError if the field is no ModelChoiceField."""
     _field(form, name, forms.ModelChoiceField).queryset = rows
 
 
@@ -26,12 +26,15 @@ def set_empty_label(form: forms.BaseForm, name: str, label: Any) -> None:
 
 
 def set_choices(form: forms.BaseForm, name: str, choices: Choices) -> None:
-    """Set the choices of a field: pairs of value and label, or a function that returns them."""
+    """Set the choices of a field.
+
+    choices: pairs of value and label, or a function that returns such pairs.
+    """
     _field(form, name, forms.ChoiceField).choices = choices
 
 
 def first_error(form: forms.BaseForm) -> str:
-    """Return the first error of an invalid form, to be shown outside of the form's fields."""
+    """Return the first error of an invalid form, for a message outside of the form's fields."""
     return str(next(iter(form.errors.values()))[0])
 
 

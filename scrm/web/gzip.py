@@ -1,4 +1,4 @@
-"""Compress pages when they are sent, and static files once at the start."""
+"""Compress pages when they are sent, and static files once when the process starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ atexit.register(_DIRECTORY.cleanup)
 
 
 class Pages(GZipMiddleware):
-    """Compresses pages and parts of pages. A download is a stream and is not compressed."""
+    """Middleware that compresses pages and parts of pages.
+
+    A download is a streaming response, and is not compressed.
+    """
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -33,7 +36,10 @@ class Pages(GZipMiddleware):
 
 
 class Files(WhiteNoiseMiddleware):
-    """Serves static files, each with a compressed copy that lives as long as the process."""
+    """Middleware that serves static files with compressed copies.
+
+    The compressed copies are deleted when the process ends.
+    """
 
     def get_static_file(self, path: str, url: str, stat_cache: Any = None) -> StaticFile:
         plain = super().get_static_file(path, url, stat_cache)
@@ -46,7 +52,10 @@ class Files(WhiteNoiseMiddleware):
 
 @cache
 def _compressed(path: str) -> str | None:
-    """Return the path of a file's compressed copy; None if compressing it would save too little."""
+    """Return the path of a file's compressed copy.
+
+    Returns None if the file is no text or so small that compression would save too little.
+    """
     if Path(path).suffix not in TEXTS:
         return None
     text = Path(path).read_bytes()

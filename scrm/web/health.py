@@ -1,4 +1,4 @@
-"""Health checks for probes: no login, no secrets in the answer."""
+"""Health checks for monitoring probes. They need no login, and the answers contain no secrets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ALIVE = "ok\n"
 @login_not_required
 @require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """Show that this process answers. Under ASGI, `alive` answers this URL instead."""
+    """Show that this process answers. Under ASGI, `alive` answers the URL instead of this view."""
     return HttpResponse(ALIVE, content_type="text/plain")
 
 
 async def alive(scope: Any, _receive: Any, send: Any) -> None:
-    """ASGI version of `healthz`, on the event loop.
+    """ASGI version of `healthz`, which runs on the event loop.
 
     It answers even while pages use all threads.
     """
@@ -48,7 +48,10 @@ async def alive(scope: Any, _receive: Any, send: Any) -> None:
 @login_not_required
 @require_GET
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Report whether all parts work: 200, or 503 with a reason for each part that fails."""
+    """Report whether all parts of scrm work.
+
+    The status is 200 if they do. Otherwise it is 503, with a reason for each part that fails.
+    """
     parts = {name: _result(check) for name, check in _CHECKS.items()}
     ready = all(word == "ok" for word in parts.values())
     answer = JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol, with time limits for idle connections.
+"""An HTTP protocol for uvicorn, with time limits for idle connections.
 
-Each connection uses memory and a file descriptor. uvicorn ends a connection that is idle between
-two requests; this protocol also ends a connection whose request never arrives or never ends, or
-whose client reads nothing.
+Each connection uses memory and a file descriptor. uvicorn closes a connection that is idle between
+two requests. This protocol also closes a connection if its request does not arrive completely, or
+if its client does not read the answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ A chunked body may add a sixteenth of its size, for the headers of its chunks.
 
 
 class TooManyWaiting(Exception):
-    """Stops the parser; uvicorn answers 400 and closes the connection."""
+    """Stops the parser. uvicorn then answers 400 and closes the connection."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -109,10 +109,10 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _forget_client(self) -> None:
-        """Mark the answered request as disconnected.
+        """Mark the request that is being answered as disconnected.
 
-        uvicorn marks only the last request that arrived; the request that is being answered would
-        continue to write to a closed connection.
+        uvicorn marks only the request that arrived last. Without this method, an earlier request
+        that is still being answered would continue to write to a closed connection.
         """
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True

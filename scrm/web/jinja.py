@@ -1,4 +1,7 @@
-"""Jinja2, for parts of pages that are rendered too often for Django's slower templates."""
+"""The Jinja2 environment, for parts of pages that are rendered too often for Django's templates.
+
+Jinja2 renders faster than Django's templates.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Logs: one JSON object per line with the request's id; coloured text in development."""
+"""Configure the logs. Each log line is a JSON object that contains the request's id.
+
+In development, log lines are coloured text instead.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from scrm.web.middleware import route
 
 
 def without_address(record: logging.LogRecord) -> bool:
-    """Log filter: replace the URL path in Django's own log lines by the URL pattern.
+    """Log filter that replaces the URL path by the URL pattern in Django's own log lines.
 
-    The path may contain a secret key.
+    The path must not be logged, because it may contain a secret key.
     """
     request = getattr(record, "request", None)
     if isinstance(request, HttpRequest) and isinstance(record.args, tuple):
@@ -26,7 +29,7 @@ def without_address(record: logging.LogRecord) -> bool:
 
 
 def configure() -> None:
-    """Send structlog and the standard library's loggers through one formatter."""
+    """Send the log lines of structlog and of the standard library through one formatter."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -1,4 +1,4 @@
-"""Middleware of every page: a request id on each log line, and a login that works with htmx."""
+"""Middleware of every page: a request id for the log, and a login that works with htmx."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def request_log(view: View) -> View:
-    """Give each request an id that all its log lines carry, and log its end."""
+    """Give each request an id, which all its log lines contain, and log the end of the request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request_id = uuid.uuid4().hex
@@ -41,7 +41,7 @@ def request_log(view: View) -> View:
 
 
 def route(request: HttpRequest) -> str:
-    """Return the URL pattern that matched the request; "-" if there is none.
+    """Return the URL pattern that matched the request; "-" if no pattern matched.
 
     The URL itself is never logged, because it may contain a secret key.
     """
@@ -50,7 +50,10 @@ def route(request: HttpRequest) -> str:
 
 
 def login_inside_htmx(view: View) -> View:
-    """Redirect the whole page to the login, which must not appear in a part of the page."""
+    """Redirect the whole page to the login if htmx requested only a part of the page.
+
+    Otherwise htmx would show the login inside of that part.
+    """
     login = resolve_url(settings.LOGIN_URL)
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -70,7 +73,7 @@ def login_inside_htmx(view: View) -> View:
 
 
 def _path(url: str) -> str:
-    """Return path and query of one of our URLs, quoted for a query string; never another host."""
+    """Return path and query of a URL of ours, quoted for a query string. The host is removed."""
     # Remove scheme and host, so that a forged Referer does not lead to another site after the
     # login.
     from_root = url.split("://", 1)[-1].partition("/")[2]

@@ -2,10 +2,10 @@
 
 A request gets a thread only when its body is complete.
 
-If the user is not logged in, the body may have at most 64 KB and stays in memory, in addition to
-about 320 KB per connection that uvicorn reads ahead. A larger body is accepted only from users who
-are logged in, and is written to a temporary file. A body must be complete within `GRACE + size /
-SLOWEST` seconds.
+If the user is not logged in, the body may have at most 64 KB, and it stays in memory. In addition,
+uvicorn reads ahead up to about 320 KB per connection. A larger body is accepted only from users who
+are logged in, and it is written to a temporary file. A body must be complete within
+`GRACE + size / SLOWEST` seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ Without it the browser would show a broken connection instead of the reason.
 
 
 class BodyRefused(Exception):
-    """A body is not accepted. status: 413 or 408. message: the reason and what to do."""
+    """A body is not accepted.
+
+    status: the HTTP status, 413 (too large) or 408 (too slow).
+    message: the reason, and what the user can do.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -46,7 +50,10 @@ class ClientLeft(Exception):
 
 
 def declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
-    """Return the length that a request declares: 0 for none, None for a chunked body."""
+    """Return the length of the body that a request declares, in bytes.
+
+    The length is 0 if the request has no body, and None if the body is chunked.
+    """
     found = dict(headers)
     if b"transfer-encoding" in found:
         return None
@@ -65,9 +72,9 @@ def too_large(limit: int) -> BodyRefused:
 
 
 async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
-    """Write the whole body to a file, rewind it, and return the size.
+    """Write the whole body to a file, rewind the file, and return the size of the body.
 
-    Raises BodyRefused and ClientLeft.
+    Raises BodyRefused if the body is too large or too slow, and ClientLeft.
     """
     now = asyncio.get_running_loop().time
     size, started, is_whole = 0, now(), False
@@ -94,7 +101,10 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
 
 
 def _page(scope: Any, refused: BodyRefused) -> str:
-    """Return a page with the reason; for htmx, return only a message, which keeps the page open."""
+    """Return a page with the reason for the refusal.
+
+    For htmx, return only a message, so that the user's page stays open.
+    """
     title = _("The request was not accepted")
     if any(name == b"hx-request" for name, _value in scope["headers"]):
         message = Message(ERROR, f"{title}. {refused.message}")
@@ -103,7 +113,7 @@ def _page(scope: Any, refused: BodyRefused) -> str:
 
 
 async def refuse(scope: Any, receive: Any, send: Any, refused: BodyRefused) -> None:
-    """Send the reason, then read and drop the rest, and close the connection."""
+    """Send the reason, read and drop the rest of the body, and close the connection."""
     content = _page(scope, refused).encode()
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),

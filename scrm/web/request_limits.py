@@ -1,4 +1,4 @@
-"""Limits of request bodies in bytes, by Django view and by whether the user is logged in."""
+"""Limits of request bodies in bytes. They depend on the Django view and on the login."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def body_limit(most: int) -> Callable[[View], View]:
-    """Decorate a view that accepts more than `FORM` from users who are logged in."""
+    """Decorate a view that accepts more than `FORM` bytes from users who are logged in."""
 
     def mark(view: View) -> View:
         view.body_limit = most  # type: ignore[attr-defined]
@@ -31,7 +31,11 @@ def body_limit(most: int) -> Callable[[View], View]:
 
 
 def with_files(most: int) -> int:
-    """Return the limit for a form that may contain `most` bytes of files, and other fields."""
+    """Return the limit for a form with files.
+
+    most: the maximum size of all files together, in bytes. The other fields are allowed the usual
+      maximum size of a form in addition.
+    """
     return most + settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
@@ -48,9 +52,9 @@ def limit_of(path: str) -> int:
 
 
 def is_logged_in(cookies: str) -> bool:
-    """Whether a Cookie header contains the session of a user who is logged in.
+    """Return whether a Cookie header contains the session of a user who is logged in.
 
-    Queries the database, so it must not be called on the event loop.
+    This function queries the database, so it must not be called on the event loop.
     """
     key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
     if not key.isalnum():

@@ -1,4 +1,4 @@
-"""The limits of uploads, for the forms, pages, messages and checks that need them."""
+"""The limits of uploads. Forms, pages, messages and checks use these constants."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Run Django's pages under ASGI, so that no thread waits for a slow client.
 
-The request body is complete before the page gets a thread. The answer is kept in memory, and on
-disk beyond `IN_MEMORY`, so that the thread is free as soon as its page is rendered; the event loop
-sends the answer as fast as the client reads it.
+The page gets a thread only when the request body is complete. The answer is kept in memory; an
+answer larger than `IN_MEMORY` is kept on disk. So the thread is free as soon as its page is
+rendered. The event loop sends the answer as fast as the client reads it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Pages:
                 await self._answer(_environ(scope, body, size), receive, send)
 
     async def _limit(self, scope: Any) -> int:
-        """Return the bytes that this request may send. Raises BodyRefused if it declares more."""
+        """Return how many bytes the body of this request may have.
+
+        Raises BodyRefused if the request declares more.
+        """
         declared = declared_length(scope["headers"])
         if declared is not None and declared <= ANONYMOUS:
             return ANONYMOUS
@@ -104,7 +107,7 @@ class Pages:
 
 
 class Reply:
-    """The answer of a page, which its thread writes and the event loop sends, independently."""
+    """The answer of a page. A thread writes the answer while the event loop sends it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.is_unwanted = False
@@ -122,7 +125,7 @@ class Reply:
     def start(
         self, status: str, headers: list[tuple[str, str]], _exc_info: Any = None
     ) -> Callable[[bytes], None]:
-        """WSGI's start_response."""
+        """Store status and headers, and return the write function (WSGI's `start_response`)."""
         self._head = {
             "type": "http.response.start",
             "status": int(status.partition(" ")[0]),
@@ -157,7 +160,7 @@ class Reply:
     # On the event loop
 
     async def send_to(self, receive: Any, send: Any) -> None:
-        """Send everything, or stop when the client leaves or the page fails."""
+        """Send the whole answer. Stop if the client leaves or the page fails."""
         gone: asyncio.Future[Any] | None = None
         try:
             while await self._has_changed.wait() and not self._has_failed:
@@ -175,7 +178,7 @@ class Reply:
                 gone.cancel()
 
     async def _send_available(self, send: Any) -> bool:
-        """Send the available data; return whether the answer is complete."""
+        """Send the data that is available, and return whether the answer is complete."""
         # Before reading: for data that is written after this line, the event is set again.
         has_ended = self._has_ended
         if self._head:
