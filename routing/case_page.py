@@ -88,7 +88,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Return the interactions and the events of a case, oldest first.
 
     If `everything` is false, only the newest `MAX_MESSAGES` interactions are returned, and no
-    events that are older than these interactions. A note of a restricted department is returned
+    events that are older than the oldest of these. A note of a restricted department is returned
     only to its author, to members of the department, and to users who see all departments.
     """
     messages = (

@@ -53,8 +53,8 @@ class Origin:
     def online(cls, mention: Mention, source: Source) -> Origin:
         """Return the origin of a mention.
 
-        source: several sources may have found the mention; this is the source that
-          `Sighting.objects.decisive` returns.
+        source: the source that decides how the mention is treated, if several sources found it; see
+          `SightingQuerySet.decisive`.
         """
         return cls(
             network=mention.author_network,

@@ -53,10 +53,12 @@ class Hint:
 class Arrival:
     """One recorded inbound interaction, with everything that routing uses.
 
-    contact: id of the profile's contact, if any. said_at: aware time of the message. topics: the
-    topics that matched, with the places of the words. hint: set if the message answers a response
-    of ours. case: id of a case that a user chose. by: id of the user who logged an offline
-    contact. joins: whether the message may join the living case of its party.
+    contact: id of the profile's contact, if any.
+    said_at: aware time of the message.
+    topics: the topics that matched, with the places of the matching words.
+    hint: set if the message answers a response of ours.
+    case, by: id of the case that a user chose; id of the user who logged an offline contact.
+    joins: whether the message may join the living case of its party.
     """
 
     interaction: int
@@ -179,12 +181,10 @@ class _Batch:
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival) -> Case:
-        """Add the arrival to a case that continues the old case. If there is none, open one.
-
-        A message in another conversation of the old case may already have opened such a case.
-        """
+        """Add the arrival to a case that continues the old case. If there is none, open one."""
         self.moved.append(arrival.conversation)  # write() ends the link to the old case
         verdict = self.router.route(arrival.facts)
+        # A message in another conversation of the old case may have opened such a case already.
         newer = [case for case in self.by_party[_party(arrival)] if case.continues_id == old.pk]
         if not newer or not _agrees(verdict, newer[-1]):
             return self._open(arrival, verdict, continues=old)

@@ -150,7 +150,7 @@ class InboxForm(PlainForm):
 
     def shown(self) -> list[Shown]:
         """Return the filters with the data that the page needs to show them."""
-        # Django widgets are not used: to render 200 options takes half of the page's time.
+        # Do not use Django's widgets: to render 200 options, they need half of the page's time.
         return [
             Shown(name, str(self.fields[name].label), self._options(name), self[name])
             for name in self.FILTERS

@@ -32,7 +32,7 @@ _LABELS = {
 class OfflineForm(PlainForm):
     """An offline contact: the person, the kind, the text and the time.
 
-    form: UUID of the form. It prevents that a form submitted twice is logged twice.
+    form: UUID of the form. If the form is submitted twice, the offline contact is logged once.
     profile: the value of the chosen person; see `find_person.Person.value`.
     profile_q: the words with which the user searched for the person.
     phone: a phone number or a mail address.

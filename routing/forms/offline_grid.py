@@ -176,7 +176,7 @@ class GridForm(PlainForm):
             return []
         return [
             OfflineContact(
-                # Computed from the form and the cells: a row that is sent twice is logged once.
+                # Compute the UUID from form and cells: a row that is sent twice is logged once.
                 form=uuid.uuid5(self.cleaned_data["form"], mark + self.title()),
                 kind=self.kind,
                 text=found.text,

@@ -41,7 +41,7 @@ class _SeveralFiles(forms.FileInput):
 class ScansField(forms.FileField):
     """A field for several files.
 
-    If a file is refused, the error contains its name and the reason.
+    If a file is refused, the error contains the name of the file and the reason.
     """
 
     widget = _SeveralFiles(
@@ -82,7 +82,8 @@ def trouble(file: UploadedFile[bytes]) -> str:
 def content_type(file: UploadedFile[bytes]) -> str:
     """Return the content type of the file.
 
-    Returns "" if the type is not allowed, or if the file's first bytes and its extension differ.
+    Returns "" if the type is not allowed, or if the first bytes and the extension of the file do
+    not belong to the same type.
     """
     # Look at the bytes of the file: the type that the browser sends may be false.
     file.seek(0)

@@ -164,7 +164,7 @@ class PlanForm(PlainForm):
             self.add_error(why.about or None, str(why))
             return data
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
-        # The choices of the user are valid only while the file is split in the same way as then.
+        # The user's choices are valid only if the file is still split into the same columns.
         if self.shape == self.data.get("shape"):
             kinds = [self._chosen(n) for n in range(sheet.width)]
         self._show(sheet, kinds)
@@ -175,7 +175,7 @@ class PlanForm(PlainForm):
     def shape(self) -> str:
         """Return encoding, delimiter and heading as one string.
 
-        If this string changes, the file is split into other columns.
+        As long as this string is unchanged, the file is split into the same columns.
         """
         sheet = self.sheet
         return f"{sheet.encoding} {sheet.delimiter} {bool(sheet.heading)}" if sheet else ""

@@ -105,8 +105,9 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     """Return one page of cases after the cursor `mark`.
 
-    If another page follows, one more case is returned. In the view “all”, transferred cases are
-    limited to the `MAX_HANDED` latest, unless a filter or a search is set.
+    If another page follows, one more case is returned. In the view “all”, the cases of the
+    `MAX_HANDED` latest transfers of the user are included; with a filter or a search, those of all
+    transfers. See also `_parts_visible_to`.
 
     Each department has its own subquery, which reads an index. Otherwise PostgreSQL might search
     for the few cases of a small department among all cases.
@@ -252,7 +253,7 @@ def _conversations_with(query: Any) -> set[int]:
         chunk = Interaction.objects.filter(words=query, pk__lte=until, pk__gt=until - size)
         hits = chunk.order_by("-pk").values_list("conversation", flat=True)[:room]
         found += hits
-        # Estimate from the hits how many more rows are needed, and double it; no hit: all rows.
+        # Estimate from the hits how many rows are needed, and double that; without hits, take all.
         until, size = until - size, 2 * room * size // len(hits) if hits else until
     return set(found)
 
@@ -277,11 +278,12 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
 def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> list[CaseQuerySet]:
     """Return the cases that the user may see, as several querysets.
 
-    No case is in two of the querysets, and each queryset uses one index.
+    No case is in two of the querysets, and each queryset uses one index. If the user is in more
+    than `MAX_PARTS` departments, only one queryset is returned.
 
     handed: which of the cases that the user transferred are included. A number includes the cases
       of that many latest transfers. A collection of ids includes the cases with these ids. None
-      includes all of the cases.
+      includes all of the cases. With only one queryset, any value except 0 has the effect of None.
     """
     if user.sees_everything:
         return [Case.objects.all()]

@@ -396,5 +396,5 @@ def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = T
         closed |= Q(conversation__restricted_to__isnull=False)
     department = models.Case(models.When(closed, then=F("case__department")), default=None)
     links = CaseConversation.objects.filter(conversation=OuterRef("pk"), ended_at=None)
-    # Update in the order of the ids to avoid deadlocks: a department's form changes many rows.
+    # Update in the order of the ids to avoid deadlocks: saving a department changes many rows.
     update_in_order(conversations, restricted_to=Subquery(links.values_list(department)[:1]))

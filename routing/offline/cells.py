@@ -108,9 +108,9 @@ def _name(cell: str) -> str:
 
 
 def reach(cell: str) -> tuple[str, str]:
-    """Parse a phone number or a mail address; return (phone, mail), one of which is "".
+    """Parse a cell that contains a phone number or a mail address; return (phone, mail).
 
-    Raises Unclear.
+    The value that the cell does not contain is "". Raises Unclear.
     """
     if "@" in normalize("NFKC", cell):
         return "", mail(cell)
@@ -158,7 +158,8 @@ def mail(cell: str) -> str:
 def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
     """Parse a date and time; return an aware time in UTC, or None if the cell is empty.
 
-    A time without a UTC offset is in the workspace's time zone. Raises Unclear.
+    A time without a UTC offset is in the workspace's time zone. Raises Unclear if the cell cannot
+    be parsed, or if the time is in the future or before 1900.
 
     order: "day" if the day comes first in a date such as 03/04/2026, or "month" if the month
       comes first. If it is "", an ambiguous date is an error.

@@ -232,8 +232,8 @@ def bring_in(job: Job) -> None:
         return
     for start in range(job.done, len(judged.good), BATCH):
         batch = judged.good[start : start + BATCH]
-        # This is tried again after a deadlock or a lost connection, which is safe, because a
-        # batch is committed completely or not at all.
+        # Record again after a deadlock or a lost connection. This is safe, because a batch is
+        # committed completely or not at all.
         again(partial(_record_batch, job, batch))
         # Store the progress after the commit: a second run continues after the last batch.
         job.progress(start + len(batch))

@@ -97,7 +97,7 @@ def add(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, issue, form=form, status=422)
     fresh = [case for case in form.cleaned_data["cases"] if case.issue_id != issue.pk]
-    # Lock in the order of the ids, as all code does: else two requests could deadlock.
+    # Lock the cases in the order of their ids, as all code does, to prevent deadlocks.
     for case in sorted(fresh, key=attrgetter("pk")):
         case.group(issue, by=request.user)
     messages.success(request, _added(len(fresh)))

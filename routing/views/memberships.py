@@ -34,7 +34,7 @@ def invite(request: StaffRequest) -> HttpResponse:
         person = form.save_if_free() if form.is_valid() and memberships.is_valid() else None
         if person:
             _save_memberships(person, memberships, by=request.user)
-    # Send the mail after the commit: none must be sent if the transaction is rolled back.
+    # Send the mail after the commit: no mail must be sent if the transaction is rolled back.
     if person:
         return with_link(request, person)
     status = 422 if form.is_bound else 200
