@@ -56,7 +56,7 @@ def publish(topic: str, event: str, pk: int) -> None:
     pk: the id of the row that changed.
     """
     message = json.dumps({"topic": topic, "event": event, "id": pk})
-    # On commit: a browser that fetched the rows earlier would still get their old state.
+    # Send on commit: a browser that fetched the rows earlier would get their old state.
     transaction.on_commit(lambda: _publish(message), robust=True)
 
 
@@ -100,8 +100,8 @@ class _Line:
     async def _send_waiting(self) -> None:
         try:
             while self.waiting:
-                # Emptied before sending: events that arrive while we send are sent in the next
-                # round.
+                # Empty the list before sending: events that arrive during the sending are sent in
+                # the next round.
                 body, self.waiting = b"".join(self.waiting), []
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
         finally:
@@ -125,8 +125,8 @@ class _Hub:
         try:
             yield
         finally:
-            # Removed also after an error: a stream that stays in the set counts towards the user's
-            # limit.
+            # Remove the stream also after an error: otherwise it would still count towards the
+            # user's limit.
             self.lines.discard(line)
             for topic in line.topics:
                 self.watching[topic].discard(line)
@@ -160,8 +160,8 @@ class _Hub:
                         self._spread(message["data"])
             except (redis.RedisError, OSError) as error:
                 _log.warning("live bus lost, trying again", error=str(error))
-                # Wait: while Redis is down, this loop would otherwise connect again without a
-                # pause.
+                # Wait: otherwise this loop would try to connect without a pause while Redis is
+                # down.
                 await asyncio.sleep(1)
 
     async def _beat(self) -> None:
@@ -194,14 +194,14 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     except signing.BadSignature:
         await _refuse(send, 403)
         return
-    # Before the headers are sent: a refused browser must get 429, not an empty stream.
+    # Check before the headers are sent: a refused browser must get 429, not an empty stream.
     if not _hub.has_room_for(topics):
         await _refuse(send, 429)
         return
     headers = [
         (b"content-type", b"text/event-stream"),
         (b"cache-control", b"no-store"),
-        # For nginx: with buffering, the proxy would delay the events.
+        # This header is for nginx, which would otherwise buffer and so delay the events.
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

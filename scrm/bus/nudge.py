@@ -43,7 +43,7 @@ queue may exceed.
 
 def nudge(task: str, *args: int | str, after: float = 0) -> None:
     """Ask a worker to run a task, `after` seconds after the transaction commits."""
-    # On commit: a worker that started before the commit would not see the row.
+    # Send on commit: a worker that started before the commit would not see the row.
     transaction.on_commit(lambda: _send(task, args, after), robust=True)
 
 
@@ -114,8 +114,8 @@ def _send(task: str, args: tuple[int | str, ...], after: float) -> None:
     if _patience.is_over():
         return
     try:
-        # The check is not exact, because several processes may pass it at once. FULL is low enough
-        # for that.
+        # Several processes may pass this check at the same moment. Therefore FULL is lower than
+        # the length that no queue may exceed.
         if _length(task) >= FULL:
             return
         # retry=False: a request must not wait for Redis.

@@ -224,7 +224,7 @@ class _Reader:
         if isinstance(data, dict) and any(kind in data for kind in _KINDS):
             return self.group(data, path)
         self.leaves += 1
-        # Stop at once, so that a huge condition does not take more time.
+        # Stop at once: to read the rest of a huge condition would take too much time.
         if self.leaves > MAX_LEAVES:
             self.wrong(path, f"A rule can have at most {MAX_LEAVES} conditions. Split it in two.")
             raise ConditionErrors(tuple(self.errors))

@@ -50,7 +50,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
-        # With 0, `pause_writing` is called as soon as something cannot be sent at once.
+        # With 0, `pause_writing` is called as soon as some data cannot be sent at once.
         transport.set_write_buffer_limits(high=0)
         self._start_head_timer()
 
@@ -72,7 +72,7 @@ class Protocol(HttpToolsProtocol):
             raise TooManyWaiting
         self._stop_head_timer()
         super().on_headers_complete()
-        # uvicorn would add trailers here, and they must not become headers of the request
+        # uvicorn would add trailers to this list. They must not become headers of the request.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -86,7 +86,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # uvicorn continues to read after each answer, however many requests are waiting
+        # uvicorn would continue to read after each answer, even if many requests are waiting.
         if self.pipeline:
             self.flow.pause_reading()
 

@@ -89,7 +89,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
             raise ClientLeft
         piece, is_whole = message.get("body", b""), not message.get("more_body", False)
         size += len(piece)
-        # Checked before writing, so that a body above the limit cannot fill the disk.
+        # Check the size before writing: a body above the limit must not fill the disk.
         if size > limit:
             raise too_large(limit)
         if size > ANONYMOUS:  # a disk may be slow, and the event loop must not wait for it

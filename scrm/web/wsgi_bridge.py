@@ -43,7 +43,7 @@ class Pages:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         with SpooledTemporaryFile(max_size=ANONYMOUS) as body:
             try:
-                # Before the page gets a thread: slow uploads could otherwise hold all threads.
+                # Receive the body without a thread: slow uploads could otherwise hold all threads.
                 size = await receive_body(body, receive, await self._limit(scope))
             except BodyRefused as refused:
                 await refuse(scope, receive, send, refused)
@@ -63,8 +63,8 @@ class Pages:
         limit = limit_of(scope["path"])
         if limit > ANONYMOUS:
             cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-            # In a thread, because the session is in the database and the event loop must not wait
-            # for it.
+            # Use a thread: the session is in the database, and the event loop must not wait for
+            # the database.
             known = await self._in_thread(is_logged_in, cookies.decode("latin-1"))
             limit = limit if known else ANONYMOUS
         if declared is not None and declared > limit:
@@ -84,7 +84,7 @@ class Pages:
                 await working  # raises what the application raised
 
     def _in_thread(self, work: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        # the language and time zone of this request must not stay set
+        # Run in a copy of the context: its language and time zone must not stay set in the thread.
         run = contextvars.copy_context().run
         return asyncio.get_running_loop().run_in_executor(self.threads, run, work, *args)
 
@@ -179,7 +179,7 @@ class Reply:
 
     async def _send_available(self, send: Any) -> bool:
         """Send the data that is available, and return whether the answer is complete."""
-        # Before reading: for data that is written after this line, the event is set again.
+        # Read this first: for data that is written after this line, the event is set again.
         has_ended = self._has_ended
         if self._head:
             await send(self._head)
@@ -208,6 +208,6 @@ class Reply:
 
 def _environ(scope: Any, body: IO[bytes], size: int) -> dict[str, Any]:
     environ: dict[str, Any] = dict(build_environ(scope, body))  # type: ignore[arg-type]
-    # a chunked body declares no length, and Django reads no further than this
+    # Set the length: a chunked body declares none, and Django reads only this many bytes.
     environ["CONTENT_LENGTH"] = str(size)
     return environ
