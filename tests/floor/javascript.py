@@ -1,7 +1,7 @@
 """A small scanner of JavaScript that finds functions and counts their lines.
 
 Braces in strings, template literals, regular expressions and comments are not counted. An arrow
-function without braces ends at its semicolon, which all our files have.
+function without braces ends at the first comma, semicolon or closing bracket after its expression.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ CLOSERS = {"}": "{", ")": "(", "]": "["}
 
 @dataclass(frozen=True)
 class Function:
-    """A function. first: the number of its first line, counted from 1."""
+    """A JavaScript function in a file.
+
+    `first` is the number of its first line, counted from 1. `lines` is the number of its lines.
+    """
 
     first: int
     lines: int
 
 
 def functions(text: str) -> list[Function]:
-    """Return all functions: declarations, arrow functions, methods and functions that are called at
-    once.
+    """Return all functions of a JavaScript file, in the order of their position.
+
+    These are declarations, function expressions, arrow functions and methods.
     """
     code = without_text(text)
     pairs = brackets(code)
@@ -49,8 +53,9 @@ def _measured(code: str, start: int, end: int) -> Function:
 
 
 def without_text(text: str) -> str:
-    """Return the code with strings and comments replaced by spaces; length and line ends are
-    unchanged.
+    """Return the code with the contents of strings and comments replaced by spaces.
+
+    The length of the code and its line ends stay the same.
     """
     code = ""
     depths: list[int] = []  # for each open `${…}`, the number of braces that are open inside
@@ -87,16 +92,17 @@ def _skipped(text: str, code: str) -> re.Match[str] | None:
 
 
 def _blank(text: str) -> str:
-    """Return spaces of the same length.
+    """Replace each character except line ends by a space, so that the length stays the same.
 
-    For a string or regular expression, the first character is `_`, so that a value remains.
+    If the text is a string or a regular expression, its first character becomes `_`. The scanner
+    then still sees that a value is there.
     """
     blank = re.sub(r"[^\n]", " ", text)
     return blank if text.startswith("/") and COMMENT.match(text) else f"_{blank[1:]}"
 
 
 def brackets(code: str) -> dict[int, int]:
-    """Return for each opening bracket the position of its closing bracket."""
+    """Return a dict from the position of each opening bracket to that of its closing bracket."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for at, char in enumerate(code):
@@ -111,7 +117,10 @@ def brackets(code: str) -> dict[int, int]:
 
 
 def body(code: str, pairs: dict[int, int], opening: int) -> tuple[int, int] | None:
-    """Return start and end of the function whose body begins with this brace, or None."""
+    """Return the start and the end of the function whose body begins with this opening brace.
+
+    Returns None if the brace does not begin the body of a function.
+    """
     before = code[:opening].rstrip()
     if before.endswith("=>"):
         return _parameters(before[:-2].rstrip(), pairs), pairs[opening]
@@ -125,7 +134,7 @@ def body(code: str, pairs: dict[int, int], opening: int) -> tuple[int, int] | No
 
 
 def expression(code: str, pairs: dict[int, int], start: int) -> tuple[int, int]:
-    """Return start and end of the arrow function whose expression begins at `start`."""
+    """Return the start and the end of the arrow function whose expression begins at `start`."""
     end = start
     while end < len(code) and code[end] not in ",;)]}":
         end = pairs.get(end, end) + 1
@@ -133,7 +142,10 @@ def expression(code: str, pairs: dict[int, int], start: int) -> tuple[int, int]:
 
 
 def _parameters(before: str, pairs: dict[int, int]) -> int:
-    """Return the position where the parameters at the end of `before` begin."""
+    """Return the position where the parameters of a function begin.
+
+    The parameters are at the end of `before`.
+    """
     if before.endswith(")"):
         return next(start for start, end in pairs.items() if end == len(before) - 1)
     return len(before) - len(re.search(r"[\w$]*\Z", before)[0])  # type: ignore[index]

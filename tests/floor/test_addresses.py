@@ -1,4 +1,4 @@
-"""Domain names are converted (UTS 46, IDNA 2008) wherever a name is sent or used as a key."""
+"""Domain names are converted (UTS 46, IDNA 2008) before they are sent or used as a key."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_url_goes_to_the_name_that_was_typed() -> None:
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The names that the code asks the resolver for; the resolver finds none of them."""
+    """Return a list that records each host name that the code looks up; every look-up fails."""
     asked: list[object] = []
 
     def getaddrinfo(host: object, *_: Any, **__: Any) -> list[Any]:

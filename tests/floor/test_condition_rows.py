@@ -27,7 +27,7 @@ GROUPS = st.builds(
 
 
 def posted(data: dict[str, object]) -> dict[str, str]:
-    """Return the data that a browser posts unchanged from the page of this condition."""
+    """Return the form data that a browser posts if the user changes nothing in this condition."""
     rows = rows_from_json(data, SCHEMA)
     fields = {"cond-match": rows.match}
     for place, row in enumerate(rows):

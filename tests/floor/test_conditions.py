@@ -207,15 +207,19 @@ LETTERS = st.text(st.sampled_from("aAäÄ ﬁfi東ßsS\u00ad\u0301İ-'\n\t™"),
 
 
 def _begins_with_a_letter(word: str) -> bool:
-    """Return whether a word begins with a letter, and not with a combining mark as in “東́”."""
+    """Return whether the word begins with a letter after `fold` is applied.
+
+    The result is False for an empty word and for a word that begins with a combining mark.
+    """
     seen = fold(word).strip()
     return bool(seen) and not combining(seen[0])
 
 
 @given(LETTERS, st.lists(LETTERS.filter(_begins_with_a_letter), min_size=1, max_size=3))
 def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
-    """If a condition on words matches a text, the matching words can be highlighted, and vice
-    versa.
+    """The places of the words are found in a text exactly if the condition matches this text.
+
+    The page highlights these places. Each place must begin with the word that was found.
     """
     field = SCHEMA["text"]
     found = hits(Leaf(field, "contains any", tuple(words)), {"text": text})

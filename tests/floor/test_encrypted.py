@@ -1,5 +1,6 @@
-"""Encrypted fields: the database contains secrets only in encrypted form; there can be several
-keys, so that a key can be replaced.
+"""Encrypted fields: the database contains secrets only in encrypted form.
+
+Several encryption keys can be configured at the same time, so that a key can be replaced.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def test_what_was_tampered_with_does_not_open() -> None:
 
 @pytest.mark.django_db
 def test_the_database_never_sees_it(microblog: Account) -> None:
-    """Guarantee G14 (docs/guarantees.md). Fails if the field is a plain JSON field."""
+    """Guarantee G14 (docs/guarantees.md): the secrets of an account are encrypted in the database.
+
+    Fails if the field is a plain JSON field.
+    """
     microblog.secrets = {"token": "canary-4711"}
     microblog.save()
     with connection.cursor() as cursor:

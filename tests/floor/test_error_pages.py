@@ -1,4 +1,4 @@
-"""Error pages always have a text and a link and are never blank."""
+"""Error pages are never blank: each error page has a text and a link."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ As = Callable[[User], Client]
 
 
 def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
-    """The page for status 500 needs neither the database nor a request.
+    """The page for status 500 is rendered without database queries and without request data.
 
-    This test has no database mark, so an SQL statement would make it fail.
+    This test has no database mark, so pytest-django lets it fail if the page executes SQL.
     """
     page = server_error(RequestFactory().get("/"))
     assert page.status_code == 500
@@ -26,7 +26,10 @@ def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
 
 @pytest.mark.django_db
 def test_a_stranger_who_is_lost_gets_words_and_the_login() -> None:
-    """Fails if only staff get the text: without a login, the page was blank."""
+    """A user who is not logged in gets a 404 page with a text and a link to the login page.
+
+    Fails if only logged-in users get the text, because then the page is blank for all others.
+    """
     page = Client().get("/nowhere/")
     assert page.status_code == 404
     assert "Page not found" in page.content.decode()

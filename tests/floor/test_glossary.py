@@ -19,7 +19,10 @@ FOR_USERS, FOR_DEVELOPERS = (
 
 
 def test_the_page_shows_every_term_with_an_anchor(as_: As, agent: User) -> None:
-    """Fails if the parser skips a row, for example a row that names its model in brackets."""
+    """The glossary page shows each term for users, and each term has an anchor.
+
+    Fails if the parser skips a row, for example a row that names its model in brackets.
+    """
     page = as_(agent).get("/help/glossary/").content.decode()
     assert FOR_USERS
     assert [name for name in FOR_USERS if f"<dt>{name}</dt>" not in page] == []
@@ -40,7 +43,10 @@ def test_terms_are_in_alphabetical_order() -> None:
 
 
 def test_it_names_no_module_and_escapes_the_text() -> None:
-    """Fails without `escape`, or if the page shows the names in brackets."""
+    """A term of the glossary is parsed without the model name in brackets, and its text is escaped.
+
+    Fails if `escape` is not called, or if the page shows the names in brackets.
+    """
     (term,) = parse_terms("| **a term** (`crm.Model`) | Shown at *Map* as `{{ x }}` & <b>. |")
     assert term.name == "a term"
     assert term.anchor == "a-term"
@@ -48,7 +54,7 @@ def test_it_names_no_module_and_escapes_the_text() -> None:
 
 
 def test_every_link_to_a_term_finds_it() -> None:
-    """Fails if a template links to a term that is not in the glossary."""
+    """Each term that a template links to is in the glossary."""
     linked = {
         term
         for path in TEMPLATES.rglob("*.html")

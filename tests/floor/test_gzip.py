@@ -1,4 +1,4 @@
-"""Pages are compressed; downloads and small answers are not."""
+"""Pages are compressed with gzip; downloads and small responses are not compressed."""
 
 from __future__ import annotations
 

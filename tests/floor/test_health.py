@@ -1,4 +1,7 @@
-"""The health probes report whether the server is alive and ready, and otherwise the reason."""
+"""The health probes report whether the server is alive and whether it is ready.
+
+If the server is not ready, the readiness probe also reports the reason.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,9 @@ def test_all_is_well(client: Client, ticking: None) -> None:
 def test_a_machine_that_never_ticked_is_not_ready(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the regular task has not run yet, the web server is not ready, but nothing is logged as an
-    error.
+    """If the regular task has not run yet, the readiness probe answers with status 503.
+
+    This is normal on a new installation, so no error is logged.
     """
     status, said = ready(client)
     assert (status, said["ready"], said["tick"]) == (503, False, "never ticked")
@@ -49,7 +53,10 @@ def test_a_machine_that_never_ticked_is_not_ready(
 
 
 def test_a_tick_of_long_ago_is_no_tick(client: Client) -> None:
-    """Fails if the heartbeat from long ago still counts."""
+    """If the regular task last ran five minutes ago, the readiness probe answers with status 503.
+
+    Fails if the probe ignores the age of the last run.
+    """
     Heartbeat.beat("tick", now=timezone.now() - timedelta(minutes=5))
     status, said = ready(client)
     assert (status, said["tick"]) == (503, "last 300 s ago")

@@ -1,7 +1,7 @@
 """Guarantee G10 (docs/guarantees.md): only one module makes outgoing requests.
 
-Each group of checks was tested with the check removed: the comment above a group says which line
-was removed and what the tests then did.
+Each group of tests was also run with the checked code removed. The comment above a group says which
+line was removed and what the tests then did.
 """
 
 from __future__ import annotations
@@ -133,7 +133,10 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The addresses to which the code tries to connect; each attempt fails."""
+    """Return a list that records each address to which the code tries to connect.
+
+    Each attempt to connect fails.
+    """
     tried: list[Any] = []
 
     def connect(self: socket.socket, address: Any) -> None:
@@ -147,9 +150,10 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The answers of a fake resolver: one list of addresses for each look-up.
+    """Install a fake DNS resolver, and return the list of its answers.
 
-    The last list is used for all further look-ups.
+    A test adds one list of IP addresses for each look-up. The last list is used for all further
+    look-ups.
     """
     answers: list[list[str]] = []
 

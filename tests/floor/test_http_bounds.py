@@ -1,5 +1,6 @@
-"""Outgoing requests: slow, large and broken responses are limited (guarantee G9,
-docs/guarantees.md).
+"""Outgoing requests are limited if a response is slow, large or broken.
+
+This is guarantee G9 (docs/guarantees.md).
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
-    """Return a function that starts a server.
+    """Yield a function that starts a server and returns its URL.
 
-    When the server has read a request, it calls `answer` with the connection.
+    For each request, the server calls the function `answer` with the socket of the client.
     """
     listeners: list[socket.socket] = []
 

@@ -1,6 +1,7 @@
-"""Idle connections are closed: those of clients that do not send a request head or do not read.
+"""The server closes the connections of clients that stop sending or reading.
 
-Each test fails with uvicorn's own protocol class.
+This applies if a client does not send the headers of a request, or does not read the response. Each
+test fails with the protocol class of uvicorn.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ LARGE = 50_000_000
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
-    """Answer each path with a different body.
+    """An ASGI application that answers each path with a different body.
 
-    `/large`: more than any kernel buffers. `/headers`: the names of the request's headers. Any
-    other path: the length of the request body.
+    The body of `/large` is larger than the buffers of any kernel. The body of `/headers` lists the
+    names of the request's headers. The body of any other path is the length of the request's body.
     """
     size, more = 0, True
     while more:
@@ -98,8 +99,9 @@ def test_a_reader_who_takes_nothing_is_dropped(server: Serving) -> None:
 def test_nothing_is_written_to_one_who_is_gone(
     server: Serving, leaves: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fails if requests that wait on a closed connection are still answered: each of them logged an
-    error.
+    """If the connection is closed, requests that still wait on this connection are not answered.
+
+    Fails if these requests are answered, because then each of them logs an error.
     """
     with server.connect(GET % b"" * 3 + GET % b"large" * 5, window=4096):
         eventually(lambda: server.connections == 1)
@@ -126,9 +128,9 @@ def test_headers_have_a_size(server: Serving) -> None:
 
 @pytest.mark.parametrize("around", [b"1;" + b"x" * 100_000, b"0\r\nX-Trailer: " + b"x" * 100_000])
 def test_so_has_what_stands_around_a_body(server: Serving, around: bytes) -> None:
-    """The parts around a body, which are chunk extensions and trailers, are limited too.
+    """The chunk extensions and the trailers of a chunked body are limited too.
 
-    Fails without the limit: they were stored in full.
+    Fails without the limit, because then they are stored in full.
     """
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with server.connect(head + around) as sock:
@@ -153,7 +155,10 @@ def test_requests_on_one_connection_are_answered_in_their_order(server: Serving)
 def test_only_a_few_requests_wait_on_one_connection(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the limit: requests of a client that did not read filled the memory."""
+    """At most `MAX_WAITING` requests of one connection wait while another request is answered.
+
+    Without this limit, the requests of a client that does not read would fill the memory.
+    """
     waiting: list[int] = []
     receive = http_protocol.Protocol.data_received
 
@@ -169,8 +174,9 @@ def test_only_a_few_requests_wait_on_one_connection(
 
 
 def test_trailers_are_no_headers(server: Serving) -> None:
-    """Fails if trailers are treated as headers: a client could set a header that only the proxy may
-    set.
+    """The trailers of a chunked body do not become headers of the request.
+
+    Otherwise a client could set a header that only the proxy may set.
     """
     head = b"POST /headers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = server.ask(head, b"1\r\nx\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
@@ -178,9 +184,12 @@ def test_trailers_are_no_headers(server: Serving) -> None:
 
 
 def test_a_reader_of_the_slowest_rate_gets_all(server: Serving) -> None:
-    """A client that reads at the slowest permitted rate gets the whole response.
+    """A client that reads steadily, 2 MB per second, is not disconnected.
 
-    Fails with the kernel's default buffer, because then 1 MB must be read at a time.
+    The time limit for reading is 0.3 s in this test.
+
+    Fails with the default send buffer of the kernel, because then a client must read 1 MB at a
+    time.
     """
     piece = int(http_protocol.READER_SECONDS * 2_000_000 / 10)  # 2 MB a second
     with server.connect(GET % b"large", window=1_000_000) as sock:

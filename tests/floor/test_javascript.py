@@ -1,4 +1,4 @@
-"""JavaScript stays readable: functions are short, a file has one behaviour, and imports exist."""
+"""Rules for our JavaScript files: each function is short, and each imported name exists."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def test_no_function_is_longer_than_60_lines() -> None:
 
 
 def test_files_are_found_and_their_functions_too() -> None:
-    """Fails if no file or no function is found, because then the test of their size would check
-    nothing.
+    """The scanner finds JavaScript files and functions in them.
+
+    Otherwise the test of the length of functions would check nothing.
     """
     assert len(SCRIPTS) > 20
     assert sum(len(functions(path.read_text())) for path in SCRIPTS) > 200
@@ -93,7 +94,10 @@ def test_a_long_block_is_no_function(text: str) -> None:
     ],
 )
 def test_braces_that_are_text_are_not_counted(tricky: str) -> None:
-    """Braces in text do not count; each of these lines has an unbalanced brace in a text."""
+    """Braces in strings, comments and regular expressions do not change the length of a function.
+
+    Each parameter is a line of code with such a brace that has no counterpart.
+    """
     before = f"function first() {{\n  {tricky}\n}}\n"
     assert lengths(f"{before}function second() {{\n  step();\n}}") == [3, 3]
 
@@ -112,10 +116,10 @@ def test_a_file_begins_with_a_sentence_about_it(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_what_a_module_imports_is_exported(path: Path) -> None:
-    """Fails if an import names something that does not exist.
+    """Each name that a JavaScript module imports is exported by the other module.
 
-    In a browser, such an import stops the module and all modules that import it, without a message
-    on the page.
+    In a browser, an import of a missing name stops this module and all modules that import it. The
+    page shows no message then.
     """
     text = path.read_text()
     imports = IMPORT.findall(text)

@@ -1,6 +1,6 @@
 """Live events are sent on commit, and only to browsers that watch the subject of the event.
 
-If they cannot be sent, the work itself still succeeds.
+If an event cannot be sent, the transaction still succeeds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Sent = list[dict[str, Any]]
 
 @pytest.fixture
 def hints(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The messages that would have been sent to Redis."""
+    """Return a list that records the messages instead of sending them to Redis."""
     sent: list[Any] = []
     monkeypatch.setattr(live, "_publish", lambda message: sent.append(json.loads(message)))
     return sent
@@ -34,7 +34,7 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def no_redis(settings: Any) -> Iterator[None]:
-    """Set REDIS_URL to a port without a server."""
+    """Set REDIS_URL to a port on which no server listens."""
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     live._publisher.cache_clear()
     yield
@@ -46,7 +46,7 @@ def no_redis(settings: Any) -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> None:
-    """Fails if the live event is sent before the transaction is committed."""
+    """A live event is sent when the transaction commits, and not earlier."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         assert hints == []
@@ -55,7 +55,7 @@ def test_a_hint_is_given_only_once_the_transaction_commits(hints: list[Any]) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
-    """Fails if the live event is sent before the transaction is committed."""
+    """If the transaction is rolled back, its live event is not sent."""
     with transaction.atomic():
         live.publish("department:1", "case", 7)
         transaction.set_rollback(True)
@@ -64,8 +64,9 @@ def test_what_was_rolled_back_is_never_hinted_at(hints: list[Any]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_the_work_goes_on(no_redis: None) -> None:
-    """Guarantee G6 (docs/guarantees.md). Fails if RedisError is raised and the commit hook is not
-    robust.
+    """Guarantee G6 (docs/guarantees.md): without Redis, a live event is lost and logged.
+
+    Fails if the RedisError reaches the caller of the transaction.
     """
     with capture_logs() as log, transaction.atomic():
         live.publish("department:1", "case", 7)
@@ -76,7 +77,10 @@ def test_without_redis_the_work_goes_on(no_redis: None) -> None:
 
 
 class Browser:
-    """An open stream and the messages that were sent on it. The event `left` closes the stream."""
+    """A fake browser: an open event stream, and the messages that were sent on the stream.
+
+    If a test sets the event `left`, the browser closes the stream.
+    """
 
     def __init__(self, token: str) -> None:
         self.scope = {"type": "http", "path": "/live/", "query_string": f"token={token}".encode()}
@@ -106,7 +110,10 @@ def refused(token: str) -> bool:
 
 
 def test_a_stranger_is_turned_away() -> None:
-    """Fails if the signature of the token is not checked."""
+    """A stream is refused if its token is missing or has no valid signature.
+
+    Fails if the signature of the token is not checked.
+    """
     assert refused("")
     assert refused("made-up")
     assert refused(signing.dumps(["department:1"], salt="another"))
@@ -114,7 +121,10 @@ def test_a_stranger_is_turned_away() -> None:
 
 
 def test_a_token_does_not_outlive_its_hour() -> None:
-    """Fails if the age of the token is not checked."""
+    """A stream is refused if its token is older than one hour.
+
+    Fails if the age of the token is not checked.
+    """
     with time_machine.travel("2026-03-04T12:00:00Z", tick=False):
         token = live.token(["department:1"])
     with time_machine.travel("2026-03-04T13:00:02Z", tick=False):
@@ -122,8 +132,9 @@ def test_a_token_does_not_outlive_its_hour() -> None:
 
 
 async def shout_until(heard: Any, topic: str) -> None:
-    """Send the event again and again until it is received, because a subscription takes some
-    time.
+    """Send the event again and again until `heard` returns True.
+
+    This is necessary because an event is lost until the subscription to Redis has begun.
     """
     for _ in range(100):
         await asyncio.to_thread(
@@ -136,7 +147,7 @@ async def shout_until(heard: Any, topic: str) -> None:
 
 
 def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
-    """An event goes through a real Redis to the browsers that watch its subject.
+    """A live event goes through a real Redis to the browsers that watch the subject of the event.
 
     Fails if each browser receives all events.
     """
@@ -165,7 +176,11 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
 
 
 def test_one_user_has_so_many_streams_and_another_one_more() -> None:
-    """Fails without the limit of streams for each user."""
+    """One user can open at most `STREAMS_OF_ONE` streams at a time; the next gets status 429.
+
+    Another user can still open a stream, and the first user can open one again after closing one.
+    Fails without the limit for each user.
+    """
 
     async def scene() -> list[int]:
         asked = ["user:1"] * (live.STREAMS_OF_ONE + 1) + ["user:2"]
@@ -186,7 +201,7 @@ def test_one_user_has_so_many_streams_and_another_one_more() -> None:
 
 
 def test_one_subscription_serves_all_browsers_of_a_process() -> None:
-    """Fails if each browser has its own subscription."""
+    """All browsers of one server process share one subscription to Redis."""
 
     async def scene() -> int:
         browsers = [Browser(live.token(["x"])) for _ in range(5)]
@@ -202,7 +217,10 @@ def test_one_subscription_serves_all_browsers_of_a_process() -> None:
 
 
 def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if the stream sends nothing at all until the next event."""
+    """While no event occurs, the stream regularly sends the event `beat`.
+
+    Fails if the stream sends nothing at all until the next event.
+    """
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
 
     async def scene() -> str:
@@ -217,7 +235,9 @@ def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
-    """Fails if no event is ever dropped: the full queue of one browser stopped the events of all
+    """If the queue of a slow browser is full, the oldest events in the queue are dropped.
+
+    Fails if no event is dropped, because then the full queue of one browser stops the events of all
     browsers.
     """
 
@@ -242,8 +262,10 @@ def test_a_slow_browser_loses_the_oldest_hints_and_nothing_grows() -> None:
 
 
 def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) -> None:
-    """Guarantee G6 (docs/guarantees.md). Fails if the subscription to Redis ends at its first
-    error.
+    """Guarantee G6 (docs/guarantees.md): a stream stays open while Redis cannot be reached.
+
+    When Redis is available again, the browser receives events again. Fails if the subscription to
+    Redis ends at its first error.
     """
     topic, there = str(uuid.uuid4()), settings.REDIS_URL
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
@@ -263,9 +285,9 @@ def test_a_stream_stays_open_while_redis_is_gone_and_hears_again(settings: Any) 
 
 
 def test_what_stands_for_good_is_no_garbage_to_look_through() -> None:
-    """Objects that are created at startup are excluded from garbage collection.
+    """Objects that exist after startup are excluded from garbage collection (`gc.freeze`).
 
-    Otherwise a thousand open streams, and all pages, have to wait for each collection.
+    Otherwise all pages and a thousand open streams would have to wait for each collection.
     """
     told = iter(["lifespan.startup", "lifespan.shutdown"])
 

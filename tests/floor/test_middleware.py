@@ -1,5 +1,6 @@
-"""Middleware of all pages: request ids, a login page that works inside htmx, and security
-headers.
+"""The middleware of all pages: request ids, the redirect to the login page, security headers.
+
+The redirect to the login page also works for requests of htmx.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ def test_each_request_is_one_line_in_the_log(client: Client) -> None:
 def test_no_key_in_an_address_gets_into_the_log(
     agent: User, as_: Callable, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
-    """A key in a URL appears neither in our own log line nor in a log line of Django.
+    """A secret key in a URL appears neither in our log line of the request nor in those of Django.
 
-    Fails if the whole path is logged, and without the log filter.
+    Fails if the whole path is logged, or if the log filter is missing.
     """
     caplog.handler.addFilter(without_address)
     with capture_logs() as log:
@@ -69,7 +70,10 @@ def test_what_no_page_answers_has_no_route(agent: User, as_: Callable) -> None:
 
 
 def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
-    """All pages need a login unless they say otherwise. Fails without LoginRequiredMiddleware."""
+    """A user who is not logged in is redirected to the login page, and then to the requested page.
+
+    Fails without LoginRequiredMiddleware.
+    """
     answer = client.get("/contacts/?q=anna")
     assert answer.status_code == 302
     assert urlsplit(answer["Location"]).path == "/account/login/"
@@ -86,7 +90,10 @@ def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
     ],
 )
 def test_inside_htmx_the_whole_browser_goes_to_the_login(client: Client, here: str) -> None:
-    """Fails without `login_inside_htmx`: the login page appeared inside a part of the page."""
+    """If a request of htmx needs a login, the browser opens the login page as a full page.
+
+    Fails without `login_inside_htmx`, because then htmx shows the login page inside another page.
+    """
     answer = client.get(
         "/nav/", headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{here}"}
     )
@@ -111,7 +118,10 @@ def test_a_colleague_who_is_logged_in_is_left_in_peace(agent: User, as_: Callabl
 
 
 def test_every_page_is_strict_about_scripts(client: Client) -> None:
-    """Guarantee G11 (docs/guarantees.md). Fails without CSPMiddleware."""
+    """Guarantee G11 (docs/guarantees.md): each page has a strict Content-Security-Policy header.
+
+    Fails without CSPMiddleware.
+    """
     for path in ("/account/login/", "/no/such/page"):
         policy = client.get(path, follow=True)["Content-Security-Policy"]
         assert "script-src 'self'" in policy

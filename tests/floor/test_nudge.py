@@ -1,4 +1,7 @@
-"""Nudges, the Celery messages that wake workers: they are sent on commit, quickly or not at all."""
+"""Nudges are Celery messages that wake workers.
+
+A nudge is sent on commit. If Redis cannot be reached, the nudge is lost without a long delay.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from scrm.bus.scheduler import BoundedScheduler
 
 
 class Broker:
-    """A fake of Celery with one queue, which records the messages."""
+    """A fake of the Celery app and of its only queue. It records the sent messages."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
@@ -42,7 +45,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 
 def app_at(port: int) -> Celery:
-    """Return a Celery app with our settings and another broker."""
+    """Return a Celery app with the settings of scrm and with a broker on the given port."""
     app = Celery("elsewhere", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
     ours = scrm.celery.app.conf
     app.conf.update(
@@ -55,14 +58,17 @@ def app_at(port: int) -> Celery:
 
 @pytest.fixture
 def frozen() -> Iterator[int]:
-    """The port of a fake Redis that accepts connections but never answers."""
+    """Yield the port of a fake Redis that accepts connections but never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
-    """Fails if the message is sent before the commit: the task did not find its row."""
+    """A nudge is sent when the transaction commits, and not earlier.
+
+    If the nudge were sent earlier, the task would not find its row.
+    """
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         assert broker.sent == []
@@ -73,9 +79,9 @@ def test_a_nudge_leaves_with_the_commit(broker: Broker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_later_nudge_expires_later(broker: Broker) -> None:
-    """A message that is sent for a later time expires later too.
+    """A nudge with a delay expires later than a nudge without a delay.
 
-    Fails if all messages have the same expiry time.
+    Fails if all nudges have the same expiry time.
     """
     nudge("scrm.pipeline.deliver", 7, after=10)
     assert broker.sent[0][2] == {"countdown": 10, "expires": EXPIRES + 10, "retry": False}
@@ -83,7 +89,7 @@ def test_a_later_nudge_expires_later(broker: Broker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
-    """Fails if the message is sent before the commit."""
+    """If the transaction is rolled back, its nudge is not sent."""
     with transaction.atomic():
         nudge("scrm.pipeline.poll", 7)
         transaction.set_rollback(True)
@@ -95,8 +101,9 @@ def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
 def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
     kind: str, frozen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guarantee G6 (docs/guarantees.md). Fails if errors are raised, if the time-outs are longer,
-    or if Celery tries again.
+    """Guarantee G6 (docs/guarantees.md): without Redis, a nudge is lost within 2.5 s and logged.
+
+    Fails if the error reaches the caller, if the time-outs are longer, or if Celery tries again.
     """
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1 if kind == "gone" else frozen))
     start = time.monotonic()
@@ -108,8 +115,10 @@ def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
 
 @pytest.mark.django_db(transaction=True)
 def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
-    """Fails if the length of the queue is not checked: without a worker, the queue grew without
-    limit.
+    """If the queue already holds `FULL` messages, a further nudge is dropped.
+
+    Fails if the length of the queue is not checked. Then the queue would grow without limit while
+    no worker runs.
     """
     for number in range(FULL + 10):
         nudge("scrm.pipeline.deliver", number)
@@ -118,8 +127,9 @@ def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
 
 @pytest.fixture
 def due(admin: User) -> QuerySet[Source]:
-    """More due sources than messages are allowed; by name and by id, the source that is due longest
-    is the last.
+    """Return a queryset of due sources: 100 more sources than messages may wait.
+
+    The source that has been due longest is the last one by name and by id.
     """
     first = timezone.now() - timedelta(days=1)
     Source.objects.bulk_create(
@@ -140,8 +150,10 @@ def due(admin: User) -> QuerySet[Source]:
 def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Fails if rows are taken in the order of their names, or if messages for the same rows are
-    sent again.
+    """`nudge_each` sends nudges for the rows that have been due longest, up to `MAX_IN_FLIGHT`.
+
+    Fails if rows are taken in the order of their names, or if a row that has a waiting message gets
+    another one.
     """
     nudge_each("scrm.pipeline.deliver", due, oldest_by="next_fetch_at")
     oldest = due.order_by("next_fetch_at").values_list("pk", flat=True)[:MAX_IN_FLIGHT]
@@ -155,7 +167,7 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
 
 @pytest.mark.django_db(transaction=True)
 def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Source]) -> None:
-    """There are never more waiting messages than due rows.
+    """`top_up` never lets more messages wait than rows are due.
 
     Fails if each run of the regular task sends a message for each row although messages already
     wait.
@@ -176,9 +188,9 @@ def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Sou
 def test_without_redis_nothing_is_sent_and_all_stay_due(
     due: QuerySet[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After one failure, Redis is skipped for some seconds, and all rows stay due.
+    """After one failure, the code does not try to reach Redis for some seconds.
 
-    Fails if the code tries to reach Redis for each row.
+    No message is sent, and the rows stay due. Fails if the code tries to reach Redis for each row.
     """
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1))
     sweeps: list[Callable[[], None]] = [
@@ -195,8 +207,10 @@ def test_without_redis_nothing_is_sent_and_all_stay_due(
 def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
     broker: Broker, due: QuerySet[Source]
 ) -> None:
-    """Fails if both tasks share one limit: unknown deliveries had to wait behind a post with 5,000
-    deliveries.
+    """Nudges for `settle` are still sent while the queue is full of nudges for `deliver`.
+
+    Fails if both tasks share one limit. Then unknown deliveries would have to wait for a post with
+    5,000 deliveries.
     """
     nudge_each("scrm.pipeline.deliver", due, oldest_by="pk")
     nudge_rare("scrm.pipeline.settle", due.filter(name__lt="00007"), oldest_by="pk")
@@ -206,7 +220,11 @@ def test_a_busy_task_keeps_no_rarer_one_out_of_their_queue(
 def test_beat_sends_nothing_into_a_full_queue(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with Celery's own scheduler: without a worker, the queue grew without limit."""
+    """The scheduler of Celery beat sends no message if the queue already holds `FULL` messages.
+
+    Fails with Celery's own scheduler. With it, the queue would grow without limit while no worker
+    runs.
+    """
     monkeypatch.setattr(Scheduler, "apply_async", lambda _self, entry: broker.sent.append(entry))
     scheduler = BoundedScheduler(app=scrm.celery.app, lazy=True)
     entry = scheduler.Entry(task="scrm.pipeline.tick", app=scrm.celery.app)

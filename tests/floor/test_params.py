@@ -14,9 +14,10 @@ def test_a_key_is_read(typed: str, read: int) -> None:
 
 @pytest.mark.parametrize("typed", ["", "-1", "1.0", " 1", "1_0", "²", "٣", "9" * 19, "9" * 5000])
 def test_anything_else_is_no_key(typed: str) -> None:
-    """A text that is too long or no number is no key.
+    """`number` returns None for a text that is too long or is not a number.
 
-    Keys in PostgreSQL have at most 18 digits here, and Python refuses to convert 4,300 digits.
+    `number` accepts at most 18 digits, so that the value fits a PostgreSQL key. Python refuses to
+    convert texts of more than 4,300 digits.
     """
     assert number(typed) is None
 

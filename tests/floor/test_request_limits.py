@@ -1,6 +1,6 @@
 """The size limit of a request body depends on the Django view.
 
-Without a login the limit is small, whatever cookies the request has.
+Without a login the limit is small, even if the request has cookies.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def test_each_view_has_a_limit(path: str, limit: int) -> None:
 def test_only_a_session_of_somebody_counts(
     agent: User, as_: As, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the session of a user counts as a login.
+    """A request counts as logged in only if its cookie names the session of a user.
 
-    Fails if an anonymous session counts, and if any cookie counts.
+    Fails if the session of an anonymous visitor counts, or if any cookie counts.
     """
     # keep the database connection of the test open
     monkeypatch.setattr(request_limits, "close_old_connections", lambda: None)
@@ -118,7 +118,10 @@ def test_the_reason_fits_into_a_page_that_htmx_keeps(server: Serving, agent: Use
 def test_it_is_alive_while_pages_hold_all_threads(
     server: Serving, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if /healthz needs one of the threads that handle pages."""
+    """/healthz answers even while all threads that handle pages are busy.
+
+    Fails if /healthz needs one of these threads.
+    """
     held, is_held = threading.Event(), threading.Event()
 
     def hold() -> str:

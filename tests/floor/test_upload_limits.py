@@ -1,4 +1,4 @@
-"""Each limit is defined in one place; pages and documents must state the same number."""
+"""Each upload limit is defined once in the code; pages and documents state the same number."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ FORM_SIZE, PASTED = size_words(FORM), size_words(settings.DATA_UPLOAD_MAX_MEMORY
     ],
 )
 def test_the_documents_state_the_limits(page: str, numbers: tuple[str, ...]) -> None:
-    """Fails if a limit is changed but the document is not. All numbers are on one line of the
-    document.
+    """The page of the documentation states the current limits, with all numbers on one line.
+
+    Fails if a limit is changed but the page of the documentation is not.
     """
     lines = (ROOT / "docs" / page).read_text().splitlines()
     assert any(all(number in line for number in numbers) for line in lines)
@@ -56,7 +57,7 @@ def test_the_documents_state_the_limits(page: str, numbers: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("folder", ["templates", "static/js"])
 def test_no_page_states_a_size_of_its_own(folder: str) -> None:
-    """Fails if a template or script contains a number of its own, such as "25 MB"."""
+    """No template and no script contains a size such as "25 MB"; they use the limits of the code."""
     files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
     assert files
     assert [path for path in files if re.search(r"\d (KB|MB)\b", path.read_text())] == []
@@ -64,7 +65,7 @@ def test_no_page_states_a_size_of_its_own(folder: str) -> None:
 
 @pytest.mark.django_db
 def test_pages_show_the_limits(as_: Callable[[User], Client], agent: User) -> None:
-    """Fails if a page does not show its limit."""
+    """The pages with an upload field show the limits for files and rows."""
     letter: Any = as_(agent).get("/new/?kind=letter")
     survey: Any = as_(agent).get("/new/survey/")
     assert f"up to {FILE} each" in letter.content.decode()
@@ -79,7 +80,7 @@ def test_a_mail_carries_what_may_be_uploaded() -> None:
 
 
 def test_a_tag_has_the_same_length_everywhere() -> None:
-    """Fails if a form and the model have different limits for the length of a tag."""
+    """The models and the form have the same limit for the length of a tag."""
     lengths = [
         model._meta.get_field("tags").base_field.max_length  # type: ignore[attr-defined]
         for model in (Contact, Case, RuleRevision)

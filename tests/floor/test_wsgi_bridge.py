@@ -1,4 +1,7 @@
-"""Pages under ASGI: no thread waits for a client, however slowly it sends or reads."""
+"""The bridge that runs WSGI pages under ASGI keeps no thread busy with waiting for a client.
+
+This is true even if the client sends its request or reads the response slowly.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ LARGE = 50_000_000
 
 
 class Site:
-    """A WSGI application that reports what it received, and whether its responses were closed."""
+    """A WSGI application for tests.
+
+    It reports what it received, and records whether its responses were closed.
+    """
 
     def __init__(self) -> None:
         self.made = 0
@@ -69,7 +75,7 @@ def site() -> Site:
 
 @pytest.fixture
 def server(site: Site) -> Iterator[Serving]:
-    """A server that has one thread for all pages."""
+    """Yield a server that has only one thread for all pages."""
     assert limit_of("/") == FORM  # load the URLs, as the real server does when it starts
     with serving(Pages(site, threads=1)) as server:
         yield server
@@ -83,7 +89,10 @@ def body_of(answer: bytes) -> bytes:
 
 
 def test_a_body_that_comes_slowly_takes_no_thread(server: Serving) -> None:
-    """Fails with a2wsgi, which receives the body of a request in the thread."""
+    """While a client slowly sends a body, the only thread can answer another client.
+
+    Fails with a2wsgi, which receives the body of a request in the thread.
+    """
     with server.connect(POST + b"Content-Length: 10\r\n\r\nabcde") as slow:
         time.sleep(0.1)
         assert b"GET 0 0" in server.ask(GET % b"")
@@ -101,7 +110,10 @@ def test_a_body_that_comes_slowly_takes_no_thread(server: Serving) -> None:
     ],
 )
 def test_a_body_arrives_whole(server: Serving, head: bytes, body: bytes, told: bytes) -> None:
-    """A chunked body arrives completely. Fails with a2wsgi, which does not pass such a body on."""
+    """The application receives the complete body of a request, even if the body is chunked.
+
+    Fails with a2wsgi, which does not pass a chunked body to the application.
+    """
     assert told in server.ask(POST + head + b"\r\n", body)
 
 
@@ -132,8 +144,10 @@ def test_one_that_does_not_say_how_large_it_is_has_the_same_limit(server: Servin
 
 
 def test_the_reason_arrives_while_the_client_still_sends(server: Serving) -> None:
-    """Fails if the server closes the connection at once: the connection was reset, and the client
-    never got the reason.
+    """A client that sends a too large body gets status 413 although it is still sending.
+
+    Fails if the server closes the connection at once. Then the connection is reset, and the client
+    never gets the response.
     """
     with server.connect(POST + b"Content-Length: 9000000\r\n\r\n") as sock:
         sock.sendall(b"x" * 9_000_000)
@@ -151,9 +165,9 @@ def test_lingering_ends(server: Serving, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_that_comes_too_slowly_is_refused(
     server: Serving, monkeypatch: pytest.MonkeyPatch, pace: float
 ) -> None:
-    """A client that stops sending, or sends too slowly, is refused.
+    """A client that stops sending the body, or sends the body too slowly, gets status 408.
 
-    Fails if the time limit applies to each piece instead of the whole body.
+    Fails if the time limit applies to each piece of the body instead of the whole body.
     """
     monkeypatch.setattr(request_body, "GRACE", 0.2)
     monkeypatch.setattr(request_body, "LINGER", 0.1)
@@ -171,9 +185,10 @@ def test_one_that_comes_too_slowly_is_refused(
 
 
 def test_a_large_one_gets_more_time(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large body gets more time than a small body.
+    """The time limit for a body grows with the size of the body.
 
-    This body of 60 KB arrives at 100 KB per second; the minimum is 80 KB per second.
+    In this test, a body of 60 KB arrives at 100 KB per second. The slowest permitted rate is 80 KB
+    per second.
     """
     monkeypatch.setattr(request_body, "GRACE", 0.3)
     monkeypatch.setattr(request_body, "SLOWEST", 80_000)
@@ -195,7 +210,10 @@ def test_a_client_that_leaves_costs_nothing(server: Serving, site: Site) -> None
 
 
 def test_a_reader_who_takes_nothing_takes_no_thread(server: Serving, site: Site) -> None:
-    """Fails with a2wsgi, whose thread waits for the client after each piece of a response."""
+    """While a client does not read its response, the only thread can answer another client.
+
+    Fails with a2wsgi, whose thread waits for the client after each piece of a response.
+    """
     with server.connect(GET % b"large", window=4096):
         eventually(lambda: site.made == LARGE // 10_000)
         assert b"GET 0 0" in server.ask(GET % b"")
@@ -216,7 +234,7 @@ def test_it_begins_before_its_end_is_made(server: Serving, site: Site) -> None:
 
 
 def test_nothing_more_is_made_for_a_client_that_left(server: Serving, site: Site) -> None:
-    """Fails if the rest of an export is still created after the client has left."""
+    """If the client closes the connection, the server stops creating the rest of the response."""
     with server.connect(GET % b"endless") as sock:
         sock.recv(1000)
     was_closed = site.closed.wait(10)
@@ -237,8 +255,9 @@ def test_a_page_that_fails_is_a_fault_and_the_next_one_is_answered(server: Servi
 
 
 def test_one_that_breaks_off_does_not_look_whole(server: Serving) -> None:
-    """A response that is interrupted must not end with the empty chunk, because this marks a
-    complete response.
+    """If the application fails during a chunked response, the server does not send the empty chunk.
+
+    The empty chunk would mark the response as complete.
     """
     answer = server.ask(GET % b"breaks")
     assert statuses(answer) in ([200], [500])
