@@ -1,7 +1,7 @@
 """Fixtures for browser tests: the real web server and workers on the test database, and Chromium.
 
-`make browser` installs Chromium and the accessibility checker axe. If they are missing, these tests
-are skipped with a reason, but in CI they fail.
+`make browser` installs Chromium and the accessibility checker axe. If one of them is missing, the
+tests are skipped, and pytest shows the reason. In CI the tests fail instead.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def pytest_runtest_makereport(
 
 
 def missing(what: str) -> None:
-    """Skip the test and give this reason; in CI, let the test fail."""
+    """Skip the test with a message that says what is missing; in CI, let the test fail instead."""
     words = f"{what}. `make browser` puts it there."
     if os.environ.get("CI"):
         pytest.fail(words)
@@ -84,7 +84,7 @@ def missing(what: str) -> None:
 
 @dataclass(frozen=True)
 class Site:
-    """The URL of the pages, and the processes that serve them."""
+    """The running scrm: its URL, and the processes of the web server and the workers."""
 
     url: str
     machine: Machine
@@ -105,7 +105,10 @@ def chromium() -> Iterator[Browser]:
 def site(
     chromium: Browser, django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any
 ) -> Iterator[Site]:
-    """A site that all browser tests of a run share; each test creates and deletes its own rows."""
+    """Start scrm once for all browser tests of a run, and stop it after the last test.
+
+    Each test creates and deletes its own rows.
+    """
     port = _free_port()
     env = {
         "PORT": str(port),
@@ -130,7 +133,7 @@ def site(
 def _alone() -> bool:
     """End all other connections to the database.
 
-    Returns whether none is left, so that the database can be deleted.
+    Returns True if no other connection is left. Only then can the database be deleted.
     """
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with connection.cursor() as cursor:
@@ -139,10 +142,11 @@ def _alone() -> bool:
 
 
 def _give_way() -> None:
-    """Give the site's database connections a lock timeout, so that the tables can always be
-    emptied.
+    """Set a lock timeout of 5 s for the site's connections to the test database.
 
-    Only the connection that began to wait last detects a deadlock; the others would wait on.
+    PostgreSQL checks for a deadlock only in the connection that began to wait last. The other
+    connections would wait on. With the timeout they give up, so the tables can be emptied after a
+    test.
     """
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
@@ -168,9 +172,10 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Windows:
-    """All browsers of a test; the test fails at its end if a console shows an error or warning.
+    """All browsers of one test. The test fails at its end if a console shows an error or a warning.
 
-    `expect` lists messages that the test causes on purpose, for example a refusal.
+    A test calls `expect` with parts of the messages that it causes on purpose. These messages do
+    not let the test fail.
     """
 
     chromium: Browser
@@ -188,7 +193,7 @@ class Windows:
         phone: bool = False,
         **options: Any,
     ) -> Page:
-        """Open a page in a new browser in which the given user is logged in."""
+        """Open a page in a new browser context in which the given user is logged in."""
         context = self.browser(user, theme=theme, phone=phone, **options)
         page = context.new_page()
         page.goto(address)
@@ -253,14 +258,14 @@ def windows(transactional_db: None, chromium: Browser, site: Site) -> Iterator[W
 
 
 def leaves(delivery: Delivery) -> None:
-    """Make a delivery due, and wait until its text has been sent."""
+    """Make a delivery due, and wait until it is sent."""
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     nudge("scrm.pipeline.deliver", delivery.pk)
     eventually(lambda: Delivery.objects.filter(pk=delivery.pk, state="sent"), within=60)
 
 
 def _until_quiet() -> None:
-    """Wait until no request is running, so that the rows can be deleted."""
+    """Wait until no other connection runs an SQL statement, so that the rows can be deleted."""
     busy = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND state <> 'idle'"
@@ -278,7 +283,10 @@ def _until_quiet() -> None:
 
 @pytest.fixture
 def world(service: Department, microblog: Account, agent: User) -> World:
-    """Fifteen unassigned cases; the channel accepts replies of at most 500 characters."""
+    """Create the data of a test: fifteen unassigned cases on the microblog.
+
+    The microblog accepts replies of at most 500 characters.
+    """
     microblog.config = {"max_length": 500}
     microblog.save()
     return populate(agent)
@@ -286,7 +294,7 @@ def world(service: Department, microblog: Account, agent: User) -> World:
 
 @pytest.fixture(params=["keyboard light", "keyboard dark", "mouse light", "mouse dark"])
 def way(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """The input device (keyboard or mouse) and the theme of this run."""
+    """Return the input device (keyboard or mouse) and the theme (light or dark) of this run."""
     hand, theme = request.param.split()
     return hand, theme
 
@@ -301,7 +309,10 @@ TWO_WAYS = pytest.mark.parametrize(
 
 @pytest.fixture
 def sit_down(windows: Windows, way: tuple[str, str]) -> Callable[..., Hand]:
-    """Return a function that opens a page for a user, with this run's input device and theme."""
+    """Return a function that opens a page for a user.
+
+    The page uses the input device and the theme of this test run.
+    """
 
     def sit(user: User, address: str = "/", **options: Any) -> Hand:
         hand, theme = way

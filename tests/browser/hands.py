@@ -1,4 +1,4 @@
-"""Two ways to do the same things on a page: with the keyboard only, or with the mouse."""
+"""Two ways to use a page: with the keyboard only, or with the mouse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ FAR = 120
 
 
 class Hand:
-    """Actions of staff in the inbox; each method returns when the page shows the result."""
+    """The actions of a user in the inbox.
+
+    Most methods return when the page shows the result of the action.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -23,7 +26,7 @@ class Hand:
 
     @property
     def said(self) -> Locator:
-        """Return the messages that the page shows about the last action."""
+        """Return the element with the messages about the last action."""
         return self.page.locator("#messages")
 
     @property
@@ -34,24 +37,22 @@ class Hand:
         return self.page.locator(f"#row-{case.pk}")
 
     def is_at(self, case: Case) -> None:
-        """Check that this case is open beside the list and that its composer is ready for
-        typing.
-        """
+        """Check that this case is open beside the list and that its composer is loaded."""
         expect(self.page.locator(f"#open[data-case='{case.pk}']")).to_be_visible()
         expect(self.page.locator("#open #composing :is(form, .empty)").first).to_be_visible()
 
     # Methods that differ between keyboard and mouse
 
     def press(self, key: str, what: Locator) -> None:
-        """Use an action that has both a key and a button."""
+        """Use an action for which the page has both a shortcut key and a button."""
         raise NotImplementedError
 
     def go(self, to: Locator) -> None:
-        """Use a link or a button that has no key."""
+        """Follow a link or press a button that has no shortcut key."""
         raise NotImplementedError
 
     def into(self, field: Locator) -> None:
-        """Put the cursor into a field."""
+        """Move the focus into a field."""
         raise NotImplementedError
 
     def open(self, case: Case) -> None:
@@ -69,7 +70,7 @@ class Hand:
     # Methods that are the same for keyboard and mouse
 
     def type(self, field: Locator, text: str) -> None:
-        """Replace the content of a field."""
+        """Replace the content of a field by the given text."""
         self.into(field)
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
@@ -78,7 +79,10 @@ class Hand:
         return self.page.get_by_role("button", name=name)
 
     def verb(self, name: str) -> Locator:
-        """Return the button of an action, above the case."""
+        """Return the button of an action of the open case.
+
+        The button is in the row above the case, and `name` is its label.
+        """
         return self.opened.locator(".case-title :is(button, summary)", has_text=name)
 
     def take(self) -> None:
@@ -90,7 +94,7 @@ class Hand:
         self.press("e", self.verb("Done"))
 
     def tab(self, key: str, name: str) -> None:
-        """Open a tab of the composer."""
+        """Open a tab of the composer with its shortcut key or by its name."""
         self.press(key, self.opened.locator(".composer .tabs a", has_text=name))
         expect(self.opened.locator(".composer .tabs a[aria-current]")).to_contain_text(name)
 
@@ -103,8 +107,10 @@ class Hand:
 
 
 class Keyboard(Hand):
-    """Uses only the keyboard: the shortcuts that the key `?` lists, Tab, arrow keys, Enter and
-    Space.
+    """Uses the page with the keyboard only.
+
+    The keys are Tab, the arrow keys, Enter, Space and the shortcuts. The key `?` shows the list of
+    shortcuts.
     """
 
     def press(self, key: str, what: Locator) -> None:
@@ -161,8 +167,9 @@ class Keyboard(Hand):
     def _turn_to(self, radio: Locator) -> None:
         """Choose a radio button.
 
-        The Tab key reaches the selected radio button, or the first if none is selected; an arrow
-        key selects the next.
+        The Tab key reaches the selected radio button of the group, or the first one if none is
+        selected. Then the arrow key selects the next radio button, until the wanted one is
+        selected.
         """
         name = f"input[name={radio.get_attribute('name')}]"
         chosen = self.page.locator(f"{name}:checked")
@@ -175,7 +182,7 @@ class Keyboard(Hand):
 
 
 class Mouse(Hand):
-    """Uses the mouse; keys are used only to type text."""
+    """Uses the page with the mouse, and uses keys only to type text."""
 
     def press(self, key: str, what: Locator) -> None:
         what.first.click()

@@ -1,7 +1,8 @@
-"""Run Lighthouse on the inbox and a case, on desktop and mobile: `make lighthouse`.
+"""Run Lighthouse on the inbox and on a case, with the settings for desktop and mobile.
 
-The run fails if the score for accessibility is below 100 or for performance below 95. It starts its
-own services with the sample workspace, and writes its reports to var/lighthouse.
+The command is `make lighthouse`. The run fails if the score for accessibility is below 100, or if
+the score for performance is below 95. The run starts its own services with the sample workspace,
+and writes its reports to var/lighthouse.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
-    """Open a browser that is already logged in.
+    """Open a browser in which the user is logged in.
 
     Yields the port through which Lighthouse controls the browser.
     """
@@ -94,7 +95,10 @@ def logged_in(base: str, user: User, chromium: str) -> Iterator[int]:
 
 
 def look(address: str, preset: str, port: int, report: Path) -> dict[str, float]:
-    """Run Lighthouse once on a page. Returns its scores, each between 0 and 100."""
+    """Run Lighthouse once on a page.
+
+    Returns the scores of the page, each between 0 and 100.
+    """
     subprocess.run(
         [
             str(LIGHTHOUSE), address, f"--port={port}", "--quiet", "--output=json",

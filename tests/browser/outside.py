@@ -1,4 +1,7 @@
-"""The sandbox's networks, used as outsiders do: read our posts, and write posts of the public."""
+"""Functions that use the networks of the sandbox as people outside the organisation do.
+
+They read the posts of our accounts, and write posts as members of the public.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,15 @@ from tests.machinery import eventually
 
 
 def ours(network: str = MICROBLOG) -> list[str]:
-    """Return the texts that we posted on a network, in the order in which they arrived."""
+    """Return the texts of our posts on a network, in the order in which they arrived."""
     said = Post.objects.filter(network=network, author_key__startswith=US[:7])
     return list(said.order_by("seq").values_list("text", flat=True))
 
 
 def nudged_again(site: Site, delivery: Delivery) -> None:
-    """Send the message that wakes the sender for this delivery again, because such a message can
-    arrive twice and late.
+    """Send three more nudges for this delivery, and wait until the sender has processed them.
 
-    Returns when the sender has processed the additional messages.
+    Celery can deliver a nudge twice and late, so a second nudge must not send the text again.
     """
     for _ in range(3):
         nudge("scrm.pipeline.deliver", delivery.pk)
@@ -35,14 +37,14 @@ def nudged_again(site: Site, delivery: Delivery) -> None:
 
 
 def _is_idle() -> bool:
-    """Return whether worker and sender process no task and have received no further task."""
+    """Return whether the worker and the sender run no task and have received no further task."""
     ask = current_app.control.inspect(timeout=1)
     answers = [ask.reserved() or {}, ask.active() or {}]
     return all(len(each) == 2 and not any(each.values()) for each in answers)
 
 
 def source_of(account: Account) -> Source:
-    """Return a source that finds posts to this account on the microblog."""
+    """Create a source that finds the posts on the microblog that mention this account."""
     return Source.objects.create(
         kind="sandbox", address="mentions", account=account, name="Mentions of us",
         stance=Source.Stance.FOR_US, owner=account.owner,
@@ -50,9 +52,9 @@ def source_of(account: Account) -> Source:
 
 
 def heard(source: Source, who: str, text: str, *, name: str = "", to: str = "") -> Interaction:
-    """Post a text as a member of the public, and wait until the workers have recorded it.
+    """Write a post as a member of the public, and wait until the workers have recorded it.
 
-    to: the key of the post that the text answers.
+    `to` is the key of the post that the new post answers.
     """
     key = community.post(MICROBLOG, who, text, in_reply_to=to, handle=who, name=name)
     Source.objects.filter(pk=source.pk).update(next_fetch_at=timezone.now(), lease_until=None)

@@ -1,4 +1,7 @@
-"""Approvals, corrections, takedowns and campaigns on a phone of 390 px, in both themes."""
+"""Approvals, corrections, takedowns and campaigns on a phone with a screen 390 px wide.
+
+The tests run in both themes.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def phone(windows: Windows, lead: User, world: World, theme: Any) -> Mouse:
 
 @pytest.fixture
 def stated(world: World, microblog: Account, service: Department, lead: User) -> Response:
-    """A statement that the team lead published on the microblog."""
+    """Return a statement that the team lead has published on the microblog."""
     bags = Issue.objects.create(name="Lost bags in Athens", owner=lead)
     world["ron"].group(bags, by=lead)
     words = Words(uuid.uuid4(), SAID, "public")
@@ -44,7 +47,11 @@ def stated(world: World, microblog: Account, service: Department, lead: User) ->
 def test_one_is_sent_back_and_one_is_approved(
     phone: Mouse, world: World, agent: User, admin: User
 ) -> None:
-    """Fails if `.pop.left` keeps its place beside the button: the opened form was 225 px wide."""
+    """On a phone, a user sends one held response back and approves another one.
+
+    The opened form must be wider than 300 px. Fails if the CSS class `.pop.left` keeps its place
+    beside the button, because then the form is only 225 px wide.
+    """
     ship(admin, but=("No posts at night",))
     first, second = (_held(world, key, agent) for key in ("ron", "layla"))
     page = phone.page
@@ -72,7 +79,10 @@ def test_one_is_sent_back_and_one_is_approved(
 
 
 def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None:
-    """Fails if the page for a takedown does not show the correction."""
+    """On a phone, a user corrects a statement and then takes it down.
+
+    Fails if the page for the takedown does not show the corrected text.
+    """
     page = phone.page
     page.goto(stated.get_absolute_url())
     fits(page)

@@ -1,4 +1,4 @@
-"""The accessibility checker axe finds no problem on any page, in either theme."""
+"""The accessibility checker axe finds no problem on any page, in the light and the dark theme."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def inspected(windows: Windows) -> Windows:
 
 
 def opened(windows: Windows, user: User | None, address: str, **options: Any) -> Page:
-    """Open a page in which axe can run.
+    """Open a page with the script of axe.
 
-    Playwright adds the script, so the content security policy need not be changed.
+    Playwright adds the script, so the content security policy of scrm need not allow the script.
     """
     context = windows.browser(user, **options)
     context.add_init_script(path=AXE)
@@ -44,7 +44,7 @@ def opened(windows: Windows, user: User | None, address: str, **options: Any) ->
 
 
 def found(page: Page, what: str) -> list[str]:
-    """Return the problems that axe finds on the current page, in both themes."""
+    """Return the problems that axe finds on the current page, in the light and the dark theme."""
     said = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
@@ -54,7 +54,10 @@ def found(page: Page, what: str) -> list[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_page(inspected: Windows, part: int) -> None:
-    """Check each page in the table of URLs, as a user who may see most of the page."""
+    """Axe finds no problem on any page of the table of URLs.
+
+    Each page is opened by a user whose role shows most of the page.
+    """
     inspected.expect("404", "501", "503")
     things = build()
     said: list[str] = []
@@ -75,7 +78,7 @@ def test_every_page(inspected: Windows, part: int) -> None:
 
 
 def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: World) -> None:
-    """Check each small form, tab and dialog of the inbox, with their messages and errors."""
+    """Axe finds no problem in the small forms, tabs, dialogs, messages and errors of the inbox."""
     inspected.expect("404", "409", "422")
     page = opened(inspected, agent, world["ron"].get_absolute_url())
     hand = Mouse(page)
@@ -146,8 +149,9 @@ def _viewer(things: Things, rights: str) -> User | None:
 
 
 def _shows(page: Page, address: str) -> bool:
-    """Open the URL. Returns whether the answer is a full page, and not a part of a page, a file or
-    a stream.
+    """Open the URL if it returns a full page.
+
+    Returns False if the URL returns only a part of a page, a file or a stream.
     """
     kind = page.request.get(address, max_redirects=0).headers.get("content-type", "")
     if not kind.startswith("text/html"):

@@ -1,4 +1,4 @@
-"""Lost connections, stale pages and bad input are handled, and no typed text is lost."""
+"""Lost connections, outdated pages and bad input do not lose any text that a user typed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
     windows: Windows, hand: Mouse
 ) -> None:
-    """If a button is pressed without a connection, it is pressed again when the connection is back.
+    """A reply that is sent without a connection is sent again when the connection is back.
 
-    Both requests together make one response. Fails without the second attempt in connection.js.
+    The reply is stored once. Fails if connection.js does not send the form again.
     """
     windows.expect(LOST)
     banner = hand.page.locator("#offline")
@@ -53,7 +53,7 @@ def test_a_lost_connection_keeps_the_text_and_sends_once_it_is_back(
 def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """A text that is typed without a connection is saved when the connection is back.
+    """A text that is typed without a connection is saved as a draft when the connection is back.
 
     Fails if the browser keeps no copy, or if the copy is not saved at the event `connected`.
     """
@@ -70,7 +70,10 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
-    """Fails if typing does not cancel the send that waits for the connection."""
+    """A send waits for the connection, but the user goes on typing; the reply is then not sent.
+
+    Fails if typing does not cancel the waiting send.
+    """
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.write("We are sorry")
@@ -85,11 +88,11 @@ def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mo
 def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """If the answer to a send is lost, the send is repeated and still makes only one response.
+    """If the server's answer to a send is lost, the browser sends the form again.
 
-    The first request did arrive, so the second request, with the same UUID, gets the same answer.
-    Fails with "queue last" in _write.html: a request that saved the draft replaced the second
-    attempt.
+    The first request reached the server. The second request has the same UUID, so it creates no
+    second response and gets the same answer. Fails with "queue last" in _write.html, because then
+    the request that saves the draft replaces the second send.
     """
     windows.expect("ERR_CONNECTION_RESET")
     answers: list[int] = []
@@ -111,7 +114,10 @@ def test_a_send_whose_answer_was_lost_is_tried_again_and_is_one_response(
 def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without the second attempt in connection.js."""
+    """If “Done” is pressed without a connection, the case is done when the connection is back.
+
+    Fails if connection.js does not send the form again.
+    """
     windows.expect(LOST)
     hand.page.context.set_offline(True)
     hand.finish()
@@ -125,11 +131,10 @@ def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
 def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """If the session expires before the draft is saved, the login leads back to the case and the
-    text.
+    """If the session expires before a draft is saved, a new login leads back to case and text.
 
-    Fails without `next`, if the login appears inside a part of the page, and without the copy in
-    the browser.
+    Fails if the URL of the login page has no `next`, if the login form appears inside a part of the
+    page, or if the browser keeps no copy of the text.
     """
     _expires_at(hand.page, "**/draft/")
     hand.write("We are very sorry.")
@@ -142,7 +147,10 @@ def test_an_expired_session_comes_back_to_the_case_and_the_text(
 def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """Fails without `next` in the URL of the login page."""
+    """If the session expires before “Done” is pressed, the login leads back to the case.
+
+    The case is not done yet. Fails if the URL of the login page has no `next`.
+    """
     _expires_at(hand.page, "**/done/")
     hand.finish()
     _log_in_again(hand, agent, world["ron"])
@@ -152,7 +160,7 @@ def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
 
 
 def _expires_at(page: Page, address: str) -> None:
-    """End all sessions just before the next request to this URL."""
+    """Delete all sessions just before the next request to this URL reaches the server."""
 
     def expired(route: Route) -> None:
         Session.objects.all().delete()
@@ -162,7 +170,7 @@ def _expires_at(page: Page, address: str) -> None:
 
 
 def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
-    """Log in again; the login page leads back to the case."""
+    """Log in on the login page, and check that the case is open afterwards."""
     expect(hand.page).to_have_url(re.compile(rf"/account/login/\?next=/cases/{case.pk}/$"))
     # set the password only now, because a new password also ends all sessions
     user.set_password("correct horse battery")
@@ -176,7 +184,11 @@ def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
 def test_done_in_a_stale_pane_is_refused_and_says_why(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails without `check_seen`: a case with an unread message was marked as done."""
+    """“Done” is refused if the page does not show the newest message of the case yet.
+
+    The page then shows the message and the reason. Fails without `check_seen`, because then a case
+    with an unread message is marked as done.
+    """
     windows.expect("409")
     hand.page.route("**/cases/*/", lambda route: route.abort())
     says("ron", "One more thing!")
@@ -216,7 +228,11 @@ def test_two_thousand_lines_that_they_wrote_leave_room_for_the_answer(
 def test_five_hundred_emoji_are_sent_as_they_are(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """Fails if the browser counts UTF-16 units instead of characters: 500 emoji were too long."""
+    """A reply of 500 emoji can be sent, because it has as many characters as the limit allows.
+
+    Fails if the browser counts UTF-16 code units instead of characters, because then the reply is
+    too long.
+    """
     text = EMOJI[:500]
     says("wei", text)
     hand.write(text)
@@ -233,9 +249,9 @@ def test_five_hundred_emoji_are_sent_as_they_are(
 def test_names_in_ten_scripts_keep_their_place(
     windows: Windows, agent: User, world: World, phone: bool
 ) -> None:
-    """Each name keeps its own text direction beside text of another direction.
+    """Each name in the list keeps its own text direction, whatever the direction of its neighbours.
 
-    Fails without the element `bdi`.
+    Fails if the names are not in a `bdi` element.
     """
     page = windows.open(agent, phone=phone)
     assert page.evaluate(OVERLAPS) == []
@@ -253,7 +269,10 @@ def test_names_in_ten_scripts_keep_their_place(
 def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     hand: Mouse, tmp_path: Path
 ) -> None:
-    """Fails without file_size.js: the file was uploaded before it was refused."""
+    """The browser refuses a file of 30 MB before it uploads the file.
+
+    Fails without file_size.js, because then the file is refused only after the upload.
+    """
     scan = tmp_path / "letter.pdf"
     scan.write_bytes(b"%PDF-1.4\n" + b"0" * 30 * 1024 * 1024)
     page = hand.page
@@ -271,7 +290,11 @@ def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
 def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
     windows: Windows, hand: Mouse, service: Department, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Fails without the size limit for a single file: the whole form was refused."""
+    """A reply with a file of 30 MB is refused with an error at the form, and the text is kept.
+
+    Fails without the size limit for a single file, because then the server refuses the whole
+    request.
+    """
     windows.expect("422")
     care = _mail_to(world["ron"], service, agent)
     film = tmp_path / "film.mp4"
@@ -289,9 +312,9 @@ def test_a_film_of_thirty_megabytes_does_not_go_along_and_the_text_is_kept(
 
 
 def _mail_to(case: Case, service: Department, agent: User) -> Account:
-    """Give the customer a mail profile, because mail can carry files.
+    """Link a mail profile to the customer of the case, because a reply by mail can have files.
 
-    Returns the mail account.
+    Returns our mail account.
     """
     care = Account.objects.create(
         kind="email", network="email", self_key="care@skyward.example", owner=agent,
@@ -308,8 +331,9 @@ def _mail_to(case: Case, service: Department, agent: User) -> Account:
 def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
     windows: Windows, hand: Mouse, tmp_path: Path
 ) -> None:
-    """Before any survey answer is recorded, the preview shows a wrong encoding, delimiter or
-    column.
+    """The preview of a survey file shows if the encoding, the delimiter or a column is wrong.
+
+    The user can correct them before any survey answer is recorded.
     """
     windows.expect("422")
     file = tmp_path / "umfrage.csv"
@@ -343,7 +367,7 @@ OVERLAPS = """() => [...document.querySelectorAll("#case-rows .top")].flatMap((t
 
 
 def _sticks_out(page: Page) -> list[str]:
-    """Return the elements that reach beyond the right edge of the window."""
+    """Return the elements that extend beyond the right edge of the window."""
     found: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("main *")]
           .filter((each) => each.checkVisibility() && !each.closest("bdi, .tabs, .hidden"))

@@ -1,4 +1,4 @@
-"""Undone replies and unknown deliveries: no text is lost, and none is sent twice by mistake."""
+"""Undone replies and unknown deliveries: no text is lost, and no text is sent twice by mistake."""
 
 from __future__ import annotations
 
@@ -27,15 +27,13 @@ SAID = "We are sorry. May we call you?"
 
 @pytest.fixture
 def cannot_tell(microblog: Account) -> None:
-    """A network on which posts cannot be looked up, so nobody can find out whether a text
-    arrived.
-    """
+    """Configure the microblog so that scrm cannot look up whether a post arrived."""
     microblog.config |= {"idempotence": "none"}
     microblog.save()
 
 
 def says_it(hand: Hand) -> Delivery:
-    """Answer the case that is open. Returns the delivery, which waits to be sent."""
+    """Reply in the open case, and return the delivery, which waits to be sent."""
     hand.write(SAID)
     hand.send()
     expect(hand.said).to_contain_text("is sent in")
@@ -43,7 +41,10 @@ def says_it(hand: Hand) -> Delivery:
 
 
 def in_doubt(windows: Windows, agent: User, world: World) -> Delivery:
-    """Return an unknown delivery: its text was published, but the network's answer was lost."""
+    """Return an unknown delivery whose text was published.
+
+    The state is unknown because the answer of the network was lost.
+    """
     community.fail(MICROBLOG, "answer lost")
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     listening(hand.page)
@@ -65,7 +66,7 @@ def row(hand: Hand, sending: Delivery) -> Locator:
 def test_what_is_undone_in_time_comes_back_and_never_leaves(
     sit_down: SitDown, agent: User, world: World, site: Site
 ) -> None:
-    """Fails if the undone text does not become a draft again."""
+    """If a reply is undone in time, its text becomes a draft again and is never sent."""
     hand = sit_down(agent)
     hand.open(world["ron"])
     private = hand.page.get_by_label("Message privately")
@@ -87,9 +88,10 @@ def test_what_is_undone_in_time_comes_back_and_never_leaves(
 def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
     sit_down: SitDown, windows: Windows, agent: User, world: World, site: Site
 ) -> None:
-    """An unknown delivery is looked up again if the network was down at the first look-up.
+    """An unknown delivery is looked up again on the network when a user asks for it.
 
-    Fails if an unknown delivery is simply sent again.
+    The network was down at the first look-up. The second look-up finds the post, so the delivery
+    becomes sent. Fails if an unknown delivery is simply sent again.
     """
     community.fail(MICROBLOG, "down", call="find")
     sending = in_doubt(windows, agent, world)
@@ -107,7 +109,10 @@ def test_an_unknown_one_is_looked_up_and_is_not_sent_again(
 def test_one_that_was_seen_over_there_is_marked_as_sent(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None, site: Site
 ) -> None:
-    """Fails if the address that the user typed is not stored."""
+    """A user who saw the post on the network marks its delivery as sent and enters its URL.
+
+    Fails if the URL is not stored.
+    """
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/delivery-problems/")
     it = row(hand, sending)
@@ -128,10 +133,11 @@ def test_one_that_was_seen_over_there_is_marked_as_sent(
 def test_one_is_sent_again_with_the_old_one_beside_it(
     sit_down: SitDown, windows: Windows, agent: User, world: World, cannot_tell: None
 ) -> None:
-    """An unknown delivery can be sent again; the page shows the old delivery and warns about a
-    second copy.
+    """A user can send an unknown delivery again.
 
-    In this test the text really arrives twice. Fails if the old delivery is not marked as resolved.
+    The page first shows the old delivery and warns that the recipient may get a second copy. In
+    this test the network really gets the text twice. Fails if the old delivery is not marked as
+    resolved.
     """
     sending = in_doubt(windows, agent, world)
     hand = sit_down(agent, "/delivery-problems/")

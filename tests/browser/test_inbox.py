@@ -1,4 +1,4 @@
-"""Work in the inbox, once with the keyboard only and once with the mouse, in both themes."""
+"""Work in the inbox, in both themes: with the keyboard only, and with the mouse."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SitDown = Callable[..., Hand]
 
 
 def test_ten_cases_are_triaged(sit_down: SitDown, agent: User, world: World) -> None:
-    """Each case is claimed and then finished, marked as noise or closed without reply.
+    """A user closes ten cases: each is marked as done, marked as noise or closed without reply.
 
-    After each action that closes a case, the next case opens.
+    When a case is closed, the next case opens. Some cases are claimed first.
     """
     hand = sit_down(agent)
     keys = list(PEOPLE)[:10]
@@ -44,8 +44,9 @@ def _noise(hand: Hand) -> None:
 
 
 def _nothing(hand: Hand) -> None:
-    """Close the case without reply. If a reason was typed before, it is filled in. Enter accepts
-    it.
+    """Close the open case without reply, and give a reason.
+
+    The form already contains the reason that the user typed last, if there is one.
     """
     hand.tab("z", "Close without reply")
     why = hand.page.locator("#composing").get_by_label("Reason")
@@ -55,7 +56,11 @@ def _nothing(hand: Hand) -> None:
 
 
 def test_a_typed_reason_replaces_the_last_one(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the reason of the last time is not selected: the new reason was appended to it."""
+    """The form contains the last reason of the user, and typed text replaces this reason.
+
+    Fails if the last reason is not selected in the field, because then the typed text is appended
+    to it.
+    """
     answer_nothing(
         world["layla"], by=agent, why="Only praise.", seen=world["layla"].last_inbound_id
     )
@@ -96,8 +101,9 @@ def test_one_is_answered(sit_down: SitDown, agent: User, world: World) -> None:
 
 
 def test_an_answer_is_undone_before_it_leaves(sit_down: SitDown, agent: User, world: World) -> None:
-    """Fails if the delivery is not cancelled, if no draft is restored, or if no link leads back to
-    the case.
+    """If a reply is undone, its delivery is cancelled.
+
+    The case opens again, and the text is back in the composer as a draft.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])
@@ -141,7 +147,10 @@ def test_a_case_is_put_off(sit_down: SitDown, agent: User, world: World) -> None
 def test_several_are_done_at_once_and_taken_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the undo does not restore the cases, or if the list is not loaded again."""
+    """A user marks three selected cases as done with one action, and then undoes the action.
+
+    Fails if the undo does not restore the cases, or if the list is not loaded again.
+    """
     hand = sit_down(agent)
     keys = ["layla", "noa", "olena"]
     hand.pick(*(world[key] for key in keys))
@@ -160,7 +169,7 @@ def test_several_are_done_at_once_and_taken_back(
 def test_a_list_is_filtered_saved_and_shared(
     sit_down: SitDown, windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """A colleague who opens the URL of a filtered list sees the same list.
+    """A filtered list can be saved as a view, and a colleague who opens its URL sees the same list.
 
     Fails if a saved view does not contain the filters, or if an open case has no URL.
     """
@@ -189,7 +198,10 @@ def test_a_list_is_filtered_saved_and_shared(
 def test_the_last_of_a_list_is_done_and_comes_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """Fails if the page is loaded again: the message with the undo was lost."""
+    """When the last case of a list is done, the page shows a message from which it can be undone.
+
+    Fails if the page is loaded again, because then the message is lost.
+    """
     ron = world["ron"]
     ron.claim(by=agent)
     hand = sit_down(agent, "/?view=mine")
@@ -214,10 +226,10 @@ def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World
 def test_what_is_open_is_not_replaced_by_news(
     sit_down: SitDown, agent: User, teammate: User, world: World
 ) -> None:
-    """A form that is open is not replaced when the case changes.
+    """A small form that is open stays open when the case changes.
 
-    A colleague tags the case while the agent chooses an assignee. Fails without the check in
-    requests.js: a refresh of the case replaced the form.
+    In this test, a colleague tags the case while the agent chooses an assignee. Fails without the
+    check in requests.js, because then the refresh of the case replaces the form.
     """
     hand = sit_down(agent)
     hand.open(world["ron"])
@@ -234,9 +246,10 @@ def test_what_is_open_is_not_replaced_by_news(
 def test_the_head_of_a_case_has_two_rows_however_much_is_set(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """The lines above a case need at most two rows, even if priority, issue and tags are set.
+    """The header of a case has at most two lines, even if all its fields are set.
 
-    Fails if they wrap: such a case had four rows.
+    The fields are priority, issue, tags and assignee. Fails if the header wraps its content,
+    because then it has four lines.
     """
     Case.objects.filter(pk=world["ron"].pk).update(
         priority="urgent",

@@ -1,4 +1,4 @@
-"""Before a response is released, a private place is selected, and files can be removed."""
+"""Before a reply is sent: a private place is selected, and files can be removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIRM = "Answer publicly although this person wrote privately"
 
 @pytest.fixture
 def ron(world: World) -> Case:
-    """The case of Ron, who first wrote in public and then in private."""
+    """Return the case of Ron, who first wrote a public post and then a private message."""
     says("ron", "My booking is X7K2P9.", visibility="private")
     return world["ron"]
 
@@ -56,8 +56,9 @@ def test_a_public_answer_after_private_words_is_confirmed(
 def test_a_file_is_taken_off_before_it_leaves(
     windows: Windows, agent: User, lead: User, admin: User, ron: Case, script: bool
 ) -> None:
-    """A file can be removed before it is sent: by the author in the case, by the approver in the
-    form.
+    """Files of a held reply can be removed before the reply is sent, with and without JavaScript.
+
+    The author removes one file in the case. The approver removes another file in the edit form.
     """
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Look first."

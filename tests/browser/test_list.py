@@ -1,5 +1,6 @@
-"""If answers of the server arrive late or out of order, list and open case show the newest
-state.
+"""The list and the open case show the newest state even if the server's answers arrive late.
+
+The answers can also arrive in another order than the requests were made.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ MARKED = """() => document.body.addEventListener(
 
 
 class Late:
-    """Answers of the server for a URL, which are held back until the test lets them through."""
+    """The server's answers for a URL, which are held back from the browser.
+
+    The test calls `let_go` to pass them on.
+    """
 
     def __init__(self, page: Page, address: str | re.Pattern[str], times: int = 1) -> None:
         self.page = page
@@ -34,7 +38,7 @@ class Late:
         self.answers.append((route, route.fetch()))
 
     def come(self) -> None:
-        """Wait until the server has answered."""
+        """Wait until the server has answered the request."""
         until(self.page, lambda: self.answers)
 
     def let_go(self) -> None:
@@ -56,7 +60,7 @@ def tell(page: Page, event: str, **detail: object) -> None:
 
 @pytest.fixture
 def hand(windows: Windows, agent: User, world: World) -> Mouse:
-    """Open the second case in the list of unassigned cases, without live updates."""
+    """Open the second case in the list of unassigned cases, in a page without live updates."""
     context = windows.browser(agent)
     context.route("**/live/?token=*", lambda route: route.abort())
     windows.expect("ERR_FAILED")
@@ -70,8 +74,10 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the row stays in the page for 400 ms after the action: an older answer showed the
-    case again.
+    """A row of a finished case does not return when an older refresh of the row arrives.
+
+    Fails if the row stays in the page for 400 ms after the action, because then the older answer
+    shows the case again.
     """
     page, layla = hand.page, world["layla"]
     page.evaluate(MARKED)
@@ -89,8 +95,9 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """Fails without `turnFinished` in list_versions.js: an older list showed the finished case
-    again.
+    """A finished case does not return when a list arrives that was requested before.
+
+    Fails without `turnFinished` in list_versions.js.
     """
     page, layla = hand.page, world["layla"]
     late = Late(page, LIST)
@@ -106,8 +113,9 @@ def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
 
 
 def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) -> None:
-    """Fails if list_versions.js does not compare the order in which a row's answers were
-    requested.
+    """If an older answer for a row arrives after a newer one, the page keeps the newer row.
+
+    Fails if list_versions.js does not compare the order in which the answers were requested.
     """
     page = hand.page
     news = Late(page, NEWS)
@@ -123,10 +131,11 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
 
 
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
-    """A list that was opened without a saved view stays the same list when it is refreshed.
+    """A list whose URL names no view shows the same view after a refresh.
 
-    The default becomes “Mine” when an agent claims a first case. Fails without "shows": all other
-    rows were marked as gone, and the list changed.
+    When an agent claims a first case, the default view becomes “Mine”. Fails if the request does
+    not contain the parameter "shows", because then the refresh changes to “Mine” and marks all
+    other rows as gone.
     """
     page = hand.page
     hand.take()
@@ -141,8 +150,9 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
 
 
 def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
-    """Fails if each finished case opens the next one, although the agent has opened another case
-    meanwhile.
+    """If the answer to a send arrives late, the case that the agent opened meanwhile stays open.
+
+    Fails if the answer always opens the next case of the list.
     """
     page = hand.page
     hand.write("We are sorry.")
@@ -163,8 +173,9 @@ def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: Wo
 def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the answer to an action waits until a part of the page that is still loading has
-    arrived.
+    """The result of an action is shown although an older request for the case has no answer yet.
+
+    Fails if the answer to the action has to wait for the answer to the older request.
     """
     page = hand.page
     older = Late(page, f"**/cases/{world['layla'].pk}/")
@@ -179,7 +190,10 @@ def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
 def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
     hand: Mouse, world: World
 ) -> None:
-    """Fails if the answer shows only the message of the action and not the new buttons."""
+    """If the case is refreshed while an action runs, the page still shows the result of the action.
+
+    Fails if the answer to the action shows only its message and not the new buttons of the case.
+    """
     page = hand.page
     held: list[Route] = []
     page.route("**/claim/", lambda route: held.append(route))
@@ -195,10 +209,10 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
 def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
     windows: Windows, hand: Mouse, world: World
 ) -> None:
-    """An older save of the draft does not make the browser forget what was typed after it.
+    """When the server confirms an older save of a draft, the browser keeps the text typed later.
 
-    The connection is lost before the rest is saved, and then the page is loaded again. Fails if
-    each successful save deletes the copy in the browser.
+    In this test, the next save fails, and the page is loaded again. Fails if each successful save
+    deletes the copy of the text in the browser.
     """
     page = hand.page
     keep = Late(page, "**/draft/")
@@ -213,7 +227,10 @@ def test_an_older_keep_does_not_make_the_browser_forget_what_was_typed_since(
 
 
 def test_enter_takes_nobody_from_an_older_search(hand: Mouse, world: World) -> None:
-    """Fails if each answer of the search counts as the newest: Enter chose the wrong person."""
+    """The Enter key chooses no person from the result of an older search.
+
+    Fails if each answer counts as the newest result, because then Enter chooses the wrong person.
+    """
     page = hand.page
     page.goto("/new/")
     older = Late(page, "**/new/who/?*")

@@ -1,4 +1,4 @@
-"""The command palette offers the actions of the open case, besides pages, cases and people."""
+"""The command palette offers pages, cases, people and the actions of the open case."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def close(page: Page) -> None:
 
 
 def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the click that closes the palette also closes the small form that it opened."""
+    """An action that is chosen in the palette opens its small form.
+
+    An action without a form acts at once. Fails if the click that closes the palette also closes
+    the small form.
+    """
     hand = Keyboard(windows.open(agent))
     page = hand.page
     look_for(page, "snooz")
@@ -54,8 +58,9 @@ def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: Worl
 
 
 def test_enter_never_runs_a_verb(windows: Windows, agent: User, world: World) -> None:
-    """Enter opens the first link in the palette. Fails if the actions are listed above the
-    links.
+    """The Enter key in the palette opens the first link and never runs an action.
+
+    Fails if the actions are listed above the links.
     """
     hand = Keyboard(windows.open(agent))
     hand.open(world["ron"])
@@ -72,9 +77,10 @@ def test_enter_never_runs_a_verb(windows: Windows, agent: User, world: World) ->
 def test_with_cases_selected_keys_act_on_all_of_them_and_the_palette_offers_no_verb(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If cases are selected, a key acts on all of them, and the palette offers no action.
+    """If cases are selected, a shortcut acts on all of them, and the palette offers no action.
 
-    Fails without data-bulk-key: the key opened the small form of the open case.
+    Fails without the attribute data-bulk-key, because then the key opens the small form of the open
+    case.
     """
     hand = Keyboard(windows.open(agent))
     hand.open(world["ron"])

@@ -1,4 +1,7 @@
-"""A touch screen of 390 px: list and case take turns, with the composer at the bottom."""
+"""The inbox on a touch screen 390 px wide.
+
+The screen shows either the list or the case, with the composer at the bottom.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,17 @@ def phone(windows: Windows, agent: User, world: World, theme: Any) -> Mouse:
 
 
 def fits(page: Page) -> None:
-    """Check that no element is wider than the screen."""
+    """Check that the page is not wider than 390 px, so that it needs no horizontal scrolling."""
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390, f"{wide} px at {page.url}"
 
 
 def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
-    """Fails if list and case are shown side by side, or if the page is wider than the screen."""
+    """On a phone, a user marks ten cases as done, one after the other.
+
+    Fails if the list and the case are shown at the same time, or if the page is wider than the
+    screen.
+    """
     fits(phone.page)
     keys = list(PEOPLE)[:10]
     phone.open(world[keys[0]])
@@ -64,7 +71,10 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
 
 
 def test_one_is_handed_over_and_one_put_off(phone: Mouse, sales: Department, world: World) -> None:
-    """Fails if the composer covers the form of the action."""
+    """On a phone, a user transfers one case and snoozes another one.
+
+    Fails if the composer covers the small form of the action.
+    """
     phone.open(world["priya"])
     phone.press("h", phone.verb("Transfer"))
     fits(phone.page)

@@ -1,6 +1,6 @@
-"""Offline records and issues: calls, surveys, one issue with many cases, linked profiles.
+"""Recording calls and surveys, grouping cases into an issue, and linking profiles.
 
-Each test is run with the keyboard or with the mouse.
+The tests use the keyboard or the mouse.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def test_a_call_of_a_stranger_is_logged(sit_down: SitDown, agent: User, world: W
 def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if no person is looked up at the event DOMContentLoaded: a name typed earlier is not
-    found.
+    """A name that is typed before the scripts are loaded is searched when they are loaded.
+
+    Fails if the script does not search at the event DOMContentLoaded.
     """
     page = windows.browser(agent).new_page()
     held: list[Route] = []
@@ -72,7 +73,10 @@ def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
 def test_a_survey_comes_in_without_its_two_bad_rows(
     sit_down: SitDown, agent: User, world: World, tmp_path: Path
 ) -> None:
-    """Fails if errors are ignored, or if a row with an error is imported."""
+    """A survey file with two bad rows is imported without these two rows.
+
+    Fails if the preview does not show the errors, or if a row with an error is imported.
+    """
     file = tmp_path / "answers.csv"
     file.write_text(SURVEY)
     hand = sit_down(agent, "/new/")
@@ -135,7 +139,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
 
 
 def test_two_profiles_are_linked_and_unlinked(sit_down: SitDown, agent: User, world: World) -> None:
-    """Fails if the profiles are still linked after the user unlinked them."""
+    """A user links a second profile to a contact, and unlinks it again."""
     hand = sit_down(agent)
     page = hand.page
     hand.open(world["ron"])

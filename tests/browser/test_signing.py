@@ -1,4 +1,4 @@
-"""A reply that a rule holds: it is written, sent back, edited, approved, and sent once."""
+"""A reply that a rule holds can be sent back, edited and approved, and is sent once."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WHY = "The world need not know the number."
 
 @pytest.fixture(autouse=True)
 def rules(admin: User) -> None:
-    """The rules of each new workspace, except the rule that depends on the time of day."""
+    """Create the rules of a new workspace, except the rule that depends on the time of day."""
     ship(admin, but=("No posts at night",))
 
 
 @pytest.fixture
 def at_the_case(sit_down: SitDown, agent: User, world: World) -> Hand:
-    """The agent's page, on which the case is open and live updates are connected."""
+    """Open the case in the agent's browser, with live updates connected."""
     hand = sit_down(agent, world["ron"].get_absolute_url())
     listening(hand.page)
     hand.is_at(world["ron"])
@@ -39,7 +39,7 @@ def at_the_case(sit_down: SitDown, agent: User, world: World) -> Hand:
 
 @pytest.fixture
 def held(at_the_case: Hand) -> Response:
-    """A response of the agent that waits for approval by a team lead."""
+    """Return a reply of the agent that waits for approval by a team lead."""
     return asks(at_the_case)
 
 
@@ -51,7 +51,7 @@ def asks(hand: Hand) -> Response:
 
 
 def waits(hand: Hand) -> Locator:
-    """Return the card, in the open case, of the responses that are not yet sent."""
+    """Return the card that shows the unsent responses of the open case."""
     return hand.opened.locator("#case-responses article")
 
 
@@ -72,7 +72,10 @@ def rewrite(hand: Hand, text: str, button: str) -> None:
 def test_what_tells_a_booking_is_held_with_its_words(
     at_the_case: Hand, agent: User, lead: User, site: Site
 ) -> None:
-    """Fails if `Response.send` releases a text that a rule holds."""
+    """A reply that contains a booking number is held, and the page marks the number.
+
+    Fails if `Response.send` releases a text that a rule holds.
+    """
     hand = at_the_case
     hand.write(TOLD)
     speaks = hand.opened.locator("#speaks")
@@ -93,8 +96,10 @@ def test_what_tells_a_booking_is_held_with_its_words(
 def test_it_is_sent_back_mended_held_again_and_said_once(
     at_the_case: Hand, held: Response, sit_down: SitDown, lead: User, site: Site
 ) -> None:
-    """Fails if `Delivery.claim` does not check the state of the delivery: the text was sent
-    twice.
+    """A held reply is sent back, edited, held again, approved, and sent once.
+
+    Fails if `Delivery.claim` does not check the state of the delivery, because then the text is
+    sent twice.
     """
     anna, lea = at_the_case, sit_down(lead, "/approvals/")
     row = in_queue(lea, held)
@@ -134,7 +139,10 @@ def test_it_is_sent_back_mended_held_again_and_said_once(
 def test_a_lead_edits_it_and_signs_in_one_go(
     at_the_case: Hand, held: Response, sit_down: SitDown, agent: User, lead: User
 ) -> None:
-    """Fails if `rewrite_and_send` does not approve the text that the team lead edited."""
+    """A team lead edits a held reply and approves it in one step.
+
+    Fails if `rewrite_and_send` does not approve the edited text.
+    """
     lea = sit_down(lead, "/approvals/")
     lea.go(in_queue(lea, held).get_by_role("link", name="Edit"))
     expect(lea.page.get_by_label("Text", exact=True)).to_have_value(TOLD)
@@ -152,10 +160,11 @@ def test_a_lead_edits_it_and_signs_in_one_go(
 def test_an_edit_voids_the_signature_that_was_given(
     windows: Windows, at_the_case: Hand, lead: User, supervisor: User, site: Site
 ) -> None:
-    """An edit makes the first approval void if two users must approve.
+    """If two users must approve a text, an edit after the first approval makes that approval void.
 
-    The page of the second user then shows an old text. Fails without the check of `shown` (the
-    content on the page), or if the page says that each held text waits for a team lead.
+    The page of the second approver still shows the old text, so their approval is refused. Fails if
+    `shown` (the content on the page) is not checked, or if the page says that each held text waits
+    for a team lead.
     """
     windows.expect("409")
     ResponseRule.objects.filter(name=PRIVACY).update(steps="lead supervisor")

@@ -1,4 +1,4 @@
-"""A statement: in two places, scheduled, corrected, taken down, and counted in a campaign."""
+"""A statement can be scheduled for two places, corrected, taken down, and added to a campaign."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEW = "We have found your bags. They fly tomorrow at six."
 
 @pytest.fixture
 def blog(service: Department, admin: User) -> Account:
-    """A second account, with which the department may publish too."""
+    """Create a second account, which the department may use for its posts."""
     account = Account.objects.create(
         kind="sandbox", network=BLOG, self_key="skyward-blog", name="Skyward Blog", owner=admin
     )
@@ -40,7 +40,10 @@ def blog(service: Department, admin: User) -> Account:
 
 @pytest.fixture
 def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
-    """An issue with five complaints, in a workspace with the rules that each new workspace has."""
+    """Return an issue with five complaints, in a workspace with the rules of a new workspace.
+
+    The rule that depends on the time of day is left out.
+    """
     ship(admin, but=("No posts at night",))
     issue = Issue.objects.create(name="Lost bags in Athens", owner=agent)
     for key in ("ron", "layla", "noa", "olena", "eleni"):
@@ -50,7 +53,7 @@ def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
 
 @pytest.fixture
 def stated(bags: Issue, microblog: Account, service: Department, lead: User) -> Response:
-    """A statement that the team lead published on the microblog."""
+    """Return a statement that the team lead has published on the microblog."""
     words = Words(uuid.uuid4(), SHORT, "public")
     said = state_publicly(words, accounts=[microblog], by=lead, department=service, issue=bags)
     leaves(said.deliveries.get())
@@ -75,7 +78,10 @@ def set_time(hand: Hand, field: Locator, moment: datetime) -> None:
 def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     sit_down: SitDown, site: Site, lead: User, bags: Issue
 ) -> None:
-    """Fails if `send_at` is ignored, or if both places get the same text."""
+    """A scheduled statement is not sent early, and each of its two places gets its own text.
+
+    Fails if `send_at` is ignored, or if both places get the same text.
+    """
     hand, tomorrow = sit_down(lead, bags.get_absolute_url()), timezone.localtime()
     tomorrow = (tomorrow + timedelta(days=1)).replace(hour=9, minute=30, second=0, microsecond=0)
     page = hand.page
@@ -117,9 +123,10 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """The corrected text replaces the old text of the post; the record keeps both and the reason.
+    """A correction replaces the text of the post; the record keeps both texts.
 
-    Fails if a correction is sent as a new post.
+    After that the post is taken down, and the record also keeps the reason. Fails if a correction
+    is sent as a new post.
     """
     hand = sit_down(lead, stated.get_absolute_url())
     page = hand.page
@@ -164,7 +171,10 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
 def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
     sit_down: SitDown, lead: User, stated: Response, microblog: Account
 ) -> None:
-    """Fails if the list behind a figure contains rows that the figure does not count."""
+    """A campaign shows the number of answers to its statement, per account and per person.
+
+    Fails if the list behind a number contains rows that the number does not count.
+    """
     hand = sit_down(lead, "/campaigns/")
     page = hand.page
     hand.go(page.get_by_role("link", name="New campaign"))
@@ -202,7 +212,10 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
 
 
 def figures(hand: Hand, row: str) -> dict[str, str]:
-    """Return the figures above zero in one row of the results, by the label of their column."""
+    """Return the numbers in one row of the results, by the label of their column.
+
+    Numbers that are zero are left out.
+    """
     found = hand.page.locator("tr", has_text=row)
     expect(found).to_be_visible()
     cells = found.locator("td:has(a)").all()

@@ -1,4 +1,4 @@
-"""Two browsers at once: presence, simultaneous actions, and messages that arrive meanwhile."""
+"""Two users at the same time: presence, simultaneous actions, and new messages."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def at(windows: Windows, user: User, world: World, key: str) -> Mouse:
 
 
 def listening(page: Page) -> None:
-    """Load the page again and wait until live updates work, because earlier events are not
-    received.
+    """Load the page again, and wait until it is connected to the live updates.
+
+    The page does not receive events that were sent before.
     """
     with page.expect_response(lambda answer: "/live/?token" in answer.url):
         page.reload()
@@ -43,10 +44,10 @@ def listening(page: Page) -> None:
 def test_they_see_each_other_by_name(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Two agents on one case see each other's names.
+    """Two agents who have opened the same case see each other's names.
 
-    Fails if the page does not report that an agent leaves or replies, or if it reports nothing when
-    the first letters are typed.
+    Fails if the page does not report that an agent leaves the case, or that an agent has begun to
+    type a reply.
     """
     anna = at(windows, agent, world, "ron")
     theo = at(windows, teammate, world, "ron")
@@ -62,7 +63,7 @@ def test_they_see_each_other_by_name(
 def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
     windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
-    """Both agents press the button at the same moment; the second is told who has the case.
+    """If two agents claim a case at the same moment, the second one sees who has the case.
 
     Fails if `Case.claim` does not compare the assignee.
     """
@@ -86,7 +87,11 @@ def test_one_of_two_claims_wins_and_the_other_learns_whose_it_is(
 def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without `check_seen`, or if the form is empty when the refused page is shown."""
+    """A reply is refused if the customer has written a message that its author has not seen yet.
+
+    The page then shows this message and keeps the typed text. Fails without `check_seen`, or if the
+    page shows an empty form after the refusal.
+    """
     windows.expect("409")
     anna = at(windows, agent, world, "ron")
     anna.write("We are sorry about your bag.")
@@ -107,10 +112,10 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A new case is on screen within a second: this is the median of three (more on a busy
-    machine).
+    """The page announces a new case within one second.
 
-    Fails if one second of delay is added.
+    The median of three cases is compared. On a slow machine, more time is allowed. Fails if one
+    second of delay is added.
     """
     page = windows.open(agent)
     listening(page)
@@ -134,7 +139,10 @@ def test_a_new_case_is_on_screen_within_a_second(
 def test_the_open_case_shows_what_they_write_without_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the live event of the open case has another name than the page expects."""
+    """If the customer writes while the case is open, the page shows the message without a reload.
+
+    Fails if the live event of the open case has another name than the page expects.
+    """
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
     anna.is_at(world["ron"])
@@ -148,8 +156,9 @@ def test_the_open_case_shows_what_they_write_without_a_reload(
 def test_the_last_of_what_comes_at_once_is_shown(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if `dispatchThrottled` in live.js does not repeat the event at the end: the last change
-    was not shown.
+    """If two messages arrive shortly after each other, the page shows the second one too.
+
+    Fails if `dispatchThrottled` in live.js does not repeat the event at the end of its interval.
     """
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
@@ -163,9 +172,10 @@ def test_the_last_of_what_comes_at_once_is_shown(
 def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If a user continues in the older of two windows, a message appears and both texts are kept.
+    """If a draft is changed in one window and then in an older window, both texts are kept.
 
-    Fails without the version of the draft.
+    The older window shows a message with the other text. Fails without the version number of the
+    draft.
     """
     windows.expect("409")
     first = at(windows, agent, world, "ron")

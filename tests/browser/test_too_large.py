@@ -1,4 +1,4 @@
-"""If a request is too large, the page explains this, and the typed text is kept."""
+"""If a request is too large, the page says so, and the typed text is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ FILL = """(box, size) => {
 def test_a_whole_page_says_so_and_back_leads_to_what_was_typed(
     windows: Windows, admin: User, world: World, theme: Any, phone: bool
 ) -> None:
-    """The server already answers while the browser is still sending."""
+    """If a full page posts a too large form, the browser shows the server's explanation.
+
+    The back button leads to the form with the typed text. The server answers while the browser is
+    still sending.
+    """
     windows.expect("413")
     page = windows.open(admin, "/topics/new/", theme=theme, phone=phone)
     page.locator("[name=name]").fill("Brand")
@@ -38,7 +42,11 @@ def test_a_whole_page_says_so_and_back_leads_to_what_was_typed(
 def test_beside_a_case_a_message_says_so_and_the_text_stays(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if 413 is not among the statuses whose answer htmx shows: there was no message."""
+    """If a note is too large, a message says so, and the text stays in the composer.
+
+    Fails if 413 is not among the statuses whose content htmx shows, because then there is no
+    message.
+    """
     windows.expect("413")
     page = windows.open(agent, f"{world['ron'].get_absolute_url()}?tab=note")
     page.locator("#composing .tabs a", has_text="Note").click()

@@ -1,5 +1,6 @@
-"""The response history: it is filtered, saved as a view, exported, and linked in both
-directions.
+"""The response history can be filtered, saved as a view and exported.
+
+Each response links to its origin and to its feedback.
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ def source(microblog: Account) -> Source:
 
 @pytest.fixture
 def asked(world: World, source: Source, brand_rule: RoutingRule) -> Case:
-    """A case whose post was found by a fetch, matches a topic, and was routed by a rule."""
+    """Return a case whose post was found by a fetch, matches a topic, and was routed by a rule."""
     said = heard(source, "zoe", ASKED, name="Zoë Marsh")
     return Case.objects.get(conversation_links__conversation=said.conversation)
 
 
 @pytest.fixture
 def answered(windows: Windows, agent: User, world: World, asked: Case) -> Response:
-    """The agent's public reply to the customer; another case has a reply as well."""
+    """Return the agent's public reply in the case of the fixture `asked`.
+
+    The agent has also replied in another case.
+    """
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     for case, text in ((world["ron"], "It will not happen again."), (asked, SAID)):
         hand.page.goto(case.get_absolute_url())
@@ -56,7 +60,10 @@ def answered(windows: Windows, agent: User, world: World, asked: Case) -> Respon
 def test_the_history_is_filtered_kept_shared_and_exported(
     sit_down: SitDown, windows: Windows, agent: User, lead: User, answered: Response, tmp_path: Path
 ) -> None:
-    """Fails if the export ignores the filters."""
+    """A user filters the response history, saves and shares the filters as a view, and exports it.
+
+    Fails if the export ignores the filters.
+    """
     hand = sit_down(agent, "/responses/")
     page = hand.page
     rows = page.locator(".rows > .response")
@@ -94,10 +101,10 @@ def test_the_history_is_filtered_kept_shared_and_exported(
 def test_from_a_row_one_walks_back_to_the_visit_and_forth_to_the_outcome(
     sit_down: SitDown, admin: User, answered: Response, asked: Case, source: Source
 ) -> None:
-    """Links lead from a row back to the fetch and forward to the outcome.
+    """From a response in the history, links lead back to the source and forward to the feedback.
 
-    The user is an admin, who may open each page of the trace. Fails without the event `judged`,
-    which loads the totals again.
+    The user is an admin, who may open each of these pages. Fails without the event `judged`, after
+    which the page loads the numbers of outcomes again.
     """
     post = answered.deliveries.get().sent_key
     heard(source, "zoe", "Thank you, found it!", name="Zoë Marsh", to=post)

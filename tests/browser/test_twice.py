@@ -1,6 +1,6 @@
 """A button that is pressed twice, or while the browser is busy, acts only once.
 
-The page stays as it is.
+The second answer does not change the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from tests.browser.world import World
 
 
 class Held:
-    """Requests to a URL that are held back before the server; only the first ones pass at once."""
+    """The requests to a URL, which are held back before they reach the server.
+
+    The first `first` requests are not held back.
+    """
 
     def __init__(self, hand: Mouse, address: str, *, first: int) -> None:
         self.all: list[Route] = []
@@ -29,7 +32,7 @@ class Held:
             route.continue_()
 
     def come(self, n: int) -> None:
-        """Wait until this many requests were made."""
+        """Wait until the browser has made `n` requests."""
         for _ in range(100):
             if len(self.all) >= n:
                 return
@@ -50,10 +53,10 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 
 
 def test_send_is_one_response(hand: Mouse, world: World) -> None:
-    """If "Send" is pressed twice, one response is sent.
+    """If “Send” is pressed twice, one response is sent.
 
-    The second answer arrives when the next case is open, and must not close that case. Fails
-    without the UUID, or if the second answer changes the page.
+    The second answer arrives when the next case is already open, and that case stays open. Fails if
+    the form has no UUID, or if the second answer changes the page.
     """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")
@@ -72,10 +75,10 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
 
 
 def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> None:
-    """If the draft is still being saved, the send waits for this and is not lost.
+    """If “Send” is pressed while the draft is being saved, the reply is sent after the save.
 
-    When the user leaves the field, the draft is saved once more. Fails with "queue last" in
-    _write.html: the second save replaced the send.
+    When the user leaves the field, the draft is saved a second time. Fails with "queue last" in
+    _write.html, because then the second save replaces the send.
     """
     drafts = Held(hand, "**/draft/", first=0)
     hand.write("We are sorry.")
@@ -89,7 +92,10 @@ def test_send_is_not_lost_to_a_draft_that_is_slow(hand: Mouse, world: World) -> 
 
 
 def test_done_is_taken_back_by_one_undo(hand: Mouse, world: World) -> None:
-    """Fails if an action that changed nothing offers an undo."""
+    """If “Done” is pressed twice, one undo is enough to open the case again.
+
+    Fails if the second press, which changes nothing, also offers an undo.
+    """
     hand.verb("Done").dblclick()
     hand.is_at(world["layla"])
     hand.said.get_by_role("button", name="Undo").last.click()

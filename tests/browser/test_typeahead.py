@@ -1,5 +1,6 @@
-"""After the key that opens a field, all typed letters go into the field; none acts as a
-shortcut.
+"""The user presses the key that opens a field and goes on typing before the field is there.
+
+All typed letters go into the field, and none of them acts as a shortcut.
 """
 
 from __future__ import annotations
@@ -61,15 +62,16 @@ def _noise(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _confidential(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Transfer the case to a restricted department: the agent still sees it, but cannot read or
-    write in it.
+    """Transfer the case to a restricted department.
+
+    The agent can still open the case, but can neither read its messages nor write in it.
     """
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     case.transfer(to=Department.objects.get(pk=sales.pk), by=agent, why="A contract")
 
 
 def _mute(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Change the department so that no account can post on this network."""
+    """Remove all accounts from the department, so that no reply can be sent on this network."""
     case.department.accounts.clear()
 
 
@@ -78,7 +80,10 @@ def _draft(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Open the composer with a note, so that the key `r` has to load the reply."""
+    """Save a draft of a note, so that the composer opens with the note.
+
+    The key `r` must then load the tab for a reply first.
+    """
     Draft.keep(kind="note", by=agent, text="Ask the captain. ", seen=0, case=case, fields={})
 
 
@@ -110,13 +115,13 @@ def typed(page: Page, text: str = SENTENCE) -> None:
 
 
 def standing(world: World) -> list[Any]:
-    """Return everything that an action could change, for all cases."""
+    """Return all values that an action could change, for all cases."""
     rows = Case.objects.order_by("pk").values_list("status", "assignee", "tags", "snoozed_until")
     return [*rows, Decision.objects.count()]
 
 
 def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
-    """Check that the whole sentence is in one visible field and that the case is still open."""
+    """Check that exactly one visible field contains the whole text and that the case is open."""
     for _ in range(400):
         if page.evaluate(FIELDS, text) == 1:
             break
@@ -132,9 +137,9 @@ def kept(page: Page, case: Case, text: str = SENTENCE) -> None:
 def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """A reply can be typed as soon as a case opens.
+    """A user can type a reply as soon as they open a case from the list.
 
-    Another case is open before it and must not receive the text. Fails without typeahead.js, for
+    Another case was open before, and it must not receive the text. Fails without typeahead.js, for
     each kind of case.
     """
     case = world["layla"]
@@ -154,9 +159,10 @@ def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
 def test_a_reply_is_typed_while_the_page_of_a_case_loads(
     windows: Windows, agent: User, teammate: User, sales: Department, world: World, prepare: Prepare
 ) -> None:
-    """A reply can be typed before all scripts of the page are loaded.
+    """A user can type a reply before all scripts of the page are loaded.
 
-    Fails without early.js, or if the key `x` acts before the last script has loaded.
+    Fails without early.js, or if the letter `x` acts as a shortcut before the last script is
+    loaded.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -176,9 +182,9 @@ def test_a_reply_is_typed_while_the_page_of_a_case_loads(
 
 
 def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: World) -> None:
-    """A read-only member has no composer, so a field with an explanation keeps the typed text.
+    """If a read-only member types a reply, a box keeps the text and says that they cannot write.
 
-    The text is kept even if the page is loaded again. Fails without typeahead.js.
+    The text is still there after a reload of the page. Fails without typeahead.js.
     """
     case = world["layla"]
     page = windows.open(reader, case.get_absolute_url())
@@ -200,9 +206,10 @@ def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: W
 def test_a_logged_call_is_answered_in_words_that_are_kept(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A call cannot be answered on its network, so the typed text becomes a draft and then a note.
+    """The text that a user types in the case of a logged call becomes a draft, and then a note.
 
-    Fails if the composer shows only a sentence and no field.
+    No account can reach the caller, so no reply can be sent. Fails if the composer shows only an
+    explanation and no field.
     """
     said = record.OfflineContact(uuid.uuid4(), "call", "Call me back.", name="Erika Mustermann")
     case = record.log(said, by=agent)
@@ -222,9 +229,9 @@ def test_a_logged_call_is_answered_in_words_that_are_kept(
 def test_a_reply_is_typed_without_a_connection(
     windows: Windows, agent: User, world: World, begun: str
 ) -> None:
-    """If the field must still be loaded, the typed text waits until the connection is back.
+    """A reply that is typed without a connection goes into its field when the connection is back.
 
-    Fails without typeahead.js.
+    If the field is not loaded yet, a box keeps the text until then. Fails without typeahead.js.
     """
     windows.expect(LOST)
     case = world["layla"]
@@ -251,8 +258,8 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 ) -> None:
     """Text for a case that cannot be loaded does not go into the case that was open before.
 
-    The text appears when the connection is back. Fails if the old case is still shown although the
-    URL names the new case.
+    When the connection is back, the text goes into the right case. Fails if the old case is still
+    shown although the URL names the new case.
     """
     windows.expect(LOST)
     ron, layla = world["ron"], world["layla"]
@@ -278,9 +285,9 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Text that is typed after a case was marked as done belongs to the next case.
+    """If a user marks a case as done and types a note at once, the note belongs to the next case.
 
-    Fails without typeahead.js: the text went into the case that was done.
+    Fails without typeahead.js, because then the text goes into the case that is done.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
@@ -292,7 +299,10 @@ def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
 
 
 def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, world: World) -> None:
-    """Fails without SMALL_FORM_KEYS in typeahead.js."""
+    """Tags that are typed while a case is loading go into the form for tags of this case.
+
+    Fails without SMALL_FORM_KEYS in typeahead.js.
+    """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -307,7 +317,11 @@ def test_tags_are_typed_while_the_case_opens(windows: Windows, agent: User, worl
 def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without `comingCase` in typeahead.js: the key marked the previous case as done."""
+    """Shortcuts that are pressed while a case is loading do not act on the previous case.
+
+    Fails without `comingCase` in typeahead.js, because then the key marks the previous case as
+    done.
+    """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     hand._move_to(world["layla"])
@@ -325,8 +339,10 @@ def test_a_verb_that_is_pressed_while_a_case_opens_does_nothing_to_the_last_one(
 def test_who_it_was_is_typed_before_the_page_for_it_is_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without typeahead.js: the first letter of the text acted as the shortcut that finishes
-    the case.
+    """The user presses `c` (record an offline contact) and types a name before the page is loaded.
+
+    The name goes into the field for the person. Fails without typeahead.js, because then the letter
+    `e` acts as the shortcut that marks the case as done.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
     before = standing(world)
@@ -344,7 +360,10 @@ def test_who_it_was_is_typed_before_the_page_for_it_is_there(
 def test_whoever_writes_elsewhere_by_then_is_left_there(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If the user already types in another field, a field that appears does not take the focus."""
+    """The composer appears late, while the user already types in the search field.
+
+    The search field keeps the focus.
+    """
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     held: list[Route] = []
@@ -363,8 +382,9 @@ def test_whoever_writes_elsewhere_by_then_is_left_there(
 def test_a_key_that_is_held_down_acts_once(
     windows: Windows, agent: User, world: World, microblog: Account
 ) -> None:
-    """Fails without `heldKey` in shortcuts.js: a key that was held down marked one case after
-    another as done.
+    """A shortcut key that is held down acts only once.
+
+    Fails without `heldKey` in shortcuts.js, because then one case after another is marked as done.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
@@ -381,8 +401,8 @@ def test_letters_in_a_small_form_act_on_nothing_beyond_it(
 ) -> None:
     """Letters that are typed in a small form do not act as shortcuts of the page.
 
-    The text has no space, because the space key presses the button. Fails if a button in the form
-    has the focus, or if `j` opens the next case in the list.
+    The text has no space, because the space key would press the button. Fails if a button of the
+    form has the focus, or if `j` opens the next case of the list.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
@@ -397,8 +417,10 @@ def test_letters_in_a_small_form_act_on_nothing_beyond_it(
 def test_the_mouse_and_switched_off_keys_find_the_field_too(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails without the click handler in typeahead.js: the first letters after a click were
-    lost.
+    """After a click on a tab of the composer, all typed letters go into its field.
+
+    The user has switched the shortcuts off. Fails without the click handler in typeahead.js,
+    because then the first letters are lost.
     """
     agent.shortcuts = False
     agent.save()

@@ -1,4 +1,4 @@
-"""Text that is typed while a page loads belongs to the page that is loading, and is not lost."""
+"""Text that is typed while another page loads belongs to the new page and is not lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ PERSISTED = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true
 
 
 def held(page: Page, address: str, times: int | None = None) -> list[Route]:
-    """Requests that get no answer until the test lets them through."""
+    """Hold back the requests to a URL, and return the list that collects them.
+
+    The test later passes them on with `let_go`. `times` is the number of requests that are held
+    back; None means all.
+    """
     routes: list[Route] = []
     page.route(address, lambda route: routes.append(route), times=times)
     return routes
@@ -35,7 +39,11 @@ def let_go(page: Page, routes: list[Route]) -> None:
 def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
     windows: Windows, agent: User, world: World, way: str
 ) -> None:
-    """Fails if a click or `popstate` does not end the old page: the text went into the old case."""
+    """A reply that is typed after a click on a link belongs to the case that the link opens.
+
+    The same is true for a choice in the palette and for the back button. Fails if a click or the
+    event `popstate` does not end the old page, because then the text goes into the old case.
+    """
     ron, layla = world["ron"], world["layla"]
     hand = at_list(windows, agent)
     page = hand.page
@@ -76,8 +84,10 @@ def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
 def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
     windows: Windows, agent: User, world: World, keys: str, field: str, text: str
 ) -> None:
-    """Fails if only the keys of the composer's tabs count as the first key: a later letter opened a
-    tab.
+    """While the page loads, the first key that opens a field decides where the text goes.
+
+    Fails if only the keys of the composer's tabs count as such a key, because then a later letter
+    opens a tab.
     """
     page = windows.browser(agent).new_page()
     script = held(page, "**/typeahead.js", times=1)
@@ -92,9 +102,10 @@ def test_the_first_key_that_leads_to_a_field_counts_while_the_page_loads(
 def test_text_for_a_page_that_fails_goes_into_no_other(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If a page fails to load, the text for it goes into no other page.
+    """If a page fails to load, the text for this page goes into the field of no other page.
 
-    Fails if the text goes into the first field of any page.
+    A box keeps the text until the right page opens. Fails if the text goes into the first field of
+    any page.
     """
     windows.expect("500")
     page = windows.open(agent, world["ron"].get_absolute_url())
@@ -117,10 +128,10 @@ def test_text_for_a_page_that_fails_goes_into_no_other(
 def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If the browser restores a page from its cache, text that another page has taken is not shown
-    again.
+    """A page that the browser restores from its cache does not show text that was already used.
 
-    The box with the text must be gone. Fails without the event `pageshow` in typed_resume.js.
+    In this test, the text has been removed from the session storage, so the box must disappear.
+    Fails without the handler of the event `pageshow` in typed_resume.js.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
@@ -136,9 +147,9 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 def test_text_that_fits_no_choice_is_kept(
     windows: Windows, agent: User, world: World, keys: str
 ) -> None:
-    """Typed text that matches no choice is kept.
+    """If the typed text matches no option of a list of choices, a box keeps the text.
 
-    Fails if the list of choices has the focus: the text was lost.
+    Fails if the list of choices has the focus, because then the text is lost.
     """
     hand = at_list(windows, agent)
     hand._move_to(world["layla"])
@@ -153,10 +164,10 @@ def test_text_that_fits_no_choice_is_kept(
 def test_a_page_that_does_not_come_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If a page does not load, the shortcuts work again.
+    """If a page does not load in time, the shortcuts of the old page work again.
 
-    Fails if the end of the wait is not announced, or if the timer of an earlier wait ends this
-    wait.
+    Fails if the end of the waiting time is not announced, or if the timer of an earlier request
+    ends the waiting time of this one.
     """
     page = windows.browser(agent).new_page()
     page.clock.install()
@@ -179,7 +190,7 @@ def test_a_page_that_does_not_come_gives_the_keys_back(
 def test_escape_stops_the_wait_and_gives_the_keys_back(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if Escape deletes the text, or if the shortcuts stay disabled."""
+    """The Escape key ends the wait for a page: the text is kept, and the shortcuts work again."""
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
     page.keyboard.type("cerika", delay=FAST)
@@ -194,9 +205,9 @@ def test_escape_stops_the_wait_and_gives_the_keys_back(
 def test_escape_takes_the_press_back_and_keeps_the_text(
     windows: Windows, agent: User, world: World, text: str
 ) -> None:
-    """Escape cancels the key that was pressed and keeps the text.
+    """The Escape key cancels the shortcut that was pressed, and keeps the text typed after it.
 
-    Fails if Escape deletes the text.
+    If no text was typed, no box is shown. Fails if Escape deletes the text.
     """
     hand = at_list(windows, agent)
     hand.open(world["layla"])
@@ -215,7 +226,10 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
 
 
 def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: World) -> None:
-    """Fails if the box forgets the request that is running: the field was requested again."""
+    """A field that loads slowly is requested only once.
+
+    Fails if the box forgets that a request is running, because then it requests the field again.
+    """
     hand = at_list(windows, agent)
     hand.open(world["layla"])
     asked = held(hand.page, "**/composer/?tab=note")
@@ -231,8 +245,9 @@ def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: Wo
 def test_a_form_that_a_case_does_not_have_is_named_so(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the message says that nobody can write in the case, although only this form is
-    missing.
+    """If the case does not have the form of the shortcut, the box says so.
+
+    Fails if the box says that the user cannot write in the case at all.
     """
     layla = world["layla"]
     layla.finish(by=agent, seen=layla.last_inbound_id)
@@ -247,7 +262,7 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
 def test_a_case_that_is_refused_is_not_called_a_lost_connection(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If the server refuses a case, the message must not speak of a lost connection."""
+    """If the server answers with status 404 for a case, the message blames no lost connection."""
     windows.expect("404", "Response Status Error")
     hand = at_list(windows, agent)
     hand.page.route(
@@ -261,9 +276,9 @@ def test_a_case_that_is_refused_is_not_called_a_lost_connection(
 def test_news_that_could_not_be_asked_for_are_asked_for_again(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If a request for changed cases fails, they are requested again.
+    """If the request for changed cases fails, the next request asks for these cases again.
 
-    Fails if the ids of the changed cases are forgotten.
+    Fails if the browser forgets the ids of the changed cases.
     """
     windows.expect("ERR_FAILED", "500", "Response Status Error")
     context = windows.browser(agent)
@@ -284,7 +299,9 @@ def test_news_that_could_not_be_asked_for_are_asked_for_again(
 def test_a_field_without_a_caret_takes_the_text(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Fails if the code sets the position of the caret in an e-mail field: the browser raises an
+    """Text that was typed early also goes into a field of the type `email`.
+
+    Fails if the code sets the position of the caret in this field, because browsers then raise an
     error.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
@@ -301,10 +318,11 @@ def test_a_field_without_a_caret_takes_the_text(
 def test_an_older_list_does_not_replace_a_newer_one(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """An older list does not replace a newer list.
+    """A list that was requested earlier does not replace a list that was requested later.
 
-    A link such as “Older” requested the older list; the URL of that list is not shown either. Fails
-    if the link still waits for its answer.
+    The user clicked the link “Older”, and its answer arrives late. The URL in the browser does not
+    change to that of the older list either. Fails if the page still waits for the answer to the
+    link.
     """
     hand = Mouse(windows.open(agent, "/?view=unassigned"))
     page = hand.page

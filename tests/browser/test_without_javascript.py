@@ -1,4 +1,4 @@
-"""The main actions are forms and links, so they work without JavaScript."""
+"""The main actions are plain forms and links, so they work without JavaScript."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def page(windows: Windows, agent: User, world: World) -> Page:
 
 
 def verb(page: Page, name: str) -> None:
-    """Open the small form of an action, above the case."""
+    """Open the small form of an action. Its button is above the case."""
     page.locator("#open .case-title summary", has_text=name).click()
 
 
@@ -30,7 +30,10 @@ def test_a_case_is_opened_from_the_list_and_taken(page: Page, agent: User, world
 
 
 def test_a_note_is_kept(page: Page, world: World) -> None:
-    """Fails if the answer is always a part of a page instead of a whole page."""
+    """A note can be saved without JavaScript.
+
+    Fails if the server always answers with a part of a page instead of a full page.
+    """
     page.get_by_role("link", name="Respond", exact=True).click()
     page.get_by_role("link", name="Note").click()
     page.get_by_label("Internal note").fill("He flew on SK 590.")
@@ -39,7 +42,10 @@ def test_a_note_is_kept(page: Page, world: World) -> None:
 
 
 def test_an_answer_is_sent_and_undone(page: Page, world: World) -> None:
-    """Fails if the form has no URL of its own."""
+    """A reply can be sent and undone without JavaScript.
+
+    Fails if the form has no `action` URL.
+    """
     page.get_by_role("link", name="Respond", exact=True).click()
     page.get_by_label("Message privately").check()
     page.get_by_label("Your reply").fill("We are sorry.")
@@ -82,7 +88,10 @@ def test_a_call_is_logged(page: Page) -> None:
 
 
 def test_a_list_is_filtered_and_several_are_done(page: Page, world: World) -> None:
-    """Fails if the form has no URL of its own."""
+    """Without JavaScript, the list can be filtered, and an action can be used on selected cases.
+
+    Fails if the form has no `action` URL.
+    """
     keys = ["layla", "noa"]
     Case.objects.filter(pk__in=[world[key].pk for key in keys]).update(priority="urgent")
     page.goto("/")
@@ -116,7 +125,10 @@ def test_a_view_is_saved_and_a_case_closed_without_a_response(page: Page, world:
 
 
 def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
-    """Fails without the search button."""
+    """Two profiles can be linked and unlinked without JavaScript.
+
+    Fails if the form has no button that starts the search.
+    """
     page.locator(".who .name a").click()
     page.get_by_role("button", name="Create contact").click()
     page.locator("summary", has_text="Link another profile").click()
@@ -134,7 +146,10 @@ def test_two_profiles_are_linked_and_unlinked(page: Page) -> None:
 
 
 def test_a_statement_is_published(page: Page) -> None:
-    """Fails if the form has no URL of its own."""
+    """A statement can be published without JavaScript.
+
+    Fails if the form has no `action` URL.
+    """
     page.get_by_role("link", name="Respond", exact=True).click()
     page.locator("#composing").get_by_role("link", name="Post").click()
     page.get_by_role("checkbox", name="@SkywardAir").check()

@@ -1,4 +1,4 @@
-"""Data for tests of the inbox: many cases, from people with names in ten scripts."""
+"""Test data for the inbox: many cases of people with names in ten scripts."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ RIGHT_TO_LEFT = ("layla", "noa")
 
 @dataclass
 class World:
-    """The cases, by the key of their author. The author of the newest case is the first in
-    PEOPLE.
+    """The cases of a test, by the key of their author.
+
+    The keys are those of PEOPLE. The first person in PEOPLE wrote the newest post.
     """
 
     cases: dict[str, Case]
@@ -55,7 +56,7 @@ class World:
 
 
 def populate(agent: User) -> World:
-    """Record the first post of each person, and add a saved reply."""
+    """Record one post of each person in PEOPLE, and create a saved reply."""
     SavedReply.objects.create(name="Sorry", text="We are sorry to hear it.", owner=agent)
     begun = timezone.now() - timedelta(minutes=len(PEOPLE) + 1)
     cases = {
@@ -73,8 +74,9 @@ def says(
     visibility: Visibility = "public",
     at: datetime | None = None,
 ) -> Case:
-    """Record a post to us, with the present time or the given time. Returns the case of the
-    post.
+    """Record a post that is addressed to us, and return its case.
+
+    `at` is the time of the post; None means the current time.
     """
     now = at or timezone.now()
     author = Author(MICROBLOG, key, handle=key, name=name or PEOPLE.get(key, (key,))[0])
