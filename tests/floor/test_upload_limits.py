@@ -57,7 +57,7 @@ def test_the_documents_state_the_limits(page: str, numbers: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("folder", ["templates", "static/js"])
 def test_no_page_states_a_size_of_its_own(folder: str) -> None:
-    """No template and no script contains a size such as "25 MB"; they use the limits of the code."""
+    """No template and no script contains a size such as "25 MB"; the limits come from the code."""
     files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
     assert files
     assert [path for path in files if re.search(r"\d (KB|MB)\b", path.read_text())] == []

@@ -1,4 +1,7 @@
-"""Shared fixtures of the response tests. They start from a public complaint to customer service."""
+"""Shared fixtures of the response tests.
+
+Most of them use the fixture `complaint`: a case with a public complaint to customer service.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,9 @@ NETWORK = "sandbox.microblog"
 
 @pytest.fixture
 def hear(microblog: Account) -> Callable[..., Case]:
-    """Return a function that records a customer's post on the microblog and returns the new
-    case.
+    """Return a function that records a customer's post on the microblog.
+
+    The function returns the case of the post.
     """
 
     def say(text: str, **facts: Any) -> Case:
@@ -66,7 +70,7 @@ def seats(agent: User) -> Issue:
 
 @pytest.fixture
 def elsewhere(complaint: Case, sales: Any) -> Case:
-    """The case of the complaint, after it was moved to the department sales."""
+    """Move the case of the complaint to the department sales, and return the case."""
     complaint.department = sales
     complaint.save()
     return complaint
@@ -76,8 +80,8 @@ def elsewhere(complaint: Case, sales: Any) -> Case:
 def answer(complaint: Case, agent: User) -> Callable[..., Response]:
     """Return a function that replies to the complaint and returns the response.
 
-    The author is the agent, unless another one is given. The response is released, or held if a
-    rule requires approval.
+    The author is the agent, unless the test names another user. The response is released, or held
+    if a rule requires approval.
     """
 
     def write(text: str = "We are so sorry.", by: User = agent) -> Response:
@@ -92,7 +96,7 @@ def answer(complaint: Case, agent: User) -> Callable[..., Response]:
 def make_rule(admin: User) -> Callable[..., ResponseRule]:
     """Return a function that creates a response rule for texts that contain a given word.
 
-    The verdict of the rule is "hold", unless another one is given.
+    The verdict of the rule is "hold", unless the test gives another verdict.
     """
 
     def make(word: str, verdict: str = "hold", **facts: Any) -> ResponseRule:
@@ -119,7 +123,10 @@ def held(answer: Callable[..., Response], make_rule: Callable[..., ResponseRule]
 
 @pytest.fixture
 def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Response]]:
-    """Return a function that replies to `count` people, each with their own case."""
+    """Return a function that replies to `count` people.
+
+    Each person has a case of their own.
+    """
 
     def write(count: int, by: User = agent) -> list[Response]:
         cases = [hear("@SkywardAir and me", handle=f"@{uuid.uuid4().hex}") for _ in range(count)]
@@ -138,7 +145,7 @@ def answer_many(hear: Callable[..., Case], agent: User) -> Callable[..., list[Re
 
 @pytest.fixture
 def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Interaction]:
-    """Return a function that records an answer of the customer in the complaint's thread."""
+    """Return a function that records an answer of the customer in the thread of the complaint."""
 
     def say(text: str, **facts: Any) -> Interaction:
         first = Interaction.objects.get(pk=complaint.last_inbound_id)
@@ -150,7 +157,7 @@ def thanks(hear: Callable[..., Case], complaint: Case) -> Callable[[str], Intera
 
 @pytest.fixture
 def stated(seats: Issue, microblog: Account, service: Department, agent: User) -> Response:
-    """A public statement about an issue that was already sent."""
+    """Return a public statement about an issue. The statement is already sent."""
     words = Words(uuid.uuid4(), "We change our policy.", "public")
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
     receipt = Receipt(NETWORK, "statement")
@@ -162,7 +169,7 @@ def stated(seats: Issue, microblog: Account, service: Department, agent: User) -
 def comment(hear: Callable[..., Case], stated: Response) -> Callable[..., Feedback]:
     """Return a function that records a comment on the statement as feedback.
 
-    If an outcome is given, the feedback counts as judged by a user.
+    If the test gives an outcome, the feedback counts as judged by a user.
     """
 
     def say(text: str, outcome: str = "", **facts: Any) -> Feedback:

@@ -1,4 +1,4 @@
-"""A fake network that records what was published, independently of scrm's database."""
+"""A fake network that records what was published, outside the database of scrm."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scrm.channels.base import ChannelError, Credentials, Lookup, Outgoing, Rece
 
 @dataclass
 class Network:
-    """The posts that arrived on the network, and the result of the next call.
+    """A fake network, with the posts that arrived on it.
 
-    kind: how the network recognises a text that is sent twice ("key", "lookup", "none"). mood: the
-    result of the next call. check: a function that is called when a text or a change arrives. Its
-    argument is the text, or, for a takedown, the result that the network returned when the post was
-    published.
+    `kind` says how the network recognises a text that is sent twice: "key", "lookup" or "none".
+    `mood` says how the next call behaves: "well", or one of several faults. `check` is a function
+    that is called when a text or a change arrives. Its argument is the outgoing text. For a
+    takedown, its argument is the receipt that the network returned when the post was published.
     """
 
     kind: str
@@ -86,7 +86,10 @@ class Network:
             raise ChannelError("No answer.", uncertain=True)
 
     def arrive(self, outgoing: Outgoing) -> None:
-        """Record a post. A network of kind "key" accepts each nonce only once."""
+        """Record a post.
+
+        A network of the kind "key" ignores a post whose nonce has arrived before.
+        """
         if self.kind != "key" or outgoing.nonce not in self.arrived:
             self.arrivals[outgoing.nonce] += 1
             self.stands[self.receipt(outgoing).key] = outgoing.text

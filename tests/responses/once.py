@@ -1,8 +1,9 @@
-"""A state machine that tests guarantee G1 (docs/guarantees.md) with random orders of events.
+"""A state machine that tests guarantee G1 (docs/guarantees.md) with random sequences of events.
 
-The events are clicks, crashes and late answers. The guarantee: a response is sent at most once,
-never without the approvals that it needs, and never after an undo. No response is silently lost,
-and the published text equals the recorded text.
+The events are, for example, clicks, crashes of workers and late answers of the network. The
+guarantee says that a response is sent at most once, never without the approvals that it needs, and
+never after an undo. It also says that no response is silently lost, and that the published text
+equals the recorded text.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ from tests.responses.network import Network
 
 
 class Crash(BaseException):
-    """An exception that simulates the death of the process: no later line of the code runs."""
+    """An exception that simulates the death of a process.
+
+    It derives from BaseException, so `except Exception` in the tested code does not catch it.
+    """
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,10 @@ _moves: dict[Move, int] = {}
 
 
 def move(weight: int) -> Callable[[Move], Move]:
-    """Register a function as a possible event; an event with a higher `weight` is chosen more
-    often.
+    """Register a function as a possible event of the state machine.
 
-    The function must take every random choice from the generator that it is given.
+    An event with a higher `weight` is chosen more often. The function must take every random choice
+    from the random generator that it gets as an argument.
     """
 
     def store(function: Move) -> Move:
@@ -92,7 +96,11 @@ def move(weight: int) -> Callable[[Move], Move]:
 
 @contextmanager
 def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
-    """Simulate that the worker dies before or after this step, if the worker reaches the step."""
+    """Let the worker die before or after a step, if the worker reaches this step.
+
+    `at` contains the object, the name of its function, and "before" or "after". If `at` is None,
+    nothing is changed.
+    """
     if at is None:
         yield
         return
@@ -109,10 +117,11 @@ def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
 
 
 class Once(RuleBasedStateMachine):
-    """The state machine for guarantee G1. Each step is one draw from the random generator.
+    """The state machine for guarantee G1.
 
-    Because a step is only a number, every event is possible at any time, and Hypothesis can leave
-    out any step to shorten a failing run.
+    Each step is one number from Hypothesis, the seed of a random generator that chooses the event.
+    Therefore every event is possible at any time, and Hypothesis can leave out any step to shorten
+    a failing sequence.
     """
 
     cast: ClassVar[Cast]
@@ -153,7 +162,7 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def say_and_let_it_leave(self, dice: Random) -> None:
-        """Send a response without any fault, so that later events have a response to work on."""
+        """Send a response without any fault, so that later events can act on a sent response."""
         response = self._click(dice.choice(TEXTS), wide=dice.random() < 0.6, later=False)
         self._sign(response.pk)
         self._let_it_leave(response, dice)
@@ -165,9 +174,9 @@ class Once(RuleBasedStateMachine):
                 self._try(delivery, dice)
 
     def _click(self, text: str, *, wide: bool, later: bool) -> Response:
-        """Submit the form twice, as users do.
+        """Submit the same form twice, as a user does who clicks twice, and return the response.
 
-        If there are already enough responses, return the newest one instead.
+        If there are already `MAX_RESPONSES` responses, submit nothing and return the newest one.
         """
         if len(self.responses) >= MAX_RESPONSES:
             return self._response(self.responses[-1])
@@ -236,8 +245,9 @@ class Once(RuleBasedStateMachine):
 
     @move(8)
     def correct(self, dice: Random) -> None:
-        """Correct a statement once, or correct it a second time before the first correction is
-        sent.
+        """Correct a statement once or twice.
+
+        The second correction can come before the first one is sent.
         """
         pk = self._one_that_stands(dice)
         for _turn in range(dice.choice([1, 1, 2])):
@@ -261,8 +271,9 @@ class Once(RuleBasedStateMachine):
             take_down(self._response(pk), why=why, over=over, by=self.cast.lead)
 
     def _seen(self, pk: int, dice: Random) -> int:
-        """Return the id of the version that the author saw on the page, which is usually the newest
-        one.
+        """Return the id of the version that the author saw on the page.
+
+        This is usually the newest version, and sometimes the first one.
         """
         return newest(self._response(pk)).pk if dice.random() < 0.9 else pk
 
@@ -298,7 +309,7 @@ class Once(RuleBasedStateMachine):
             self.by_hand.add(delivery.pk)
 
     def _to_check(self, dice: Random) -> Delivery:
-        """Return a delivery: usually one that waits for a user's decision, sometimes any other."""
+        """Return a delivery that waits for a user's decision, or sometimes any other delivery."""
         listed = list(Delivery.objects.to_check(self.now).order_by("pk"))
         return dice.choice(listed) if listed and dice.random() < 0.8 else self._one(dice)
 
@@ -306,8 +317,9 @@ class Once(RuleBasedStateMachine):
 
     @move(10)
     def a_worker_tries(self, dice: Random) -> None:
-        """Let a worker send one delivery, on time or too early. The worker may die while
-        sending.
+        """Let a worker try to send one delivery, at its time or too early.
+
+        The worker may die while it sends.
         """
         delivery = self._one(dice)
         if delivery.send_after and dice.random() < 0.8:
@@ -343,7 +355,10 @@ class Once(RuleBasedStateMachine):
 
     @move(3)
     def a_worker_falls_asleep(self, dice: Random) -> None:
-        """Stop the worker after the network has answered and before the result is recorded."""
+        """Stop a worker after the network has answered and before the result is recorded.
+
+        A later event lets the worker go on.
+        """
         kept: list[Any] = [None]
         delivery = self._one(dice)
         with (
@@ -397,8 +412,8 @@ class Once(RuleBasedStateMachine):
     def watch(self, asked: Outgoing | Receipt) -> None:
         """Check a call at the moment when it arrives on the network.
 
-        If a condition is broken, the error is stored and raised later, because the sender would
-        treat an exception at this place as a network error.
+        If the call breaks a condition, the error is stored and raised later. The sender would treat
+        an exception at this place as an error of the network.
         """
         try:
             self.may_leave(asked)
@@ -428,8 +443,10 @@ class Once(RuleBasedStateMachine):
         return rows.get(state="sending", act="withdraw", amends__sent_key=asked.key)
 
     def _keeps_the_order(self, mine: Delivery) -> None:
-        """Check that a change does not publish a post again and does not overwrite a later
-        change.
+        """Check that a delivery is sent in the right order with the changes of the same post.
+
+        A post must not be published again after a change, and an earlier change must not overwrite
+        a later one.
         """
         if not mine.amends:
             assert not Delivery.objects.filter(amends__response=mine.response, state="sent")
@@ -447,8 +464,10 @@ class Once(RuleBasedStateMachine):
         assert response.author_id not in signed
 
     def _signers(self, response: Response) -> set[int]:
-        """Return the users who approved this content for these recipients since it was last sent
-        back.
+        """Return the ids of the users whose approval of a response is valid.
+
+        An approval is valid if it is for the current content and the current recipients. Sending
+        the response back makes earlier approvals void.
         """
         first = response.deliveries.filter(replaces=None).exclude(act="withdraw")
         places = list(first.values_list("account_id", "destination"))
@@ -496,10 +515,10 @@ class Once(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_silently_lost(self) -> None:
-        """Check that no released delivery was forgotten.
+        """Check that no delivery of a released response was forgotten.
 
-        Each delivery is sent, is being sent, waits for its time, is listed as a delivery problem,
-        or has a reason for its cancellation.
+        Each such delivery is sent, is being sent, waits for its time, is listed as a delivery
+        problem, or was cancelled with a reason.
         """
         lists = Delivery.objects.to_check(self.now).values_list("pk", flat=True)
         released = Delivery.objects.filter(response__state="released", settled_at=None)
@@ -510,8 +529,9 @@ class Once(RuleBasedStateMachine):
             assert each.state == "sent" or on_its_way or waits or given_up, each.state
 
     def teardown(self) -> None:
-        """End all simulated faults, send all due deliveries, and expect that the record check finds
-        no gaps.
+        """End all simulated faults, send all due deliveries, and check that nothing is missing.
+
+        The record check must find no gap.
         """
         try:
             self._recover()
@@ -550,23 +570,25 @@ class Once(RuleBasedStateMachine):
         return Response.objects.get(pk=pk)
 
     def _some(self, dice: Random) -> int:
-        """Return the id of any response, more often of one of the newest three."""
+        """Return the id of a random response. The newest three are chosen more often."""
         if not self.responses:
             self._click("We are sorry.", wide=True, later=False)
         return dice.choice(self.responses[-3:] if dice.random() < 0.6 else self.responses)
 
     def _one_that_stands(self, dice: Random) -> int:
-        """Return the id of a response: usually a statement whose post is confirmed as sent.
+        """Return the id of a response, usually of a statement that is published.
 
-        If there is no such statement, and sometimes anyway, it is any response.
+        If there is no published statement, and sometimes also if there is one, any response is
+        chosen.
         """
         sent = Delivery.objects.filter(state="sent", act="say", response__audience="many")
         there = list(sent.order_by("pk").values_list("response", flat=True))
         return dice.choice(there) if there and dice.random() < 0.9 else self._some(dice)
 
     def _one(self, dice: Random) -> Delivery:
-        """Return a delivery, often one that is queued. As in a worker, it is read afresh from the
-        database.
+        """Return a random delivery. Queued deliveries are chosen more often.
+
+        The delivery is read from the database, as a worker does.
         """
         waiting = Delivery.objects.filter(state="queued", response__state="released")
         any_of_it = self._response(self._some(dice)).deliveries.all()

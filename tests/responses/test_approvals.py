@@ -62,9 +62,9 @@ def test_an_approval_lets_it_go(
 
 
 def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_: As) -> None:
-    """An approval marks the approver's notice as read, and the page says that the response is sent.
+    """When a user approves a response, their notice about the response becomes read.
 
-    Fails if the notice stays unread.
+    The page then says that the response is being sent.
     """
     asked = Notice.objects.filter(user=lead, kind="to approve")
     assert asked.unread().count() == 1
@@ -135,8 +135,10 @@ def test_one_of_two_leads_does_not_approve_their_own(
 def test_words_that_changed_since_are_not_signed(
     held: Response, lead: User, agent: User, as_: As
 ) -> None:
-    """Fails if the form does not contain the content hash: the lead approved a text that the page
-    had never shown.
+    """An approval is refused if the text was changed after the approver had opened the page.
+
+    Fails if the form does not contain the content hash, because then the lead approves a text that
+    the page never showed.
     """
     shown = signed(held)
     held.edit(text="We are sorry, here is 1,000,000.", by=agent)
@@ -271,8 +273,9 @@ def test_readers_may_not_edit_or_cancel(held: Response, reader: User, as_: As) -
 def test_an_author_no_longer_reads_what_became_restricted(
     held: Response, agent: User, lead: User, sales: Department, as_: As
 ) -> None:
-    """Fails if the page shows the text without checking access: an author could read a conversation
-    that had become restricted.
+    """An author can no longer read a case that was transferred to a restricted department.
+
+    Fails if the pages of the response show the text of the case without a check of access.
     """
     browser = as_(agent)
     assert "threw me off" in browser.get(url("edit", held)).content.decode()
@@ -310,8 +313,9 @@ def _state_to_all_and_leave(response: Response, sales: Department) -> None:
 def test_an_author_who_lost_the_rights_sends_and_changes_nothing(
     held: Response, lead: User, sales: Department, as_: As, lose_rights: Callable[..., None]
 ) -> None:
-    """Fails if the code only compares the user with the author: an author who had lost the rights
-    released the response.
+    """An author who has lost their rights can neither send, edit nor cancel their response.
+
+    Fails if the code checks only that the user is the author.
     """
     release.send_back(held, by=lead, why="Shorter.")
     typed = changed(held, "We pay.")
@@ -349,8 +353,9 @@ def test_who_may_no_longer_change_it_is_not_offered_to(
 
 
 def test_an_endless_number_is_no_sign_of_having_read(held: Response, lead: User, as_: As) -> None:
-    """Fails if `int()` is applied to the posted value: a number with very many digits caused a
-    status 500.
+    """If the form field `seen` contains 5,000 digits, the request is refused with status 409.
+
+    Fails if `int()` is called with the posted value, because then the request ends with status 500.
     """
     release.send_back(held, by=lead, why="Shorter.")
     assert (
@@ -367,9 +372,9 @@ def test_the_queue_asks_as_little_for_thirteen_as_for_three(
     request: pytest.FixtureRequest,
     as_: As,
 ) -> None:
-    """The page for thirteen held responses makes as many queries as the page for three.
+    """The page with thirteen held responses makes as many SQL queries as the page with three.
 
-    Fails if the hash and the right to approve are queried for each row.
+    Fails if the content hash and the right to approve are queried for each row.
     """
     make_rule("sorry")
     by, asked = request.getfixturevalue(who), []

@@ -1,4 +1,4 @@
-"""Bulk actions: one action on many cases, and one undo for all of them."""
+"""Bulk actions: one action on many cases, and one undo for all of these cases."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_undos_at_once_are_one(as_: As, agent: User, cases: list[Case]) -> None:
-    """If a bulk action is undone twice at the same moment, only the first undo runs.
+    """If a bulk action is undone twice at the same moment, only one undo runs.
 
-    Fails if the job is not locked, or if it is read before it is locked: both undos ran, and the
-    second one reported that all cases had changed.
+    Fails if the job is not locked, or if it is read before it is locked. Then both undos run, and
+    the second one reports that all cases have changed.
     """
     press(as_(agent), "done", cases)
     jobs = [Job.objects.get(), Job.objects.get()]
@@ -73,7 +73,7 @@ def test_two_undos_at_once_are_one(as_: As, agent: User, cases: list[Case]) -> N
 def test_no_worker_is_woken_for_what_the_page_does_itself(
     as_: As, agent: User, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the page itself runs a job, no worker is woken for the job.
+    """If the request itself runs the job of a bulk action, no worker is woken for the job.
 
     If a worker ran the job first, the page could show neither the result nor an undo.
     """
@@ -98,8 +98,10 @@ def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case])
 def test_what_a_colleague_had_done_is_not_said_to_be_done(
     as_: As, agent: User, teammate: User, cases: list[Case]
 ) -> None:
-    """Fails if each action without an error counts as a change: a colleague had already done the
-    work, and the page offered an undo that had no effect.
+    """A case that a colleague has already marked as done is counted as unchanged.
+
+    If no case changed, the page offers no undo. Fails if each action without an error counts as a
+    change.
     """
     press(as_(teammate), "done", cases[:1])
     said = press(as_(agent), "done", cases).content.decode()
@@ -232,8 +234,9 @@ def test_many_are_not_taken_from_a_colleague_who_was_faster(
 def test_enter_in_a_field_does_nothing_to_the_selected(
     as_: As, agent: User, cases: list[Case]
 ) -> None:
-    """The Enter key presses the first button of a form, so the first button must not be an
-    action.
+    """The Enter key in a field of the bulk form runs no action on the selected cases.
+
+    Browsers then press the first button of the form, so the first button must not be an action.
     """
     page = as_(agent).get("/?view=unassigned").content.decode()
     form = page.partition('id="bulk"')[2]

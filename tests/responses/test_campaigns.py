@@ -1,4 +1,4 @@
-"""Campaigns: statements are added manually, a topic finds mentions, and results are totalled."""
+"""Campaigns: users add statements, a topic finds mentions, and the page shows total numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def summer(lead: User, service: Department) -> Campaign:
-    """A campaign that began yesterday; its topic matches the campaign's hashtag."""
+    """Return a campaign that began yesterday. Its topic matches the hashtag of the campaign."""
     campaign = Campaign.objects.create(
         name="Skyward Summer",
         aim="More guests on Tuesdays.",
@@ -50,14 +50,14 @@ def summer(lead: User, service: Department) -> Campaign:
 
 @pytest.fixture
 def running(summer: Campaign, stated: Response, lead: User) -> Campaign:
-    """The campaign after one statement was added."""
+    """Add a statement to the campaign, and return the campaign."""
     summer.add(stated, by=lead)
     return summer
 
 
 @pytest.fixture
 def heard_of(running: Campaign, make_source: Callable[..., Source]) -> Mention:
-    """A mention that contains the campaign's hashtag and is matched to the campaign's topic."""
+    """Return a mention that contains the hashtag of the campaign and matches its topic."""
     fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
     mention = Mention.objects.create(
         scope="sandbox.microblog", key="t", fetch=fetch, text="See #SkywardSummer", kind="post",
@@ -202,9 +202,10 @@ def test_it_counts_for_one_campaign_at_a_time(
 def test_a_statement_is_not_taken_out_of_a_campaign_that_is_not_offered(
     running: Campaign, stated: Response, lead: User, service: Department, as_: As
 ) -> None:
-    """A statement stays in its campaign if the form could not offer that campaign to the user.
+    """A statement stays in a closed campaign if a user posts the form with no campaign selected.
 
-    Fails if only the submitted choice is checked: the statement left its campaign.
+    The form does not offer closed campaigns. Fails if only the posted choice is checked, because
+    then the statement leaves its campaign.
     """
     Campaign.objects.filter(pk=running.pk).update(closed_at=timezone.now())
     say = reverse("responses:count_in", args=[stated.pk])
@@ -218,9 +219,9 @@ def test_a_statement_stays_in_a_campaign_that_its_user_may_not_see(
     stated: Response, sales: Department, admin: User, lead: User, service: Department, as_: As,
     choice: str,
 ) -> None:  # fmt: skip
-    """A user who may not see a campaign cannot remove a statement from it.
+    """A user cannot remove a statement from a campaign that this user may not see.
 
-    This holds for the pages and for the functions behind them. Fails without `_check_reach`.
+    The test checks the page and the functions behind the page. Fails without `_check_reach`.
     """
     facts = {"owner": admin, "aim": "x"}
     theirs = Campaign.objects.create(name="Theirs", department=sales, **facts)
@@ -355,7 +356,11 @@ def test_a_contact_is_one_person_on_all_their_profiles(
 def test_answers_with_departments_of_others_are_in_no_figure(
     running: Campaign, comment: Callable[..., Feedback], lead: User, supervisor: User, as_: As
 ) -> None:
-    """Fails without `readable_by`: the totals included answers that belong to other departments."""
+    """The numbers of a campaign leave out the answers that the user may not read.
+
+    Fails without `readable_by`, because then the numbers include answers in the restricted cases of
+    other departments.
+    """
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     legal = Department.objects.create(name="Legal", owner=lead, is_restricted=True)
     Case.objects.filter(conversation_links__conversation=secret).update(department=legal)
@@ -451,7 +456,10 @@ def test_a_statement_on_an_issue_counts_for_the_campaign_that_was_chosen(
 def test_a_statement_in_a_case_counts_for_the_campaign_that_was_chosen(
     summer: Campaign, complaint: Case, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """If the form is submitted twice, only one statement is added to the campaign."""
+    """A statement that is written in a case is added to the chosen campaign.
+
+    If the form is submitted twice, only one statement is added.
+    """
     browser, tab = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "Skyward Summer</option>" in html(browser.get(tab, {"tab": "statement"}))
     typing |= {"campaign": summer.pk, "seen": complaint.last_inbound_id}
@@ -483,10 +491,10 @@ def test_none_is_offered_where_none_may_be_seen(
 def test_the_draft_keeps_the_campaign_and_so_does_an_undo(
     summer: Campaign, seats: Issue, agent: User, as_: As, typing: dict[str, Any]
 ) -> None:
-    """A draft keeps its campaign, also after an undo; an undone statement is not counted in the
-    campaign.
+    """A draft of a statement keeps the chosen campaign.
 
-    Fails if the campaign is not among the stored fields of a draft.
+    If the statement is undone, its draft has the campaign again, and the campaign no longer
+    contains the statement. Fails if the campaign is not among the stored fields of a draft.
     """
     browser, page = as_(agent), reverse("responses:issue_statement", args=[seats.pk])
     chosen = f'<option value="{summer.pk}" selected>'

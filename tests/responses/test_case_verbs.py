@@ -1,5 +1,6 @@
-"""The table of actions: the case page, bulk actions, shortcuts and command palette all read the
-table.
+"""The table of actions (`CASE_VERBS`) is the only source for all places that show actions.
+
+These places are the case page, the bulk actions, the shortcuts and the command palette.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ ESCALATE_WITH_REASON = replace(ESCALATE, form=ReasonForm, bulk=replace(ESCALATE.
 def made_up(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> CaseVerb:
-    """An action that is in the table only during this test, and has its own URL."""
+    """Add an action with its own URL to the table for the duration of one test."""
     verb: CaseVerb = request.param
     monkeypatch.setitem(CASE_VERBS, verb.name, verb)
     urls = ModuleType("urls_with_made_up_verb")
@@ -60,8 +61,9 @@ def squeeze(html: str) -> str:
 def test_one_entry_puts_a_verb_on_the_page_in_the_bar_the_keys_and_the_palette(
     as_: As, agent: User, complaint: Case, made_up: CaseVerb
 ) -> None:
-    """An action that is added to the table appears everywhere. Fails if a template has its own list
-    of actions.
+    """An action that is added to the table appears in each place that shows actions.
+
+    Fails if a template has its own list of actions.
     """
     page = squeeze(as_(agent).get(complaint.get_absolute_url()).content.decode())
     assert f'action="/cases/{complaint.pk}/escalate/"' in page
@@ -92,7 +94,10 @@ def test_one_entry_makes_a_verb_work_on_one_case_and_on_many(
 def test_another_key_is_one_change(
     as_: As, agent: User, complaint: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if a template contains the key of an action instead of reading it from the table."""
+    """If the shortcut key of an action is changed in the table, each place shows the new key.
+
+    Fails if a template contains the key instead of reading it from the table.
+    """
     monkeypatch.setitem(CASE_VERBS, "snooze", replace(CASE_VERBS["snooze"], key="y"))
     page = squeeze(as_(agent).get(complaint.get_absolute_url()).content.decode())
     assert 'data-verb="snooze" data-key="y">Snooze <kbd>y</kbd>' in page
@@ -114,8 +119,9 @@ def test_each_verb_has_a_url_a_label_and_a_message(complaint: Case, verb: CaseVe
     "verb", [verb for verb in CASE_VERBS.values() if verb.bulk], ids=lambda verb: verb.name
 )
 def test_what_the_bulk_bar_gives_a_verb_are_fields_of_its_form(agent: User, verb: CaseVerb) -> None:
-    """Fails if the bulk form posts a value for a field that the action's form does not have: such a
-    value would be ignored.
+    """The bulk form posts only values for which the form of the action has a field.
+
+    Other values would be ignored.
     """
     assert verb.bulk
     assert "%s" in str(verb.bulk.message)

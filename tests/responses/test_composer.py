@@ -17,8 +17,9 @@ As = Callable[[User], Client]
 
 
 def form(case: Case, **typed: Any) -> dict[str, Any]:
-    """Return the data that a browser posts from the reply tab; the arguments replace single
-    fields.
+    """Return the data that a browser posts from the reply tab of a case.
+
+    The keyword arguments replace single fields.
     """
     case.refresh_from_db()
     account, profile = Account.objects.get(name="@SkywardAir"), case.profile
@@ -240,10 +241,10 @@ def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_sin
     as_: As,
     seen: str,
 ) -> None:
-    """If a call is logged from an old page, a message that arrived since must still count as new.
+    """If a user logs a call on an old page, a message that arrived later still counts as new.
 
-    Fails if the newest message of the case counts as seen, or if the value in the form is not
-    checked.
+    The case stays open. Fails if the newest message of the case counts as seen, or if the value
+    `seen` of the form is not checked.
     """
     typed = form(complaint, how="call", text="I told him that we are sorry.")
     thanks("and you lost my bag too")

@@ -1,5 +1,6 @@
-"""Controls of sending: the pause of all sending, rate limits of accounts, notices of failed
-deliveries.
+"""How users control sending: the pause of all sending and the rate limits of accounts.
+
+Supervisors get a notice if deliveries of an account fail repeatedly.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def no_undo(settings: object) -> None:
 
 @pytest.fixture
 def answer_many(hear: Callable[..., Case], agent: User) -> Many:
-    """Return a function that replies to `count` people; each has a post and a case of their own."""
+    """Return a function that replies to `count` people.
+
+    Each person has a post in the sandbox and a case of their own.
+    """
 
     def write(count: int) -> list[Response]:
         said = []
@@ -63,8 +67,9 @@ def try_all() -> None:
 
 
 def later(by: timedelta) -> None:
-    """Simulate that time passes: move all times of the deliveries into the past by this
-    duration.
+    """Simulate that time passes.
+
+    The function moves all times of the deliveries into the past by the given duration.
     """
     for delivery in Delivery.objects.all():
         for name in ("tried_at", "send_after", "waits_since"):

@@ -1,4 +1,4 @@
-"""Corrections and takedowns of published statements; the record keeps both versions."""
+"""Corrections and takedowns of published statements; the record keeps both versions of a text."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def blog(service: Department, admin: User) -> Account:
 
 @pytest.fixture
 def stated(blog: Account, service: Department, agent: User) -> Response:
-    """A statement that is published on the blog."""
+    """Return a statement that is published on the blog."""
     issue = Issue.objects.create(name="Seat policy", owner=agent)
     words = Words(uuid.uuid4(), "He had a second seat.", "public", subject="Not a size")
     said = state_publicly(words, accounts=[blog], by=agent, department=service, issue=issue)
@@ -68,7 +68,10 @@ def stated(blog: Account, service: Department, agent: User) -> Response:
 
 
 def sweep() -> None:
-    """Process all due deliveries, after the leases of dead workers have lapsed."""
+    """Make all waiting deliveries due, and process them.
+
+    This is done three times. All leases lapse first, as after the death of a worker.
+    """
     for _ in range(3):
         past = timezone.now() - timedelta(seconds=1)
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=past)
@@ -88,7 +91,7 @@ def words(text: str = "We wrote too much about him.", **facts: Any) -> Words:
 
 
 def correct(said: Response, words: Words, *, by: User) -> Response:
-    """Correct the statement as a user whose page showed the newest version."""
+    """Correct the statement as a user whose page shows the newest version."""
     return corrections.correct(said, words, over=newest(said).pk, by=by)
 
 
@@ -137,10 +140,10 @@ def test_taken_down_it_is_gone_there_and_stays_here(stated: Response, lead: User
 def test_wherever_it_is_read_it_says_that_it_was_taken_down(
     stated: Response, hear: Callable[..., Case], lead: User, as_: As
 ) -> None:
-    """Each page that shows the statement also says that it was taken down.
+    """Each page that shows a statement also says that the statement was taken down.
 
-    The pages are the statement's own page, the history, the calendar, its issue, a case and a
-    contact's timeline.
+    The pages are the statement itself, its correction, the history, the calendar, its issue, a
+    case, and a profile.
     """
     case = hear("Me too", handle="@rita")
     case.group(stated.issue, by=lead)
@@ -167,7 +170,7 @@ def test_wherever_it_is_read_it_says_that_it_was_taken_down(
 def test_taking_down_shows_what_stands_and_what_was_about_to(
     stated: Response, agent: User, lead: User, as_: As
 ) -> None:
-    """The page for a takedown shows which text is published and which correction is waiting.
+    """The page for a takedown shows the published text and the correction that is being sent.
 
     Fails if a correction that is still queued is shown as the published text.
     """
@@ -203,9 +206,7 @@ def test_who_signs_a_correction_reads_what_it_takes_the_place_of(
 def test_an_export_says_what_was_corrected_and_taken_down(
     stated: Response, lead: User, as_: As
 ) -> None:
-    """Fails if the export contains the internal names of states instead of “Taken down” and
-    “Corrected”.
-    """
+    """The export shows the states as “Corrected” and “Taken down”, not by their internal names."""
     correct(stated, words(), by=lead)
     sweep()
     take_down(stated, why="It told the world.", by=lead)
@@ -287,8 +288,9 @@ def test_a_refused_change_says_that_the_post_stands_as_it_was(
 
 
 def test_a_later_change_is_never_undone_by_an_earlier_one(stated: Response, agent: User) -> None:
-    """Fails without `is_overtaken`: an earlier change was published after a later one, and the old
-    text returned.
+    """If a later correction is already published, an earlier correction is not sent any more.
+
+    Fails without `is_overtaken`, because then the earlier text replaces the later one.
     """
     correct(stated, words("Second."), by=agent)
     first = change("amend")
@@ -358,9 +360,10 @@ def test_feedback_stays_with_the_post_whichever_version_it_has(
 def test_of_two_at_the_same_moment_the_second_is_told(
     stated: Response, agent: User, teammate: User, as_: As, other: str
 ) -> None:
-    """Two users who saw the first version correct it at the same moment; the second gets an error.
+    """If two users change the same version at the same moment, the second one gets an error.
 
-    Fails if `over` (the version that the user saw) is checked before the lock is taken.
+    The page keeps what this user typed. Fails if `over` (the version that the user saw) is checked
+    before the lock is taken.
     """
     correcting = reverse("responses:correct", args=[stated.pk])
     typed = {"form": uuid.uuid4(), "seen": stated.pk, "subject": "Mine", "text": "What I typed."}
@@ -421,10 +424,10 @@ class TestPages:
     def test_a_reason_is_not_lost_either_and_the_new_words_are_shown(
         self, stated: Response, agent: User, as_: As
     ) -> None:
-        """If the text changed meanwhile, the form keeps the typed reason and shows the new text.
+        """If the text was corrected meanwhile, the form for a takedown shows the new text.
 
-        Fails if `over` (the version that the user saw) is not checked: the user took down a
-        statement without seeing its new text.
+        The typed reason is kept. Fails if `over` (the version that the user saw) is not checked,
+        because then the user takes down a statement without having seen its new text.
         """
         page = reverse("responses:take_down", args=[stated.pk])
         mine = {"why": "It names him.", "seen": stated.pk}
@@ -501,7 +504,7 @@ class TestPages:
 
 @pytest.fixture
 def half_out(blog: Account, service: Department, agent: User, admin: User) -> Response:
-    """A statement that is published on the blog and still queued for the microblog."""
+    """Return a statement that is published on the blog and still queued for the microblog."""
     other = Account.objects.create(
         kind="sandbox", network="sandbox.microblog", self_key="us", name="@us", owner=admin,
         paused_at=timezone.now(),
@@ -520,9 +523,9 @@ def half_out(blog: Account, service: Department, agent: User, admin: User) -> Re
 def test_what_still_waits_elsewhere_does_not_leave_any_more(
     half_out: Response, agent: User, act: str
 ) -> None:
-    """After a correction, the old text is not sent to places where it still waited to be sent.
+    """After a correction or a takedown, the old text is not sent to the places where it is queued.
 
-    Fails without `_stop_what_waits`: the wrong text was published on the microblog.
+    Fails without `_stop_what_waits`, because then the old text is published on the microblog.
     """
     if act == "correct":
         correct(half_out, words(), by=agent)
@@ -551,9 +554,10 @@ def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
 def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
     stated: Response, agent: User
 ) -> None:
-    """If an old correction is sent again, it does not replace a newer correction.
+    """If a user sends an old correction again, it does not replace a newer correction.
 
-    Fails if the order of the deliveries decides which correction is newer: the old text returned.
+    Fails if the order of the deliveries decides which correction is newer, because then the old
+    text returns.
     """
     old = correct(stated, words("The old correction."), by=agent)
     failed = old.deliveries.get()
@@ -568,8 +572,9 @@ def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
 
 
 def test_taking_down_waits_for_no_budget(stated: Response, blog: Account, lead: User) -> None:
-    """Fails if the rate limit of the account applies to a takedown: the takedown waited for an
-    hour.
+    """The rate limit of the account does not delay a takedown.
+
+    Fails if the limit applies to takedowns, because then this takedown waits for an hour.
     """
     blog.config["per_hour"] = 1
     blog.save()
@@ -590,8 +595,9 @@ def test_who_only_drafts_takes_nothing_down(stated: Response, service: Departmen
 def test_a_correction_that_is_held_is_not_read_by_other_departments(
     stated: Response, agent: User, outsider: User, admin: User, as_: As
 ) -> None:
-    """Fails if each user who may read the statement may also read a correction that is still
-    held.
+    """Users of other departments can read a published statement, but not a held correction of it.
+
+    Fails if each user who may read the statement may also read the held correction.
     """
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
@@ -612,9 +618,9 @@ def undo(browser: Client, correction: Response) -> Any:
 def test_an_undone_correction_lets_go_what_it_had_stopped(
     stated: Response, agent: User, teammate: User, as_: As
 ) -> None:
-    """After a correction is undone, the correction that it had replaced is sent.
+    """If a correction is undone, the earlier correction that it had stopped is sent.
 
-    Fails without `_stopped_at`: the replaced correction was never sent.
+    Fails without `_stopped_at`, because then the earlier correction is never sent.
     """
     theirs = correct(stated, words("Theirs."), by=teammate)
     mine = correct(stated, words("Mine."), by=agent)
@@ -631,9 +637,9 @@ def test_an_undone_correction_lets_go_what_it_had_stopped(
 def test_an_undone_correction_in_the_middle_lets_nothing_go(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """If a correction is undone that is not the last one, nothing is queued again.
+    """If the second of three corrections is undone, the first one is not queued again.
 
-    Fails without the check of `last`: the first correction was queued again.
+    Fails without the check of `last`.
     """
     first, second = (correct(stated, words(each), by=agent) for each in ("First.", "Second."))
     third = correct(stated, words("Third."), by=agent)
@@ -660,9 +666,10 @@ def test_an_undone_correction_lets_nothing_go_to_what_was_taken_down(
 def test_an_undone_correction_lets_the_statement_go_on_to_where_it_waited(
     half_out: Response, agent: User, as_: As
 ) -> None:
-    """After a correction is undone, the statement is sent to the places where it still waited.
+    """If a correction is undone, the statement is sent to the places where it was queued before.
 
-    Fails if the stopped delivery stays stopped: the statement never reached the microblog.
+    Fails if the cancelled delivery stays cancelled, because then the statement is never published
+    on the microblog.
     """
     undo(as_(agent), correct(half_out, words(), by=agent))
     Account.objects.update(paused_at=None)
@@ -693,9 +700,10 @@ def test_nobody_goes_on_with_what_a_colleague_undid(
 def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """On an issue, “Correct it” opens the correction form; after a takedown it opens a new post.
+    """On the page of an issue, the link “Correct it” opens the correction form of the statement.
 
-    Fails if the link always opens a new post.
+    After a takedown, the link opens the form for a new post. Fails if the link always opens a new
+    post.
     """
     page = reverse("responses:issue_said", args=[stated.issue_id])
     there = reverse("responses:correct", args=[stated.pk])
@@ -723,7 +731,10 @@ def test_of_a_correction_on_an_issue_the_statement_is_corrected(
 def test_a_correction_that_never_went_is_not_said_to_be_one(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """Fails if a correction counts as published although it was never sent."""
+    """If a correction was never sent, the pages do not say that the statement was corrected later.
+
+    Here, a takedown stopped the correction.
+    """
     pages = (stated.get_absolute_url(), reverse("responses:issue_said", args=[stated.issue_id]))
     words = Words(uuid.uuid4(), "He needed two seats.", "public")
     corrections.correct(stated, words, over=stated.pk, by=agent)
@@ -738,8 +749,9 @@ def test_a_correction_that_never_went_is_not_said_to_be_one(
 def test_undoing_a_correction_brings_nothing_back_of_what_was_taken_down(
     half_out: Response, agent: User, settings: Any
 ) -> None:
-    """Fails if undoing a correction queues the stopped deliveries again although the statement was
-    taken down.
+    """After a takedown, the undo of a correction does not queue the deliveries of the post again.
+
+    Otherwise the statement would still be published on the microblog.
     """
     settings.UNDO_SECONDS = 60
     text = Words(uuid.uuid4(), "He needed two seats.", "public")

@@ -122,7 +122,10 @@ def test_a_wrong_address_is_an_error_at_the_field_with_what_was_typed(
 def test_what_is_on_its_way_is_not_marked_by_hand(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if a user can resolve a delivery while it is being sent (`take_in_hand`)."""
+    """A user cannot mark a delivery as sent while a worker is sending it.
+
+    Fails if `take_in_hand` accepts such a delivery.
+    """
     assert as_(agent).post(url("mark_sent", sending("sending")), {}).status_code == 409
     assert Delivery.objects.get().state == "sending"
 
@@ -130,8 +133,10 @@ def test_what_is_on_its_way_is_not_marked_by_hand(
 def test_sending_again_shows_the_old_one_first_and_happens_once(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `to_check` returns deliveries that a user has already resolved: the second click
-    caused an error.
+    """The page for sending again shows the old delivery, and a second click is refused.
+
+    Fails if `to_check` returns deliveries that a user has already resolved, because then the second
+    click causes an error.
     """
     old, browser = sending("unknown", error="No answer came."), as_(agent)
     page = browser.get(url("send_again", old)).content.decode()
@@ -157,7 +162,10 @@ def test_what_is_overdue_leaves_late_when_a_human_says_so(
 def test_put_away_leaves_the_list_and_stays_in_the_record(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `to_check` returns deliveries that a user has dismissed."""
+    """A dismissed delivery is no longer listed as a delivery problem, but is still in the history.
+
+    Fails if `to_check` returns deliveries that a user has dismissed.
+    """
     browser = as_(agent)
     browser.post(url("put_away", sending("failed")))
     assert "We are so sorry." not in browser.get(PAGE).content.decode()
@@ -204,8 +212,9 @@ def test_a_statement_without_a_case_is_for_leads(
 def test_one_click_is_one_line_in_the_history_of_the_case(
     sending: Callable[..., Delivery], agent: User, as_: As, verb: str, state: str, facts: Any
 ) -> None:
-    """Fails if the Django view records the same event as the function that it calls: the history
-    had two entries.
+    """Each action on a delivery problem adds exactly one event to the history of the case.
+
+    Fails if both the Django view and the function that it calls record the event.
     """
     delivery = sending(state, **facts)
     lines = delivery.response.case.events.filter(kind="answered")
@@ -217,7 +226,10 @@ def test_one_click_is_one_line_in_the_history_of_the_case(
 def test_what_was_put_away_is_not_put_away_again(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """Fails if `to_check` returns deliveries that a user has dismissed."""
+    """A delivery that was dismissed cannot be dismissed again.
+
+    Fails if `to_check` returns deliveries that a user has dismissed.
+    """
     failed, browser = sending("failed"), as_(agent)
     assert browser.post(url("put_away", failed)).status_code == 302
     assert browser.post(url("put_away", failed)).status_code == 409
@@ -226,9 +238,9 @@ def test_what_was_put_away_is_not_put_away_again(
 def test_the_address_of_other_words_is_refused_at_the_field(
     sending: Callable[..., Delivery], hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """A user cannot enter the address of another message as proof that a delivery was sent.
+    """A user cannot mark a delivery as sent with the URL of another message.
 
-    Fails if the ledger is not searched for the address.
+    Fails if the code does not search the ledger for the URL.
     """
     taken = "https://there.example/theirs"
     hear("Me too", key=taken)
@@ -246,9 +258,9 @@ def test_the_page_asks_as_little_for_thirteen_as_for_three(
     request: pytest.FixtureRequest,
     as_: As,
 ) -> None:
-    """The page for thirteen rows makes as many queries as the page for three.
+    """The page with thirteen rows makes as many SQL queries as the page with three.
 
-    Fails if the user's rights are queried for each row.
+    Fails if the rights of the user are queried for each row.
     """
     browser, asked = as_(request.getfixturevalue(who)), []
     for more in (3, 10):

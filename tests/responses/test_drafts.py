@@ -1,4 +1,4 @@
-"""Drafts: autosave, a check of the rules while the user types, and saved replies."""
+"""Drafts are saved while the user types, and the rules check them. Saved replies fill them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_an_undone_answer_is_a_draft_again(
 
 @pytest.fixture
 def voucher(agent: User) -> Attachment:
-    """An attachment row without a file, because no test reads the file."""
+    """Return an attachment row without a stored file, because no test reads the file."""
     facts = {"name": "voucher.pdf", "content_type": "a/b", "size": 1}
     return Attachment.objects.create(by=agent, **facts)
 
@@ -151,7 +151,10 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
 def test_the_rules_speak_of_a_kept_draft_as_soon_as_it_is_shown(
     as_: As, agent: User, complaint: Case
 ) -> None:
-    """When a stored draft is shown, the rules check it at once; its version stays the same."""
+    """When the composer shows a stored draft, the rules check the draft at once.
+
+    If the same text is saved again, the version number of the draft does not change.
+    """
     browser, url = as_(agent), reverse("responses:composer", args=[complaint.pk])
     assert "load, keep" not in browser.get(url).content.decode()
     keep(browser, complaint, "Your seat")
@@ -252,11 +255,10 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     agent: User,
     as_: As,
 ) -> None:
-    """A reply was sent in a case closed as noise, and the customer wrote again in a new case.
+    """A reply can be undone although its case was closed as noise and the customer wrote again.
 
-    Undoing the reply does not reopen the old case.
-
-    Fails if the undo tries to reopen the case: the reopening was refused, and the reply was sent.
+    The new message is in a new case. The delivery is cancelled, and the old case stays closed as
+    noise. Fails if the undo tries to reopen the old case: that is refused, so the reply is sent.
     """
     response = answer()
     complaint.set_aside(by=agent)

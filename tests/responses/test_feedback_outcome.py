@@ -36,7 +36,7 @@ def html(page: Any) -> str:
 
 @pytest.fixture
 def sent(answer: Callable[..., Response]) -> Response:
-    """A reply to one person that was sent a moment ago."""
+    """Return a reply to one person that has just been sent."""
     response = answer()
     outbox.mark_sent(response.deliveries.get(), Receipt(NETWORK, "ours"), now=timezone.now())
     return response
@@ -162,7 +162,7 @@ def test_who_answered_in_time_is_not_silent(sent: Response, thanks: Any) -> None
 def test_an_answer_that_comes_after_all_takes_the_silence_back(
     sent: Response, thanks: Any, agent: User, as_: As
 ) -> None:
-    """If an answer arrives late, the response no longer counts as unanswered.
+    """If an answer arrives after the deadline, the response no longer counts as unanswered.
 
     Fails without `_clear_answer_deadline`.
     """
@@ -178,8 +178,9 @@ def test_an_answer_that_comes_after_all_takes_the_silence_back(
 def test_an_orphan_that_is_adopted_breaks_no_promise(
     answer: Callable[..., Response], hear: Callable[..., Case]
 ) -> None:
-    """If the customer answered before our delivery was confirmed, scrm does not wait for another
-    answer.
+    """An answer that arrived before our delivery was confirmed counts as an answer to the delivery.
+
+    Therefore the response does not become unanswered later.
     """
     response = answer()
     hear("Thank you.", in_reply_to="ours")

@@ -1,4 +1,4 @@
-"""The cleanup removes unused files and never a file that a row refers to."""
+"""The cleanup deletes unused files, and never a file that a row refers to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def files(place: Path) -> list[str]:
 
 @pytest.fixture
 def scan(agent: User) -> Callable[..., Attachment]:
-    """Return a function that stores an uploaded file; the file contains its own name."""
+    """Return a function that stores an uploaded file. The content of the file is also its name."""
 
     def make(text: str = "scan", age: timedelta = LONG_AGO, **facts: Any) -> Attachment:
         facts = {"by": agent, "content_type": "image/png", "size": len(text)} | facts
@@ -54,8 +54,9 @@ def scan(agent: User) -> Callable[..., Attachment]:
 def test_all_of_it_goes_whatever_stands_before_it(
     scan: Callable[..., Attachment], agent: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the cleanup examines only the oldest files: all of these were named in drafts, so
-    newer unused files stayed.
+    """The cleanup deletes all unused files even if older files are still used in a draft.
+
+    Fails if the cleanup examines only the oldest files, because then the newer unused files stay.
     """
     monkeypatch.setattr(sweeping, "SLICE", 2)
     named = [str(scan(f"named {n}").uuid) for n in range(2)]
@@ -80,7 +81,11 @@ def test_what_anything_refers_to_stays(
     scan: Callable[..., Attachment], answer: Callable[..., Response], agent: User, media: Path,
     make_source: Callable[..., Source],
 ) -> None:  # fmt: skip
-    """Fails if one of the places that can refer to a file is not checked."""
+    """The cleanup keeps each file that any row refers to.
+
+    The rows are an interaction, a mention, a response, a draft and a job. Fails if one of them is
+    not checked.
+    """
     response = answer()
     said = Interaction.objects.latest("pk")
     fetch = make_source(kind="sandbox", address="search").start_fetch(now=timezone.now())
@@ -99,7 +104,10 @@ def test_what_anything_refers_to_stays(
 
 
 def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], media: Path) -> None:
-    """Fails if the cleanup deletes a stored file although another row has the same file name."""
+    """If two rows have the same stored file, the cleanup deletes only the unused row.
+
+    The file stays, because the other row needs it.
+    """
     left, other = scan("shared"), scan("own", age=timedelta(0))
     Attachment.objects.filter(pk=other.pk).update(file=left.file.name)
     assert sweep(now=timezone.now()) == 1
@@ -111,8 +119,9 @@ def test_bytes_that_another_row_names_stay(scan: Callable[..., Attachment], medi
 def test_what_is_being_used_at_this_moment_is_passed_over(
     scan: Callable[..., Attachment], answer: Callable[..., Response], media: Path
 ) -> None:
-    """Fails without `skip_locked`: the cleanup waited for a row that another transaction had
-    locked.
+    """The cleanup skips a file whose row another transaction has locked.
+
+    Fails without `skip_locked`, because then the cleanup waits for the lock.
     """
     response, row, used, swept = answer(), scan("used"), Event(), Event()
 

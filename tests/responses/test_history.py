@@ -32,8 +32,9 @@ PAGE = "/responses/"
 def found(
     make_source: Callable[..., Source], brand_rule: RoutingRule, microblog: Account
 ) -> Callable[..., Mention]:
-    """Return a function that stores an item as a fetch does, processes it, and returns the
-    mention.
+    """Return a function that stores an item as a fetch does and processes it.
+
+    The function returns the mention.
     """
     source = make_source(kind="sandbox", address="search")
     fetch = source.start_fetch(now=timezone.now())
@@ -54,7 +55,10 @@ def found(
 
 @pytest.fixture
 def answered(found: Callable[..., Mention], agent: User) -> Response:
-    """A reply to a post that was found; then the author of that post thanked us."""
+    """Return a reply to a post that was found by a fetch.
+
+    After the reply, the author of the post thanked us.
+    """
     found("Skyward threw me off a flight")
     case = Case.objects.get()
     words = Words(uuid.uuid4(), "We are so sorry.", "public", seen=case.last_inbound_id)
@@ -91,8 +95,10 @@ def test_the_page_shows_the_whole_way(answered: Response, agent: User, as_: As) 
 def test_the_walk_leaves_out_what_one_may_not_see(
     answered: Response, sales: Department, agent: User, outsider: User
 ) -> None:
-    """Fails without `visible_to`: the trace showed a text from another department's restricted
-    case.
+    """The trace of a response leaves out what the user may not read.
+
+    Fails without `visible_to`, because then the trace shows a text from a restricted case of
+    another department.
     """
     sales.is_restricted = True
     sales.save()

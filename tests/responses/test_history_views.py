@@ -1,4 +1,4 @@
-"""The response history for a supervisor: outcome filters, saved filters and the CSV export."""
+"""The response history for a supervisor: filters by outcome, saved filters, and the CSV export."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ def test_an_answer_that_one_may_not_read_is_no_reason_to_be_found(
     stated: Response, comment: Callable[..., Feedback], outsider: User, supervisor: User,
     service: Department, as_: As,
 ) -> None:  # fmt: skip
-    """Fails if the filter also searches answers that the user may not read: the result showed that
-    they exist.
+    """The filter by outcome finds no response because of an answer that the user may not read.
+
+    Fails if the filter also searches such answers, because then the result reveals that they exist.
     """
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     secret.restricted_to = service
@@ -159,7 +160,10 @@ def test_the_file_names_who_approved_and_which_rule_held_it(
 def test_no_cell_is_a_formula(
     answer: Callable[..., Response], agent: User, as_: As, start: str
 ) -> None:
-    """Fails without `safe`: a spreadsheet could read a cell of the export as a formula."""
+    """A cell of the export that looks like a formula begins with an apostrophe.
+
+    Fails without `safe`, because then a spreadsheet program could execute the formula.
+    """
     answer(f'{start}HYPERLINK("https://evil.example")')
     (row,) = read(as_(agent))
     assert row["text"].startswith(f"'{start}")
@@ -227,8 +231,9 @@ def test_its_first_bytes_leave_before_its_last_rows_are_read(
 
 
 async def _served(bridge: Any, path: str, session: str, taken: threading.Event) -> bytes:
-    """Return the whole body of the response. The event `taken` is set when the first bytes
-    arrive.
+    """Return the whole body of the response to a GET request.
+
+    The event `taken` is set when the first bytes of the body arrive.
     """
     headers = [(b"host", b"localhost"), (b"cookie", f"sessionid={session}".encode())]
     scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "root_path": "",
@@ -264,8 +269,8 @@ def test_its_times_are_those_of_the_workspace(
 ) -> None:
     """The times in an export are in the time zone of the workspace.
 
-    Fails if the time zone is only looked up while the rows are written, because then the request
-    has ended.
+    Fails if the time zone is looked up while the rows are written, because at that time the request
+    has already ended.
     """
     Workspace.objects.create(organisation="Skyward", zone="Asia/Kolkata")
     answer()

@@ -1,4 +1,4 @@
-"""The page of an issue: its mentions, our answers, and a form for a new statement."""
+"""The page of an issue shows its mentions and our responses, and has a form for a statement."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sent(response: Response, key: str) -> Response:
 
 @pytest.fixture
 def answered(seats: Issue, hear: Hear, agent: User) -> Callable[..., Response]:
-    """Return a function that creates a case of the issue with a reply that was sent."""
+    """Return a function that creates a case of the issue, with a reply that is already sent."""
 
     def write(handle: str, text: str = "We are so sorry.") -> Response:
         case = hear("@SkywardAir my seat", handle=handle)
@@ -115,7 +115,10 @@ def test_a_sum_opens_the_answers_behind_it(
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     seats: Issue, comment: Callable[..., Feedback], outsider: User, service: Department, as_: As
 ) -> None:
-    """Fails without `readable_by`: the totals included answers in restricted conversations."""
+    """The page says only how many answers of restricted conversations the user may not read.
+
+    Fails without `readable_by`, because then the numbers of outcomes include these answers.
+    """
     secret = comment("Between us and our lawyers", "angry")
     secret.interaction.conversation.restricted_to = service
     secret.interaction.conversation.save()
@@ -281,10 +284,10 @@ def test_a_draft_can_be_thrown_away(seats: Issue, microblog: Account, agent: Use
 def test_the_same_form_with_other_words_is_stale_and_keeps_them(
     seats: Issue, microblog: Account, agent: User, as_: As
 ) -> None:
-    """If the same form is submitted again with another text, the page reports this and keeps the
-    text.
+    """If the same form is submitted again with another text, the page reports this with status 409.
 
-    Fails if the exception `Stale` is not caught: the page had status 500.
+    The form keeps the new text. Fails if the exception `Stale` is not caught, because then the page
+    has status 500.
     """
     fields, browser = typed(microblog), as_(agent)
     browser.post(writing(seats), fields)

@@ -1,4 +1,4 @@
-"""Files, recipients and send time of a response, on each page from which it can be sent.
+"""The files, the recipients and the send time of a response, on each page that can send it.
 
 The tests check what the channel finally receives.
 """
@@ -35,7 +35,7 @@ As = Callable[[User], Client]
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Network:
-    """A fake network that accepts files and records all that it received."""
+    """Install a fake network that accepts files and records what it received."""
     settings.MEDIA_ROOT = tmp_path
     network = Network("key", NETWORK)
     plug = replace(channel("sandbox"), speaker=network, editor=network, carries=10_000)
@@ -45,7 +45,10 @@ def network(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> N
 
 @pytest.fixture
 def page(network: Network, complaint: Case, agent: User, as_: As) -> Callable[..., Response]:
-    """Return a function that replies as the agent, with two files, and returns the response."""
+    """Return a function that sends a reply of the agent with two files.
+
+    The function returns the response.
+    """
 
     def write(**typed: Any) -> Response:
         complaint.refresh_from_db()
@@ -84,8 +87,9 @@ def url(name: str, response: Response) -> str:
 
 
 def form(client: Client, response: Response, **typed: Any) -> dict[str, Any]:
-    """Return the data that a browser posts from the edit page; the arguments replace single
-    fields.
+    """Return the data that a browser posts from the edit page of a response.
+
+    The keyword arguments replace single fields.
     """
     shown = client.get(url("edit", response)).context["form"]
     fields = {each.html_name: each.value() for each in shown if each.name != "uploads"}
@@ -110,8 +114,9 @@ def remove(client: Client, response: Response, name: str, **typed: Any) -> Any:
 
 
 def leave(network: Network) -> list[Outgoing]:
-    """Send each released response, even before its planned time. Return what the channel
-    received.
+    """Send all queued deliveries, even before their planned time.
+
+    Returns what the channel received in this call.
     """
     before = set(network.arrived)
     Delivery.objects.filter(state=DeliveryState.QUEUED).update(send_after=timezone.now())
@@ -125,7 +130,7 @@ def names(sent: Outgoing) -> list[str]:
 
 
 def gaps() -> list[str]:
-    """Return the gaps in the record of our responses that the nightly record check would report."""
+    """Return the descriptions of the gaps that the record check finds in our responses."""
     wanted = [each for each in checks.CHECKS if each.key in {"response", "signatures", "sending"}]
     return [says["words"] for check in wanted for says in check.find().values()]
 
@@ -133,8 +138,10 @@ def gaps() -> list[str]:
 def test_an_approver_takes_a_file_out_of_what_they_edit_and_approve(
     held: Response, network: Network, lead: User, as_: As
 ) -> None:
-    """Fails if the approver's form does not show the files, or does not remove a file that was
-    unticked.
+    """An approver can remove a file from a held response and approve the response in one step.
+
+    Fails if the form does not show the files, or does not remove a file that the approver
+    deselected.
     """
     client, before = as_(lead), held.content_hash
     shown = client.get(url("edit", held)).content.decode()
@@ -204,8 +211,9 @@ def test_what_was_sent_back_leaves_without_the_file_that_was_to_go(
 def test_a_draft_is_sent_as_it_was_shown_or_not_at_all(
     held: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """Fails if "Send as it is" does not post the hash of the content that the page showed: a
-    changed draft was sent.
+    """“Send as it is” is refused if the response was changed after the page was opened.
+
+    Fails if the form does not contain the hash of the content that the page shows.
     """
     release.send_back(held, by=lead, why="Not the passport.")
     ResponseRule.objects.update(is_active=False)
@@ -222,9 +230,10 @@ def test_a_draft_is_sent_as_it_was_shown_or_not_at_all(
 def test_what_is_planned_is_changed_and_leaves_once_at_its_time(
     planned: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """A team lead and the author can change a planned response; it is sent once, at its time.
+    """If a team lead changes a planned response of the agent, it is sent once, at its planned time.
 
-    The version that was already released stays unchanged in the record.
+    The released version is cancelled and stays unchanged in the record. The agent stays the author
+    of the new version.
     """
     client = as_(lead)
     typed = form(client, planned, text="So sorry.", kept=without(planned, "passport.pdf"))
@@ -258,8 +267,9 @@ def test_a_file_removed_from_what_is_planned_makes_the_rules_speak_again(
 def test_what_is_being_sent_is_not_changed_any_more(
     planned: Response, network: Network, agent: User, as_: As
 ) -> None:
-    """Fails if the code does not check, after locking the response, whether a delivery is being
-    sent.
+    """A planned response cannot be changed while its delivery is being sent.
+
+    Fails if the code does not check the delivery after it has locked the response.
     """
     client = as_(agent)
     typed = form(client, planned, kept=[])
@@ -313,10 +323,10 @@ def test_what_failed_is_changed_and_sent_instead(
 def test_what_failed_is_sent_instead_once(
     page: Callable[..., Response], network: Network, agent: User, as_: As
 ) -> None:
-    """If a failed response is changed and submitted twice, only one new response is sent.
+    """If a failed response is edited and the form is submitted twice, one new response is sent.
 
-    Fails if a failed delivery that was already resolved can be changed again: the second click sent
-    a second copy.
+    Fails if a failed delivery that is already resolved can be changed again, because then the
+    second click sends a second copy.
     """
     failed, client = page(uploads=[]), as_(agent)
     network.mood = "refuses"
@@ -352,9 +362,9 @@ def test_a_correction_takes_no_file_along_and_loses_those_it_had(
     lead: User,
     as_: As,
 ) -> None:
-    """A correction can contain only text, because a channel can change only the text of a post.
+    """A correction is sent without files, because a channel can change only the text of a post.
 
-    Files that a held correction already has can be removed.
+    If a held correction has files, they can be removed.
     """
     words = Words(uuid.uuid4(), "We change our policy.", "public")
     said = state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
@@ -426,8 +436,9 @@ def test_a_form_that_comes_again_keeps_new_files_and_what_was_left_out(
 def test_an_undone_answer_gives_back_what_its_approver_had_added(
     held: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """Fails if an undo puts only the author's own files back into the draft: the file that the
-    approver had added was lost.
+    """If a reply is undone, its draft also has the file that the approver had added.
+
+    Fails if the undo restores only the author's own files, because then this file is lost.
     """
     client = as_(lead)
     client.post(url("edit", held), form(client, held, uploads=[upload("letter.pdf")]))
@@ -495,10 +506,10 @@ def test_an_edit_in_public_needs_the_confirmation_too(
     lead: User,
     as_: As,
 ) -> None:
-    """A public reply after a private message must be confirmed again when it is edited or sent
-    unchanged.
+    """A held public reply needs a new confirmation if the customer writes privately meanwhile.
 
-    Fails if one of these two checks is removed.
+    The confirmation is required when the reply is edited, and when it is sent unchanged. Fails if
+    one of these two checks is removed.
     """
     make_rule("sorry")
     start = f"{microblog.pk}:{complaint.profile_id}"
@@ -563,7 +574,11 @@ def test_somebody_who_changes_the_time_sees_it_change(
 def test_a_file_of_a_held_response_is_for_its_department_only(
     held: Response, agent: User, reader: User, outsider: User, supervisor: User, as_: As
 ) -> None:
-    """Fails if `unsent_files` does not check the department: any user could download the file."""
+    """Only members of the department and supervisors can download a file of a held response.
+
+    Fails if `unsent_files` does not check the department, because then any user can download the
+    file.
+    """
     file = Attachment(by=held.author, name="offer.pdf", content_type="application/pdf", size=4)
     file.file.save("offer.pdf", SimpleUploadedFile("offer.pdf", b"%PDF"))
     held.attachments.add(file)

@@ -1,4 +1,4 @@
-"""All actions lock rows in the same order, so that no two of them can deadlock.
+"""All actions lock rows in the same order, so that no two actions can deadlock.
 
 The order is described in `docs/decisions/0014-lock-order.md`.
 """
@@ -62,7 +62,7 @@ def words(text: str, visibility: str = "public") -> Words:
 
 
 def unknown(response: Response) -> Delivery:
-    """Return the delivery of the response, in the state that remains after its sender died."""
+    """Let a sender claim the delivery of the response, make the delivery unknown, and return it."""
     now = timezone.now() + timedelta(minutes=1)
     delivery = response.deliveries.get()
     assert outbox.claim(delivery, now=now)
@@ -81,7 +81,10 @@ def answering(delivery: Delivery, kind: str = "post") -> Item:
 
 
 def hear_answer(delivery: Delivery) -> None:
-    """Record an answer to a delivery whose post is not yet known, so that they are not linked."""
+    """Record an answer to a delivery whose post is not in the record yet.
+
+    Therefore the answer and the delivery are not linked yet.
+    """
     answer = Entry(
         scope=NETWORK, key=uuid.uuid4().hex, author=Author(NETWORK, delivery.destination),
         channel="sandbox", kind="post", visibility="public", text="Thanks",
@@ -99,8 +102,9 @@ def lock(*rows: Case | Response | Delivery) -> None:
 
 @contextmanager
 def assert_found(violation: str) -> Iterator[None]:
-    """Fail unless the recorder reports this violation of the lock order in the block's
-    transaction.
+    """Check that the lock recorder reports this violation of the order in the block.
+
+    The block runs in a transaction.
     """
     with pytest.raises(AssertionError, match=violation), recorded_locks(), transaction.atomic():
         yield
@@ -335,8 +339,9 @@ def test_a_post_is_corrected_taken_down_and_cancelled(
 def test_what_waits_and_what_failed_of_a_post_ends_when_it_is_corrected(
     complaint: Case, microblog: Account, agent: User
 ) -> None:
-    """A correction stops the queued delivery before the failed one, although it was created
-    later.
+    """A correction of a post ends its queued and its failed delivery in the right lock order.
+
+    The correction changes the queued delivery first, although the failed one has the lower id.
     """
     others = [
         Account.objects.create(
@@ -447,7 +452,10 @@ def test_what_the_tick_does_with_deliveries(answer_many: Many, microblog: Accoun
 def test_our_own_posts_bounces_and_answers_are_heard(
     answer_many: Many, hear: Callable[..., Case]
 ) -> None:
-    """The items arrive in the opposite order of the deliveries to which they refer."""
+    """Items about two deliveries are processed in the right lock order.
+
+    The items arrive in the opposite order of their deliveries.
+    """
     first, second = (unknown(response) for response in answer_many(2))
     with recorded_locks() as locks:
         outbox.prove([answering(second), answering(first)], now=timezone.now())
@@ -486,8 +494,10 @@ def test_answers_that_came_before_their_deliveries_are_linked(
 def test_a_batch_with_answers_bounces_and_our_own_posts(
     answer_many: Many, microblog: Account, make_source: Callable[..., Source]
 ) -> None:
-    """Two cases receive a message in the opposite order of their ids, and two deliveries are
-    confirmed.
+    """A batch with answers, a bounce and our own post is processed in the right lock order.
+
+    The messages of two cases arrive in the opposite order of the case ids. The batch changes the
+    state of two deliveries.
     """
     first, second, third = (unknown(response) for response in answer_many(3))
     outbox.mark_sent(first, Receipt(NETWORK, str(first.uuid)), now=timezone.now())
@@ -507,8 +517,9 @@ def test_a_batch_with_answers_bounces_and_our_own_posts(
 def test_an_item_joins_a_case_that_was_transferred(
     complaint: Case, hear: Callable[..., Case], agent: User, sales: Department
 ) -> None:
-    """Fails if the code locks a conversation that is already known when it records the next
-    item.
+    """After the transfer of a case, its next item is recorded in the right lock order.
+
+    Fails if the code locks a conversation that is already known when it records the item.
     """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     complaint.transfer(to=sales, by=agent, why="Yours.")
@@ -518,8 +529,10 @@ def test_an_item_joins_a_case_that_was_transferred(
 
 
 def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor: User) -> None:
-    """The last delivery becomes due meanwhile; the release marks it before looking up the
-    others.
+    """After a restore, sending is stopped and later allowed again in the right lock order.
+
+    One delivery becomes due meanwhile. When sending is allowed again, this delivery is marked as
+    unknown too.
     """
     now = timezone.now() + timedelta(minutes=1)
     first, _second, third = answer_many(3)
@@ -538,7 +551,7 @@ def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor:
 
 
 def waited_for() -> bool:
-    """Return whether another connection waits for a lock that this connection has."""
+    """Return whether another connection waits for a lock that this connection holds."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks"
@@ -551,7 +564,10 @@ def waited_for() -> bool:
 def test_an_approval_and_a_verb_of_its_case_do_not_deadlock(
     held: Response, agent: User, lead: User
 ) -> None:
-    """Fails if an approval locks the response before the response's case."""
+    """An approval and an action on the case of the response do not deadlock.
+
+    Fails if the approval locks the response before the case of the response.
+    """
     has_case = Event()
 
     def close() -> str:
@@ -576,9 +592,11 @@ def test_an_approval_and_a_verb_of_its_case_do_not_deadlock(
 def test_a_transfer_and_the_next_message_do_not_deadlock(
     complaint: Case, hear: Callable[..., Case], agent: User, sales: Department
 ) -> None:
-    """Fails if the code locks a known conversation when it records the next item.
+    """The transfer of a case and the recording of its next message do not deadlock.
 
-    Fails also if the code skips the case because its department changed meanwhile.
+    The message must still be added to the transferred case. Fails if the code locks a known
+    conversation when it records the message. Fails also if the code skips the case because its
+    department has changed meanwhile.
     """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     has_case = Event()
@@ -601,8 +619,10 @@ def test_a_transfer_and_the_next_message_do_not_deadlock(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_is_added_to_a_case_that_is_locked(complaint: Case, teammate: User) -> None:
-    """Fails if a case is locked with a plain FOR UPDATE, because then another transaction that
-    inserts an event has to wait.
+    """Another transaction can add an event to a case that is locked.
+
+    Fails if the case is locked with a plain FOR UPDATE, because then the other transaction has to
+    wait.
     """
 
     def open_it() -> None:

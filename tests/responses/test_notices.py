@@ -1,6 +1,6 @@
 """A notice is written in the same transaction as the change that it reports.
 
-The recipients are authors of responses and users who started long jobs.
+The recipients are the authors of responses and the users who started long-running jobs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Kind = Notice.Kind
 
 @pytest.fixture
 def leaving(answer: Callable[..., Response]) -> Delivery:
-    """A due delivery of the agent's reply."""
+    """Return the delivery of the agent's reply, which is due."""
     delivery = answer().deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     return Delivery.objects.select_related("account").get(pk=delivery.pk)
@@ -38,9 +38,9 @@ def leaving(answer: Callable[..., Response]) -> Delivery:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that sets the result of the next send and of the next look-up.
+    """Return a function that sets the results of the next sends and look-ups on the network.
 
-    A result is a value to return or an exception to raise.
+    Each result is a value to return or an exception to raise.
     """
 
     def answers(**calls: Any) -> None:
@@ -133,7 +133,10 @@ def test_what_is_tried_again_by_itself_rings_for_nobody(
 def test_one_that_nobody_can_look_up_rings_once_however_often_it_is_asked(
     leaving: Delivery, agent: User, network: Callable[..., None], looked: Any
 ) -> None:
-    """Fails without `once`: each look-up of the delivery wrote another notice."""
+    """An unknown delivery causes one notice, however often scrm looks it up on the network.
+
+    Fails without `once`, because then each look-up writes another notice.
+    """
     network(send=ChannelError("No answer came.", uncertain=True), find=looked)
     outbox.deliver(leaving)
     for _ in range(3):
@@ -188,9 +191,9 @@ def test_a_text_is_not_approved_or_sent_back_where_the_bell_cannot_ring(
 def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
     leaving: Delivery, network: Callable[..., None], broken_bell: None
 ) -> None:
-    """If the notice cannot be written, the delivery does not become failed either.
+    """If the notice about a failure cannot be written, the delivery does not become failed.
 
-    Fails without the transaction in `_settle`: the delivery failed without a notice.
+    Fails without the transaction in `_settle`, because then the delivery fails without a notice.
     """
     network(send=ChannelError("They refused it.", permanent=True))
     with pytest.raises(RuntimeError):
@@ -241,8 +244,10 @@ def test_work_that_always_dies_rings_in_the_end(job: Job, agent: User) -> None:
 
 
 def test_a_job_ends_with_its_notice_or_not_at_all(job: Job, broken_bell: None) -> None:
-    """Fails without the transaction in `bulk.carry_out`: the job ended but its owner got no
-    notice.
+    """If the notice about the end of a job cannot be written, the job does not end.
+
+    Fails without the transaction in `bulk.carry_out`, because then the job ends without a notice to
+    its owner.
     """
     job.claim()
     with pytest.raises(RuntimeError):

@@ -1,9 +1,11 @@
 """Tests of the state machine for guarantee G1: it must fail if a guard is removed from the code.
 
-A guard is a few lines of the product's code that prevent a fault, and each test removes exactly
-these lines. If two guards prevent the same fault, the test removes both. The runs are random, so a
-rare fault can be missed; therefore these tests judge the state machine, not the product. Run them
-with `make test-guards`.
+A guard is a few lines of scrm's code that prevent a fault. Each test removes exactly these lines.
+If two guards prevent the same fault, the test removes both.
+
+The state machine chooses its events at random, so it can miss a rare fault. A failure here
+therefore means that the state machine is too weak, not that scrm has a fault. Run these tests with
+`make test-guards`.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ GUARDS: dict[str, list[Cut]] = {
 
 @contextmanager
 def without(cuts: list[Cut]) -> Iterator[None]:
-    """Remove these lines from the product's code in this block, and change nothing else."""
+    """Run the block with these pieces of scrm's code removed, and with all other code unchanged."""
     with ExitStack() as stack:
         for owner, name, there, instead in cuts:
             stack.enter_context(patch.object(owner, name, _cut(owner, name, there, instead)))

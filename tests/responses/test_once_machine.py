@@ -1,6 +1,6 @@
 """Guarantee G1 (docs/guarantees.md): a response is sent at most once, in any order of events.
 
-The state machine that produces the events is in `once.py`.
+The state machine that generates the events is in `once.py`.
 """
 
 from __future__ import annotations

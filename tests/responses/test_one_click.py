@@ -1,5 +1,6 @@
-"""Guarantee G2 (docs/guarantees.md): one click makes one response, however often the browser posts
-the form.
+"""Guarantee G2 (docs/guarantees.md): one click creates one response.
+
+This is true however often the browser posts the form.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from tests.together import at_once
 def test_fifty_posts_of_one_form_at_once_are_one_response(
     complaint: Case, microblog: Account, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """Fails without the UUID of the form: fifty responses were created.
+    """If a form is posted fifty times at the same moment, one response is created.
 
-    Fails without the look-up after the insert: 49 of the requests got an error.
+    All fifty requests get the same answer. Fails without the UUID of the form, because then fifty
+    responses are created. Fails without the look-up after the insert, because then 49 requests get
+    an error.
     """
     complaint.claim(by=agent)
     typed = {

@@ -1,6 +1,6 @@
 """Guarantee G1 (docs/guarantees.md): a response is sent at most once and is never silently lost.
 
-The tests let the sender die at each step.
+The tests kill the sender before and after each step.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 @pytest.fixture
 def complaint(mentions: Source) -> Case:
-    """The case that the film director's post opened."""
+    """Return the case that was opened by a customer's post."""
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(mentions)
     return Case.objects.get()
@@ -76,16 +76,16 @@ def answer(complaint: Case, agent: User) -> Callable[..., Delivery]:
 
 
 def hear(source: Source) -> None:
-    """Fetch the source once, and process each item that this finds."""
+    """Fetch the source once, and process the items that were found."""
     source.fetch_now()
     assert fetch_source(source)
     pipeline.process()
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """Repeat the regular work on deliveries until it changes nothing more.
+    """Do the regular work on deliveries four times: give up dead senders, look up, send.
 
-    If `lapse` is set, all leases lapse first.
+    If `lapse` is True, the leases of all deliveries that are being sent lapse first.
     """
     if lapse:
         Delivery.objects.filter(state="sending").update(lease_until=timezone.now())
@@ -103,7 +103,7 @@ def fresh(delivery: Delivery) -> Delivery:
 
 
 def posts(delivery: Delivery) -> int:
-    """Return how many copies of the post really exist on the network."""
+    """Return how many copies of the post exist on the network."""
     return Post.objects.filter(nonce=str(delivery.uuid)).count()
 
 
@@ -116,8 +116,11 @@ def test_it_survives_kill_9_at_every_step(
     where: str,
     when: str,
 ) -> None:
-    """Fails for `lookup` if `settle()` queues the delivery again without asking the network: the
-    text was sent twice.
+    """If the sender is killed at any step, the text is sent at most once, and the state is known.
+
+    The delivery ends as sent. If the network can recognise no duplicates, it may also end as
+    unknown. With the idempotence `lookup`, the test fails if `settle()` queues the delivery again
+    without a look-up, because then the text is sent twice.
     """
     microblog.config = {"idempotence": idempotence}
     microblog.save()
@@ -193,7 +196,10 @@ def test_a_speaker_that_breaks_leaves_the_sending_unknown(
 
 
 def test_ten_senders_at_once_send_one(answer: Callable[..., Delivery]) -> None:
-    """Fails if `claim()` also claims deliveries that are not queued."""
+    """If ten senders try to send a delivery at the same moment, it is sent once.
+
+    Fails if `claim()` also claims deliveries that are not queued.
+    """
     delivery = answer()
 
     def send() -> None:
@@ -232,8 +238,9 @@ def test_an_answer_may_be_heard_before_the_send_is_committed(
     complaint: Case,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If an answer arrives after the network call but before our commit, it still becomes
-    feedback.
+    """An answer can be fetched after the network has our text and before the send is committed.
+
+    When the send is committed, the answer becomes feedback, and the case is open.
     """
     delivery = answer()
     late: list[tuple[Delivery, Receipt]] = []
@@ -279,7 +286,7 @@ def test_our_own_post_coming_by_settles_an_unknown_sending(
 
 @pytest.fixture
 def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
-    """Return a function that creates a statement whose delivery on an account is unknown."""
+    """Return a function that creates a statement with an unknown delivery on the given account."""
 
     def write(account: Account) -> Delivery:
         words = Words(uuid.uuid4(), "All is late.", "public", seen=complaint.last_inbound_id)
@@ -296,8 +303,10 @@ def state(complaint: Case, agent: User) -> Callable[[Account], Delivery]:
 def test_our_own_post_proves_no_second_sending_of_the_same_words(
     mentions: Source, microblog: Account, state: Callable[[Account], Delivery]
 ) -> None:
-    """Fails if a post that already proves one delivery is also used as proof of a second delivery
-    with the same text.
+    """A fetched post of ours proves only one of two deliveries with the same text.
+
+    The other delivery stays unknown. Fails if a post that already proves one delivery is also used
+    as proof of another delivery.
     """
     lost, said = state(microblog), state(microblog)
     key = community.post(MICROBLOG, "skywardair", said.words, nonce=str(said.uuid))
@@ -314,10 +323,10 @@ def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
     agent: User,
     address: str,
 ) -> None:
-    """A user confirmed that a post exists, but scrm does not know the key of that post.
+    """A user confirmed one of two deliveries with the same text, but its post has no known key.
 
-    When a post with the same text is fetched, it must not count as proof of another delivery. Fails
-    if only unknown deliveries are compared with the post.
+    When this post is fetched, it must not count as proof of the other delivery. Fails if the post
+    is compared only with unknown deliveries.
     """
     lost, seen = state(microblog), state(microblog)
     outbox.confirm_sent(seen, by=agent, url=address)
@@ -333,8 +342,10 @@ def test_the_posts_of_two_accounts_prove_each_its_own(
     state: Callable[[Account], Delivery],
     admin: User,
 ) -> None:
-    """Fails if a post can prove deliveries of other accounts: then it is ambiguous, and neither
-    delivery is confirmed.
+    """If two accounts publish the same text, each fetched post proves only its own delivery.
+
+    Fails if a post can prove a delivery of another account. Then it is ambiguous which delivery is
+    meant, and neither is confirmed.
     """
     keys = {"network": MICROBLOG, "self_key": "skywardcares"}
     second = Account.objects.create(kind="sandbox", name="Cares", owner=admin, **keys)
@@ -404,7 +415,10 @@ def test_cancelled_in_the_undo_window_never_leaves(
 def test_send_again_is_a_new_sending_and_only_one(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Fails if `take_in_hand` accepts a delivery that a user has already resolved."""
+    """A user can send a failed delivery again only once, and this creates a new delivery.
+
+    Fails if `take_in_hand` accepts a delivery that a user has already resolved.
+    """
     delivery = answer()
     community.fail(MICROBLOG, "refused")
     outbox.deliver(delivery)
@@ -447,8 +461,9 @@ def test_errors_carry_what_the_outbox_must_decide() -> None:
 
 @pytest.fixture
 def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) -> Delivery:
-    """An unknown delivery: the call failed before it reached the network, and the look-up failed as
-    well.
+    """Return an unknown delivery whose text did not reach the network.
+
+    The call raised an exception before it reached the network, and the look-up failed as well.
     """
     delivery = answer()
     with monkeypatch.context() as broken:
@@ -462,16 +477,16 @@ def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def later() -> None:
-    """Make the next look-up due and do the regular work on deliveries."""
+    """Make the next look-up of all deliveries due, and do the regular work on deliveries."""
     Delivery.objects.exclude(settle_after=None).update(settle_after=timezone.now())
     sweep()
 
 
 def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, agent: User) -> None:
-    """A delivery that a user sent again is not sent once more by a worker.
+    """If a user sends an unknown delivery again, a worker does not also send the old delivery.
 
-    Fails if `_settle` ignores that a user resolved the delivery, or if `take_in_hand` does not
-    record the user. If `due` ignores the user's choice too, the post is sent twice.
+    Fails if `_settle` ignores that a user has resolved the delivery, or if `take_in_hand` does not
+    record the user. If `due` ignores the decision of the user too, the text is sent twice.
     """
     running = fresh(unknown)
     again = check_sending.send_again(unknown, by=agent)
@@ -487,9 +502,9 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
 def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
     """A delivery that a user dismissed is never sent.
 
-    Fails if `take_in_hand` does not record the user, or if `to_check` ignores the user's choice.
-    `_settle`, `due` and `to_settle` each check this too, so the delivery is sent only if all three
-    checks are removed.
+    Fails if `take_in_hand` does not record the user, or if `to_check` ignores the decision of the
+    user. `_settle`, `due` and `to_settle` each check this decision too, so the delivery is sent
+    only if all three checks are removed.
     """
     check_sending.dismiss(unknown, by=agent)
     later()
@@ -501,7 +516,10 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
 def test_what_is_on_its_way_cannot_be_put_away(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
-    """Fails if `take_in_hand` accepts a delivery that still waits to be sent."""
+    """A user cannot dismiss a delivery that still waits to be sent.
+
+    Fails if `take_in_hand` accepts such a delivery.
+    """
     delivery = answer()
     with pytest.raises(Stale):
         check_sending.dismiss(delivery, by=agent)
@@ -511,8 +529,9 @@ def test_what_is_on_its_way_cannot_be_put_away(
 
 
 def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: User) -> None:
-    """Fails if the ledger is not searched: a user could enter the address of another person's post
-    as proof.
+    """A user cannot confirm our delivery with the address of another person's post.
+
+    Fails if the code does not search the ledger for the address.
     """
     theirs = Post.objects.get(nonce="")
     with pytest.raises(Refused, match="another interaction"):
@@ -525,8 +544,10 @@ def test_somebody_elses_words_are_no_proof_of_ours(unknown: Delivery, agent: Use
 def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """Fails if `wait` gets the customer's newest message instead of the newest message that the
-    author saw: a later message was hidden.
+    """If the customer writes while our reply is queued, the case is still open after the send.
+
+    Fails if `wait` gets the customer's newest message instead of the newest message that the author
+    saw, because then the customer's later message is not shown as new.
     """
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
@@ -546,10 +567,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     make_source: Callable[..., Source],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An answer that matched no topic is processed again after our send is committed.
+    """An answer that was found before our send was committed is processed again afterwards.
 
-    The answer was found by a search before our own post was recorded, so it opened no case. Fails
-    if `adopt` does not have the mention processed again.
+    A search found the answer, and it matched no topic. Our own post was not recorded yet, so the
+    answer opened no case. Fails if `adopt` does not have the mention processed again.
     """
     talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()
@@ -571,10 +592,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
 def test_what_they_wrote_before_we_did_is_no_feedback(
     answer: Callable[..., Delivery], mentions: Source, complaint: Case
 ) -> None:
-    """A message from before our reply is not feedback to the reply.
+    """A message that was written before our reply is not feedback to this reply.
 
-    Messages in a private thread do not name the message that they answer, so only their order
-    counts. Fails if all deliveries of the thread are treated as earlier than the message.
+    A message in a private thread does not name the message that it answers, so only the order of
+    the messages counts. Fails if all deliveries of the thread count as earlier than the message.
     """
     community.post(MICROBLOG, "roncalder", "privately, then", to="skywardair")
     hear(mentions)

@@ -1,4 +1,4 @@
-"""The proposed outcome of an answer, from words and sentiment in many languages."""
+"""The proposed outcome of an answer, which is based on words and sentiment in many languages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_each_word_of_anger_is_anger(word: str) -> None:
 
 
 def test_the_german_article_is_no_death() -> None:
-    """Fails if sentiment is used for all languages: its English word list rates the German article
+    """A German text with the article “die” gets no proposed outcome.
+
+    Fails if the sentiment analysis is used for all languages, because its English word list rates
     “die” as most negative.
     """
     assert propose("Die Maschine, die um zehn kommt, ist die richtige.") == Proposal()

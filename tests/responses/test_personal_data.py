@@ -1,4 +1,7 @@
-"""Personal data in a text: names, addresses, phone and booking numbers of the people in a case."""
+"""The search for personal data in a text.
+
+Personal data are the names, addresses, phone numbers and booking numbers of people in a case.
+"""
 
 from __future__ import annotations
 

@@ -27,8 +27,9 @@ As = Callable[[User], Client]
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_there(db: None) -> Iterator[None]:
-    """Empty the sandbox after each test, because the sandbox's own connection is not rolled
-    back.
+    """Empty the sandbox after each test.
+
+    The sandbox has its own database connection, which is not rolled back with the test.
     """
     yield
     community.reset()
@@ -147,8 +148,10 @@ def test_each_place_gets_its_own_words(
 def test_a_version_of_its_own_is_judged_and_measured_too(
     complaint: Case, microblog: Account, blog: Account, agent: User, admin: User, as_: As
 ) -> None:
-    """Fails if the rules check only the main text: a short version for one channel that promised a
-    refund was sent.
+    """The text for a single channel is also checked by the rules and by the length limit.
+
+    Fails if the rules check only the main text, because then a text for one channel may promise a
+    refund.
     """
     refund = {"all": [{"field": "text", "op": "contains", "value": "refund"}]}
     ResponseRule.objects.create(
@@ -172,8 +175,9 @@ def test_a_version_of_its_own_is_judged_and_measured_too(
 def test_a_signature_covers_every_version_and_the_database_keeps_them(
     complaint: Case, microblog: Account, agent: User, lead: User, admin: User
 ) -> None:
-    """Fails if the trigger does not protect `versions`: the text for one channel could be changed
-    after the approval.
+    """An approval covers the texts for single channels, and they cannot be changed afterwards.
+
+    Fails if the database trigger does not protect the column `versions`.
     """
     ResponseRule.objects.create(
         name="All", owner=admin, conditions={"all": []}, verdict="hold", reason="Read it."
@@ -234,7 +238,7 @@ def test_a_draft_keeps_time_and_versions_as_one_types(
 def test_a_calendar_that_shows_only_the_first_says_so(
     complaint: Case, microblog: Account, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the calendar leaves out entries beyond its limit without a message."""
+    """If a month has too many responses for the calendar, the page says how many are left out."""
     browser, later = as_(agent), timezone.now() + timedelta(days=70)
     url = reverse("responses:statement", args=[complaint.pk])
     for text in ("One.", "Two.", "Three."):
@@ -274,8 +278,9 @@ def test_a_month_that_does_not_exist_is_this_one(agent: User, as_: As, month: st
 def test_what_is_planned_is_nobody_elses_until_it_is_out(
     complaint: Case, microblog: Account, agent: User, outsider: User, as_: As
 ) -> None:
-    """Fails if a planned response counts as published: all users could read its text a day
-    early.
+    """Users of other departments cannot read a planned response before it is published.
+
+    Fails if a planned response counts as published, because then all users can read it a day early.
     """
     tomorrow = timezone.now() + timedelta(days=1)
     url = reverse("responses:statement", args=[complaint.pk])

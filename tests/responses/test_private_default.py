@@ -1,4 +1,4 @@
-"""After a private message, the default reply is private and a public reply must be confirmed."""
+"""After a private message, the default reply is private, and a public reply must be confirmed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ CONFIRM = "Answer publicly although this person wrote privately"
 
 @pytest.fixture
 def in_private(complaint: Case, hear: Callable[..., Case]) -> Case:
-    """A case in which the customer first complained in public and then wrote a private message."""
+    """Return a case in which the customer first complained in public.
+
+    The customer then wrote a private message.
+    """
     assert hear("My booking is X7K2P9.", visibility="private", thread_key="dm") == complaint
     complaint.refresh_from_db()
     return complaint
@@ -56,7 +59,11 @@ def selected(page: Any) -> str:
 def test_private_is_selected_once_something_private_was_said(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Fails if the person's first place is selected, because here that place is public."""
+    """After a private message, the composer selects the private place.
+
+    This is true even if the customer's last message is public. Fails if the first place of the
+    person is selected, because here this place is public.
+    """
     client, ways = as_(agent), places(complaint, microblog)
     page = composer(client, complaint)
     assert (selected(page), CONFIRM in page.content.decode()) == (ways["public"], False)
@@ -91,7 +98,7 @@ def test_a_private_answer_needs_no_confirmation(
 def test_a_draft_from_before_does_not_bring_the_public_place_back(
     complaint: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """A stored draft selects a public place only if the user had confirmed it.
+    """A stored draft selects a public place only if the user has confirmed that place.
 
     Fails if the place of the draft is always selected.
     """
@@ -112,7 +119,10 @@ def test_a_draft_from_before_does_not_bring_the_public_place_back(
 def test_a_confirmed_public_answer_that_is_undone_comes_back_as_it_was(
     in_private: Case, microblog: Account, hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """An undo restores the confirmed public place, unless a private message arrived meanwhile."""
+    """If a confirmed public reply is undone, the composer selects the public place again.
+
+    If a private message arrived meanwhile, the composer selects the private place.
+    """
     client, ways = as_(agent), places(in_private, microblog)
     for since in (False, True):
         url = reverse("responses:reply", args=[in_private.pk])
@@ -185,7 +195,10 @@ PLACES = st.builds(
 def test_the_default_is_private_where_it_can_be(
     offered: list[Place], private_in: Conversation | None
 ) -> None:
-    """Fails if the places are sorted by person only, and not by private and public."""
+    """If the customer wrote privately, the default place is private if any private place exists.
+
+    Fails if the places are sorted only by person, and not by private and public.
+    """
     found = default_place(offered, party=PROFILES[0], private_in=private_in)
     assert (found is None) == (not offered)
     if not found:
@@ -203,7 +216,7 @@ def test_the_default_is_private_where_it_can_be(
 def test_each_item_of_a_timeline_says_public_or_private(
     in_private: Case, stated: Response, agent: User, as_: As
 ) -> None:
-    """Fails if a private message has no label."""
+    """Each item of a timeline has the label “Public” or “Private”."""
     in_private.group(stated.issue, by=agent)
     client = as_(agent)
     pages = [

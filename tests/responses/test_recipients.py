@@ -1,4 +1,4 @@
-"""Which held replies are sent back when another reply is approved."""
+"""When a reply is approved, other held replies to the same person are sent back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def everything_is_held(make_rule: Callable[..., ResponseRule]) -> ResponseRule:
 
 @pytest.fixture
 def statement(complaint: Case, microblog: Account, agent: User) -> Response:
-    """A held statement on the complaint's case."""
+    """Return a held statement that belongs to the case of the complaint."""
     words = Words(uuid.uuid4(), "We are sorry, all of you.", "public", seen=None)
     return state_publicly(
         words, accounts=[microblog], by=agent, department=complaint.department, case=complaint
@@ -42,8 +42,9 @@ def approve(client: Client, response: Response) -> None:
 def test_a_held_statement_stays_held_when_a_reply_on_its_case_is_approved(
     answer: Callable[..., Response], statement: Response, lead: User, as_: As
 ) -> None:
-    """Fails if each held response of the case, even a statement, counts as competing with the
-    approved reply.
+    """If a reply is approved, a held statement of the same case stays held.
+
+    Fails if every held response of the case counts as competing with the approved reply.
     """
     held, client = answer(), as_(lead)
     assert "instead" not in client.get(reverse("responses:approvals")).content.decode()
@@ -76,10 +77,9 @@ def test_another_reply_to_the_same_person_is_sent_back(
 def test_two_profiles_of_one_contact_are_one_person(
     complaint: Case, microblog: Account, answer: Callable[..., Response], agent: User
 ) -> None:
-    """Held replies to two profiles of one contact compete, so that only one is sent; a reply to
-    another person does not compete.
+    """Two held replies to two profiles of the same contact compete, so that only one is sent.
 
-    Fails if profiles are compared instead of contacts.
+    A reply to another person does not compete. Fails if profiles are compared instead of contacts.
     """
     ron = Contact.objects.create(name="Ron Calder")
     second = Profile.objects.create(network=microblog.network, key="ron2", handle="@ron2")

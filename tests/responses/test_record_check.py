@@ -1,5 +1,6 @@
-"""Guarantee G21 (docs/guarantees.md): the record is complete; if a row was removed, the record
-check reports it.
+"""Guarantee G21 (docs/guarantees.md): the record is complete.
+
+If a row was removed, the record check reports a gap.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ def source(microblog: Account, make_source: Callable[..., Source]) -> Source:
 def whole(
     source: Source, agent: User, lead: User, make_rule: Callable[..., ResponseRule]
 ) -> Response:
-    """One complete path: found, routed, decided, held, approved, sent, recorded, answered."""
+    """Return a response with a complete record, from the mention to the customer's answer.
+
+    The mention was found and routed. The reply was held, approved, sent and recorded, and the
+    customer answered.
+    """
     make_rule("sorry")
     community.post(MICROBLOG, "roncalder", "@SkywardAir you threw me off a flight")
     hear(source)
@@ -81,7 +86,7 @@ def hear(source: Source) -> None:
 
 
 def gaps() -> list[Gap]:
-    """Run a record check and return the gaps that are open after it."""
+    """Run a record check, and return the gaps that are open after the check."""
     mine = RecordCheck.objects.create()
     run.check_record(mine)
     mine.refresh_from_db()
@@ -91,8 +96,9 @@ def gaps() -> list[Gap]:
 
 
 def by_force(statement: str, *values: object) -> None:
-    """Run an SQL statement with all triggers and foreign keys disabled, which no user of scrm can
-    do.
+    """Run an SQL statement with all triggers and foreign keys disabled.
+
+    No user of scrm can do this.
     """
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
@@ -281,8 +287,10 @@ def test_a_check_that_takes_too_long_is_said_and_the_others_are_made(
 def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
     whole: Response, supervisor: User, monkeypatch: pytest.MonkeyPatch, as_: As
 ) -> None:
-    """Fails if the record check does not note which check it starts: each new attempt was killed by
-    the same check.
+    """If one check kills its worker, the other checks still run.
+
+    The page says which checks were not finished. Fails if the record check does not note which
+    check it starts, because then the same check kills each new attempt.
     """
 
     def find(check: Check) -> dict[str, dict[str, object]]:
@@ -314,7 +322,10 @@ def test_a_check_that_stops_its_worker_costs_no_other_and_is_told_of(
 def test_slow_checks_are_shared_among_tasks(
     whole: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if one task runs all checks: two slow checks together exceeded the time limit."""
+    """If the checks are slow, several Celery tasks run them one after the other.
+
+    Fails if one task runs all checks, because then two slow checks together exceed its time limit.
+    """
     clock = itertools.count(step=6)
     monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))
     mine, tasks = RecordCheck.objects.create(), 0
@@ -328,8 +339,9 @@ def test_slow_checks_are_shared_among_tasks(
 
 
 def test_one_that_is_given_up_still_says_which_checks_were_not_finished() -> None:
-    """Fails if `missed` (the unfinished checks and the reasons) is overwritten when the record
-    check is given up.
+    """A record check that is given up still lists the checks that were not finished.
+
+    Fails if `missed`, which contains these checks and the reasons, is overwritten.
     """
     mine = RecordCheck.objects.create(
         attempt=record_check.MAX_ATTEMPTS, missed={"fetch": "Too slow."}

@@ -1,5 +1,6 @@
-"""From click to release: the rules decide, a second user approves, an edit makes the approval
-void.
+"""From the click to the release of a response.
+
+The rules check the response, a second user approves it, and an edit makes the approval void.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def test_nobody_signs_their_own_words(
     lead: User,
     service: object,
 ) -> None:
-    """Fails if the author of a response can also approve it."""
+    """The author of a held response cannot approve it, but another team lead can."""
     second = User.objects.create_user("second@scrm.example", name="Second Lead")
     Membership.objects.create(user=second, department=service, role="lead")  # type: ignore[misc]
     make_rule("sorry")
@@ -138,7 +139,7 @@ def test_an_answer_to_something_that_has_changed_is_stale(
 def test_answering_what_a_colleague_finished_opens_it_again(
     complaint: Case, answer: Callable[..., Response], agent: User
 ) -> None:
-    """If a user replies to a case that a colleague finished, the case is opened again.
+    """If a user replies in a case that a colleague has marked as done, the case is opened again.
 
     Otherwise the reply and the customer's answer to it would be in a closed case that no agent
     reads.

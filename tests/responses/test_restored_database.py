@@ -1,7 +1,8 @@
 """Guarantees G18 and G26: a restored database sends nothing until a user allows sending again.
 
-The witness counts the attempts to send outside the database, in Redis and in a file. A complete
-restore, with dumps, copied files and workers, is tested in `tests/test_restore.py`.
+The "witness" in these tests is the high-water mark. It stores the number of attempts to send
+outside the database, in Redis and in a file. `tests/test_restore.py` tests a complete restore with
+dumps, copied files and workers.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ SENDINGS, RELEASE = "/delivery-problems/", "/delivery-problems/release/"
 
 @pytest.fixture(autouse=True)
 def place(settings: Any, tmp_path: Path) -> Path:
-    """Disable the undo delay and use a separate directory for the witness."""
+    """Set the undo time to zero, and use a separate directory for the file of the witness.
+
+    Returns this directory.
+    """
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -51,7 +55,7 @@ def place(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def network(microblog: Account) -> Iterator[Network]:
-    """A network that supports look-ups and records posts outside the database."""
+    """Install a network that supports look-ups and records posts outside the database."""
     network = Network("lookup", microblog.network)
     with speaking(network):
         yield network
@@ -65,14 +69,15 @@ def speaking(network: Network) -> Iterator[None]:
 
 
 def restore() -> None:
-    """Change the database so that it looks like a copy from another machine."""
+    """Change the database so that it looks like a copy that was restored on another machine."""
     Instance.objects.count_attempt()
     Instance.objects.update(fingerprint="another/place")
 
 
 def set_back() -> None:
-    """Make the database look like an older copy of its files: only the number of attempts is
-    lower.
+    """Change the database so that it looks like an older copy of its own files.
+
+    Only its number of attempts is lower than the number that the witness knows.
     """
     Instance.objects.count_attempt()
     Instance.objects.update(attempts=0)
@@ -93,7 +98,7 @@ def states() -> list[str]:
 
 
 def later(delivery: Delivery) -> None:
-    """Schedule the delivery for tomorrow."""
+    """Plan the delivery for tomorrow."""
     tomorrow = timezone.now() + timedelta(days=1)
     Delivery.objects.filter(pk=delivery.pk).update(send_after=tomorrow)
 
@@ -133,7 +138,10 @@ def test_a_role_without_rights_may_ask_where_it_is(db: None) -> None:
 
 
 def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Network) -> None:
-    """Fails if `due` does not compare the fingerprint of the database with the recorded one."""
+    """A restored database sends nothing, even before the regular task has stopped all sending.
+
+    Fails if `due` does not compare the fingerprint of the database with the recorded one.
+    """
     answer_many(2)
     restore()
     try_all()
@@ -143,7 +151,11 @@ def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Netwo
 
 
 def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Network) -> None:
-    """Fails if `deliver` does not compare the database's count with the count of the witness."""
+    """If the witness counts more attempts than the database, nothing is sent.
+
+    All sending is stopped with the reason "set back". Fails if `deliver` does not compare the two
+    numbers.
+    """
     answer_many(1)
     set_back()
     try_all()
@@ -154,8 +166,10 @@ def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Ne
 def test_without_the_row_of_this_database_nothing_is_sent(
     answer_many: Many, network: Network
 ) -> None:
-    """Fails if counting an attempt creates a missing row: the new row would accept any machine as
-    its own.
+    """If the table `Instance` has no row, nothing is sent and no row is created.
+
+    Fails if counting an attempt creates the row, because a new row would accept any machine as its
+    own.
     """
     answer_many(1)
     Instance.objects.all().delete()
@@ -167,9 +181,10 @@ def test_without_the_row_of_this_database_nothing_is_sent(
 
 
 def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Network) -> None:
-    """A restored dump is reported as moved, although the witness also knows a higher count.
+    """A dump that was restored on another machine is reported as moved, not as set back.
 
-    Fails if the regular task or a sender compares the counts before the fingerprints.
+    This is true although the witness also knows a higher number of attempts. Fails if the regular
+    task or a sender compares the numbers before the fingerprints.
     """
     answer_many(1)
     set_back()
@@ -217,11 +232,11 @@ def test_a_later_change_to_a_post_is_held_too(
 
 
 def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by: str) -> None:
-    """While sending is stopped after a restore, no notice is mailed.
+    """While sending is stopped after a restore, no notice is sent by mail.
 
-    A notice that the original database may have mailed is never mailed again, and the notice about
-    the restore is not mailed either. Fails if `unmailed` returns notices of that time, or if the
-    witness is not asked.
+    A notice from before the restore is never mailed, because the original database may have mailed
+    it. The notice about the restore is not mailed either. Fails if `unmailed` returns such notices,
+    or if the code does not ask the witness.
     """
     User.objects.update(mail_notices=True)
     (before,) = Notice.give([agent], Notice.Kind.ASSIGNED, text="Of before the hold.")
@@ -258,9 +273,9 @@ def restore_by(request: pytest.FixtureRequest) -> str:
 def test_what_was_due_is_looked_up_and_what_is_planned_waits(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """After a restore, due deliveries are looked up on the network, and planned ones wait.
+    """After a restore, due deliveries are looked up on the network, and planned deliveries wait.
 
-    Fails if the due deliveries stay in the queue.
+    Fails if the due deliveries stay queued.
     """
     answer_many(3)
     first, second, planned = Delivery.objects.select_related("account").order_by("pk")
@@ -288,10 +303,10 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 ) -> None:
     """Deliveries that the original database sends while this one is stopped are not sent again.
 
-    The first delivery is looked up before the original sends it. The second becomes due before the
-    regular task runs, and the third after it. Fails if a delivery that was not found on the network
-    is queued again, or if `look` and `release` leave due deliveries in the queue: each was sent
-    twice.
+    The first delivery is looked up before the original database sends it. The second becomes due
+    before the regular task runs, and the third after the regular task has run. Fails if a delivery
+    that was not found on the network is queued again, or if `look` and `release` leave due
+    deliveries queued. In both cases the deliveries are sent twice.
     """
     answer_many(3)
     first, second, third = Delivery.objects.select_related("account").order_by("pk")
@@ -318,7 +333,11 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 def test_an_answer_of_before_the_release_is_not_taken_after_it(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Fails if the code checks only after the network's answer whether sending is stopped."""
+    """If sending is allowed while a look-up is running, the result of this look-up is not used.
+
+    The next look-up decides. Fails if the code checks only after the answer of the network whether
+    sending is stopped.
+    """
     answer_many(1)
     restore()
     pipeline.tick()
@@ -339,9 +358,9 @@ def test_an_answer_of_before_the_release_is_not_taken_after_it(
 def test_what_is_written_during_the_hold_is_sent_by_the_release(
     answer_many: Many, microblog: Account, supervisor: User
 ) -> None:
-    """A delivery that was created after the restore cannot have been sent by the original database.
+    """A delivery that was created after the restore is sent when a user allows sending again.
 
-    Therefore it is sent when a user allows sending again, even without a look-up on the network.
+    The original database cannot have sent this delivery, so no look-up on the network is needed.
     """
     with speaking(Network("none", microblog.network)):
         answer_many(1)
@@ -362,7 +381,10 @@ def test_what_is_written_during_the_hold_is_sent_by_the_release(
 def test_the_page_counts_the_unknown_of_this_hold_alone(
     answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """Fails if the page also counts unknown deliveries from earlier restores."""
+    """The page counts only the deliveries that became unknown because of the latest restore.
+
+    Fails if it also counts unknown deliveries of an earlier restore.
+    """
     with speaking(Network("none", microblog.network)):
         for _hold in range(2):
             answer_many(1)
@@ -428,7 +450,7 @@ def test_without_a_look_at_it_nothing_is_released(
 def test_a_form_told_off_shows_the_whole_page(
     verb: str, answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """If the form is refused, the page is still complete, with the list of deliveries."""
+    """If a form of the page is refused, the answer is the full page with the list of deliveries."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -493,9 +515,9 @@ def test_what_became_late_meanwhile_is_looked_up_before_it_leaves(
 def test_older_files_put_back_after_a_release_are_held_again(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """If older files are restored after a user allowed sending, sending is stopped again.
+    """If older database files are put back after a user allowed sending, sending is stopped again.
 
-    The witness knows that the old name of the database is no longer valid.
+    The witness knows that the name (UUID) in the older files is no longer valid.
     """
     answer_many(1)
     files = Instance.objects.values("uuid", "fingerprint", "attempts").get()
@@ -512,9 +534,10 @@ def test_older_files_put_back_after_a_release_are_held_again(
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     supervisor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sender that asked the witness before sending was allowed does not stop it again.
+    """If a user allows sending while a sender asks the witness, the sender does not stop it again.
 
-    The count that it got belongs to the old name of the database, so it proves nothing.
+    The number that the sender gets belongs to the old name (UUID) of the database, so it proves
+    nothing.
     """
     set_back()
     restored_database.check(now=timezone.now())
@@ -576,7 +599,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """Fails if the witness is not told of an attempt before the network is called."""
+    """The witness is told of each attempt before the network is called."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(
@@ -673,8 +696,10 @@ def test_many_senders_at_once_are_not_taken_for_a_restored_database(
 def test_who_counts_on_between_two_looks_is_not_taken_for_one_either(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the database's count is read before the witness is asked, and not read again
-    afterwards.
+    """If another sender counts an attempt during the check, the check does not report "set back".
+
+    Fails if the code reads the number in the database only before it asks the witness, and not
+    again afterwards.
     """
     Instance.objects.count_attempt()
     ask = high_water_mark.highest

@@ -1,7 +1,7 @@
-"""The examples of a response rule show what the rule is for.
+"""The examples of a response rule show which texts the rule is for.
 
-One of them is the privacy fault of the sample story: a public statement that tells of the
-director's second seat.
+One of the examples is the fault of the sample workspace: a public statement reveals that a film
+director had booked a second seat.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def privacy(admin: User) -> ResponseRule:
 
 @pytest.fixture
 def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Response]:
-    """Return a function that publishes a team lead's statement about the director's case."""
+    """Return a function that writes a statement of the team lead in the director's case."""
 
     def write(text: str) -> Response:
         return state_publicly(
@@ -61,7 +61,10 @@ def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Resp
 
 
 def form(rule: ResponseRule, **more: str) -> dict[str, str]:
-    """Return the data of the rule's own form unchanged: conditions, verdict and examples."""
+    """Return the data that the form of the rule posts if the user changes nothing.
+
+    The keyword arguments replace single fields.
+    """
     examples = {
         f"example-{n}-{name}": {True: "yes", False: "no"}.get(value, value)
         for n, example in enumerate(rule.examples)
@@ -103,8 +106,9 @@ def test_the_same_text_without_it_passes(
 def test_whose_name_is_not_public_there_is_not_named_there(
     privacy: ResponseRule, complaint: Case, say: Callable[[str], Response], agent: User
 ) -> None:
-    """Ron Calder shows this name on the microblog, so it may be used there; any other name that we
-    know is private.
+    """A post on a network may contain the name that a customer shows on this network.
+
+    Here this name is Ron Calder. A post with another name of the same contact is held.
     """
     complaint.profile.link_to(
         Contact.objects.create(name="Ronald P. Calderwood"), by=agent, evidence="told us"
@@ -128,7 +132,7 @@ def test_what_they_told_us_in_private_is_not_told_in_public(
 def test_of_a_very_long_text_its_beginning_is_looked_through(
     hear: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a long text, only the beginning is searched for personal data.
+    """Only the beginning of a long text is searched for personal data.
 
     Fails if long texts are searched in full, which is too slow for up to 500 texts.
     """
@@ -156,7 +160,7 @@ def test_to_themselves_in_private_everything_may_be_said(
 def test_weakening_the_rule_is_refused_at_its_example(
     privacy: ResponseRule, admin: User, as_: As
 ) -> None:
-    """If a rule is weakened so that one of its examples gives another verdict, it is not saved.
+    """A change of a rule is not saved if the rule no longer catches one of its examples.
 
     Fails if the examples are not checked.
     """

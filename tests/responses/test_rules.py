@@ -1,5 +1,6 @@
-"""Business rules: the strictest verdict wins, all reasons are kept, and an approval is valid for
-one exact content.
+"""Business rules: the strictest verdict wins, and the reasons of all matching rules are kept.
+
+An approval is valid only for exactly the approved content.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Approvals of held responses: several steps, deadlines, members who may only draft, competing
-replies, and later review.
+"""Approvals of held responses.
+
+The tests cover approvals in several steps, deadlines, members who may only draft, competing
+replies, and the review of responses after they were sent.
 """
 
 from __future__ import annotations
@@ -69,7 +71,10 @@ def test_two_signatures_are_given_in_turn_by_two_people(
 def test_a_supervisor_who_signs_for_the_lead_does_not_sign_twice(
     answer: Answer, make_rule: MakeRule, supervisor: User, admin: User
 ) -> None:
-    """Fails if a user who already approved is not excluded: one user approved both steps."""
+    """If a response needs two approvals, the same user cannot give both.
+
+    Fails if a user who has already approved is not excluded.
+    """
     make_rule("sorry", steps="lead supervisor")
     response = answer()
     release.approve(response, by=supervisor)
@@ -98,8 +103,9 @@ def test_a_step_of_a_supervisor_is_not_a_leads(
 def test_an_edit_between_two_signatures_voids_the_first(
     answer: Answer, make_rule: MakeRule, lead: User, second_lead: User, supervisor: User
 ) -> None:
-    """Fails if the hash of the content is not compared: the first approval still counted after the
-    edit.
+    """If a response is edited after the first of two approvals, the first approval is needed again.
+
+    Fails if the hash of the content is not compared, because then the first approval still counts.
     """
     make_rule("sorry", steps="lead supervisor")
     response = answer()
@@ -168,7 +174,10 @@ def test_what_was_decided_is_not_escalated(
 def test_two_ticks_at_once_escalate_once(
     answer: Answer, make_rule: MakeRule, supervisor: User, lead: User
 ) -> None:
-    """Fails if `escalate` does not lock the response: the supervisor got two notices."""
+    """If a response is escalated several times at the same moment, the supervisor gets one notice.
+
+    Fails if `escalate` does not lock the response.
+    """
     make_rule("sorry", within=1)
     response = answer()
     now = timezone.now() + timedelta(hours=2)
@@ -182,8 +191,9 @@ def test_two_ticks_at_once_escalate_once(
 def test_what_a_drafter_writes_waits_for_a_lead(
     answer: Answer, drafter: User, lead: User, complaint: Case, as_: As
 ) -> None:
-    """Fails without the built-in rule for members who may only draft: their text was sent at
-    once.
+    """A reply by a member who may only draft is held until a team lead approves it.
+
+    Fails without the built-in rule for such members, because then the reply is sent at once.
     """
     response = answer(by=drafter)
     assert response.state == "held"
