@@ -43,8 +43,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SHOTS = Path("var/browser")
 """Directory for the screenshots of the pages of a failed test."""
-# Messages of htmx about requests of a page that was left; the browser itself reports requests that
-# failed. The last message is about a row that has just left the list and cannot be updated.
+# Console messages of htmx that do not let a test fail. The first three are about requests that
+# ended because the user left the page; if a request really fails, the browser also logs a message
+# of its own. The last one is about a row that has just left the list and cannot be updated.
 LEFT = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError", "htmx:oobErrorNoTarget, #row-")
 PATIENCE = 60_000
 """Milliseconds that a step may take. At a load of nine per core, a page took 16 s to be drawn."""
@@ -265,7 +266,7 @@ def leaves(delivery: Delivery) -> None:
 
 
 def _until_quiet() -> None:
-    """Wait until no other connection runs an SQL statement, so that the rows can be deleted."""
+    """Wait until all other database connections are idle, so that the rows can be deleted."""
     busy = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND state <> 'idle'"

@@ -19,8 +19,8 @@ from scrm.net.addresses import Target, ascii_host, domain_to_ascii, domain_to_un
 SHARP = "xn--strae-oqa.test"
 
 
-# Fails with Python's own codec: the first four became strasse.test, and the joining character was
-# lost.
+# Fails with Python's own codec (IDNA 2003). It converts the first four names to strasse.test, and
+# it removes the zero-width non-joiner in the Persian name.
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -46,8 +46,8 @@ def test_a_name_has_one_form(name: str, key: str) -> None:
     assert domain_to_ascii(name) == key
 
 
-# Fails without `_HOST` in `domain_to_ascii`: from the sixth on, all became characters that end an
-# address or begin another address.
+# Fails without `_HOST` in `domain_to_ascii`. Without it, the names after the long ones are
+# accepted, although their special characters can end an address or begin another address.
 @pytest.mark.parametrize(
     "name",
     ["☃.test", "i❤.test", "-ü.test", "ü" * 64, "ü." * 60, "ü" * 9000,
@@ -76,8 +76,8 @@ def test_it_is_read_as_people_write_it() -> None:
     assert domain_to_unicode("xn--i-7iq.my_host") == "xn--i-7iq.my_host"
 
 
-# Fails without `_is_one_script`: the first three were displayed like other names, which are
-# familiar.
+# Fails without `_is_one_script`. Without it, the first three names are displayed in Unicode and
+# look like other, familiar names.
 @pytest.mark.parametrize(
     ("name", "is_shown"),
     [
@@ -123,8 +123,8 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return asked
 
 
-# Fails without `_on_the_wire` in `connect`: the resolver got the name as it was typed, and encoded
-# it with IDNA 2003.
+# Fails without `_on_the_wire` in `connect`. Without it, the resolver gets the name as it was typed,
+# and encodes it with IDNA 2003.
 def test_every_way_out_asks_for_the_right_name(looked_up: list[object]) -> None:
     for ask in (
         lambda: http.fetch("http://straße.test/"),
@@ -138,7 +138,7 @@ def test_every_way_out_asks_for_the_right_name(looked_up: list[object]) -> None:
         http.connect("☃.test", 993, timeout=5)
 
 
-# Fails without `_on_the_wire` in `secure`: TLS asked for the certificate of another name.
+# Fails without `_on_the_wire` in `secure`, because then TLS checks the certificate of another name.
 def test_tls_asks_for_the_right_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 

@@ -168,7 +168,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return answers
 
 
-# Fails if `denied` returns False: the code tried to connect to each URL.
+# Fails if `denied` returns False, because then the code tries to connect to each URL.
 @pytest.mark.parametrize("url", REFUSED)
 def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:
@@ -178,8 +178,8 @@ def test_it_refuses_a_private_or_reserved_address(url: str, connections: list[An
     assert connections == []
 
 
-# Fails without the checks of `@`, `_NOT_IN_URL` and the scheme: fourteen of these URLs were
-# accepted and looked up.
+# Fails without the checks of `@`, `_NOT_IN_URL` and the scheme. Without them, fourteen of these
+# URLs are accepted and looked up.
 @pytest.mark.parametrize("url", MALFORMED)
 def test_it_refuses_what_is_no_plain_web_address(url: str, connections: list[Any]) -> None:
     with pytest.raises(http.HttpError) as refusal:

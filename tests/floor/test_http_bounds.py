@@ -40,7 +40,8 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
     """Yield a function that starts a server and returns its URL.
 
-    For each request, the server calls the function `answer` with the socket of the client.
+    The test passes a function `answer`. For each request, the server calls it with the socket of
+    the client.
     """
     listeners: list[socket.socket] = []
 
@@ -71,8 +72,9 @@ def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
         listener.close()
 
 
-# Fails without `settimeout(_left(…))` in `_Capped.readinto`: the test lasted until the slow server
-# gave up. Fails without the byte counts: large responses were read in full.
+# Fails without `settimeout(_left(…))` in `_Capped.readinto`, because then a test lasts until the
+# slow server gives up. Fails without the byte counts, because then large responses are read in
+# full.
 @pytest.mark.usefixtures("allow_loopback")
 class TestBounds:
     def drip(self, head: bytes, drop: bytes) -> Callable[[socket.socket], None]:

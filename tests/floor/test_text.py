@@ -106,8 +106,8 @@ def test_nothing_else_may_become_a_link(url: str) -> None:
     assert safe_url(url) == ""
 
 
-# Fails without `_tame`: the nested `div` alone took a minute. Fails with `[^>]*` in `_BLOCK`:
-# "<br<br" took 34 seconds.
+# Fails without `_tame`, because then the nested `div` elements alone take a minute. Fails with
+# `[^>]*` in `_BLOCK`, because then "<br<br" takes 34 seconds.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "html",

@@ -83,7 +83,7 @@ def hear(source: Source) -> None:
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """Do the regular work on deliveries four times: give up dead senders, look up, send.
+    """Do the regular work on deliveries four times: give up on dead senders, look up, send.
 
     If `lapse` is True, the leases of all deliveries that are being sent lapse first.
     """
