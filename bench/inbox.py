@@ -1,14 +1,20 @@
-"""Benchmark of the inbox at 100,000 and at a million mentions.
+"""Benchmark of the inbox with 100,000 and with a million mentions.
 
-Measures lists, tags, search, badges and timelines (V5), the cost of a page (V6), and fifty users
-who press “next case” at once (V8).
+The benchmark measures lists, tags, search, badges and timelines, the cost of a page, and fifty
+users who press “next case” at the same time. `docs/performance.md` shows the results.
 
-Run it with `make bench`. It prints `name value unit ratio goal`. Two databases are filled from one
-seed, one with ten times as many mentions as the other, and queried in turns. `_buffers` are the
-pages that PostgreSQL reads for a query, from EXPLAIN. `_p50` and `_p99` are CPU time of the
-database and of this process, because other programs may run on the machine. The ratio compares a
-million with 100,000; for a list that is not yet full at 100,000 it is per row. With --smoke all
-sizes are small, and a result that is not flat makes it exit with an error.
+Run it with `make bench`. Each line of the output has the form `name value unit ratio goal`. The
+benchmark creates two databases from the same random seed. The large database has ten times as many
+mentions as the small one. The queries run alternately on both databases.
+
+A figure `…_buffers` is the number of pages that PostgreSQL reads for a query, as reported by
+EXPLAIN. Figures `…_p50` and `…_p99` of queries are percentiles of the CPU time of the database and
+of this process. CPU time is used because other programs on the machine distort the elapsed time.
+The ratio is the cost in the large database, divided by the cost in the small database. If a list is
+shorter in the small database, the ratio compares the cost per row.
+
+With `--smoke`, all sizes are small. The exit status is then not 0 if a figure misses its goal by
+more than a factor of two.
 """
 
 from __future__ import annotations

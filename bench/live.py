@@ -1,9 +1,13 @@
-"""Benchmark of a thousand browsers on the live stream of one process (V7).
+"""Benchmark of a thousand browsers that read the live stream of one server process.
 
-Measures how soon an event reaches all browsers, how much memory each browser needs, and whether
-pages stay as fast. Run it with `make bench`. It prints `name value unit ratio goal`. It uses
-loopback only, and is limited in number and time. The process is `python -m scrm.web.server`; `make
-run` starts two of them.
+The benchmark measures how soon an event reaches all browsers, how much memory of the server each
+browser needs, and whether pages are slower while the browsers are connected. `docs/performance.md`
+shows the results.
+
+Run it with `make bench`. Each line of the output has the form `name value unit ratio goal`. All
+connections use the loopback interface. The number of connections and the time of each step are
+limited. The server process is `python -m scrm.web.server`; `make run` starts two of these
+processes.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ WITHIN = 60.0
 
 
 class Browser(asyncio.Protocol):
-    """An open stream that records when each event arrived."""
+    """An open connection to the live stream, which records when each event arrived."""
 
     def __init__(self, request: bytes) -> None:
         self.request = request
@@ -74,7 +78,7 @@ class Browser(asyncio.Protocol):
 
 @contextmanager
 def server(database_url: str) -> Iterator[tuple[int, int]]:
-    """Start one server process. Yield its port and process id."""
+    """Start one server process, and yield its port and process id."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -100,18 +104,18 @@ def wait_for(port: int) -> None:
 
 
 def memory(pid: int) -> int:
-    """Return the resident memory in bytes."""
+    """Return the resident memory of a process in bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 def spent(pid: int) -> float:
-    """Return the CPU milliseconds that the main thread has used."""
+    """Return the CPU time, in milliseconds, that the main thread of a process has used so far."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
 
 
 def took(port: int, path: str, cookie: str, times: int) -> list[float]:
-    """Return the milliseconds of each request on one connection."""
+    """Send requests one after the other on one connection; return the milliseconds of each."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN)) as line:
         spent = []
         for _ in range(times):
@@ -140,7 +144,10 @@ async def open_all(port: int, count: int) -> list[Browser]:
 
 
 async def reach_all(browsers: list[Browser], events: int) -> list[list[float]]:
-    """Publish events. Return for each event the milliseconds until each browser had received it."""
+    """Publish events, and measure how long each event takes to reach each browser.
+
+    The result has one list per event, with the delay of each browser in milliseconds.
+    """
     delays = []
     for _ in range(events):
         key = str(next(NUMBERS))

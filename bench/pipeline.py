@@ -1,7 +1,11 @@
-"""Benchmark from the bytes of a feed to routed cases: entries per second, statements per batch.
+"""Benchmark of the pipeline, from the bytes of a feed to routed cases.
 
-Run it with `make bench`. It prints `name value unit ratio goal`. The data has a fixed seed: short
-posts, of which every tenth matches a topic; 100 topics; 20 routing rules.
+The benchmark measures how many feed entries are processed per second, and how many SQL statements a
+batch needs.
+
+Run it with `make bench`. Each line of the output has the form `name value unit ratio goal`. The
+workspace has 100 topics and 20 routing rules. The feed has short posts, and every tenth post
+matches a topic.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ WORDS = "the a flight crew gate seat bag late lost nice thanks again why never c
 
 
 def corpus(run: str, size: int) -> bytes:
-    """Return an Atom feed of `size` new posts by 50 authors; every tenth post matches a topic."""
+    """Return an Atom feed with `size` new posts by 50 authors; every tenth post matches a topic."""
     rng = random.Random(f"{run} {size}")
     entries = []
     for number in range(size):
@@ -67,7 +71,11 @@ def corpus(run: str, size: int) -> bytes:
 
 @contextmanager
 def server() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Run a real feed server on loopback. Yield its URL and a dict of path → body."""
+    """Run an HTTP server for feeds on the loopback interface.
+
+    The context manager yields the URL of the server, and a dict of URL path → feed. The server
+    returns the feeds that the caller puts into the dict.
+    """
     bodies: dict[str, bytes] = {}
 
     class Feeds(BaseHTTPRequestHandler):
@@ -106,7 +114,7 @@ def workspace() -> User:
 
 
 def process() -> int:
-    """Process one batch as the task does. Return the number of SQL statements."""
+    """Process one batch of mentions like the Celery task; return the number of SQL statements."""
     lease = timedelta(seconds=60)
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     with CaptureQueriesContext(connection) as queries:
@@ -115,7 +123,11 @@ def process() -> int:
 
 
 def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[float, int, int]:
-    """Fetch and process one feed. Return seconds, statements to store, statements to process."""
+    """Fetch one feed and process its mentions.
+
+    The result has three numbers: the elapsed seconds, the number of SQL statements that store the
+    mentions, and the number of SQL statements that process them.
+    """
     run = f"{size}-{random.getrandbits(64):x}"
     bodies[f"/{run}"] = corpus(run, size)
     source = Source.objects.create(
@@ -134,7 +146,10 @@ def once(admin: User, url: str, bodies: dict[str, bytes], size: int) -> tuple[fl
 
 
 def topics_per_batch(admin: User) -> None:
-    """Compare the cost per batch of cached topics with the cost of reading all topics each time."""
+    """Measure the time that loading the topics takes for each batch.
+
+    The function compares the cached topics with topics that are read from the database each time.
+    """
     count = 1_000 if SMOKE else 10_000
     topics = Topic.objects.bulk_create(
         Topic(name=f"Many {number}", owner=admin) for number in range(count)

@@ -1,4 +1,4 @@
-"""The URLs of the product, and an empty page."""
+"""A URL configuration for benchmarks: all URLs of scrm, and an empty page."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""django-helpdesk for comparison, in its own virtual environment under var/, if it can be
-installed.
+"""Measure django-helpdesk for comparison with scrm.
+
+django-helpdesk runs in its own virtual environment under `var/`. If it cannot be installed, nothing
+is measured.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ Cost = tuple[float, float]
 
 @contextmanager
 def drawing() -> Iterator[Callable[[], Cost] | None]:
-    """Yield a function that draws django-helpdesk's list of tickets and returns the cost.
+    """Yield a function that renders django-helpdesk's list of tickets and returns the cost.
 
-    Yields None if django-helpdesk cannot be installed.
+    The context manager yields None if django-helpdesk cannot be installed.
     """
     python = _python()
     if python is None:
@@ -56,9 +58,10 @@ def drawing() -> Iterator[Callable[[], Cost] | None]:
 
 
 def _python() -> Path | None:
-    """Return the Python of django-helpdesk's environment, or None if it cannot be installed.
+    """Return the path of the Python in django-helpdesk's virtual environment.
 
-    The first call installs it.
+    The first call creates the environment and installs django-helpdesk. The result is None if the
+    installation fails.
     """
     python = _HOME / "bin" / "python"
     if not (_HOME / "installed").exists():

@@ -1,4 +1,4 @@
-"""The figures of a report, printed as `name value unit ratio goal`."""
+"""The figures of a benchmark, printed as lines of the form `name value unit ratio goal`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ Statement = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of a report. goal: the limit of the ratio, or of the value if there is no ratio."""
+    """One line of a report.
+
+    `goal` is the limit for the ratio, or for the value if there is no ratio. It is a maximum, or a
+    minimum if it starts with “>”. The goal “-” means that there is no limit.
+    """
 
     name: str
     value: float
@@ -43,9 +47,10 @@ def say(name: str, value: float, unit: str, ratio: float | None, goal: str) -> N
 
 
 def missed(*, slack: float) -> int:
-    """Return the number of figures that miss their goal by this factor.
+    """Return how many figures miss their goals by more than the factor `slack`.
 
-    Times are not judged, because they depend on the machine.
+    Figures in milliseconds are ignored, because they depend on the machine. The only exceptions are
+    figures whose names end with `_page`.
     """
     judged = [each for each in _said if each.unit != "ms" or each.name.endswith("_page")]
     misses = [each for each in judged if each.misses(slack)]
@@ -55,7 +60,11 @@ def missed(*, slack: float) -> int:
 
 
 def compare(name: str, small: Cost, large: Cost) -> None:
-    """Report the cost in the large database. The goal is a flat cost: the ratios are small."""
+    """Report the cost of a query in the large database, and its ratio to the small database.
+
+    If the small database returns fewer rows, the ratio compares the cost per row. The goal for the
+    ratios of buffers and p99 is 2.
+    """
     full = large.rows and small.rows and small.rows < large.rows
     shown = small.rows / large.rows if full else 1
     say(f"{name}_buffers", large.buffers, "pages", large.buffers / small.buffers * shown, "2")
@@ -64,13 +73,13 @@ def compare(name: str, small: Cost, large: Cost) -> None:
 
 
 def into(database: str) -> None:
-    """Let Django's connection use this database from now on."""
+    """Make Django's default connection use this database from now on."""
     connection.close()
     connection.settings_dict["NAME"] = database
 
 
 def statements(call: Callable[[], object]) -> list[Statement]:
-    """Return the exact statements that a call of the product sends to the database."""
+    """Call a function of scrm, and return the SQL statements that it sends to the database."""
     asked: list[Statement] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -84,10 +93,11 @@ def statements(call: Callable[[], object]) -> list[Statement]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The total cost of some statements.
+    """The total cost of several SQL statements.
 
-    buffers: pages read, from cache or disk. rows: rows of the last statement. Times are CPU time in
-    ms, of the database server and of this process.
+    `buffers` is the number of pages that PostgreSQL reads from its cache or from disk. `rows` is
+    the number of rows that the last statement returns. `p50` and `p99` are percentiles of the CPU
+    time in milliseconds, of the database server and this process together.
     """
 
     buffers: int
@@ -97,7 +107,7 @@ class Cost:
 
 
 class Line:
-    """A separate connection to one database, and the CPU clock of its server process."""
+    """A separate connection to one database, with access to the CPU time of its server process."""
 
     def __init__(self, database: str) -> None:
         facts = connection.get_connection_params() | {"dbname": database}
@@ -107,7 +117,7 @@ class Line:
         self.clock = Path(f"/proc/{self.to.info.backend_pid}/schedstat")
 
     def spent(self) -> float:
-        """Return the CPU seconds that this thread and its server process have used."""
+        """Return the CPU seconds that this thread and the server process have used so far."""
         return time.thread_time() + int(self.clock.read_text().split()[0]) / 1e9
 
     def ask(self, asked: Sequence[Statement]) -> float:
@@ -119,7 +129,7 @@ class Line:
             return (self.spent() - start) * 1000
 
     def read(self, asked: Statement) -> tuple[int, int]:
-        """Return the number of pages read and of rows returned."""
+        """Run a statement with EXPLAIN; return the number of pages read and of rows returned."""
         with closing(self.to.cursor()) as cursor:
             sql, params = asked
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", params)
@@ -129,8 +139,10 @@ class Line:
 
 
 def costs(asked: dict[str, list[Statement]], *, runs: int) -> list[Cost]:
-    """Measure the statements in each database, in turns, so that noise affects all databases
-    alike.
+    """Measure the statements in each database, and return the cost in each.
+
+    `asked` maps the name of each database to its statements. The runs alternate between the
+    databases, so that a disturbance of the machine affects all databases equally.
     """
     lines = {name: Line(name) for name in asked}
     took: dict[str, list[float]] = {name: [] for name in asked}

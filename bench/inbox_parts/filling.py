@@ -1,7 +1,8 @@
-"""A workspace for benchmarks, made from a fixed seed by SQL statements on whole tables.
+"""Create a workspace for benchmarks from a fixed random seed.
 
-The workspace has eight departments of unequal size with two agents each, 41 topics and 20 issues.
-Then `filling.sql` adds the wanted number of mentions with their cases and responses.
+The workspace has eight departments with two agents each, 41 topics and 20 issues. The departments
+have different numbers of cases. The script `filling.sql` then adds the requested number of
+mentions, with their cases and responses. Its SQL statements fill whole tables at once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SQL = (Path(__file__).parent / "filling.sql").read_text()
 
 
 def people() -> None:
-    """Create the users and the configuration, with the same ids in each run."""
+    """Create the users, departments, sources, topics and issues, with the same ids in each run."""
     admin = User.objects.create_user("admin@bench.example", name="Ada Admin", role="admin")
     for number, name in enumerate(DEPARTMENTS):
         department = Department.objects.create(
@@ -60,7 +61,10 @@ def people() -> None:
 
 
 def made(name: str, mentions: int) -> str:
-    """Create a database with this many mentions, connect Django to it, and return its URL."""
+    """Create a database with this number of mentions, and return its URL.
+
+    Afterwards, Django's default connection uses the new database.
+    """
     _seed()
     _create(name, template=_SEED)
     into(name)
@@ -70,7 +74,10 @@ def made(name: str, mentions: int) -> str:
 
 @cache
 def _seed() -> None:
-    """Create the template of all databases: tables, users and configuration."""
+    """Create the template database, from which all benchmark databases are copied.
+
+    The template has the tables, the users and the configuration, but no mentions.
+    """
     _create(_SEED, template="template1")
     into(_SEED)
     call_command("migrate", verbosity=0)
@@ -85,7 +92,7 @@ def _create(name: str, *, template: str) -> None:
 
 
 def fill(mentions: int) -> None:
-    """Add all mentions with their cases, responses and other rows."""
+    """Add the mentions with their cases, responses and other rows to the current database."""
     rng = random.Random(SEED)
     vocabulary = WORDS + ["".join(rng.choices(_SYLLABLES, k=3)) for _ in range(3000)]
     weights = [1 / (rank + 8) for rank in range(len(vocabulary))]
@@ -106,7 +113,10 @@ def fill(mentions: int) -> None:
 
 
 def _know_defaults(cursor: object) -> None:
-    """Set the column defaults of the models, so that the SQL can leave out most columns."""
+    """Copy the default values of the model fields to the database columns.
+
+    `filling.sql` can then leave out most columns in its INSERT statements.
+    """
     for model in (each for each in apps.get_models() if each._meta.managed):
         for field in model._meta.local_concrete_fields:
             if field.null or field.primary_key or field.is_relation or field.generated:
@@ -122,7 +132,10 @@ def _know_defaults(cursor: object) -> None:
 
 
 def _count_on(cursor: object) -> None:
-    """Move each id sequence past the ids that were given explicitly."""
+    """Set each id sequence to the highest id of its table.
+
+    `filling.sql` inserts explicit ids, which do not advance the sequences.
+    """
     cursor.execute(  # type: ignore[attr-defined]
         "SELECT format('SELECT setval(pg_get_serial_sequence(%L, ''id''), max(id)) FROM %I',"
         " table_name, table_name) FROM information_schema.columns WHERE column_name = 'id'"

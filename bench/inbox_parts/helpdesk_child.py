@@ -1,8 +1,9 @@
-"""django-helpdesk in its own virtual environment; it draws its list of tickets on request.
+"""Run django-helpdesk in its own virtual environment, and render its list of tickets on request.
 
-Each line on standard input requests one drawing. The answer is the CPU time in ms of this process
-and of its database. The list consists of its page and the JSON of 50 rows that the page then
-fetches, for a staff user.
+Each line on standard input requests one rendering. The script answers with one line: the CPU time
+of this process and the CPU time of its database process, both in milliseconds. One rendering
+consists of two requests by a staff user: the page with the list, and the JSON of the first 50 rows,
+which the page fetches.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def configure(url: str) -> None:
 
 
 def fill() -> object:
-    """Create 100,000 tickets in eight queues, a third of them open. Return a staff user."""
+    """Create 100,000 tickets in eight queues, a third of which are open; return a staff user."""
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from django.db import connection

@@ -1,4 +1,7 @@
-"""The cost of a page: CPU time of one request through the WSGI application with all middleware."""
+"""Measure the cost of a page.
+
+The cost is the CPU time of one request through the WSGI application with all its middleware.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ Page = Callable[[], bytes]
 
 
 class Browser:
-    """A client of the WSGI application, logged in if a user is given."""
+    """A client of the WSGI application; its requests are authenticated if a user is given."""
 
     def __init__(self, user: User | None) -> None:
         self.cookie = f"{settings.SESSION_COOKIE_NAME}={session_of(user)}" if user else ""
@@ -52,7 +55,7 @@ class Browser:
 
 
 def session_of(user: User) -> Any:
-    """Return the key of a session in which this user is logged in."""
+    """Create a session in which this user is logged in, and return the session key."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -76,7 +79,11 @@ def pages() -> dict[str, Page]:
 
 
 def measure(pairs: int = PAIRS) -> None:
-    """Compare each page with an empty page, in turns, for a logged-in user."""
+    """Compare the cost of each page with the cost of an empty page for a logged-in user.
+
+    The calls alternate between the page and the empty page. A run with the full number of pairs
+    also compares the inbox with django-helpdesk.
+    """
     with override_settings(ROOT_URLCONF="inbox_parts.addresses", ALLOWED_HOSTS=["localhost"]):
         agent = User.objects.get(email="anna.sales@bench.example")
         empty, stranger = Browser(agent).page("/empty/"), Browser(None).page("/healthz")
@@ -92,7 +99,10 @@ def measure(pairs: int = PAIRS) -> None:
 
 
 def _beside_helpdesk(page: Page) -> None:
-    """Compare a page with django-helpdesk's list of as many rows at 100,000 tickets, in turns."""
+    """Compare the cost of a page with the cost of django-helpdesk's list of 50 tickets.
+
+    django-helpdesk has 100,000 tickets. The calls alternate between the two applications.
+    """
     with beside.drawing() as draw:
         if draw is None:
             return
@@ -104,10 +114,11 @@ def _beside_helpdesk(page: Page) -> None:
 
 
 def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
-    """Compare two pages, in pairs of calls.
+    """Compare the cost of the page `one` with the cost of the page `other`.
 
-    Returns the CPU time of `one` in this process and in the database, in ms, and its ratio to the
-    time of `other` in this process.
+    The calls alternate between the pages. The result has three numbers: the CPU time of `one` in
+    this process, its CPU time in the database (both in milliseconds), and the ratio of the CPU time
+    of `one` to that of `other`, both in this process.
     """
     costs = [(cpu(one, 3), cpu(other, 10)) for _ in range(pairs)]
     ratio = median(a[0] / b[0] for a, b in costs)
@@ -115,7 +126,7 @@ def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
 
 
 def cpu(page: Page, times: int) -> tuple[float, float]:
-    """Return the CPU ms per call, of this process and of the database process that serves it."""
+    """Return the CPU time per call in milliseconds, of this process and of its database process."""
     page()
     clock = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
     start, before = time.process_time(), int(clock.read_text().split()[0])

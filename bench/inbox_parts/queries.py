@@ -1,4 +1,4 @@
-"""The queries of the pages, created by the product's own functions."""
+"""The queries of the inbox pages; the functions of scrm itself create them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Call = Callable[[], object]
 
 
 def queries() -> Iterator[tuple[str, Call]]:
-    """Yield the name and the call of each query.
+    """Yield the name of each query, and a function that runs the query.
 
-    The agent belongs to one of eight departments, which has an eighth of all cases.
+    Most queries run for an admin, who sees all cases, and for an agent. The agent belongs to one of
+    the eight departments; this department has about an eighth of all cases.
     """
     admin = User.objects.get(email="admin@bench.example")
     agent = User.objects.get(email="anna.sales@bench.example")
@@ -95,14 +96,17 @@ def _listed(user: User, view: str, sort: str = "newest", **filters: Any) -> Call
 
 
 def _deep(user: User) -> Call:
-    """Return the call for the page after the middle of all cases."""
+    """Return a function that loads a page of the inbox from the middle of all cases."""
     middle = Case.objects.order_by("pk")[Case.objects.count() // 2]
     mark = query.mark_of(middle, "newest")
     return lambda: list(query.page(Asked("all", "newest", {}), user, mark))
 
 
 def _one_with(rows: QuerySet[Any], what: str, number: int = 10) -> Any:
-    """Return the first row with this many related rows, so that all sizes have the same query."""
+    """Return the first row that has exactly `number` related rows in the relation `what`.
+
+    The result of the measured query then has the same size in every database.
+    """
     counted = rows.annotate(number=Count(what)).filter(number=number)
     return counted.order_by("pk")[0]
 
