@@ -1,7 +1,8 @@
-"""Take screenshots of every page of the sample, light, dark and on a phone: `make screenshots`.
+"""Take screenshots of the pages of the sample workspace; run it with `make screenshots`.
 
-They are written to docs/img. The script runs on services of its own (see the Makefile), so that no
-real data is in a picture.
+Each page is shown in three ways: with light colours, with dark colours, and in the width of a
+phone. The pictures are written to `docs/img`. `make screenshots` starts a separate database and a
+separate Redis, so that no picture shows real data.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ WAYS = {
 
 
 def pages() -> dict[str, str]:
-    """Name of a picture → the address that it shows."""
+    """Return a dict of picture name → URL path of the page in the picture."""
     calder = Contact.objects.get(name="Ron Calder")
     his = Case.objects.filter(profile__links__contact=calder).latest("opened_at")
     free = Case.objects.filter(status="new").latest("last_inbound_at")
@@ -80,7 +81,7 @@ def pages() -> dict[str, str]:
 
 
 def session(user: User) -> str:
-    """The key of a session in which this user is logged in."""
+    """Create a session in which this user is logged in, and return the session key."""
     made = SessionStore()
     made[SESSION_KEY] = str(user.pk)
     made[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
