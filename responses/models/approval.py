@@ -12,7 +12,11 @@ from scrm.db.append_only import append_only
 
 
 class Approval(models.Model):
-    """A user's approval, or refusal, of exactly this text for exactly these recipients."""
+    """A user's decision about a held response: to approve it, or to send it back to its author.
+
+    The decision applies only to the text, the recipients and the files that `content_hash`
+    identifies.
+    """
 
     response = models.ForeignKey(Response, models.PROTECT, related_name="approvals")
     content_hash = models.CharField(max_length=64)
@@ -34,8 +38,9 @@ class Approval(models.Model):
 class ApprovalRequest(models.Model):
     """The approvals that a response needed when it was last held.
 
-    steps: the roles that must approve ("lead", "supervisor"), in this order. decide_by: when
-    supervisors are notified if nobody has decided. escalated_at: when they were notified.
+    `steps` lists the roles that must approve (“lead” or “supervisor”), in this order. If nobody has
+    approved the response by `decide_by`, supervisors and admins are notified. `escalated_at` is the
+    time at which they were notified.
     """
 
     response = models.OneToOneField(
@@ -61,9 +66,10 @@ class ApprovalRequest(models.Model):
     def open_for(
         cls, response: Response, *, steps: Sequence[str], within: int, now: datetime
     ) -> None:
-        """Store which approvals the response needs.
+        """Store which approvals the response needs, and replace an earlier request.
 
-        within: hours until supervisors are notified; 0 for never.
+        Supervisors and admins are notified if `within` hours pass without an approval. If `within`
+        is 0, they are never notified.
         """
         decide_by = now + timedelta(hours=within) if within else None
         wanted = {"steps": list(steps), "decide_by": decide_by, "escalated_at": None}
@@ -72,7 +78,11 @@ class ApprovalRequest(models.Model):
 
     @property
     def signatures(self) -> list[Approval]:
-        """The approvals of exactly the present text that were given since it was last sent back."""
+        """The valid approvals of the response.
+
+        An approval is valid if the text has not changed since, and if no later user has sent the
+        response back.
+        """
         signed: list[Approval] = []
         for approval in sorted(self.response.approvals.all(), key=lambda approval: approval.pk):
             # A refusal voids every approval before it.
@@ -81,12 +91,12 @@ class ApprovalRequest(models.Model):
 
     @property
     def next_step(self) -> str:
-        """The role that must approve next; "" if no approval is missing."""
+        """The role that must approve next, or "" if no approval is missing."""
         missing = (self.steps or ["lead"])[len(self.signatures) :]
         return str(missing[0]) if missing else ""
 
     def why_not_approved_by(self, user: User) -> str:
-        """Why this user cannot give the next approval; "" if the user can give it."""
+        """Return why this user cannot give the next approval, or "" if the user can give it."""
         response = self.response
         if any(each.by_id == user.pk for each in self.signatures):
             return "You approved it. Another user must give the next approval."
@@ -102,7 +112,7 @@ class ApprovalRequest(models.Model):
 def request_of(response: Response) -> ApprovalRequest:
     """Return the approval request of a response.
 
-    If the response was never held, an empty request is returned that is not stored.
+    If the response was never held, the result is a new, unsaved request.
     """
     try:
         return response.approval_request

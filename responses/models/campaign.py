@@ -16,14 +16,22 @@ from responses.models.response import Refused, Response
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def visible_to(self, user: User) -> CampaignQuerySet:
-        """Campaigns of the user's departments, and the user's own."""
+        """Return the campaigns that the user may see.
+
+        These are the campaigns of the user's departments and the campaigns that the user owns.
+        Supervisors and admins may see all campaigns.
+        """
         if user.sees_everything:
             return self
         member = Membership.objects.filter(department=OuterRef("department"), user=user)
         return self.filter(Exists(member) | Q(owner=user))
 
     def editable_by(self, user: User) -> CampaignQuerySet:
-        """Campaigns that the user owns or whose department they lead; all for supervisors."""
+        """Return the campaigns that the user may edit.
+
+        These are the campaigns of the departments that the user leads and the campaigns that the
+        user owns. Supervisors and admins may edit all campaigns.
+        """
         if user.sees_everything:
             return self
         led = Membership.objects.leading().filter(department=OuterRef("department"), user=user)
@@ -44,8 +52,8 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 class Campaign(models.Model):
     """Several posts with one goal, and their results.
 
-    department: the department in whose name the campaign runs. topic: the topic that was
-    created to find mentions of the campaign.
+    The campaign publishes in the name of `department`. `topic` is a topic that was created for this
+    campaign to find mentions of it.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -81,14 +89,17 @@ class Campaign(models.Model):
 
     @property
     def words(self) -> list[str]:
-        """The words and phrases of the campaign's topic."""
+        """The words and phrases for which the campaign's topic searches."""
         return list(self.topic.current.any_of) if self.topic and self.topic.current else []
 
     # Actions
 
     @transaction.atomic
     def listen_for(self, words: Sequence[str], *, by: User, now: datetime | None = None) -> None:
-        """Set the hashtags and links of the campaign: create its topic, or change the topic."""
+        """Search for these hashtags and links from now on.
+
+        The first call creates the campaign's topic. Later calls add a revision to the topic.
+        """
         if list(words) == self.words:
             return
         if self.topic is None:
@@ -104,9 +115,10 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def add(self, statement: Response, *, by: User, now: datetime | None = None) -> None:
-        """Add a post to this campaign, and remove it from the campaign that it was in.
+        """Add a post to this campaign, and remove it from any other campaign.
 
-        Raises Refused, also if `by` may not remove the post from its present campaign.
+        Raises Refused if the response is not a post, if this campaign is closed, or if the post's
+        present campaign is closed or not visible to `by`.
         """
         if not statement.is_macro:
             raise Refused(
@@ -123,7 +135,7 @@ class Campaign(models.Model):
 
     @transaction.atomic
     def close(self, *, now: datetime | None = None) -> None:
-        """Close the campaign and turn its topic off. The results of the campaign stay."""
+        """Close the campaign and deactivate its topic. The results of the campaign are kept."""
         Campaign.objects.filter(pk=self.pk, closed_at=None).update(closed_at=now or timezone.now())
         self.refresh_from_db()
         self._switch_topic(False)
@@ -141,13 +153,16 @@ class Campaign(models.Model):
 
 
 def topic_name(campaign: str) -> str:
-    """The name of the topic that belongs to a campaign with this name."""
+    """Return the name for the topic of a campaign."""
     return f"Campaign: {campaign}"
 
 
 @transaction.atomic
 def leave_campaign(statement: Response, *, by: User, now: datetime | None = None) -> None:
-    """Remove a post from its campaign. Raises Refused in the same cases as `add`."""
+    """Remove a post from its campaign.
+
+    Raises Refused if the campaign is closed or not visible to `by`.
+    """
     _check_reach(statement, by=by)
     gone, _ = CampaignStatement.objects.filter(statement=statement).delete()
     if gone:
@@ -155,9 +170,10 @@ def leave_campaign(statement: Response, *, by: User, now: datetime | None = None
 
 
 def _check_reach(statement: Response, *, by: User) -> None:
-    """Raise Refused if the post's campaign is closed or `by` may not see that campaign.
+    """Raise Refused if the post's present campaign is closed or not visible to `by`.
 
-    The post is locked, so that it cannot be added to another campaign meanwhile.
+    The function locks the post, so that no other transaction can change its campaign until the
+    commit.
     """
     statement.lock()
     link = CampaignStatement.objects.filter(statement=statement)
@@ -167,7 +183,10 @@ def _check_reach(statement: Response, *, by: User) -> None:
 
 
 class CampaignStatement(models.Model):
-    """The link of a post to its campaign, with the user who added it; a post has at most one."""
+    """The link from a post to its campaign, with the user who added the post.
+
+    A post belongs to at most one campaign.
+    """
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="links")
     statement = models.OneToOneField(Response, models.PROTECT, related_name="campaign_link")

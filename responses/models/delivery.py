@@ -23,7 +23,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self if user.sees_everything else self.filter(seen_by(user, "response__"))
 
     def at_hand_of(self, user: User) -> DeliveryQuerySet:
-        """Deliveries for which this user is responsible: their own and their departments'."""
+        """Return the deliveries whose problems this user may have to solve.
+
+        These are deliveries of responses that the user wrote, of the user's departments, and of
+        cases in the user's departments. Supervisors and admins get all deliveries.
+        """
         if user.sees_everything:
             return self
         departments = user.memberships.values("department")
@@ -34,10 +38,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(own | of_case)
 
     def due(self, now: datetime) -> DeliveryQuerySet:
-        """Deliveries to send now: released, due but not overdue, and neither paused nor restored.
+        """Return the deliveries that must be sent now.
 
-        Several changes to one post are sent one after the other: while one is being sent,
-        the rest waits.
+        These are queued deliveries of released responses whose time has come and that are not
+        overdue. The result is empty while sending is paused, or if the database was restored from a
+        copy. Deliveries of paused or inactive accounts are left out.
+
+        Only one correction or removal of a post is sent at a time. The others wait until its result
+        is known.
         """
         under_way = Q(state=DeliveryState.SENDING) | Q(
             state=DeliveryState.UNKNOWN, settle_after__isnull=False
@@ -61,7 +69,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def overdue(self, now: datetime) -> DeliveryQuerySet:
-        """Deliveries so late after an outage that a user must decide whether they are sent."""
+        """Return the queued deliveries that are overdue, for example after an outage.
+
+        A delivery is overdue STALE_SEND_SECONDS after its planned time. A user then decides whether
+        it is still sent.
+        """
         return self.filter(
             state=DeliveryState.QUEUED,
             settled_at=None,
@@ -70,7 +82,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def to_check(self, now: datetime) -> DeliveryQuerySet:
-        """Delivery problems with which no user has dealt: failed, unknown, bounced or overdue."""
+        """Return the failed, unknown, bounced or overdue deliveries that no user has handled yet."""
         failed = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
         # A subquery and no join: take_in_hand() updates these rows by compare-and-set.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
@@ -78,11 +90,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(failed | overdue, state__in=UNSETTLED, settled_at=None)
 
     def to_settle(self, now: datetime) -> DeliveryQuerySet:
-        """Unknown deliveries for which it is time to ask the network whether they were sent."""
+        """Return the unknown deliveries about which the network must be asked now."""
         return self.filter(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__lte=now)
 
     def give_up_on_the_dead(self, now: datetime) -> int:
-        """Mark deliveries whose worker died (their lease lapsed) as unknown; return how many."""
+        """Mark deliveries as unknown if their worker has died; return the number of deliveries.
+
+        A worker has died if its lease lapsed before the result was stored.
+        """
         # Never back to `queued`: the text may have been sent before the worker died.
         return update_in_order(
             self.filter(state=DeliveryState.SENDING, lease_until__lt=now),
@@ -93,9 +108,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def lock(self) -> list[Delivery]:
-        """Lock these deliveries until the commit and return them.
+        """Lock these deliveries until the commit, and return them.
 
-        Their cases are locked first, then their responses, then the deliveries.
+        To avoid deadlocks, the cases are locked first, then the responses, and then the deliveries.
         """
         found = dict(self.values_list("pk", "response"))
         Response.objects.filter(pk__in=found.values()).lock()
@@ -103,14 +118,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(models.Model):
-    """A response on its way from one account to one recipient or place: a row of the outbox.
+    """One response on its way from one account to one recipient or place: a row of the outbox.
 
-    uuid: the idempotency key, which is stored before the first attempt. A delivery leaves the
-    state `queued` only by compare-and-set, and returns to `queued` only if the text was
-    certainly not sent. amends: the delivery whose published text is corrected or removed by
-    this one; a change is delivered like a new text. by, why: the user who removed the text, and
-    the reason. answer_due_at: until when scrm waits for an answer. silent_at: when that time
-    ended without an answer; it is cleared if an answer arrives later.
+    `uuid` is the idempotency key, which is stored before the first attempt. A delivery leaves the
+    state `queued` only by compare-and-set. A new text returns to `queued` only if it was certainly
+    not sent. `amends` is the delivery whose published text this delivery corrects or removes; it is
+    None for a new text. If this delivery removes a text, `by` and `why` are the user who removed it
+    and the reason.
+
+    scrm waits for an answer until `answer_due_at`. If no answer arrives by then, that time is
+    stored in `silent_at`. If an answer arrives later, `silent_at` is set to None again.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -212,7 +229,7 @@ class Delivery(models.Model):
 
     @property
     def words(self) -> str:
-        """The text that this delivery sends."""
+        """The text that this delivery sends from its account."""
         return self.response.words_on(self.account)
 
     @property
@@ -221,7 +238,7 @@ class Delivery(models.Model):
 
     @property
     def outgoing(self) -> Outgoing:
-        """The message for the network, without references and files; the same in all attempts."""
+        """The message for the network without references and files, equal in all attempts."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
@@ -238,7 +255,10 @@ class Delivery(models.Model):
 
     @property
     def parcel(self) -> Outgoing:
-        """The complete message for sending, with its references and files. It reads the files."""
+        """The complete message for the network, with references and files.
+
+        This property reads the contents of the files.
+        """
         references: list[str] = []
         if self.conversation:
             before = self.conversation.interactions.filter(scope=self.account.network)
@@ -252,13 +272,13 @@ class Delivery(models.Model):
 
     @property
     def receipt(self) -> Receipt:
-        """The key and address of the text on the network; valid only if it was sent."""
+        """The key and the URL of the text on the network; valid only after the text was sent."""
         thread = self.interaction.conversation.thread_key if self.interaction else ""
         return Receipt(self.scope, self.sent_key, thread, self.url)
 
     @property
     def in_words(self) -> str:
-        """The label of the state for pages."""
+        """The label of the state, as pages show it."""
         if not self.is_change:
             return self.get_state_display()
         if self.state == DeliveryState.SENT:
@@ -267,7 +287,7 @@ class Delivery(models.Model):
 
     @property
     def trouble(self) -> str:
-        """A sentence that explains a bounced, unknown or failed delivery."""
+        """A sentence that explains to users why this delivery is bounced, unknown or failed."""
         if self.state == DeliveryState.BOUNCED:
             return "The delivery bounced. The recipient did not get it."
         if self.state == DeliveryState.UNKNOWN:
@@ -289,25 +309,29 @@ class Delivery(models.Model):
         return queued_again or self.state in {DeliveryState.FAILED, DeliveryState.UNKNOWN}
 
     def back_to_queue(self, *, after: float, error: str, now: datetime) -> None:
-        """Queue the delivery again in `after` seconds, because it certainly was not sent."""
+        """Queue the delivery again, for an attempt in `after` seconds.
+
+        For a new text, call this only if the text was certainly not sent.
+        """
         self._settle(
             state=DeliveryState.QUEUED, send_after=now + timedelta(seconds=after), error=error
         )
 
     def fail(self, error: str) -> None:
-        """Mark the delivery as failed: it was not sent, and a user decides what to do."""
+        """Mark the delivery as failed. It was not sent, and a user decides what to do."""
         self._settle(state=DeliveryState.FAILED, error=error)
 
     def doubt(self, error: str, *, now: datetime) -> None:
-        """Mark the delivery as unknown, because it may have been sent; start a look-up."""
+        """Mark the delivery as unknown, because it may have been sent, and ask the network."""
         self._settle(state=DeliveryState.UNKNOWN, error=error, settle_after=now)
         nudge("scrm.pipeline.settle", self.pk)
 
     @transaction.atomic
     def stay_unknown(self, *, look_again: datetime | None) -> None:
-        """Keep the delivery unknown, because the network could not tell; notify the author once.
+        """Keep the delivery unknown, because the network could not say whether it was sent.
 
-        look_again: time of the next look-up; with None, a user decides what to do.
+        The author is notified once. The network is asked again at `look_again`. If `look_again` is
+        None, a user decides what to do.
         """
         mine = Delivery.objects.filter(pk=self.pk, state=DeliveryState.UNKNOWN, settled_at=None)
         # Compare-and-set: if a user decided meanwhile, nobody is notified.
@@ -316,9 +340,10 @@ class Delivery(models.Model):
 
     @transaction.atomic
     def _settle(self, **values: object) -> None:
-        """Set a new state, unless another attempt or a user has changed the delivery meanwhile.
+        """Store the result of an attempt.
 
-        Only deliveries in the state `sending` or `unknown` are changed.
+        Nothing is changed if another attempt has begun, if a user has handled the delivery, or if
+        its state is neither `sending` nor `unknown`.
         """
         values.setdefault("settle_after", None)
         # The fence: an attempt that lost its claim must change nothing.
@@ -338,7 +363,11 @@ class Delivery(models.Model):
         self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
     def come_back(self, why: str) -> bool:
-        """Mark the delivery as bounced and notify the author; return whether this call did so."""
+        """Mark the delivery as bounced, and notify the author.
+
+        Returns False and changes nothing if the state is not `sent`, for example because the bounce
+        arrived before.
+        """
         # Compare-and-set: if the same bounce arrives twice, only the first call changes the
         # delivery.
         sent = Delivery.objects.filter(pk=self.pk, state=DeliveryState.SENT)
@@ -354,10 +383,11 @@ class Delivery(models.Model):
 
     @property
     def is_overtaken(self) -> bool:
-        """Whether a later correction, or a removal, was sent before this correction.
+        """Whether a later correction or a removal of the same post was already sent.
 
-        If so, this correction must not be sent. Responses are compared, not deliveries,
-        because an old correction that is sent again has a new delivery.
+        This correction must then not be sent. The order of corrections is the order of their
+        responses. The order of deliveries does not count, because a correction that is sent again
+        has a new delivery.
         """
         # Nothing may be published again after a removal.
         newer = Q(act=DeliveryAction.WITHDRAW) | Q(

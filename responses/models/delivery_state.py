@@ -1,4 +1,4 @@
-"""The states of a delivery, and the kinds of delivery: a new text, a correction or a removal."""
+"""The states of a delivery, and what a delivery does: publish, correct or remove a text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DeliveryState(models.TextChoices):
 
 
 class DeliveryAction(models.TextChoices):
-    """What a delivery does: it publishes a new text, or it changes or removes a published text."""
+    """What a delivery does: it publishes a new text, corrects a published text, or removes it."""
 
     SAY = "say", "Delivery"
     AMEND = "amend", "Correction"

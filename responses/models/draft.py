@@ -13,11 +13,11 @@ from routing.models import Case, Issue
 
 
 class Draft(models.Model):
-    """A text that its author is writing, saved while typing and deleted once it is sent.
+    """A text that its author is writing. It is saved during typing and deleted once it is sent.
 
-    kind: the composer tab to which the text belongs. fields: the other fields of its form.
-    version: the number of saves, so that a second browser window does not silently overwrite
-    the first.
+    `kind` is the composer tab in which the text is written. `fields` contains the values of the
+    other form fields. `version` counts the saves. It prevents that a second browser window silently
+    overwrites the text of the first window.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -58,10 +58,11 @@ class Draft(models.Model):
         fields: dict[str, Any] | None = None,
         now: datetime | None = None,
     ) -> tuple[Draft, bool]:
-        """Save what the author typed; return the draft, and whether it was saved.
+        """Save what the author typed; return the draft, and whether the text was saved.
 
-        seen: the version from which the page started. If another browser window saved a
-        newer version, nothing is changed, and the newer version is returned.
+        `seen` is the version of the draft that the page last received. If another browser window
+        has saved a newer version with another text, nothing is changed, and the newer version is
+        returned.
         """
         # Locked: if two windows save at once, the second sees the version that the first saved.
         row, made = cls.objects.select_for_update(of=("self",)).get_or_create(

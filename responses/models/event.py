@@ -9,7 +9,7 @@ from scrm.db.append_only import append_only
 
 
 class ResponseEvent(models.Model):
-    """An event in the history of a response, with the user and the reason. Rows never change."""
+    """An event in the history of a response, with the user and the reason. Events never change."""
 
     response = models.ForeignKey(Response, models.PROTECT, related_name="events")
     at = models.DateTimeField(default=timezone.now)

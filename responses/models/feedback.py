@@ -10,10 +10,11 @@ from responses.models.response import Response
 
 
 class Feedback(models.Model):
-    """An inbound interaction that answers a response, and the outcome of this answer.
+    """The link from an inbound interaction to the response that it answers, with its outcome.
 
-    proposed, proposed_why: the outcome that scrm proposes, and the evidence for it. outcome:
-    the user's judgement; the database refuses an outcome without `judged_by`.
+    `proposed` is the outcome that scrm proposes, and `proposed_why` is the evidence for it.
+    `outcome` is the outcome that a user has set. The database refuses an outcome without
+    `judged_by`.
     """
 
     class Outcome(models.TextChoices):
@@ -45,5 +46,5 @@ class Feedback(models.Model):
 
     @property
     def is_proposed(self) -> bool:
-        """Whether scrm has proposed an outcome that no user has judged yet."""
+        """Whether scrm has proposed an outcome and no user has set one yet."""
         return bool(self.proposed and not self.outcome)

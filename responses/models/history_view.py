@@ -14,7 +14,10 @@ class HistoryViewQuerySet(models.QuerySet["HistoryView"]):
 
 
 class HistoryView(models.Model):
-    """A named filter of the response history. query: the URL's query string without the "?"."""
+    """A named filter of the response history.
+
+    `query` is the query string of the URL, without the “?”.
+    """
 
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)

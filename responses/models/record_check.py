@@ -21,13 +21,14 @@ NIGHT_BEGINS = 2
 
 class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
     def due(self, now: datetime) -> RecordCheckQuerySet:
-        """Checks that have not ended and on which no other process may still be working."""
+        """Return the unfinished runs that no other process is working on."""
         return super().due(now).filter(ended_at=None)
 
     def start_nightly(self, now: datetime) -> None:
-        """Create tonight's record check once it is due (NIGHT_BEGINS); start the file cleanup.
+        """Create tonight's run and start the file cleanup, if it is after NIGHT_BEGINS.
 
-        If two processes call this at once, only one check is created.
+        Nothing is done if tonight's run exists already. If two processes call this at the same
+        time, only one run is created.
         """
         here = Workspace.objects.here()
         local = timezone.localtime(now, here.tzinfo if here else timezone.get_default_timezone())
@@ -37,7 +38,10 @@ class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
             nudge("responses.sweep")
 
     def ask(self, *, by: User | None = None) -> RecordCheck:
-        """Start a check as soon as possible, or return the check that waits or runs already."""
+        """Create a run that starts as soon as possible, and return it.
+
+        If a run is waiting or in progress, that run is returned instead.
+        """
         with transaction.atomic():
             waiting = self.filter(ended_at=None).order_by("-pk").first()
             record_check = waiting or self.create(by=by)
@@ -46,10 +50,11 @@ class RecordCheckQuerySet(LeaseQuerySet["RecordCheck"]):
 
 
 class RecordCheck(LeasedRow):
-    """One run of the record check: which checks were made, and how many gaps each check found.
+    """One run of the record check, with the result of each single check.
 
-    night: the date of a nightly run in the workspace's time zone; None if a user started the
-    run. found: check → number of open gaps. missed: check → why it could not be made.
+    `night` is the date of a nightly run in the workspace's time zone; it is None if a user started
+    the run. `found` maps each check to the number of gaps that it found. `missed` maps each check
+    that did not finish to the reason.
     """
 
     night = models.DateField(null=True, unique=True)
@@ -69,9 +74,11 @@ class RecordCheck(LeasedRow):
         return f"Record check of {self.asked_at:%F %T}"
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Claim the run for one attempt; after too many attempts, end the run instead.
+        """Claim the run for one attempt.
 
-        Returns False if another process has claimed the run, or if the run has ended.
+        Returns False if another process has claimed the run, or if the run has ended. After
+        MAX_ATTEMPTS attempts, this method ends the run instead of claiming it, and also returns
+        False.
         """
         now = now or timezone.now()
         mine = RecordCheck.objects.filter(pk=self.pk)
@@ -85,7 +92,7 @@ class RecordCheck(LeasedRow):
         return bool(claimed)
 
     def note(self, check: str, *, found: int | None = None, missed: str = "") -> None:
-        """Store the result of one check and extend the lease."""
+        """Store the result of one check, and extend the lease of the run."""
         if found is None:
             self.missed[check] = missed
         else:
@@ -96,7 +103,7 @@ class RecordCheck(LeasedRow):
         )
 
     def rest(self) -> None:
-        """Release the claim, so that another attempt continues with the remaining checks."""
+        """Release the claim, and start a task that continues with the remaining checks."""
         if self._mine().update(lease_until=None):
             nudge("responses.prove", self.pk)
 
@@ -116,12 +123,12 @@ class GapQuerySet(models.QuerySet["Gap"]):
 
 
 class Gap(models.Model):
-    """Something that the record should have and does not have. Gaps are reported, never repaired.
+    """Something that is missing from the record. Gaps are only reported, never repaired.
 
-    check_key: the check that found the gap. subject: the row that is missing, or the row that
-    lacks something; it identifies the gap in later runs. there: kind of neighbouring row → its
-    id. This is not a foreign key, because the neighbouring row may be missing too. words: what
-    is missing.
+    `check_key` names the check that found the gap. `subject` is the row that is missing, or the row
+    that lacks something. Later runs recognise the gap by its subject. `there` maps the kind of each
+    neighbouring row to the id of the row. These ids are not foreign keys, because a neighbouring
+    row may be missing too. `words` is a message that says what is missing.
     """
 
     check_key = models.CharField(max_length=30)
@@ -153,10 +160,10 @@ class Gap(models.Model):
     def store(
         cls, check: str, found: dict[str, dict[str, Any]], *, all_of_them: bool, now: datetime
     ) -> None:
-        """Store new gaps as open, and close gaps that were not found any more.
+        """Store the gaps that a check found, and close the gaps that no longer exist.
 
-        found: subject → message and neighbouring rows. all_of_them: whether `found` has all
-        gaps; only then, open gaps that are not in `found` are closed.
+        `found` maps the subject of each gap to its message and neighbouring rows. `all_of_them`
+        says whether `found` contains every gap. If it does not, no gap is closed.
         """
         known = cls.objects.open().filter(check_key=check)
         known.filter(subject__in=found).update(seen_at=now)

@@ -27,26 +27,33 @@ class State(models.TextChoices):
 
 
 class Refused(Exception):
-    """Raised if a response cannot be changed or sent; the message says why. Nothing was changed."""
+    """Raised if a response cannot be changed or sent.
+
+    The message says why, and users see it. Nothing was changed.
+    """
 
 
 class ResponseQuerySet(models.QuerySet["Response"]):
     def visible_to(self, user: User) -> ResponseQuerySet:
-        """Responses that the user may see.
+        """Return the responses that the user may see.
 
-        These are responses of the user's cases and departments, the user's own responses,
-        and published posts.
+        These are the responses of the user's cases and departments, the responses that the user
+        wrote, and published posts. Supervisors and admins may see all responses.
         """
         if user.sees_everything:
             return self
         return self.filter(seen_by(user))
 
     def about(self, issue: Issue) -> ResponseQuerySet:
-        """Posts about the issue, and all responses to the cases of the issue."""
+        """Return the posts about the issue, and all responses to the cases of the issue."""
         return self.filter(Q(issue=issue, audience="many") | Q(case__issue=issue))
 
     def unsettled(self) -> ResponseQuerySet:
-        """Drafts, held responses, and responses with a delivery that waits or has a problem."""
+        """Return the responses with which users are not finished.
+
+        These are drafts, held responses, and responses with a delivery that waits, is being sent or
+        has a problem.
+        """
         waiting = Q(deliveries__state__in=["queued", "sending", "failed", "unknown", "bounced"])
         open_ones = Q(state__in=[State.DRAFT, State.HELD])
         return self.filter(
@@ -54,7 +61,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         ).distinct()
 
     def alive(self) -> ResponseQuerySet:
-        """Held or released responses with a delivery that was sent or may still be sent."""
+        """Return the held or released responses with a delivery that was or may still be sent."""
         possibly_sent = Q(deliveries__state__in=["queued", "sending", "unknown", "sent", "failed"])
         return self.filter(possibly_sent, state__in=[State.HELD, State.RELEASED]).distinct()
 
@@ -62,39 +69,45 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.filter(state=State.HELD)
 
     def undecided(self, now: datetime) -> ResponseQuerySet:
-        """Held responses whose approval deadline has passed and that were not escalated yet."""
+        """Return the held responses that must be escalated: the time for their approval is over."""
         late = {"approval_request__decide_by__lte": now, "approval_request__escalated_at": None}
         return self.held().filter(**late)
 
     def to_review(self) -> ResponseQuerySet:
-        """Released responses that a rule marked for review and that nobody has reviewed."""
+        """Return the released responses that a rule marked for review and that are not reviewed yet."""
         return self.filter(state=State.RELEASED, to_review=True, reviewed_at=None)
 
     def approvable_by(self, user: User) -> ResponseQuerySet:
-        """Held responses in the departments that the user leads."""
+        """Return the held responses of the departments that the user leads."""
         return self.held().led_by(user)
 
     def reviewable_by(self, user: User) -> ResponseQuerySet:
-        """Responses to review in departments that the user leads, except the user's own."""
+        """Return the responses to review in departments that the user leads.
+
+        Users cannot review their own responses.
+        """
         return self.to_review().led_by(user).exclude(author=user)
 
     def led_by(self, user: User) -> ResponseQuerySet:
-        """Responses in departments that the user leads: all, for supervisors and admins."""
+        """Return the responses of the departments that the user leads.
+
+        Supervisors and admins lead all departments.
+        """
         return self.filter(department__in=Department.objects.led_by(user))
 
     def lock(self) -> list[Response]:
-        """Lock these responses until the commit and return them; their cases are locked first."""
+        """Lock these responses until the commit, and return them. Their cases are locked first."""
         found = dict(self.values_list("pk", "case"))
         Case.objects.filter(pk__in=found.values()).lock()
         return list(locked(self.filter(pk__in=found)))
 
 
 def seen_by(user: User, of: str = "") -> Q:
-    """Condition for the responses that a user may see who does not see all departments.
+    """Return a condition that selects the responses that the user may see.
 
-    of: prefix of the response's fields in the query, for example `response__`. The conditions
-    on the case are the same as in `Case.visible_to`; they are repeated here because a subquery
-    would be slow.
+    The condition is for users who cannot see all departments. `of` is the prefix of the response's
+    fields in the query, for example `response__`. The conditions on the case are the same as in
+    `Case.visible_to`. They are repeated here because a subquery would be slow.
     """
 
     def matches(**facts: Any) -> Q:
@@ -115,13 +128,13 @@ def seen_by(user: User, of: str = "") -> Q:
 
 
 class Response(models.Model):
-    """A text that we send, by a named author. Once it is no longer a draft, the text cannot change.
+    """A text that we send, with its author. The text can change only while it is a draft.
 
-    uuid: UUID of the form, so that a double click creates one response. department: the
-    department in whose name the text is sent. in_reply_to: the interaction that the text
-    answers. seen: the party's newest message that the author had read; later messages do not
-    count as answered. versions: account id → a different text for that account. send_at: the
-    earliest time of sending. verdict: the reasons that the business rules gave.
+    `uuid` is the UUID of the form, so that a double click creates only one response. The text is
+    sent in the name of `department`. `in_reply_to` is the interaction that the text answers. `seen`
+    is the party's newest message that the author had read; later messages do not count as answered.
+    `versions` maps the id of an account to a different text for that account. The text is not sent
+    before `send_at`. `verdict` contains the reasons that the business rules gave.
     """
 
     class Audience(models.TextChoices):
@@ -208,12 +221,15 @@ class Response(models.Model):
 
     @property
     def corrects_in_place(self) -> bool:
-        """Whether this response changes a published post instead of publishing a new post."""
+        """Whether this response changes the text of a published post.
+
+        If this is False, the response publishes a text of its own.
+        """
         return any(delivery.act == "amend" for delivery in self.deliveries.all())
 
     @property
     def is_taken_down(self) -> bool:
-        """Whether everything that this response published or corrected was taken down."""
+        """Whether every text that this response published or corrected was taken down."""
         mine = {(delivery.act, delivery.state) for delivery in self.deliveries.all()}
         posted = self.corrects if self.corrects and ("amend", "sent") in mine else self
         sent = [delivery for delivery in posted.deliveries.all() if delivery.state == "sent"]
@@ -223,7 +239,7 @@ class Response(models.Model):
 
     @property
     def content_hash(self) -> str:
-        """The hash that an approval stores, of the text, visibility, recipients and files."""
+        """The hash of the text, visibility, recipients and files, which each approval stores."""
         places = [
             (delivery.account_id, delivery.destination)
             for delivery in self.deliveries.all()
@@ -234,11 +250,11 @@ class Response(models.Model):
         return content_hash(self.text, self.subject, *how, places, self.versions, files)
 
     def words_on(self, account: Account) -> str:
-        """The text for this account: a version of its own if there is one, else the common text."""
+        """Return the account's own version of the text if there is one, else the common text."""
         return str(self.versions.get(str(account.pk), self.text))
 
     def lock(self) -> Response:
-        """Lock the case and then the response until the commit; return the response reloaded."""
+        """Lock the case and then the response until the commit; return the reloaded response."""
         return Response.objects.filter(pk=self.pk).lock()[0]
 
     # Actions
@@ -247,9 +263,10 @@ class Response(models.Model):
     def edit(
         self, *, text: str, subject: str = "", versions: dict[str, str] | None = None, by: User
     ) -> None:
-        """Change the text of a draft or a held response, which becomes a draft again. Raises Stale.
+        """Change the text of a draft or a held response.
 
-        Approvals of the earlier text are no longer valid.
+        A held response becomes a draft again, and approvals of the earlier text are no longer
+        valid. Raises Stale if the response was already released or cancelled.
         """
         mine = self.lock()
         if mine.state == State.HELD:
@@ -269,7 +286,10 @@ class Response(models.Model):
 
     @transaction.atomic
     def cancel(self, *, by: User) -> None:
-        """Cancel the response before it is sent. Raises Stale once a delivery was attempted."""
+        """Cancel the response before it is sent.
+
+        Raises Stale if a delivery was already attempted.
+        """
         mine = self.lock()
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
             raise Stale("There is nothing to cancel.")
@@ -282,7 +302,10 @@ class Response(models.Model):
         self.refresh_from_db()
 
     def become(self, state: str) -> None:
-        """Store the new state, and update the open pages that show the response."""
+        """Store the new state, and update the open pages that show the response.
+
+        If the response is no longer held, the notices for its approvers are marked as read.
+        """
         if self.state == State.HELD != state:
             self.end_approval_notices()
         self.state = state
@@ -291,11 +314,11 @@ class Response(models.Model):
 
     @property
     def approval_url(self) -> str:
-        """Link to the response on the page of approvals."""
+        """The URL of the response on the page of approvals."""
         return f"{reverse('responses:approvals')}#response-{self.pk}"
 
     def end_approval_notices(self) -> None:
-        """Mark the approvers' notices as read: the response no longer waits for approval."""
+        """Mark the notices that asked users to approve this response as read."""
         notices = Notice.objects.unread().filter(kind=Notice.Kind.TO_APPROVE, url=self.approval_url)
         update_in_order(notices, read_at=timezone.now())
 
@@ -309,7 +332,7 @@ class Response(models.Model):
         once: bool = False,
         now: datetime | None = None,
     ) -> None:
-        """Notify the author, unless the author is `by`, the user who did it."""
+        """Notify the author of the response, unless `by`, who caused the notice, is the author."""
         url = url or self.get_absolute_url()
         about = self.case.as_subject if self.case else None
         Notice.give(
@@ -318,7 +341,7 @@ class Response(models.Model):
 
     @property
     def quote(self) -> str:
-        """The beginning of the text, for use in a notice."""
+        """The beginning of the text, for notices."""
         beginning = f"“{Truncator(self.text).chars(160)}”"
         return beginning if self.case_id else f"{self.issue}: {beginning}"
 

@@ -26,10 +26,10 @@ class ResponseRuleQuerySet(models.QuerySet["ResponseRule"]):
     append_only=True,
 )  # fmt: skip
 class ResponseRule(models.Model):
-    """A business rule: whether and how a response may be sent.
+    """A business rule, which says whether and how a response may be sent.
 
-    If several rules apply, the strictest rule decides. examples: texts for which the owner of
-    the rule says whether it applies; see `responses.rules.examples`.
+    If several rules apply to a response, the strictest rule decides. `examples` contains texts for
+    which the rule's owner says whether the rule must apply; see `responses.rules.examples`.
     """
 
     class Verdict(models.TextChoices):
@@ -71,7 +71,7 @@ class ResponseRule(models.Model):
         return reverse("responses:rule", args=[self.pk])
 
     def clean(self) -> None:
-        """Check the conditions. Raises ConditionErrors if they do not parse."""
+        """Check the conditions of the rule. Raises ConditionErrors if they are invalid."""
         _parse(self.conditions)
 
     @property

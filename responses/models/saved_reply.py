@@ -20,9 +20,9 @@ class SavedReplyQuerySet(models.QuerySet["SavedReply"]):
     append_only=True,
 )
 class SavedReply(models.Model):
-    """A stored text with variables in double braces.
+    """A stored text with variables such as `{{ name }}`.
 
-    department: the only department that may use the text; None if all departments may use it.
+    Only `department` may use the text. If `department` is None, all departments may use it.
     """
 
     name = models.CharField(max_length=80, unique=True)

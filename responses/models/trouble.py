@@ -22,9 +22,9 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
         return self.filter(ended_at=None)
 
     def update_open(self, *, now: datetime) -> None:
-        """Store that deliveries of an account fail repeatedly, or that they no longer do.
+        """Record for each account whether its deliveries fail repeatedly at the moment.
 
-        Only two queries are needed while nothing was sent and nothing is wrong.
+        If nothing was sent lately and no account has trouble, this takes only two queries.
         """
         known = set(self.open().values_list("account", flat=True))
         tried = Delivery.objects.filter(tried_at__gt=now - SPAN)
@@ -37,7 +37,10 @@ class TroubleQuerySet(models.QuerySet["Trouble"]):
 
     @transaction.atomic
     def _begin(self, account: int, why: str, now: datetime) -> None:
-        """Store that an account has trouble; notify supervisors, admins and its owner once."""
+        """Record that an account has trouble, and notify users once.
+
+        Supervisors, admins and the owner of the account are notified.
+        """
         trouble = Trouble(account_id=account, began_at=now, words=why)
         # A constraint allows one open row, so a second process that runs at once adds nothing.
         self.bulk_create([trouble], ignore_conflicts=True)
@@ -77,7 +80,7 @@ class Trouble(models.Model):
 
 
 def _what_is_wrong(account: int, now: datetime) -> str:
-    """A sentence that says what is wrong with an account, or "" if nothing is wrong.
+    """Return a sentence that says what is wrong with an account, or "" if nothing is wrong.
 
     Only the last attempt of each delivery counts.
     """
