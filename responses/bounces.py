@@ -1,4 +1,4 @@
-"""Apply bounces and delay notices to the delivery, its case and the recipient's profile."""
+"""Store bounces and delay notices with the delivery, its case and the recipient's profile."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
 
 @transaction.atomic
 def come_back(items: Sequence[Item], *, now: datetime) -> None:
-    """Apply bounces and delay notices (items of the kinds BOUNCE and NOTICE).
+    """Store the bounces and delay notices among these items.
 
-    Idempotent: a second call with the same items changes nothing.
+    `Item.kind` is BOUNCE for a bounce and NOTICE for a delay notice. A second call with the same
+    items changes nothing.
     """
     named = [(nonce, item) for item in items if (nonce := nonce_in(item.in_reply_to))]
     if not named:
@@ -65,9 +66,9 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
-    """Record on the delivery that it is delayed.
+    """Record on the delivery, and in the history of its case, that the delivery is delayed.
 
-    The delivery has not failed: the receiving server keeps trying.
+    The state of the delivery does not change, because the receiving server keeps trying.
     """
     message = f"Not delivered yet: {why}"
     case = delivery.response.case

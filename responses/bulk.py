@@ -1,4 +1,7 @@
-"""Run one action on many cases, with progress and a list of refused cases, or undo all of it."""
+"""Run one action on many cases, or undo such a run.
+
+During the run, the job stores its progress and the list of refused cases.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ AT_ONCE = 50
 
 
 def carry_out(job: Job, *, ring: bool = False) -> None:
-    """Run the job's action on each selected case that the job's owner may work on.
+    """Run the job's action on each selected case, if the job's owner may work on the case.
 
-    If the job is run a second time, it continues after the cases of the first run. ring:
-    whether to notify the owner at the end; set if the owner does not wait for the job on a
-    page.
+    If the job is run again after a crash, cases that were already tried are skipped. `ring` says
+    whether the owner is notified at the end. It is True if the job runs in a worker, because the
+    owner does not wait for the result on a page.
     """
     # An earlier run of this job may have crashed: cases that it changed must not be changed twice.
     tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}
@@ -42,10 +45,11 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
 
 @transaction.atomic
 def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -> None:
-    """Change one case and record it in the job, in one transaction: a crash repeats nothing.
+    """Run the job's action on one case, and record the result in the job.
 
-    last_inbound, assignee: ids of the last inbound interaction and of the assignee that the
-    inbox showed; None if there was none.
+    Both happen in one transaction, so that after a crash no case is changed twice. `last_inbound`
+    and `assignee` are the ids of the last inbound interaction and of the assignee that the inbox
+    showed. They are None if the case had none.
     """
     workable = Case.objects.workable_by(job.owner).select_related("profile")
     case = locked(workable.filter(pk=pk)).first()
@@ -67,9 +71,9 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
 
 
 def _run(job: Job, case: Case, last_inbound: int | None, assignee: int | None) -> None:
-    """Run the job's action with the job's values on one case.
+    """Run the job's action on one case, with the values that the job stores.
 
-    Raises Stale, also if the values are not valid for this case.
+    Raises Stale if the case has changed, or if the values are not valid for this case.
     """
     verb, bulk = _verb_of(job)
     form = verb.form_for(case, {**bulk.values, **job.data["values"]})
@@ -85,7 +89,7 @@ def _verb_of(job: Job) -> tuple[CaseVerb, Bulk]:
 
 
 def _changes(job: Job) -> list[list[Any]]:
-    """Return [case id, state before, state after] for each case that was changed."""
+    """Return [case id, state before, state after] for each case that the job has changed."""
     return list(job.result.get("changes", []))
 
 
@@ -95,10 +99,10 @@ def _refused(job: Job) -> list[list[Any]]:
 
 @transaction.atomic
 def take_back(job: Job, *, by: User) -> tuple[int, int]:
-    """Undo the job; return how many cases were restored and how many were not.
+    """Undo the job; return the number of restored cases and the number of cases left unchanged.
 
-    A case that was changed since the job stays as it is. Raises Stale if the job was undone
-    before.
+    A case that was changed after the job is not restored. Raises Stale if the job was already
+    undone.
     """
     # Every transaction locks the cases before their job.
     list(locked(Case.objects.filter(pk__in=[pk for pk, *_rest in _changes(job)])))

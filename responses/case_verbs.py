@@ -1,4 +1,4 @@
-"""All actions on a case, by name: those of `routing` and those that `responses` adds."""
+"""All actions on a case by name: the actions of `routing`, and “Close without reply”."""
 
 from __future__ import annotations
 

@@ -16,7 +16,10 @@ from scrm.bus.nudge import nudge
 
 @transaction.atomic
 def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> Delivery:
-    """Queue a new delivery that replaces this failed, bounced or unknown delivery. Raises Stale."""
+    """Queue a new delivery that replaces this failed, bounced or unknown delivery.
+
+    Raises Stale if another user has already handled the problem.
+    """
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
     if old.state not in {DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED}:
@@ -42,7 +45,10 @@ def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> 
 
 @transaction.atomic
 def send_late(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
-    """Send an overdue delivery after all. Raises Stale."""
+    """Queue an overdue delivery for sending now.
+
+    Raises Stale if the delivery is no longer overdue.
+    """
     now = now or timezone.now()
     if not Delivery.objects.overdue(now).filter(pk=delivery.pk).update(send_after=now):
         raise Stale("This delivery is no longer waiting.")
@@ -52,7 +58,10 @@ def send_late(delivery: Delivery, *, by: User, now: datetime | None = None) -> N
 
 @transaction.atomic
 def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
-    """Remove a delivery from the delivery problems; it stays in the record. Raises Stale."""
+    """Remove a delivery from the list of delivery problems. The delivery is not deleted.
+
+    Raises Stale if another user has already handled the problem.
+    """
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
     # An overdue delivery must not be sent after it was dismissed.
@@ -63,7 +72,10 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
 
 
 def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:
-    """Record that a user deals with a delivery, so that no worker changes it. Raises Stale."""
+    """Record that a user has handled a delivery problem, so that no worker changes the delivery.
+
+    Raises Stale if another user has already handled the problem.
+    """
     mine = Delivery.objects.to_check(now).filter(pk=delivery.pk)
     # First, in the lock order: with the delivery, its response and its case may change.
     Delivery.objects.filter(pk=delivery.pk).lock()

@@ -1,6 +1,6 @@
-"""Create the decision, the response and its deliveries from a form, once per form.
+"""Create the decision, the response and its deliveries from a submitted form.
 
-This is guarantee G2 (docs/guarantees.md).
+If a form is submitted twice, only one response is created: guarantee G2 (docs/guarantees.md).
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from scrm.channels.base import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text is sent: an account, and the recipient's profile; None means the public.
+    """Where a text is sent: from which account, and to which profile.
 
-    conversation: the conversation that the text continues, which has the same visibility; None
-    if the text starts a new conversation.
+    If `profile` is None, the text is published for everybody. `conversation` is the conversation
+    that the text continues, and has the same visibility. If `conversation` is None, the text starts
+    a new conversation.
     """
 
     account: Account
@@ -41,11 +42,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the author typed in a form.
+    """What the author entered in a form.
 
-    form: UUID of the form. seen: id of the last inbound interaction that the form showed.
-    versions: account id → a different text for that account. send_at: the earliest time of
-    sending.
+    `form` is the UUID of the form. `seen` is the id of the last inbound interaction that the form
+    showed. `versions` maps the id of an account to a different text for that account. The text is
+    not sent before `send_at`.
     """
 
     form: uuid.UUID
@@ -58,7 +59,7 @@ class Words:
 
 
 def places_for(case: Case) -> list[Place]:
-    """All places where this party can be answered, in private or in public.
+    """Return all places where the party of the case can be answered, in private or in public.
 
     A public place is included only if the profile wrote in public in this case.
     """
@@ -85,10 +86,12 @@ def places_for(case: Case) -> list[Place]:
 def default_place(
     places: Sequence[Place], *, party: Profile, private_in: Conversation | None
 ) -> Place | None:
-    """The place that the composer selects at first: the party's own profile is preferred.
+    """Return the place that the composer selects at first, or None if there is no place.
 
-    private_in: the conversation of the party's last private message in the case, or None. If it
-    is given, private places are preferred, and among them the place that continues it.
+    The profile with which the case began (`party`) is preferred to other profiles of the contact.
+    `private_in` is the conversation of the party's last private message in the case, or None. If it
+    is given, private places come first, and the place that continues this conversation is the first
+    of them.
     """
 
     def rank(place: Place) -> tuple[bool, bool, bool]:
@@ -103,30 +106,33 @@ def default_place(
 
 
 def visibilities(account: Account) -> tuple[str, ...]:
-    """The visibilities that an account can send: as configured, else as its channel allows."""
+    """Return the visibilities with which an account can send texts.
+
+    The configuration of the account overrides the visibilities of its channel.
+    """
     return tuple(account.config.get("visibilities", account.channel.visibilities))
 
 
 def max_length(account: Account) -> int | None:
-    """The maximum number of characters in a text from this account; None for no limit."""
+    """Return the maximum number of characters in a text from this account; None means no limit."""
     limit: int | None = account.config.get("max_length", account.channel.text.max_length)
     return limit
 
 
 def titled(account: Account) -> bool:
-    """Whether a text from this account is published with a title."""
+    """Return whether texts from this account are published with a title."""
     shows: bool = account.config.get("titles", account.channel.titles)
     return shows
 
 
 def speaking_accounts(department: Department) -> list[Account]:
-    """The department's active accounts whose channel can send."""
+    """Return the department's active accounts whose channels can send texts."""
     accounts = department.accounts.active().order_by("name")
     return [account for account in accounts if account.channel.speaker]
 
 
 def public_accounts(department: Department) -> list[Account]:
-    """The department's accounts that can publish texts."""
+    """Return the department's active accounts that can publish texts."""
     public = Response.Visibility.PUBLIC
     accounts = speaking_accounts(department)
     return [account for account in accounts if public in visibilities(account)]
@@ -135,10 +141,11 @@ def public_accounts(department: Department) -> list[Account]:
 def reply(
     case: Case, words: Words, *, place: Place, by: User, along: Sequence[Attachment] = ()
 ) -> Response:
-    """Reply to one person. If the same form is submitted twice, the first response is returned.
+    """Reply to one person; return the response.
 
-    along: files to attach, whether or not they are stored already. Raises Stale if the party
-    wrote meanwhile, and Refused with the reason of a rule.
+    If the same form is submitted twice, the second call returns the first response. The files
+    `along` are attached; they may be unsaved. Raises Stale if the party has written meanwhile.
+    Raises Refused with the reason of a business rule.
     """
 
     def write() -> Response:
@@ -171,8 +178,8 @@ def state_publicly(
 ) -> Response:
     """Publish a post about a case or an issue, in the name of a department.
 
-    campaign: the campaign to which the post is added. Raises Refused with the reason of a rule,
-    or if the post cannot be added to the campaign.
+    The post is added to `campaign`, if one is given. Raises Refused with the reason of a business
+    rule, or if the post cannot be added to the campaign.
     """
 
     def write() -> Response:
@@ -196,7 +203,7 @@ def state_publicly(
 
 
 def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
-    """Record a reply that a user gave by phone, on paper or in person; it counts as sent."""
+    """Record a reply that a user gave by phone, on paper or in person. The reply counts as sent."""
 
     def write() -> Response:
         now = timezone.now()
@@ -215,9 +222,10 @@ def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Resp
 
 
 def once(words: Words, write: Callable[[], Response]) -> Response:
-    """Call `write` at most once per form; a later call returns the first response.
+    """Call `write` at most once for each form; return the response that the first call created.
 
-    This is guarantee G2 (docs/guarantees.md).
+    This is guarantee G2 (docs/guarantees.md). Raises Stale if the same form was submitted with
+    another text, or if the response was cancelled.
     """
     # This look-up is first: the rules must not judge a form again that was submitted before.
     existing = Response.objects.filter(uuid=words.form).first()
@@ -238,7 +246,10 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
 
 
 def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
-    """Store the decision and its response: a private reply, unless `facts` say otherwise."""
+    """Store the decision and the response.
+
+    The response is a private reply, unless `facts` has other values for its fields.
+    """
     issue = facts.pop("issue", None) or (case.issue if case else None)
     audience = facts.setdefault("audience", Response.Audience.ONE)
     outcome = Decision.Outcome.MACRO if audience == "many" else Decision.Outcome.MICRO
@@ -263,7 +274,10 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
 
 @transaction.atomic
 def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decision:
-    """Close the case without reply, for the given reason. Raises Stale."""
+    """Close the case without reply, for the reason `why`.
+
+    Raises Stale if the party has written meanwhile, or if the case is already closed.
+    """
     case.check_seen(seen)
     if case.is_closed:
         raise Stale(f"The status of this case is already {case.get_status_display().lower()}.")
@@ -293,9 +307,9 @@ def _decide(
 
 
 def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
-    """The party's last message at this place, which a reply answers.
+    """Return the party's last message at this place, which a reply answers.
 
-    For a public reply, it is the last public message.
+    For a public reply, only public messages count.
     """
     messages = Interaction.objects.filter(
         conversation__in=case.conversations, profile=place.profile, direction="in"
@@ -308,7 +322,10 @@ def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
 
 
 def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
-    """Replace the recipients and accounts of a response, if no delivery of it was attempted yet."""
+    """Replace the recipients and accounts of an unsent response.
+
+    Call this only if no delivery of the response was attempted yet.
+    """
     wanted = {
         (place.account.pk, place.profile.key if place.profile else ""): place for place in places
     }

@@ -1,7 +1,7 @@
 """Correct or take down a published post.
 
-A change is accepted only if its author has seen the newest version of the post; this is checked
-while the post is locked.
+A correction or removal is accepted only if its author has seen the newest version of the post. This
+is checked while the post is locked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOT_UNDONE = (
 
 
 def posts_of(response: Response) -> list[Delivery]:
-    """The deliveries that published this post and that can be corrected or taken down now."""
+    """Return the deliveries of this post whose published texts can be corrected or removed now."""
     gone = Q(changes__act=DeliveryAction.WITHDRAW, changes__state__in=_NOT_UNDONE)
     posts = response.deliveries.filter(act=DeliveryAction.SAY, state=DeliveryState.SENT).exclude(
         gone
@@ -49,7 +49,10 @@ def posts_of(response: Response) -> list[Delivery]:
 
 
 def stands(response: Response) -> bool:
-    """Whether `posts_of` would return any delivery; uses prefetched deliveries, without a query."""
+    """Whether `posts_of` would return any delivery for this response.
+
+    This function uses prefetched deliveries and runs no query.
+    """
     rows = response.deliveries.all()
     gone = {
         delivery.amends_id
@@ -66,7 +69,11 @@ def stands(response: Response) -> bool:
 
 
 def current(response: Response, *, sent: bool = False) -> Response:
-    """The version that is online or being sent; with `sent`, only a version that is online."""
+    """Return the version of the post that is online or will be online next.
+
+    This is the last correction that was sent, is being sent or is queued, or else the post itself.
+    With `sent=True`, only corrections that were sent count.
+    """
     states = (
         [DeliveryState.SENT]
         if sent
@@ -78,17 +85,21 @@ def current(response: Response, *, sent: bool = False) -> Response:
 
 
 def newest(response: Response) -> Response:
-    """The version that was written last and is online, queued, being sent, or held."""
+    """Return the version of the post that was written last.
+
+    Held corrections count. Corrections that were undone or sent back do not count.
+    """
     alive = Q(deliveries__act=DeliveryAction.AMEND, deliveries__state__in=_NOT_UNDONE)
     later = response.corrections.filter(alive, state__in=[State.HELD, State.RELEASED])
     return later.order_by("-pk").first() or response
 
 
 def correct(response: Response, words: Words, *, over: int | None, by: User) -> Response:
-    """Change the text of a published post. The correction must pass the rules like any response.
+    """Change the text of a published post; return the response that contains the correction.
 
-    over: id of the newest version that the author saw. Raises Stale if there is a newer version
-    or if nothing is online any more, and Refused with the reason of a rule.
+    The correction must pass the business rules like any other response. `over` is the id of the
+    newest version that the author saw. Raises Stale if there is a newer version, or if nothing is
+    online any more. Raises Refused with the reason of a business rule.
     """
 
     def write() -> Response:
@@ -120,7 +131,7 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
 
 @transaction.atomic
 def take_down(response: Response, *, why: str, over: int | None, by: User) -> None:
-    """Remove the published texts at once; they stay in the record.
+    """Remove the published texts of a post at once. The texts stay in the record.
 
     Raises Stale in the same cases as `correct`.
     """
@@ -136,9 +147,11 @@ def take_down(response: Response, *, why: str, over: int | None, by: User) -> No
 
 
 def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
-    """Lock the post and return its deliveries that are online. Raises Stale.
+    """Lock the post, and return its deliveries whose texts are online.
 
-    If two users change it at once, the second call waits and then sees the first change.
+    If two users change the post at the same time, the second call waits and then sees the change of
+    the first user. Raises Stale if nothing is online, or if `over` is not the id of the newest
+    version.
     """
     response.lock()
     _lock_deliveries(response)
@@ -154,13 +167,16 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
 
 
 def _lock_deliveries(statement: Response) -> None:
-    """Lock all deliveries of a post and of its corrections, before some of them are cancelled."""
+    """Lock all deliveries of a post and of its corrections.
+
+    Call this before some of these deliveries are cancelled.
+    """
     mine = Q(response=statement) | Q(amends__response=statement)
     list(locked(Delivery.objects.filter(mine)).values_list("pk", flat=True))
 
 
 def _stop_what_waits(response: Response, *, why: str) -> None:
-    """Cancel the queued deliveries, so that this text does not appear on further accounts.
+    """Cancel the queued deliveries of a post, so that its text does not appear on more accounts.
 
     Raises Stale if a delivery is being sent or its state is unknown.
     """
@@ -187,7 +203,7 @@ def _change(response: Response, post: Delivery, act: DeliveryAction, **facts: An
 
 
 def _overtake(posts: Sequence[Delivery], by: Response) -> None:
-    """Cancel earlier corrections of these deliveries that are still queued."""
+    """Cancel the queued corrections of these deliveries, except those of the response `by`."""
     waiting = Delivery.objects.filter(
         amends__in=posts, state=DeliveryState.QUEUED, response__state="released"
     )
@@ -196,10 +212,11 @@ def _overtake(posts: Sequence[Delivery], by: Response) -> None:
 
 @transaction.atomic
 def undo(response: Response, *, by: User) -> list[Response]:
-    """Cancel an unsent response; return the responses that are sent in its place.
+    """Cancel an unsent response.
 
-    Deliveries that a correction had cancelled are queued again when the correction is undone.
-    Raises Stale if a delivery was already attempted.
+    If the response is a correction, deliveries that it had cancelled are queued again. The result
+    is the list of responses to which these deliveries belong. Raises Stale if a delivery of the
+    response was already attempted.
     """
     if response.corrects_id is None or not response.corrects_in_place:
         response.cancel(by=by)
@@ -218,9 +235,10 @@ def undo(response: Response, *, by: User) -> list[Response]:
 
 
 def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
-    """The latest correction of a delivery that the correction `by` had cancelled, or None.
+    """Return the latest correction of `post` that was cancelled because of the correction `by`.
 
-    None also if a later change of the same delivery is still held, queued or sent.
+    The result is None if there is no such correction, or if a later change of the same delivery is
+    still held, queued or sent.
     """
     alive = post.changes.filter(
         state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]
@@ -233,7 +251,10 @@ def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
 
 
 def _queue_again(deliveries: Sequence[Delivery], *, by: User) -> list[Response]:
-    """Queue cancelled deliveries again, each at its planned time or after the time for undo."""
+    """Queue cancelled deliveries again; return the responses to which they belong.
+
+    Each delivery is sent at its planned time, but not before the time for undo is over.
+    """
     now, wait = timezone.now(), settings.UNDO_SECONDS
     rows = Delivery.objects.filter(
         pk__in=[delivery.pk for delivery in deliveries], state=DeliveryState.CANCELLED

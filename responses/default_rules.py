@@ -1,4 +1,4 @@
-"""The business rules that every workspace starts with; its admins can change them."""
+"""The business rules with which every workspace starts. Admins can change them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,10 @@ RULES: dict[str, Json] = {
 
 
 def ship(owner: User, *, but: tuple[str, ...] = (), since: datetime | None = None) -> None:
-    """Create the default rules. but: names of rules to leave out. since: their creation time."""
+    """Create the default rules, except those whose names are in `but`.
+
+    `since` is the creation time of the rules; the default is the current time.
+    """
     for name in RULES:
         if name not in but:
             add(name, owner=owner, since=since)

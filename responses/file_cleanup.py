@@ -1,6 +1,8 @@
-"""Delete files that nothing uses: unused scans and uploads, and files of a void fetch.
+"""Delete files that nothing uses.
 
-The row is deleted first, and its file after the commit: so a row never points to a missing file.
+These are old uploads and scans that were never used, and received files that no mention refers to.
+The row of a file is deleted first. The file itself is deleted after the commit, so that a row never
+points to a missing file.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ SLICE = 100
 
 
 def sweep(*, now: datetime) -> int:
-    """Delete the files that nothing refers to; return how many were deleted."""
+    """Delete all unused files; return how many files were deleted."""
     swept = last = 0
     while seen := _after(last, now):
         names = _drop_rows(seen, now)
@@ -45,9 +47,9 @@ def _after(last: int, now: datetime) -> list[int]:
 
 @transaction.atomic
 def _drop_rows(seen: list[int], now: datetime) -> list[str]:
-    """Delete those of the rows that are still unused; return the names of their files.
+    """Delete those of the given rows that are still unused; return the names of their files.
 
-    A transaction that uses a file locks its row, and rows that are locked are skipped.
+    A transaction that uses a file locks the row of the file. Rows that are locked are skipped.
     """
     rows = Attachment.objects.filter(pk__in=seen).select_for_update(skip_locked=True)
     locked = [row.pk for row in rows]
@@ -65,7 +67,7 @@ def _unused(now: datetime) -> QuerySet[Attachment]:
 
 
 def _named() -> Iterable[object]:
-    """The UUIDs of files to which drafts and imports refer."""
+    """Yield the UUIDs of the files to which drafts and imports refer."""
     for kept in Draft.objects.filter(fields__has_key="kept").values_list("fields__kept", flat=True):
         yield from kept
     yield from Job.objects.filter(data__has_key="upload").values_list("data__upload", flat=True)

@@ -1,8 +1,8 @@
 """Send each delivery at most once, and record the result: guarantee G1 (docs/guarantees.md).
 
-`deliver` makes one attempt to send. `settle` asks the network about a delivery whose state is
-unknown. Only `mark_sent` marks a delivery as sent; it changes the state, the ledger, the case and
-the feedback in one transaction.
+`deliver` makes one attempt to send a delivery. `settle` asks the network about a delivery whose
+state is unknown. Only `mark_sent` marks a delivery as sent. It changes the delivery, the ledger,
+the case and the feedback in one transaction.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def deliver(delivery: Delivery) -> None:
-    """Make one attempt to send, if the delivery is due and no other worker claimed it."""
+    """Make one attempt to send the delivery, if `claim` succeeds."""
     now = timezone.now()
     if restored_database.is_set_back(now=now) or not claim(delivery, now=now):
         return
@@ -61,11 +61,12 @@ def deliver(delivery: Delivery) -> None:
 
 @transaction.atomic
 def claim(delivery: Delivery, *, now: datetime) -> bool:
-    """Claim the delivery for one attempt; return False if it cannot be sent now.
+    """Claim the delivery for one attempt; return whether the claim succeeded.
 
-    It cannot be sent if it is not due, if the account's limits are reached, or if another
-    worker has claimed it. A delivery leaves the state `queued` only here. If the worker dies,
-    the delivery becomes unknown and is never queued automatically.
+    The claim fails if the delivery is not due, if the limits of the account are reached, or if
+    another worker has claimed the delivery. Only this function changes the state from `queued` to
+    `sending`. If the worker dies afterwards, the delivery becomes unknown. It is then queued again
+    only if `settle` decides so.
     """
     if not throttle.has_turn(delivery, now):
         return False
@@ -106,7 +107,7 @@ def _failed(delivery: Delivery, error: ChannelError) -> None:
 
 
 def _carry_out(delivery: Delivery) -> Receipt:
-    """Send the text, or change the published post. Raises ChannelError."""
+    """Send the text, or correct or remove the published post. Raises ChannelError."""
     post, credentials = delivery.amends, delivery.account.credentials
     if post is None:
         return _speaker(delivery).send(credentials, delivery.parcel)
@@ -124,11 +125,14 @@ def _carry_out(delivery: Delivery) -> Receipt:
 
 
 def settle(delivery: Delivery) -> None:
-    """Ask the network whether an unknown delivery was sent; if it cannot tell, a user decides.
+    """Ask the network whether an unknown delivery was sent, and store the answer.
 
-    A correction or a removal is simply sent again, because a second time changes nothing. While
-    sending is stopped in a restored database, nothing is queued again, because the original
-    database may still send it.
+    If the network cannot tell, a user decides what to do. The network is not asked about a
+    correction or a removal. These are sent again, because sending them twice has the same effect as
+    sending them once.
+
+    While sending is stopped because the database was restored from a copy, nothing is queued again.
+    The original database may still send the same delivery.
     """
     if delivery.state != DeliveryState.UNKNOWN:
         return
@@ -156,9 +160,10 @@ def settle(delivery: Delivery) -> None:
 
 
 def _try_again(delivery: Delivery, error: str, *, held: bool, now: datetime) -> None:
-    """Queue the delivery again, or look it up later if sending is stopped (`held`).
+    """Queue the delivery again, unless sending is stopped in a restored database (`held`).
 
-    Once a user allows sending again, the look-up is made at once.
+    If sending is stopped, the delivery stays unknown and the network is asked again later. When a
+    user allows sending, the network is asked at once.
     """
     if held:
         unknown = Delivery.objects.to_settle(now).filter(pk=delivery.pk)
@@ -176,9 +181,10 @@ def _speaker(delivery: Delivery) -> Speaker:
 
 @transaction.atomic
 def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
-    """Mark as sent: change the state, the ledger, the case and the feedback in one transaction.
+    """Mark a delivery as sent; return False if this was done before.
 
-    Returns whether this call did so. Idempotent: a second call changes nothing.
+    The delivery, the ledger, the case and the feedback are changed in one transaction. A second
+    call changes nothing.
     """
     lock_workspace()  # before any row: all writers of the ledger lock in this order
     rows = Delivery.objects.filter(pk=delivery.pk)
@@ -209,7 +215,11 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
 
 @transaction.atomic
 def confirm_sent(delivery: Delivery, *, by: User, url: str = "", key: str = "") -> None:
-    """Mark as sent, because a user has seen the text on the network. Raises Stale or Refused."""
+    """Mark a delivery as sent, because the user `by` has seen the text on the network.
+
+    Raises Stale if another user has already handled the delivery. Raises Refused if the link or key
+    belongs to another interaction.
+    """
     now = timezone.now()
     lock_workspace()  # before any row: all writers of the ledger lock in this order
     mine = take_in_hand(delivery, now=now)
@@ -249,7 +259,10 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
 
 
 def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime) -> Entry:
-    """Add the ledger entry of a correction or removal; the entry that it replaces stays as well."""
+    """Return the ledger entry for a correction or a removal.
+
+    The entry refers to the interaction that it replaces, which stays in the ledger.
+    """
     response = delivery.response
     previous = post.changes.filter(state=DeliveryState.SENT).order_by("-pk").first() or post
     taken_down = delivery.act == DeliveryAction.WITHDRAW
@@ -275,9 +288,9 @@ def _change(delivery: Delivery, post: Delivery, receipt: Receipt, now: datetime)
 
 @transaction.atomic
 def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None:
-    """Mark deliveries as sent if the texts that they sent were found on the network.
+    """Mark deliveries as sent if their texts are among our own posts that a source fetched.
 
-    posts: fetched items, each with the id of the account that fetched it.
+    `posts` contains each fetched item with the id of the account that fetched it.
     """
     posts = list(posts)
     if not posts:
@@ -315,7 +328,10 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
 
 
 def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, int]]:
-    """Posts that are not in the ledger yet; a post in the ledger already belongs to a delivery."""
+    """Return the posts that are not in the ledger yet.
+
+    A post that is in the ledger already belongs to a delivery.
+    """
     listed = list(posts)
     scopes, keys = {item.scope for item, _ in listed}, {item.key for item, _ in listed}
     recorded = Interaction.objects.filter(scope__in=scopes, key__in=keys) if listed else []
@@ -336,14 +352,17 @@ def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
 
 
 def nonce_in(key: str) -> UUID | None:
-    """The delivery's UUID in a message's key, on networks that let us choose a part of it."""
+    """Return the UUID of a delivery if the key of a message begins with it, otherwise None.
+
+    This works only on networks on which scrm can choose a part of the key.
+    """
     match = _NONCE.match(key)
     return UUID(match[0]) if match else None
 
 
 @transaction.atomic
 def prove(items: Iterable[Item], *, now: datetime) -> None:
-    """Mark deliveries as sent if an answer or a bounce refers to the text that they sent."""
+    """Mark deliveries as sent if one of these answers or bounces refers to their texts."""
     named = {nonce: item for item in items if (nonce := nonce_in(item.in_reply_to))}
     if not named:
         return

@@ -1,9 +1,9 @@
-"""Propose the outcome of an answer (thanks, angry or neutral) from its words and their tone.
+"""Propose the outcome of an answer (thanks, angry or neutral) from its phrases and its tone.
 
-A proposal is shown as a proposal until a user confirms or corrects it. Unambiguous phrases count
-before the tone. The tone counts only if the text seems to be English, because the dictionary of
-tones has only English words. If the phrases and the tone disagree, nothing is proposed. This module
-does not use the database.
+Pages show that an outcome is only proposed until a user confirms or corrects it. Phrases with a
+clear meaning take precedence over the tone. The tone counts only if the text seems to be English,
+because the dictionary for tones contains only English words. If the phrases and the tone contradict
+each other, nothing is proposed. This module does not use the database.
 """
 
 from __future__ import annotations
@@ -71,14 +71,17 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposed outcome. outcome: "" if nothing is proposed. why: the evidence, for users."""
+    """A proposed outcome.
+
+    `outcome` is "" if nothing is proposed. `why` is the evidence, which users see.
+    """
 
     outcome: Outcome = ""
     why: str = ""
 
 
 def propose(text: str) -> Proposal:
-    """Propose the outcome of a text in which a person answers us."""
+    """Propose the outcome for the text of an answer to us."""
     text = text[:MAX_CHARACTERS]
     matched = _matched_lists(text)
     tone = _tone(text) if _seems_english(text) else 0.0
@@ -104,7 +107,10 @@ def _by_tone(tone: float) -> Proposal:
 
 
 def _matched_lists(text: str) -> dict[int, str]:
-    """Key of a phrase list → the first phrase of the list in the text, as it is written there."""
+    """Return the first phrase of each phrase list in the text: key of the list → phrase.
+
+    The phrase has the spelling of the text. Lists without a phrase in the text are left out.
+    """
     found: dict[int, str] = {}
     for match in _matcher().match("", text):
         span = match.spans[0]
@@ -117,9 +123,10 @@ def _quoted(words: str) -> str:
 
 
 def _seems_english(text: str) -> bool:
-    """Whether over 90 % of the words are ASCII and more words are English than foreign.
+    """Whether the text seems to be English.
 
-    If a text contains none of the listed foreign words, it counts as English.
+    More than 90 % of its words must be ASCII. In addition, it must contain no word from the list of
+    foreign words, or more words from the list of English words than from the list of foreign words.
     """
     words = [fold(word) for word in _WORD.findall(text)]
     plain = sum(word.isascii() for word in words)

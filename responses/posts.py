@@ -1,4 +1,4 @@
-"""Our public posts, looked up by the parties and cases that they concern."""
+"""Queries for our public posts and for other facts about responses, for use in other apps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _TO_MANY = {"profile": None, "direction": Interaction.Direction.OUT}
 
 
 def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any]]:
-    """Select from `among` the interactions that are our posts about cases with these profiles.
+    """Return querysets of those interactions in `among` that are our posts about certain cases.
 
-    A post is about a case directly, or because the case belongs to the post's issue.
+    These are the cases with the profiles in `profiles`. A post is about a case if its response
+    belongs to the case or to the issue of the case.
     """
     # Two queries and no OR: with OR, PostgreSQL would read all responses instead of the cases of
     # these profiles.
@@ -30,7 +31,7 @@ def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any
 
 
 def posts_about(case: Case) -> list[QuerySet[Any]]:
-    """Our public posts about this case or about its issue."""
+    """Return querysets of our public posts about this case or about its issue."""
     about_issue = {"deliveries__response__issue": case.issue_id}
     about_case = {"deliveries__response__case": case}
     conditions = [about_case, about_issue] if case.issue_id else [about_case]
@@ -43,34 +44,37 @@ def _posts(among: QuerySet[Any], *conditions: dict[str, Any]) -> list[QuerySet[A
 
 
 def bounced() -> Exists:
-    """An annotation for interactions: whether the delivery of the interaction bounced."""
+    """Return a condition that is true for an interaction whose delivery bounced."""
     return Exists(Delivery.objects.filter(interaction=OuterRef("pk"), state="bounced"))
 
 
 def unsent_files(user: User) -> QuerySet[Any]:
-    """Ids of the files that belong to responses of the user's departments."""
+    """Return the ids of the files that belong to responses of the user's departments."""
     through = Response.attachments.through.objects
     departments = user.memberships.values("department")
     return through.filter(response__department__in=departments).values("attachment")
 
 
 def last_posts(issues: Collection[int]) -> dict[int, datetime]:
-    """Issue id → release time of its latest post. Issues without a post are left out."""
+    """Return issue id → time at which the latest post about the issue was released.
+
+    Issues without a released post are left out.
+    """
     posts = Response.objects.filter(issue__in=issues, audience="many", state="released")
     latest = posts.exclude(released_at=None).order_by().values_list("issue")
     return dict(latest.annotate(Max("released_at")))
 
 
 def replies_to_us() -> QuerySet[Any]:
-    """Ids of the interactions that answer one of our responses."""
+    """Return the ids of the interactions that answer one of our responses."""
     return Feedback.objects.values("interaction")
 
 
 def response_marks(cases: Collection[int], user: User) -> list[QuerySet[Any, Any]]:
-    """Rows (mark, case id, "") for those of these cases that have an unsent response.
+    """Return querysets of rows (mark, case id, "") for cases with an unsent response.
 
-    The mark is "held" if a response of the case is held, and "draft" if the user has a draft
-    there.
+    The mark is “held” if a response to the case is held. It is “draft” if the user has a draft with
+    a text in the case. A case can have both marks.
     """
     drafts = Draft.objects.filter(author=user).exclude(text="")
     marked: dict[str, QuerySet[Any, Any]] = {"held": Response.objects.held(), "draft": drafts}

@@ -1,4 +1,4 @@
-"""Recipients of responses: who gets several replies at once, and who wrote privately before."""
+"""Find the recipients of responses who get several replies at once or who wrote privately."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from responses.models import Response
 
 
 def private_words(*cases: int) -> QuerySet[Interaction]:
-    """The private messages in these cases that came from the case's contact, from any profile.
+    """Return the private inbound messages in these cases that the party of the case wrote.
 
-    Each row is annotated with `case`.
+    The party can have written from any profile of its contact. Each row has the id of its case in
+    the annotation `case`.
     """
     inbound = Interaction.objects.filter(
         conversation__case_links__case__in=cases,
@@ -35,10 +36,10 @@ def private_words(*cases: int) -> QuerySet[Interaction]:
 
 
 def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
-    """Find the public replies to people who wrote privately in the case.
+    """Find the public replies to people who also wrote privately in the case.
 
-    Returns response id → whether a private message arrived after the reply was written. One
-    query, however many responses there are.
+    The result maps the id of each such reply to whether the person wrote privately after the reply
+    was written. This takes one query for any number of responses.
     """
     public = [
         response
@@ -54,7 +55,10 @@ def wrote_privately(responses: Iterable[Response]) -> dict[int, bool]:
 
 
 def people(response: Response) -> frozenset[tuple[str, int]]:
-    """The people addressed: contacts, or profiles without a contact. Empty for a post."""
+    """Return the recipients of a response, as contacts or as profiles without a contact.
+
+    The result is empty for a post.
+    """
     profiles = [row.profile for row in response.deliveries.all() if row.profile]
     links = [(profile, profile.link) for profile in profiles]
     return frozenset(
@@ -63,9 +67,9 @@ def people(response: Response) -> frozenset[tuple[str, int]]:
 
 
 def compete(one: Response, other: Response) -> bool:
-    """Whether these are two replies to the same person in the same case.
+    """Whether two responses are replies to the same person in the same case.
 
-    A post is addressed to no single person, so the result is False for a post.
+    A post has no single recipient, so the result is False for a post.
     """
     same_case = one.pk != other.pk and one.case_id == other.case_id
     return same_case and not people(one).isdisjoint(people(other))

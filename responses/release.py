@@ -1,7 +1,7 @@
-"""Release of a response: the rules allow it, hold it for approval, or refuse it.
+"""Release a response if the business rules allow it; otherwise hold it for approval or refuse it.
 
-A held response waits for the approvals that its `ApprovalRequest` lists. The deliveries of a
-released response are sent by the outbox.
+A held response waits for the approvals in its `ApprovalRequest`. The outbox sends the deliveries of
+a released response.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def verdict_on(
 ) -> Verdict:
     """Apply the business rules to the response as it is now.
 
-    accounts: the accounts that will send it; needed if the response is not stored yet and
-    therefore has no deliveries.
+    `accounts` are the accounts that will send the response. They must be given if the response is
+    not stored yet, because it then has no deliveries.
     """
     if accounts is None:
         accounts = [delivery.account for delivery in response.deliveries.select_related("account")]
@@ -45,7 +45,10 @@ def verdict_on(
 
 @transaction.atomic
 def send(response: Response, *, by: User, now: datetime | None = None) -> Response:
-    """Release a draft, or hold it for approval. Raises Refused with the reason of a rule."""
+    """Release a draft, or hold it for approval.
+
+    Raises Refused with the reason of a business rule. Raises Stale if the response is not a draft.
+    """
     now = now or timezone.now()
     mine = response.lock()
     if mine.state != State.DRAFT:
@@ -64,10 +67,11 @@ def send(response: Response, *, by: User, now: datetime | None = None) -> Respon
 
 @transaction.atomic
 def approve(response: Response, *, by: User, why: str = "", now: datetime | None = None) -> None:
-    """Approve the text as it is; release the response if no other approval is missing.
+    """Approve the text of a held response; release the response if no approval is missing then.
 
-    Users cannot approve their own text, except the only team lead of a department. Nobody can
-    approve the same text twice. Raises Refused.
+    Nobody can approve the same text twice. Users cannot approve their own texts, unless they are
+    the only team lead of the department. Raises Refused, and raises Stale if the response is not
+    held.
     """
     now = now or timezone.now()
     mine = _lock_held(response)
@@ -96,7 +100,7 @@ def approve(response: Response, *, by: User, why: str = "", now: datetime | None
 
 @transaction.atomic
 def send_back(response: Response, *, by: User, why: str, now: datetime | None = None) -> None:
-    """Make a held response a draft again and return it to its author, with the reason."""
+    """Make a held response a draft again, and notify its author with the reason."""
     now = now or timezone.now()
     mine = _lock_held(response)
     mine.approvals.create(content_hash=mine.content_hash, approved=False, by=by, reason=why, at=now)
@@ -109,7 +113,7 @@ def send_back(response: Response, *, by: User, why: str, now: datetime | None = 
 
 @transaction.atomic
 def escalate(response: Response, *, now: datetime) -> None:
-    """Notify supervisors and admins, because no approver decided before the deadline."""
+    """Notify supervisors and admins that nobody approved a response before the deadline."""
     # The response is locked first: if it was approved meanwhile, it must not be escalated.
     response.lock()
     if not Response.objects.undecided(now).filter(pk=response.pk).exists():
@@ -121,7 +125,10 @@ def escalate(response: Response, *, now: datetime) -> None:
 
 @transaction.atomic
 def review(response: Response, *, by: User, now: datetime | None = None) -> None:
-    """Record that a user has reviewed a sent response. Raises Stale if another user has done so."""
+    """Record that a user has reviewed a sent response.
+
+    Raises Stale if another user has already reviewed it, or if the user may not review it.
+    """
     now = now or timezone.now()
     mine = Response.objects.reviewable_by(by).filter(pk=response.pk)
     if not mine.update(reviewed_by=by, reviewed_at=now):
@@ -130,7 +137,11 @@ def review(response: Response, *, by: User, now: datetime | None = None) -> None
 
 
 def ask_approvers(response: Response, *, now: datetime) -> None:
-    """Notify the users whose approval is missing: team leads, or supervisors if there are none."""
+    """Notify the users who can give the next approval.
+
+    These are the team leads of the department. If a supervisor must approve, or if no team lead
+    other than the author exists, supervisors and admins are notified instead.
+    """
     leads = response.department.leads().exclude(pk=response.author_id)
     if request_of(response).next_step == "lead" and leads.exists():
         _notify(response, leads, now=now)
@@ -147,7 +158,10 @@ def _hold(response: Response, verdict: Verdict, *, by: User, now: datetime) -> N
 
 
 def _release(response: Response, *, by: User, now: datetime) -> None:
-    """Make the deliveries due after the time for undo, or at their planned time."""
+    """Mark a response as released, and set when its deliveries are sent.
+
+    They are sent at their planned time, but not before the time for undo is over.
+    """
     wait = settings.UNDO_SECONDS
     soon = now + timedelta(seconds=wait)
     send_after = max(soon, response.send_at or soon)

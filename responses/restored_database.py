@@ -1,8 +1,9 @@
-"""A database that was restored from a copy sends nothing until a user allows it.
+"""Stop all sending in a database that was restored from a copy, until a user allows it.
 
-These are guarantees G18 and G26 (docs/guarantees.md). Deliveries that become due before that may
-have been sent by the original database: they become `unknown` and are treated like all unknown
-deliveries. Deliveries that are planned for later wait until the user allows sending.
+These are guarantees G18 and G26 (docs/guarantees.md). The original database may already have sent
+the deliveries that become due while sending is stopped. These deliveries become `unknown`, and are
+then handled like all other unknown deliveries. Deliveries that are planned for a later time wait
+until a user allows sending.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _DOUBT = "The database was restored from a copy. The original may have already s
 
 @transaction.atomic
 def check(*, now: datetime) -> None:
-    """Stop all sending if this database was restored.
+    """Stop all sending if this database was restored from a copy.
 
-    While sending is stopped, deliveries that become due are marked as unknown.
+    If sending is already stopped, mark the deliveries that have become due as unknown.
     """
     # The row is locked: release() must not send deliveries that are marked as unknown here.
     hold = locked(Pause.objects.restored()).first()
@@ -41,7 +42,10 @@ def check(*, now: datetime) -> None:
 
 
 def is_set_back(*, now: datetime) -> bool:
-    """Whether more was sent from this database than it has recorded; if so, stop all sending."""
+    """Whether an older copy replaced this database; if so, stop all sending.
+
+    An older copy has recorded fewer attempts to send than the high-water mark outside the database.
+    """
     if not Instance.objects.is_set_back():
         return False
     _hold(now)
@@ -68,8 +72,8 @@ def _evidence() -> Pause.Evidence:
 def _mark_unknown(hold: Pause, now: datetime) -> None:
     """Mark due deliveries as unknown, because the original database may have sent them.
 
-    Deliveries that were created here since sending was stopped are left out, because the
-    original database does not have them.
+    Deliveries that were created after sending was stopped are left out, because the original
+    database does not contain them.
     """
     ours = Q(response__created_at__gt=hold.at) | Q(replaces__settled_at__gte=hold.at)
     due = waiting().filter(send_after__lte=now).exclude(ours)
@@ -82,22 +86,25 @@ def _mark_unknown(hold: Pause, now: datetime) -> None:
 
 
 def waiting() -> DeliveryQuerySet:
-    """Deliveries that are sent once a user allows sending: at once, or at their planned time."""
+    """Return the queued deliveries of released responses, which wait until sending is allowed."""
     queued = Delivery.objects.filter(state=DeliveryState.QUEUED, settled_at=None)
     return queued.filter(response__state="released")
 
 
 def doubted(hold: Pause) -> DeliveryQuerySet:
-    """Deliveries that the original database may have sent and whose state is still unknown."""
+    """Return the deliveries that were marked as unknown because of `hold` and are still unknown.
+
+    The original database may have sent them.
+    """
     return Delivery.objects.filter(doubted_in=hold, state=DeliveryState.UNKNOWN, settled_at=None)
 
 
 @transaction.atomic
 def release(*, by: User, now: datetime) -> bool:
-    """Allow sending again, and send the waiting deliveries, including overdue ones.
+    """Allow sending again, and queue all due deliveries for sending now, also overdue ones.
 
-    Returns False if sending was not stopped. Deliveries that the original database may have
-    sent are looked up on the network again, because the original no longer sends.
+    Returns False if sending was not stopped. The network is asked again about deliveries that the
+    original database may have sent, because the original database no longer sends them.
     """
     hold = Pause.objects.restored().first()
     if hold is None or not Pause.objects.release(by=by, now=now):

@@ -1,4 +1,7 @@
-"""Facts of a response for the business rules, with personal data of the people in its cases."""
+"""Collect the facts about a response that the business rules evaluate.
+
+One of these facts is which personal data of the people in the response's cases its text contains.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ _LINK = re.compile(r"https?://|\bwww\.")
 
 
 def facts_of(response: Response, accounts: Collection[Account], *, now: datetime) -> list[Facts]:
-    """Facts for each kind of channel and each version of the text, with the common text first."""
+    """Return the facts for each combination of a kind of channel and a version of the text.
+
+    The facts for the common text come first.
+    """
     common = _common(response, accounts, now=now)
     known = _known(response, {account.network for account in accounts})
     texts = [(account.kind, response.words_on(account)) for account in accounts]
@@ -69,9 +75,9 @@ def _common(
 
 
 def _known(response: Response, networks: Collection[str]) -> Known:
-    """Personal data of the people of the response's case, or of all cases of its issue.
+    """Return personal data of the people in the response's case, or in all cases of its issue.
 
-    Empty for a private reply to one person, because only that person reads it.
+    The result is empty for a private reply to one person, because nobody else reads the reply.
     """
     if response.audience == "one" and response.visibility == "private":
         return Known()
@@ -98,7 +104,10 @@ def _known(response: Response, networks: Collection[str]) -> Known:
 
 
 def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[str]) -> set[str]:
-    """Names that people use in public on every network to which the response is sent."""
+    """Return the names under which people wrote publicly on every network of the response.
+
+    `_known` does not count these names as personal data.
+    """
     messages = Interaction.objects.filter(
         profile__in=[pk for pk, *_rest in rows], direction="in", visibility="public"
     )

@@ -23,10 +23,10 @@ MAX_QUOTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """The reason that one rule gives for its verdict on a text.
+    """The reason that one rule gives for its verdict on a text, prepared for pages.
 
-    fate: what happens to the text because of the rule. quotes: the words to which the reason
-    refers, highlighted, each with some context.
+    `fate` says what happens to the text because of the rule. `quotes` are the words to which the
+    reason refers. They are highlighted, and each has some context.
     """
 
     reason: Reason
@@ -35,18 +35,21 @@ class Spoken:
 
 
 def spoken(response: Response, accounts: list[Account]) -> list[Spoken]:
-    """The findings for a text that is not stored yet; the strictest rule is first."""
+    """Apply the rules to a text that is not stored yet; return the findings.
+
+    The finding of the strictest rule is first.
+    """
     verdict = verdict_on(response, accounts=accounts, now=timezone.now())
     return _shown(response, verdict.reasons, is_preview=True)
 
 
 def said_of(response: Response) -> list[Spoken]:
-    """The findings that were stored when the response was sent or held."""
+    """Return the findings that were stored when the response was sent or held."""
     return _shown(response, [_reason(stored) for stored in response.verdict])
 
 
 def held_for(response: Response) -> str:
-    """A message that names the roles that must approve a held response."""
+    """Return a message that names the roles that must approve a held response."""
     return _("Held for %s") % _SIGNERS[tuple(request_of(response).steps) or ("lead",)]
 
 

@@ -1,4 +1,4 @@
-"""Fill in the variables of saved replies; a variable is a name in double braces."""
+"""Replace the variables in saved replies, such as `{{ name }}`, with values of a case."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ VARIABLES = ("name", "first_name", "handle", "agent", "agent_first_name", "depar
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A saved reply with its variables filled in for one case."""
+    """A saved reply in which the variables have the values of one case."""
 
     name: str
     text: str
 
 
 def unknown_variables(text: str) -> list[str]:
-    """The names in double braces that are not known variables, each once."""
+    """Return the names in double braces that are not known variables, without duplicates."""
     names = [name.strip() for name in _VARIABLE.findall(text)]
     return list(dict.fromkeys(name for name in names if name not in VARIABLES))
 
 
 def fill_in(text: str, values: dict[str, str]) -> str:
-    """Return `text` with its variables replaced; unknown variables are not replaced."""
+    """Return `text` with its variables replaced by `values`. Unknown variables stay as they are."""
     return _VARIABLE.sub(lambda found: values.get(found[1].strip(), found[0]), text)
 
 
 def replies_for(case: Case, user: User) -> list[Ready]:
-    """Saved replies that the case's department may use, with variables filled in for the case."""
+    """Return the saved replies that the case's department may use, filled in for the case."""
     values = _values(case, user)
     usable = SavedReply.objects.usable_in(case.department)
     return [Ready(reply.name, fill_in(reply.text, values)) for reply in usable]

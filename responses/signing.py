@@ -1,4 +1,4 @@
-"""Approve a held response as it was shown, or edit a response that was not sent yet."""
+"""Approve a held response as the page showed it, or edit a response that was not sent yet."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _COPIED = (
 
 
 class Rewritten(NamedTuple):
-    """What a user typed in the form for editing a response.
+    """What a user entered in the form for editing a response.
 
-    versions: account id → a different text for that account. places: None if the places cannot
-    be changed.
+    `versions` maps the id of an account to a different text for that account. `places` is None if
+    the places cannot be changed.
     """
 
     text: str
@@ -54,10 +54,11 @@ def may_edit(response: Response, user: User) -> bool:
 
 
 def editable(responses: Collection[Response], user: User) -> set[int]:
-    """Ids of the responses that `user` may edit. Three queries, however many responses there are.
+    """Return the ids of those responses that `user` may edit.
 
-    Approvers may edit a response. Its author may edit it while they can work on its case or, if
-    it has no case, in its department.
+    Users who can approve a response may edit it. The author may edit it while the author may work
+    on its case. If the response has no case, the author may edit it while the author may work in
+    its department. This takes at most three queries for any number of responses.
     """
     if user.sees_everything:
         return {response.pk for response in responses}
@@ -76,11 +77,11 @@ def editable(responses: Collection[Response], user: User) -> set[int]:
 
 
 def is_unsent(response: Response) -> bool:
-    """Whether the response was certainly not sent, so that it can still be edited.
+    """Whether the response was certainly not sent and can still be edited.
 
-    The result is False if a user has dealt with all its failed deliveries. It is also False if
-    a released response corrects a post: then the correction can only be cancelled and written
-    again.
+    The result is False if all its deliveries failed and users have handled all of them. It is also
+    False for a released correction of a post. A released correction can only be cancelled and
+    written again.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return True
@@ -95,7 +96,7 @@ def is_unsent(response: Response) -> bool:
 
 
 def why_not(response: Response, user: User) -> str:
-    """A sentence that says why the user cannot give the next approval; "" if the user can."""
+    """Return why the user cannot give the next approval, or "" if the user can give it."""
     if not may_approve(response, user):
         return "not yours"
     return request_of(response).why_not_approved_by(user)
@@ -103,10 +104,10 @@ def why_not(response: Response, user: User) -> str:
 
 @transaction.atomic
 def approve(response: Response, *, shown: str, by: User, instead: bool = False) -> None:
-    """Approve the text that was shown. Raises Stale if the text was changed meanwhile.
+    """Approve the text that the page showed. Raises Stale if the text was changed meanwhile.
 
-    shown: the content hash that the page showed. instead: whether other held replies to the
-    same person are returned to their authors.
+    `shown` is the content hash of the text on the page. If `instead` is True and the response is
+    released, other held replies to the same person are returned to their authors.
     """
     pending = Response.objects.approvable_by(by).filter(case=response.case_id or 0)
     if instead:
@@ -123,7 +124,11 @@ def approve(response: Response, *, shown: str, by: User, instead: bool = False) 
 
 @transaction.atomic
 def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
-    """Send a draft as it was shown on the page. Raises Stale or Refused."""
+    """Send a draft as the page showed it.
+
+    Raises Stale if the text was changed or the party has written meanwhile. Raises Refused with the
+    reason of a business rule.
+    """
     _check_shown(response, shown)
     if response.case:
         response.case.check_seen(seen)
@@ -134,10 +139,11 @@ def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
 def rewrite_and_send(
     response: Response, words: Rewritten, *, shown: str, seen: int | None, by: User
 ) -> Response:
-    """Edit a response and send it. If the rules hold it, an approver's edit counts as an approval.
+    """Edit a response and send it.
 
-    Returns the edited response, which is a copy if the response was already released. Raises
-    Stale or Refused; then nothing was changed.
+    If the rules hold the edited response and the user can approve it, the edit counts as the user's
+    approval. The result is the edited response. If the original was already released, this is a
+    copy. Raises Stale or Refused, and then nothing was changed.
     """
     _check_shown(response, shown)
     if response.case:
@@ -164,7 +170,10 @@ def rewrite_and_send(
 
 @transaction.atomic
 def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Response:
-    """Edit a response, keep it as a draft, and return the draft. Raises Stale."""
+    """Edit a response without sending it; return the draft.
+
+    Raises Stale if the text was changed or sent meanwhile.
+    """
     _check_shown(response, shown)
     changed = _change(response, words, by=by)
     _reopen(response, changed, by=by)
@@ -173,10 +182,10 @@ def rewrite(response: Response, words: Rewritten, *, shown: str, by: User) -> Re
 
 @transaction.atomic
 def remove_file(response: Response, file: Attachment, *, shown: str, by: User) -> Response:
-    """Remove a file from an unsent response, and return the response without the file.
+    """Remove a file from an unsent response; return the response without the file.
 
-    A held response stays held and needs all its approvals again, because earlier approvals were
-    for a text with the file. A queued response must pass the rules again. A failed response
+    A held response stays held. It needs all its approvals again, because the earlier approvals were
+    for a response with the file. A queued response must pass the rules again. A failed response
     becomes a draft. Raises Stale or Refused.
     """
     _check_shown(response, shown)
@@ -208,9 +217,10 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
 
 
 def _editable_version(response: Response, *, by: User) -> Response:
-    """Return a draft or held response itself; cancel a released response and return a copy of it.
+    """Return a response that can be edited in place of `response`.
 
-    The released response stays as it was approved. Raises Stale.
+    A draft or a held response is returned itself. A released response is cancelled and stays as it
+    was approved, and a copy of it is returned. Raises Stale if the response was already sent.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return response
@@ -240,7 +250,10 @@ def _editable_version(response: Response, *, by: User) -> Response:
 
 
 def _reopen(response: Response, changed: Response, *, by: User) -> None:
-    """Reopen the case if the response that was to answer it is no longer sent."""
+    """Reopen the case of `response` if `changed` replaces the response and is not released.
+
+    The case was closed although its answer is no longer sent.
+    """
     stopped = changed != response and changed.state != State.RELEASED
     case = response.case
     if stopped and case and case.is_closed and not case.newer:
@@ -248,7 +261,7 @@ def _reopen(response: Response, changed: Response, *, by: User) -> None:
 
 
 def _check_shown(response: Response, shown: str) -> None:
-    """Lock the response and its deliveries. Raises Stale if the page showed a different text."""
+    """Lock the response and its deliveries; raise Stale if the page showed a different text."""
     current = response.lock()
     # Deliveries are locked here, because the action locks notices, and deliveries must be locked
     # before notices.

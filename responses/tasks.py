@@ -1,4 +1,4 @@
-"""Celery tasks of responses; each loads one row and calls one function."""
+"""The Celery tasks of this app. Their arguments are ids of rows."""
 
 from __future__ import annotations
 

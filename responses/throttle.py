@@ -1,4 +1,4 @@
-"""The sending limits of an account: deliveries beyond the limits wait and are sent in order."""
+"""The sending limits of accounts. Deliveries beyond the limits are postponed and sent in order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ UNLIMITED = 1_000_000
 
 
 def has_turn(delivery: Delivery, now: datetime) -> bool:
-    """Whether the limits allow this delivery and all deliveries that come before it.
+    """Whether the limits of its account allow this delivery to be sent now.
 
-    Call it in a transaction. An account with limits is locked, so that two workers that count
-    at the same time do not both send the last allowed delivery.
+    Earlier deliveries of the account are sent first and count too. Call this function in a
+    transaction. It locks an account that has limits, so that two workers cannot both send the last
+    delivery that the limits allow.
     """
     account = Account.objects.get(pk=delivery.account_id)
     # A removal is never delayed, and an account without limits is not locked.
@@ -33,9 +34,10 @@ def has_turn(delivery: Delivery, now: datetime) -> bool:
 
 
 def hold_back(now: datetime) -> None:
-    """Postpone the deliveries beyond an account's limits until the account may send again.
+    """Postpone due deliveries beyond the limits of their accounts, and keep their order.
 
-    Their order is kept.
+    Each delivery is postponed until its account may send again. Postponed deliveries become due
+    again as soon as the limits allow it.
     """
     waiting_accounts = waiting().order_by().values("account")
     limited = Q(config__per_hour__gt=0) | Q(config__per_day__gt=0)
@@ -53,7 +55,7 @@ def hold_back(now: datetime) -> None:
 
 
 def room(account: Account, now: datetime) -> tuple[int, datetime]:
-    """Return how many deliveries may be sent now, and when the next delivery may be sent."""
+    """Return how many deliveries the account may send now, and when it may send the next one."""
     free, until = UNLIMITED, now
     for limit, span in Budget.of(account.config).limits:
         # All attempts count, also failed ones, because the network may have accepted a failed one.
@@ -66,14 +68,14 @@ def room(account: Account, now: datetime) -> tuple[int, datetime]:
 
 
 def due_in_order(account: Account, now: datetime) -> DeliveryQuerySet:
-    """The account's due deliveries, oldest first."""
+    """Return the account's due deliveries, except removals, in the order in which they are sent."""
     since = Coalesce("waits_since", "send_after")
     due = Delivery.objects.due(now).filter(account=account).exclude(act=DeliveryAction.WITHDRAW)
     return due.order_by(since, "pk")
 
 
 def waiting() -> DeliveryQuerySet:
-    """Deliveries that are postponed because of the limits of their accounts, oldest first."""
+    """Return the deliveries that were postponed because of limits, oldest first."""
     held_back = Delivery.objects.filter(
         state=DeliveryState.QUEUED, settled_at=None, response__state="released"
     ).exclude(waits_since=None)

@@ -21,7 +21,7 @@ MAX_ECHOES = 100
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """An answer to a response, and the case to which the answer belongs now."""
+    """An answer to a response, with the case to which the answer belongs now."""
 
     feedback: Feedback
     case: Case | None
@@ -31,10 +31,10 @@ class Echo:
 class Trace:
     """Everything that the page of a trace shows.
 
-    cases: the response's own case, or the cases of its issue. routed: the event that put the
-    response's own case into a department. rule_revision: the revision of the routing rule that
-    was used. Both are None without a case. matches: with their revision and topic. mentions:
-    with the text as it was found.
+    `cases` contains the response's own case, or the cases of its issue. `routed` is the event that
+    put the response's own case into a department. `rule_revision` is the revision of the routing
+    rule that was used. Both are None if the response has no case of its own. `mentions` have the
+    text as it was found. `matches` are loaded with their topic revisions and topics.
     """
 
     response: Response
@@ -62,9 +62,9 @@ class Trace:
 
 
 def trace(response: Response, *, by: User | None = None) -> Trace:
-    """Load the trace of a response, without the rows that `by` may not see; None sees everything.
+    """Load the trace of a response, without the rows that `by` may not see.
 
-    At most twelve queries.
+    If `by` is None, all rows are loaded. This takes at most twelve queries.
     """
     cases = _cases(response, by)
     case = next((row for row in cases if row.pk == response.case_id), None)
@@ -123,7 +123,10 @@ def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
 
 
 def echoes(answers: QuerySet[Feedback], by: User | None, *, most: int = MAX_ECHOES) -> list[Echo]:
-    """The newest of these answers that `by` may read, with their cases. Two queries."""
+    """Return the newest of these answers that `by` may read, with their cases.
+
+    If `by` is None, all answers and cases are included. This takes two queries.
+    """
     readable = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
     rows = list(
         answers.filter(interaction__in=readable.values("pk"))

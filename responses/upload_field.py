@@ -1,4 +1,8 @@
-"""Files that are sent with a text; they are kept if the form is shown again with errors."""
+"""Form fields and functions for files that are sent with a text.
+
+If a form is shown again with errors, its valid uploads are stored, so that users need not choose
+the files again.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +38,9 @@ class _SeveralFiles(forms.FileInput):
 
 
 class FilesField(forms.FileField):
-    """Form field for several files of any kind.
+    """A form field for several files of any kind.
 
-    Each file that cannot be sent gives an error; the other files can be kept.
+    If some files cannot be sent, the field has one error for each of these files.
     """
 
     widget = _SeveralFiles
@@ -49,7 +53,7 @@ class FilesField(forms.FileField):
 
 
 def trouble(file: UploadedFile[bytes]) -> str:
-    """A sentence that says why this file cannot be sent, or "" if it can."""
+    """Return why this file cannot be sent, or "" if it can be sent."""
     if not file.size:
         return _("“%(name)s” is empty.") % {"name": file.name}
     if file.size > MAX_FILE_BYTES:
@@ -62,7 +66,7 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Checkboxes for files that are stored already; an unticked file is not sent."""
+    """Checkboxes for files that are already stored. A file whose box is not ticked is not sent."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -71,7 +75,7 @@ class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
 
 def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Account) -> str:
-    """A sentence that says why the account cannot send all of these files, or "" if it can."""
+    """Return why the account cannot send all of these files together, or "" if it can."""
     total, most = sum(file.size or 0 for file in files), account.channel.carries
     if not most:
         message = _("%(account)s cannot send files. Remove them, or choose another channel.")
@@ -86,7 +90,7 @@ def objection(files: Sequence[UploadedFile[bytes] | Attachment], account: Accoun
 
 
 def as_attachments(files: Iterable[UploadedFile[bytes]], *, by: User) -> list[Attachment]:
-    """Unsaved attachments with these files."""
+    """Return unsaved attachments for these uploaded files."""
     return [
         Attachment(
             by=by,
@@ -107,7 +111,11 @@ def _ending(name: str) -> str:
 
 
 def offered(user: User, response: Response | None = None) -> QuerySet[Attachment]:
-    """The files that the user uploaded for an unsent text, and the files of `response`."""
+    """Return the files that the user can attach.
+
+    These are files that the user uploaded and that belong to no response yet, and the files that
+    already belong to `response`.
+    """
     unused = Q(by=user, interaction=None, responses=None)
     if response is None:
         return Attachment.objects.filter(unused)
@@ -115,13 +123,16 @@ def offered(user: User, response: Response | None = None) -> QuerySet[Attachment
 
 
 def named(among: QuerySet[Attachment], uuids: Iterable[object]) -> list[Attachment]:
-    """Those files of `among` whose UUIDs a form or a draft contains."""
+    """Return the files in `among` whose UUIDs are in `uuids`. Invalid UUIDs are ignored."""
     valid = [UUID(uuid) for uuid in uuids if isinstance(uuid, str) and _UUID.fullmatch(uuid)]
     return list(among.filter(uuid__in=valid).order_by("pk")) if valid else []
 
 
 def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -> None:
-    """Set the files of a response, whether or not they are stored; log it in its history."""
+    """Replace the files of a response, and record the changes in its history.
+
+    The given files may be unsaved.
+    """
     before = list(response.attachments.all())
     for file in files:
         # The file cleanup may have deleted a stored file: its row must not be inserted again.
@@ -136,9 +147,9 @@ def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -
 
 
 def take_back(response: Response) -> list[str]:
-    """Move the files of an undone response to its author's draft, and return their UUIDs.
+    """Detach the files from an undone response and return their UUIDs, for its author's draft.
 
-    Files that an approver uploaded now belong to the author.
+    Files that another user uploaded belong to the author from now on.
     """
     files = list(response.attachments.filter(interaction=None))
     if files:
@@ -153,7 +164,7 @@ def take_back(response: Response) -> list[str]:
 def keep(request: HttpRequest, user: User, response: Response | None = None) -> list[Attachment]:
     """Store the valid uploads of a form that is shown again; return all files of the form.
 
-    These are the new files and the files that were kept before.
+    These are the new uploads and the files that were stored before.
     """
     kept = named(offered(user, response), request.POST.getlist("kept"))
     fresh = [file for file in request.FILES.getlist("uploads") if not trouble(file)]

@@ -82,7 +82,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def to_check(self, now: datetime) -> DeliveryQuerySet:
-        """Return the failed, unknown, bounced or overdue deliveries that no user has handled yet."""
+        """Return failed, unknown, bounced and overdue deliveries that no user has handled yet."""
         failed = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
         # A subquery and no join: take_in_hand() updates these rows by compare-and-set.
         overdue = Q(pk__in=self.overdue(now).values("pk"))

@@ -74,7 +74,7 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.held().filter(**late)
 
     def to_review(self) -> ResponseQuerySet:
-        """Return the released responses that a rule marked for review and that are not reviewed yet."""
+        """Return the released responses that a rule marked for review and nobody has reviewed."""
         return self.filter(state=State.RELEASED, to_review=True, reviewed_at=None)
 
     def approvable_by(self, user: User) -> ResponseQuerySet:
