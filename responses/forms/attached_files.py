@@ -1,4 +1,4 @@
-"""Form fields for attached files, used by every form in which a text is sent or changed."""
+"""Form fields for attached files, for all forms in which a text is sent or changed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES, size_words
 class FileFields(forms.Form):
     """Form fields for attached files.
 
-    kept: the stored files that are still to be sent. uploads: new files; this field exists only
-    if an account can send files.
+    `kept` contains the stored files that will still be sent. `uploads` contains new files. The
+    field `uploads` is removed if no account can send files. The field `kept` is removed as well,
+    unless the response has files already.
     """
 
     kept = KeptField()
@@ -44,13 +45,16 @@ class FileFields(forms.Form):
             del self.fields["kept"]
 
     def check_files(self, accounts: Iterable[Account]) -> None:
-        """Add a form error for each of these accounts that cannot send all of the files."""
+        """Add a form error if one of these accounts cannot send all of the files.
+
+        Only the error for the first such account is added.
+        """
         files = [*self.cleaned_data.get("kept", ()), *self.cleaned_data.get("uploads", ())]
         objections = (objection(files, account) for account in accounts) if files else ()
         if why := next(filter(None, objections), ""):
             self.add_error("uploads" if "uploads" in self.fields else "kept", why)
 
     def attachments(self) -> list[Attachment]:
-        """All files to send; newly uploaded files are not stored yet."""
+        """Return all files to send. Newly uploaded files are unsaved."""
         typed = self.cleaned_data
         return [*typed.get("kept", ()), *as_attachments(typed.get("uploads", ()), by=self.user)]

@@ -18,7 +18,7 @@ _DAY = {"type": "date"}
 
 
 def departments_to_campaign_for(user: User) -> list[Department]:
-    """The departments in whose name a user may start a campaign.
+    """Return the departments in whose name a user may start a campaign.
 
     These are the departments that the user leads, because a campaign creates a topic.
     """
@@ -94,14 +94,20 @@ def _is_taken(name: str) -> bool:
 
 
 def as_term(word: str) -> str:
-    """Remove scheme, “www.” and last slash from a link, so that the topic finds all notations."""
+    """Remove the scheme, “www.” and the last slash from a link.
+
+    The topic then finds the link in all its spellings.
+    """
     for start in ("https://", "http://"):
         word = word.removeprefix(start)
     return word.removeprefix("www.").rstrip("/") or word
 
 
 class CampaignField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """Choice of the campaign of a post. Forms call `among` to offer the user's campaigns."""
+    """A form field for the campaign of a post.
+
+    The form must call `among` to offer the running campaigns that the user may see.
+    """
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The form for the reason why one case, or several cases, are closed without reply."""
+"""The forms in which a user enters why one or several cases are closed without reply."""
 
 from __future__ import annotations
 

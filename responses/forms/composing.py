@@ -34,8 +34,8 @@ FARTHEST = timedelta(days=366)
 class Composing(forms.Form):
     """Base class of the forms in the composer.
 
-    form: UUID of the form, so that a double click creates one response. seen: the last inbound
-    interaction that the page showed.
+    `form` is the UUID of the form, so that a double click creates only one response. `seen` is the
+    id of the last inbound interaction that the page showed.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -58,14 +58,20 @@ class Composing(forms.Form):
         self.initial = {**self.initial, **fields, "text": text}
 
     def look_again(self, seen: int | None) -> None:
-        """Show the user's input below the new messages; the form can then be submitted again."""
+        """Prepare the form to be shown again, with the user's input and below the new messages.
+
+        When the user submits the form again, the new messages count as seen.
+        """
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen or "")
         data["form"] = str(uuid.uuid4())  # nothing was stored: the next click creates a response
         self.data = data
 
     def check_length(self, accounts: Iterable[Account]) -> None:
-        """Check the length of what each account sends: its own version or the common text."""
+        """Add a form error for each account for which the text is too long.
+
+        The text of an account is its own version, or else the common text.
+        """
         versions = self.cleaned_data.get("versions", {})
         for account in accounts:
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
@@ -75,7 +81,7 @@ class Composing(forms.Form):
 
 
 class Later(forms.Form):
-    """Form field for the time of sending; if it is empty, the text is sent at once."""
+    """A form field for the time of sending. If it is empty, the text is sent at once."""
 
     send_at = forms.DateTimeField(
         label=_("Send at"),
@@ -111,9 +117,10 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
-        """Fill the form with a draft, but do not select a public place that was not confirmed.
+        """Fill the form with a draft, but do not always select the place of the draft.
 
-        If the person wrote privately, a public answer needs the user's confirmation.
+        If the person wrote privately, the user must confirm a public answer. A public place that
+        the user has not confirmed is not selected.
         """
         confirmed = "publicly" not in self.fields or fields.get("publicly")
         if is_public(fields.get("place", "")) and not confirmed:
@@ -123,7 +130,10 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How a text will look in one place. limit: the maximum number of characters, or None."""
+    """How a text will look when it is published by one account.
+
+    `limit` is the maximum number of characters, or None if there is no limit.
+    """
 
     account: Account
     title: str
@@ -212,7 +222,10 @@ class StatementForm(Composing, Later):
 
     @property
     def versions(self) -> list[forms.BoundField]:
-        """Form fields for a different text per account, if there are several accounts."""
+        """The form fields in which the user enters a different text for each account.
+
+        The list is empty if only one account can publish the post.
+        """
         places = list(self.places)
         return [self[version_name(place)] for place in places] if len(places) > 1 else []
 
@@ -222,12 +235,12 @@ class StatementForm(Composing, Later):
 
     @property
     def planned(self) -> str:
-        """The time of sending as the user typed it; "" if the text is sent at once."""
+        """The time of sending as the user typed it, or "" if the text is sent at once."""
         return str(self["send_at"].value() or "").replace("T", " ")
 
     @property
     def previews(self) -> list[Preview]:
-        """A preview of the typed text for each chosen account, even if the form is not valid."""
+        """A preview of the typed text for each chosen account. The form need not be valid."""
         chosen = {number(str(value)) for value in self["accounts"].value() or ()}
         title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
         return [
@@ -262,7 +275,7 @@ class ByHandForm(Composing):
 
 
 class NoteForm(Composing):
-    """A note for colleagues. It is never sent."""
+    """A form for a note to colleagues. A note is never sent."""
 
     text = forms.CharField(
         max_length=10_000,
@@ -286,7 +299,7 @@ class NothingForm(Composing):
 
 
 def too_long(text: str, account: Account) -> str:
-    """An error message if the text is too long for the account, else ""."""
+    """Return an error message if the text is too long for the account, otherwise ""."""
     limit = max_length(account)
     if not limit or len(text) <= limit:
         return ""

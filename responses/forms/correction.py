@@ -13,7 +13,10 @@ from responses.models import Delivery, Response
 
 
 class CorrectForm(Composing):
-    """Correct the text that is online now. seen: id of the newest version that the page showed."""
+    """A form to correct the text that is online now.
+
+    `seen` is the id of the newest version of the post that the page showed.
+    """
 
     subject = forms.CharField(label=_("Title"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
@@ -36,7 +39,10 @@ class CorrectForm(Composing):
 
 
 class TakeDownForm(forms.Form):
-    """Take a post down. seen: id of the newest version that the page showed."""
+    """A form to take down a post.
+
+    `seen` is the id of the newest version of the post that the page showed.
+    """
 
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     why = forms.CharField(
@@ -46,7 +52,10 @@ class TakeDownForm(forms.Form):
     )
 
     def look_again(self, seen: int) -> None:
-        """Show the user's input below the newer version; the form can then be submitted again."""
+        """Prepare the form to be shown again, with the user's input and below the newer version.
+
+        When the user submits the form again, the version `seen` counts as seen.
+        """
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen)
         self.data = data

@@ -17,10 +17,10 @@ from responses.signing import Rewritten
 
 
 class EditForm(PlaceFields, FileFields, Later):
-    """Edit an unsent response: its text, files, recipients and time of sending.
+    """A form to edit the text, files, recipients and time of an unsent response.
 
-    shown: the content hash of the text that the page showed. seen: the last inbound interaction
-    that the page showed.
+    `shown` is the content hash of the text that the page showed. `seen` is the id of the last
+    inbound interaction that the page showed.
     """
 
     shown = forms.CharField(widget=forms.HiddenInput)
@@ -60,10 +60,11 @@ class EditForm(PlaceFields, FileFields, Later):
                 )
 
     def _offer_recipients(self, deliveries: Sequence[Delivery]) -> None:
-        """Offer other recipients, depending on the kind of response.
+        """Offer the recipients that the user can choose, depending on the kind of response.
 
-        For a reply, offer other places where the same person can be answered. For a post,
-        offer other accounts. For a correction, offer nothing.
+        For a reply, the form offers the places where the same person can be answered. For a post,
+        the form offers accounts. For a correction, the form offers nothing, because its place
+        cannot be changed.
         """
         response, fields = self.response, self.fields
         if response.corrects_in_place:
@@ -90,7 +91,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
     @property
     def places_chosen(self) -> list[Place]:
-        """The places that the user chose; empty if the choice is invalid."""
+        """The places that the user chose. The list is empty if the choice is invalid."""
         if "place" in self.fields:
             return [self.chosen] if "place" in self.cleaned_data else []
         return [Place(account) for account in self.cleaned_data.get("accounts", self.now)]
@@ -108,7 +109,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
     @property
     def own_words(self) -> list[forms.BoundField]:
-        """The form fields for a different text on single accounts."""
+        """The form fields for the texts that differ from the common text, one per account."""
         return [self[name] for name in self.fields if name.startswith("version_")]
 
     @property
@@ -125,7 +126,10 @@ class EditForm(PlaceFields, FileFields, Later):
         )
 
     def look_again(self) -> None:
-        """Show the user's input below the current text; the form can then be submitted again."""
+        """Prepare the form to be shown again, with the user's input and below the current text.
+
+        When the user submits the form again, the current text and messages count as seen.
+        """
         case, data = self.response.case, cast(QueryDict, self.data).copy()
         data["shown"] = self.response.content_hash
         data["seen"] = str(case.last_inbound_id or "") if case else ""
@@ -133,7 +137,7 @@ class EditForm(PlaceFields, FileFields, Later):
 
 
 def _place_of(delivery: Delivery) -> Place:
-    """The place to which a delivery goes now, even if that place is no longer offered."""
+    """Return the present place of a delivery, which may differ from the places offered now."""
     return Place(
         delivery.account, delivery.profile, delivery.conversation, delivery.response.visibility
     )

@@ -1,4 +1,4 @@
-"""Form fields for the place of a reply, with consent to answer a private message in public."""
+"""Form fields for the place of a reply, and for consent to answer a private message publicly."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NOT_CONFIRMED = _(
 class PlaceFields(forms.Form):
     """Form fields for the place of a reply.
 
-    publicly: the user's consent to answer in public; this field exists only if the person wrote
-    privately in the case.
+    `publicly` is the user's consent to answer publicly. This field exists only if the person wrote
+    privately in the case and a public place is offered.
     """
 
     place = forms.ChoiceField(label=_("Channel"), widget=forms.RadioSelect)
@@ -48,7 +48,10 @@ class PlaceFields(forms.Form):
         return self.places[self.cleaned_data["place"]]
 
     def check_publicly(self) -> None:
-        """Refuse a public answer to a person who wrote privately, unless it was confirmed."""
+        """Add a form error for a public answer to a person who wrote privately.
+
+        There is no error if the user has confirmed the public answer.
+        """
         if "publicly" not in self.fields or not is_public(self.cleaned_data.get("place", "")):
             return
         if not self.cleaned_data.get("publicly"):
@@ -65,7 +68,7 @@ def place_name(place: Place) -> str:
 
 
 def _place_label(place: Place) -> str:
-    """The label of a place: its visibility, account and recipient."""
+    """Return the label of a place, with its visibility, account and recipient."""
     profile = place.profile
     whom = (profile.handle or str(profile)) if profile else ""
     if place.visibility == PUBLIC:

@@ -71,7 +71,10 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ExampleForm(forms.Form):
-    """An example text, and whether the rule must apply to it. A form without a text is ignored."""
+    """A form for an example text, and for whether the rule must apply to the example.
+
+    An example without a text is ignored.
+    """
 
     text = forms.CharField(
         label=_("Text"), max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 2})

@@ -1,4 +1,7 @@
-"""Export the response history as CSV; a few hundred rows are loaded at a time."""
+"""Export the response history as CSV.
+
+A few hundred rows are loaded at a time, because the whole history may not fit into memory.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,20 @@ AT_ONCE = 200
 
 
 class _Line:
-    """A file-like object for `csv.writer` that returns each line instead of storing it."""
+    """A file-like object for `csv.writer`; `write` returns the line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def lines(found: ResponseQuerySet, user: User, zone: tzinfo) -> Iterator[str]:
-    """Yield the header line, then a line for each response that the filters found, newest first.
+    """Yield the lines of the CSV file: the header, then one line for each response in `found`.
 
-    The output starts with a byte order mark, so that spreadsheets read it as UTF-8. Responses
-    that are written during the export are not included. A cell that a spreadsheet would
-    evaluate as a formula is exported as text. zone: the time zone of the times; it is passed
-    because the request's time zone is not active while the response is streamed.
+    The newest response is first. The file starts with a byte order mark, so that spreadsheets read
+    it as UTF-8. Responses that are written during the export are not included. If a spreadsheet
+    would evaluate a cell as a formula, the cell is exported as text. Times are in the time zone
+    `zone`. The time zone of the request cannot be used, because it is not active while the response
+    is streamed.
     """
     write = csv.writer(_Line()).writerow
     yield "\ufeff" + str(write(_heads()))

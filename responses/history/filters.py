@@ -1,4 +1,4 @@
-"""Filters of the response history, as they appear in its URL."""
+"""The filters of the response history. They are stored in the URL."""
 
 from __future__ import annotations
 
@@ -77,12 +77,15 @@ class HistoryForm(forms.Form):
 
     @property
     def narrowed(self) -> bool:
-        """Whether the URL has any filter, valid or not."""
+        """Whether the URL has any filter, even an invalid one."""
         return any(self.data.get(name) for name in self.fields)
 
     @property
     def found(self) -> ResponseQuerySet:
-        """Matching responses that the user may see, newest first. Invalid filters are ignored."""
+        """The responses that match the filters and that the user may see, newest first.
+
+        Invalid filters are ignored.
+        """
         self.is_valid()
         visible = Response.objects.visible_to(self.user)
         return _filtered(visible, self.cleaned_data, self.user).order_by("-created_at", "-pk")
@@ -102,7 +105,7 @@ class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def query_of(address: QueryDict) -> str:
-    """The query string of the filters without pagination, as it is stored in a saved view."""
+    """Return the query string of the filters, without pagination. Saved views store this string."""
     query = QueryDict(mutable=True)
     for name in HistoryForm.base_fields:
         if typed := address.get(name):
@@ -111,7 +114,10 @@ def query_of(address: QueryDict) -> str:
 
 
 def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
-    """The rows after the last row of a page, which `mark` names; all rows if `mark` is invalid."""
+    """Return the responses on the pages after the page whose last row `mark` identifies.
+
+    If `mark` is invalid, all responses are returned.
+    """
     last = place(mark)
     if last is None:
         return found
@@ -121,12 +127,12 @@ def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
 
 
 def mark_of(last: Response) -> str:
-    """Return the value of the URL parameter for the page that follows this row."""
+    """Return a string that identifies the last row of a page, for the URL of the next page."""
     return f"{last.created_at.isoformat()},{last.pk}"
 
 
 def with_facts(found: ResponseQuerySet) -> ResponseQuerySet:
-    """Load everything that a row of the page shows, with a fixed number of queries."""
+    """Load everything that the page shows for each row, with a fixed number of queries."""
     return found.select_related(
         "case__profile", "issue", "department", "author", "campaign_link__campaign", "corrects"
     ).prefetch_related(
@@ -149,9 +155,9 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> Res
 
 
 def _with_outcome(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
-    """Responses that have an answer with this outcome which the user may read.
+    """Return the responses that have an answer with this outcome that the user may read.
 
-    The counts that the page shows for each response include the same answers.
+    The page counts the same answers for each response.
     """
     if outcome == SILENT:
         return silent(found)

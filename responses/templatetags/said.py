@@ -26,17 +26,17 @@ TONES: dict[str, str] = {
 
 @register.filter
 def tone(value: str) -> str:
-    """The colour of the label of a state, outcome or verdict; "" if it has no colour."""
+    """Return the colour for the label of a state, outcome or verdict, or "" if it has none."""
     return TONES.get(value, "")
 
 
 @register.filter
 def verdict_words(verdict: str) -> str:
-    """The label of a verdict, as it is shown on the page of the rules."""
+    """Return the label of a verdict, as the page of the rules shows it."""
     return dict(ResponseRule.Verdict.choices).get(verdict, verdict)
 
 
 @register.simple_tag
 def rules_said(response: Response) -> list[Spoken]:
-    """What the rules found in a response, each finding with the words to which it refers."""
+    """Return what the rules found in a response, with the words to which each finding refers."""
     return said_of(response)
