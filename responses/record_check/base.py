@@ -1,4 +1,7 @@
-"""The class for one check of the record: a query, and a message for each gap that it finds."""
+"""The class for a single check of the record check.
+
+A check consists of a query, and of a message for each gap that the query finds.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ MAX_GAPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check of the record. must: what the check requires, as shown to users.
+    """A single check of the record.
 
-    words: the message about a gap; it may use the query's columns by name.
+    `must` is the sentence that tells users what the check requires. `words` is the message about a
+    gap; it is a format string with the columns of the query.
     """
 
     key: str
@@ -32,9 +36,9 @@ class Check:
     query: str
 
     def find(self) -> dict[str, dict[str, Any]]:
-        """Return subject → message and neighbouring rows, for at most MAX_GAPS gaps.
+        """Return the subject of each gap → its message and neighbouring rows.
 
-        Three queries.
+        At most MAX_GAPS gaps are returned. This takes at most three queries.
         """
         with connection.cursor() as cursor:
             cursor.execute(self.query, {"heard": _listened_kinds(), "most": MAX_GAPS})
@@ -45,9 +49,9 @@ class Check:
         return {str(row["subject"]): self._as_gap(row) for row in gaps}
 
     def _as_gap(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the message about a gap and its neighbouring rows.
+        """Return the message about a gap, and the ids of its neighbouring rows.
 
-        Columns that name no neighbouring row are only used in the message.
+        Columns that do not identify a neighbouring row are used only in the message.
         """
         neighbours = {name: row[name] for name in NEIGHBOURS if row.get(name) is not None}
         return {"words": self.words.format(**row), "there": neighbours}
@@ -57,7 +61,11 @@ NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
 
 
 def _is_gap(row: dict[str, Any]) -> bool:
-    """Whether a row is a gap. Approvals are compared in Python, which computes their hash."""
+    """Whether a row of the query is a gap.
+
+    For most checks, every row is a gap. The check of approvals is finished here, because only
+    Python code can compute the hash that an approval must have.
+    """
     if "signed" not in row:
         return True
     signed, places, versions, steps, files = (
@@ -69,7 +77,7 @@ def _is_gap(row: dict[str, Any]) -> bool:
 
 
 def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
-    """Add the case of each row's conversation, and the last response of each row's case."""
+    """Add to each row the case of its conversation, and the last response to its case."""
     conversations = [row["conversation"] for row in gaps if row.get("conversation")]
     links = CaseConversation.objects.filter(conversation__in=conversations).order_by("pk")
     cases = {link.conversation_id: link.case_id for link in links}
@@ -83,5 +91,8 @@ def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
 
 
 def _listened_kinds() -> list[str]:
-    """Kinds of channels that scrm can read; there, each incoming message is stored as a mention."""
+    """Return the kinds of channels from which scrm fetches messages.
+
+    On these channels, each incoming message has a mention.
+    """
     return [kind for kind in registry.kinds() if registry.channel(kind).listener]

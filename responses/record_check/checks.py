@@ -1,13 +1,18 @@
-"""The checks of the record: one for each link between a mention, a decision and the feedback.
+"""The checks of the record check, one for each link from a mention to decisions and feedback.
 
-Each check is one SQL query. It reads each table once, along indexes, and returns the rows where a
-link is broken. A missing row is reported by one check only: the check of its nearest neighbour. The
-column `subject` is the row that lacks something, or the missing row itself. The other columns are
-its neighbouring rows, or NULL.
+Each check is one SQL query that returns the rows where a link is broken. It reads each table once,
+along indexes. Only one check reports a missing row: the check of its nearest neighbour. The column
+`subject` identifies the row that lacks something, or the missing row itself. The other columns are
+neighbouring rows, or NULL.
 
-The checks do not find the following gaps: missing deliveries of a draft or held response; one
-missing delivery of several, if it was neither sent nor approved; a missing approval before a
-refusal; a missing match. Text that was erased on request is not a gap.
+The checks do not find the following gaps:
+
+- missing deliveries of a draft or a held response
+- one of several deliveries, if it was neither sent nor approved
+- an approval before a refusal
+- a match
+
+A text that was erased on request is not a gap.
 """
 
 from __future__ import annotations

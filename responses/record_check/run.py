@@ -1,6 +1,6 @@
 """Run the nightly record check: guarantee G21 (docs/guarantees.md).
 
-It reports gaps and repairs nothing.
+The record check only reports gaps and repairs nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _UNFINISHED = "The check started but did not finish. It runs again the next nigh
 
 
 def check_record(record_check: RecordCheck, *, room: float | None = None) -> None:
-    """Run all checks one by one, continuing where an earlier attempt stopped.
+    """Run the checks one after the other, and skip the checks that an earlier attempt has tried.
 
-    room: the number of seconds after which no further check is started, so that another task
-    makes the rest; None for no limit. If the process dies during a check, only that check is
-    not made.
+    After `room` seconds, no further check is started, and another task continues with the remaining
+    checks. If `room` is None, there is no limit. If the process dies during a check, the next
+    attempt skips only this check.
     """
     if not record_check.claim():
         return

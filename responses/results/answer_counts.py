@@ -24,11 +24,12 @@ ASKED = frozenset({NOT_JUDGED, *JUDGED, *(f"{PROPOSED}{outcome}" for outcome in 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many answers there are to a response, or to several.
+    """The numbers of answers to one response, or to several responses together.
 
-    outcomes: outcome → number of answers; "" for answers that are not judged yet. proposed:
-    proposed outcome → number of those answers that are not judged yet. hidden: number of
-    answers that the user may not read. silent: number of responses without an answer in time.
+    `outcomes` maps each outcome to a number of answers; the key "" is for answers without an
+    outcome. `proposed` counts the answers without an outcome by their proposed outcomes. `hidden`
+    is the number of answers that the user may not read. `silent` is the number of responses that
+    were not answered in time.
     """
 
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -42,20 +43,26 @@ class Tally:
 
     @property
     def parts(self) -> list[tuple[str, str, int]]:
-        """(outcome, label, number) for each outcome: “thanks” first, “not judged” last."""
+        """(outcome, label, number) for each outcome that occurs, with “thanks” first.
+
+        Answers without an outcome come last.
+        """
         labels = dict(Feedback.Outcome.choices)
         counts = [(outcome, self.outcomes.get(outcome, 0)) for outcome in (*JUDGED, "")]
         return [(outcome or NOT_JUDGED, str(labels[outcome]), n) for outcome, n in counts if n]
 
     @property
     def maybes(self) -> list[tuple[str, str, int]]:
-        """(outcome, label, number) for each proposed outcome of answers that are not judged yet."""
+        """(outcome, label, number) for each proposed outcome of answers without an outcome.
+
+        The outcome has the prefix PROPOSED.
+        """
         labels = dict(Feedback.Outcome.choices)
         counts = [(outcome, self.proposed.get(outcome, 0)) for outcome in JUDGED]
         return [(f"{PROPOSED}{outcome}", str(labels[outcome]), n) for outcome, n in counts if n]
 
     def count(self, asked: str) -> int:
-        """Number of answers for one value of `ASKED`; 0 for any other value."""
+        """Return the number of answers that one value of `ASKED` selects, or 0 for other values."""
         if asked.startswith(PROPOSED):
             return self.proposed.get(asked.removeprefix(PROPOSED), 0)
         return self.outcomes.get("" if asked == NOT_JUDGED else asked, 0)
@@ -70,19 +77,25 @@ class Tally:
 
 
 def outcome_is(asked: str) -> Q:
-    """Filter for the answers that one value of `ASKED` selects."""
+    """Return a condition for the answers that one value of `ASKED` selects."""
     if asked.startswith(PROPOSED):
         return Q(outcome="", proposed=asked.removeprefix(PROPOSED))
     return Q(outcome="" if asked == NOT_JUDGED else asked)
 
 
 def silent(responses: ResponseQuerySet) -> ResponseQuerySet:
-    """Responses that have no answer and a delivery that is marked as unanswered."""
+    """Return the responses without an answer for which the time to wait is over.
+
+    At least one of their deliveries is marked as unanswered.
+    """
     return responses.filter(deliveries__silent_at__isnull=False, feedback=None).distinct()
 
 
 def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
-    """Response id → tally, for responses with an answer or marked as unanswered. Two queries."""
+    """Return response id → tally. This takes two queries.
+
+    Responses that have no answer and are not marked as unanswered are left out.
+    """
     keys = list(responses)
     readable = Interaction.objects.readable_by(user).filter(pk=OuterRef("interaction"))
     answers = Feedback.objects.filter(response__in=keys).order_by()
@@ -107,7 +120,7 @@ def tallies(responses: Iterable[int], user: User) -> dict[int, Tally]:
 
 
 def with_tallies(responses: Iterable[Response], user: User) -> list[Response]:
-    """Return the same responses; each has its tally in the attribute `tally`."""
+    """Return the same responses, with their tallies in the attribute `tally`."""
     rows = list(responses)
     found = tallies([row.pk for row in rows], user)
     for row in rows:

@@ -1,7 +1,8 @@
-"""Results of a campaign: each figure is the number of rows on the page to which it links.
+"""The results of a campaign.
 
-A figure and its rows come from the same query, so that they always agree. What the user may not
-read is neither counted nor listed.
+Each figure on the page of a campaign links to a page with the rows that it counts. The figure and
+the rows come from the same query, so that they always agree. Rows that the user may not read are
+neither counted nor shown.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ MAX_PEOPLE = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which rows to show. kind: a key of `KINDS`. The other fields filter the rows if set."""
+    """Which rows the user wants to see.
+
+    `kind` is a key of `KINDS`. Each of the other fields filters the rows if it has a value.
+    """
 
     kind: str = "answers"
     account: int | None = None
@@ -37,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The results of a campaign, limited to what one user may see."""
+    """The results of a campaign, as far as one user may see them."""
 
     campaign: Campaign
     user: User
@@ -49,7 +53,7 @@ class Results:
 
     @property
     def sendings(self) -> QuerySet[Delivery]:
-        """Deliveries in the state “sent”. If a bounced text was sent again, it counts once."""
+        """The sent deliveries. A text that bounced and was sent again counts once."""
         return Delivery.objects.filter(
             response__in=self.statements.order_by().values("pk"), state="sent"
         )
@@ -61,7 +65,7 @@ class Results:
 
     @property
     def hidden(self) -> int:
-        """Number of answers that the user may not read, because they are in other departments."""
+        """The number of answers that the user may not read."""
         return self._all_answers.count() - self.answers.count()
 
     @property
@@ -72,7 +76,7 @@ class Results:
 
     @property
     def mentions(self) -> QuerySet[Mention]:
-        """Mentions that matched any revision of the campaign's topic."""
+        """The mentions that matched any revision of the campaign's topic."""
         hits = Match.objects.filter(
             mention=OuterRef("pk"), revision__topic=self.campaign.topic_id or 0
         )
@@ -80,14 +84,17 @@ class Results:
 
     @property
     def people(self) -> QuerySet[Profile]:
-        """Profiles that answered one of the posts."""
+        """The profiles that answered one of the campaign's posts."""
         return Profile.objects.filter(
             Exists(self.answers.filter(interaction__profile=OuterRef("pk")))
         )
 
     @property
     def contacts(self) -> QuerySet[Contact]:
-        """Contacts created since the campaign's start who answered or wrote about its topic."""
+        """The contacts that were created since the start of the campaign.
+
+        Only contacts that answered one of its posts or wrote about its topic are included.
+        """
         links = ProfileLink.objects.filter(
             contact=OuterRef("pk"), ended_at=None, profile__in=self._messages.values("profile")
         )
@@ -95,7 +102,11 @@ class Results:
 
     @property
     def cases(self) -> QuerySet[Case]:
-        """Cases opened since the campaign's start, with an answer or a message about its topic."""
+        """The cases that were opened since the start of the campaign.
+
+        Only cases that contain an answer to one of its posts or a message about its topic are
+        included.
+        """
         related = Case.objects.filter(
             conversation_links__conversation__in=self._messages.values("conversation"),
             opened_at__gte=self._since,
@@ -116,7 +127,7 @@ class Results:
         return midnight(self.campaign.starts_on)
 
     def rows(self, asked: Asked) -> QuerySet[Any]:
-        """The rows that a figure counts, newest first."""
+        """Return the rows that a figure counts, newest first."""
         _label, all_rows, apply_filters = KINDS[asked.kind]
         found = apply_filters(all_rows(self), asked) if apply_filters else all_rows(self)
         return found.order_by("-pk")
@@ -163,8 +174,8 @@ KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], FilterRows | Non
 class Row:
     """The figures of one account or of one person.
 
-    key: the value of the URL parameter that filters by this account or person. outcomes: list
-    of (outcome, label, number).
+    `key` is the URL parameter that selects the rows of this account or person, for example
+    `account=3`. `outcomes` is a list of (outcome, label, number).
     """
 
     who: Any
@@ -176,7 +187,10 @@ class Row:
 
 
 def by_channel(results: Results) -> list[Row]:
-    """One row for each account that sent something. Three queries."""
+    """Return one row for each account that sent a post or received an answer.
+
+    This takes three queries.
+    """
     sent = results.sendings.order_by().values("account")
     counted = sent.annotate(n=Count("pk"), quiet=Count("pk", filter=Q(silent_at__isnull=False)))
     figures = {row["account"]: (row["n"], row["quiet"]) for row in counted}
@@ -191,9 +205,9 @@ def by_channel(results: Results) -> list[Row]:
 
 
 def by_person(results: Results) -> list[Row]:
-    """One row for each person who answered; the person with the most answers is first.
+    """Return one row for each person who answered. The person with the most answers is first.
 
-    All profiles of a contact are one person. There are at most `MAX_PEOPLE` rows.
+    All profiles of a contact count as one person. At most `MAX_PEOPLE` rows are returned.
     """
     current = ProfileLink.objects.filter(profile=OuterRef("interaction__profile"), ended_at=None)
     answers: Any = results.answers.annotate(contact=current.values("contact")[:1])
@@ -221,7 +235,7 @@ _COUNTS: dict[str, Any] = {
 
 
 def _figures(counts: dict[str, Any]) -> tuple[int, list[tuple[str, str, int]]]:
-    """The number of answers, and (outcome, label, number) for each outcome."""
+    """Return the number of answers, and (outcome, label, number) for each outcome."""
     labels: dict[str, Any] = {**dict(Feedback.Outcome.choices), NOT_JUDGED: _("Not judged")}
     kinds = (*JUDGED, NOT_JUDGED)
     return counts.get("n", 0), [(kind, labels[kind], counts.get(f"n_{kind}", 0)) for kind in kinds]

@@ -1,6 +1,7 @@
 """Link answers to the responses that they answer.
 
-This is tried when the answer arrives, and again if the delivery is confirmed only later.
+This is done when the answer arrives. It is done again when a delivery is confirmed, because the
+answer may arrive before the confirmation.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SILENT_AFTER = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Facts of an inbound interaction that are needed to find the response that it answers."""
+    """The facts about an inbound interaction that decide which response it answers."""
 
     interaction: int
     conversation: int
@@ -45,7 +46,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The delivery that an interaction answers, with the case, issue and department."""
+    """The delivery that an interaction answers, with its response, department, case and issue."""
 
     delivery: int
     response: int
@@ -57,11 +58,12 @@ class Answered:
 
 
 def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
-    """Interaction id → the delivery that it answers. One query.
+    """Return interaction id → the delivery that the interaction answers.
 
-    A delivery is found by the key of the message to which the interaction replies. If there is
-    no such key in a private conversation, it is the last text that we sent before the
-    interaction.
+    The interaction may contain the key of the message to which it replies. The delivery of that
+    message is then the result. Without such a delivery, a private interaction answers the last text
+    that we sent in its conversation before it. Interactions that answer nothing are left out. This
+    takes one query.
     """
     heard = list(heard)
     keys = {message.in_reply_to for message in heard} - {""}
@@ -103,7 +105,10 @@ def _answer(
 
 
 def link(answers: dict[int, Answered], *, now: datetime) -> None:
-    """Store the feedback. Interactions that have feedback already are not changed."""
+    """Store the feedback for these answers.
+
+    Interactions that already have feedback are not changed.
+    """
     if not answers:
         return
     texts = dict(Interaction.objects.filter(pk__in=answers).values_list("pk", "text"))
@@ -118,7 +123,7 @@ def link(answers: dict[int, Answered], *, now: datetime) -> None:
 
 
 def _feedback(interaction: int, text: str, response: int, delivery: int, now: datetime) -> Feedback:
-    """An unsaved feedback with a proposed outcome, which a user can confirm or correct."""
+    """Return an unsaved feedback with a proposed outcome, which a user can confirm or change."""
     proposal = propose(text)
     return Feedback(
         interaction_id=interaction,
@@ -131,10 +136,10 @@ def _feedback(interaction: int, text: str, response: int, delivery: int, now: da
 
 
 def adopt(delivery: Delivery, *, now: datetime) -> None:
-    """Link answers that arrived before the delivery was stored as sent.
+    """Link the answers that arrived before the delivery was stored as sent.
 
-    The caller must have locked the ledger. Mentions that were not recorded when they were
-    processed are processed again, because they are now known to be answers.
+    The caller must have locked the ledger. Some mentions were not recorded when they were
+    processed. If they answer this delivery, they are processed again.
     """
     _set_answer_deadline(delivery, now=now)
     place = {"scope": delivery.scope, "in_reply_to": delivery.sent_key}
@@ -145,7 +150,7 @@ def adopt(delivery: Delivery, *, now: datetime) -> None:
 
 
 def relink(*, now: datetime) -> None:
-    """Link interactions without feedback that reply to a text that we sent."""
+    """Link recent interactions that reply to a text that we sent and that have no feedback yet."""
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
         ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None
@@ -182,13 +187,16 @@ def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: da
 
 
 def _set_answer_deadline(delivery: Delivery, *, now: datetime) -> None:
-    """Set until when we wait for an answer, if the channel can receive answers."""
+    """Set the time until which scrm waits for an answer, if the channel can receive answers."""
     if delivery.account.channel.listener:
         Delivery.objects.filter(pk=delivery.pk).update(answer_due_at=now + SILENT_AFTER)
 
 
 def fall_silent(*, now: datetime) -> int:
-    """Mark deliveries that have no answer at their deadline as unanswered; return how many."""
+    """Mark deliveries as unanswered if their deadline has passed without an answer.
+
+    Returns the number of deliveries that were marked.
+    """
     due = Delivery.objects.filter(state=DeliveryState.SENT, answer_due_at__lte=now)
     silent = due.filter(feedback=None).values("pk")
     # Filter by the deadline again, because an answer that arrives meanwhile clears the deadline.
@@ -197,7 +205,7 @@ def fall_silent(*, now: datetime) -> int:
 
 
 def _clear_answer_deadline(deliveries: Iterable[int]) -> None:
-    """Clear the deadline and the mark “unanswered” of deliveries, because an answer arrived."""
+    """Remove the deadline and the mark “unanswered” from deliveries that were answered."""
     answered = Delivery.objects.filter(pk__in=set(deliveries))
     waiting = answered.exclude(answer_due_at=None, silent_at=None)
     update_in_order(waiting, answer_due_at=None, silent_at=None)
