@@ -1,4 +1,4 @@
-"""Examples of a rule: texts for which its owner says whether the rule applies.
+"""The examples of a business rule: texts for which its owner says whether the rule must apply.
 
 A rule is not saved if it gives the wrong result for one of its examples. This module does not use
 the database.
@@ -16,11 +16,11 @@ from scrm.conditions.explain import explain
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text to an audience, about certain people, and whether the rule must apply to it.
+    """An example text for a rule.
 
-    people: the personal data that we have about them, separated by commas: names, mail
-    addresses, phone numbers, postal addresses or booking numbers. holds: whether the rule must
-    apply.
+    `people` contains personal data of the people whom the text may be about: names, mail addresses,
+    phone numbers, postal addresses or booking numbers, separated by commas. `holds` says whether
+    the rule must apply to the text.
     """
 
     text: str
@@ -32,7 +32,11 @@ class Example:
 
     @property
     def facts(self) -> Facts:
-        """The facts of the example. All other facts are unknown; the author is not a team lead."""
+        """The facts on which the rule is evaluated for this example.
+
+        The author is not a team lead, and the case is not assigned to another user. Facts that the
+        example does not contain have their default values, which mostly mean “unknown”.
+        """
         return Facts(
             audience=self.audience,
             visibility=self.visibility,
@@ -46,7 +50,10 @@ class Example:
 
 
 def known_of(words: Iterable[str]) -> Known:
-    """Sort strings into names, addresses, phone numbers and booking numbers, by their form."""
+    """Sort strings into names, mail addresses, phone numbers, postal addresses and booking numbers.
+
+    The form of a string decides its kind.
+    """
     given = {word.strip() for word in words} - {""}
     emails = {word for word in given if "@" in word}
     addresses, codes = addresses_in(given), codes_in(given)
@@ -56,7 +63,7 @@ def known_of(words: Iterable[str]) -> Known:
 
 
 def failed(rule: ResponseRule, example: Example) -> str:
-    """A sentence that says why the rule gives the wrong result for the example, or ""."""
+    """Return why the rule gives the wrong result for the example, or "" if the result is right."""
     if bool(judge(example.facts, [rule]).reasons) == example.holds:
         return ""
     explanation = explain(rule.condition, example.facts.asked()).sentence

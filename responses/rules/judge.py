@@ -1,7 +1,7 @@
 """Apply the business rules to a response, and compute the hash that an approval stores.
 
-All rules are evaluated. The strictest rule that applies decides. Each rule that applies gives its
-reason and the words to which the reason refers. This module does not use the database.
+All rules are evaluated, and the strictest rule that applies decides. Each rule that applies gives a
+reason, and the words in the text to which the reason refers. This module does not use the database.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about a response that is about to be released. None and "" mean unknown.
+    """The facts about a response on which rules are evaluated. None and "" mean “unknown”.
 
-    length: number of code points of the text, without the title; `text` includes the title.
-    links: number of links in the text. personal: personal data of the case's people that others
-    could read. taken: whether the case is assigned to another user. issue: whether the response
-    is about an issue. reach: the reach of the case's profile. readers: readers of all places
-    together in 30 days. hour (0 to 23) and weekday (one of WEEKDAYS): time of the release in
-    the workspace's time zone.
+    `text` includes the title. `length` is the number of code points of the text without the title.
+    `links` is the number of links in the text. `personal` is the personal data of the case's people
+    in the text; it is empty for a private reply to one person. `taken` says whether the case is
+    assigned to another user. `issue` says whether the response is about an issue. `reach` is the
+    reach of the case's profile. `readers` is the number of readers of all accounts together in 30
+    days. `hour` (0 to 23) and `weekday` (one of WEEKDAYS) are the time of the release in the
+    workspace's time zone.
     """
 
     audience: str = ""
@@ -68,7 +69,10 @@ class Facts:
     weekday: str = ""
 
     def asked(self) -> dict[str, object]:
-        """Name → value of each fact, as conditions evaluate it; None means unknown."""
+        """Return the name of each fact → its value, in the form in which conditions evaluate it.
+
+        Unknown facts have the value None.
+        """
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         given["personal"] = frozenset(finding.kind for finding in self.personal)
         return {name: None if fact == "" else fact for name, fact in given.items()}
@@ -104,12 +108,12 @@ SCHEMA: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class ResponseRule:
-    """One business rule.
+    """One business rule, independent of the database.
 
-    reason: the message of the rule's owner to the author. move_to: the channel to use instead,
-    for "move". wording: words that the text must contain, for "require". steps: the roles that
-    must approve, for "hold". within: hours until a held response is escalated, for "hold"; 0
-    means never.
+    `reason` is the message that the rule's owner wrote for authors. The other fields belong to
+    single verdicts. For “move”, `move_to` is the channel to use instead. For “require”, `wording`
+    is the words that the text must contain. For “hold”, `steps` are the roles that must approve,
+    and `within` is the number of hours until a held response is escalated; 0 means never.
     """
 
     pk: int
@@ -131,10 +135,11 @@ DRAFTS_ONLY = ResponseRule(
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why one rule applies. sentence: the rule's own reason, else what its condition found.
+    """Why one rule applies to a text.
 
-    spans: where the words are to which the reason refers: offsets in `Facts.text`, in code
-    points, without the end itself.
+    `sentence` is the reason that the rule's owner wrote. If there is none, it says which conditions
+    were met. `spans` are the places of the words to which the reason refers. Each span is a pair of
+    offsets in `Facts.text`, counted in code points; the end is exclusive.
     """
 
     rule: int
@@ -149,7 +154,7 @@ class Reason:
 
     @property
     def advice(self) -> str:
-        """The reason, followed by the wording that the author must add, if any."""
+        """The reason, followed by the wording that the author must add, if there is one."""
         return f"{self.sentence} Add: “{self.wording}”" if self.wording else self.sentence
 
 
@@ -157,8 +162,8 @@ class Reason:
 class Verdict:
     """The result of all rules.
 
-    reasons: one for each rule that applies; the strictest is first, and equal ones are sorted
-    by key.
+    `reasons` has one entry for each rule that applies. The strictest rule is first. Rules that are
+    equally strict are sorted by their primary keys.
     """
 
     outcome: Outcome
@@ -166,30 +171,39 @@ class Verdict:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The roles that must approve according to the rules, each once."""
+        """The roles that must approve according to all rules together, without duplicates."""
         holding = (reason for reason in self.reasons if reason.verdict == "hold")
         wanted = {step for reason in holding for step in reason.steps}
         return tuple(step for step in STEPS if step in wanted)
 
     @property
     def within(self) -> int:
-        """Hours until escalation: the shortest time that a rule sets; 0 if no rule sets a time."""
+        """The number of hours until escalation, which is the smallest number of all rules.
+
+        If no rule sets a number, it is 0, and the response is never escalated.
+        """
         return min((reason.within for reason in self.reasons if reason.within), default=0)
 
     @property
     def stops(self) -> list[Reason]:
-        """Reasons that no approval can overrule, so that the author must change something."""
+        """The reasons that no approval can overrule. The author must change something."""
         return [reason for reason in self.reasons if reason.verdict in STOPS]
 
 
 def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
-    """Evaluate all rules; the strictest one that applies decides, and "allow" if none applies."""
+    """Evaluate all rules on a text; return the verdict.
+
+    The strictest rule that applies decides. If no rule applies, the outcome is “allow”.
+    """
     facts = draft.asked()
     return _strictest(reason for rule in rules if (reason := _reason(rule, draft, facts)))
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """Combine the verdicts on several versions of a text: the strictest decides; each rule once."""
+    """Combine the verdicts on several versions of a text into one verdict.
+
+    The strictest rule decides. A rule that applies to several versions gives only one reason.
+    """
     found: dict[int, Reason] = {}
     for verdict in verdicts:
         for reason in verdict.reasons:
@@ -226,7 +240,7 @@ def _reason(rule: ResponseRule, draft: Facts, facts: Mapping[str, object]) -> Re
 def _spans(
     leaves: Iterable[Leaf], draft: Facts, facts: Mapping[str, object]
 ) -> tuple[tuple[int, int], ...]:
-    """The places in the text that these comparisons of a condition matched."""
+    """Return the places in the text that these single conditions matched."""
     found: set[tuple[int, int]] = set()
     for leaf in leaves:
         if leaf.field.name == "text":
@@ -246,11 +260,12 @@ def content_hash(
     versions: Mapping[str, str],
     files: Iterable[str] = (),
 ) -> str:
-    """The hash that an approval stores: SHA-256 (hex) of the text and everything around it.
+    """Return the hash that an approval stores: the SHA-256 (hex) of everything that is approved.
 
-    destinations: (account, destination) in any order. versions: account id → a different text
-    for it. files: ids of the attached files. The parts are joined as JSON, so that two
-    different combinations of texts and destinations never have the same input.
+    `destinations` are pairs (account id, destination) in any order. `versions` maps the id of an
+    account to a different text for that account. `files` are the UUIDs of the attached files. All
+    parts are joined as JSON, so that two different combinations of texts and destinations always
+    have different hash inputs.
     """
     parts: list[object] = [text, subject, audience, visibility]
     parts += [sorted(destinations), sorted(versions.items()), sorted(files)]

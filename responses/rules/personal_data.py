@@ -34,11 +34,11 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Personal data of the people that a text may be about.
+    """The personal data that we have about the people whom a text may be about.
 
-    names: without the names that these people use in public. phones: in any notation.
-    addresses, codes: as `addresses_in` and `codes_in` find them in these people's private
-    messages.
+    `names` does not contain names that these people use in public. `phones` can have any notation.
+    `addresses` and `codes` are the postal addresses and booking numbers in the private messages of
+    these people, as `addresses_in` and `codes_in` find them.
     """
 
     names: frozenset[str] = frozenset()
@@ -50,7 +50,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """Personal data in a text. kind: one of KINDS. start, end: where; the end is not included."""
+    """A place with personal data in a text.
+
+    `start` and `end` are offsets in code points; the end is exclusive. `kind` is one of KINDS.
+    """
 
     start: int
     end: int
@@ -58,7 +61,7 @@ class Finding:
 
 
 def find(text: str, known: Known) -> tuple[Finding, ...]:
-    """Find every place with personal data, from left to right.
+    """Return all places with personal data in a text, from left to right.
 
     A place that lies inside a longer place is left out.
     """
@@ -71,12 +74,18 @@ def find(text: str, known: Known) -> tuple[Finding, ...]:
 
 
 def codes_in(texts: Iterable[str]) -> frozenset[str]:
-    """Booking numbers in texts: capitals mixed with digits, or codes after words like “booking”."""
+    """Return the booking numbers in texts.
+
+    A booking number mixes capital letters with digits, or follows a word such as “booking”.
+    """
     return frozenset(text[start:end] for text in texts for start, end in _codes(text))
 
 
 def addresses_in(texts: Iterable[str]) -> frozenset[str]:
-    """Postal addresses in texts: street and house number, in the notations of several languages."""
+    """Return the postal addresses in texts.
+
+    A postal address is a street with a house number, in the notations of several languages.
+    """
     return frozenset(match[0] for text in texts for match in _ADDRESS.finditer(text))
 
 
@@ -101,7 +110,10 @@ def _findings(text: str, known: Known) -> Iterator[Finding]:
 
 
 def _name_forms(name: str) -> Iterator[str]:
-    """How a name may be written: the whole name, and the family name alone if it is long enough."""
+    """Yield the forms in which a text may contain a name.
+
+    These are the whole name, and the family name alone if it has at least _SHORTEST characters.
+    """
     words = name.split()
     if len(name.strip()) > 1:
         yield name
