@@ -47,7 +47,7 @@ def approve(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def review(request: StaffRequest, pk: int) -> HttpResponse:
-    """Record that the user has read a response that was sent."""
+    """Record that the user has reviewed a response that was already sent."""
     response = _to_approve(request, pk)
     return _act_on_queue(
         request, lambda: release.review(response, by=request.user), lambda: _("Marked as reviewed.")
@@ -72,7 +72,7 @@ def send_back(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit a draft or a held response; then keep it as a draft, send it, or approve it."""
+    """Edit an unsent response, and then keep it as a draft or send it."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
@@ -118,7 +118,7 @@ def send(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def cancel(request: StaffRequest, pk: int) -> HttpResponse:
-    """Undo the sending: cancel a response that has not been sent yet."""
+    """Cancel a response that has not been sent yet. This is the “Undo” of sending."""
     response = response_to_see(request, pk)
     if not signing.may_edit(response, request.user):
         raise PermissionDenied
@@ -139,7 +139,10 @@ def cancel(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _redirect_to_correction(request: StaffRequest, correction: Response) -> HttpResponse:
-    """Redirect to the page on which a cancelled correction was written, to continue writing."""
+    """Redirect to the page on which the user wrote a cancelled correction.
+
+    The user can continue to write there.
+    """
     page = reverse("responses:correct", args=[correction.corrects_id])
     url = f"{page}?again={correction.pk}"
     if request.htmx:
@@ -149,9 +152,9 @@ def _redirect_to_correction(request: StaffRequest, correction: Response) -> Http
 
 @transaction.atomic
 def _cancel(request: StaffRequest, response: Response) -> str:
-    """Cancel a response: the text becomes a draft again, and the case of the response is reopened.
+    """Cancel a response, restore its draft, and reopen its case.
 
-    Returns a message about the result. Raises Stale.
+    Returns a message for the user. Raises Stale if a delivery was already attempted.
     """
     # This is first: it raises Stale if a delivery was attempted, and then nothing else may change.
     restored = corrections.undo(response, by=request.user)
@@ -167,10 +170,10 @@ def _cancel(request: StaffRequest, response: Response) -> str:
 
 
 def _restore_draft(response: Response) -> bool:
-    """Turn text and files into a draft again, unless the author has begun another draft.
+    """Store the text and files of a cancelled response as a draft of its author.
 
-    A correction of a post is left out: its text is shown again on the page where it was
-    written.
+    Returns False and does nothing if the author has begun another draft. The same applies to a
+    correction of a post, because its text is shown again on the page where it was written.
     """
     if response.corrects_in_place:
         return False
@@ -205,7 +208,11 @@ def _restore_draft(response: Response) -> bool:
 
 
 def _remove_from_campaign(response: Response) -> str:
-    """Remove an undone post from its campaign; return the campaign's id, for the draft."""
+    """Remove a cancelled post from its campaign; return the campaign's id, for the draft.
+
+    The result is "" if the post has no campaign, or if the campaign is closed or not visible to the
+    author.
+    """
     running = Campaign.objects.visible_to(response.author).running()
     campaign = running.filter(links__statement=response).first()
     if campaign is None:
@@ -215,7 +222,7 @@ def _remove_from_campaign(response: Response) -> str:
 
 
 def _place_of(response: Response) -> str:
-    """The value of the composer's radio button for the place of a reply."""
+    """Return the value of the radio button in the composer that selects the place of this reply."""
     delivery = response.deliveries.first()
     if response.is_macro or delivery is None:
         return ""
@@ -247,7 +254,10 @@ def _act_on_queue(
 
 
 def _approval_message(response: Response) -> str:
-    """The message after an approval: another approval is missing, or when the text is sent."""
+    """Return a message that says what happens after an approval.
+
+    Either another approval is missing, or the message says when the text is sent.
+    """
     if response.state == State.HELD:
         return _("Approved. It now waits for approval by a supervisor.")
     if response.send_at and response.send_at > timezone.now():
@@ -262,9 +272,9 @@ def _approvals(
     status: int = 200,
     error: str = "",
 ) -> HttpResponse:
-    """Show the held responses that the user can approve.
+    """Show the held responses of the departments that the user leads, and responses to review.
 
-    form, at: the user's input for one response, and the id of that response.
+    `form` is what the user entered for one response, and `at` is the id of that response.
     """
     held = Response.objects.approvable_by(request.user).order_by("created_at", "pk")
     held = held.select_related(
@@ -308,7 +318,10 @@ def _approvals(
 
 
 def _online_version(response: Response) -> Response | None:
-    """The version that is online at the place where a correction would appear."""
+    """Return the version of the post that is online now and that a correction would replace.
+
+    The result is None if the response is not a correction, or if the post was taken down.
+    """
     statement = response.corrects
     if statement is None or not response.corrects_in_place or statement.is_taken_down:
         return None

@@ -25,7 +25,11 @@ MAX_CASES_PER_BULK = 1000
 @require_POST
 @worker_only
 def carry_out(request: StaffRequest) -> HttpResponse:
-    """Run one action on the selected cases: within the request for a few cases, else as a job."""
+    """Run one action on the selected cases.
+
+    Up to `bulk.AT_ONCE` cases are changed during the request. If there are more cases, a worker
+    changes them.
+    """
     data = _job_data(request)
     if isinstance(data, str):
         messages.error(request, data)
@@ -77,7 +81,7 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
 
 
 def _job_data(request: StaffRequest) -> dict[str, Any] | str:
-    """Return the submitted action, cases and values, or a message about what is missing."""
+    """Return the submitted action, cases and values, or a message that says what is missing."""
     verb = CASE_VERBS.get(request.POST.get("verb", ""))
     shown = request.POST.getlist("case")[:MAX_CASES_PER_BULK]
     cases = [case for value in shown if (case := _case_from_form(value))]
@@ -90,9 +94,10 @@ def _job_data(request: StaffRequest) -> dict[str, Any] | str:
 
 
 def _case_from_form(value: str) -> list[int] | None:
-    """Parse “case:last inbound:assignee”, the ids that the inbox showed for a case; 0 means none.
+    """Parse “case:last inbound:assignee”, three ids that the inbox showed for a case.
 
-    Returns None if the value has any other form.
+    The id 0 means that the case had no last inbound interaction or no assignee. Returns None if the
+    value has any other form.
     """
     parts = [number(part) for part in value.split(":")]
     numbers = [part for part in parts if part is not None]

@@ -31,7 +31,10 @@ class Day:
 
 @require_safe
 def calendar(request: StaffRequest) -> HttpResponse:
-    """Show one month of posts, and of replies with a planned time; `month` is YYYY-MM."""
+    """Show the posts of one month, and the replies with a planned time.
+
+    The URL parameter `month` has the form YYYY-MM. The default is the current month.
+    """
     today = timezone.localdate()
     first = _month(request.GET.get("month", ""), today)
     dates = list(months.Calendar().itermonthdates(first.year, first.month))

@@ -1,4 +1,4 @@
-"""Pages of campaigns: several posts with one goal, and their results."""
+"""The pages of campaigns. A campaign consists of several posts with one goal, and their results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def campaigns(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def campaign(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the posts of a campaign, and its results by channel and by person."""
+    """Show the posts of a campaign, and its results by account and by person."""
     found = _to_see(request, pk)
     results, user = Results(found, request.user), request.user
     statements = with_facts(results.statements).order_by("-created_at", "-pk")
@@ -84,7 +84,10 @@ def rows(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: StaffRequest) -> HttpResponse:
-    """Start a campaign. Only team leads may do so, because its topic brings cases into an inbox."""
+    """Create a campaign. Only users who lead a department may do so.
+
+    A campaign creates a topic, and the topic brings new cases into an inbox.
+    """
     mine = departments_to_campaign_for(request.user)
     if not mine:
         raise PermissionDenied
@@ -101,7 +104,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close(request: StaffRequest, pk: int) -> HttpResponse:
-    """Close or reopen a campaign, depending on the button that was pressed."""
+    """Close or reopen a campaign, depending on which button was pressed."""
     found = _to_edit(request, pk)
     if "open" in request.POST:
         found.open_again()
@@ -114,7 +117,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def count_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Set the campaign of a post; an empty choice removes the post from its campaign."""
+    """Set the campaign of a post. An empty choice removes the post from its campaign."""
     statement = response_to_see(request, pk)
     if not may_deal_with(statement, request.user):
         raise PermissionDenied
@@ -158,7 +161,7 @@ def _save(request: StaffRequest, form: CampaignForm, message: str) -> HttpRespon
 
 
 def _offered(request: StaffRequest, campaign: Campaign) -> list[Response]:
-    """The latest posts without a campaign that the user may add to this campaign."""
+    """Return recent posts without a campaign that the user may add to this campaign."""
     if campaign.closed_at:
         return []
     free = Response.objects.visible_to(request.user).filter(audience="many", campaign_link=None)
@@ -179,7 +182,7 @@ def _asked(request: StaffRequest) -> Asked:
 
 
 def _filter_labels(asked: Asked) -> list[str]:
-    """The labels of the filters that are set."""
+    """Return the labels of the filters that are set."""
     people: list[tuple[Any, int | None]] = [
         (Account, asked.account), (Contact, asked.contact), (Profile, asked.profile),
     ]  # fmt: skip
@@ -189,7 +192,7 @@ def _filter_labels(asked: Asked) -> list[str]:
 
 
 def _rows_context(request: StaffRequest, kind: str, page: list[Any]) -> dict[str, Any]:
-    """The template context for the rows of this kind."""
+    """Return the template context for rows of this kind."""
     if kind == "mentions":
         return {"items": as_shown(page, user=request.user)}
     if kind == "answers":

@@ -55,7 +55,7 @@ Act = Callable[[], Response | None]
 
 @require_safe
 def composer(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the form of one tab of the composer, as a part of a page or as a whole page."""
+    """Show the form of one tab of the composer, as a part of a page (htmx) or as a whole page."""
     case = case_to_see(request, pk)
     requested = request.GET.get("tab", "")
     tab = requested if requested in TABS else _tab_of_latest_draft(case, request.user)
@@ -102,9 +102,10 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def note(request: StaffRequest, pk: int) -> HttpResponse:
-    """Add a note for colleagues, and notify the colleagues whose @names are in the note.
+    """Add a note to a case, and notify the colleagues whose @names are in the note.
 
-    A reply that cannot be sent from here can be saved as a note instead; its draft is deleted.
+    If a reply cannot be sent to the party, the user can save its text as a note. The draft of the
+    reply is then deleted.
     """
     case = get_object_or_404(Case.objects.workable_by(request.user), pk=pk)
     form = NoteForm(request.POST)
@@ -125,7 +126,10 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _confirm_note(request: StaffRequest, text: str, notified: list[User]) -> None:
-    """Show a message that names who was notified, and warn if an @name matches no colleague."""
+    """Show a message that says which colleagues were notified.
+
+    If the note contains an @name but nobody was notified, the message is a warning.
+    """
     if notified:
         names = ", ".join(str(user) for user in notified)
         messages.success(request, _("Note saved. Notified: %s.") % names)
@@ -175,7 +179,10 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
 
 @transaction.atomic
 def _publish(request: StaffRequest, form: StatementForm, case: Case) -> Response:
-    """Publish a post, unless a message of the case arrived that its author has not seen."""
+    """Publish a post about a case.
+
+    Raises Stale if the case has a message that the author of the post has not seen.
+    """
     words = form.words(visibility="public")
     # If the form was submitted before, its response is returned; Stale must not be raised.
     if not Response.objects.filter(uuid=words.form).exists():
@@ -192,13 +199,17 @@ def _publish(request: StaffRequest, form: StatementForm, case: Case) -> Response
 
 
 def _tab_of_latest_draft(case: Case, user: User) -> str:
-    """The composer tab of the user's latest draft; "reply" if there is no draft."""
+    """Return the composer tab of the user's latest draft, or “reply” if there is no draft."""
     mine = case.drafts.filter(author=user).exclude(text="").order_by("-updated_at").first()
     return mine.kind if mine and mine.kind in TABS else "reply"
 
 
 def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
-    """The form of a tab, filled with the user's own draft or with a colleague's draft (`from`)."""
+    """Return the form of a tab, filled with a draft if there is one.
+
+    The draft is the user's own draft. If the URL parameter `from` has the id of a colleague's
+    draft, the form contains the colleague's text.
+    """
     form = _blank(request, case, tab)
     draft = _draft(request, case, tab)
     if draft and draft.text:
@@ -227,7 +238,10 @@ def _blank(request: StaffRequest, case: Case, tab: str) -> Composing:
 
 
 def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: Act) -> HttpResponse:
-    """Call `act`, which stores the response; if it fails, show the form again with its errors."""
+    """Call `act`, which stores the response; if that fails, show the form again with the error.
+
+    After success, the draft is deleted.
+    """
     if not form.is_valid():
         return _composer(request, case, tab, form, status=422)
     try:
@@ -257,7 +271,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
 
 
 def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
-    """Close the case after “Send and done”, unless the customer wrote again meanwhile."""
+    """Close the case after “Send and done”, unless the party has written again meanwhile."""
     case.refresh_from_db()
     try:
         case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
@@ -268,7 +282,10 @@ def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
 def _look_again(
     request: StaffRequest, case: Case, tab: str, form: Composing, stale: Stale
 ) -> HttpResponse:
-    """Show the new messages above the user's input; at the next submission they count as seen."""
+    """Show the form again, with the user's input below the new messages.
+
+    When the user submits the form again, the new messages count as seen.
+    """
     case.refresh_from_db()
     seen = form.cleaned_data["seen"] or 0
     news = Interaction.objects.readable_by(request.user).filter(
@@ -301,7 +318,11 @@ def _composer(
 
 
 def _stored_files(request: StaffRequest, case: Case, tab: str, form: Composing) -> list[Attachment]:
-    """The stored files to show: of a form that is shown again with errors, else of the draft."""
+    """Return the stored files that the form shows.
+
+    If the form is shown again with errors, these are the files of the submitted form. Otherwise
+    these are the files of the draft.
+    """
     if form.is_bound:
         return upload_field.keep(request, request.user)
     draft = _draft(request, case, tab) if tab == "reply" else None
@@ -318,7 +339,10 @@ def _version(case: Case, tab: str, user: User) -> int:
 
 
 def tell(request: StaffRequest, response: Response) -> None:
-    """Show a message about the new state of a response, with an undo button while it is queued."""
+    """Show a message about the new state of a response.
+
+    While the response is queued, the message has an undo button.
+    """
     if response.state == "held":
         why = " ".join(r["sentence"] for r in response.verdict if r["verdict"] == "hold")
         messages.warning(request, f"{held_for(response)}: {why}")
@@ -331,7 +355,7 @@ def tell(request: StaffRequest, response: Response) -> None:
 
 
 def _manual_account(case: Case) -> Account:
-    """Return the account for replies that users record by hand; it is created at the first use."""
+    """Return the account for replies that users record by hand. The first call creates it."""
     account = Account.objects.active().filter(kind="manual").first()
     if account:
         return account

@@ -1,4 +1,4 @@
-"""Pages on which a user corrects or takes down a published post."""
+"""The pages on which a user corrects or takes down a published post."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from scrm.web.params import number
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
-    """Correct the text of a published post; the correction must pass the same rules as a post."""
+    """Correct the text of a published post.
+
+    The correction must pass the same business rules as a post.
+    """
     statement = _statement(request, pk)
     form = _form(statement, request.POST or None)
     if undone := _undone(request, statement):
@@ -63,14 +66,17 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _undone(request: StaffRequest, statement: Response) -> Response | None:
-    """The user's own cancelled correction that the URL names, so that they can continue with it."""
+    """Return the cancelled correction of the user with which the user wants to continue.
+
+    The URL parameter `again` is the id of the correction.
+    """
     again = number(request.GET.get("again", "")) or 0
     mine = statement.corrections.filter(author=request.user, state=State.CANCELLED)
     return mine.filter(pk=again).first()
 
 
 def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
-    """The form, filled with the text that is online now."""
+    """Return the form for a correction, filled with the current text of the post."""
     newest = corrections.newest(statement)
     return CorrectForm(
         corrections.current(statement), newest, corrections.posts_of(statement), typed
@@ -78,7 +84,11 @@ def _form(statement: Response, typed: QueryDict | None) -> CorrectForm:
 
 
 def _statement(request: StaffRequest, pk: int) -> Response:
-    """Look up a post; 403 if the user may not speak in the name of its department."""
+    """Return the post with this primary key.
+
+    Raises PermissionDenied if the user may not publish in the name of its department. Raises
+    Http404 if the response is not visible to the user, is not a post, or is a correction.
+    """
     found = response_to_see(request, pk)
     if not found.is_macro or found.corrects_in_place:
         raise Http404

@@ -26,7 +26,7 @@ def delivery_problems(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def check(request: StaffRequest, pk: int) -> HttpResponse:
-    """Ask the network now whether an unknown delivery was sent."""
+    """Ask the network again whether an unknown delivery was sent."""
     delivery = delivery_to_act_on(request, pk)
     unknown = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.UNKNOWN)
     if unknown.update(settle_after=timezone.now()):
@@ -39,7 +39,7 @@ def check(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
-    """Mark a delivery as sent, because the user has seen it on the network."""
+    """Mark a delivery as sent, because the user has seen the text on the network."""
     delivery = delivery_to_act_on(request, pk)
     form = MarkSentForm(request.POST)
     if not form.is_valid():
@@ -57,7 +57,10 @@ def mark_sent(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def send_again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Send a text again: a new delivery replaces this delivery, which the user has checked."""
+    """Send a text again, after the user has confirmed this on a page.
+
+    A new delivery replaces this delivery.
+    """
     delivery = delivery_to_act_on(request, pk)
     if request.method != "POST":
         may_change = bool(changeable([delivery.response], request.user))

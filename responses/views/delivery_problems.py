@@ -1,4 +1,8 @@
-"""The page “Delivery problems”: deliveries about which a user must decide, and the pause."""
+"""The page “Delivery problems”.
+
+The page shows the deliveries about which a user must decide. Sending can be paused and resumed on
+this page.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ def render_delivery_problems(
 ) -> HttpResponse:
     """Show the deliveries about which a user must decide.
 
-    form, at: the user's input for one delivery, and the id of that delivery. forms: the user's
-    input for the other forms of the page, by their names in the template.
+    `form` is what the user entered for one delivery, and `at` is the id of that delivery. `forms`
+    are other submitted forms of the page, by their names in the template.
     """
     found = Delivery.objects.at_hand_of(request.user).to_check(timezone.now())
     found = found.select_related(
@@ -57,7 +61,11 @@ def render_delivery_problems(
 
 
 def _control(request: StaffRequest) -> dict[str, Any]:
-    """Template context for the pause, accounts in trouble, and deliveries beyond sending limits."""
+    """Return the template context for the part of the page that does not list problems.
+
+    It contains the pause, the accounts whose deliveries fail repeatedly, and the deliveries that
+    wait because of sending limits.
+    """
     hold = Pause.objects.restored().first()
     line = throttle.waiting().visible_to(request.user)
     return {
@@ -75,7 +83,11 @@ def _control(request: StaffRequest) -> dict[str, Any]:
 
 
 def _held_back(request: StaffRequest, hold: Pause) -> dict[str, Any]:
-    """Template context for a restored database: deliveries that wait, and those in doubt."""
+    """Return the template context for a database that was restored from a copy.
+
+    It contains the deliveries that wait, and the number of deliveries that the original database
+    may have sent.
+    """
     waiting = restored_database.waiting().visible_to(request.user)
     rows = waiting.order_by("send_after", "pk").select_related(
         "response__case__profile", "response__issue", "response__author", "account", "profile"

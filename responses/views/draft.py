@@ -29,7 +29,7 @@ MAX_VERSIONS = 20
 
 @require_POST
 def keep(request: StaffRequest, pk: int) -> HttpResponse:
-    """Save the draft while its author types, and return what the business rules found."""
+    """Save the draft while its author types, and show what the business rules find in the text."""
     case = case_to_work_on(request, pk)
     requested = request.POST.get("draft_kind", "reply")
     kind = requested if requested in KINDS else "reply"
@@ -49,7 +49,10 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
-    """Save the draft of a post about an issue; the answer includes a preview of each place."""
+    """Save the draft of a post about an issue while its author types.
+
+    The answer contains a preview for each account, and what the business rules find in the text.
+    """
     issue = get_object_or_404(Issue, pk=pk)
     # This is checked first: a save that arrives after sending must not create the draft again.
     if _was_sent(request):
@@ -68,14 +71,17 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _excess(response: Response, account: Account) -> tuple[Account, int, int] | None:
-    """(account, excess characters, limit) if the text is too long for the account, else None."""
+    """Return (account, number of excess characters, limit) if the text is too long for the account.
+
+    Otherwise the result is None.
+    """
     limit = max_length(account)
     excess = len(response.words_on(account)) - limit if limit else 0
     return (account, excess, limit) if limit and excess > 0 else None
 
 
 def _was_sent(request: StaffRequest) -> bool:
-    """Whether a response was stored for this form and is not cancelled."""
+    """Whether this form has created a response that is not cancelled."""
     try:
         form = UUID(request.POST.get("form", ""))
     except ValueError:
@@ -100,7 +106,7 @@ def _keep(
 def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case
 ) -> tuple[Response, list[Account]]:
-    """An unsaved response and its accounts, to which the rules can be applied."""
+    """Return an unsaved response and its accounts, to which the rules can be applied."""
     if kind == "reply":
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))
@@ -133,7 +139,10 @@ def _findings_for_statement(
 
 
 def _typed_facts(request: StaffRequest) -> dict[str, Any]:
-    """Values of those fields that every composer form has, if they are valid."""
+    """Return the author, title, versions and time of sending that the user typed.
+
+    An invalid time is ignored.
+    """
     versions = {name.removeprefix("version_"): words for name, words in _versions(request).items()}
     try:
         moment = parse_datetime(_typed(request, "send_at"))
@@ -148,7 +157,7 @@ def _typed_facts(request: StaffRequest) -> dict[str, Any]:
 
 
 def _versions(request: StaffRequest) -> dict[str, str]:
-    """The different texts for single accounts: name of the form field → text."""
+    """Return name of the form field → text, for the texts that differ from the common text."""
     named = [name for name in request.POST if name.startswith("version_")][:MAX_VERSIONS]
     return {name: words for name in named if (words := _typed(request, name, LONGEST))}
 
@@ -174,14 +183,21 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
-    """The value of a field, cut to the stored length, so that a draft is always saved."""
+    """Return the value of a form field in a form that the database can store.
+
+    Characters that PostgreSQL refuses are removed, and the value is cut to `most` characters. A
+    draft can therefore always be saved.
+    """
     return storable(request.POST.get(name, ""))[:most]
 
 
 def forget(
     request: StaffRequest, *, kind: str, case: Case | None = None, issue: Issue | None = None
 ) -> str:
-    """Delete a draft that was sent or discarded; the JSON tells the browser to delete its copy."""
+    """Delete a draft that was sent or discarded.
+
+    Returns JSON that tells the browser to delete its own copy of the draft.
+    """
     Draft.objects.filter(case=case, issue=issue, kind=kind, author=request.user).delete()
     place = f"case-{case.pk}-{kind}" if case else f"issue-{issue.pk if issue else 0}-{kind}"
     return json.dumps({"place": place})

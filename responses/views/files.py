@@ -1,4 +1,4 @@
-"""Remove a file from an unsent response; every page that shows the response can do so."""
+"""Remove a file from an unsent response. All pages that show the response offer this."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ PAGE = 50
 
 @require_safe
 def history(request: StaffRequest) -> HttpResponse:
-    """List responses, newest first; the filters are in the URL."""
+    """List the responses that match the filters in the URL, newest first."""
     form = HistoryForm(request.GET, user=request.user)
     found = before(form.found, request.GET.get("before", ""))
     rows = list(with_facts(found)[: PAGE + 1])
@@ -65,7 +65,7 @@ def history(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def export(request: StaffRequest) -> HttpResponseBase:
-    """Export all responses that match the URL's filters; a few hundred are streamed at a time."""
+    """Export all responses that match the filters in the URL as a streamed CSV file."""
     form = HistoryForm(request.GET, user=request.user)
     if not form.is_valid():
         messages.error(request, _("A filter is invalid. Nothing was exported."))
@@ -80,7 +80,7 @@ def export(request: StaffRequest) -> HttpResponseBase:
 
 @require_POST
 def save_view(request: StaffRequest) -> HttpResponse:
-    """Save the current filters under a name."""
+    """Save the current filters as a named view."""
     typed = storable(request.POST.get("query", "")).lstrip("?")
     query = query_of(QueryDict(typed))[:1000]
     mine = HistoryView(owner=request.user, query=query)
@@ -103,7 +103,7 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def response(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show a response with the messages that led to it, its deliveries, history and feedback."""
+    """Show a response with its trace, deliveries, history and feedback."""
     found = response_to_see(request, pk)
     return _response(request, found)
 
@@ -128,7 +128,10 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _judged_row(request: StaffRequest, feedback: Feedback) -> HttpResponse:
-    """Return the updated row, with an event that makes the page reload its totals."""
+    """Return the updated row of an answer.
+
+    The htmx event `judged` makes the page reload its totals.
+    """
     (echo,) = echoes(Feedback.objects.filter(pk=feedback.pk), request.user)
     shown = {
         "echo": echo,
@@ -166,7 +169,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
 
 
 def _campaign(found: Response, request: StaffRequest) -> Campaign | None:
-    """The campaign of a post, if the user may see the campaign."""
+    """Return the campaign of a post, if there is one and the user may see it."""
     visible = Campaign.objects.visible_to(request.user)
     return visible.filter(links__statement=found).first()
 

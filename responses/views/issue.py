@@ -1,4 +1,4 @@
-"""Responses about an issue: its posts and replies, their answers, and the form for a new post."""
+"""The responses about an issue, with their answers, and the form for a new post."""
 
 from __future__ import annotations
 
@@ -128,9 +128,9 @@ def _form(
 def _form_with_draft(
     request: StaffRequest, issue: Issue, departments: list[Department]
 ) -> StatementForm:
-    """The form, filled with the author's draft if there is one.
+    """Return the form for a post, filled with the user's draft if there is one.
 
-    `corrects` in the URL names an earlier post that the new post corrects.
+    The URL parameter `corrects` is the id of an earlier post that the new post corrects.
     """
     mine = Draft.objects.filter(issue=issue, kind="statement", author=request.user)
     draft = mine.exclude(text="").first()
@@ -144,7 +144,7 @@ def _form_with_draft(
 
 
 def _leave_form(request: StaffRequest, issue: Issue, place: str) -> HttpResponse:
-    """Redirect to the issue; the browser deletes its copy of the draft."""
+    """Redirect to the issue, and tell the browser to delete its own copy of the draft."""
     if not request.htmx:
         return redirect(issue)
     answer = HttpResponseClientRedirect(issue.get_absolute_url())

@@ -1,4 +1,8 @@
-"""Load rows for a user: 404 if the user may not read a row, 403 if the user may not change it."""
+"""Load rows for a view, and check what the user may do.
+
+If the user may not see a row, the functions raise Http404. If the user may see but not change it,
+they raise PermissionDenied.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ def case_to_work_on(request: StaffRequest, pk: int) -> Case:
 
 
 def departments_to_speak_for(user: User) -> list[Department]:
-    """The departments in whose name a user may publish texts."""
+    """Return the departments in whose name a user may publish texts."""
     return list(Department.objects.worked_by(user))
 
 
@@ -48,7 +52,7 @@ def may_speak_for(department: Department, user: User) -> bool:
 
 
 def chosen(departments: list[Department], asked: Mapping[str, Any]) -> Department:
-    """The department that the request names, else the first department."""
+    """Return the department that the request names, or else the first department."""
     named = asked.get("department", "")
     return next((row for row in departments if str(row.pk) == named), departments[0])
 
@@ -61,22 +65,26 @@ def response_to_see(request: StaffRequest, pk: int) -> Response:
 
 
 def words_answered(responses: Iterable[Response], user: User) -> dict[int, Interaction]:
-    """Response id → the interaction that it answers, if `user` may read it."""
+    """Return response id → the interaction that the response answers.
+
+    Interactions that `user` may not read are left out.
+    """
     answered = {row.pk: row.in_reply_to_id for row in responses if row.in_reply_to_id}
     readable = Interaction.objects.readable_by(user).in_bulk(list(answered.values()))
     return {pk: readable[message] for pk, message in answered.items() if message in readable}
 
 
 def changeable(responses: Collection[Response], user: User) -> set[int]:
-    """Ids of the unsent responses that `user` may change."""
+    """Return the ids of the unsent responses that `user` may edit."""
     return editable([response for response in responses if is_unsent(response)], user)
 
 
 def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
-    """Template context: ids of the public replies to people who wrote privately in the case.
+    """Return the template context for warnings about public replies.
 
-    `wrote_privately_since` has the ids of those replies that were written before the private
-    message.
+    `wrote_privately` has the ids of the unsent public replies to people who also wrote privately in
+    the case. `wrote_privately_since` has the ids of those of them that were written before the
+    private message.
     """
     since = wrote_privately([response for response in responses if is_unsent(response)])
     return {
@@ -88,14 +96,17 @@ def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
 def may_deal_with(response: Response, user: User) -> bool:
     """Whether the user may act on the deliveries and the feedback of a response.
 
-    This is true for users who may work on the response's case, team leads of its department,
-    supervisors and admins.
+    This is true for users who may work on its case, for team leads of its department, for
+    supervisors and for admins.
     """
     return response.pk in dealt_with_by([response], user)
 
 
 def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
-    """Ids of the responses whose deliveries `user` may act on, with two queries in total."""
+    """Return the ids of the responses for which `may_deal_with` is true.
+
+    This takes at most two queries for any number of responses.
+    """
     if user.sees_everything:
         return {response.pk for response in responses}
     led = set(Department.objects.led_by(user).values_list("pk", flat=True))
@@ -106,9 +117,10 @@ def dealt_with_by(responses: Collection[Response], user: User) -> set[int]:
 
 
 def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
-    """Template context for the answers to these responses: their numbers, and the newest answers.
+    """Return the template context for the answers to these responses.
 
-    If `outcome` is in the URL, only answers with that outcome are included.
+    It contains the number of answers by outcome, and the newest answers. If the URL parameter
+    `outcome` has a value of `ASKED`, only answers that this value selects are listed.
     """
     user, outcome = request.user, request.GET.get("outcome", "")
     found = Feedback.objects.filter(response__in=keys)
@@ -128,7 +140,7 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
 
 
 def oldest(rows: QuerySet[M]) -> tuple[list[M], int]:
-    """The first rows that fit on a page, and the number of rows that are left out."""
+    """Return the first MAX_ROWS rows, and the number of rows that are left out."""
     shown = list(rows[:MAX_ROWS])
     return shown, rows.count() - len(shown) if len(shown) == MAX_ROWS else 0
 

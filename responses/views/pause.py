@@ -1,4 +1,4 @@
-"""Pause and resume sending for the whole workspace."""
+"""Pause and resume sending in the whole workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from responses.views.delivery_problems import render_delivery_problems
 @supervisor_only
 @require_POST
 def pause(request: StaffRequest) -> HttpResponse:
-    """Pause or resume sending, depending on the button that was pressed."""
+    """Pause or resume sending, depending on which button was pressed."""
     if request.POST.get("to") == "active":
         if Pause.objects.all().end(by=request.user):
             messages.success(
@@ -38,7 +38,7 @@ def pause(request: StaffRequest) -> HttpResponse:
 @supervisor_only
 @require_POST
 def release(request: StaffRequest) -> HttpResponse:
-    """Allow sending from a restored database."""
+    """Allow a database that was restored from a copy to send."""
     form = ReleaseForm(request.POST)
     if not form.is_valid():
         return render_delivery_problems(request, status=422, release_form=form)

@@ -35,7 +35,7 @@ class GapRow:
 @supervisor_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_check(request: StaffRequest) -> HttpResponse:
-    """Show the gaps and the checks of the record; a POST request starts a check."""
+    """Show the gaps in the record and the result of each check. A POST request starts a new run."""
     if request.method == "POST":
         RecordCheck.objects.ask(by=request.user)
         messages.success(request, _("The check has started. Reload this page in a moment."))
@@ -58,7 +58,7 @@ def record_check(request: StaffRequest) -> HttpResponse:
 
 
 def _gap_rows(gaps: Sequence[Gap]) -> list[GapRow]:
-    """Load the neighbouring rows of gaps with three queries, however many gaps there are."""
+    """Load the neighbouring rows of gaps. This takes three queries for any number of gaps."""
     keys = {
         name: {gap.there[name] for gap in gaps if name in gap.there}
         for name in ("response", "case", "profile")

@@ -70,7 +70,10 @@ def _is_valid(conditions: object, rows: Rows) -> bool:
 
 
 def _passes_examples(rule: ResponseRule, examples: Any) -> bool:
-    """Store the examples in the rule; return whether the rule gives the right result for all."""
+    """Store the examples in the rule; return whether the rule gives the right result for all.
+
+    For each wrong result, an error is added to the form of the example.
+    """
     pure = rule.pure()
     for form in examples.forms:
         if form.example and (why := failed(pure, form.example)):

@@ -33,7 +33,10 @@ def new(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def saved_reply(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit a saved reply; allowed for its owner, its department's leads, supervisors and admins."""
+    """Edit a saved reply.
+
+    Its owner, the team leads of its department, supervisors and admins may do so.
+    """
     row = get_object_or_404(SavedReply.objects.select_related("department"), pk=pk)
     if not _may_change(row, request.user):
         raise PermissionDenied
