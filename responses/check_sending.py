@@ -77,7 +77,7 @@ def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:
     Raises Stale if another user has already handled the problem.
     """
     mine = Delivery.objects.to_check(now).filter(pk=delivery.pk)
-    # First, in the lock order: with the delivery, its response and its case may change.
+    # The rows are locked in the usual order: the response and its case may change as well.
     Delivery.objects.filter(pk=delivery.pk).lock()
     if not mine.update(settled_at=now, settle_after=None):
         raise Stale("This was already resolved. Nothing was sent twice.")

@@ -88,7 +88,7 @@ def default_place(
 ) -> Place | None:
     """Return the place that the composer selects at first, or None if there is no place.
 
-    The profile with which the case began (`party`) is preferred to other profiles of the contact.
+    `party` is the profile of the case. It is preferred to other profiles of the same contact.
     `private_in` is the conversation of the party's last private message in the case, or None. If it
     is given, private places come first, and the place that continues this conversation is the first
     of them.
@@ -114,7 +114,7 @@ def visibilities(account: Account) -> tuple[str, ...]:
 
 
 def max_length(account: Account) -> int | None:
-    """Return the maximum number of characters in a text from this account; None means no limit."""
+    """The maximum number of characters in a text from this account; None for no limit."""
     limit: int | None = account.config.get("max_length", account.channel.text.max_length)
     return limit
 

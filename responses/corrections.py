@@ -183,7 +183,7 @@ def _stop_what_waits(response: Response, *, why: str) -> None:
     publishing = response.deliveries.filter(act=DeliveryAction.SAY)
     queued = publishing.filter(state=DeliveryState.QUEUED)
     update_in_order(queued, state=DeliveryState.CANCELLED, error=why)
-    # Only now: a delivery that was claimed before the update is found here.
+    # This is checked after the update, so that a delivery that was claimed before it is found.
     under_way = [DeliveryState.SENDING, DeliveryState.UNKNOWN]
     if publishing.filter(state__in=under_way, settled_at=None).exists():
         raise Stale("It is being sent to another channel. Try again when that delivery has ended.")

@@ -70,8 +70,8 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
     """
     if not throttle.has_turn(delivery, now):
         return False
-    if delivery.amends_id:  # one change of a post at a time
-        # The post has the lower id, as the lock order asks.
+    if delivery.amends_id:  # only one correction or removal of a post is sent at a time
+        # The post has a lower id than this delivery, so the order of locks is kept.
         locked(Delivery.objects.filter(pk=delivery.amends_id)).get()
     # Compare-and-set: of several workers, only one gets the delivery.
     won = Delivery.objects.filter(
@@ -89,14 +89,14 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
     if won:
         delivery.refresh_from_db()
         delivery.publish_change()
-        # Last: the row that counts attempts is locked until the commit.
+        # This is last, because the row that counts attempts is locked until the commit.
         Instance.objects.count_attempt()
     return bool(won)
 
 
 def _failed(delivery: Delivery, error: ChannelError) -> None:
     now = timezone.now()
-    # First: a text that may have been sent is never queued again.
+    # This is checked first: a text that may have been sent must not be queued again.
     if error.uncertain:
         delivery.doubt(error.message, now=now)
     elif error.permanent or delivery.attempts >= MAX_ATTEMPTS:
@@ -111,7 +111,7 @@ def _carry_out(delivery: Delivery) -> Receipt:
     post, credentials = delivery.amends, delivery.account.credentials
     if post is None:
         return _speaker(delivery).send(credentials, delivery.parcel)
-    # At the last moment: this correction must not overwrite a later one.
+    # This is checked immediately before sending: this correction must not overwrite a later one.
     if delivery.is_overtaken:
         raise ChannelError("A later change to this post was already published.", permanent=True)
     editor = delivery.account.channel.editor
@@ -137,7 +137,8 @@ def settle(delivery: Delivery) -> None:
     if delivery.state != DeliveryState.UNKNOWN:
         return
     now = timezone.now()
-    # Before the look-up, which takes a while: a hold that ends meanwhile still counts.
+    # This is read before the network is asked, which takes a while. If a user allows sending
+    # meanwhile, sending still counts as stopped here.
     held = Pause.objects.restored().exists()
     if delivery.is_change:
         if delivery.attempts < MAX_ATTEMPTS:
@@ -189,15 +190,15 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     lock_workspace()  # before any row: all writers of the ledger lock in this order
     rows = Delivery.objects.filter(pk=delivery.pk)
     rows.lock()
-    # Read again under the locks: another worker may have marked it meanwhile.
+    # The row is read again under the locks: another worker may have marked it meanwhile.
     mine = rows.select_related("response__case", "account", "profile", "amends__interaction").get()
     if mine.state in LEFT:
         return False
-    # Before the state: a constraint allows `sent` only with a ledger row.
+    # This is done before the state changes: a constraint allows `sent` only with a ledger row.
     row = record([_entry(mine, receipt, now)], now=now)[0]
     mine.state, mine.sent_at, mine.interaction_id = DeliveryState.SENT, now, row.interaction
     mine.url = receipt.url
-    if not mine.is_change:  # answers refer to the key of the post, whatever its version
+    if not mine.is_change:  # answers to a corrected post still refer to the key of the post
         mine.scope, mine.sent_key = receipt.scope, receipt.key
     mine.lease_until, mine.settle_after, mine.error = None, None, ""
     mine.save()

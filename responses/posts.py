@@ -21,8 +21,8 @@ def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any
     These are the cases with the profiles in `profiles`. A post is about a case if its response
     belongs to the case or to the issue of the case.
     """
-    # Two queries and no OR: with OR, PostgreSQL would read all responses instead of the cases of
-    # these profiles.
+    # These are two queries without OR: with OR, PostgreSQL would read all responses instead of the
+    # cases of these profiles.
     return _posts(
         among,
         {"deliveries__response__case__profile__in": profiles},
@@ -71,7 +71,7 @@ def replies_to_us() -> QuerySet[Any]:
 
 
 def response_marks(cases: Collection[int], user: User) -> list[QuerySet[Any, Any]]:
-    """Return querysets of rows (mark, case id, "") for cases with an unsent response.
+    """Return querysets of rows (mark, case id, "") for cases with a held response or a draft.
 
     The mark is “held” if a response to the case is held. It is “draft” if the user has a draft with
     a text in the case. A case can have both marks.

@@ -1,6 +1,6 @@
 """Collect the facts about a response that the business rules evaluate.
 
-One of these facts is which personal data of the people in the response's cases its text contains.
+One of these facts is the personal data in the text that belongs to people in the response's cases.
 """
 
 from __future__ import annotations

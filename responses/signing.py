@@ -139,11 +139,11 @@ def send(response: Response, *, shown: str, seen: int | None, by: User) -> None:
 def rewrite_and_send(
     response: Response, words: Rewritten, *, shown: str, seen: int | None, by: User
 ) -> Response:
-    """Edit a response and send it.
+    """Edit a response and send it; return the edited response.
 
-    If the rules hold the edited response and the user can approve it, the edit counts as the user's
-    approval. The result is the edited response. If the original was already released, this is a
-    copy. Raises Stale or Refused, and then nothing was changed.
+    If the original was already released, the edited response is a copy. If the rules hold the
+    edited response, the edit counts as an approval by the user, provided that the user is not the
+    author and can approve it. Raises Stale or Refused, and then nothing was changed.
     """
     _check_shown(response, shown)
     if response.case:
@@ -219,8 +219,9 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
 def _editable_version(response: Response, *, by: User) -> Response:
     """Return a response that can be edited in place of `response`.
 
-    A draft or a held response is returned itself. A released response is cancelled and stays as it
-    was approved, and a copy of it is returned. Raises Stale if the response was already sent.
+    A draft or a held response is returned itself. A released response is cancelled, and a copy of
+    it is returned; the original text stays as it was approved. Raises Stale if the response was
+    already sent.
     """
     if response.state in {State.DRAFT, State.HELD}:
         return response
@@ -252,7 +253,7 @@ def _editable_version(response: Response, *, by: User) -> Response:
 def _reopen(response: Response, changed: Response, *, by: User) -> None:
     """Reopen the case of `response` if `changed` replaces the response and is not released.
 
-    The case was closed although its answer is no longer sent.
+    The case must not stay closed, because its answer is no longer sent.
     """
     stopped = changed != response and changed.state != State.RELEASED
     case = response.case

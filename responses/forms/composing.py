@@ -58,7 +58,7 @@ class Composing(forms.Form):
         self.initial = {**self.initial, **fields, "text": text}
 
     def look_again(self, seen: int | None) -> None:
-        """Prepare the form to be shown again, with the user's input and below the new messages.
+        """Prepare the form to be shown again below the new messages. The user's input is kept.
 
         When the user submits the form again, the new messages count as seen.
         """
@@ -117,10 +117,9 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
-        """Fill the form with a draft, but do not always select the place of the draft.
+        """Fill the form with a draft, but select a public place only if the user has confirmed it.
 
-        If the person wrote privately, the user must confirm a public answer. A public place that
-        the user has not confirmed is not selected.
+        The confirmation is needed only if the person wrote privately.
         """
         confirmed = "publicly" not in self.fields or fields.get("publicly")
         if is_public(fields.get("place", "")) and not confirmed:

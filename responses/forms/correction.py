@@ -52,9 +52,9 @@ class TakeDownForm(forms.Form):
     )
 
     def look_again(self, seen: int) -> None:
-        """Prepare the form to be shown again, with the user's input and below the newer version.
+        """Prepare the form to be shown again below the newer version. The user's input is kept.
 
-        When the user submits the form again, the version `seen` counts as seen.
+        When the user submits the form again, the newer version (`seen`) counts as seen.
         """
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen)

@@ -126,7 +126,7 @@ class EditForm(PlaceFields, FileFields, Later):
         )
 
     def look_again(self) -> None:
-        """Prepare the form to be shown again, with the user's input and below the current text.
+        """Prepare the form to be shown again below the current text. The user's input is kept.
 
         When the user submits the form again, the current text and messages count as seen.
         """

@@ -84,7 +84,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def to_check(self, now: datetime) -> DeliveryQuerySet:
         """Return failed, unknown, bounced and overdue deliveries that no user has handled yet."""
         failed = Q(state__in=[DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED])
-        # A subquery and no join: take_in_hand() updates these rows by compare-and-set.
+        # This is a subquery and not a join: take_in_hand() updates these rows by compare-and-set.
         overdue = Q(pk__in=self.overdue(now).values("pk"))
         # Filter by UNSETTLED too: only then PostgreSQL uses the index of unsettled deliveries.
         return self.filter(failed | overdue, state__in=UNSETTLED, settled_at=None)
@@ -98,7 +98,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
         A worker has died if its lease lapsed before the result was stored.
         """
-        # Never back to `queued`: the text may have been sent before the worker died.
+        # The state must not be `queued`: the text may have been sent before the worker died.
         return update_in_order(
             self.filter(state=DeliveryState.SENDING, lease_until__lt=now),
             state=DeliveryState.UNKNOWN,
@@ -126,8 +126,8 @@ class Delivery(models.Model):
     None for a new text. If this delivery removes a text, `by` and `why` are the user who removed it
     and the reason.
 
-    scrm waits for an answer until `answer_due_at`. If no answer arrives by then, that time is
-    stored in `silent_at`. If an answer arrives later, `silent_at` is set to None again.
+    scrm waits for an answer until `answer_due_at`. `silent_at` is the time at which scrm found that
+    no answer had arrived by then. If an answer arrives later, `silent_at` is set to None again.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -322,7 +322,10 @@ class Delivery(models.Model):
         self._settle(state=DeliveryState.FAILED, error=error)
 
     def doubt(self, error: str, *, now: datetime) -> None:
-        """Mark the delivery as unknown, because it may have been sent, and ask the network."""
+        """Mark the delivery as unknown, because it may have been sent.
+
+        A task then asks the network whether it was sent.
+        """
         self._settle(state=DeliveryState.UNKNOWN, error=error, settle_after=now)
         nudge("scrm.pipeline.settle", self.pk)
 

@@ -16,8 +16,8 @@ class Draft(models.Model):
     """A text that its author is writing. It is saved during typing and deleted once it is sent.
 
     `kind` is the composer tab in which the text is written. `fields` contains the values of the
-    other form fields. `version` counts the saves. It prevents that a second browser window silently
-    overwrites the text of the first window.
+    other form fields. `version` counts the saves, so that a second browser window cannot silently
+    overwrite the text of the first window.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -64,7 +64,7 @@ class Draft(models.Model):
         has saved a newer version with another text, nothing is changed, and the newer version is
         returned.
         """
-        # Locked: if two windows save at once, the second sees the version that the first saved.
+        # The row is locked: if two windows save at once, the second sees the version of the first.
         row, made = cls.objects.select_for_update(of=("self",)).get_or_create(
             case=case, issue=issue, kind=kind, author=by
         )

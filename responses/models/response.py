@@ -69,7 +69,10 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.filter(state=State.HELD)
 
     def undecided(self, now: datetime) -> ResponseQuerySet:
-        """Return the held responses that must be escalated: the time for their approval is over."""
+        """Return the held responses that must be escalated now.
+
+        Nobody has approved these responses before the deadline, and they were not escalated yet.
+        """
         late = {"approval_request__decide_by__lte": now, "approval_request__escalated_at": None}
         return self.held().filter(**late)
 
@@ -128,7 +131,7 @@ def seen_by(user: User, of: str = "") -> Q:
 
 
 class Response(models.Model):
-    """A text that we send, with its author. The text can change only while it is a draft.
+    """A text that we send, with its author. The text can change only while its state is “draft”.
 
     `uuid` is the UUID of the form, so that a double click creates only one response. The text is
     sent in the name of `department`. `in_reply_to` is the interaction that the text answers. `seen`
@@ -294,7 +297,7 @@ class Response(models.Model):
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
             raise Stale("There is nothing to cancel.")
         update_in_order(mine.deliveries.filter(state="queued"), state="cancelled")
-        # Only now: a delivery that was claimed before the update is found here.
+        # This is checked after the update, so that a delivery that was claimed before it is found.
         if mine.deliveries.exclude(state="cancelled").exists():
             raise Stale("It is already being sent. Write a correction instead.")
         mine.become(State.CANCELLED)

@@ -9,7 +9,7 @@ The checks do not find the following gaps:
 
 - missing deliveries of a draft or a held response
 - one of several deliveries, if it was neither sent nor approved
-- an approval before a refusal
+- an approval that was followed by a refusal
 - a match
 
 A text that was erased on request is not a gap.

@@ -43,9 +43,9 @@ class Tally:
 
     @property
     def parts(self) -> list[tuple[str, str, int]]:
-        """(outcome, label, number) for each outcome that occurs, with “thanks” first.
+        """A list of (outcome, label, number), with one entry for each outcome that occurs.
 
-        Answers without an outcome come last.
+        “Thanks” comes first. Answers without an outcome come last.
         """
         labels = dict(Feedback.Outcome.choices)
         counts = [(outcome, self.outcomes.get(outcome, 0)) for outcome in (*JUDGED, "")]
@@ -53,9 +53,9 @@ class Tally:
 
     @property
     def maybes(self) -> list[tuple[str, str, int]]:
-        """(outcome, label, number) for each proposed outcome of answers without an outcome.
+        """A list of (outcome, label, number) for proposed outcomes of answers without an outcome.
 
-        The outcome has the prefix PROPOSED.
+        Each outcome has the prefix PROPOSED.
         """
         labels = dict(Feedback.Outcome.choices)
         counts = [(outcome, self.proposed.get(outcome, 0)) for outcome in JUDGED]

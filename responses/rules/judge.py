@@ -112,8 +112,8 @@ class ResponseRule:
 
     `reason` is the message that the rule's owner wrote for authors. The other fields belong to
     single verdicts. For “move”, `move_to` is the channel to use instead. For “require”, `wording`
-    is the words that the text must contain. For “hold”, `steps` are the roles that must approve,
-    and `within` is the number of hours until a held response is escalated; 0 means never.
+    contains the words that the text must contain. For “hold”, `steps` are the roles that must
+    approve, and `within` is the number of hours until a held response is escalated; 0 means never.
     """
 
     pk: int
@@ -269,6 +269,6 @@ def content_hash(
     """
     parts: list[object] = [text, subject, audience, visibility]
     parts += [sorted(destinations), sorted(versions.items()), sorted(files)]
-    # No ASCII escapes: two escaped surrogates would have the same hash as one character.
+    # ASCII escapes are not used: two lone surrogates would have the same hash as one character.
     encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()
