@@ -146,6 +146,10 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
             name=author.name[:300] or (before.name if before else ""),
             url=author.url[:1000] or (before.url if before else ""),
             reach=_bigint(author.reach) if author.reach is not None or not before else before.reach,
+            verified=before.verified if before and author.verified is None else author.verified,
+            bio=author.bio[:1000] or (before.bio if before else ""),
+            place=author.place[:200] or (before.place if before else ""),
+            language=author.language[:20] or (before.language if before else ""),
             first_seen_at=now,
         )
         rows.append(row)
@@ -157,7 +161,16 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
         rows,
         update_conflicts=True,
         unique_fields=["network", "key"],
-        update_fields=["handle", "name", "url", "reach"],
+        update_fields=[
+            "handle",
+            "name",
+            "url",
+            "reach",
+            "verified",
+            "bio",
+            "place",
+            "language",
+        ],
     )
     ProfileName.objects.bulk_create(past)
     return {(row.network, row.key): row.pk for row in stored}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 from django.core.files.base import ContentFile
@@ -18,11 +19,12 @@ from django.utils import timezone
 
 from crm.ledger import tellable
 from crm.models import Attachment
+from listening.changes import keep_changes
 from listening.models.mention import Enclosure, Mention
 from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Fetch, Source
-from scrm.channels.base import Batch, ChannelError, File, Item
+from scrm.channels.base import Author, Batch, ChannelError, File, Item
 from scrm.db.locks import update_in_order
 from scrm.db.retry import again, is_passing
 from scrm.text.clean import storable
@@ -83,6 +85,8 @@ def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
     )
     fetch.found, fetch.size = len(batch.items), batch.size
     fetch.new = store(fetch, source, batch.items, files, now=now) if batch.items else 0
+    # After store(): a network may report a new item and its change in one fetch.
+    keep_changes(fetch, batch.changes, now=now)
     fetch.quarantined = fetch.quarantined_items.count()
     fetch.end(Fetch.Outcome.UNCHANGED if batch.unchanged else Fetch.Outcome.OK, now=now)
     # In the same transaction as the items: if only the cursor were stored, items would be lost.
@@ -203,10 +207,13 @@ def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention
         author_name=item.author.name[:300],
         author_url=item.author.url[:1000],
         author_reach=item.author.reach,
+        author_about=_about(item.author),
         kind=item.kind,
         visibility=item.visibility,
         thread_key=item.thread_key,
         in_reply_to=item.in_reply_to,
+        mentioned=list(item.mentions),
+        quotes=item.quotes,
         title=item.title,
         text=item.text,
         html=item.html,
@@ -218,6 +225,17 @@ def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention
         recorded_at=now,
         backlog=_is_backlog(source, item),
     )
+
+
+def _about(author: Author) -> dict[str, Any]:
+    """Return the facts that the network states about the author, as `Mention` stores them."""
+    facts = {
+        "verified": author.verified,
+        "bio": author.bio[:1000],
+        "place": author.place[:200],
+        "language": author.language[:20],
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def _is_backlog(source: Source, item: Item) -> bool:

@@ -22,6 +22,7 @@ from django.utils import timezone
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Instance, Interaction, Pause, User
 from responses import restored_database, throttle
+from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
 from responses.models import Delivery
 from responses.models.delivery_state import LEFT, DeliveryAction, DeliveryState
@@ -110,6 +111,8 @@ def _carry_out(delivery: Delivery) -> Receipt:
     """Send the text, or correct or remove the published post. Raises ChannelError."""
     post, credentials = delivery.amends, delivery.account.credentials
     if post is None:
+        # Checked again immediately before sending: the text may have waited for hours.
+        refuse_if_deleted(delivery.response.in_reply_to)
         return _speaker(delivery).send(credentials, delivery.parcel)
     # This is checked immediately before sending: this correction must not overwrite a later one.
     if delivery.is_overtaken:

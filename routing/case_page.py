@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from crm.models import Conversation, Interaction, Profile, User
 from crm.models.interaction import InteractionQuerySet
 from listening.highlight import highlight
-from listening.models import Match, TopicRevision
+from listening.models import Match, MentionChange, TopicRevision
 from routing import above
 from routing.models import Case, CaseEvent
 
@@ -37,6 +37,7 @@ class Entry:
       a topic are highlighted.
     event: the case event; None if the line shows an interaction.
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
+    changes: the edits and deletions of the interaction at its network, oldest first.
     readable: whether the user may read the interaction.
     """
 
@@ -47,6 +48,7 @@ class Entry:
     title: str = ""
     text: str = ""
     topics: tuple[str, ...] = ()
+    changes: tuple[MentionChange, ...] = ()
     readable: bool = True
 
     @property
@@ -96,7 +98,9 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
         .with_later()
         .select_related("profile", "staff", "account", "conversation")
     )
-    messages = messages.prefetch_related("attachments").annotate(came_back=above.bounced())
+    messages = messages.prefetch_related("attachments", "mention__changes").annotate(
+        came_back=above.bounced()
+    )
     latest = list(messages.order_by("-sort_at", "-pk")[: None if everything else MAX_MESSAGES])
     older = 0 if everything or len(latest) < MAX_MESSAGES else messages.count() - len(latest)
     readable = _readable(latest, user)
@@ -176,9 +180,16 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
         interaction=interaction,
         title=highlight(interaction.title, spans, field="title"),
         text=highlight(interaction.text, spans),
+        changes=_changes(interaction) if readable else (),
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,
     )
+
+
+def _changes(interaction: Interaction) -> tuple[MentionChange, ...]:
+    """Return the changes of an interaction that was found online; an offline one has none."""
+    mention = getattr(interaction, "mention", None)
+    return tuple(mention.changes.all()) if mention else ()
 
 
 def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:

@@ -8,8 +8,10 @@ from crm.models.interaction import Interaction
 from crm.models.job import Job
 from crm.models.membership import Membership, Role
 from crm.models.notice import About, Notice
+from crm.models.oauth_attempt import OAuthAttempt
 from crm.models.pause import Pause
 from crm.models.profile import Profile, ProfileLink, ProfileName
+from crm.models.spending import Spending
 from crm.models.user import User
 from crm.models.workspace import Workspace
 
@@ -26,11 +28,13 @@ __all__ = [
     "Job",
     "Membership",
     "Notice",
+    "OAuthAttempt",
     "Pause",
     "Profile",
     "ProfileLink",
     "ProfileName",
     "Role",
+    "Spending",
     "User",
     "Workspace",
 ]

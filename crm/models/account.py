@@ -31,6 +31,8 @@ class Account(models.Model):
     Its secrets are encrypted and do not appear in its change history.
     sources_to_open: address → name of the sources that `listening` must create; when it has created
     them, it empties this field.
+    secrets_expire_at: when the secrets stop working unless they are renewed; None if never.
+    renewal_lease_until: until when one worker is renewing the secrets; None if no worker is.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -45,6 +47,8 @@ class Account(models.Model):
     owner = models.ForeignKey(User, models.PROTECT, related_name="accounts")
     is_active = models.BooleanField(default=True)
     paused_at = models.DateTimeField("all sending paused since", null=True, blank=True)
+    secrets_expire_at = models.DateTimeField(null=True)
+    renewal_lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = AccountQuerySet.as_manager()

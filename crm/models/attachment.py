@@ -44,6 +44,7 @@ class Attachment(models.Model):
     name = models.CharField(max_length=255)
     content_type = models.CharField(max_length=100)
     size = models.BigIntegerField()
+    alt = models.CharField("description of the picture", max_length=1500, blank=True)
     file = models.FileField(upload_to="attachments/%Y/%m")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -54,4 +55,4 @@ class Attachment(models.Model):
 
     def as_file(self) -> File:
         with self.file.open("rb") as content:
-            return File(self.name, self.content_type, content.read())
+            return File(self.name, self.content_type, content.read(), self.alt)

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -47,9 +47,9 @@ def bell(request: StaffRequest) -> HttpResponse:
 def read(request: StaffRequest) -> HttpResponse:
     """Mark all notices as read; or mark one as read and redirect to the page of its subject."""
     mine = Notice.objects.filter(user=request.user)
-    asked = number(request.POST.get("notice", ""))
+    asked = request.POST.get("notice", "")
     # Look only among the user's own notices: those of other users must not be marked.
-    one = mine.filter(pk=asked).first() if asked else None
+    one = get_object_or_404(mine, pk=number(asked) or 0) if asked else None
     wanted = mine.filter(pk=one.pk) if one else mine
     update_in_order(wanted.unread(), read_at=timezone.now())
     if one is None:

@@ -1,4 +1,5 @@
 from listening.models.mention import Enclosure, Match, Mention, Sighting
+from listening.models.mention_change import MentionChange
 from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
 from listening.models.source import Fetch, Source
@@ -9,6 +10,7 @@ __all__ = [
     "Fetch",
     "Match",
     "Mention",
+    "MentionChange",
     "Quarantined",
     "Seen",
     "Sighting",

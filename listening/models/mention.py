@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 from django.utils import timezone
@@ -61,6 +62,8 @@ class Mention(LeasedRow):
     scope, key: see `scrm.channels.base.Item`.
     backlog: whether the item is older than `cases_since` of its source, or had no date in the first
     fetch. Such an item is stored and matched but opens no case.
+    author_about: the other facts about the author: verified, bio, place, language.
+    mentioned: the keys of the profiles that the item mentions.
     processed_at, attempt, lease_until: the state of the processing.
     interaction: the ledger row of the item; None if it is not recorded.
     """
@@ -75,10 +78,13 @@ class Mention(LeasedRow):
     author_name = models.CharField(max_length=300, blank=True)
     author_url = models.CharField(max_length=1000, blank=True)
     author_reach = models.BigIntegerField(null=True)
+    author_about = models.JSONField(default=dict)
     kind = models.CharField(max_length=30)
     visibility = models.CharField(max_length=10)
     thread_key = models.CharField(max_length=1000, blank=True)
     in_reply_to = models.CharField(max_length=1000, blank=True)
+    mentioned = ArrayField(models.CharField(max_length=1000), default=list)
+    quotes = models.CharField(max_length=1000, blank=True)
     title = models.TextField(blank=True)
     text = models.TextField(blank=True)
     html = models.TextField(blank=True)
@@ -110,7 +116,7 @@ class Mention(LeasedRow):
         triggers = frozen(
             "scope", "key", "author_network", "author_key", "title", "text", "html", "raw",
             "occurred_at", "recorded_at", "in_reply_to", "thread_key", "visibility",
-            "other_address",
+            "other_address", "mentioned", "quotes",
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -125,6 +131,7 @@ class Mention(LeasedRow):
             name=self.author_name,
             url=self.author_url,
             reach=self.author_reach,
+            **self.author_about,
         )
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, User
+from listening.models.topic import Topic
 from scrm.channels.base import ChannelError, FetchRequest, Json
 from scrm.channels.channel import Channel
 from scrm.channels.registry import channel
@@ -89,6 +90,9 @@ class Source(LeasedRow):
     stance: whether the items are addressed to us, so that every item opens or updates a case, or
     about us, so that only items that match a topic do.
     rhythm: seconds between fetches.
+    topic: the topic whose words the source searches for; None if it is no search for a topic.
+    daily_budget: the most that fetches may cost in one day (UTC), in millionths of a US dollar;
+    None if only the budget of the account limits them.
     cursor: where the last fetch ended, in the format of the channel.
     cases_since: older items open no cases.
     """
@@ -104,9 +108,11 @@ class Source(LeasedRow):
     account = models.ForeignKey(
         Account, models.PROTECT, null=True, blank=True, related_name="sources"
     )
+    topic = models.ForeignKey(Topic, models.PROTECT, null=True, related_name="sources")
     owner = models.ForeignKey(User, models.PROTECT, related_name="sources")
     is_active = models.BooleanField(default=True)
     rhythm = models.PositiveIntegerField("seconds between fetches", default=300)
+    daily_budget = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     cases_since = models.DateTimeField()
 

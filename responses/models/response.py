@@ -164,6 +164,7 @@ class Response(models.Model):
     subject = models.CharField(max_length=300, blank=True)
     text = models.TextField()
     versions = models.JSONField(default=dict)
+    as_thread = models.BooleanField(default=False)
     send_at = models.DateTimeField(null=True)
     attachments = models.ManyToManyField(Attachment, blank=True, related_name="responses")
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from listening.fetch import fetch_source
-from listening.models import Source
+from listening.models import MentionChange, Source
 from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Feedback, Response
@@ -612,3 +612,21 @@ def test_what_they_wrote_before_we_did_is_no_feedback(
     community.post(MICROBLOG, "roncalder", "thank you", to="skywardair")
     hear(mentions)
     assert Feedback.objects.get().interaction.text == "thank you"
+
+
+def test_a_reply_to_a_deleted_post_is_not_sent_and_says_why(
+    answer: Callable[..., Delivery],
+) -> None:
+    """The author deletes the post while our reply waits: the delivery fails with the reason."""
+    delivery = answer()
+    heard = delivery.response.in_reply_to
+    assert heard
+    MentionChange.objects.create(
+        mention=heard.mention, fetch=heard.mention.fetch, kind="deleted", content_hash="deleted"
+    )
+    before = Post.objects.count()
+    outbox.deliver(delivery)
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+    assert "The author deleted the message that you answer" in delivery.error
+    assert Post.objects.count() == before
