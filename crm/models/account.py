@@ -28,9 +28,9 @@ class AccountQuerySet(models.QuerySet["Account"]):
 class Account(models.Model):
     """Our own account on a channel.
 
-    Its secrets are encrypted and do not appear in its change history.
-    sources_to_open: address → name of the sources that `listening` must create; when it has created
-    them, it empties this field.
+    The secrets are stored encrypted, and they do not appear in the change history of the account.
+    sources_to_open: address → name of the sources that the app `listening` must still create. The
+    app empties this field when it has created them.
     secrets_expire_at: when the secrets stop working unless they are renewed; None if never.
     renewal_lease_until: until when one worker is renewing the secrets; None if no worker is.
     """
@@ -73,11 +73,12 @@ class Account(models.Model):
 
     @transaction.atomic
     def keep_with(self, config: Json, **fields: Any) -> Account:
-        """Save these fields and configuration values, and leave all others unchanged.
+        """Save these fields and configuration values, and return the saved row.
 
-        The value None removes a configuration value. This object may be seconds old, because the
-        login is tested before the save; therefore the stored row is read again, so that values that
-        others saved in the meantime are not overwritten.
+        All other fields and configuration values keep their stored values. A configuration value
+        that is set to None is removed. The stored row is read again before the save, because the
+        test of a login takes seconds. Thus values that other users saved in the meantime are not
+        overwritten.
         """
         # Read the row again under a lock: this object is as old as the form.
         row = locked(Account.objects.filter(pk=self.pk)).get() if self.pk else self

@@ -14,10 +14,11 @@ from scrm.channels.base import File
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: User) -> AttachmentQuerySet:
-        """Attachments that the user may download.
+        """Return the attachments that the user may download.
 
         These are the files of interactions that the user may read, files that the user uploaded and
         that belong to no interaction yet, and files of unsent responses in the user's departments.
+        Supervisors and admins may download all files.
         """
         readable = Interaction.objects.readable_by(user).values("pk")
         if user.sees_everything:
@@ -30,7 +31,7 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
 
 
 class Attachment(models.Model):
-    """A file that was received with an interaction, or that was uploaded in order to be sent.
+    """A file that was received with an interaction, or that a user uploaded to send it.
 
     interaction: None until the interaction is recorded.
     by: the user who uploaded the file; None if the file was received.

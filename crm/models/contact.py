@@ -24,13 +24,19 @@ _MAX_TAGGED = 1_000
 
 class ContactQuerySet(models.QuerySet["Contact"]):
     def known_tags(self) -> list[str]:
-        """Return the tags of the newest contacts that have tags."""
+        """Return the tags that contacts have, sorted by name.
+
+        Only the newest `_MAX_TAGGED` contacts with tags are read.
+        """
         latest = self.exclude(tags=[]).order_by("-pk").values_list("tags", flat=True)[:_MAX_TAGGED]
         return sorted({tag for tags in latest for tag in tags}, key=str.casefold)
 
 
 class Contact(models.Model):
-    """A person or organisation outside that we know by name; it can have any number of profiles."""
+    """A person or organisation outside our own, known to us by name.
+
+    A contact can have any number of profiles.
+    """
 
     class Kind(models.TextChoices):
         CUSTOMER = "customer", "Customer"
@@ -71,19 +77,25 @@ class Contact(models.Model):
 
     @property
     def colour(self) -> int:
-        """The number of the avatar colour, one of the eight in the style sheet."""
+        """The number of the avatar's colour, from 0 to 7. The style sheet defines these colours."""
         return self.pk % 8
 
     @property
     def version(self) -> str:
-        """A hash of the values in the edit form, so that a change by another user is noticed."""
+        """A hash of the values that the edit form shows.
+
+        If the hash differs from the hash in a submitted form, another user has changed the contact
+        since.
+        """
         shown = [self.name, self.kind, self.about, self.owner_id]
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     def tag(self, tag: str) -> str:
-        """Add a tag. If other contacts have it in another spelling, use and return that spelling.
+        """Add a tag and return it as it was stored.
 
-        The database appends the tag to the stored list, so two users can add tags at the same time.
+        If other contacts have this tag with other upper or lower case letters, their spelling is
+        used. The database appends the tag to the stored list, so two users can add tags at the same
+        time.
         """
         known = {name.casefold(): name for name in reversed(Contact.objects.known_tags())}
         tag = known.get(tag.casefold(), tag)
@@ -104,7 +116,7 @@ class Contact(models.Model):
     def relate(self, other: Contact, *, kind: str, by: User) -> ContactRelation:
         """Record that this contact has the relation `kind` to the other contact.
 
-        If the relation is already recorded and not ended, it is returned unchanged.
+        If the same relation is already recorded and has not ended, it is returned unchanged.
         """
         return self.relations.get_or_create(
             other=other, kind=kind, ended_at=None, defaults={"made_by": by}
@@ -113,13 +125,14 @@ class Contact(models.Model):
 
 class ContactRelationQuerySet(models.QuerySet["ContactRelation"]):
     def of(self, contact: Contact) -> ContactRelationQuerySet:
-        """The current relations of this contact, as subject or as object."""
+        """Return the current relations of which this contact is the subject or the object."""
         return self.filter(Q(one=contact) | Q(other=contact), ended_at=None)
 
 
 class ContactRelation(models.Model):
-    """A relation from contact `one` to contact `other`. It can be ended but is never deleted.
+    """A relation from contact `one` to contact `other`.
 
+    A relation can be ended but is never deleted.
     kind: the words between the two names, for example "assistant of" or "works at".
     """
 
@@ -147,7 +160,10 @@ class ContactRelation(models.Model):
         return f"{self.one} {self.kind} {self.other}"
 
     def end(self, *, by: User) -> None:
-        """Mark the relation as ended, because it is over or was wrong. The row is kept."""
+        """Mark the relation as ended. The row is kept.
+
+        Users end a relation when it is over, or when it was recorded by mistake.
+        """
         ContactRelation.objects.filter(pk=self.pk, ended_at=None).update(
             ended_at=timezone.now(), ended_by=by
         )

@@ -10,7 +10,7 @@ from crm.models.department import Department
 class Conversation(models.Model):
     """One exchange with one party, for example a mail thread.
 
-    `crm.threads` decides which items belong to it.
+    `crm.threads` decides which items belong to a conversation.
     restricted_to: the only department whose members may read the text; None if all staff may read
     it.
     """

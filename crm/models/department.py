@@ -12,11 +12,11 @@ from crm.models.user import User
 
 class DepartmentQuerySet(models.QuerySet["Department"]):
     def visible_to(self, user: User) -> DepartmentQuerySet:
-        """Departments whose inbox the user may open."""
+        """Return the departments whose inbox the user may open."""
         return self if user.sees_everything else self.filter(memberships__user=user)
 
     def worked_by(self, user: User) -> DepartmentQuerySet:
-        """Departments in which the user may act on cases."""
+        """Return the departments in which the user may act on cases."""
         if user.sees_everything:
             return self
         return self.filter(
@@ -24,7 +24,7 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
         )
 
     def led_by(self, user: User) -> DepartmentQuerySet:
-        """Departments whose responses the user may approve."""
+        """Return the departments whose responses the user may approve."""
         if user.sees_everything:
             return self
         return self.filter(
@@ -32,9 +32,9 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
         )
 
     def fallback(self) -> Department:
-        """Return the department of items that match no routing rule.
+        """Return the department that gets the items that match no routing rule.
 
-        There is always exactly one.
+        There is always exactly one such department.
         """
         return self.get(is_fallback=True)
 
@@ -45,7 +45,10 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
     append_only=True,
 )
 class Department(models.Model):
-    """A team with its own inbox. accounts: the accounts from which its members may answer."""
+    """A team with its own inbox.
+
+    accounts: the accounts from which members of the department may answer.
+    """
 
     name = models.CharField(max_length=120, unique=True)
     colour = models.CharField(max_length=7, default="#5b6472")
@@ -75,22 +78,22 @@ class Department(models.Model):
         return self.memberships.leading().filter(user=user).exists()
 
     def has_worker(self, user: User) -> bool:
-        """Whether the user is a member of this department who may act on cases."""
+        """Return whether the user is a member of this department who may act on cases."""
         return self.memberships.working().filter(user=user).exists()
 
     def only_drafts(self, user: User) -> bool:
-        """Whether a team lead must approve all responses of this user.
+        """Return whether a team lead must approve all responses of this user.
 
-        The answer does not depend on the business rules.
+        Only the user's role counts here. Business rules can hold a response of any user.
         """
         return self.memberships.drafting().filter(user=user).exists()
 
     @cached_property
     def lone_lead(self) -> User | None:
-        """Return the team lead if there is exactly one, otherwise None."""
+        """The team lead if the department has exactly one, otherwise None."""
         leads = list(self.leads()[:2])
         return leads[0] if len(leads) == 1 else None
 
     def leads(self) -> models.QuerySet[User]:
-        """The active team leads of this department."""
+        """Return the active team leads of this department."""
         return User.objects.filter(pk__in=self.memberships.leading().values("user"))

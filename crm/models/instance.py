@@ -16,10 +16,11 @@ ONLY = 1
 class CurrentFingerprint(Func):
     """An SQL expression for the fingerprint of this database.
 
-    It consists of the identifier of the PostgreSQL cluster, the oid of the database, the timeline
-    of the cluster and the oid of this table. If a dump is restored, the cluster, the database or
-    the oid of the table is another. Recovery to a point in time and the promotion of a standby
-    change the timeline. A crash changes none of these. Every database role may read them.
+    The fingerprint consists of the identifier of the PostgreSQL cluster, the oid of the database,
+    the timeline of the cluster and the oid of this table. After a dump is restored, at least one of
+    the cluster, the database oid and the table oid is different. Point-in-time recovery and the
+    promotion of a standby change the timeline. A crash changes none of the four values. Every
+    database role may read the four values.
     """
 
     template = (
@@ -32,11 +33,18 @@ class CurrentFingerprint(Func):
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def moved(self) -> InstanceQuerySet:
-        """The row if its fingerprint differs from that of this database, otherwise nothing."""
+        """Return the row if its stored fingerprint differs from the fingerprint of this database.
+
+        Otherwise the result is empty.
+        """
         return self.exclude(fingerprint=CurrentFingerprint())
 
     def is_set_back(self) -> bool:
-        """Whether this database counts fewer attempts to send than the high-water mark."""
+        """Return whether this database was set back to an earlier state.
+
+        This is the case if it counts fewer attempts to send than the high-water mark, which is
+        stored outside the database.
+        """
         mine = self.filter(pk=ONLY).first()
         if mine is None:
             return False
@@ -48,11 +56,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return known > mine.attempts and behind.exists()
 
     def count_attempt(self) -> None:
-        """Count one attempt to send; on commit, the number is stored in the high-water mark.
+        """Count one attempt to send. After the commit, the number is stored in the high-water mark.
 
-        Call this last in the transaction. The row stays locked until the commit, so the numbers are
-        committed in ascending order. Raises DoesNotExist if the row is missing. The row is not
-        created here, because then this database could send although no admin has released it.
+        Call this method last in the transaction. It locks the row until the commit, so the numbers
+        are committed in ascending order. Raises DoesNotExist if the row is missing. The method does
+        not create a missing row, because then this database could send although no admin has
+        released it.
         """
         with connection.cursor() as cursor:
             cursor.execute(
@@ -67,10 +76,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         transaction.on_commit(lambda: high_water_mark.keep(str(name), attempt))
 
     def accept(self) -> None:
-        """Allow this database to send, under a new name.
+        """Give this database a new name and allow it to send.
 
-        The old name is marked as retired in the high-water mark. If an older copy, which has the
-        old name, is restored later, it may not send.
+        The old name is marked as retired in the high-water mark. If an older copy of the database
+        is restored later, it has the old name and therefore may not send.
         """
         # Read the old name before the update replaces it.
         old = str(self.get(pk=ONLY).uuid)
@@ -81,9 +90,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
 
 class Instance(models.Model):
-    """The identity of the database that may send; the table has one row.
+    """The identity of the database that may send. The table has one row.
 
-    A restored copy contains the same row, but its real fingerprint is another.
+    A restored copy contains the same row, but the fingerprint of the copy itself is different.
     uuid: the name of the database in `scrm.db.high_water_mark`.
     attempts: the number of attempts to send.
     """

@@ -31,11 +31,11 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
     def on_timeline_of(
         self, *, profiles: models.QuerySet[Profile], most: int
     ) -> InteractionQuerySet:
-        """The newest `most` interactions with these profiles, and posts about their cases.
+        """Return the newest `most` interactions with these profiles and posts about their cases.
 
-        Apply filters and the start of the page before this call, not after it. The call reads at
-        most `most` rows of each profile through an index, so a long history costs no more than a
-        short one.
+        Apply filters and the start of the page to the queryset before this call, and not to its
+        result. The call reads at most `most` rows of each profile from an index, so a long history
+        takes no longer than a short one.
         """
         # A list and not a subquery: with the ids, PostgreSQL knows which profiles have a long
         # history.
@@ -49,19 +49,22 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return Interaction.objects.filter(pk__in=found).order_by("-sort_at", "-pk")[:most]
 
     def with_later(self) -> InteractionQuerySet:
-        """Annotate `later`: the kind of the newest interaction that revises this one, or None."""
+        """Annotate each row with `later`: the kind of the newest interaction that revises the row.
+
+        `later` is None if no interaction revises the row.
+        """
         after = Interaction.objects.filter(revises=OuterRef("pk")).order_by("-pk")
         return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
-        """The interactions that come after `row` in a list with the newest first."""
+        """Return the interactions that follow `row` in a list with the newest first."""
         # The condition sort_at__lte excludes no further rows, but it lets PostgreSQL start at the
         # right place of the index.
         below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)
         return self.filter(below, sort_at__lte=row.sort_at)
 
     def readable_by(self, user: User) -> InteractionQuerySet:
-        """Interactions whose text the user may read."""
+        """Return the interactions whose text the user may read."""
         return self.filter(readable(user))
 
 
@@ -70,7 +73,7 @@ _Manager = models.Manager.from_queryset(InteractionQuerySet)
 
 class InteractionManager(_Manager["Interaction"]):
     def get_queryset(self) -> InteractionQuerySet:
-        """Leave the search vector out: it is as long as the text, and no page reads it."""
+        """Defer the search vector `words`: it is as long as the text, and no page reads it."""
         return cast("InteractionQuerySet", super().get_queryset().defer("words"))
 
 
@@ -81,10 +84,10 @@ class Interaction(models.Model):
     to another contact.
 
     scope, key: the identity of the item on its network; offline items have a UUID as their key.
-    profile: the outside party; None only if we wrote to many.
+    profile: the outside party; None only for a text that we wrote to many people.
     staff: the member of staff who wrote or logged the interaction.
-    other_address: an address in the sender's name that is not the address of the sender; see
-    `scrm.channels.base.Item`.
+    other_address: a mail address that the sender's name contains and that is not the sender's own
+    address; see `scrm.channels.base.Item`.
     """
 
     class Direction(models.TextChoices):

@@ -22,7 +22,7 @@ ENDLESS = "The job was started several times and never finished."
 
 class JobQuerySet(LeaseQuerySet["Job"]):
     def due(self, now: datetime) -> JobQuerySet:
-        """Jobs that have not ended and that no worker has claimed."""
+        """Return the jobs that have not ended and that no worker holds with a valid lease."""
         return super().due(now).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
 
 
@@ -83,9 +83,9 @@ class Job(LeasedRow):
     ) -> Job:
         """Create a job and wake a worker for it.
 
-        form: the UUID of the submitted form; with it, a double click creates only one job.
-        here: the caller claims the job itself, so no worker is woken. If the caller fails to claim
-        it, the periodic task `scrm.pipeline.tick` starts it.
+        form: the UUID of the submitted form. With this UUID, a double click creates only one job.
+        here: True if the caller claims the job itself, so that no worker is woken. If the caller
+        fails to claim the job, the periodic task `scrm.pipeline.tick` starts it.
         """
         values = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
         job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=values)
@@ -95,9 +95,9 @@ class Job(LeasedRow):
         return job
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Claim the job; return False if another worker has it or if it has ended.
+        """Claim the job. Return False if another worker has it or if it has ended.
 
-        If workers died with this job `MAX_ATTEMPTS` times, the job is marked as failed and not
+        If `MAX_ATTEMPTS` workers have died with this job, the job is marked as failed and is not
         claimed.
         """
         now = now or timezone.now()

@@ -17,7 +17,7 @@ class Role(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a role may do in its department. Every role may read.
+    """What a user with a certain role may do in the department. Every role may read.
 
     works: may act on cases.
     sends: may send without the approval of a team lead.
@@ -40,15 +40,18 @@ PERMISSIONS = {
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def working(self) -> MembershipQuerySet:
-        """Memberships of active users who may act on the department's cases."""
+        """Return the memberships of active users who may act on the department's cases."""
         return self._that_may("works").filter(user__is_active=True)
 
     def leading(self) -> MembershipQuerySet:
-        """Memberships of active users who lead the department."""
+        """Return the memberships of active users who lead the department."""
         return self._that_may("leads").filter(user__is_active=True)
 
     def drafting(self) -> MembershipQuerySet:
-        """Memberships of users who may act on cases but send only what a team lead approves."""
+        """Return the memberships of users who may act on cases but need approval for each response.
+
+        A team lead gives the approval.
+        """
         return self._that_may("works").exclude(role__in=_roles_that_may("sends"))
 
     def _that_may(self, permission: str) -> MembershipQuerySet:

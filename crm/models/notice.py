@@ -27,7 +27,7 @@ MAIL_AFTER, MAIL_WITHIN = timedelta(minutes=1), timedelta(days=1)
 class About:
     """The subject of a notice, for example a case.
 
-    key: its kind and its id, for example "case:123".
+    key: the kind and the id of the subject, for example "case:123".
     title: the text that is shown beside the kind of the notice.
     place: the text below the title, for example the department.
     url: the page of the subject.
@@ -44,13 +44,20 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(read_at=None)
 
     def to_mail(self, now: datetime) -> NoticeQuerySet:
-        """Notices of the last day that should have been mailed by now, but whose nudge was lost."""
+        """Return unread notices that should be mailed by now, for example because a nudge was lost.
+
+        The result contains notices of active users who want mail. The notices are older than a
+        minute and younger than a day.
+        """
         since, until = now - MAIL_WITHIN, now - MAIL_AFTER
         late = self.unmailed().filter(read_at=None, at__gt=since, at__lt=until)
         return late.filter(user__mail_notices=True, user__is_active=True)
 
     def unmailed(self) -> NoticeQuerySet:
-        """Notices that are not mailed yet; none while a restored database may not send."""
+        """Return the notices that are not mailed yet.
+
+        The result is empty while this database may not send because it was restored.
+        """
         # A restored copy must not mail notices that the original database has already mailed.
         allowed = self.exclude(Exists(Instance.objects.moved())).exclude(
             Exists(Pause.objects.restored())
@@ -58,14 +65,15 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return allowed.filter(mailed_at=None)
 
     def never_mail(self, *, now: datetime) -> None:
-        """Mark unmailed notices as mailed, so that they are shown in the app but never mailed."""
+        """Mark unread notices as mailed, so that they are shown in the app but never mailed."""
         update_in_order(self.filter(mailed_at=None, read_at=None), mailed_at=now)
 
 
 class Notice(models.Model):
     """A notification for one user: shown at the bell, and sent by mail if the user wants that.
 
-    about, title, place: see `About`. A notice has no foreign key to its subject.
+    about, title, place: copies of `key`, `title` and `place` of `About`. A notice has no foreign
+    key to its subject.
     """
 
     class Kind(models.TextChoices):
@@ -135,7 +143,10 @@ class Notice(models.Model):
         return f"{settings.PUBLIC_URL}{self.url}"
 
     def mail(self, *, now: datetime | None = None) -> None:
-        """Mail the notice if the user wants mail and has not read it. It is never mailed twice."""
+        """Mail the notice if the user wants mail and has not read the notice.
+
+        A notice is never mailed twice.
+        """
         if not self.user.mail_notices or not self.user.is_active or self.read_at:
             return
         # Mark it as mailed before the network call: if the worker dies, the mail may be lost, but
@@ -166,7 +177,7 @@ class Notice(models.Model):
         once: bool = False,
         now: datetime | None = None,
     ) -> list[Notice]:
-        """Notify each of these users, except the user who acted (`by`).
+        """Create a notice for each of these users, except for the user who acted (`by`).
 
         url: the page that the notice opens, if that is not the page of `about`.
         once: skip users who already have a notice of this kind with this URL.
@@ -185,7 +196,7 @@ class Notice(models.Model):
 
     @classmethod
     def end_of(cls, job: Job) -> list[Notice]:
-        """Notify the owner of a job that the job has ended; a second call does nothing."""
+        """Notify the owner of a job that the job has ended. A second call does nothing."""
         if not job.ended_at:
             return []
         done = job.state == Job.State.DONE
@@ -195,9 +206,9 @@ class Notice(models.Model):
 
     @classmethod
     def give_each(cls, kind: Kind, pairs: Iterable[tuple[About, int | None]]) -> list[Notice]:
-        """Create a notice for the user of each pair; the other half of the pair is its subject.
+        """Create one notice for each pair of a subject and the id of a user.
 
-        One SQL statement writes all notices. Pairs without a user are skipped.
+        One SQL statement writes all notices. Pairs whose user is None are skipped.
         """
         return cls._write(
             Notice(user_id=user, kind=kind, url=about.url, **_columns(about))

@@ -15,19 +15,22 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return self.filter(ended_at=None)
 
     def by_hand(self) -> PauseQuerySet:
-        """The open pause that a user began, if there is one."""
+        """Return the open pause that a user began, if there is one."""
         return self.open().filter(kind=Pause.Kind.BY_HAND)
 
     def restored(self) -> PauseQuerySet:
-        """The open pause that began after a restore and lasts until an admin ends it."""
+        """Return the open pause that began after a restore and lasts until an admin ends it."""
         return self.open().filter(kind=Pause.Kind.RESTORED)
 
     def begin(self, *, by: User, why: str, now: datetime | None = None) -> bool:
-        """Pause all sending from now on. Return False if a user has already paused it."""
+        """Pause all sending from now on. Return False if a user has already paused all sending."""
         return self._begin(kind=Pause.Kind.BY_HAND, by=by, why=why, now=now)
 
     def begin_restored(self, *, why: Pause.Evidence, now: datetime) -> bool:
-        """Stop sending because the database was restored. Return False if that was done already."""
+        """Stop all sending because the database was restored.
+
+        Return False if all sending was already stopped for this reason.
+        """
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
     def _begin(self, *, kind: str, by: User | None, why: str, now: datetime | None) -> bool:
@@ -40,11 +43,11 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return True
 
     def end(self, *, by: User, now: datetime | None = None) -> bool:
-        """End the pause that a user began. Return False if there is none."""
+        """End the pause that a user began. Return False if there is no such pause."""
         return bool(self.by_hand().update(ended_at=now or timezone.now(), ended_by=by))
 
     def release(self, *, by: User, now: datetime) -> bool:
-        """Allow sending again after a restore. Return False if it was not stopped."""
+        """Allow sending again after a restore. Return False if no restore had stopped it."""
         return bool(self.restored().update(ended_at=now, ended_by=by))
 
 
@@ -59,7 +62,7 @@ class Pause(models.Model):
         RESTORED = "restored", "Restored database"
 
     class Evidence(models.TextChoices):
-        """The way in which scrm noticed that the database was restored; stored in `why`."""
+        """How scrm noticed that the database was restored. The field `why` stores this value."""
 
         MOVED = (
             "moved",

@@ -19,11 +19,11 @@ NAMES = SearchVector("name", "handle", "key", config="simple")
 
 class ProfileQuerySet(models.QuerySet["Profile"]):
     def of_contact(self, contact: Contact) -> ProfileQuerySet:
-        """The profiles that are currently linked to this contact."""
+        """Return the profiles that are currently linked to this contact."""
         return self.filter(links__contact=contact, links__ended_at=None)
 
     def strangers(self) -> ProfileQuerySet:
-        """The profiles that are linked to no contact."""
+        """Return the profiles that are linked to no contact."""
         current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
         return self.filter(~Exists(current))
 
@@ -37,10 +37,11 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
 
 
 class Profile(models.Model):
-    """One outside party on one network. The key never changes, but handle and name may change.
+    """One outside party on one network.
 
-    unreachable_since: the time at which a message to this profile bounced; None after the profile
-    has written to us again.
+    The key of a profile never changes. Its handle and name may change.
+    unreachable_since: the time at which a message to this profile bounced; None if no message
+    bounced, or if the profile has written to us since then.
     """
 
     network = models.CharField(max_length=60)
@@ -78,11 +79,11 @@ class Profile(models.Model):
 
     @property
     def colour(self) -> int:
-        """The number of the avatar colour, one of the eight in the style sheet."""
+        """The number of the avatar's colour, from 0 to 7. The style sheet defines these colours."""
         return self.pk % 8
 
     def cannot_be_reached(self, why: str, *, now: datetime) -> None:
-        """Mark the profile as unreachable, with the reason. `heard` removes the mark."""
+        """Mark the profile as unreachable, with the reason. The method `heard` removes the mark."""
         self.unreachable_since, self.unreachable_why = now, why[:500]
         self.save(update_fields=["unreachable_since", "unreachable_why"])
 
@@ -108,7 +109,8 @@ class Profile(models.Model):
     ) -> ProfileLink:
         """Link this profile to a contact.
 
-        If there is another current link, it is ended and kept.
+        If the profile is already linked, the old link is marked as ended and its row is kept.
+        by: the user who confirms the link; None if scrm guessed it.
         """
         now = now or timezone.now()
         # Lock the profile: if two users link it at the same time, the second link ends the first.
@@ -129,7 +131,10 @@ class Profile(models.Model):
 
 
 class ProfileName(models.Model):
-    """A handle and a name that a profile had earlier. until: when they were replaced."""
+    """A handle and a name that a profile had earlier.
+
+    until: the time at which the profile got another handle or name.
+    """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="past_names")
     handle = models.CharField(max_length=300, blank=True)
@@ -146,7 +151,7 @@ class ProfileName(models.Model):
 class ProfileLink(models.Model):
     """A link from a profile to its contact, with the reason.
 
-    It can be ended but is never deleted.
+    A link can be ended but is never deleted.
     """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="links")
@@ -171,17 +176,17 @@ class ProfileLink(models.Model):
         return f"{self.profile} is {self.contact}"
 
     def confirm(self, *, by: User) -> ProfileLink:
-        """Replace a guessed link by a link that this user confirms.
+        """Replace this guessed link by a new link that this user confirms.
 
-        The guessed link is ended and kept.
+        The guessed link is marked as ended and its row is kept.
         """
         return self.profile.link_to(self.contact, by=by, evidence=self.evidence)
 
     def again(self, *, by: User) -> ProfileLink:
-        """Create a new link between the profile and the contact of this link, which has ended.
+        """Link the profile and the contact of this ended link again, with a new link.
 
-        If this link was guessed, the new link counts as guessed too. If it was confirmed, the new
-        link is confirmed by this user.
+        If this link was guessed, the new link counts as guessed too. If this link was confirmed,
+        the new link is confirmed by this user.
         """
         return self.profile.link_to(
             self.contact,

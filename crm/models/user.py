@@ -25,7 +25,7 @@ class UserManager(BaseUserManager["User"]):
         return self.filter(is_active=True)
 
     def seeing_everything(self) -> models.QuerySet[User]:
-        """Active users who can see all departments."""
+        """Return the active users who can see all departments."""
         return self.active().filter(role__in=User.SEE_EVERYTHING)
 
 
@@ -60,7 +60,10 @@ class User(AbstractBaseUser):
 
     @property
     def mail_to(self) -> str:
-        """The user's mail address, encoded by IDNA 2008; Django would use IDNA 2003."""
+        """The user's mail address, with its domain encoded by IDNA 2008.
+
+        Django would encode the domain by IDNA 2003.
+        """
         return mail_address(self.email) or self.email
 
     @property

@@ -23,11 +23,12 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     append_only=True,
 )
 class Workspace(models.Model):
-    """The organisation that uses this installation. There is one row, or none before the setup.
+    """The organisation that uses this installation.
 
+    The table has one row, or no row before the setup.
     zone: the time zone in which the days of the organisation begin.
     handles: the names by which others address or mention the organisation.
-    signature: the text at the end of its mails.
+    signature: the text at the end of the organisation's mails.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
