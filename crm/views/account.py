@@ -39,7 +39,7 @@ def account(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause all sending from this account, or resume sending if `to` is "active"."""
+    """Pause all sending from this account. If the form field `to` is "active", resume sending."""
     row = get_object_or_404(Account, pk=pk)
     # The button sends the wanted state, so that the second click of a double click changes nothing.
     row.paused_at = None if request.POST.get("to") == "active" else timezone.now()
@@ -60,7 +60,10 @@ def _save(request: StaffRequest, form: AccountForm) -> HttpResponse:
 
 
 def _saved(form: AccountForm) -> Account | None:
-    """Return the saved account, or None with a field error if another user created it first."""
+    """Save and return the account.
+
+    If another user has created the same account in the meantime, add a field error and return None.
+    """
     # The unique constraint decides: another user may save after the form's own check.
     try:
         with transaction.atomic():

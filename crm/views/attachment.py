@@ -12,9 +12,9 @@ from crm.models import Attachment
 
 @require_safe
 def attachment(request: StaffRequest, uuid: uuids.UUID) -> HttpResponseBase:
-    """Download a file.
+    """Send a file as a download.
 
-    It is never shown in the browser: a file from outside may contain a script.
+    The browser must not display the file, because a file from outside may contain a script.
     """
     row = get_object_or_404(Attachment.objects.visible_to(request.user), uuid=uuid)
     try:

@@ -16,7 +16,7 @@ MAX_LIMIT = 1_000_000
 
 
 class BudgetForm(forms.Form):
-    """The sending limits of an account; an empty field means that there is no limit."""
+    """The form for the sending limits of an account. An empty field means that there is none."""
 
     per_hour = forms.IntegerField(
         label=_("Maximum deliveries per hour"), min_value=1, max_value=MAX_LIMIT, required=False

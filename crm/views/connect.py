@@ -1,4 +1,4 @@
-"""Connect an account of any channel. Nothing is saved unless the login works."""
+"""Connect an account of any channel. The account is saved only if the login works."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def again(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _connect(request: StaffRequest, account: Account) -> HttpResponse:
-    """Test the login; save the account if the login works and the user did not only test."""
+    """Show the form. If it was submitted, test the login and save the account if the login works.
+
+    If the user clicked the button that only tests the login, nothing is saved.
+    """
     connector = connectors().get(account.kind)
     if not connector:
         raise Http404

@@ -43,7 +43,10 @@ def new(request: StaffRequest) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def edit(request: StaffRequest, pk: int) -> HttpResponse:
-    """Edit a contact. Answer 409 if another user changed it since the page was opened."""
+    """Edit a contact.
+
+    Answer 409 if another user has changed the contact since the page was opened.
+    """
     # Locked until the save: nobody may change the contact between the comparison and the save.
     row = get_object_or_404(locked(Contact.objects.all()), pk=pk)
     form = ContactForm(request.POST or None, instance=row)
@@ -115,7 +118,7 @@ def _suggestions() -> dict[str, Any]:
 
 
 def _changed(stored: Contact, form: ContactForm) -> list[tuple[str, str]]:
-    """Return (label, stored value) for each field whose stored and typed values differ."""
+    """Return (label, stored value) of each field whose typed and stored values differ."""
     shown = {
         "name": stored.name,
         "kind": stored.get_kind_display(),
@@ -144,7 +147,11 @@ def _form(
 
 
 def _tags(request: StaffRequest, row: Contact, form: TagForm | None = None) -> HttpResponse:
-    """Render only the tags if htmx asks for them, otherwise the whole page."""
+    """Render the tags of a contact after a change.
+
+    For a request by htmx, only the tags are rendered. Otherwise the page is rendered if the form
+    has an error; if not, the answer redirects to the page.
+    """
     status = 422 if form else 200
     if not request.htmx:
         return contact_page(request, row, tag_form=form, status=status) if form else redirect(row)

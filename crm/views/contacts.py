@@ -52,7 +52,7 @@ def contacts(request: StaffRequest) -> HttpResponse:
 def strangers(request: StaffRequest) -> HttpResponse:
     """List the profiles that belong to no contact.
 
-    They are sorted by name if the user searches, otherwise the newest come first.
+    If the user searches, the profiles are sorted by name. Otherwise the newest profiles come first.
     """
     words, after = typed_words(request, "q"), request.GET.get("after", "")
     found = strangers_named(words) if words else Profile.objects.strangers()
@@ -68,7 +68,7 @@ def strangers(request: StaffRequest) -> HttpResponse:
 
 
 def _chosen_filters(request: StaffRequest) -> dict[str, Any]:
-    """Return the filters that are set in the query string; invalid values are ignored."""
+    """Return the filters that the query string sets. Invalid values are ignored."""
     chosen: dict[str, Any] = {}
     if (kind := request.GET.get("kind", "")) in Contact.Kind.values:
         chosen["kind"] = kind

@@ -14,7 +14,10 @@ from scrm.text.clean import clean
 
 @require_safe
 def whole(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show the full text of an interaction in its original layout, including the text it quotes."""
+    """Show the full text of an interaction in its original layout.
+
+    It includes text that the timeline leaves out, for example the quoted part of a mail.
+    """
     readable = Interaction.objects.readable_by(request.user).select_related("profile")
     row = get_object_or_404(readable, uuid=uuid)
     # clean() keeps only allowed tags, because the HTML comes from outside.

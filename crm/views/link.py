@@ -27,7 +27,8 @@ from scrm.db.locks import locked
 def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
     """Link a profile to this contact.
 
-    If the profile is linked to another contact, that link is ended only if the form says so.
+    If the profile is linked to another contact, the answer is 409 unless the form confirms that
+    this link is ended.
     """
     row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
     form = ProfileChoiceForm(request.POST)
@@ -51,7 +52,10 @@ def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def link(request: StaffRequest, pk: int) -> HttpResponse:
-    """Link this profile to a contact. Answer 409 if its link changed since the page was opened."""
+    """Link this profile to a contact.
+
+    Answer 409 if the profile's link has changed since the page was opened.
+    """
     # Locked until the commit: the link must not change between the check of `seen` and the save.
     row = _locked(pk)
     form = LinkForm(request.POST)
@@ -74,7 +78,7 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def unlink(request: StaffRequest, pk: int) -> HttpResponse:
-    """End the link that the page showed. The interactions stay with the profile."""
+    """End the link that the page showed. The profile keeps its interactions."""
     row = _locked(pk)
     ended = row.link
     if ended is None or request.POST.get("seen", "") != shown_link(row):
@@ -111,7 +115,7 @@ def confirm(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @transaction.atomic
 def again(request: StaffRequest, pk: int) -> HttpResponse:
-    """Restore an ended link, unless the profile has a current link again."""
+    """Restore an ended link, unless the profile has been linked again in the meantime."""
     row = get_object_or_404(ProfileLink.objects.select_related("contact"), pk=pk)
     # Read the current link under the lock: another user may change it at the same moment.
     current = _locked(row.profile_id).link
@@ -150,7 +154,7 @@ def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
 def _handle(row: ProfileLink) -> str:
     """Return the handle of the profile, or its name if it has no handle.
 
-    The handle is better, because the name may be the same as the name of the contact.
+    The handle is preferred, because the name may be the same as the name of the contact.
     """
     return row.profile.handle or str(row.profile)
 

@@ -1,4 +1,4 @@
-"""Parts of long lists: the search words, one page of rows, and the number of rows."""
+"""Helpers for long lists: read the search words, load one page of rows, and count the rows."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def typed_words(request: HttpRequest, name: str) -> str:
 
 
 def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
-    """Return a page of rows by name, and the key with which to request the next page.
+    """Return a page of rows sorted by name, and the key of the next page.
 
     The key is 0 if there is no next page.
-    after: such a key, from the query string; for any other value the first page is returned.
+    after: the key of the page to return, from the query string. For a value that is no key, the
+    first page is returned.
     """
     anchor = rows.model._default_manager.filter(pk=number(after) or 0).values_list("name").first()
     # Compare name and key, so that rows with the same name are not skipped.
@@ -37,9 +38,11 @@ def by_name(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
 
 
 def newest_first(rows: QuerySet[M], *, after: str) -> tuple[list[M], int]:
-    """Return a page of rows, newest first, and the key with which to request the next page.
+    """Return a page of rows, newest first, and the key of the next page.
 
     The key is 0 if there is no next page.
+    after: the key of the page to return, from the query string. For a value that is no number, the
+    first page is returned.
     """
     if key := number(after):
         rows = rows.filter(pk__lt=key)
@@ -54,7 +57,7 @@ def _page(rows: QuerySet[M]) -> tuple[list[M], int]:
 def counted(rows: QuerySet[M]) -> str:
     """Return the number of rows as text.
 
-    Above a thousand the text is "1,000+", because counting all rows would be slow.
+    For more than a thousand rows the text is "1,000+", because counting all rows would be slow.
     """
     count = rows.order_by()[: _MAX_COUNT + 1].count()
     shown = number_format(min(count, _MAX_COUNT), force_grouping=True)

@@ -21,7 +21,10 @@ _FEW = 8
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One search result that the user can choose. chosen: whether the user has selected it."""
+    """One search result that the user can choose.
+
+    chosen: whether the user has selected this result.
+    """
 
     key: int
     name: str
@@ -32,9 +35,10 @@ class Offer:
 
 @require_safe
 def find_profiles(request: StaffRequest) -> HttpResponse:
-    """Search profiles.
+    """Search for profiles by the words in `q`.
 
-    besides (query string): the id of a contact; profiles that are linked to it are left out.
+    besides (in the query string): the id of a contact; profiles that are linked to this contact are
+    left out.
     """
     words = typed_words(request, "q")
     offers = profile_offers(words, besides=number(request.GET.get("besides", "")))
@@ -43,9 +47,9 @@ def find_profiles(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def find_contacts(request: StaffRequest) -> HttpResponse:
-    """Search contacts.
+    """Search for contacts by the words in `q`.
 
-    besides (query string): the id of a contact that is left out.
+    besides (in the query string): the id of a contact that is left out.
     """
     words = typed_words(request, "q")
     offers = contact_offers(words, besides=number(request.GET.get("besides", "")))
@@ -54,23 +58,23 @@ def find_contacts(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def namesakes(request: StaffRequest) -> HttpResponse:
-    """List contacts whose names are like the name that the user types for a new contact."""
+    """List contacts that match the name that the user types for a new contact."""
     words = typed_words(request, "name")
     return _offers(request, contact_offers(words), words, field="")
 
 
 def only_finds(request: StaffRequest, choice: str, text: str) -> bool:
-    """Whether the user submitted the search and not the form itself.
+    """Return whether the user submitted the search and not the form that contains it.
 
-    That is the case if the search button was used, or if there are search words and no other field
-    of the form is filled in.
+    This is the case if the search button was used, or if there are search words and the other
+    fields of the form are empty. choice, text: the names of these other fields.
     """
     filled = request.POST.get(choice) or request.POST.get(text, "").strip()
     return "find" in request.POST or bool(typed_words(request, "q") and not filled)
 
 
 def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
-    """Return matching profiles.
+    """Return the first profiles that match the words.
 
     besides: the id of a contact whose profiles are left out.
     chosen: the id of the selected profile, which comes first even if it does not match.
@@ -86,7 +90,7 @@ def profile_offers(words: str, *, besides: int | None = None, chosen: str = "") 
 
 
 def contact_offers(words: str, *, besides: int | None = None, chosen: str = "") -> list[Offer]:
-    """Return matching contacts.
+    """Return the first contacts that match the words.
 
     besides: the id of a contact that is left out.
     chosen: the id of the selected contact, which comes first even if it does not match.

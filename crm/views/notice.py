@@ -21,7 +21,7 @@ PAGE = 100
 
 @require_safe
 def notices(request: StaffRequest) -> HttpResponse:
-    """List the user's notices by day. With `show=unread`, notices that were read are left out."""
+    """List the user's notices by day. With `show=unread`, only unread notices are listed."""
     mine = Notice.objects.filter(user=request.user)
     only_unread = request.GET.get("show") == "unread"
     wanted = mine.unread() if only_unread else mine
@@ -45,7 +45,10 @@ def bell(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def read(request: StaffRequest) -> HttpResponse:
-    """Mark all notices as read; or mark one as read and redirect to the page of its subject."""
+    """Mark one notice as read and redirect to its page; or mark all notices as read.
+
+    All notices are marked if the form names no notice of this user.
+    """
     mine = Notice.objects.filter(user=request.user)
     asked = request.POST.get("notice", "")
     # Look only among the user's own notices: those of other users must not be marked.
@@ -58,6 +61,9 @@ def read(request: StaffRequest) -> HttpResponse:
 
 
 def _by_day(rows: Iterable[Notice]) -> list[tuple[date, list[Notice]]]:
-    """Group notices by day in the workspace's time zone. rows: notices, newest first."""
+    """Group notices by day in the workspace's time zone.
+
+    rows: the notices, newest first.
+    """
     days = groupby(rows, key=lambda row: timezone.localdate(row.at))
     return [(day, list(group)) for day, group in days]

@@ -72,7 +72,7 @@ def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def activate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Let a user log in again; the user must first set a new password."""
+    """Allow a user to log in again. The user must first set a new password."""
     row = get_object_or_404(User, pk=pk)
     row.is_active = True
     row.save(update_fields=["is_active"])
@@ -83,12 +83,15 @@ def activate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def reset_password(request: StaffRequest, pk: int) -> HttpResponse:
-    """Create a password reset link. The old password works until the link is used."""
+    """Create a link with which a user can set a new password.
+
+    The old password works until the user sets a new one.
+    """
     return with_link(request, get_object_or_404(User.objects.active(), pk=pk))
 
 
 def _locked(pk: int) -> User:
-    """Return this user, and lock all admins.
+    """Return this user, and lock the rows of this user and of all admins.
 
     The lock prevents two admins from deactivating each other at the same time.
     """
@@ -117,7 +120,7 @@ def _return_cases(person: User, *, by: User) -> str:
 
 
 def with_link(request: StaffRequest, person: User) -> HttpResponse:
-    """Mail the password link to the person, and show it so that the admin can pass it on.
+    """Mail a password link to the person, and show the link so that the admin can pass it on.
 
     If the mail cannot be sent, the error is only logged.
     """

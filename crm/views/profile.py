@@ -24,7 +24,10 @@ def profile(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def shown_link(row: Profile) -> str:
-    """Return the id of the current link, or "". The forms of the page send it back as `seen`."""
+    """Return the id of the profile's current link, or "".
+
+    The forms of the page send this id back as `seen`.
+    """
     return str(row.link.pk) if row.link else ""
 
 
@@ -36,7 +39,10 @@ def profile_page(
     stranger_form: StrangerForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """Render the page of a profile. form, stranger_form: submitted forms that have errors."""
+    """Render the page of a profile.
+
+    form, stranger_form: submitted forms that have errors.
+    """
     alone = Profile.objects.filter(pk=row.pk)
     timeline = load_timeline(request, alone, here=row.get_absolute_url())
     if timeline.alone:

@@ -1,4 +1,4 @@
-"""Relations between contacts."""
+"""Views that create, end and restore relations between contacts."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ def _show(request: StaffRequest, row: Contact, form: RelationForm, status: int) 
 
 
 def _page_contact(request: StaffRequest, row: ContactRelation) -> Contact:
-    """Return the contact on whose page the relation was ended."""
+    """Return the contact on whose page the user ended the relation."""
     return row.other if number(request.POST.get("at", "")) == row.other_id else row.one

@@ -30,7 +30,10 @@ class TimelinePart:
 
 
 def load_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: str) -> TimelinePart:
-    """Load the timeline that the query string selects. here: the URL of the page that shows it."""
+    """Load the timeline that the query string selects.
+
+    here: the URL of the page that shows the timeline.
+    """
     form = TimelineForm(request.GET, options=timeline_options(profiles))
     before = request.GET.get("before", "")
     activities, older = timeline(
@@ -51,9 +54,10 @@ def load_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: s
 
 
 def _day_of(key: str) -> date | None:
-    """Return the day of the activity after which older activities are added to the page.
+    """Return the day of the activity with this key; None if there is no such activity.
 
-    The heading of this day is already on the page.
+    The activity is the last one on the page, and the heading of its day is already shown. Older
+    activities are added below it.
     """
     row = Interaction.objects.filter(pk=number(key) or 0).first()
     return timezone.localdate(row.sort_at) if row else None
