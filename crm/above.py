@@ -1,7 +1,7 @@
-"""Functions that crm calls but that only the apps that import crm can implement.
+"""Functions that crm calls and that apps which import crm implement.
 
-`scrm/wiring.py` sets each function at startup, so that crm does not import cases, responses or
-deliveries.
+`scrm/wiring.py` sets each function at startup. Thus crm needs no import of the apps `routing`,
+`responses` and `listening`.
 """
 
 from __future__ import annotations

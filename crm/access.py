@@ -1,6 +1,6 @@
-"""Who may read the text of a conversation, who may act on cases, and who may open a page.
+"""Decide who may read the text of a conversation, act on cases, or open a page.
 
-Which rows a list shows is decided elsewhere: by the method `visible_to` of their queryset.
+The rows that a list shows are not chosen here, but by the method `visible_to` of their queryset.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ P = ParamSpec("P")
 
 
 def readable(user: User) -> Q:
-    """Return the condition on interactions whose text the user may read.
+    """Return the condition that selects the interactions whose text the user may read.
 
-    It excludes interactions whose conversation is restricted to a department that the user does not
-    belong to.
+    The condition excludes interactions of conversations that are restricted to a department of
+    which the user is no member. Supervisors and admins may read all texts.
     """
     if user.sees_everything:
         return Q()
@@ -34,12 +34,15 @@ def readable(user: User) -> Q:
 
 
 def works(user: User) -> bool:
-    """Whether the user may act on cases in at least one department."""
+    """Return whether the user may act on cases in at least one department."""
     return user.sees_everything or Membership.objects.working().filter(user=user).exists()
 
 
 class StaffRequest(HttpRequest):
-    """A request of a logged-in user; all Django views that need a login use this type."""
+    """The type of a request by a logged-in user.
+
+    All Django views that need a login declare their `request` argument with this type.
+    """
 
     user: User
     htmx: HtmxDetails
@@ -62,15 +65,15 @@ def _only(is_allowed: Callable[[User], bool]) -> Callable[[Page[P]], Page[P]]:
 
 
 def admin_only(view: Page[P]) -> Page[P]:
-    """Answer 403 to all users but admins."""
+    """Decorate a view so that it answers 403 to every user who is not an admin."""
     return _only(lambda user: user.is_admin)(view)
 
 
 def supervisor_only(view: Page[P]) -> Page[P]:
-    """Answer 403 to all users but supervisors and admins."""
+    """Decorate a view so that it answers 403 to users who are neither supervisor nor admin."""
     return _only(lambda user: user.sees_everything)(view)
 
 
 def worker_only(view: Page[P]) -> Page[P]:
-    """Answer 403 to users who may not act on cases in any department."""
+    """Decorate a view so that it answers 403 to users who may act on cases in no department."""
     return _only(works)(view)

@@ -22,21 +22,25 @@ _log = structlog.get_logger(__name__)
 
 
 class StaffOnly(DefaultAccountAdapter):
-    """The behaviour of django-allauth here: users are created only by invitation."""
+    """Adapts django-allauth to scrm: visitors cannot sign up, because users are invited."""
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return False
 
     def get_reset_password_from_key_url(self, key: str) -> str:
-        """Return the link for a password mail; it always begins with PUBLIC_URL."""
+        """Return the URL for a mail to a user who forgot the password.
+
+        The URL always begins with the setting PUBLIC_URL.
+        """
         # Do not use the request's host: a forged Host header would send the secret key elsewhere.
         uid, _dash, token = key.partition("-")
         return password_url(uid, token)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail; if sending fails, only log the error.
+        """Send a mail. If sending fails, log the error and do not raise it.
 
-        The page is the same in both cases, so that it does not reveal which addresses have a user.
+        The visitor sees the same page in both cases. An error page would reveal that the typed
+        address belongs to a user.
         """
         try:
             super().send_mail(template_prefix, mail_address(email) or email, context)
@@ -53,7 +57,10 @@ class StaffOnly(DefaultAccountAdapter):
 
 
 def mail_facts(_request: HttpRequest) -> dict[str, bool]:
-    """Add to the template context of every page whether this installation can send mail."""
+    """Add `has_mail_server` to the context of every template.
+
+    This variable says whether this installation can send mail.
+    """
     return {"has_mail_server": not settings.EMAIL_BACKEND.endswith(".dummy.EmailBackend")}
 
 
@@ -65,21 +72,23 @@ def password_url(uid: str, token: str) -> str:
 def password_link(user: User) -> str:
     """Return a URL at which the user can set a new password.
 
-    The URL works once, and it expires after the same time as the link of a forgotten password.
+    The URL works once. It expires after the number of seconds in the setting
+    PASSWORD_RESET_TIMEOUT.
     """
     return password_url(user_pk_to_url_str(user), default_token_generator.make_token(user))
 
 
 def forget_old_addresses(user: User) -> None:
-    """Delete the user's addresses in allauth's own table.
+    """Delete the user's rows in allauth's table of mail addresses.
 
-    Users log in only with `user.email`, so an old address in that table must not be used any more.
+    Users log in only with `user.email`. If this address changes, allauth's table may still contain
+    the old address, which must not be used any more.
     """
     EmailAddress.objects.filter(user=user).delete()
 
 
 def mail_password_link(user: User, *, link: str, by: User) -> None:
-    """Mail the password link to the user. Call this after the transaction is committed.
+    """Mail the password link to the user. Call this function after the transaction is committed.
 
     Raises OSError or SMTPException if the mail cannot be sent.
     """

@@ -1,4 +1,4 @@
-"""The sending limits of an account: the most deliveries within one hour and within 24 hours."""
+"""The sending limits of an account: the maximum number of deliveries in an hour and in a day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The sending limits of an account; None means that there is no limit."""
+    """The sending limits of an account, per hour and per day. None means that there is no limit."""
 
     per_hour: int | None = None
     per_day: int | None = None
@@ -24,6 +24,6 @@ class Budget:
 
     @property
     def limits(self) -> list[tuple[int, timedelta]]:
-        """The limits that are set, each as (maximum number of deliveries, time span)."""
+        """The limits that are set, each as a pair (maximum number of deliveries, time span)."""
         both = ((self.per_hour, HOUR), (self.per_day, DAY))
         return [(maximum, span) for maximum, span in both if maximum]

@@ -14,8 +14,10 @@ from scrm.channels.connector import Connected, ConnectError, Connector
 
 
 def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -> Connected:
-    """Log in with the typed values and save nothing. Raises ConnectError if that fails.
+    """Test the login with the typed values. Nothing is saved.
 
+    Raises ConnectError if the login fails or if another stored row has the same account. Also
+    raises it if `account` is stored and the typed login belongs to a different account.
     account: a stored account that is connected again, or a new account that is not saved yet.
     """
     known = account.credentials if account.pk else None
@@ -31,7 +33,7 @@ def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -
 
 
 def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
-    """Return the stored accounts that are the same account as the one that was logged in to."""
+    """Return the stored rows of the network account that the user has just logged in to."""
     same = Account.objects.filter(network=connected.network).defer("secrets")
     # On a network that consists only of our own pages, for example a blog, there is one account,
     # whatever login is used.
@@ -41,9 +43,9 @@ def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
 
 
 def save(account: Account, connected: Connected, *, owner: User) -> Account:
-    """Save an account whose login works.
+    """Save an account after `log_in` has tested its login.
 
-    Raises ConnectError if another user has connected the same account in the meantime.
+    Raises ConnectError if another user has connected the same account since the test.
     """
     fields: dict[str, Any] = {
         "network": connected.network,
@@ -74,6 +76,9 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
 
 
 def _wait_for_turn(network: str) -> None:
-    """Lock the network: until the commit, `save` stores no other account of this network."""
+    """Take the advisory lock of this network; the commit releases the lock.
+
+    Until the commit, calls of `save` for other accounts of this network wait.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"connect {network}"])

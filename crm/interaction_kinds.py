@@ -25,7 +25,7 @@ KINDS = WORK_KINDS | _OTHER_KINDS
 
 
 def kind_label(kind: str) -> str:
-    """Return the label of a kind, or the kind itself if it is no longer in KINDS."""
+    """Return the label of a kind. If KINDS does not contain the kind, return the kind itself."""
     return str(KINDS[kind].label) if kind in KINDS else kind
 
 

@@ -25,9 +25,11 @@ _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC
 class Entry:
     """One interaction that is to be recorded.
 
-    author: the outside party, whether it is the sender or the recipient; None if we wrote to many.
-    account, staff, revises: ids.
-    conversation: the id of the conversation if it is known; if None, the thread rule in
+    author: the outside party, which may be the sender or the recipient; None for a text that we
+    wrote to many people.
+    account, staff: the ids of our account and of the member of staff.
+    revises: the id of the earlier interaction that this one corrects or withdraws.
+    conversation: the id of the conversation if it is known. If it is None, the thread rule in
     `crm.threads` chooses the conversation.
     """
 
@@ -68,26 +70,27 @@ class Recorded:
 
 
 def tellable(moment: datetime | None) -> datetime | None:
-    """Return `moment` in UTC, moved to at least two days inside the range of datetime.
+    """Return `moment` in UTC, limited to a range that can be shown in every time zone.
 
-    The two days ensure that the moment can be shown in every time zone. The result is in UTC,
-    because PostgreSQL refuses offsets of 16 hours or more.
+    The range ends two days before the limits of Python's `datetime`. A moment outside the range
+    becomes the nearest moment in the range. The result is in UTC, because PostgreSQL refuses UTC
+    offsets of 16 hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
 
 def lock_workspace() -> None:
-    """Take the lock that is needed to write ledger rows; it is released at the commit."""
+    """Take the advisory lock that every writer of the ledger needs. The commit releases it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 @transaction.atomic
 def record(entries: Sequence[Entry], *, now: datetime) -> list[Recorded]:
-    """Record entries, oldest first; return one result for each entry, in the order given.
+    """Record the entries; return one result for each entry, in the order of `entries`.
 
-    The number of SQL statements does not depend on the number of entries. An entry whose (scope,
-    key) is already in the ledger is not written again.
+    Older entries are recorded first. The number of SQL statements does not depend on the number of
+    entries. An entry whose (scope, key) is already in the ledger is not written again.
     """
     # Lock before _known(): otherwise another transaction could record the same entries in between.
     lock_workspace()
@@ -125,7 +128,7 @@ def _recorded(
 
 
 def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
-    """Create or update the profiles of authors and return their ids.
+    """Create or update the profiles of the authors; return (network, key) → id of the profile.
 
     If a handle or a name changed, the former handle and name are stored as a ProfileName.
     """
@@ -187,7 +190,10 @@ def _links(profiles: Iterable[int]) -> dict[int, ProfileLink]:
 
 
 def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
-    """Return the stored ledger rows of these entries and of the items that they answer."""
+    """Return the ledger rows that exist for these entries and for the items that they answer.
+
+    The result maps (scope, key) to the row.
+    """
     keys = {entry.key for entry in entries} | {entry.in_reply_to for entry in entries} - {""}
     rows = Interaction.objects.filter(
         scope__in={entry.scope for entry in entries}, key__in=keys
@@ -196,9 +202,10 @@ def _known(entries: Sequence[Entry]) -> dict[tuple[str, str], Interaction]:
 
 
 def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list[Entry]:
-    """Return each entry once: oldest first, undated entries last, each item before its answers.
+    """Return the entries without duplicates, in the order in which to record them.
 
-    If an entry has no author, it gets the author of the item that it answers.
+    Older entries come first and entries without a time come last. Each item comes before its
+    answers. If an entry has no author, it gets the author of the item that it answers.
     """
     by_place = {(entry.scope, entry.key): entry for entry in entries}
     ordered: dict[Place, Entry] = {}
@@ -221,7 +228,10 @@ def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list
 
 
 def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
-    """Return the outside party of an item, from its entry or else from its ledger row."""
+    """Return the outside party of an item, or None if it has none.
+
+    The entry is used if it has an author, otherwise the ledger row.
+    """
     if entry and entry.author:
         return entry.author
     return Author(row.profile.network, row.profile.key) if row and row.profile else None
@@ -230,7 +240,7 @@ def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
 def _conversation_keys(
     ordered: Sequence[Entry], known: dict[Place, Interaction]
 ) -> dict[Place, str]:
-    """Return the key of each entry's conversation, as the thread rule determines it."""
+    """Return (scope, key) of each entry → key of its conversation, by the rule in `crm.threads`."""
     people = _people(row.conversation_id for row in known.values())
     parents = {
         (row.scope, row.key): (row.conversation.key, row.is_ours and row.profile_id is not None)
@@ -258,13 +268,17 @@ def _conversation_keys(
 
 
 def _age(entry: Entry) -> tuple[bool, float, str]:
-    """Sort key: oldest first, undated entries last, entries of the same time by their keys."""
+    """Return the sort key of an entry.
+
+    Older entries come first and entries without a time come last. Entries of the same time are
+    sorted by their keys.
+    """
     at = entry.occurred_at
     return (at is None, at.timestamp() if at else 0.0, entry.key)
 
 
 def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Person]]:
-    """Return the participants of conversations, as (network, key) of a conversation → profiles."""
+    """Return (network, key) of each conversation → the identities of its participants."""
     pairs = (
         Interaction.objects.filter(conversation__in=set(conversations), profile__isnull=False)
         .values_list(
@@ -281,7 +295,7 @@ def _people(conversations: Iterable[int]) -> defaultdict[tuple[str, str], set[Pe
 def _conversations(
     fresh: Sequence[Entry], keys: dict[Place, str], now: datetime
 ) -> dict[tuple[str, str], int]:
-    """Find or create the conversations of entries; return (scope, conversation key) → id."""
+    """Find or create the conversations of new entries; return (scope, conversation key) → id."""
     first: dict[tuple[str, str], Entry] = {}
     for entry in fresh:
         if entry.conversation is None:

@@ -1,7 +1,7 @@
 """URLs of the login pages.
 
-They include no page of allauth that changes addresses: `crm.views.people` and `crm.views.me` change
-addresses.
+The pages of allauth that change mail addresses are left out. Users change their address in
+`crm.views.me`, and admins change the addresses of users in `crm.views.people`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The kinds of offline interactions that staff log, each with its label and icon.
 
-Add new kinds here: the form, the filters, the routing rules and the timelines read this table.
+Add new kinds here. The form, the filters, the routing rules and the timelines read this table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Find contacts and profiles by typed words; each typed word may be the beginning of a stored word.
+"""Find contacts and profiles by typed words.
 
-Each word is searched in two ways: as one lexeme, because `ron@calder` is the beginning of a mail
-address, and in pieces, because PostgreSQL stores `O'Brien` as two lexemes. Special characters have
-no meaning: typed text never becomes an operator of a PostgreSQL query.
+A typed word also finds stored words that begin with it. Each word is searched in two ways. It is
+searched as one lexeme, because `ron@calder` is the beginning of a mail address. It is also searched
+in pieces, because PostgreSQL stores `O'Brien` as two lexemes. Special characters in a typed text
+never act as operators of the PostgreSQL query.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ _DISTINCTIVE = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
 
 
 class Lexemes(SearchQuery):
-    """A tsquery in PostgreSQL's own notation, in lower case because stored lexemes are."""
+    """A search query in PostgreSQL's own tsquery notation.
+
+    The query is converted to lower case, because stored lexemes are in lower case.
+    """
 
     SEARCH_TYPES = {"lexemes": "tsquery"}  # the SQL type of the cast
 
@@ -44,10 +48,12 @@ class Lexemes(SearchQuery):
 
 
 def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
-    """Return a query for texts in which each of these words begins some word, in any order.
+    """Return a query that finds texts with words that begin with the typed words.
 
-    The search vector must use the config `simple`. Only the first eight words are used. Returns
-    None if there is nothing to search for, for example if only punctuation was typed.
+    For each typed word, a text must contain a word that begins with it. The order of the words does
+    not matter. The search vector must use the PostgreSQL configuration `simple`. Only the first
+    eight words are used. Returns None if there is nothing to search for, for example if only
+    punctuation was typed.
     """
     used = [word[:_LONGEST] for word in storable(words).split()[:_MAX_WORDS]]
     terms = [term for word in used if (term := _term(word))]
@@ -62,7 +68,10 @@ def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
 
 
 def profiles_named(words: str) -> ProfileQuerySet:
-    """Profiles whose name, handle and key together contain these words; none without words."""
+    """Return the profiles whose name, handle and key together contain these words.
+
+    The result is empty if there are no words.
+    """
     query = prefix_query(words)
     if query is None:
         return Profile.objects.none()
@@ -70,7 +79,10 @@ def profiles_named(words: str) -> ProfileQuerySet:
 
 
 def contacts_named(words: str) -> QuerySet[Contact]:
-    """Contacts with these words in their own name or a linked profile; none without words."""
+    """Return the contacts that have these words in their own name or in a linked profile.
+
+    The result is empty if there are no words.
+    """
     query = prefix_query(words)
     if query is None:
         return Contact.objects.none()
@@ -81,7 +93,7 @@ def contacts_named(words: str) -> QuerySet[Contact]:
 
 
 def some_contacts_named(words: str) -> QuerySet[Contact]:
-    """Like `contacts_named`, but reads only the first LOOKED_THROUGH hits.
+    """Return contacts like `contacts_named`, but read only the first LOOKED_THROUGH hits.
 
     This is fast enough for a search that runs while the user types.
     """
@@ -90,9 +102,10 @@ def some_contacts_named(words: str) -> QuerySet[Contact]:
 
 
 def people_named(words: str, *, most: int) -> set[int]:
-    """Ids of the profiles found by these words, and of all profiles of the contacts found.
+    """Return the ids of the profiles that these words find.
 
-    A contact is found by its own name or by the name of a linked profile.
+    If the words find a contact, all profiles of this contact are included. A contact is found by
+    its own name or by a linked profile.
     """
     profiles, contacts = _profiles_and_contacts_named(words, most=most)
     links = ProfileLink.objects.filter(ended_at=None, contact__in=contacts)
@@ -100,10 +113,10 @@ def people_named(words: str, *, most: int) -> set[int]:
 
 
 def _profiles_and_contacts_named(words: str, *, most: int) -> tuple[set[int], set[int]]:
-    """Return the ids of the profiles and of the contacts that these words find.
+    """Return two sets of ids: the profiles and the contacts that these words find.
 
     A contact is found by its own name or by a linked profile. At most `most` hits of each table are
-    read through its index, in no particular order.
+    read from its index, in no particular order.
     """
     query = prefix_query(words)
     if query is None:
@@ -116,20 +129,23 @@ def _profiles_and_contacts_named(words: str, *, most: int) -> tuple[set[int], se
 
 
 def strangers_named(words: str) -> ProfileQuerySet:
-    """Profiles that belong to no contact and are found by these words."""
+    """Return the profiles that these words find and that belong to no contact."""
     return profiles_named(words).strangers()
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A contact that a profile may belong to. why: the reason, as the page shows it."""
+    """A contact that a profile may belong to.
+
+    why: the reason, as the page shows it.
+    """
 
     contact: Contact
     why: str
 
 
 def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
-    """Contacts that a profile may belong to.
+    """Return up to `most` contacts that the profile may belong to.
 
     Contacts with the same address or handle come first, then contacts with a similar name.
     """
@@ -153,10 +169,10 @@ def _with_address(address: str) -> QuerySet[Contact]:
 
 
 def _with_name_like(name: str) -> QuerySet[Contact]:
-    """Contacts whose names share words with this name, most shared words first.
+    """Return the contacts whose names share words with this name, most shared words first.
 
-    Words of less than three bytes are ignored: three bytes are three letters in ASCII and two in
-    most other scripts.
+    Words of less than three bytes in UTF-8 are ignored. Three bytes are three ASCII letters, two
+    Cyrillic letters or one Chinese character.
     """
     pieces = [piece for piece in _PIECE.findall(storable(name)) if len(piece.encode()) >= 3]
     if not pieces:
@@ -167,7 +183,10 @@ def _with_name_like(name: str) -> QuerySet[Contact]:
 
 
 def _term(word: str) -> str:
-    """Return the query of one word, whole or in pieces; "" if there is nothing to search for."""
+    """Return the query for one word; "" if the word contains nothing to search for.
+
+    If the word consists of several pieces, the query finds the whole word or all of its pieces.
+    """
     whole = _SCHEME.sub("", word, count=1).lstrip(_PUNCTUATION).rstrip(_PUNCTUATION + "+")
     if not whole:
         return ""
@@ -179,7 +198,7 @@ def _term(word: str) -> str:
 
 
 def _piece(piece: str) -> str:
-    """Return the query of one piece of a word.
+    """Return the query for one piece of a word.
 
     Digits are also searched with a plus or minus sign, because PostgreSQL may store the sign with
     the number.
@@ -190,9 +209,9 @@ def _piece(piece: str) -> str:
 
 
 def _telephone(number: str) -> str:
-    """Return the query of a telephone number, which may be typed with spaces and signs.
+    """Return the query for a telephone number, which may be typed with spaces and signs.
 
-    It finds numbers that are stored without spaces, with or without a plus sign.
+    The query finds numbers that are stored without spaces, with or without a plus sign.
     """
     digits = "".join(char for char in number if char.isdigit())
     return f"({_begins('+' + digits.removeprefix('00'))} | {_begins(digits)})"

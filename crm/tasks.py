@@ -1,4 +1,4 @@
-"""Celery tasks of crm. Each task loads a row and calls one method of it."""
+"""Celery tasks of crm. Each task loads a row and calls one method of this row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread rule decides which conversation an item belongs to.
+"""The thread rule, which decides to which conversation an item belongs.
 
 This module does not access the database.
 """
@@ -16,7 +16,7 @@ Person = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The facts about a parent. The parent of an item is the item that it answers.
+    """Facts about the parent of an item. The parent is the item that another item answers.
 
     conversation: the key of the conversation of the parent.
     addressed: whether we wrote the parent to one person.
@@ -36,14 +36,15 @@ def conversation_key(
     author: Person | None,
     parent: Parent | None,
 ) -> str:
-    """Return the key of the conversation that the item joins or opens; it is unique in its scope.
+    """Return the key of the conversation that the item joins or opens.
 
-    author: the outside party of the item; None if we wrote to many.
+    The key is unique in the scope of the item.
+    author: the outside party of the item; None if we wrote to many people.
 
     All items of a private thread are in one conversation. A public item joins the conversation of
-    its parent if the item has no author, if we wrote the parent to one person, or if the author of
-    the item already takes part in that conversation. Otherwise the conversation is that of this
-    author in this thread.
+    its parent in three cases: the item has no author, we wrote the parent to one person, or the
+    author of the item already takes part in that conversation. In all other cases, the item belongs
+    to a conversation that contains only this author's items in this thread.
     """
     root = thread_key or key
     # Check this first: a private item must never join a public conversation.

@@ -1,4 +1,7 @@
-"""The timeline of profiles: all their interactions, with the text only if the user may read it."""
+"""Build the timeline of profiles: all interactions with them, newest first.
+
+The text of an interaction is shown only if the user may read it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class Activity:
     """One activity of a timeline.
 
     readable: whether the user may read the text.
-    department: the name of the department that has the case of the conversation; "" without a case.
+    department: the name of the department that has the case of the conversation; "" if there is no
+    case.
     case: the id of that case; 0 if there is no case or the user may not see it.
     """
 
@@ -71,11 +75,12 @@ def timeline(
     most: int = PAGE,
     among: InteractionQuerySet | None = None,
 ) -> tuple[list[Activity], int]:
-    """Return a page of activities, newest first, and the key with which the next page begins.
+    """Return one page of activities, newest first, and the key of the next page.
 
     The key is 0 if there is no next page.
-    before: such a key, from the query string; for any other value the first page is returned.
-    most: the length of the page.
+    before: the key of the page to return, from the query string. For a value that is no key, the
+    first page is returned.
+    most: the maximum number of activities on the page.
     among: the interactions that may be shown; None if all may be shown.
     """
     rows = Interaction.objects.all() if among is None else among

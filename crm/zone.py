@@ -31,7 +31,7 @@ class WorkspaceZone:
     def process_view(self, _request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
         """Activate the time zone if the Django view needs a login.
 
-        Django calls this method after the check of the login.
+        Django calls this method after it has checked the login.
         """
         if getattr(view, "login_required", True) and (workspace := Workspace.objects.here()):
             timezone.activate(workspace.tzinfo)

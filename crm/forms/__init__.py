@@ -18,7 +18,10 @@ from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The editable fields of a contact. seen: `Contact.version` when the page was opened."""
+    """The form with the editable fields of a contact.
+
+    seen: the value of `Contact.version` when the page was opened.
+    """
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -43,7 +46,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StrangerForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The fields of a new contact that is created from a profile."""
+    """The form that creates a contact from a profile."""
 
     class Meta:
         model = Contact
@@ -58,7 +61,10 @@ class TagForm(forms.Form):
 
 
 class EvidenceForm(forms.Form):
-    """The reason why a profile belongs to a contact; it is stored with the link."""
+    """A form with the reason why a profile belongs to a contact.
+
+    The reason is stored with the link between the profile and the contact.
+    """
 
     evidence = forms.CharField(
         label=_("Evidence"),
@@ -71,7 +77,7 @@ class EvidenceForm(forms.Form):
 
 
 class LinkForm(EvidenceForm):
-    """Choose the contact to which a profile is linked.
+    """The form on a profile's page that links the profile to a contact.
 
     seen: the id of the profile's current link when the page was opened.
     """
@@ -83,10 +89,10 @@ class LinkForm(EvidenceForm):
 
 
 class ProfileChoiceForm(EvidenceForm):
-    """Choose the profile that is linked to a contact.
+    """The form on a contact's page that links a profile to the contact.
 
-    move: if the profile is linked to another contact, the id of that link; it confirms that the
-    link is to be ended.
+    move: usually empty. If the profile is linked to another contact, the user must confirm that
+    this link is ended; then `move` is the id of that link.
     """
 
     profile = forms.ModelChoiceField(
@@ -96,7 +102,11 @@ class ProfileChoiceForm(EvidenceForm):
 
 
 class RelationForm(forms.Form):
-    """Relate two contacts. way: which of the two contacts is the subject of the relation."""
+    """The form on a contact's page that adds a relation to another contact.
+
+    way: FORTH if the contact of the page is the subject of the relation, BACK if the other contact
+    is its subject.
+    """
 
     FORTH, BACK = "forth", "back"
 
@@ -116,7 +126,7 @@ class RelationForm(forms.Form):
         return " ".join(self.cleaned_data["kind"].split())
 
     def pair(self) -> tuple[Contact, Contact]:
-        """Return the subject of the relation (a contact) and its object (the other contact)."""
+        """Return two contacts: the subject of the relation and its object."""
         other = self.cleaned_data["contact"]
         forth = self.cleaned_data["way"] == self.FORTH
         return (self.of, other) if forth else (other, self.of)
@@ -126,9 +136,10 @@ _TAKEN = _("This address is already in use.")
 
 
 def login_address(typed: str, *, of: User) -> str:
-    """Return the typed address in lower case, as the login of the user `of`.
+    """Return the typed mail address in lower case, if the user `of` can use it to log in.
 
-    Raises ValidationError if no mail can be sent to the address or if another user has it.
+    Raises ValidationError if no mail can be sent to the address or if another user has the same
+    address.
     """
     email = typed.strip().lower()
     takes_mail(email)
@@ -152,7 +163,8 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
     def save_if_free(self) -> User | None:
         """Save and return the user.
 
-        If another user has taken the address since the check, add a field error and return None.
+        If another user has taken the address since the form was validated, add a field error and
+        return None.
         """
         # Without this savepoint, the IntegrityError would break the caller's transaction.
         try:
@@ -215,13 +227,19 @@ class MeForm(AddressForm):
 
 
 def is_last_admin(user: User) -> bool:
-    """Whether the user is the only active admin, by the stored roles and not by typed ones."""
+    """Return whether the user is the only active admin.
+
+    The stored roles count. A role that was only typed into a form does not count.
+    """
     admins = User.objects.active().filter(role=User.Role.ADMIN)
     return set(admins.values_list("pk", flat=True)) == {user.pk}
 
 
 class HandlesField(forms.CharField):
-    """Names, one per line or separated by commas, as a list without duplicates."""
+    """A text field for names, one per line or separated by commas.
+
+    The cleaned value is a list of the names without duplicates.
+    """
 
     widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
 
@@ -238,11 +256,11 @@ class HandlesField(forms.CharField):
         return names
 
     def validate(self, value: Any) -> None:
-        """Do nothing: `to_python` has already validated the value."""
+        """Do nothing, because `to_python` has already run the validators."""
 
 
 class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The settings of the workspace."""
+    """The form for the settings of the workspace."""
 
     zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -270,7 +288,10 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An account without a login: in the sandbox, or for activity that is logged manually."""
+    """The form for an account that needs no login.
+
+    Such an account belongs to the sandbox, or staff use it to record interactions by hand.
+    """
 
     OFFLINE = "offline"
     NETWORKS = (

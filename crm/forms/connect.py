@@ -1,4 +1,7 @@
-"""The form that connects an account: the fields of the channel's connector, and the owner."""
+"""The form with which an admin connects an account.
+
+It has the fields of the channel's connector and a field for the owner of the account.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def connect_form(connector: Connector, data: Any, *, account: Account) -> Connec
 
 
 def show_errors(form: ConnectForm, error: ConnectError) -> None:
-    """Show each error at its field. An error without a field is shown at the first field."""
+    """Add each error to its field. An error without a field is added to the first field."""
     first = next(iter(form.fields))
     for field, message in error.errors:
         form.add_error(field if field in form.fields else first, message)

@@ -1,4 +1,4 @@
-"""The filter of a timeline, which is set in the query string."""
+"""The form with the filter of a timeline. The query string contains the chosen values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from scrm.web.form_fields import set_choices
 
 
 class TimelineForm(forms.Form):
-    """The filter of a timeline. options: the channels and kinds that the user can choose."""
+    """The filter of a timeline.
+
+    options: the channels and kinds that the user can choose.
+    """
 
     EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
     SIDES = (
@@ -59,8 +62,9 @@ class TimelineForm(forms.Form):
     def among(self, user: User) -> InteractionQuerySet:
         """Return the interactions that the filter selects.
 
-        A filter by channel, kind or text leaves out restricted conversations that the user may not
-        read. Otherwise the user could find out more about them than the page shows.
+        If the user filters by channel, kind or text, interactions whose text the user may not read
+        are left out. Otherwise the result would show facts about these interactions that the page
+        hides.
         """
         chosen, rows = self.cleaned_data, Interaction.objects.all()
         for name, filtered in _FILTERS.items():
