@@ -1,1 +1,1 @@
-"""Channels, one package per kind. For a new kind, add a package and a line in `registry`."""
+"""Channels, one package per kind. For a new kind, add a package and a line in `registry.py`."""

@@ -1,8 +1,8 @@
 """The interface between scrm and a network: frozen dataclasses, protocols and one error type.
 
-A channel has a `Listener`, which reads items, or a `Speaker`, which sends texts, or both. Listener
-and speaker use no Django models: a listener gets a `FetchRequest` and returns a `Batch`; a speaker
-gets an `Outgoing` and returns a `Receipt`. `Channel` in `channel.py` names all parts.
+A channel has a `Listener`, which reads items, or a `Speaker`, which sends texts, or both. Listeners
+and speakers use no Django models. A listener gets a `FetchRequest` and returns a `Batch`. A speaker
+gets an `Outgoing` and returns a `Receipt`. `Channel` in `channel.py` names all parts of a channel.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ Json = Mapping[str, Any]
 
 
 class ChannelError(Exception):
-    """The network refused, failed or did not answer.
+    """Raised if the network refuses a request, fails or does not answer.
 
-    message: one sentence in plain English for the source's health or the failed delivery.
-    permanent: the same request would fail again (404, wrong password, text refused).
-    retry_after: seconds the network asked us to wait, or None.
-    uncertain: used only for sends: the network may have accepted the text although we got no
-    answer.
+    message: one sentence in plain English; it is shown with the source or with the failed delivery.
+    permanent: whether the same request would fail again (404, wrong password, text refused).
+    retry_after: the number of seconds that the network asked us to wait, or None.
+    uncertain: whether the network may have sent or changed a text although we got no confirmation.
     """
 
     def __init__(
@@ -47,11 +46,11 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The data of one of our accounts that a channel gets, independent of the database.
+    """What a channel gets to know about one of our accounts. It contains no Django model.
 
-    network: the name of the network, for example "sandbox.microblog"; a profile is identified by
-    its network and its key.
-    self_key: the stable key of our own profile on this network; "" if we have none.
+    network: the name of the network, for example "sandbox.microblog". Network and key together
+    identify a profile.
+    self_key: the key of our own profile on this network, which never changes; "" if we have none.
     """
 
     network: str
@@ -63,10 +62,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The author of an item as the network names them. `key` never changes; handle and name may.
+    """The author of an item, as the network describes the author.
 
-    reach: the number of followers. verified: whether the network has verified the author. None
-    means that the network does not say.
+    key: never changes, while the handle and the name may change.
+    reach: the number of followers. verified: whether the network has verified the author. Both are
+    None if the network does not say.
     bio, place, language: what the author says about themselves; "" if nothing.
     """
 
@@ -99,7 +99,7 @@ server gave.
 class File:
     """A file of an item or of a text to send.
 
-    content_type: what the sender says, unchecked.
+    content_type: the media type that the sender states; it is not checked.
     alt: a description of the picture for people who cannot see it, or "".
     """
 
@@ -111,21 +111,23 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item found on a network. NUL and lone surrogates are removed from its strings here.
+    """One item that a listener found on a network.
 
-    scope, key: the identity: two items with the same scope and key are the same item, even if
-    different sources found them. `scope` is the widest space in which `key` is unique.
+    NUL characters and lone surrogates are removed from all strings when an item is created.
+    scope, key: the identity of the item. Two items with the same scope and key are the same item,
+    even if different sources found them. `scope` is the widest space in which `key` is unique.
     thread_key, in_reply_to: the keys of the thread and of the answered item, in the same scope; ""
     if there is none.
     text: the plain text. The places of matched words are code-point offsets into `title` and
     `text`.
     html: sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
-    occurred_at: the time that the network states, with a time zone; it may be None or absurd, so
-    never order by it alone.
+    occurred_at: the time that the network states, with a time zone. It may be missing or wrong, so
+    never sort items by this time alone.
     mentions: the keys of the profiles that the item addresses or mentions, on the author's network.
     quotes: the key of the item that this item quotes, in the same scope, or "".
-    other_address: an address in the sender's name that is not the sender's own, else "". If it is
-    set, the item joins no conversation and no case of another person, and staff are warned.
+    other_address: a mail address that the sender's name contains and that is not the sender's own,
+    else "". If it is set, the item joins no conversation and no case of another person, and staff
+    are warned.
     """
 
     scope: str
@@ -155,7 +157,7 @@ class Item:
 class Change:
     """An edit or a deletion of an item that was found earlier, as the network reports it.
 
-    scope, key: the identity of the item as it was found first.
+    scope, key: the identity that the item had when it was found.
     title, text, html: the new content of an edited item; "" if the item was deleted.
     occurred_at: the time that the network states, or None.
     """
@@ -191,8 +193,8 @@ class FetchRequest:
     """What a listener needs for a fetch: address, credentials, and the cursor of the last fetch.
 
     terms: the words of the topic to search for; None if the source is not a search for a topic.
-    max_items: the most items that this fetch may read, because each of them is paid for; None if
-    there is no limit.
+    max_items: the maximum number of items that this fetch may read, because we pay for each item;
+    None if there is no limit.
     """
 
     address: str
@@ -204,7 +206,7 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableItem:
-    """An entry that the listener could not read as an item: its raw bytes and the reason."""
+    """An entry that the listener could not read as an item, with its raw bytes and the reason."""
 
     raw: bytes
     reason: str
@@ -214,10 +216,11 @@ class UnreadableItem:
 class Batch:
     """The result of a fetch.
 
-    cursor: JSON that only the listener interprets; it is stored with the items, in one transaction.
+    cursor: JSON that only the listener interprets. It is stored in one transaction with the items.
     unchanged: true if the network or a hash shows that nothing is new.
-    next_after: seconds until the next fetch: as long as the network asks us to wait, or 0 if it has
-    more new items; None if the network does not say.
+    next_after: the number of seconds until the next fetch. It is the time that the network asks us
+    to wait, 0 if the network has more new items, or None if the network does not say.
+    size: the number of bytes that were received.
     changes: edits and deletions of items that were found earlier.
     usage: the paid operations that this fetch used.
     """
@@ -234,7 +237,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An address that a listener can fetch; `discover` returns these for a user to choose from."""
+    """An address that a listener can fetch.
+
+    `discover` returns such addresses, and a user chooses from them.
+    """
 
     address: str
     title: str
@@ -246,12 +252,12 @@ class Listener(Protocol):
     def listen(self, request: FetchRequest) -> Batch:
         """Fetch the items since `request.cursor`. Raises ChannelError.
 
-        Do not call it inside a transaction.
+        Do not call this method inside a database transaction.
         """
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return the addresses to fetch that belong to a typed address. Raises ChannelError."""
+        """Return the addresses that can be fetched for a typed address. Raises ChannelError."""
         ...
 
 
@@ -259,7 +265,7 @@ class Listener(Protocol):
 class Outgoing:
     """A text to be sent to one destination.
 
-    nonce: the idempotency key; it is stored before the first attempt and is the same at every
+    nonce: the idempotency key. It is stored before the first attempt and is the same at every
     attempt.
     destination: the profile key of the recipient; "" for a public text.
     in_reply_to, thread_key: the keys of the answered item and its thread; "" for a new thread.
@@ -283,7 +289,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Shows that the network accepted our text; contains the keys that the text has there.
+    """The confirmation of a network that it accepted our text, with the keys of the text there.
 
     If the text was sent as a thread, the keys are those of its first post.
     usage: the paid operations that sending used.
@@ -297,7 +303,10 @@ class Receipt:
 
 
 class Lookup(Enum):
-    """What `Speaker.find` returns if it found no sent text."""
+    """The result of `Speaker.find` if the text is not found on the network.
+
+    ABSENT: the text was certainly not sent. CANNOT_TELL: the text may have been sent.
+    """
 
     ABSENT = "surely absent"
     CANNOT_TELL = "cannot tell"
@@ -311,23 +320,26 @@ class Speaker(Protocol):
         """Return how a send can be repeated without sending the text twice.
 
         "key": the network ignores a second send with the same nonce. "lookup": `find` shows whether
-        the text was sent.
+        the text was sent. "none": neither is possible.
         """
         ...
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
-        """Send the text once. Raises ChannelError, with `uncertain` if it may have been sent."""
+        """Send the text once. Raises ChannelError.
+
+        The error is `uncertain` if the text may have been sent nevertheless.
+        """
         ...
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Look up whether this text was sent. Never sends anything. Raises ChannelError."""
+        """Find out whether this text was sent. Never sends anything. Raises ChannelError."""
         ...
 
 
 class Editor(Protocol):
     """Corrects and removes published posts.
 
-    Both methods are idempotent, so that they can be called again after an error. `receipt` is the
+    Both methods are idempotent, so they can be called again after an error. `receipt` is the
     receipt that `send` returned for the original post.
     """
 
@@ -336,7 +348,7 @@ class Editor(Protocol):
         ...
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Remove the post; succeeds also if it no longer exists. Raises ChannelError."""
+        """Remove the post. Succeeds also if the post no longer exists. Raises ChannelError."""
         ...
 
 
@@ -353,7 +365,10 @@ _LONGEST_KEY = 400
 
 
 def bounded_key(key: str) -> str:
-    """Return `key`; if it is too long for an index, its beginning and a hash of the whole key."""
+    """Return the key, shortened if it is too long for a database index.
+
+    A shortened key consists of the beginning of the key and a hash of the whole key.
+    """
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 65]}#{sha256(key.encode()).hexdigest()}"

@@ -1,4 +1,7 @@
-"""The description of a channel: how it listens, sends, edits and connects, and its limits."""
+"""The description of a channel: its parts and its limits.
+
+The parts are the code that listens, sends, edits, moderates and connects accounts.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,17 @@ from scrm.channels.text_rules import TextRules
 class Channel:
     """A kind of network. If it has no speaker, staff send texts outside scrm and record them.
 
-    text: the limits of a text. reply_rule: whether we may reply to an item; None if always.
-    moderator: None if the network has no moderation. threads: None if it has no public threads.
-    prices: None if the network is free of charge. item_price: the paid operation that reading one
-    item uses, or "".
+    text: the limits of a text.
+    reply_rule: says whether we may reply to an item; None if we always may.
+    moderator: None if the network has no moderation.
+    threads: reads public threads; None if the network has none.
+    prices: None if the network is free of charge.
+    item_price: the name of the paid operation that reading one item uses, or "".
     visibilities: the visibilities with which the channel can send.
     titles: whether a text may have a title that the network shows.
-    carries: how many bytes of files may be sent with a text.
-    own_ground: true if the network is our own site, for example our blog; then it has one account,
-    and every post that answers nothing was written by us.
+    carries: the number of bytes of files that may be sent with a text.
+    own_ground: true if the network is our own site, for example our blog. Such a network has one
+    account, and every post that answers no item was written by us.
     connector: None if accounts of this channel need no login.
     """
 

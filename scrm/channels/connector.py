@@ -1,4 +1,4 @@
-"""How an account is connected: the form that an admin fills in, and what a login returns."""
+"""How an account is connected: the form that an admin fills in, and the result of the login."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from scrm.channels.base import Credentials, Json
 
 
 class ConnectForm(forms.Form):
-    """The form with which an admin connects an account. Its first field names the account.
+    """The form with which an admin connects an account.
 
-    Fields called `sender` and `signature` start with the values of the organisation.
+    The first field identifies the account. Fields called `sender` and `signature` start with the
+    values of the organisation.
     known: the account that is connected again, or None for a new account.
     lines: groups of fields that are shown side by side.
     """
@@ -31,17 +32,20 @@ class ConnectForm(forms.Form):
             self.show(known)
 
     def show(self, known: Credentials) -> None:
-        """Fill in the stored settings of an account, but never its password."""
+        """Fill in the stored settings of an account, but never its password.
+
+        This method does nothing here; the forms of the channels override it.
+        """
 
     def rows(self) -> list[list[forms.BoundField]]:
-        """Return all fields, grouped by the lines on which they are shown."""
+        """Return all fields as rows. The fields of one group in `lines` are in the same row."""
         line_of = {name: line for line in self.lines for name in line}
         rows = dict.fromkeys(line_of.get(name, (name,)) for name in self.fields)
         return [[self[name] for name in row if name in self.fields] for row in rows]
 
 
 class ConnectError(Exception):
-    """The reasons why an account cannot be connected.
+    """Raised if an account cannot be connected, with the reasons.
 
     errors: pairs of a field name and a sentence; the name "" stands for the form's first field.
     """
@@ -53,10 +57,11 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connected(Credentials):
-    """The result of a login that works: everything to store about the account.
+    """The result of a successful login: the data to store about the account.
 
-    name: the name on screen. sources_to_open: maps the address of each new source to its name.
-    expires_at: when the secrets stop working unless they are renewed; None if never.
+    name: the name on screen.
+    sources_to_open: address → name of each new source.
+    expires_at: the time at which the secrets stop working unless they are renewed; None if never.
     """
 
     name: str = ""
@@ -66,19 +71,21 @@ class Connected(Credentials):
 
 class Connect(Protocol):
     def __call__(self, typed: Json, known: Credentials | None, *, test: bool) -> Connected:
-        """Log in with the typed settings. Changes nothing on the network. Raises ConnectError.
+        """Log in with the typed settings. Raises ConnectError.
 
+        Nothing is changed on the network.
         typed: the cleaned data of the form. known: the account that is connected again, or None.
-        test: log in even if no setting of the login changed.
+        test: log in even if no setting of the login has changed.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where the network sends the user back to.
+    """Our page to which the network sends the user back during an OAuth login.
 
-    url: the address of our page. state: a random value that the network must return unchanged.
+    url: the address of the page.
+    state: a random value that the network must return unchanged.
     """
 
     url: str
@@ -87,10 +94,11 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The first half of an OAuth login.
+    """The result of the first half of an OAuth login.
 
-    url: the page of the network on which the user allows access. kept: values that the second half
-    needs, for example a PKCE verifier; they are stored encrypted for ten minutes.
+    url: the page of the network on which the user allows access.
+    kept: values that the second half needs, for example a PKCE verifier. They are stored encrypted
+    for ten minutes.
     """
 
     url: str
@@ -98,27 +106,33 @@ class Authorization:
 
 
 class OAuth(Protocol):
-    """A login on the network's own page, to which the user's browser is sent."""
+    """A login on a page of the network, to which the user's browser is sent."""
 
     def start(
         self, typed: Json, known: Credentials | None, callback: Callback
     ) -> Authorization | None:
-        """Return the page to go to, or None if the typed values suffice. Raises ConnectError."""
+        """Return the page to which the user must go. Raises ConnectError.
+
+        Returns None if the typed values suffice for the login.
+        """
         ...
 
     def finish(
         self, answer: Mapping[str, str], kept: Json, known: Credentials | None, callback: Callback
     ) -> Connected:
-        """Complete the login. Raises ConnectError.
+        """Complete the login after the network has sent the user back. Raises ConnectError.
 
-        answer: the parameters with which the network sent the user back.
+        answer: the parameters that the network added to the URL of our page.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """New secrets of an account, and when they stop working (None if never)."""
+    """New secrets of an account.
+
+    expires_at: the time at which the new secrets stop working; None if never.
+    """
 
     secrets: Json = field(repr=False)
     expires_at: datetime | None = None
@@ -137,10 +151,11 @@ class Renew(Protocol):
 class Connector:
     """The part of a channel that connects an account.
 
-    label: the name of the kind of account. title: the heading of the page on which an account is
-    connected. about: the text there that says what connecting does.
-    oauth: None if the network has no login page for other programs. renew: None if the secrets do
-    not expire.
+    label: the name of the kind of account.
+    title: the heading of the page on which an account is connected.
+    about: a text on that page that says what happens when an account is connected.
+    oauth: None if the network has no login page for other programs.
+    renew: None if the secrets do not expire.
     """
 
     label: str | Promise

@@ -1,4 +1,4 @@
-"""Channel for phone, letter and conversations in person: staff record them afterwards."""
+"""The channel for phone calls, letters and talks in person, which staff record afterwards."""
 
 from scrm.channels.channel import Channel
 

@@ -1,4 +1,4 @@
-"""What a channel can do with the items of others: like, hide, remove, block, report."""
+"""The part of a channel that moderates items of others: like, hide, delete, block, report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ModerationAction = Literal["like", "unlike", "hide", "unhide", "delete", "block"
 class Moderator(Protocol):
     """Acts on the items of others: likes, hides or removes them, blocks or reports their authors.
 
-    Every action is idempotent: it succeeds also if its effect exists already.
+    Every action is idempotent: an action whose effect already exists succeeds.
     """
 
     def actions(self, credentials: Credentials, item_key: str) -> tuple[ModerationAction, ...]:

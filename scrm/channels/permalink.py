@@ -1,9 +1,9 @@
 """Keys of WordPress posts and comments, which are the same in feeds and in REST answers.
 
-WordPress gives each post a guid that never changes (`https://blog.example/?p=5`, or the address
-that the post had when it was published), and each comment the guid of its post with `#comment-7`.
-Feeds and REST answers both contain the guid. Keys contain no scheme, so they stay the same when a
-site moves to https.
+WordPress gives each post a guid that never changes. The guid is `https://blog.example/?p=5`, or the
+address that the post had when it was published. The guid of a comment is the guid of its post with
+`#comment-7`. Feeds and REST answers both contain the guid. A key is a guid without its scheme, so
+it stays the same when a site moves to https.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NUMBERED = {"p", "page_id", "attachment_id"}
 class Place:
     """The keys that identify a post or a comment.
 
-    post: the key of the post; for a comment, the key of the post that it belongs to.
+    post: the key of the post; for a comment, the key of the post that the comment belongs to.
     """
 
     scope: str
@@ -48,7 +48,7 @@ def site_scope(address: str) -> str:
 
 
 def guid_key(guid: str) -> str:
-    """Return a guid without its scheme and standard port; "" if it is no web address."""
+    """Return a guid without its scheme and standard port; "" if the guid is no web address."""
     guid = unescape(guid).strip()
     try:
         parts = urlsplit(guid)
@@ -80,11 +80,11 @@ def post_number(key: str) -> int | None:
 
 
 def place(guid: str, *, feed: str, by_wordpress: bool) -> Place | None:
-    """Return the post or comment that a feed's guid names; None if it is no WordPress guid.
+    """Return the post or comment that a feed's guid names; None if it is no guid of WordPress.
 
-    feed: the address of the feed. The guid must have the same host; otherwise a feed could use the
-    keys of another site's posts, and the real posts would be skipped because their keys are already
-    known.
+    feed: the address of the feed. The guid must have the same host as the feed. Otherwise a feed
+    could use the keys of another site's posts, and the real posts would be skipped because their
+    keys are already known.
     """
     key = guid_key(guid)
     try:

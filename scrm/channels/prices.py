@@ -1,4 +1,4 @@
-"""Prices of networks that charge per use; each channel keeps its own in a `prices.toml`."""
+"""Prices of networks that charge per use. Each channel has its prices in a file `prices.toml`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ MICRO = 1_000_000
 class PriceList:
     """The prices of a network.
 
-    as_of: the day on which the prices were read. source: where they were published.
+    as_of: the day on which the prices were read from `source`.
+    source: where the network published the prices.
     prices: operation → price of one use, in millionths of a US dollar.
     """
 
@@ -29,11 +30,17 @@ class PriceList:
 
     @classmethod
     def read(cls, path: Path) -> PriceList:
-        """Read a price list. Prices stand there in US dollars, as strings like "0.005"."""
+        """Read a price list from a TOML file.
+
+        The file contains prices in US dollars, as strings like "0.005".
+        """
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         prices = {name: int(Decimal(price) * MICRO) for name, price in data["prices"].items()}
         return cls(data["as_of"], data["source"], prices)
 
     def cost(self, usage: Usage) -> int:
-        """Return the price of this use in millionths of a US dollar. Raises KeyError."""
+        """Return the price of this use in millionths of a US dollar.
+
+        Raises KeyError if the list has no price for an operation.
+        """
         return sum(self.prices[operation] * uses for operation, uses in usage.items())

@@ -1,4 +1,4 @@
-"""Map the kind of a channel to the channel.
+"""Find the channel of a kind.
 
 A channel is imported on first use, so that an SDK is loaded only by processes that need it.
 """
@@ -32,11 +32,11 @@ def channel(kind: str) -> Channel:
 
 
 def connectors() -> dict[str, Connector]:
-    """Return the connector of each kind that has one."""
+    """Return kind → connector, for each kind of channel that has a connector."""
     found = {kind: channel(kind).connector for kind in kinds()}
     return {kind: connector for kind, connector in found.items() if connector}
 
 
 def label(kind: str) -> str:
-    """Return the name of a channel on screen; if the kind no longer exists, return the kind."""
+    """Return the name of a channel on screen. If the kind does not exist, return the kind."""
     return channel(kind).label if kind in _KINDS else kind

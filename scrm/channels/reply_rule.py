@@ -1,4 +1,7 @@
-"""Whether a network lets us reply to an item; known before anyone types."""
+"""The rule of a network that says whether we may reply to an item.
+
+The answer is known before a user starts to write.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from scrm.channels.base import Credentials, Visibility
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whether we may reply to an item through the network's interface.
+    """Whether the network's interface lets us reply to an item.
 
-    reason: why not, or under which condition, in one sentence for the person who writes; "" if
-    there is nothing to say. until: the time at which the permission ends, or None.
+    reason: one sentence for the user who writes; it says why a reply is not allowed, or under which
+    condition it is allowed. "" if there is nothing to say.
+    until: the time at which the permission ends, or None.
     """
 
     allowed: bool = True
@@ -24,10 +28,11 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a channel must know of an item to tell whether we may reply to it.
+    """What a reply rule needs to know about the item that we want to answer.
 
-    mentions: the keys of the profiles that the item mentions. quotes_us: whether it quotes a post
-    of ours. replies_to_us: whether it answers a post of ours.
+    mentions: the keys of the profiles that the item mentions.
+    quotes_us: whether the item quotes a post of ours.
+    replies_to_us: whether the item answers a post of ours.
     """
 
     visibility: Visibility

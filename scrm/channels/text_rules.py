@@ -38,12 +38,12 @@ _MOST_PER_UNIT = 100
 class TextRules:
     """The limits of a text on a network.
 
-    max_length: the most units of a text; None for no limit.
-    link_length: the units that every link counts, whatever its length; None if links count as
-    they are written.
-    short_mentions: whether of "@name@server" only "@name" counts.
-    threads: whether a longer text can be sent as several posts, each of which answers the one
-    before.
+    max_length: the maximum number of units of a text; None for no limit.
+    link_length: the number of units that every link counts, whatever its length; None if links
+    count as they are written.
+    short_mentions: whether only "@name" counts in a mention like "@name@server".
+    threads: whether a longer text can be sent as several posts, each of which answers the post
+    before it.
     """
 
     max_length: int | None = None
