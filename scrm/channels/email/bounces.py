@@ -1,7 +1,7 @@
 """Recognise mail that no human wrote: automatic answers and bounces.
 
-A bounce may contain a delivery report (RFC 3464) or not. This module only parses; it uses neither
-the database nor the network.
+Some bounces contain a delivery report (RFC 3464), others do not. This module only parses mails. It
+uses neither the database nor the network.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The facts that a bounce reports about an undelivered mail.
+    """The facts that a bounce reports about a mail.
 
-    kind: BOUNCE, or NOTICE if the mail may still arrive.
+    kind: BOUNCE if the mail was not delivered; otherwise NOTICE, for example if the mail is late.
     recipient: the address that did not get the mail; "" if the bounce does not name it.
-    ours: the parsed Message-ID of our undelivered mail; None if we did not send that mail.
+    ours: the parsed Message-ID of our mail; None if we did not send the mail, or if it was
+    delivered.
     """
 
     kind: str
@@ -55,7 +56,11 @@ def returned(letter: Letter) -> Returned | None:
 
 
 def _by_report(letter: Letter) -> Returned | None:
-    """Read a delivery report: the fields of a failed recipient, or else of the first recipient."""
+    """Read a delivery report; return None if the mail contains no report.
+
+    The fields of the first failed recipient are used. If no recipient failed, the fields of the
+    first recipient are used.
+    """
     reports = [fields for fields in letter.report if "action" in fields]
     if not reports:
         return None
@@ -75,10 +80,12 @@ def _by_report(letter: Letter) -> Returned | None:
 
 
 def _by_signs(letter: Letter) -> Returned | None:
-    """Recognise a bounce without a report.
+    """Recognise a bounce without a delivery report; return None if the mail is no bounce.
 
-    The mail counts as a bounce by the sender's address (that of a mail server), by words of failure
-    in the subject, and by an empty return path.
+    The header X-Failed-Recipients alone marks a bounce. Otherwise two of three signs are needed:
+    the sender is a mail server, the subject contains words of failure, the return path is empty. A
+    subject about a delay counts only if the sender is a mail server. The result is None if the
+    signs are weak and the mail does not name one of our mails.
     """
     sender = letter.sender.address if letter.sender else ""
     daemon = bool(_DAEMONS.match(sender))
@@ -114,7 +121,10 @@ def _address(text: str) -> str:
 
 
 def _reason(letter: Letter) -> str:
-    """Return the receiving server's answer: its line and up to two lines that continue it."""
+    """Return the answer of the receiving server, as the text of the bounce quotes it.
+
+    The answer is the first line with an error code, and up to two lines that continue it.
+    """
     lines = [line.strip() for line in letter.text[:20_000].splitlines()]
     for index, line in enumerate(lines):
         if _CODE.search(line):
@@ -128,11 +138,12 @@ def _tidy(text: str) -> str:
 
 
 def is_automatic(letter: Letter) -> bool:
-    """Whether a mail is an automatic answer.
+    """Return whether a mail is an automatic answer.
 
-    Some mails have the headers of an automatic answer but need work, so they do not count as one:
-    mails from a web form or an order system, which answer no mail, and mails that a person sent
-    through a mailing list or with a header that asks for no automatic answers.
+    Some mails have the headers of an automatic answer although staff must read them. Therefore two
+    kinds of mails do not count as automatic answers. The first kind are mails from a web form or an
+    order system, which answer no mail. The second kind are mails that a person sent through a
+    mailing list or with a header that asks for no automatic answers.
     """
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
     if (
@@ -158,5 +169,9 @@ def _precedence(letter: Letter) -> str:
 
 
 def _by_list(letter: Letter) -> bool:
-    """Whether the mail came through a mailing list; lists add `Precedence: bulk` to all mails."""
+    """Return whether the mail came through a mailing list.
+
+    Mailing lists add `Precedence: bulk` to all mails, so this header says nothing about such a
+    mail.
+    """
     return any(name in letter.headers for name in ("list-id", "list-post", "mailing-list"))

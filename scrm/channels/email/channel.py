@@ -1,4 +1,4 @@
-"""Channel for e-mail: one of our mailboxes, read by IMAP and answered by SMTP."""
+"""The e-mail channel. It reads one of our mailboxes by IMAP and sends mails by SMTP."""
 
 from scrm.channels.channel import Channel
 from scrm.channels.email.connect import CONNECTOR

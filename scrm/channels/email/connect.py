@@ -1,4 +1,4 @@
-"""Connect a mailbox: its form, and the test of its IMAP login and its SMTP login."""
+"""Connect a mailbox: the form, and the test of the IMAP login and the SMTP login."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _host(label: Any, example: str) -> forms.CharField:
 
 
 class MailboxForm(ConnectForm):
-    """Settings of a mailbox: its IMAP and SMTP servers, login and sender."""
+    """The form for the settings of a mailbox: its IMAP and SMTP servers, login and sender."""
 
     lines = (_IMAP, _SMTP)
 
@@ -95,7 +95,10 @@ class MailboxForm(ConnectForm):
 
 
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:
-    """Log in to the IMAP and the SMTP server, unless only the sender or the signature changed."""
+    """Log in to the IMAP and the SMTP server; return the data of the mailbox.
+
+    The login is skipped if `test` is false and only the sender or the signature has changed.
+    """
     mailbox = _mailbox(typed, known)
     login_changed = typed["password"] or not known or _login(mailbox) != _login(known)
     if test or login_changed:

@@ -1,8 +1,8 @@
 """Create and parse our signed Message-IDs, and derive threads from Message-IDs.
 
 Our Message-IDs have the form `nonce.thread.mark@domain`. The mark is a signature that only we can
-make, so that an outsider cannot put a mail into a thread of other people. Every recipient of a mail
-knows its Message-ID, so a signed Message-ID alone does not prove that we sent a mail.
+make. Thus nobody else can put a mail into a thread by inventing a Message-ID. Every recipient of a
+mail knows its Message-ID, so a signed Message-ID alone does not prove that we sent a mail.
 """
 
 from __future__ import annotations
@@ -63,16 +63,20 @@ def ids(header: str) -> tuple[str, ...]:
 
 
 def token(text: str) -> str:
-    """Return a thread's key as 20 hexadecimal digits, so that it fits into a Message-ID."""
+    """Return the key of a thread as 20 hexadecimal digits, so that it fits into a Message-ID.
+
+    A text that already has this form is returned unchanged. Any other text is hashed.
+    """
     return text if _TOKEN.fullmatch(text) else sha256(text.encode()).hexdigest()[:20]
 
 
 def thread(own: str, references: Sequence[str], author: str) -> str:
-    """Return the key of a mail's thread.
+    """Return the key of the thread to which a mail belongs.
 
-    A mail that refers to one of our own mails belongs to the thread of our mail, because the author
-    must have received it. In all other cases, only mails of the same author share a thread, because
-    anybody can copy a Message-ID that is not signed.
+    A mail that refers to one of our mails belongs to the thread of our mail, because its author
+    must have received our mail. In all other cases, only mails of the same author share a thread,
+    because anybody can copy a Message-ID that is not signed.
+    own: the mail's own Message-ID, or its digest.
     """
     # Start with the last reference, which is the mail that is answered.
     for reference in reversed(references):
@@ -88,10 +92,11 @@ def own_thread(own: str, references: Sequence[str], author: str) -> str:
 
 
 def key(message_id: str, digest: str) -> str:
-    """Return the identity of a mail that is not ours: its Message-ID and a digest.
+    """Return the key of a mail that we did not send: its Message-ID and a digest.
 
-    The sender chooses the Message-ID, so two different mails could have the same one; therefore a
-    digest of the content is part of the key. The key of our own mail is its Message-ID alone.
+    The sender chooses the Message-ID, so two different mails could have the same one. Therefore the
+    key also contains a digest of the content. The key of a mail that we sent is its Message-ID
+    alone.
     """
     return f"{message_id}#{digest[:16]}"
 

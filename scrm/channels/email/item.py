@@ -1,4 +1,4 @@
-"""Turn a mail into an item, or into an unreadable item with the reason."""
+"""Turn a mail into an item. If that is impossible, return an unreadable item with the reason."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 def self_key(address: str) -> str:
     """Return the key of our own profile.
 
-    No mail from outside gets this key: our address as sender does not prove that we sent the mail,
-    so such a mail opens a case like any other.
+    A mail from outside never gets this key, even if its sender is our address, because anybody can
+    state our address as the sender. Such a mail opens a case like any other mail.
     """
     return f"us:{mail_address(address)}"
 
 
 def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item | UnreadableItem:
-    """Return the item of a mail. came: when the mailbox received it, aware."""
+    """Turn a mail into an item.
+
+    came: the time at which the mailbox received the mail, with a time zone.
+    """
     try:
         letter = read(raw)
         # Bounces are recognised first, because a bounce must not become a message.
@@ -89,10 +92,10 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
 
 
 def _isolated(found: Item, letter: Letter, other: str) -> Item:
-    """Return the item changed so that it joins no other mails, if the sender's name has an address.
+    """Return a copy of the item that does not join mails of other people.
 
-    The mail then counts as an answer to none of our mails, and shares a thread only with mails from
-    the same address.
+    This is needed if the sender's name contains another address (`other`). The copy counts as an
+    answer to none of our mails. It shares a thread only with mails from the same address.
     """
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
@@ -100,11 +103,12 @@ def _isolated(found: Item, letter: Letter, other: str) -> Item:
 
 
 def _sender(letter: Letter, own: str) -> Person | None:
-    """Return the author of a mail.
+    """Return the author of a mail; None if the mail states none.
 
-    Web forms and our own mailing lists send from their own address or from ours, and name the
-    author in another header. For any other sender, Reply-To is ignored, because our answers could
-    be sent to the wrong person.
+    Usually the author is the sender. Web forms and our own mailing lists send mails from their own
+    address or from ours, and name the author in the header Reply-To or X-Original-From. For any
+    other sender these headers are ignored, because otherwise our answers could go to the wrong
+    person.
     """
     sender, asked = letter.sender, letter.original or letter.reply_to
     if sender is None or asked is None:
@@ -119,9 +123,9 @@ def _sender(letter: Letter, own: str) -> Person | None:
 
 
 def _is_group(address: str, letter: Letter, own: str) -> bool:
-    """Whether the address is a mailing list of our own domain.
+    """Return whether the address is a mailing list of our own domain.
 
-    Other lists are not trusted, because they could name anybody as the author.
+    Other mailing lists are not trusted, because they could name anybody as the author.
     """
     local, _, domain = address.rpartition("@")
     listed = f"<{local}.{domain}>" in letter.header("list-id").lower()
@@ -133,9 +137,10 @@ def _as_author(person: Person) -> Author:
 
 
 def _answered_id(letter: Letter) -> str:
-    """Return the Message-ID of the answered mail: one of ours if there is one, else In-Reply-To.
+    """Return the Message-ID of the mail that was answered; "" if there is none.
 
-    The last entry of `references` is In-Reply-To.
+    If the mail refers to one of our mails, the Message-ID of our mail is returned. Otherwise the
+    last entry of `references` is returned, which is usually In-Reply-To.
     """
     for reference in reversed(letter.references):
         if found := find_ours(reference):
@@ -144,7 +149,10 @@ def _answered_id(letter: Letter) -> str:
 
 
 def _when(written: datetime | None, came: datetime | None) -> datetime | None:
-    """Return when the mail was written if that is plausible, else when the mailbox received it."""
+    """Return the time at which a mail was written, or else the time at which it came.
+
+    The written time is used if it is at most seven days before and one day after the other time.
+    """
     if came is None or (written and came - _EARLY <= written <= came + _LATE):
         return written
     return came
@@ -168,7 +176,7 @@ def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -
 
 @dataclass
 class Pace:
-    """Counts the recent mails of each sender; the source's cursor stores it between fetches.
+    """Counts the recent mails of each sender. The source's cursor keeps the counts between fetches.
 
     senders: address → [number of mails, start of the count as a Unix time], as JSON stores it.
     """
@@ -182,8 +190,8 @@ class Pace:
     def count(self, found: Item, came: datetime | None) -> tuple[Item, str]:
         """Count a mail; return the mail and a warning.
 
-        If the sender has exceeded the limit, the mail is returned as an automatic answer. The
-        warning is "" except for the first mail above the limit.
+        If the sender has exceeded the limit, the mail is returned as an automatic answer. The first
+        mail above the limit has a warning; the warning of every other mail is "".
         """
         if found.kind != "message" or came is None:
             return found, ""
@@ -203,7 +211,7 @@ class Pace:
 
     @property
     def kept(self) -> dict[str, list[float]]:
-        """Return the counts of frequent senders for the next fetch."""
+        """The counts of frequent senders, which are kept for the next fetch."""
         latest = max((since for _, since in self.senders.values()), default=0.0)
         often = [
             (address, seen)

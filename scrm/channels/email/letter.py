@@ -21,8 +21,8 @@ _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 class Sealed:
     """A mail that is ready to be sent.
 
-    id: its Message-ID, without brackets. sender, to: the addresses as they are given to the mail
-    server.
+    id: the Message-ID of the mail, without brackets.
+    sender, to: the addresses in the form in which the mail server gets them.
     """
 
     id: str
@@ -59,7 +59,7 @@ def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
 
 
 def _on_the_wire(address: str) -> str:
-    """Return the address with its domain in A-labels. Raises ChannelError."""
+    """Return the address with its domain in ASCII. Raises ChannelError if it is invalid."""
     try:
         return sendable(address)
     except ValueError as error:
@@ -67,7 +67,10 @@ def _on_the_wire(address: str) -> str:
 
 
 def subject(outgoing: Outgoing, whose: str) -> str:
-    """Return the subject that staff wrote, or else that of the answered mail with one “Re:”."""
+    """Return the subject that staff wrote, or else “Re:” and the subject of the answered mail.
+
+    whose: the name of our sender, for a mail that has no subject and answers no mail.
+    """
     if outgoing.subject:
         return one_line(outgoing.subject)
     bare = re.sub(r"(?i)^(?:\s*(?:re|aw|sv|antw|ant|wg)\s*:\s*)+", "", one_line(outgoing.about))
@@ -84,9 +87,10 @@ def signed(text: str, signature: str) -> str:
 
 
 def _encoding(text: str) -> str:
-    """Return the transfer encoding of a text.
+    """Return the content transfer encoding for a text.
 
-    Short lines of ASCII are sent unencoded; other texts need an encoding that wraps their lines.
+    ASCII text with short lines is sent as it is. All other texts need an encoding that wraps their
+    lines.
     """
     if text.isascii():
         return "7bit" if max(map(len, text.split("\n"))) <= 900 else "quoted-printable"
@@ -107,7 +111,7 @@ def _attach(message: EmailMessage, file: File) -> None:
 def _ids(own: str, outgoing: Outgoing) -> bytes:
     """Return the headers that contain Message-IDs.
 
-    The `email` package is not used here, because it would encode a long Message-ID.
+    The `email` package is not used for these headers, because it would encode a long Message-ID.
     """
     answered = ids.id_of(outgoing.in_reply_to)
     references = [ids.id_of(key) for key in outgoing.references]
@@ -126,7 +130,11 @@ def _ids(own: str, outgoing: Outgoing) -> bytes:
 
 
 def _shortened(chain: Sequence[str]) -> Sequence[str]:
-    """Shorten References to the first ID, which names the thread, and the last ones."""
+    """Return the Message-IDs for the header References, at most MAX_REFERENCES.
+
+    The first Message-ID is kept because it names the thread. The other Message-IDs are the last
+    ones.
+    """
     if len(chain) <= MAX_REFERENCES:
         return chain
     return [chain[0], *chain[-MAX_REFERENCES + 1 :]]

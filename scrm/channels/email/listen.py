@@ -37,7 +37,10 @@ _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A mail in the mailbox. came: when the mailbox received it."""
+    """A mail in the mailbox that is not read yet.
+
+    came: the time at which the mailbox received the mail.
+    """
 
     uid: int
     size: int
@@ -46,10 +49,11 @@ class _Waiting:
 
 class MailListener:
     def listen(self, request: FetchRequest) -> Batch:
-        """Fetch up to a hundred mails, oldest first. The cursor has UIDVALIDITY and the last UID.
+        """Fetch up to a hundred mails, oldest first.
 
-        If UIDVALIDITY has changed, all mails since the source's start date are read again; mails
-        that are already stored are recognised by their keys.
+        The cursor contains the UIDVALIDITY of the folder and the last UID. If UIDVALIDITY has
+        changed, all mails since the source's start date are read again. Mails that are already
+        stored are then recognised by their keys.
         """
         account = _ours(request.credentials)
         until = time.monotonic() + SECONDS
@@ -94,7 +98,10 @@ def _validity(box: Mailbox, folder: str) -> int:
 
 
 def _uids(box: Mailbox, last: int, since: date) -> list[int]:
-    """Return the UIDs of new mails, in the order of arrival."""
+    """Return the UIDs of the new mails, in the order of arrival.
+
+    last: the last UID that was read. If it is 0, the mails since the day `since` are new.
+    """
     day = f"{since.day:02}-{_MONTHS[since.month - 1]}-{since.year}"
     # A range up to * includes the last mail even if its UID is lower than the start of the range.
     asked = f"UID {last + 1}:*" if last else f"SINCE {day}"
@@ -121,7 +128,7 @@ def _fact(line: object) -> _Waiting | None:
 
 
 def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
-    """Return the first mails that have at most MAX_BYTES together, but at least one mail."""
+    """Return as many of the first mails as fit into MAX_BYTES, but at least one mail."""
     total, few = 0, list[_Waiting]()
     for mail in waiting:
         total += min(mail.size, LARGEST)
@@ -134,7 +141,11 @@ def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
 def _read(
     box: Mailbox, waiting: list[_Waiting], account: Credentials, cursor: Json, uids: list[int]
 ) -> Batch:
-    """Read the mails one by one. If the connection breaks, return the mails read before."""
+    """Read the mails one by one.
+
+    If the connection breaks, the mails that were read before are returned. If no mail was read
+    before, the error is raised.
+    """
     pace, size = Pace.of(cursor.get("pace")), 0
     found: list[Item | UnreadableItem] = []
     last, is_interrupted = int(cursor["uid"]), False
@@ -162,7 +173,10 @@ def _read(
 
 
 def _fetch(box: Mailbox, mail: _Waiting) -> bytes:
-    """Return the bytes of a mail; only the header if it is too large; b"" if it was deleted."""
+    """Return the bytes of a mail.
+
+    Only the header is returned if the mail is too large. The result is b"" if the mail was deleted.
+    """
     # PEEK: a plain BODY would mark the mail as read.
     what = "BODY.PEEK[HEADER]" if mail.size > LARGEST else "BODY.PEEK[]"
     _, lines = box.client.uid("FETCH", str(mail.uid), f"(UID {what})")
@@ -172,7 +186,10 @@ def _fetch(box: Mailbox, mail: _Waiting) -> bytes:
 def _items(
     raw: bytes, mail: _Waiting, account: Credentials, pace: Pace
 ) -> Iterator[Item | UnreadableItem]:
-    """Yield the warning about a mail, if any, and its item; nothing if the mail was deleted."""
+    """Yield the item of a mail, and before it a warning if the sender has exceeded the limit.
+
+    A mail that was deleted yields nothing.
+    """
     if not raw:
         return
     if mail.size > LARGEST:

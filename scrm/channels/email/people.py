@@ -1,8 +1,8 @@
-"""Parse the person that a header names: an address, and a name that may be false.
+"""Parse a header that names a person: an address, and a name that may be false.
 
-The address is the text in the last `<…>`; everything else is the name, even if it looks like an
-address. Python's parsers are not used, because `email.utils` and `email.headerregistry` take the
-first text that looks like an address. Parsing takes time linear in the length of the header.
+The address is the text in the last `<…>`. Everything else is the name, even if it looks like an
+address. Python's parsers `email.utils` and `email.headerregistry` are not used, because they take
+the first text that looks like an address. Parsing takes time linear in the length of the header.
 """
 
 from __future__ import annotations
@@ -51,11 +51,12 @@ class Person:
 
 
 def mail_address(text: str) -> str:
-    """Return an address in its normal form, which serves as a key; "" if `text` is no address.
+    """Return an address in its normal form; "" if `text` is no address.
 
-    The normal form is in lower case, with the domain in A-labels; a domain that IDNA does not allow
-    is only put into lower case. It contains no invisible character and no character that separates
-    addresses, not even a full-width one.
+    The normal form serves as a key. It is in lower case, and its domain is in ASCII (A-labels). A
+    domain that IDNA does not allow is only put into lower case. A text with an invisible character
+    counts as no address. The same applies to a text with a further character that separates
+    addresses, even a full-width one.
     """
     found = _ADDRESS.fullmatch(_unwrapped(text)) if len(text) <= _LONGEST_ADDRESS else None
     if not found:
@@ -76,7 +77,10 @@ def _is_key(text: str) -> bool:
 
 
 def sendable(text: str) -> str:
-    """Like `mail_address`, but raises ValueError with a message if mail cannot be sent there."""
+    """Return an address in the normal form of `mail_address`.
+
+    Raises ValueError with a message if mail cannot be sent to the address.
+    """
     address = mail_address(text)
     if not address:
         raise ValueError(f"“{text[:300]}” is no mail address")
@@ -91,7 +95,7 @@ def readable(address: str) -> str:
 
 
 def domain_of(address: str) -> str:
-    """Return the domain of one of our addresses in A-labels; "localhost" if it is invalid."""
+    """Return the domain of one of our addresses in ASCII; "localhost" if the domain is invalid."""
     try:
         return domain_to_ascii(address.rpartition("@")[2]) or "localhost"
     except ValueError:
@@ -99,9 +103,10 @@ def domain_of(address: str) -> str:
 
 
 def split(header: str) -> tuple[str, str] | None:
-    """Split a header into its address and the rest, which is the name, still encoded.
+    """Split a header into its address and its name; return None if it has no address.
 
-    Call it before encoded words are decoded, because a decoded name could contain brackets.
+    Call this function before encoded words are decoded, because a decoded name could contain
+    brackets. The returned name is still encoded.
     """
     outside = _without_quotes(header)
     # Search from the right: everything before the last address belongs to the name.
@@ -132,7 +137,7 @@ def _has_at(text: str) -> bool:
 
 
 def _without_quotes(header: str) -> str:
-    """Replace quoted strings and comments by blanks.
+    """Return the header with its quoted strings and comments replaced by blanks.
 
     If a quoted string or comment never ends, the header is returned unchanged, because its
     quotation marks and brackets then have no meaning.
@@ -153,7 +158,10 @@ def _without_quotes(header: str) -> str:
 
 
 def person(address: str, name: str) -> Person:
-    """Return the person with this address. name: the decoded text beside the address."""
+    """Return the person with this address.
+
+    name: the decoded text beside the address.
+    """
     shown_name = re.sub(r"\\(.)", r"\1", plain(name[: 4 * _LONGEST_NAME]))
     shown_name = _unwrapped(shown_name.strip(" <>"))
     other = _other_address(name, address) or _other_address(shown_name, address)
@@ -165,8 +173,8 @@ def person(address: str, name: str) -> Person:
 def _other_address(name: str, address: str) -> str:
     """Return an address in the name that is not the person's own; "" if there is none.
 
-    There is none if every @ belongs to the person's own address or to a handle. Invisible
-    characters are removed first; in case of doubt, the text counts as an address.
+    An @ that belongs to the person's own address or to a handle does not count. Invisible
+    characters are removed first. In case of doubt, a text with an @ counts as another address.
     """
     seen = _without_own(_visible(_without_own(name, address)), address)
     if "@" not in seen or _HANDLES.fullmatch(seen):

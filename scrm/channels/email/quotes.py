@@ -1,4 +1,4 @@
-"""Separate the new text of a mail from the text that it quotes."""
+"""Separate the new text of a mail from the text that the mail quotes."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Folded:
 
 
 def fold(text: str) -> Folded:
-    """Split off the quoted text; if a mail has no new text, its whole text counts as new.
+    """Separate the quoted text. If a mail has no new text, its whole text counts as new.
 
-    `LEFT_OUT` replaces a quotation between two new passages, so that the reader sees the gap.
+    A quotation between two new passages is replaced by `LEFT_OUT`, so that the reader sees the gap.
     """
     lines = text.splitlines()
     end = _end_of_new(lines)
@@ -72,7 +72,10 @@ def marked(html: str) -> str:
 
 
 def _end_of_new(lines: list[str]) -> int:
-    """Return the index of the line at which a quoted mail begins."""
+    """Return the index of the line at which a quoted mail begins.
+
+    If no quoted mail begins, the number of lines is returned.
+    """
     for index, line in enumerate(lines):
         if _BEGINS.match(line) or _is_head(lines, index):
             return index
@@ -82,7 +85,10 @@ def _end_of_new(lines: list[str]) -> int:
 
 
 def _is_head(lines: list[str], index: int) -> bool:
-    """Whether a block of From, Sent, To and Subject lines, which marks a quotation, begins here."""
+    """Return whether the headers of a quoted mail begin at this line.
+
+    Such a block has lines like From, Sent, To and Subject.
+    """
     if index >= len(lines) or not _FROM.match(lines[index]):
         return False
     below = [line for line in lines[index + 1 : index + 7] if line.strip()]
@@ -90,7 +96,7 @@ def _is_head(lines: list[str], index: int) -> bool:
 
 
 def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
-    """Leave out lines like “On Monday, Jo wrote:” above a quotation."""
+    """Mark lines like “On Monday, Jo wrote:” above a quotation as not new, by changing `own`."""
     for index, is_own in enumerate(own):
         if is_own or index == 0:
             continue

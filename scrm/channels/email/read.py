@@ -1,4 +1,7 @@
-"""Parse the bytes of a mail, in any charset and nesting; a hostile mail raises Unreadable."""
+"""Parse the bytes of a mail, in any charset and with any nesting of its parts.
+
+A mail that is damaged or made to harm the parser raises Unreadable.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class Letter:
     html: the whole mail as sanitised HTML; "" if the mail has no formatted text.
     original: the author (X-Original-From) if a mailing list put its own address into From.
     report: the fields of a delivery report, one mapping for each recipient.
-    returned: the header of the undelivered mail, if this mail is a bounce.
+    returned: the headers of the undelivered mail, if this mail is a bounce.
     """
 
     headers: Headers
@@ -186,7 +189,10 @@ class _Found:
 
 
 def _preferred(blocks: list[_Block]) -> _Block:
-    """Return the last plain and the last HTML alternative, because the preferred one comes last."""
+    """Return the last plain text and the last HTML among the alternatives.
+
+    In MIME, the preferred alternative comes last.
+    """
     words = [block.plain for block in blocks if block.plain.strip()]
     html = [block.html for block in blocks if block.html.strip()]
     return _Block(words[-1] if words else "", html[-1] if html else "")
@@ -223,8 +229,10 @@ def _text_of(part: Part) -> str:
 
 
 def _decoded(content: bytes, charset: str) -> str:
-    r"""Decode with the charset that the mail names, or else the most likely one. Line ends become \
-    ."""
+    """Decode bytes with the charset that the mail names, or else with a likely charset.
+
+    All kinds of line ends become line feeds.
+    """
     for name in (charset, "utf-8", "cp1252"):
         if name.lower().replace("-", "_") in _NOT_TEXT:
             continue
@@ -304,7 +312,10 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _person(message: Part, name: str) -> Person | None:
-    """Return the person in the headers called `name`; of several addresses, the last one."""
+    """Return the person in the headers called `name`; None if they name nobody.
+
+    If the headers contain several addresses, the last one is used.
+    """
     items = message.raw_items()  # type: ignore[attr-defined]
     header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
     if len(header_text) > _LONGEST_SENDER:

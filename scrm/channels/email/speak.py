@@ -26,7 +26,10 @@ RETRY_SECONDS = 300.0
 
 class MailSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
-        """Return "none": for a mail that is missing, nobody can tell whether SMTP accepted it."""
+        """Return "none", because SMTP cannot tell whether it accepted a mail.
+
+        A mail that is not found in the mailbox may have been sent nevertheless.
+        """
         return "none"
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
@@ -36,7 +39,10 @@ class MailSpeaker:
         return Receipt(NETWORK, letter.id, letter.thread)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Search the Sent folders and the inbox. A mail that is not found may have been sent."""
+        """Search the Sent folders and the inbox for a mail.
+
+        If the mail is not found, the result is CANNOT_TELL, because the mail may have been sent.
+        """
         own, thread = identity(credentials, outgoing)
         with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
             if any(_contains(box, folder, own) for folder in _sent_folders(box)):
@@ -55,7 +61,11 @@ def _contains(box: Mailbox, folder: str, own: str) -> bool:
 
 
 def _send(smtp: Smtp, letter: Sealed) -> None:
-    """Send a mail. Before the final dot nothing is sent; after it, only the answer tells."""
+    """Send a mail. Raises ChannelError.
+
+    A single dot ends the content of the mail. If an error occurs before this dot, nothing was sent.
+    After the dot, only the answer of the server says whether the mail was accepted.
+    """
     content = _dotted(letter.content)
     host = smtp.server.host
     try:
@@ -121,7 +131,11 @@ def _refusal(code: int, words: bytes) -> ChannelError:
 
 
 def _dotted(content: bytes) -> bytes:
-    """Prepare content for DATA: CRLF line ends, and leading dots doubled, but no final dot."""
+    """Prepare the content of a mail for the SMTP command DATA.
+
+    All line ends become CRLF, and a dot at the start of a line is doubled. The final dot is not
+    added.
+    """
     content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
     # A line with a single dot would end the mail.
     content = re.sub(rb"(?m)^\.", b"..", content)

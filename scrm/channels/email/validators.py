@@ -9,7 +9,7 @@ from scrm.channels.email.people import sendable
 
 
 def takes_mail(address: str) -> None:
-    """Raise ValidationError if mail cannot be sent to this address's domain."""
+    """Raise ValidationError if mail cannot be sent to this address."""
     try:
         sendable(address)
     except ValueError as error:

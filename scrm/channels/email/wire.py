@@ -1,4 +1,7 @@
-"""IMAP and SMTP connections with a time limit; `scrm.net.http` opens them and checks addresses."""
+"""IMAP and SMTP connections with a time limit.
+
+`scrm.net.http` opens the connections and checks the addresses of the servers.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ MAX_BYTES = 128 * http.MEGABYTE
 
 
 class MailError(ChannelError):
-    """An error of a mail server. at: the form field of the setting that it concerns."""
+    """An error of a mail server.
+
+    at: the setting that the error concerns, for example "host" or "password"; "" if it is unknown.
+    """
 
     def __init__(self, message: str, at: Field = "", *, permanent: bool = False) -> None:
         super().__init__(message, permanent=permanent)
@@ -60,7 +66,7 @@ def server(credentials: Credentials, side: Side) -> Server:
 
 
 def _connect(server: Server, until: float) -> socket.socket:
-    """Open a connection; if the security setting is TLS, it is encrypted from the start."""
+    """Open a connection. If the security setting is TLS, it is encrypted from the start."""
     try:
         sock = http.connect(server.host, server.port, timeout=max(until - time.monotonic(), 0.01))
         # After the name is resolved, so that the check uses the address that we really connect to.
@@ -101,7 +107,7 @@ class _Imap(imaplib.IMAP4):
         self.sock.close()
 
     def encrypt(self) -> None:
-        """Start TLS; forget all earlier answers, because an attacker could have sent them."""
+        """Start TLS. Earlier answers are forgotten, because an attacker could have sent them."""
         status, _ = self._simple_command("STARTTLS")  # type: ignore[attr-defined]
         if status != "OK":
             raise MailError(f"{self.server.host} does not offer STARTTLS on this port.", "security")
@@ -133,7 +139,7 @@ class Mailbox(BaseMailBox):
 
 @contextmanager
 def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iterator[Mailbox]:
-    """Log in to a mailbox and open a folder read-only."""
+    """Log in to a mailbox, and open the folder read-only if there is one."""
     where = server(credentials, "imap")
     with _imap_errors(where):
         box = Mailbox(where, until)
@@ -172,7 +178,10 @@ def _imap_errors(where: Server) -> Iterator[None]:
 
 
 def _refused(where: Server, reason: str) -> MailError:
-    """Return the error of a failed login; it is permanent unless the server is only busy."""
+    """Return the error of a failed login.
+
+    The error is permanent, unless the server says that it rejects logins only for a while.
+    """
     if "UNAVAILABLE" in reason.upper() or "LIMIT" in reason.upper():
         return MailError(f"{where.host} rejects logins at the moment: {reason}", "host")
     message = f"{where.host} does not accept this user name and password: {reason}"
@@ -207,7 +216,7 @@ class Smtp(smtplib.SMTP):
         return super().getreply()
 
     def enter(self) -> None:
-        """Greet the server, start encryption and log in. Raises MailError."""
+        """Connect to the server, start encryption and log in. Raises MailError."""
         where = self.server
         code, words = self.connect(where.host, where.port)
         if code != 220:
@@ -233,7 +242,11 @@ class Smtp(smtplib.SMTP):
         self.ehlo_or_helo_if_needed()
 
     def _log_in(self) -> None:
-        """Log in by one method only, because servers count and delay failed attempts."""
+        """Log in by the method PLAIN, or let smtplib choose the method if PLAIN is not offered.
+
+        Only one method is tried if PLAIN is offered, because servers count and delay failed
+        attempts.
+        """
         user, password = self.server.user, self.server.password
         if "PLAIN" not in self.esmtp_features["auth"].upper().split():
             self.login(user, password)
@@ -246,7 +259,7 @@ class Smtp(smtplib.SMTP):
 
 @contextmanager
 def outbox(credentials: Credentials, *, until: float) -> Iterator[Smtp]:
-    """Connect to the SMTP server and log in; close the connection at the end."""
+    """Connect to the SMTP server and log in. The connection is closed at the end."""
     where = server(credentials, "smtp")
     smtp = Smtp(where, until)
     try:
@@ -286,7 +299,7 @@ def answer_text(code: int, words: bytes | str) -> str:
 
 
 def check(credentials: Credentials, *, seconds: float = 15.0) -> dict[Side, MailError]:
-    """Log in to both servers; return an error for each server that fails."""
+    """Log in to the IMAP and the SMTP server; return an error for each server that fails."""
     errors: dict[Side, MailError] = {}
     try:
         with mailbox(credentials, until=time.monotonic() + seconds, folder="INBOX"):
